@@ -1,0 +1,49 @@
+"""given: learn p(x | y) for any data x and any condition y, then ask it anything.
+
+    import given
+
+    data = given.read("digits")
+    model = given.model("p(label) p(image | label)", data)
+    model.fit(data, minutes=2)
+    model.given(image=data["image"][:3]).mode()["label"]
+
+Names are looked up when they are first used: importing the package loads neither torch nor numpy.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Only these are looked up.
+_HOME = {
+    "Columns": "given.sources",
+    "Comparison": "given.evaluate",
+    "Conditional": "given.conditional",
+    "Diverged": "given.train",
+    "Intractable": "given.laws",
+    "Joint": "given.joint",
+    "Model": "given.verbs",
+    "Query": "given.verbs",
+    "Score": "given.evaluate",
+    "UserError": "given.variables",
+    "Variable": "given.variables",
+    "compare": "given.evaluate",
+    "load": "given.verbs",
+    "model": "given.verbs",
+    "part": "given.infer",
+    "prefix": "given.infer",
+    "read": "given.sources",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'given' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

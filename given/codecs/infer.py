@@ -1,0 +1,43 @@
+"""Which codec for a column nobody described? A rule short enough to be said aloud by `--dry-run`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from given.codecs.image import Image
+from given.codecs.label import Label
+from given.codecs.number import Number
+from given.variables import Codec, UserError
+
+__all__ = ["infer"]
+
+_FEW = 20  # at most so many distinct whole numbers are categories
+
+
+def infer(raw: np.ndarray) -> Codec:
+    """The codec for raw values (B, ...), not yet learned.
+
+    Text and booleans are a `Label`; so are whole numbers of at most 20 distinct values that repeat (whether stored as
+    integers or reals), and a column with two values. Other numbers, and vectors (B, D), are a `Number`. Whole-numbered
+    grids (B, height, width[, channel]) are an `Image`; other grids a `Number`.
+
+    Raises:
+        UserError: nothing fits.
+    """
+    raw = np.asarray(raw)
+    if len(raw) == 0:
+        raise UserError("expected at least one row, got none")
+    if raw.ndim == 1 and raw.dtype.kind == "O" and all(isinstance(v, int | float | None) for v in raw.tolist()):
+        raw = np.array([np.nan if v is None else v for v in raw.tolist()])
+    if raw.dtype.kind in "OUSb" and raw.ndim == 1:
+        return Label()
+    if raw.dtype.kind not in "biuf":
+        raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass codecs={{...}}")
+    if raw.ndim in (3, 4) and (raw.dtype.kind in "biu" or bool((raw == np.floor(raw)).all() and raw.min() >= 0)):
+        return Image()
+    if raw.ndim > 1:
+        return Number()
+    distinct = np.unique(raw)
+    whole = bool((distinct == np.floor(distinct)).all())
+    few = len(distinct) <= 2 or (whole and len(distinct) <= _FEW)
+    return Label() if few and 2 * len(distinct) <= len(raw) else Number()

@@ -1,0 +1,125 @@
+"""Conditional: the learnable p(x | y). THE abstraction; everything below serves it, everything above combines it.
+
+A family is a subclass. One that learns by maximum likelihood writes `forward` alone. Others add `loss` (a bound, a
+regression), `estimate` (counting, closed forms, EM) or `players` (games); the training loop asks nothing else.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from given.laws import Law, Noise
+from given.variables import Entries, Finite, Observed, UserError, Variable, built_with
+
+__all__ = ["Batch", "Conditional", "Player", "factor_name", "quoted", "state_of", "states"]
+
+Batch = tuple[Entries, Observed, Tensor]
+"""x, y and the rows' weights (B,)."""
+
+_MOST_STATES = 100_000
+
+
+@dataclass(frozen=True)
+class Player:
+    """One side of the learning: its parameters, its loss (x, y, seed) -> (B,), and its steps a round."""
+
+    name: str
+    parameters: list[nn.Parameter]
+    loss: Callable[..., Tensor]
+    steps: int = 1
+
+
+class Conditional(nn.Module, abc.ABC):
+    """A learnable conditional p(x | y).
+
+    Args:
+        x: the variable left of the bar.
+        parents: the variable or variables right of it.
+
+    Options of a family are keyword-only. What a conditional was built with is kept in `arguments`, for saving.
+    """
+
+    arguments: Mapping[str, Any]
+
+    def __new__(cls, *args: Any, **options: Any) -> Conditional:
+        return built_with(super().__new__(cls), args, options)
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = ()) -> None:
+        super().__init__()
+        self.x = x
+        self.parents = (parents,) if isinstance(parents, Variable) else tuple(parents)
+        names = [x.name, *(v.name for v in self.parents)]
+        if len(set(names)) < len(names):
+            raise UserError(f"{factor_name(x.name, names[1:])}: a name is used twice; a variable has one place in a factor")
+
+    @abc.abstractmethod
+    def forward(self, y: Observed) -> Law:
+        """p(x | y): a law of B rows, one for each row of y."""
+
+    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
+        """(B,) what learning minimises, never reduced; -log p(x | y) unless the family says otherwise.
+
+        `seed` is of the noise an estimate draws; the loop hands in a new one at every step.
+        """
+        return -self(y).log_prob(x, seed=seed)
+
+    def estimate(self, batches: Iterable[Batch]) -> None:
+        """Learn without gradients from re-iterable batches; by default there is nothing of the kind to learn."""
+
+    def players(self) -> list[Player]:
+        """Who learns by gradient, in order: by default one, or nobody where there is nothing to learn."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        return [Player("model", parameters, self.loss)] if parameters else []
+
+    def __str__(self) -> str:
+        return factor_name(", ".join(map(quoted, self.x.columns)), [v.name for v in self.parents])
+
+
+def factor_name(left: str, parents: Sequence[str] = ()) -> str:
+    """`p(left | parents)` as it is printed.
+
+    >>> factor_name("image", ["label"])
+    'p(image | label)'
+    """
+    return f"p({left} | {', '.join(map(quoted, parents))})" if parents else f"p({left})"
+
+
+def quoted(name: str) -> str:
+    """A name as a formula writes it: in backticks unless it is an identifier."""
+    return name if name.isidentifier() else f"`{name}`"
+
+
+def states(parents: Sequence[Variable], who: str) -> int:
+    """How many values finite parents take together; 1 without parents.
+
+    Raises:
+        UserError: a parent is not finite, or there are too many values to count apart.
+    """
+    for v in parents:
+        if not isinstance(v.space, Finite):
+            raise UserError(f"{who}: expected parents with finitely many values, got {v.name}: {v.space}; "
+                            "use a family with a net, such as Autoregressive")
+    number = math.prod(v.space.size ** v.space.dimensions for v in parents)  # type: ignore[attr-defined]
+    if number > _MOST_STATES:
+        raise UserError(f"{who}: its parents take {number:.3g} values, too many to count apart; use a family with a net")
+    return number
+
+
+def state_of(parents: Sequence[Variable], y: Observed) -> Tensor:
+    """(B,) int64: the value of finite parents as one number below `states(parents)`."""
+    state = torch.zeros(y.n, dtype=torch.int64)
+    for v in parents:
+        x = y[v.name]
+        if not x.complete:
+            raise UserError(f"{v.name}: a parent has unseen entries; give it whole, or ask with given(...) and a factor for it")
+        assert isinstance(v.space, Finite)
+        for entry in x.tensor.reshape(y.n, -1).unbind(1):
+            state = state.to(entry.device) * v.space.size + entry
+    return state

@@ -1,0 +1,8 @@
+"""Is it any good? Scores with their errors, comparisons, pictures, reports."""
+
+from given.evaluate.compare import Comparison, compare
+from given.evaluate.picture import picture
+from given.evaluate.report import report
+from given.evaluate.score import Score
+
+__all__ = ["Comparison", "Score", "compare", "picture", "report"]

@@ -1,0 +1,91 @@
+"""compare: scores side by side, ranked only where they are comparable.
+
+Two scores may be ranked if they have one measure and one unit and are conditioned on the same columns. Kinds may differ
+and are marked: a bound is at most the truth, so it may win but not lose; an estimate may do either. Differences are
+paired, item by item.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from given.evaluate.score import Score
+from given.variables import UserError
+
+__all__ = ["Comparison", "compare"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of scores on the same items.
+
+    Attributes:
+        scores: name -> score.
+    """
+
+    scores: Mapping[str, Score]
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """Names that may be ranked together, the best of each group first."""
+        found: dict[tuple[object, ...], list[str]] = {}
+        for name, score in self.scores.items():
+            found.setdefault((score.conditioned_on, score.measure, score.unit), []).append(name)
+        sign = {name: 1 if s.unit.startswith("bits") else -1 for name, s in self.scores.items()}
+        return [sorted(names, key=lambda n: sign[n] * self.scores[n].value) for names in found.values()]
+
+    def difference(self, a: str, b: str) -> tuple[float, float]:
+        """The mean of score a minus score b, item by item, and its standard error.
+
+        Raises:
+            UserError: they may not be compared, and why.
+        """
+        x, y = self.scores[a], self.scores[b]
+        for what in ("conditioned_on", "measure", "unit"):
+            if getattr(x, what) != getattr(y, what):
+                raise UserError(f"compare: {a} and {b} differ in {what}: {getattr(x, what)!r} and {getattr(y, what)!r}; "
+                                "such scores have no order")
+        d = x.items - y.items
+        error = d.std(ddof=1) / math.sqrt(len(d)) if np.isfinite(d).all() and len(d) > 1 else math.nan
+        return float(d.mean()), float(error)
+
+    def rows(self) -> list[list[str]]:
+        """Cells of the table, its header first."""
+        header = ["model", "given", "score", "± s.e.", "unit", "kind", "measure", "covered"]
+        cells = [header]
+        for group in self.groups:
+            for name in group:
+                s = self.scores[name]
+                value = f"{s.value:.3f}" if math.isfinite(s.value) else ("-inf" if s.unit.startswith("nats") else "inf")
+                cells.append([name, ", ".join(s.conditioned_on) or "-", value,
+                              "-" if math.isnan(s.error) else f"{s.error:.3f}", s.unit, s.kind, s.measure,
+                              f"{s.covered:.0%}"])
+        return cells
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        rule, at, out = "-" * max(map(len, lines)), 1, [lines[0]]
+        for group in self.groups:
+            out += [rule, *lines[at:at + len(group)]]
+            at += len(group)
+        return "\n".join(out)
+
+    __repr__ = __str__
+
+
+def compare(scores: Mapping[str, Score]) -> Comparison:
+    """Scores of several models on the same items, as a table.
+
+    Raises:
+        UserError: scores of different numbers of items.
+    """
+    lengths = {name: len(score.items) for name, score in scores.items()}
+    if len(set(lengths.values())) > 1:
+        raise UserError(f"compare: expected scores of the same items, got {lengths}")
+    return Comparison(dict(scores))

@@ -1,0 +1,68 @@
+"""Score: a mean log-likelihood that says what kind of number it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from given.laws import Kind
+from given.variables import UserError
+
+__all__ = ["Score"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """The mean over items of log p, and what it means.
+
+    Attributes:
+        items: (n,) float64, log p of every item, in `unit`.
+        kind: `exact`, a lower `bound`, or an `estimate`.
+        unit: `nats/item`, or after conversion `bits/dim`.
+        measure: what the density is relative to; `counting`, or `length in raw units`.
+        conditioned_on: the columns right of the bar.
+        dimensions: entries an item, for conversion.
+    """
+
+    items: np.ndarray
+    kind: Kind
+    unit: str
+    measure: str
+    conditioned_on: tuple[str, ...] = ()
+    dimensions: int = 1
+
+    @property
+    def value(self) -> float:
+        """The mean over items; minus infinity where an item has probability zero."""
+        return float(self.items.mean())
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean; nan where it has none."""
+        finite = bool(np.isfinite(self.items).all()) and len(self.items) > 1
+        return float(self.items.std(ddof=1) / math.sqrt(len(self.items))) if finite else math.nan
+
+    @property
+    def covered(self) -> float:
+        """The share of items with probability above zero."""
+        return float(np.isfinite(self.items).mean())
+
+    def bits_per_dim(self) -> Score:
+        """The same as bits an entry, lower is better: -log2 p / D.
+
+        Raises:
+            UserError: the unit is not nats/item.
+        """
+        if self.unit != "nats/item":
+            raise UserError(f"score: expected nats/item to convert, got {self.unit}")
+        return replace(self, items=-self.items / math.log(2) / self.dimensions, unit="bits/dim")
+
+    def __str__(self) -> str:
+        error = "" if math.isnan(self.error) else f" ± {self.error:.4f}"
+        covered = "" if self.covered == 1 else f" ({self.covered:.1%} of items covered)"
+        given = f", given {', '.join(self.conditioned_on)}" if self.conditioned_on else ""
+        return f"{self.value:.4f}{error} {self.unit}{covered} ({self.kind}; {self.measure}{given}; n = {len(self.items):,})"
+
+    __repr__ = __str__

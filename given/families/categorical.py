@@ -1,0 +1,60 @@
+"""Categorical: p(x | y) for one entry with V symbols.
+
+    p(x = v | y) = softmax_v(b + W c(y))
+
+with c a context network. Without parents there is nothing but b, the logarithm of smoothed relative frequencies, by
+counting; with parents b is counted first and the rest learned by maximum likelihood (multinomial logistic regression on
+c). `log_prob` is exact, under counting measure.
+
+Smoothing: one imagined row, spread evenly over the symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from given import laws
+from given.conditional import Batch, Conditional
+from given.nn import Context
+from given.variables import Finite, Observed, UserError, Variable
+
+__all__ = ["Categorical"]
+
+
+class Categorical(Conditional):
+    """One entry with finitely many symbols.
+
+    Args:
+        x: a variable with a single finite entry.
+        parents: of any space.
+        width: C of the context.
+        context: builds the network from parents and width.
+    """
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, width: int = 64,
+                 context: Callable[..., nn.Module] = Context) -> None:
+        super().__init__(x, parents)
+        if not isinstance(x.space, Finite) or x.space.axes:
+            raise UserError(f"Categorical: expected one finite entry, got {x.name}: {x.space}; "
+                            "use Independent or Autoregressive for a grid, Gaussian for reals")
+        self.bias: Tensor
+        self.register_buffer("bias", torch.zeros(x.space.size, dtype=torch.float64))
+        if self.parents:
+            self.context = context(self.parents, width)
+            self.slope = nn.Linear(width, x.space.size, bias=False)
+
+    def forward(self, y: Observed) -> laws.Categorical:
+        logits = self.bias.expand(y.n, -1)
+        if self.parents:
+            logits = logits + self.slope(self.context(y))
+        assert isinstance(self.x.space, Finite)
+        return laws.Categorical(logits, self.x.space)
+
+    def estimate(self, batches: Iterable[Batch]) -> None:
+        counts = torch.full_like(self.bias, 1 / len(self.bias))
+        for x, _, weight in batches:
+            counts.index_add_(0, x.tensor, torch.where(x.known, weight, 0.0).double())
+        self.bias.copy_(counts.log() - counts.sum().log())

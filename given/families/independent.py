@@ -1,0 +1,105 @@
+"""Independent: every entry by itself given y. The baseline every other family has to beat.
+
+    p(x | y) = prod_d p_d(x_d | y)
+
+For each value of finite parents: a table of smoothed relative frequencies for finite entries (one imagined row, spread
+evenly over the symbols), a mean and variance for real ones (one imagined row of the data's overall unit variance).
+Learned by counting. `log_prob` is exact, and so is every marginal and every conditional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from given import laws
+from given.conditional import Batch, Conditional, state_of, states
+from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
+
+__all__ = ["Independent"]
+
+
+class Independent(Conditional):
+    """Independent entries, given finite parents.
+
+    Args:
+        x: of any space, a block too.
+        parents: finite, few enough to count apart.
+    """
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = ()) -> None:
+        super().__init__(x, parents)
+        S = states(self.parents, f"Independent {x.name}")
+        columns = dict(x.space.columns) if isinstance(x.space, Product) else {x.name: x.space}
+        self.names = list(columns)
+        self.tables = nn.ModuleList(_table(space, S) for space in columns.values())
+
+    def forward(self, y: Observed) -> laws.Law:
+        state = state_of(self.parents, y)
+        each = {name: table(state) for name, table in zip(self.names, self.tables, strict=True)}
+        return laws.Block(each) if isinstance(self.x.space, Product) else each[self.x.name]
+
+    def estimate(self, batches: Iterable[Batch]) -> None:
+        for table in self.tables:
+            table.begin()  # type: ignore[operator]
+        for x, y, weight in batches:
+            state = state_of(self.parents, y)
+            columns = x.columns if isinstance(self.x.space, Product) else {self.x.name: x}
+            for name, table in zip(self.names, self.tables, strict=True):
+                table.count(columns[name], state, weight.double())  # type: ignore[operator]
+
+
+def _table(space: Space, S: int) -> nn.Module:
+    return _Frequencies(space, S) if isinstance(space, Finite) else _Moments(space, S)  # type: ignore[arg-type]
+
+
+class _Frequencies(nn.Module):
+    """Counts (S, D, V) float64 of finite entries."""
+
+    def __init__(self, space: Finite, S: int) -> None:
+        super().__init__()
+        self.space = space
+        self.counts: Tensor
+        self.register_buffer("counts", torch.empty(S, space.dimensions, space.size, dtype=torch.float64))
+        self.begin()
+
+    def begin(self) -> None:
+        self.counts.fill_(1 / self.space.size)
+
+    def count(self, x: Entries, state: Tensor, weight: Tensor) -> None:
+        S, D, V = self.counts.shape
+        place = (state[:, None] * D + torch.arange(D)) * V + x.tensor.reshape(-1, D)
+        amount = torch.where(x.known.reshape(-1, D), weight[:, None], 0.0)
+        self.counts.view(-1).index_add_(0, place.reshape(-1), amount.reshape(-1))
+
+    def forward(self, state: Tensor) -> laws.Law:
+        log_probs = self.counts.log() - self.counts.sum(-1, keepdim=True).log()
+        return laws.Categorical(log_probs[state].reshape(len(state), *self.space.shape, self.space.size), self.space)
+
+
+class _Moments(nn.Module):
+    """Sums (3, S, D) float64 of real entries: of weights, values and squares, about the unit-variance imagined row."""
+
+    def __init__(self, space: Real, S: int) -> None:
+        super().__init__()
+        self.space = space
+        self.sums: Tensor
+        self.register_buffer("sums", torch.empty(3, S, space.dimensions, dtype=torch.float64))
+        self.begin()
+
+    def begin(self) -> None:
+        self.sums.zero_()
+        self.sums[0], self.sums[2] = 1, 1
+
+    def count(self, x: Entries, state: Tensor, weight: Tensor) -> None:
+        value = x.tensor.reshape(len(state), -1).double()
+        amount = torch.where(x.known.reshape(value.shape), weight[:, None], 0.0)
+        for sums, term in zip(self.sums, (amount, amount * value, amount * value**2), strict=True):
+            sums.index_add_(0, state, term)
+
+    def forward(self, state: Tensor) -> laws.Law:
+        mean = self.sums[1] / self.sums[0]
+        variance = self.sums[2] / self.sums[0] - mean**2
+        return laws.Normal(mean[state], torch.diag_embed(variance[state]), self.space)

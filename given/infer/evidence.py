@@ -1,0 +1,78 @@
+"""Evidence: observed values of a variable, whole or in part, as a person hands them in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from given.variables import Entries, UserError, Variable
+
+__all__ = ["Part", "observe", "part", "prefix"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A value of which only some entries are given; see `part` and `prefix`."""
+
+    values: np.ndarray
+    seen: np.ndarray | None  # None: the values are what comes first
+
+
+def part(values: Any, *, seen: Any) -> Part:
+    """A value with unknown entries, as evidence: `model.given(image=part(half, seen=mask))`.
+
+    Args:
+        values: raw values of one item or of several; what is not seen is ignored.
+        seen: booleans of the values' shape, or of one that broadcasts to it: True where the entry is given.
+    """
+    values, mask = np.asarray(values), np.asarray(seen, dtype=bool)
+    try:
+        return Part(values, np.broadcast_to(mask, values.shape))
+    except ValueError:
+        raise UserError(f"part: expected seen of shape {values.shape} or one that broadcasts to it, got {mask.shape}") from None
+
+
+def prefix(values: Any) -> Part:
+    """What comes first along the first axis, the rest unknown: `model.given(image=prefix(top_rows))`."""
+    return Part(np.asarray(values), None)
+
+
+def observe(variable: Variable, value: Any) -> tuple[Entries, bool]:
+    """An observed value as entries of its rows, and whether it was a single item.
+
+    Args:
+        variable: whose value it is.
+        value: raw, of one item or of several, or a `Part`.
+    """
+    raw, seen, single = _rows(variable, value)
+    x = variable.encode({variable.name: raw})
+    return (x if seen is None else Entries(x.tensor, torch.from_numpy(seen.copy()) & x.seen, x.valid)), single  # type: ignore[operator]
+
+
+def _rows(variable: Variable, value: Any) -> tuple[np.ndarray, np.ndarray | None, bool]:
+    """An observed value as rows, the mask of what is seen, and whether it was a single item."""
+    given = value if isinstance(value, Part) else Part(np.asarray(value), np.ones(np.shape(value), dtype=bool))
+    whole = not isinstance(value, Part)
+    values, seen, shape = given.values, given.seen, variable.space.shape
+    if seen is None:  # what comes first: the rest of the grid is filled with zeros nobody sees
+        if not shape:
+            raise UserError(f"{variable.name}: has one entry, so no prefix; give it whole or not at all")
+        axis = values.ndim - len(shape)
+        if axis not in (0, 1) or values.shape[axis] > shape[0] or values.shape[axis + 1:] != shape[1:]:
+            raise UserError(f"{variable.name}: expected at most {shape[0]} along the first axis of {shape}, got {values.shape}")
+        rest = [(0, 0)] * values.ndim
+        rest[axis] = (0, shape[0] - values.shape[axis])
+        seen = np.pad(np.ones(values.shape, dtype=bool), rest)
+        values = np.pad(values, rest)
+    single = values.ndim == len(shape)
+    if single:
+        values, seen = values[None], seen[None]
+    if not whole:
+        filler = np.zeros((), dtype=values.dtype)
+        values = np.where(seen, values, filler)
+    return values, None if whole else seen, single
+
+

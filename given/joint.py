@@ -1,0 +1,215 @@
+"""Joint: who depends on whom. A product of conditionals along a graph, written as the formula it is.
+
+    p(label) p(image | label)
+
+is two factors. Every factor has one variable on its left, a single column or a block of columns; what stands right of a
+bar is a column of another factor, or a condition that is always given. The graph is read off the factors and must have
+no cycle. The joint knows columns of entries; raw data is the business of `verbs`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from given.conditional import Conditional, Player, quoted
+from given.laws import Law, Noise
+from given.variables import Entries, Observed, UserError, Variable
+
+__all__ = ["Joint", "Term", "parse"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One `p(left | parents)` of a formula: names of columns."""
+
+    left: tuple[str, ...]
+    parents: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The left side as it is printed: the name of the factor's variable."""
+        return self.left[0] if len(self.left) == 1 else ", ".join(map(quoted, self.left))
+
+
+_TOKEN = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*)|`(?P<quoted>[^`]+)`|(?P<mark>[(),|]))")
+
+
+def parse(formula: str) -> list[Term]:
+    """A formula as its terms.
+
+    Names that are not identifiers stand in backticks; `image | label` is short for `p(image | label)`.
+
+    >>> parse("p(label) p(image | label)")
+    [Term(left=('label',), parents=()), Term(left=('image',), parents=('label',))]
+    >>> parse("`house price`, rooms | city")[0].left
+    ('house price', 'rooms')
+
+    Raises:
+        UserError: what stands where, and what was expected there.
+    """
+    tokens: list[tuple[str, str]] = []
+    at = 0
+    while formula[at:].strip():
+        match = _TOKEN.match(formula, at)
+        if not match:
+            raise UserError(f"formula {formula!r}: unexpected {formula[at:].strip()[0]!r} at {at}; "
+                            "names that are not identifiers stand in backticks, as in p(`house price` | city)")
+        kind = match.lastgroup or ""
+        tokens.append(("name" if kind == "quoted" else kind, match[kind]))
+        at = match.end()
+    if not tokens:
+        raise UserError("formula: expected p(x | y), got nothing")
+    factored = len(tokens) > 1 and tokens[0] == ("name", "p") and tokens[1] == ("mark", "(")
+    if not factored:
+        tokens = [("name", "p"), ("mark", "("), *tokens, ("mark", ")")]
+    terms, rest = [], tokens
+    while rest:
+        if rest[:2] != [("name", "p"), ("mark", "(")]:
+            raise UserError(f"formula {formula!r}: expected p(...), got {rest[0][1]!r}; only p(...) stand side by side")
+        marks = [i for i, t in enumerate(rest) if t == ("mark", ")")]
+        inside = rest[2: marks[0]] if marks else rest[2:]
+        if not marks or ("mark", "(") in inside:
+            raise UserError(f"formula {formula!r}: a bracket is not closed; expected p(x | y)")
+        bars = [i for i, t in enumerate(inside) if t == ("mark", "|")]
+        if len(bars) > 1:
+            raise UserError(f"formula {formula!r}: a stray bar; expected one | in p(x | y), got {len(bars)}")
+        bar = bars[0] if bars else len(inside)
+        left = _names(inside[:bar], formula, "left of")
+        terms.append(Term(left, _names(inside[bar + 1:], formula, "right of") if bars else ()))
+        rest = rest[marks[0] + 1:]
+    _check(terms, formula)
+    return terms
+
+
+def _names(tokens: Sequence[tuple[str, str]], formula: str, where: str) -> tuple[str, ...]:
+    if not tokens or len(tokens) % 2 == 0 or any(
+            t[0] != "name" if i % 2 == 0 else t != ("mark", ",") for i, t in enumerate(tokens)):
+        got = " ".join(t[1] for t in tokens) or "nothing"
+        raise UserError(f"formula {formula!r}: expected names and commas {where} the bar, got {got!r}")
+    return tuple(t[1] for t in tokens[::2])
+
+
+def _check(terms: Sequence[Term], formula: str) -> None:
+    """Every name once on a left side and once in a factor; no cycle."""
+    home: dict[str, Term] = {}
+    for term in terms:
+        names = [*term.left, *term.parents]
+        twice = [name for i, name in enumerate(names) if name in names[:i]] or [n for n in term.left if n in home]
+        if twice:
+            raise UserError(f"formula {formula!r}: {twice[0]!r} is used twice; a name stands once in a factor and "
+                            "left of one bar only")
+        home |= {name: term for name in term.left}
+    _sorted(terms, formula)
+
+
+def _sorted(terms: Sequence[Term], what: str) -> list[int]:
+    """An order of the terms in which parents come first. Raises at a cycle, with its path."""
+    home = {name: i for i, term in enumerate(terms) for name in term.left}
+    done: list[int] = []
+
+    def visit(i: int, path: list[str]) -> None:
+        if i in done:
+            return
+        for name in terms[i].parents:
+            if name in path:
+                cycle = " <- ".join([*path[path.index(name):], name])
+                raise UserError(f"formula {what!r}: a cycle, {cycle}; a variable cannot be its own condition")
+            if name in home:
+                visit(home[name], [*path, name])
+        done.append(i)
+
+    for i, term in enumerate(terms):
+        visit(i, list(term.left[:1]) if len(term.left) == 1 else list(term.left))
+    return done
+
+
+class Joint(nn.Module):
+    """The product of conditionals along their graph.
+
+    Args:
+        factors: in the order of the formula.
+
+    Attributes:
+        columns: column name -> its variable, over all factors and conditions.
+        conditions: columns that no factor declares and that must always be given.
+    """
+
+    def __init__(self, *factors: Conditional) -> None:
+        super().__init__()
+        if not factors:
+            raise UserError("Joint: expected at least one factor, got none")
+        self.factors = nn.ModuleList(factors)
+        self.terms = [Term(f.x.columns, tuple(v.name for v in f.parents)) for f in factors]
+        _check(self.terms, str(self))
+        self.order = _sorted(self.terms, str(self))
+        self.columns: dict[str, Variable] = {}
+        for factor in factors:
+            codecs = factor.x.codec.codecs if factor.x.codec.columns else {}  # type: ignore[attr-defined]
+            parts = [Variable(name, codec) for name, codec in codecs.items()] or [factor.x]
+            self.columns |= {v.name: v for v in (*parts, *factor.parents)}
+        declared = {name for term in self.terms for name in term.left}
+        self.conditions = tuple(name for name in self.columns if name not in declared)
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.factors))
+
+    def __iter__(self) -> Iterator[Conditional]:
+        """The factors, parents before children."""
+        return iter([self.factors[i] for i in self.order])  # type: ignore[misc]
+
+    @property
+    def dimensions(self) -> int:
+        """The number of entries of one item, over all factors."""
+        return sum(f.x.space.dimensions for f in self)
+
+    def x(self, factor: Conditional, entries: Mapping[str, Entries]) -> Entries:
+        """A factor's entries, from those of the columns."""
+        if not factor.x.codec.columns:
+            return entries[factor.x.name]
+        return Entries.block({name: entries[name] for name in factor.x.columns})
+
+    def y(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Observed:
+        """A factor's conditions, from the entries of the columns."""
+        return Observed({v.name: entries[v.name] for v in factor.parents}, n)
+
+    def law(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Law:
+        """p(factor's x | its parents among the entries)."""
+        return factor(self.y(factor, entries, n))
+
+    def losses(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
+        """The loss of every factor: its name -> (B,)."""
+        return self._losses(list(self), entries, n, seed)
+
+    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
+        """The loss of every factor that learns by a gradient of its own loss: its name -> (B,)."""
+        return self._losses([f for f in self if len(f.players()) == 1], entries, n, seed)
+
+    def _losses(self, factors: Sequence[Conditional], entries: Mapping[str, Entries], n: int,
+                seed: int | Noise) -> dict[str, Tensor]:
+        noise = Noise.of(seed, n)
+        return {str(f): f.loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name)) for f in factors}
+
+    def players(self) -> list[Player]:
+        """Factors with one player learn together, as one; games bring their own players."""
+        each = [f.players() for f in self]
+        alone = [parameter for players in each if len(players) == 1 for parameter in players[0].parameters]
+        games = [player for players in each if len(players) > 1 for player in players]
+        return ([Player("model", alone, self.__call__)] if alone else []) + games
+
+    def log_prob(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
+        """log p of every factor whose left side is among the entries, parents complete: its name -> (B,) float64."""
+        noise = Noise.of(seed, n)
+        found = {}
+        for factor in self:
+            if any(name in entries for name in factor.x.columns):
+                absent = [v.name for v in factor.parents if v.name not in entries]
+                if absent:
+                    raise UserError(f"{factor}: {absent[0]} is not given; log_prob is the log of the printed formula; "
+                                    f"pass {absent[0]}, or sum it out with given(...).log_prob({factor.x.name}=...)")
+                found[str(factor)] = self.law(factor, entries, n).log_prob(
+                    self.x(factor, entries), seed=noise.fold(factor.x.name))
+        return found

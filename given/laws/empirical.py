@@ -1,0 +1,87 @@
+"""Empirical: stored items, each the centre of a kernel.
+
+    p(x | y) = sum_i w_i(y) prod_d k(x_d | c_id)
+
+over the stored items c_i. With the kernel a point mass this is the empirical law itself: the minimal generative model.
+Conditioning on seen entries reweights the items, w_i <- w_i prod_{d seen} k(x_d | c_id), and is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from given.laws.law import How, Law
+from given.laws.noise import Noise
+from given.variables import Entries, Finite, UserError
+
+__all__ = ["Empirical"]
+
+
+class Empirical(Law):
+    """A weighted mixture of kernels at stored items of a finite space.
+
+    Args:
+        log_weights: (B, N), normalised or not.
+        centres: (N, *grid) int64.
+        log_kernel: (V, V) float64, row v the log law of a symbol whose centre is v.
+        space: the finite space.
+        evidence: entries already known, returned by draws and not scored; see `condition`.
+    """
+
+    def __init__(self, log_weights: Tensor, centres: Tensor, log_kernel: Tensor, space: Finite,
+                 evidence: Entries | None = None) -> None:
+        super().__init__(space, log_weights.shape[0])
+        self.log_weights = log_weights.double().log_softmax(-1)
+        self.centres, self.log_kernel = centres, log_kernel
+        self.evidence = evidence
+
+    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
+        if how is not None:
+            return how(self).sample(shape, seed=seed)
+        if bool(self.log_weights.isnan().any()):
+            row = int(self.log_weights.isnan().any(-1).nonzero()[0])
+            raise UserError("no stored item agrees with what is given; give Memory a smoothing", row)
+        noise = Noise.of(seed, self.n)
+        u = noise.fold("item").uniform(shape).to(self.centres.device)
+        cumulative = self.log_weights.exp().cumsum(-1)
+        cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
+        item = (cumulative < u[..., None]).sum(-1)
+        centre = self.centres[item]  # (*shape, B, *grid)
+        u = noise.fold("entry").uniform(shape, self.space.shape).to(centre.device)
+        each = self.log_kernel.exp().cumsum(-1)
+        each = torch.where(each >= each[:, -1:], 1.0, each)
+        values = (each[centre] < u[..., None]).sum(-1)
+        if self.evidence is not None:
+            values = torch.where(self.evidence.known, self.evidence.tensor, values)
+        return Entries(values)
+
+    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        scored = x.known if self.evidence is None else x.known & ~self.evidence.known
+        return torch.logsumexp(self.log_weights + self._items(x.tensor, scored), -1)
+
+    def condition(self, evidence: Entries) -> Empirical:
+        known = evidence if self.evidence is None else Entries(
+            torch.where(self.evidence.known, self.evidence.tensor, evidence.tensor), self.evidence.known | evidence.known)
+        assert isinstance(self.space, Finite)
+        new = evidence.known if self.evidence is None else evidence.known & ~self.evidence.known
+        weights = self.log_weights + self._items(evidence.tensor, new)
+        return Empirical(weights, self.centres, self.log_kernel, self.space, known)
+
+    def _items(self, x: Tensor, scored: Tensor) -> Tensor:
+        """log kernel of x at every stored item, over the scored entries: (*shape, B, N)."""
+        assert isinstance(self.space, Finite)
+        lead = x.shape[: x.dim() - len(self.space.axes)]
+        x, scored = x.reshape(*lead, -1), scored.reshape(*lead, -1)
+        centres = self.centres.flatten(1) if self.space.axes else self.centres[:, None]
+        total = torch.zeros(*lead, len(centres), dtype=torch.float64, device=x.device)
+        impossible = torch.zeros_like(total)  # -inf times 0 is not a number: count what cannot be apart
+        finite = self.log_kernel.clamp(min=torch.finfo(torch.float64).min / 1e9)
+        for symbol in range(self.space.size):
+            here = ((x == symbol) & scored).double()
+            column = self.log_kernel[:, symbol][centres]  # (N, D)
+            total += here @ torch.where(column.isinf(), 0.0, finite[:, symbol][centres]).mT
+            impossible += here @ column.isinf().double().mT
+        return torch.where(impossible > 0, -torch.inf, total)

@@ -1,0 +1,82 @@
+"""Heads: from features of a net to the law of an entry.
+
+A head is a module that maps features (B, *grid, C) to a law of entries on that grid, independent given the features.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from given.laws.categorical import Categorical
+from given.variables import Finite, Space, UserError
+
+__all__ = ["CategoricalHead", "LogisticMixtureHead"]
+
+
+class CategoricalHead(nn.Module):
+    """One logit a symbol.
+
+    Args:
+        space: finite.
+        width: C.
+    """
+
+    def __init__(self, space: Space, width: int) -> None:
+        super().__init__()
+        if not isinstance(space, Finite):
+            raise UserError(f"CategoricalHead: expected a finite space, got {space}")
+        self.space = space
+        self.logits = nn.Linear(width, space.size)
+        nn.init.normal_(self.logits.weight, std=0.02)
+
+    def forward(self, features: Tensor) -> Categorical:
+        """(B, *grid, C) -> the law of (B, *grid)."""
+        return Categorical(self.logits(features), _on_grid(self.space, features))
+
+
+class LogisticMixtureHead(nn.Module):
+    """A mixture of logistic densities, integrated over the cells of ordered levels on [-1, 1]; the outer cells reach to
+    infinity, so the levels' probabilities sum to one.
+
+    Args:
+        space: finite and ordered.
+        width: C.
+        components: of the mixture.
+
+    Source: Salimans, Karpathy, Chen, Kingma, PixelCNN++, 2017 / https://arxiv.org/abs/1701.05517
+    """
+
+    def __init__(self, space: Space, width: int, *, components: int = 5) -> None:
+        super().__init__()
+        if not isinstance(space, Finite) or not space.ordered or space.size < 2:
+            raise UserError(f"LogisticMixtureHead: expected ordered levels, at least 2, got {space}; use CategoricalHead")
+        self.space = space
+        self.parameters_of = nn.Linear(width, 3 * components)
+        nn.init.normal_(self.parameters_of.weight, std=0.02)
+        with torch.no_grad():
+            weight, mean, log_scale = self.parameters_of.bias.chunk(3)
+            weight.zero_()
+            mean.copy_(torch.linspace(-1, 1, components + 2)[1:-1])
+            log_scale.fill_(-1.0)
+
+    def forward(self, features: Tensor) -> Categorical:
+        """(B, *grid, C) -> the law of (B, *grid)."""
+        weight, mean, log_scale = self.parameters_of(features).double().chunk(3, -1)
+        edges = torch.linspace(-1, 1, self.space.size + 1, dtype=torch.float64, device=features.device)[1:-1]
+        # softplus keeps the scale away from zero without a clamp
+        scale = F.softplus(log_scale) + 1e-3
+        z = (edges - mean[..., None]) / scale[..., None]  # (B, *grid, components, V - 1)
+        below, above = F.logsigmoid(z), F.logsigmoid(-z)
+        cell = 2 / self.space.size / scale[..., None]
+        # sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - exp(a - b))
+        inner = below[..., 1:] + above[..., :-1] + torch.log(-torch.expm1(-cell))
+        each = torch.cat([below[..., :1], inner, above[..., -1:]], -1)
+        mixed = torch.logsumexp(each + weight.log_softmax(-1)[..., None], -2)
+        return Categorical(mixed, _on_grid(self.space, features))
+
+
+def _on_grid(space: Finite, features: Tensor) -> Finite:
+    """The head's space, or its single entry where the features are of one entry a row."""
+    return space if features.dim() - 2 == len(space.axes) else Finite(space.size, ordered=space.ordered)

@@ -1,0 +1,100 @@
+"""Law: p(x | y) with y bound, over B rows of entries. It knows no raw data.
+
+A law is a value: it samples, scores, and where it can conditions itself on part of its entries.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from given.laws.noise import Noise
+from given.variables import Entries, Space, UserError
+
+__all__ = ["Averaged", "How", "Intractable", "Kind", "Law", "Modal", "weakest"]
+
+Kind = Literal["exact", "bound", "estimate", "none"]
+_STRENGTH: tuple[Kind, ...] = ("exact", "bound", "estimate", "none")
+How = Callable[["Law"], "Law"]
+
+
+class Intractable(UserError):
+    """A question this law has no answer to; the message names the way out."""
+
+
+def weakest(kinds: Iterable[Kind]) -> Kind:
+    """The kind of a product: that of its weakest factor.
+
+    >>> weakest(["exact", "bound"])
+    'bound'
+    """
+    return max(kinds, key=_STRENGTH.index, default="exact")
+
+
+class Law(abc.ABC):
+    """A distribution over B rows of entries of a space.
+
+    Attributes:
+        space: of the entries.
+        n: B, the number of rows.
+        kind: what `log_prob` returns: the `exact` value, a lower `bound`, an `estimate` (of a value or of a bound), or
+            `none`.
+    """
+
+    kind: Kind = "exact"
+
+    def __init__(self, space: Space, n: int) -> None:
+        self.space = space
+        self.n = n
+
+    @abc.abstractmethod
+    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
+        """Draws, (*shape, B, *grid), everything seen.
+
+        Args:
+            shape: leading shape of independent draws.
+            seed: a whole number, or the rows' own `Noise`.
+            how: a map from law to law, applied to each law that is drawn from (see `laws.decoding`).
+        """
+
+    @abc.abstractmethod
+    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        """log p of the entries that are seen and valid, the others marginalised: (*shape, B) float64 nats.
+
+        Args:
+            x: (*shape, B, *grid).
+            seed: of the noise where the kind is not `exact`; an exact law reads it not.
+
+        Raises:
+            Intractable: these entries cannot be marginalised; says which family can.
+        """
+
+    def condition(self, evidence: Entries) -> Law:
+        """The law of the unseen entries given the seen ones, on the same grid.
+
+        Its draws return the seen entries untouched, and its `log_prob` scores only what was unseen.
+
+        Raises:
+            Intractable: this law cannot; says which can.
+        """
+        raise Intractable(f"{type(self).__name__} cannot condition on part of its entries; "
+                          "Gaussian, Independent, Memory and Autoregressive (on what comes first in its order) can")
+
+
+@runtime_checkable
+class Modal(Protocol):
+    """A law whose most probable value has a closed form."""
+
+    def mode(self) -> Entries:
+        """(B, *grid)."""
+
+
+@runtime_checkable
+class Averaged(Protocol):
+    """A law whose mean has a closed form."""
+
+    def mean(self) -> Entries:
+        """(B, *grid)."""

@@ -1,0 +1,44 @@
+"""Dropout whose masks come from a seed that the training loop sets, not from the global generator.
+
+Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov, Dropout: a simple way to prevent neural networks from
+overfitting, 2014 / https://jmlr.org/papers/v15/srivastava14a.html
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Dropout", "seed_dropout"]
+
+
+class Dropout(nn.Module):
+    """Zero each entry with probability p while training, scaling the others by 1 / (1 - p).
+
+    Args:
+        p: the probability, in [0, 1).
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.seed = 0
+        self.calls = 0
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Any shape -> the same shape."""
+        if not self.training or self.p == 0:
+            return h
+        generator = torch.Generator(h.device).manual_seed(hash((self.seed, self.calls)) % 2**62)
+        self.calls += 1
+        keep = torch.empty_like(h).bernoulli_(1 - self.p, generator=generator)
+        return h * keep / (1 - self.p)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+def seed_dropout(module: nn.Module, *seed: int) -> None:
+    """Give every `Dropout` inside a seed of its own, made from `seed` and its place."""
+    for place, part in enumerate(m for m in module.modules() if isinstance(m, Dropout)):
+        part.seed, part.calls = hash((*seed, place)), 0

@@ -1,0 +1,7 @@
+"""Where does raw data come from? Files and arrays, as re-iterable batches of columns."""
+
+from given.sources.columns import Columns, Source
+from given.sources.read import read
+from given.sources.samples import SAMPLES
+
+__all__ = ["SAMPLES", "Columns", "Source", "read"]

@@ -1,0 +1,165 @@
+"""Columns: raw data by name. What comes in, and what goes out."""
+
+from __future__ import annotations
+
+import abc
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from given.variables import UserError
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+__all__ = ["Columns", "Source"]
+
+
+class Source(abc.ABC):
+    """Re-iterable batches of columns, in order. Data larger than memory is a source of its own."""
+
+    @property
+    @abc.abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+
+    @abc.abstractmethod
+    def batches(self, size: int) -> Iterator[Columns]:
+        """One pass over the rows in order, in batches of at most `size`."""
+
+
+class Columns(Source, Mapping[str, np.ndarray]):
+    """Named columns of raw values, all with the same leading shape.
+
+    Args:
+        columns: name -> array, (rows, ...), or (draws, rows, ...) for several draws a row.
+        axes: how many leading axes all columns share: 1, or 2 for draws of rows, or 0 for a single item.
+
+    Raises:
+        UserError: columns of different length, or none.
+    """
+
+    def __init__(self, columns: Mapping[str, Any], axes: int = 1) -> None:
+        self._columns = {str(name): np.asarray(values) for name, values in columns.items()}
+        if not self._columns:
+            raise UserError("expected at least one column, got none")
+        self.axes = axes
+        for name, values in self._columns.items():
+            if values.ndim < axes:
+                raise UserError(f"{name}: expected a value for each row, got a single {values.dtype}; pass a list")
+        self.shape = next(iter(self._columns.values())).shape[:axes]
+        for name, values in self._columns.items():
+            if values.shape[:axes] != self.shape:
+                first = next(iter(self._columns))
+                raise UserError(f"{name}: expected {_count(self.shape)} as in {first}, got {_count(values.shape[:axes])}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._columns)
+
+    @property
+    def n(self) -> int:
+        """How many items: rows, or draws times rows."""
+        return math.prod(self.shape)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._columns:
+            raise UserError(f"no column {name!r}; there are {', '.join(self.names)}")
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def rows(self, index: Any) -> Columns:
+        """Some of the rows, by a slice, a mask or an array of numbers."""
+        return Columns({name: values[index] for name, values in self._columns.items()}, self.axes)
+
+    def batches(self, size: int) -> Iterator[Columns]:
+        for start in range(0, self.n, size):
+            yield self.rows(slice(start, start + size))
+
+    def split(self, *parts: float | int, seed: int = 0) -> tuple[Columns, ...]:
+        """The rows shuffled by a seed and cut into parts: fractions or numbers of rows, the rest last.
+
+        >>> train, test = Columns({"x": range(10)}).split(0.8)
+        >>> train.n, test.n
+        (8, 2)
+        """
+        order = np.random.default_rng(seed).permutation(self.n)
+        cuts = np.cumsum([round(p * self.n) if isinstance(p, float) else p for p in parts])
+        return tuple(self.rows(part) for part in np.split(order, cuts))
+
+    def flat(self) -> Columns:
+        """One row an item, with `draw` and `row` columns where there were several draws."""
+        if self.axes == 1:
+            return self
+        where = np.indices(self.shape).reshape(self.axes, -1)
+        columns = {} if self.axes == 0 else {"draw": where[0], "row": where[1]}
+        flat = {name: values.reshape(self.n, *values.shape[self.axes:]) for name, values in self._columns.items()}
+        return Columns({**{k: v for k, v in columns.items() if k not in flat}, **flat})
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A pandas frame; a column of grids holds an array a cell."""
+        import pandas
+
+        return pandas.DataFrame(self._cells())
+
+    def to_polars(self) -> polars.DataFrame:
+        """A polars frame; a column of grids holds nested lists."""
+        import polars
+
+        return polars.DataFrame({k: v if v.ndim == 1 else v.tolist() for k, v in self.flat().items()})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `.csv` (columns of single values) or `.npz`. Raises `UserError` for other endings."""
+        path, flat = os.fspath(path), self.flat()
+        if path.endswith(".npz"):
+            _write(path, lambda file: np.savez(file, **{k: _plain(v) for k, v in self._columns.items()}))  # type: ignore[arg-type]
+        elif path.endswith(".csv"):
+            grids = [name for name, values in flat.items() if values.ndim > 1]
+            if grids:
+                raise UserError(f"{path}: {grids[0]} has several values an item; save as .npz")
+            import csv
+            import io
+
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows([flat.names, *zip(*(v.tolist() for v in flat.values()), strict=True)])
+            _write(path, lambda file: file.write(text.getvalue().encode()))
+        else:
+            raise UserError(f"{path}: expected an ending .csv or .npz")
+
+    def _cells(self) -> dict[str, Any]:
+        return {k: v if v.ndim == 1 else list(v) for k, v in self.flat().items()}
+
+    def __repr__(self) -> str:
+        each = ", ".join(f"{k}: {v.dtype}{list(v.shape[self.axes:]) or ''}" for k, v in self._columns.items())
+        return f"Columns({' x '.join(map(str, self.shape)) or 'one'}; {each})"
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    """Object arrays as text, since a .npz of ours holds no pickled objects."""
+    return values.astype(str) if values.dtype.kind == "O" else values
+
+
+def _write(path: str, write: Any) -> None:
+    """Write beside, then rename: nobody reads half a file."""
+    partial = f"{path}.partial"
+    with open(partial, "wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _count(shape: Sequence[int]) -> str:
+    return f"{shape[0]} rows" if len(shape) == 1 else f"shape {tuple(shape)}"

@@ -1,0 +1,27 @@
+"""How is it learned? The loop, the batches, the checkpoints."""
+
+from given.train.batches import Batches, Split, encoded
+from given.train.checkpoint import read_checkpoint, replace_folder, whole_folder, write_checkpoint
+from given.train.fit import Fit, fit, held_out_score, split
+from given.train.loop import Budget, Diverged, Step, Trainer
+from given.train.saved import load_joint, save_joint
+
+__all__ = [
+    "Batches",
+    "Budget",
+    "Diverged",
+    "Fit",
+    "Split",
+    "Step",
+    "Trainer",
+    "encoded",
+    "fit",
+    "held_out_score",
+    "load_joint",
+    "read_checkpoint",
+    "replace_folder",
+    "save_joint",
+    "split",
+    "whole_folder",
+    "write_checkpoint",
+]

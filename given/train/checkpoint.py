@@ -1,0 +1,92 @@
+"""Folders that are whole at every moment, and checkpoints in them: safetensors and JSON, nothing that runs.
+
+A folder is written beside its place, flushed to disk, and moved there by rename. One that stands there already is set
+aside by rename first and removed last; a reader who comes in between finds the one set aside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from given.variables import UserError
+
+__all__ = ["read_checkpoint", "replace_folder", "whole_folder", "write_checkpoint"]
+
+
+def replace_folder(path: str | os.PathLike[str], fill: Callable[[Path], None]) -> None:
+    """Put a new folder at `path`, whole or not at all.
+
+    Args:
+        path: where; what is not a folder is not replaced.
+        fill: writes the files into the folder it is given.
+
+    Raises:
+        UserError: a file is in the way.
+    """
+    target = Path(path)
+    if target.exists() and not target.is_dir():
+        raise UserError(f"{target}: a file is in the way; choose another name")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial, previous = (target.with_name(f".{target.name}.{word}") for word in ("partial", "previous"))
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    fill(partial)
+    for file in partial.iterdir():
+        _sync(file)
+    _sync(partial)
+    if target.exists():
+        shutil.rmtree(previous, ignore_errors=True)
+        os.rename(target, previous)
+    os.rename(partial, target)
+    _sync(target.parent)
+    shutil.rmtree(previous, ignore_errors=True)
+
+
+def whole_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder at `path`, or the one set aside while it is being replaced.
+
+    Raises:
+        UserError: there is neither.
+    """
+    target = Path(path)
+    previous = target.with_name(f".{target.name}.previous")
+    if target.is_dir():
+        return target
+    if previous.is_dir():
+        return previous
+    raise UserError(f"{target}: no such folder" if not target.exists() else f"{target}: is a file; expected a folder")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_checkpoint(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Tensors and JSON facts as one folder, atomically."""
+    def fill(folder: Path) -> None:
+        save_file({k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}, folder / "state.safetensors")
+        (folder / "state.json").write_text(json.dumps(facts, indent=1))
+
+    replace_folder(path, fill)
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `write_checkpoint` wrote. Raises `UserError` where it cannot be read."""
+    folder = whole_folder(path)
+    try:
+        return load_file(folder / "state.safetensors"), json.loads((folder / "state.json").read_text())
+    except (OSError, ValueError, SafetensorError) as error:
+        raise UserError(f"{folder}: cannot read this checkpoint ({error}); remove it to start anew") from None

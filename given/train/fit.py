@@ -1,0 +1,184 @@
+"""fit: the loop with what a person wants around it: held-out rows, best weights, early stop, a bar, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from given.joint import Joint
+from given.laws import Noise
+from given.sources import Columns, Source
+from given.train.batches import Batches, Split, encoded
+from given.train.checkpoint import read_checkpoint, whole_folder, write_checkpoint
+from given.train.loop import Trainer
+from given.variables import UserError
+
+__all__ = ["Fit", "fit", "held_out_score", "split"]
+
+_EVALUATIONS = 25
+_ENTRIES_AT_ONCE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What learning did.
+
+    Attributes:
+        steps: steps of gradient taken; 0 where everything was counted or solved.
+        seconds: of wall time.
+        cpu_seconds: of processor time.
+        stopped: why it ended: `budget`, `no improvement`, `interrupted` or `closed form`.
+        held_out: mean log p of held-out items in nats, in the entries' units, of the weights kept; None without such rows.
+        history: (step, held-out nats an item) at every evaluation.
+    """
+
+    steps: int
+    seconds: float
+    cpu_seconds: float
+    stopped: str
+    held_out: float | None
+    history: tuple[tuple[int, float], ...]
+
+
+def split(source: Source, held_out: float, seed: int) -> tuple[Source, Source | None]:
+    """The rows to learn from and those held out: a share, chosen row by row from a seed.
+
+    Raises:
+        UserError: a share that is none, or rows too few to cut.
+    """
+    if not 0 <= held_out < 1:
+        raise UserError(f"held_out={held_out}; expected a share from 0 to 1, or rows of your own")
+    if held_out == 0:
+        return source, None
+    if not isinstance(source, Columns):
+        return Split(source, held_out, seed, False), Split(source, held_out, seed, True)
+    chosen = Noise.of(seed, source.n).fold("held out").uniform().numpy() < held_out
+    if chosen.all() or not chosen.any():
+        raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass held_out=0")
+    return source.rows(~chosen), source.rows(chosen)
+
+
+def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None, resume: bool = False, progress: bool | None = None) -> Fit:
+    """Run a trainer to the end of its budget and leave the best averaged weights in the joint.
+
+    Args:
+        trainer: built and not yet run.
+        valid: held-out rows, scored 25 times over the budget; without them the last weights are kept.
+        weight: the column of the rows' weights.
+        patience: stop after so many evaluations without improvement; None never.
+        checkpoint: a folder to write to at every evaluation.
+        resume: go on from the checkpoint if there is one.
+        progress: a bar on standard error; by default where that is a terminal.
+    """
+    best, best_score, history, stopped = _copy(trainer.averaged), -math.inf, list[tuple[int, float]](), "budget"
+    if resume and checkpoint is not None and _there(checkpoint):
+        tensors, facts = read_checkpoint(checkpoint)
+        trainer.restore(tensors, facts)
+        best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
+        history = [(int(step), float(score)) for step, score in facts["history"]]
+        best_score = max((score for _, score in history), default=-math.inf)
+    evaluated = math.floor(trainer.spent * _EVALUATIONS)
+    with Bar(progress) as bar:
+        try:
+            for step in trainer.run():
+                bar.show(step.spent, step.number, step.loss, best_score)
+                now = math.floor(step.spent * _EVALUATIONS)
+                if now == evaluated:
+                    continue
+                evaluated = now
+                if valid is not None:
+                    history.append((step.number, _with(trainer.joint, trainer.averaged, valid, weight)))
+                if not history or history[-1][1] > best_score:
+                    best, best_score = _copy(trainer.averaged), history[-1][1] if history else best_score
+                if checkpoint is not None:
+                    tensors, facts = trainer.state()
+                    write_checkpoint(checkpoint, {**tensors, **{f"best.{k}": v for k, v in best.items()}},
+                                     {**facts, "history": history})
+                if patience is not None and _since_best(history) >= patience:
+                    stopped = "no improvement"
+                    break
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+            if not history:
+                best = _copy(trainer.averaged)
+            bar.say(f"interrupted at step {trainer.step}; the best weights so far are kept")
+    trainer.joint.load_state_dict(best)
+    return Fit(trainer.step, trainer.wall, trainer.cpu, stopped, best_score if history else None, tuple(history))
+
+
+def held_out_score(joint: Joint, valid: Source, weight: str | None = None) -> float:
+    """Weighted mean of minus the loss of held-out items, in nats and the entries' units."""
+    joint.eval()
+    total = count = 0.0
+    rows = max(1, _ENTRIES_AT_ONCE // joint.dimensions)
+    with torch.no_grad():
+        for i, batch in enumerate(encoded(joint, valid, rows, weight)):
+            losses = joint.losses(batch.entries, batch.n, Noise.of(0, batch.n, first_row=i * rows))
+            each = torch.stack([loss.double() for loss in losses.values()]).sum(0)
+            total += float((batch.weight * each).sum())
+            count += float(batch.weight.sum())
+    if not count:
+        raise UserError("fit: no row was held out; pass held_out=0, or more rows")
+    return -total / count
+
+
+def _with(joint: Joint, weights: dict[str, Tensor], valid: Source, weight: str | None) -> float:
+    """The held-out score with other weights in place, and back."""
+    own = _copy(joint.state_dict())
+    joint.load_state_dict(weights)
+    try:
+        return held_out_score(joint, valid, weight)
+    finally:
+        joint.load_state_dict(own)
+
+
+def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in weights.items()}
+
+
+def _since_best(history: list[tuple[int, float]]) -> int:
+    return len(history) - 1 - max(range(len(history)), key=lambda i: history[i][1]) if history else 0
+
+
+def _there(checkpoint: str | os.PathLike[str]) -> bool:
+    try:
+        whole_folder(checkpoint)
+    except UserError:
+        return False
+    return True
+
+
+class Bar:
+    """A progress bar on standard error, silent where that is no terminal. Colours are the terminal's own."""
+
+    def __init__(self, shown: bool | None = None) -> None:
+        self._bar: Any = None
+        if sys.stderr.isatty() if shown is None else shown:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=100, bar_format="{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}", leave=False)
+
+    def show(self, share: float, step: int, loss: float, best: float) -> None:
+        """Where the run stands."""
+        if self._bar is not None:
+            held = f", held out {-best:.2f}" if math.isfinite(best) else ""
+            self._bar.set_description_str(f"step {step}, loss {loss:.2f}{held} nats an item", refresh=False)
+            self._bar.update(100 * share - self._bar.n)
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        print(text, file=sys.stderr)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,198 @@
+"""The loop: how gradients become weights, on a screen or two.
+
+`Trainer.run()` is a generator: it yields after every step, and the body of the caller's `for` is the callback. A step
+draws its batch and its noise from (seed, step), so a run taken up from a checkpoint is the run that was not interrupted,
+bit for bit under budgets in steps or epochs.
+
+Each step minimises the weighted mean loss of an item, divided by the number of its entries, so that learning rate and
+clipping mean the same for a label and for an image.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from given.joint import Joint
+from given.laws import Noise
+from given.nn import seed_dropout
+from given.train.batches import Batches, Encoded
+from given.variables import UserError
+
+__all__ = ["Budget", "Diverged", "Step", "Trainer"]
+
+
+class Diverged(UserError):
+    """The loss or its gradient is not a number; the weights are those before the step."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When to stop: at whichever of these comes first. Time counts from the first step and includes what the caller does
+    between steps, such as scoring held-out rows."""
+
+    steps: int | None = None
+    epochs: float | None = None
+    minutes: float | None = None
+    cpu_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not value > 0:
+                raise UserError(f"{name}={value}; expected more than 0")
+
+    def spent(self, step: int, epoch: float, wall: float, cpu: float) -> float:
+        """The share of the budget that is spent, 1 at its end."""
+        shares = [(step, self.steps), (epoch, self.epochs), (wall / 60, self.minutes), (cpu, self.cpu_seconds)]
+        return max((used / limit for used, limit in shares if limit is not None), default=0.0)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step did: its number (from 1), the epoch it was in, its loss in nats an item, the budget spent after it."""
+
+    number: int
+    epoch: int
+    loss: float
+    spent: float
+
+
+class Trainer:
+    """AdamW with warm-up, cosine decay, clipping and an average of the weights.
+
+    Args:
+        joint: what learns.
+        batches: the training data.
+        budget: when to stop.
+        seed: of batches, noise and dropout.
+        lr: the highest learning rate.
+        warm_up: share of the budget with rising learning rate.
+        decay: of the weights of matrices.
+        clip: the largest norm of a gradient.
+        average: the rate at which the averaged weights forget; 0 averages nothing.
+    """
+
+    def __init__(self, joint: Joint, batches: Batches, budget: Budget, *, seed: int = 0, lr: float = 4e-3,
+                 warm_up: float = 0.05, decay: float = 0.05, clip: float = 1.0, average: float = 0.998) -> None:
+        self.joint, self.batches, self.budget, self.seed = joint, batches, budget, seed
+        self.lr, self.warm_up, self.clip, self.average = lr, warm_up, clip, average
+        self.players = joint.players()
+        self.optimisers = [torch.optim.AdamW(_groups(p.parameters, decay), lr=lr, betas=(0.9, 0.98)) for p in self.players]
+        self.averaged = {k: v.detach().clone() for k, v in joint.state_dict().items()}
+        self.step = self.epoch = self.in_epoch = 0
+        self.wall = self.cpu = 0.0
+
+    @property
+    def spent(self) -> float:
+        """The share of the budget that is spent."""
+        part = self.in_epoch / self.batches.length if self.batches.length else 0.0
+        return self.budget.spent(self.step, self.epoch + part, self.wall, self.cpu)
+
+    def run(self) -> Iterator[Step]:
+        """Steps until the budget is spent; a whole epoch counts when it is over."""
+        wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
+        while self.spent < 1:
+            for batch in self.batches.epoch(self.epoch, skip=self.in_epoch):
+                self.joint.train()
+                loss = self._take(batch)
+                self.step += 1
+                self.in_epoch += 1
+                self.wall, self.cpu = time.perf_counter() - wall, time.process_time() - cpu
+                yield Step(self.step, self.epoch, loss, min(self.spent, 1.0))
+                if self.spent >= 1:
+                    return
+            if not self.in_epoch:
+                raise UserError("fit: expected at least one row to learn from, got none")
+            self.epoch, self.in_epoch = self.epoch + 1, 0
+
+    def _take(self, batch: Encoded) -> float:
+        """One round: every player's steps on one batch. Returns the loss in nats an item."""
+        seed_dropout(self.joint, self.seed, self.step)
+        noise = Noise.of(self.seed, batch.n).fold(self.step)
+        weight = batch.weight / batch.weight.mean()
+        rate = self._rate(self.spent)
+        total = 0.0
+        for player, optimiser in zip(self.players, self.optimisers, strict=True):
+            for _ in range(player.steps):
+                losses = player.loss(batch.entries, batch.n, noise)
+                loss = torch.stack([(weight * each.double()).mean() for each in self._finite(losses)]).sum()
+                optimiser.zero_grad()
+                (loss / self.joint.dimensions).backward()
+                norm = nn.utils.clip_grad_norm_(player.parameters, self.clip)
+                if not torch.isfinite(norm):
+                    raise Diverged(f"step {self.step + 1}: a gradient of {self.joint} is not finite; lower lr={self.lr}")
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                optimiser.step()
+                total = float(loss.detach())
+        self._follow()
+        return total
+
+    def _finite(self, losses: dict[str, Tensor]) -> list[Tensor]:
+        for name, each in losses.items():
+            if not bool(torch.isfinite(each).all()):
+                bad = each[~torch.isfinite(each)][0].item()
+                raise Diverged(f"step {self.step + 1}: the loss of {name} is {bad}; lower lr={self.lr}, "
+                               "or look for extreme values in its data")
+        return list(losses.values())
+
+    def _rate(self, spent: float) -> float:
+        """Linear warm-up, then half a cosine to nothing at the end of the budget."""
+        warm = min(1.0, spent / self.warm_up, (self.step + 1) / 20) if self.warm_up else 1.0
+        return self.lr * max(warm, 1e-3) * 0.5 * (1 + math.cos(math.pi * min(spent, 1.0)))
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the averaged weights; early on they follow closely."""
+        keep = min(self.average, (1 + self.step) / (10 + self.step)) if self.average else 0.0
+        for name, value in self.joint.state_dict().items():
+            average = self.averaged[name]
+            if value.is_floating_point():
+                average.lerp_(value, 1 - keep)
+            else:
+                average.copy_(value)
+
+    # What a checkpoint holds
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Tensors and facts from which `restore` goes on."""
+        tensors = {f"weights.{k}": v for k, v in self.joint.state_dict().items()}
+        tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
+        for i, optimiser in enumerate(self.optimisers):
+            for j, moments in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser.{i}.{j}.{k}": v for k, v in moments.items()}
+        facts = {"step": self.step, "epoch": self.epoch, "in_epoch": self.in_epoch,
+                 "wall": self.wall, "cpu": self.cpu}
+        return tensors, facts
+
+    def restore(self, tensors: dict[str, Tensor], facts: dict[str, float]) -> None:
+        """Take up from `state()`. Raises `UserError` where it is of another model."""
+        part = {name: {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
+                for name in ("weights", "averaged", "optimiser")}
+        try:
+            self.joint.load_state_dict(part["weights"])
+        except RuntimeError as error:
+            raise UserError(f"checkpoint: is of another model than {self.joint} ({str(error).splitlines()[-1].strip()}); "
+                            "remove it to start anew") from None
+        self.averaged = part["averaged"]
+        for i, optimiser in enumerate(self.optimisers):
+            state = optimiser.state_dict()
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in part["optimiser"].items():
+                which, j, name = key.split(".", 2)
+                if int(which) == i:
+                    moments.setdefault(int(j), {})[name] = value
+            optimiser.load_state_dict({**state, "state": moments})
+        self.step, self.epoch, self.in_epoch = int(facts["step"]), int(facts["epoch"]), int(facts["in_epoch"])
+        self.wall, self.cpu = facts["wall"], facts["cpu"]
+
+
+def _groups(parameters: list[nn.Parameter], decay: float) -> list[dict[str, object]]:
+    """Matrices decay, vectors do not."""
+    return [{"params": [p for p in parameters if p.dim() >= 2], "weight_decay": decay},
+            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0}]

@@ -1,0 +1,184 @@
+"""A joint as a folder: weights in safetensors, everything else in JSON, a card for people.
+
+What a conditional was built with is written down as it was said: variables by name, classes by the floor they live on and
+their name, options as JSON. Reading it back builds the same objects and loads the weights. A name in a file is looked up
+among the classes of this package, or among those the caller hands in; it is never imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+import given
+from given import codecs, families, laws, nn
+from given.codecs import Table
+from given.joint import Joint
+from given.train.checkpoint import replace_folder, whole_folder
+from given.variables import Codec, UserError, Variable
+
+__all__ = ["load_joint", "save_joint"]
+
+_FLOORS: dict[str, ModuleType] = {"codecs": codecs, "families": families, "laws": laws, "nn": nn}
+_FILES = ("README.md", "config.json", "model.safetensors")
+
+
+def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, Any]) -> None:
+    """Write a joint and what is known of it, whole or not at all.
+
+    Raises:
+        UserError: an argument of a factor cannot be written down.
+    """
+    config: dict[str, Any] = {
+        "given": given.__version__,
+        "formula": str(joint),
+        "variables": {name: _codec(v.codec) for name, v in joint.columns.items()},
+        "factors": [{"class": _name(type(f)), "arguments": {k: _describe(v, str(f)) for k, v in f.arguments.items()}}
+                    for f in joint.factors],
+        "facts": dict(facts),
+    }
+
+    def fill(folder: Path) -> None:
+        weights = {k: v.detach().cpu().contiguous().clone() for k, v in joint.state_dict().items()}
+        save_file(weights, folder / "model.safetensors")
+        config["sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+        config["checksum"] = _checksum(config)
+        (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+        (folder / "README.md").write_text(_card(joint, facts))
+
+    replace_folder(path, fill)
+
+
+def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tuple[Joint, dict[str, Any]]:
+    """What `save_joint` wrote: the joint, ready to be asked, and the facts.
+
+    Raises:
+        UserError: a file is missing, changed or foreign, or names an unknown class.
+    """
+    folder = whole_folder(path)
+    present = sorted(f.name for f in folder.iterdir() if not f.name.startswith("."))
+    for name in _FILES[1:]:
+        if name not in present:
+            raise UserError(f"{folder}: {name} is missing; this is not a whole saved model")
+    foreign = [name for name in present if name not in _FILES]
+    if foreign:
+        raise UserError(f"{folder}: {foreign[0]} is not part of a saved model; remove it")
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        intact = isinstance(config, dict) and config.get("checksum") == _checksum(config)
+    except (ValueError, OSError) as error:
+        raise UserError(f"{folder}/config.json: cannot be read ({error}); save the model again") from None
+    if not intact:
+        raise UserError(f"{folder}/config.json: was changed since it was saved, or is not a model of given; save it again")
+    if hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest() != config["sha256"]:
+        raise UserError(f"{folder}/model.safetensors: was changed since it was saved, or is of another model; save it again")
+    known = {f"{floor}.{name}": getattr(module, name) for floor, module in _FLOORS.items() for name in module.__all__}
+    known |= {cls.__name__: cls for cls in classes}
+    variables = {name: Variable(name, _build_codec(said, known)) for name, said in config["variables"].items()}
+    with torch.random.fork_rng(devices=[]):
+        factors = [_class(f["class"], known)(**{k: _build(v, known, variables) for k, v in f["arguments"].items()})
+                   for f in config["factors"]]
+    joint = Joint(*factors)
+    try:
+        joint.load_state_dict(load_file(folder / "model.safetensors"))
+    except (RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{folder}/model.safetensors: does not fit {joint} ({reason})") from None
+    return joint.eval(), config["facts"]
+
+
+def _checksum(config: Mapping[str, Any]) -> str:
+    said = json.dumps({k: v for k, v in config.items() if k != "checksum"}, sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _name(cls: type) -> str:
+    """`floor.Name` for a public class of this package, `Name` for a class of the user's."""
+    for floor, module in _FLOORS.items():
+        if cls.__name__ in module.__all__ and getattr(module, cls.__name__) is cls:
+            return f"{floor}.{cls.__name__}"
+    return cls.__name__
+
+
+def _class(name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
+        raise UserError(f"load: the class {name} is not known; pass it, given.load(path, classes=[{name.split('.')[-1]}])")
+    return known[name]
+
+
+def _describe(value: Any, where: str) -> Any:
+    """An argument as JSON that `_build` can read back."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Variable):
+        return {"block": list(value.columns)} if value.codec.columns else {"variable": value.name}
+    if isinstance(value, list | tuple):
+        return {"items": [_describe(v, where) for v in value]}
+    if inspect.isclass(value):
+        return {"class": _name(value)}
+    if isinstance(value, functools.partial) and inspect.isclass(value.func) and not value.args:
+        return {"partial": _name(value.func), "arguments": {k: _describe(v, where) for k, v in value.keywords.items()}}
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: _describe(getattr(value, f.name), where) for f in dataclasses.fields(value)}
+        return {"object": _name(type(value)), "arguments": fields}
+    raise UserError(f"{where}: cannot save the argument {value!r}; pass a class, a functools.partial of one with keywords, "
+                    "a dataclass, or plain numbers and text")
+
+
+def _build(said: Any, known: Mapping[str, Any], variables: Mapping[str, Variable]) -> Any:
+    if not isinstance(said, dict):
+        return said
+    if "variable" in said:
+        return variables[said["variable"]]
+    if "block" in said:
+        from given.joint import Term
+
+        names = tuple(said["block"])
+        return Variable(Term(names).name, Table({name: variables[name].codec for name in names}))
+    if "items" in said:
+        return tuple(_build(v, known, variables) for v in said["items"])
+    if "class" in said:
+        return _class(said["class"], known)
+    arguments = {k: _build(v, known, variables) for k, v in said["arguments"].items()}
+    if "partial" in said:
+        return functools.partial(_class(said["partial"], known), **arguments)
+    return _class(said["object"], known)(**arguments)
+
+
+def _codec(codec: Codec) -> dict[str, Any]:
+    arguments = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in codec.arguments.items()}
+    return {"class": _name(type(codec)), "arguments": {k: _describe(v, repr(codec)) for k, v in arguments.items()},
+            "state": codec.state()}
+
+
+def _build_codec(said: Mapping[str, Any], known: Mapping[str, Any]) -> Codec:
+    codec = _class(said["class"], known)(**{k: _build(v, known, {}) for k, v in said["arguments"].items()})
+    codec.restore(said["state"])
+    return codec
+
+
+def _card(joint: Joint, facts: Mapping[str, Any]) -> str:
+    """README.md: what this is, how good it is, how to use it."""
+    lines = [f"# {joint}", "", "A model learned with `given`, as a folder.", "", "| column | codec | entries |", "|---|---|---|"]
+    lines += [f"| {name} | {v.codec!r} | {v.space.dimensions} |" for name, v in joint.columns.items()]
+    lines += ["", "| factor | family | parameters |", "|---|---|---|"]
+    lines += [f"| {f} | {type(f).__name__} | {sum(p.numel() for p in f.parameters()):,} |" for f in joint.factors]
+    fit = facts.get("fit", {})
+    if fit.get("held_out") is not None:
+        lines += ["", f"Held-out items scored {fit['held_out']:.4f} nats an item in the entries' units, after {fit['steps']:,} "
+                  f"steps and {fit['cpu_seconds']:.0f} CPU-seconds (seed {fit['seed']})."]
+    lines += [f"{name}: {value}." for name, value in facts.get("scores", {}).items()]
+    lines += ["", "```python", "import given", "", "model = given.load(path_of_this_folder)", "model.sample(16)", "```", ""]
+    return "\n".join(lines)

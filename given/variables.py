@@ -1,0 +1,333 @@
+"""What is x? Spaces, entries, codecs, variables: the nouns every other floor speaks in.
+
+A *space* says which entries exist and what each may be: finitely many symbols, or a real number, on a grid with named
+axes. *Entries* are a batch of values of a space with two masks, `seen` and `valid`. A *codec* turns raw data into
+entries and back, and knows what that does to a density. A *variable* is a name with a codec.
+
+This file knows no distribution, no network and no file format.
+"""
+
+from __future__ import annotations
+
+import abc
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Axis", "Codec", "Entries", "Finite", "Observed", "Product", "Real", "Space", "UserError", "Variable"]
+
+
+class UserError(ValueError):
+    """What a person can mend, in one line: where, what was got, what was expected, the way out.
+
+    Args:
+        message: that line.
+        row: the row at fault (counted from 0 in the batch at hand), or None; whoever knows where the batch began adds
+            it to the message with `at`.
+    """
+
+    def __init__(self, message: str, row: int | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+
+    def at(self, where: str, first_row: int = 0) -> UserError:
+        """The same error with its place in front: `image, row 17: ...`."""
+        place = where if self.row is None else f"{where}, row {first_row + self.row}"
+        return UserError(f"{place}: {self}")
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One named axis of a grid.
+
+    Its length is `fixed` (every item has `size` entries), `modelled` (at most `size`; the end is an entry and is
+    scored) or `given` (at most `size`; the length comes from the query, as a forecast's horizon does).
+    """
+
+    name: str
+    size: int
+    length: Literal["fixed", "modelled", "given"] = "fixed"
+
+
+@dataclass(frozen=True)
+class Space:
+    """Which entries there are: a grid of named axes. Abstract; use `Finite`, `Real` or `Product`."""
+
+    axes: tuple[Axis, ...] = field(default=(), kw_only=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The grid's shape; () for a single entry."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def dimensions(self) -> int:
+        """The number D of entries of one item."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Finite(Space):
+    """Each entry is one of `size` symbols, numbered from 0 (int64). `ordered`: neighbouring numbers are alike."""
+
+    size: int
+    ordered: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"Finite: expected at least one symbol, got {self.size}")
+
+
+@dataclass(frozen=True)
+class Real(Space):
+    """Each entry is a real number (a floating tensor)."""
+
+
+@dataclass(frozen=True)
+class Product(Space):
+    """A block of named columns, each with a space of its own."""
+
+    columns: tuple[tuple[str, Space], ...]
+
+    @property
+    def dimensions(self) -> int:
+        """The number D of entries of one item, over all columns."""
+        return sum(space.dimensions for _, space in self.columns)
+
+
+Values = Tensor | dict[str, Tensor]
+
+
+def _each(function: Callable[..., Tensor], first: Values, *rest: Values) -> Values:
+    """Apply a function of tensors to tensors, or column by column to dicts of them."""
+    if isinstance(first, dict):
+        return {name: function(first[name], *(other[name] for other in rest)) for name in first}  # type: ignore[call-overload]
+    return function(first, *rest)
+
+
+class Entries:
+    """A batch of values of a space, with two masks of the same shape.
+
+    Args:
+        values: (*draws, B, *grid) int64 for `Finite`, floating for `Real`; for `Product` a dict with one such tensor a
+            column.
+        seen: False where the entry is unknown, to be marginalised or drawn. Default: all True.
+        valid: False where there is no entry but padding, never scored and never attended to. Default: all True.
+    """
+
+    __slots__ = ("seen", "valid", "values")
+
+    def __init__(self, values: Values, seen: Values | None = None, valid: Values | None = None) -> None:
+        self.values = values
+        everything = _each(lambda v: torch.ones((), dtype=torch.bool, device=v.device).expand(v.shape), values)
+        self.seen = everything if seen is None else _each(lambda m, v: m.expand(v.shape), seen, values)
+        self.valid = everything if valid is None else _each(lambda m, v: m.expand(v.shape), valid, values)
+
+    @property
+    def tensor(self) -> Tensor:
+        """The values of a space that is not a product."""
+        assert isinstance(self.values, Tensor), "a block has one tensor a column: use column(name)"
+        return self.values
+
+    @property
+    def known(self) -> Tensor:
+        """Where entries are both seen and valid: what a log-probability scores (not for a product)."""
+        assert isinstance(self.seen, Tensor) and isinstance(self.valid, Tensor)
+        return self.seen & self.valid
+
+    @property
+    def columns(self) -> dict[str, Entries]:
+        """One `Entries` a column of a product."""
+        assert isinstance(self.values, dict) and isinstance(self.seen, dict) and isinstance(self.valid, dict)
+        return {name: Entries(self.values[name], self.seen[name], self.valid[name]) for name in self.values}
+
+    @staticmethod
+    def block(columns: Mapping[str, Entries]) -> Entries:
+        """The entries of a product, from those of its columns."""
+        return Entries(
+            {name: e.tensor for name, e in columns.items()},
+            {name: e.seen for name, e in columns.items()},  # type: ignore[misc]
+            {name: e.valid for name, e in columns.items()},  # type: ignore[misc]
+        )
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Entries:
+        """Values and masks through one function of tensors that moves entries about without changing them."""
+        return Entries(_each(function, self.values), _each(function, self.seen), _each(function, self.valid))
+
+    def rows(self, index: Tensor | slice) -> Entries:
+        """The rows `index` of the first axis."""
+        return self.map(lambda t: t[index])
+
+    def to(self, device: torch.device | str) -> Entries:
+        """The same entries on a device."""
+        return self.map(lambda t: t.to(device))
+
+    def hide(self) -> Entries:
+        """The same grid with nothing seen."""
+        return Entries(self.values, _each(torch.zeros_like, self.seen), self.valid)
+
+    def __len__(self) -> int:
+        first = next(iter(self.values.values())) if isinstance(self.values, dict) else self.values
+        return first.shape[0]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every valid entry is seen."""
+        if isinstance(self.values, dict):
+            return all(column.complete for column in self.columns.values())
+        assert isinstance(self.seen, Tensor) and isinstance(self.valid, Tensor)
+        return bool((self.seen | ~self.valid).all())
+
+    @property
+    def hidden(self) -> bool:
+        """Whether no entry is seen."""
+        seen = self.seen.values() if isinstance(self.seen, dict) else [self.seen]
+        return not any(bool(mask.any()) for mask in seen)
+
+
+class Observed(Mapping[str, Entries]):
+    """y: parent name -> Entries, masks kept. It knows its n, so that an empty y still has B rows.
+
+    Args:
+        entries: one `Entries` of B rows a parent.
+        n: B; may be left out where there is a parent to read it off.
+    """
+
+    def __init__(self, entries: Mapping[str, Entries] | None = None, n: int | None = None) -> None:
+        self._entries = dict(entries or {})
+        lengths = {len(e) for e in self._entries.values()} | ({n} if n is not None else set())
+        assert len(lengths) == 1, f"expected parents of one length, got {lengths}"
+        self.n = lengths.pop()
+
+    def __getitem__(self, name: str) -> Entries:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def rows(self, index: Tensor) -> Observed:
+        """The rows `index`, as a y of its own."""
+        return Observed({k: e.rows(index) for k, e in self._entries.items()}, len(index))
+
+
+def built_with(self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Keep on a new object the arguments its constructor is about to get, for saving; called from `__new__`."""
+    bound = inspect.signature(type(self).__init__).bind(self, *args, **options).arguments
+    object.__setattr__(self, "arguments", {k: v for k, v in bound.items() if k != "self"})
+    return self
+
+
+class Codec(abc.ABC):
+    """How raw data becomes entries, and back.
+
+    A codec is built from options, learns its state batch by batch in one pass (or is built with all it needs), and its
+    state is JSON. Errors it raises are `UserError`s with the row in the batch; the variable adds its name. Raw values
+    are an array (B, ...); those of a codec that reads several `columns` are a mapping of such arrays.
+    """
+
+    columns: tuple[str, ...] = ()
+    arguments: Mapping[str, Any]
+
+    def __new__(cls, *args: Any, **options: Any) -> Codec:
+        return built_with(super().__new__(cls), args, options)
+
+    @property
+    @abc.abstractmethod
+    def space(self) -> Space:
+        """The space of the entries. Raises `UserError` before anything was learned."""
+
+    @property
+    @abc.abstractmethod
+    def measure(self) -> str:
+        """What densities are relative to: `counting`, or `length in raw units`."""
+
+    @abc.abstractmethod
+    def learn(self, raw: Any) -> None:
+        """Learn from one more batch. Raises `UserError` at a value that has no place in this codec."""
+
+    @abc.abstractmethod
+    def encode(self, raw: Any) -> Entries:
+        """(B, ...) raw values -> entries (B, *grid)."""
+
+    @abc.abstractmethod
+    def decode(self, x: Entries) -> Any:
+        """Entries (*draws, B, *grid) -> raw values (*draws, B, ...)."""
+
+    def log_volume(self, x: Entries) -> Tensor:
+        """log |d entries / d raw| over the seen entries: (*draws, B) float64; what a density in entries gains in raw units.
+
+        Zero for spaces that are counted.
+        """
+        lead = x.tensor.dim() - len(self.space.axes)
+        return torch.zeros(x.tensor.shape[:lead], dtype=torch.float64)
+
+    @abc.abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What was learned, as JSON."""
+
+    @abc.abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take the state back."""
+
+
+class Variable:
+    """A name and a codec.
+
+    Args:
+        name: as in the data and in the formula.
+        codec: how its raw values become entries.
+    """
+
+    def __init__(self, name: str, codec: Codec) -> None:
+        self.name = name
+        self.codec = codec
+
+    @property
+    def space(self) -> Space:
+        """The space of its entries."""
+        try:
+            return self.codec.space
+        except UserError as error:
+            raise error.at(self.name) from None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The data's columns it reads: its own name, or those of its block."""
+        return self.codec.columns or (self.name,)
+
+    def learn(self, data: Mapping[str, Any], first_row: int = 0) -> Variable:
+        """Let the codec learn from one more batch of columns; returns itself. `first_row` is for messages."""
+        try:
+            self.codec.learn(self._raw(data))
+        except UserError as error:
+            raise error.at(self.name, first_row) from None
+        return self
+
+    def encode(self, data: Mapping[str, Any], first_row: int = 0) -> Entries:
+        """Columns of raw values (B, ...) -> entries. `first_row` is where the batch begins, for messages."""
+        try:
+            return self.codec.encode(self._raw(data))
+        except UserError as error:
+            raise error.at(self.name, first_row) from None
+
+    def decode(self, x: Entries) -> dict[str, np.ndarray]:
+        """Entries -> columns of raw values."""
+        raw = self.codec.decode(x)
+        return raw if self.codec.columns else {self.name: raw}
+
+    def _raw(self, data: Mapping[str, Any]) -> Any:
+        if self.codec.columns:
+            return {name: np.asarray(data[name]) for name in self.codec.columns if name in data}
+        return np.asarray(data[self.name])
+
+    def __repr__(self) -> str:
+        return f"Variable({self.name!r}, {self.codec!r})"

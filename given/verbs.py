@@ -1,0 +1,435 @@
+"""Model: a joint with everything a user can do to it. The same verbs are the command line's."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from given.codecs import Table, infer
+from given.conditional import Conditional, quoted
+from given.families import Autoregressive, Categorical, Gaussian, Independent
+from given.evaluate import Comparison, Score, compare
+from given.infer import Query as _Query
+from given.infer import observe
+from given.joint import Joint, Term, parse
+from given.laws import How, Kind, Noise, weakest
+from given.sources import Columns, Source, read
+from given.train import Batches, Budget, Fit, Trainer, fit, held_out_score, load_joint, save_joint, split
+from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable
+
+__all__ = ["Model", "Query", "default_family", "load", "model"]
+
+_ENTRIES_AT_ONCE = 1 << 16
+
+
+def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model:
+    """A saved model.
+
+    Args:
+        path: its folder.
+        classes: your own classes that it was built with; no name in a file is ever imported.
+
+    Raises:
+        UserError: a file of the folder is missing, changed or foreign, or names a class that is not known.
+    """
+    joint, facts = load_joint(path, classes)
+    model = Model(*joint.factors)  # type: ignore[arg-type]
+    model.facts = facts
+    return model
+
+
+def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
+    """The family of a factor nobody chose one for: Categorical for one symbol, Autoregressive for a grid of symbols,
+    Gaussian for reals; Independent for a block of both kinds."""
+    space = x.space
+    if isinstance(space, Product):
+        real = all(isinstance(s, Real) for _, s in space.columns)
+        return Gaussian if real else Independent
+    if isinstance(space, Finite):
+        return Autoregressive if space.axes else Categorical
+    return Gaussian
+
+
+def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
+          families: Mapping[str, Callable[..., Conditional]] | None = None, seed: int = 0) -> Model:
+    """A model of a formula, its variables and codecs inferred from data.
+
+    Args:
+        formula: such as "p(label) p(image | label)"; without one, a single block of all columns.
+        data: anything `read` takes. Codecs learn from it in one pass; nothing else is learned yet.
+        codecs: column -> codec, for columns that should not be inferred.
+        families: printed left side of a factor -> family, or a functools.partial of one.
+        seed: of the initial weights.
+
+    Raises:
+        UserError: a formula that does not parse, an unknown column, a value that has no place.
+    """
+    if data is None:
+        raise UserError("model: expected data to read columns from; or build Model(Family(x, parents), ...) in full")
+    source, codecs, families = read(data), dict(codecs or {}), dict(families or {})
+    terms = parse(formula) if formula is not None else [Term(source.names)]
+    names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
+    _known(names, source.names, "formula")
+    _known(codecs, names, "codecs")
+    _known(families, [term.name for term in terms], "families")
+    variables = _learn(source, names, codecs)
+    factors = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for term in terms:
+            block = len(term.left) > 1
+            x = Variable(term.name, Table({n: variables[n].codec for n in term.left})) if block else variables[term.left[0]]
+            parents = [variables[n] for n in term.parents]
+            factors.append(families.get(term.name, default_family(x, parents))(x, parents))
+    return Model(*factors)
+
+
+def _known(names: Any, among: Sequence[str], what: str) -> None:
+    for name in names:
+        if name not in among:
+            raise UserError(f"{what}: unknown name {name!r}; there are {', '.join(among)}")
+
+
+def _learn(source: Source, names: Sequence[str], codecs: Mapping[str, Codec]) -> dict[str, Variable]:
+    variables: dict[str, Variable] = {}
+    first = 0
+    for batch in source.batches(1 << 16):
+        for name in names:
+            if name not in variables:
+                try:
+                    variables[name] = Variable(name, codecs.get(name) or infer(batch[name]))
+                except UserError as error:
+                    raise error.at(name) from None
+            variables[name].learn(batch, first)
+        first += batch.n
+    if not first:
+        raise UserError("data: expected at least one row, got none")
+    return variables
+
+
+class Model:
+    """A joint, ready for use.
+
+    Args:
+        factors: conditionals, in the order of the formula.
+
+    Attributes:
+        joint: their product.
+        facts: what is known of it, kept in the folder it is saved to: held-out score, training.
+    """
+
+    def __init__(self, *factors: Conditional) -> None:
+        self.joint = Joint(*factors)
+        self.facts: dict[str, Any] = {}
+
+    def __str__(self) -> str:
+        return str(self.joint)
+
+    def __repr__(self) -> str:
+        return repr(self.joint)
+
+    # Learning
+
+    def fit(self, data: Any, *, held_out: Any = 0.1, weight: str | None = None, minutes: float | None = None,
+            cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int = 32,
+            lr: float = 4e-3, seed: int = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
+            resume: bool = False, progress: bool | None = None, **training: Any) -> Fit:
+        """Learn from data: what is counted or solved first, then what learns by gradient.
+
+        The weights kept are the averaged ones that scored best on held-out rows. Ctrl-C keeps the best so far.
+
+        Args:
+            data: anything `read` takes; a source that is larger than memory streams.
+            held_out: the share of rows held out, chosen by the seed, or rows of your own; 0 for none.
+            weight: the column of the rows' weights.
+            minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes where none is given.
+            batch: rows a step.
+            lr: the highest learning rate.
+            seed: of the split, of the order of rows, of noise and dropout.
+            patience: stop after so many of the budget's 25 evaluations without improvement; None never.
+            checkpoint: a folder to write to at every evaluation, from which `resume=True` goes on.
+            resume: go on from the checkpoint if there is one.
+            progress: a bar on standard error; by default where that is a terminal.
+            training: further options of `train.Trainer`.
+
+        Raises:
+            UserError: data that does not fit the model.
+            Diverged: a loss is not finite; the weights are those before that step.
+        """
+        source = read(data)
+        train, valid = split(source, held_out, seed) if isinstance(held_out, int | float) else (source, read(held_out))
+        if weight is not None:
+            _known([weight], source.names, "weight")
+        batches = Batches(self.joint, train, batch, seed, weight)
+        for factor in self.joint:
+            factor.estimate(batches.pass_for(factor))
+        if minutes is cpu_seconds is steps is epochs is None:
+            minutes = 2
+        trainer = Trainer(self.joint, batches, Budget(steps, epochs, minutes, cpu_seconds), seed=seed, lr=lr, **training)
+        if trainer.players:
+            done = fit(trainer, valid, weight=weight, patience=patience, checkpoint=checkpoint, resume=resume,
+                       progress=progress)
+        else:
+            score = None if valid is None else held_out_score(self.joint, valid, weight)
+            done = Fit(0, 0.0, 0.0, "closed form", score, ())
+        self.joint.eval()
+        self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr}
+        return done
+
+    @property
+    def _rows_at_once(self) -> int:
+        return max(1, _ENTRIES_AT_ONCE // max(f.x.space.dimensions for f in self.joint))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as a folder, whole or not at all; an older one there is replaced."""
+        save_joint(path, self.joint, self.facts)
+
+    # Asking
+
+    def score(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> Score:
+        """The mean log p of items, with its standard error, kind, unit and measure.
+
+        Args:
+            data: a mapping, or anything `read` takes; or columns by keyword. What is passed is what is scored: factors
+                whose left side is there, in raw units, their parents given.
+            seed: of the noise of estimates.
+
+        Raises:
+            UserError: a factor's parent is not given.
+        """
+        items, kinds, factors = [], list[Kind](), list[Conditional]()
+        for batch, first, n in self._batches(data, columns):
+            entries = {name: e for name, e in batch.items() if name in self.joint.columns}
+            noise = Noise.of(seed, n, first_row=first)
+            with torch.no_grad():
+                terms = self.joint.log_prob(entries, n, noise)
+            factors = [f for f in self.joint if str(f) in terms]
+            if not factors:
+                raise UserError(f"score: nothing to score; pass a column left of a bar in {self}")
+            kinds += [self.joint.law(f, {k: e.rows(slice(0, 1)) for k, e in entries.items()}, 1).kind for f in factors]
+            volume = sum((f.x.codec.log_volume(self.joint.x(f, entries)) for f in factors), torch.zeros(()))
+            items.append((sum(terms.values(), torch.zeros(())).cpu() + volume).numpy())
+        left = {name for f in factors for name in f.x.columns}
+        given = tuple(v.name for f in factors for v in f.parents if v.name not in left)
+        return Score(np.concatenate(items), weakest(kinds), "nats/item", self._measure(factors), given,
+                     sum(f.x.space.dimensions for f in factors))
+
+    def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
+        """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
+        return self.score(data, seed=seed, **columns).items
+
+    def _measure(self, factors: Sequence[Conditional]) -> str:
+        kinds: dict[str, list[str]] = {}
+        for f in factors:
+            kinds.setdefault(f.x.codec.measure, []).append(f.x.name)
+        return next(iter(kinds)) if len(kinds) == 1 else "; ".join(f"{k} of {', '.join(v)}" for k, v in kinds.items())
+
+    def evaluate(self, data: Any, *, train: Any = None, seed: int = 0) -> Comparison:
+        """The model's score beside the trivial baseline: independent entries, given the same finite conditions.
+
+        Args:
+            data: held-out rows, anything `read` takes.
+            train: the rows the baseline is counted from; without them there is none.
+            seed: of the noise of estimates.
+        """
+        scores = {str(self): self.score(data, seed=seed)}
+        if train is not None:
+            factors = [Independent(f.x, [v for v in f.parents if isinstance(v.space, Finite)]) for f in self.joint]
+            baseline = Model(*factors)
+            baseline.fit(train, held_out=0)
+            score = baseline.score(data, seed=seed)
+            scores["independent entries"] = replace(score, conditioned_on=scores[str(self)].conditioned_on)
+        return compare(scores)
+
+    def given(self, data: Mapping[str, Any] | None = None, /, *, prior: Mapping[str, Any] | None = None,
+              **observed: Any) -> Query:
+        """The law of everything else, given what is observed: a parent, a child (Bayes' rule), or part of a variable.
+
+        Args:
+            data: observed columns as a mapping; or by keyword. A value may be one item's, or a list of items'; `part`
+                and `prefix` say that only some of its entries are known.
+            prior: condition -> "uniform", or category -> probability, for conditions that no factor declares.
+
+        Raises:
+            UserError: an unknown column, or a value that does not fit.
+        """
+        values = {**(data or {}), **observed}
+        _known(values, list(self.joint.columns), "given")
+        return Query(self, values, prior or {})
+
+    def sample(self, n: int = 1, /, *, seed: int = 0, how: How | None = None, **observed: Any) -> Columns:
+        """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them."""
+        return self.given(**observed).sample(n, seed=seed, how=how)
+
+    def _batches(self, data: Any, columns: Mapping[str, Any]) -> Iterator[tuple[dict[str, Entries], int, int]]:
+        """Encoded batches, with the number of their first row and of their rows."""
+        if data is not None and columns:
+            raise UserError("expected data, or columns by keyword, got both")
+        source = read(data) if data is not None else Columns({k: self._rows(k, v) for k, v in columns.items()})
+        for name in source.names if columns else ():
+            _known([name], list(self.joint.columns), "columns")
+        first = 0
+        for batch in source.batches(self._rows_at_once):
+            known = {k: v.encode(batch, first) for k, v in self.joint.columns.items() if k in batch}
+            yield known, first, batch.n
+            first += batch.n
+        if not first:
+            raise UserError("data: expected at least one row, got none")
+
+    def _rows(self, name: str, value: Any) -> np.ndarray:
+        """A single item's value as a row."""
+        value = np.asarray(value)
+        if name in self.joint.columns and value.ndim == len(self.joint.columns[name].space.axes):
+            return value[None]
+        return value
+
+
+class Query:
+    """What follows from what is observed. Made by `Model.given`.
+
+    Its verbs return columns in raw form. With one item observed, or none, draws are (n, ...); with several, (n, items, ...).
+    """
+
+    def __init__(self, model: Model, observed: Mapping[str, Any], prior: Mapping[str, Any]) -> None:
+        self.model = model
+        self._single = True
+        seen: dict[str, Entries] = {}
+        lengths: dict[str, int] = {}
+        for name, value in observed.items():
+            seen[name], single = observe(model.joint.columns[name], value)
+            if not single:
+                self._single, lengths[name] = False, len(seen[name])
+        if len(set(lengths.values())) > 1:
+            raise UserError(f"given: expected columns of one length, got {lengths}")
+        self.n = next(iter(lengths.values()), 1)
+        evidence = {name: x if len(x) == self.n else _repeated(x, self.n) for name, x in seen.items()}
+        model.joint.eval()
+        self._query = _Query(model.joint, evidence, self.n, {k: _log_prior(model, k, v) for k, v in prior.items()})
+
+    def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None) -> Columns:
+        """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...)."""
+        if n < 1:
+            raise UserError(f"sample: expected at least one draw, got {n}")
+        with torch.no_grad():
+            parts = [q.sample(n, seed=Noise.of(seed, q.n, first_row=first, draws=n), how=how)
+                     for first, q in self._in_parts(n)]
+        joined = {k: _cat([p[k] for p in parts]) for k in parts[0]}
+        return self._columns(joined, (n, self.n))
+
+    def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
+        """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64."""
+        return self.score(data, seed=seed, **columns).items
+
+    def score(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> Score:
+        """As `Model.score`, given what is observed."""
+        model, values = self.model, {**(data or {}), **columns}
+        _known(values, list(model.joint.columns), "score")
+        if not values:
+            raise UserError("score: nothing to score; pass the columns to score")
+        raw = {k: model._rows(k, v) for k, v in values.items()}
+        n = max(self.n, *(len(v) for v in raw.values()))
+        query = self if self.n == n or not self._single else self._spread(n)
+        if query.n != n:
+            raise UserError(f"score: {n} values for {query.n} items that are given; expected one each")
+        x = {k: model.joint.columns[k].encode({k: v}) for k, v in raw.items()}
+        x = {k: e if len(e) == n else _repeated(e, n) for k, e in x.items()}
+        with torch.no_grad():
+            found = [q.log_prob({k: e.rows(slice(first, first + q.n)) for k, e in x.items()},
+                                seed=Noise.of(seed, q.n, first_row=first)) for first, q in query._in_parts(1)]
+        volume = sum((model.joint.columns[k].codec.log_volume(e) for k, e in x.items()), torch.zeros(()))
+        items = (torch.cat([items for items, _ in found]) + volume).numpy()
+        measures = dict.fromkeys(model.joint.columns[k].codec.measure for k in x)
+        return Score(items, weakest(kind for _, kind in found), "nats/item", "; ".join(measures),
+                     tuple(self._query.evidence), sum(model.joint.columns[k].space.dimensions for k in x))
+
+    def _spread(self, n: int) -> Query:
+        """The one item that is given, n times."""
+        spread = Query(self.model, {}, {})
+        old = self._query
+        spread.n, spread._single = n, False
+        spread._query = _Query(old.joint, {k: _repeated(e, n) for k, e in old.evidence.items()}, n, old.prior)
+        return spread
+
+    def mode(self) -> Columns:
+        """The most probable value of what is unknown: (items, ...)."""
+        with torch.no_grad():
+            parts = [q.mode() for _, q in self._in_parts(1)]
+        return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
+
+    def mean(self) -> Columns:
+        """The mean of real columns that are unknown: (items, ...)."""
+        with torch.no_grad():
+            parts = [q.mean() for _, q in self._in_parts(1)]
+        return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
+
+    def entropy(self) -> np.ndarray:
+        """Entropy in nats of the finite columns above what is observed: (items,)."""
+        with torch.no_grad():
+            return torch.cat([q.entropy() for _, q in self._in_parts(1)]).numpy()
+
+    def probabilities(self, name: str) -> Columns:
+        """p(name = v | observed) for every category v, one column each: (items,) float64."""
+        _known([name], list(self.model.joint.columns), "probabilities")
+        with torch.no_grad():
+            p = torch.cat([q.probabilities(name) for _, q in self._in_parts(1)]).numpy()
+        variable = self.model.joint.columns[name]
+        values = variable.decode(Entries(torch.arange(p.shape[1])))[name]
+        return Columns({str(v): p[:, i] for i, v in enumerate(values)})
+
+    def _in_parts(self, draws: int) -> Iterator[tuple[int, _Query]]:
+        """The query over some rows at a time, each with the number of its first row."""
+        size = max(1, self.model._rows_at_once // draws)
+        for first in range(0, self.n, size):
+            last = min(first + size, self.n)
+            rows = slice(first, last)
+            yield first, _Query(self._query.joint, {k: e.rows(rows) for k, e in self._query.evidence.items()}, last - first,
+                                self._query.prior)
+
+    def _columns(self, entries: Mapping[str, Entries], lead: tuple[int, ...]) -> Columns:
+        raw: dict[str, np.ndarray] = {}
+        for name in self.model.joint.columns:
+            if name in entries:
+                raw |= self.model.joint.columns[name].decode(entries[name])
+        if self._single:
+            raw = {k: np.reshape(v, (*lead[:-1], *v.shape[len(lead):])) for k, v in raw.items()}
+            lead = lead[:-1]
+        return Columns(raw, len(lead))
+
+
+def _cat(parts: Sequence[Entries], axis: int = 1) -> Entries:
+    return Entries(torch.cat([p.tensor for p in parts], axis))
+
+
+def _repeated(x: Entries, n: int) -> Entries:
+    """The single row of x, n times."""
+    if len(x) != 1:
+        raise UserError(f"expected 1 or {n} values, got {len(x)}")
+    return x.rows(torch.zeros(n, dtype=torch.int64))
+
+
+def _log_prior(model: Model, name: str, prior: Any) -> Tensor:
+    """(V,) log-probabilities of a condition."""
+    _known([name], list(model.joint.columns), "prior")
+    variable = model.joint.columns[name]
+    if name not in model.joint.conditions:
+        raise UserError(f"prior: p({name}) is a factor of {model}; a prior is for conditions that have none")
+    if not isinstance(variable.space, Finite) or variable.space.axes:
+        raise UserError(f"prior: expected a single finite entry, got {name}: {variable.space}")
+    V = variable.space.size
+    if isinstance(prior, str):
+        if prior != "uniform":
+            raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {prior!r}")
+        return torch.full((V,), -math.log(V), dtype=torch.float64)
+    symbols = variable.encode({name: np.array(list(prior))}).tensor
+    p = torch.zeros(V, dtype=torch.float64)
+    p[symbols] = torch.tensor([float(v) for v in prior.values()], dtype=torch.float64)
+    if bool((p < 0).any()) or not math.isclose(float(p.sum()), 1, abs_tol=1e-6):
+        raise UserError(f"prior: {name}: expected probabilities that sum to 1, got {float(p.sum()):g}")
+    return p.log()
