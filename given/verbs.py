@@ -218,18 +218,12 @@ class Model:
             items.append((sum(terms.values(), torch.zeros(())).cpu() + volume).numpy())
         left = {name for f in factors for name in f.x.columns}
         given = tuple(v.name for f in factors for v in f.parents if v.name not in left)
-        return Score(np.concatenate(items), weakest(kinds), "nats/item", self._measure(factors), given,
+        return Score(np.concatenate(items), weakest(kinds), "nats/item", _measure([f.x for f in factors]), given,
                      sum(f.x.space.dimensions for f in factors))
 
     def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
         return self.score(data, seed=seed, **columns).items
-
-    def _measure(self, factors: Sequence[Conditional]) -> str:
-        kinds: dict[str, list[str]] = {}
-        for f in factors:
-            kinds.setdefault(f.x.codec.measure, []).append(f.x.name)
-        return next(iter(kinds)) if len(kinds) == 1 else "; ".join(f"{k} of {', '.join(v)}" for k, v in kinds.items())
 
     def evaluate(self, data: Any, *, train: Any = None, seed: int = 0) -> Comparison:
         """The model's score beside the trivial baseline: independent entries, given the same finite conditions.
@@ -345,8 +339,7 @@ class Query:
                                 seed=Noise.of(seed, q.n, first_row=first)) for first, q in query._in_parts(1)]
         volume = sum((model.joint.columns[k].codec.log_volume(e) for k, e in x.items()), torch.zeros(()))
         items = (torch.cat([items for items, _ in found]) + volume).numpy()
-        measures = dict.fromkeys(model.joint.columns[k].codec.measure for k in x)
-        return Score(items, weakest(kind for _, kind in found), "nats/item", "; ".join(measures),
+        return Score(items, weakest(kind for _, kind in found), "nats/item", _measure([model.joint.columns[k] for k in x]),
                      tuple(self._query.evidence), sum(model.joint.columns[k].space.dimensions for k in x))
 
     def _spread(self, n: int) -> Query:
@@ -405,6 +398,18 @@ class Query:
 
 def _cat(parts: Sequence[Entries], axis: int = 1) -> Entries:
     return Entries(torch.cat([p.tensor for p in parts], axis))
+
+
+def _measure(variables: Sequence[Variable]) -> str:
+    """The measure of a product: one for all, or each with the columns it holds for."""
+    columns: dict[str, list[str]] = {}
+    for v in variables:
+        for name, codec in v.codec.codecs.items() if isinstance(v.codec, Table) else [(v.name, v.codec)]:
+            columns.setdefault(codec.measure, []).append(name)
+    if len(columns) == 1:
+        return next(iter(columns))
+    few = {kind: names if len(names) < 4 else [names[0], "...", names[-1]] for kind, names in columns.items()}
+    return "; ".join(f"{kind} of {', '.join(names)}" for kind, names in few.items())
 
 
 def _repeated(x: Entries, n: int) -> Entries:

@@ -34,10 +34,8 @@ class Table(Codec):
 
     @property
     def measure(self) -> str:
-        kinds: dict[str, list[str]] = {}
-        for v in self._variables:
-            kinds.setdefault(v.codec.measure, []).append(v.name)
-        return next(iter(kinds)) if len(kinds) == 1 else "; ".join(f"{k} of {', '.join(v)}" for k, v in kinds.items())
+        kinds = dict.fromkeys(v.codec.measure for v in self._variables)
+        return next(iter(kinds)) if len(kinds) == 1 else "mixed"
 
     def learn(self, raw: Mapping[str, np.ndarray]) -> None:
         for v in self._variables:

@@ -3,6 +3,6 @@
 from given.evaluate.compare import Comparison, compare
 from given.evaluate.picture import picture
 from given.evaluate.report import report
-from given.evaluate.score import Score
+from given.evaluate.score import Score, interval
 
-__all__ = ["Comparison", "Score", "compare", "picture", "report"]
+__all__ = ["Comparison", "Score", "compare", "interval", "picture", "report"]

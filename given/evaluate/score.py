@@ -10,7 +10,7 @@ import numpy as np
 from given.laws import Kind
 from given.variables import UserError
 
-__all__ = ["Score"]
+__all__ = ["Score", "interval"]
 
 
 @dataclass(frozen=True)
@@ -66,3 +66,19 @@ class Score:
         return f"{self.value:.4f}{error} {self.unit}{covered} ({self.kind}; {self.measure}{given}; n = {len(self.items):,})"
 
     __repr__ = __str__
+
+
+def interval(successes: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share.
+
+    Source: Wilson, Probable inference, the law of succession, and statistical inference, 1927 /
+    https://doi.org/10.1080/01621459.1927.10502953
+
+    >>> low, high = interval(354, 360)
+    >>> round(low, 3), round(high, 3)
+    (0.964, 0.992)
+    """
+    z, p = 1.959964, successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return centre - half, centre + half

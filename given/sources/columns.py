@@ -142,8 +142,9 @@ class Columns(Source, Mapping[str, np.ndarray]):
         return {k: v if v.ndim == 1 else list(v) for k, v in self.flat().items()}
 
     def __repr__(self) -> str:
-        each = ", ".join(f"{k}: {v.dtype}{list(v.shape[self.axes:]) or ''}" for k, v in self._columns.items())
-        return f"Columns({' x '.join(map(str, self.shape)) or 'one'}; {each})"
+        each = [f"{k}: {v.dtype}{list(v.shape[self.axes:]) or ''}" for k, v in self._columns.items()]
+        shown = each if len(each) <= 6 else [*each[:5], f"and {len(each) - 5} more"]
+        return f"Columns({' x '.join(map(str, self.shape)) or 'one'}; {', '.join(shown)})"
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

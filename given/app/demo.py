@@ -1,0 +1,148 @@
+"""demo: handwritten digits, from pixels to answers."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import given
+from given.evaluate import Comparison, Score, compare, interval, picture
+from given.evaluate import report as page
+from given.evaluate.report import curve, figure, paragraph, table
+from given.families import Dequantised, Gaussian, Independent, Memory
+from given.sources import Columns
+from given.variables import Finite, UserError
+from given.verbs import Model
+
+__all__ = ["BASELINES", "demo", "digits", "sheet"]
+
+# Name, formula, family of the image: what the autoregressive model has to beat, all counted or solved in closed form.
+BASELINES: tuple[tuple[str, str, Any], ...] = (
+    ("independent pixels", "p(image)", Independent),
+    ("independent pixels", "p(image | label)", Independent),
+    ("memory", "p(image | label)", Memory),
+    ("memory, smoothed", "p(image | label)", partial(Memory, smoothing="held-out")),
+    ("Gaussian a class", "p(image | label)", partial(Dequantised, family=Gaussian)),
+)
+
+
+def digits() -> tuple[Columns, Columns, Columns]:
+    """The digits, split 1,221 / 216 / 360 into train, validation and test."""
+    data = given.read("digits")
+    assert isinstance(data, Columns)
+    order = np.random.default_rng(0).permutation(data.n)
+    train, valid, test = (data.rows(part) for part in np.split(order, [1221, 1437]))
+    return train, valid, test
+
+
+def demo(output: str, *, cpu_seconds: float = 80.0, seed: int = 0) -> None:
+    """Learn, compare, ask, and write what came of it.
+
+    Args:
+        output: the folder to write to.
+        cpu_seconds: of training.
+        seed: of everything random.
+    """
+    import torch
+
+    torch.set_num_threads(1)  # nets this small lose by sharing their work
+    began = time.perf_counter()
+    train, valid, test = digits()
+    everything = given.read("digits")
+    model = given.model("p(label) p(image | label)", everything, seed=seed)
+    print(f"{model}: {train.n:,} images to learn from, {valid.n} to choose by, {test.n} to test on\n")
+    fit = model.fit(train, held_out=valid, cpu_seconds=cpu_seconds, seed=seed, patience=None)
+    table_ = scores(model, train, valid, test)
+    print(f"Held-out bits/dim of the {test.n} test images, lower is better. Rows in one block are comparable; a bound is at")
+    print("most the truth, so its bits are at least the truth's; memory's are infinite where an image was not stored.\n")
+    print(table_)
+
+    image, label = test["image"], test["label"]
+    query = model.given(image=image)
+    right = int((query.mode()["label"] == label).sum())
+    low, high = interval(right, test.n)
+    accuracy = f"{right / test.n:.1%} of {test.n} right (95 % interval {low:.1%} to {high:.1%})"
+    print(f"\nWhich digit is it?         p(label | image) by Bayes' rule: {accuracy}")
+
+    out = Path(output)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; choose another folder with -o")
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = model.given(label=np.arange(10)).sample(12, seed=seed)
+    samples = picture(drawn["image"].swapaxes(0, 1), levels=17, ink=True, text="a row a class, drawn from p(image | label)")
+    top = np.zeros((8, 8), dtype=bool)
+    top[:4] = True
+    half = image[:8]
+    completed = model.given(image=given.part(half, seen=top)).sample(4, seed=seed)["image"]
+    rows = [half, np.where(top, half, 8), *completed]
+    completions = picture(np.stack(rows, 1), levels=17, ink=True, text="image, upper half, four completions of the lower half")
+    print("Finish this half image:    four completions each in completions.png")
+
+    log_p = model.given().log_prob(image=image)
+    worst = np.argsort(log_p)[:5]
+    unusual = picture(image[worst][None], levels=17, ink=True, scale=10, text="the five least probable test images")
+    rank = ", ".join(f"a {label[i]} at {log_p[i]:.0f}" for i in worst)
+    print(f"How unusual is this image? the five least probable, in nats (mean {log_p.mean():.0f}): {rank}")
+
+    model.facts["scores"] = {"Held-out score": str(table_.scores[_name(model)]), "Bayes accuracy": accuracy}
+    for name, content in {"samples.png": samples, "completions.png": completions, "unusual.png": unusual}.items():
+        (out / name).write_bytes(content)
+    Columns({"image": image[worst], "label": label[worst]}).save(out / "unusual.npz")
+    model.save(out / "digits.given")
+    text = page("given: handwritten digits", f"{model}, learned from {train.n:,} images in {fit.cpu_seconds:.0f} CPU-seconds.", [
+        ("How good is it?", table(table_.rows(), [len(g) for g in table_.groups]) + paragraph(
+            f"Bits/dim of the {test.n} test images, lower is better. Rows of one block are conditioned on the same columns "
+            "and have the same measure, so they may be ranked; a bound's bits are at least the truth's.")),
+        ("How did it learn?", curve([(s, -v / math.log(2) / 64) for s, v in fit.history], "step",
+                                    "held-out bits/dim of label and image")),
+        ("What does it draw?", figure(samples, "A row a class, drawn from p(image | label).")),
+        ("Which digit is it?", paragraph(f"p(label | image) by Bayes' rule, which nothing was trained for: {accuracy}.")),
+        ("Finish this half image", figure(completions, "A row an image: the image, its upper half, four completions.")),
+        ("How unusual is this image?", figure(unusual, f"The five least probable test images: {rank} nats.")),
+    ])
+    (out / "report.html").write_text(text)
+    print(f"\nWrote {out}/: samples.png, completions.png, unusual.png, report.html, digits.given "
+          f"({time.perf_counter() - began:.0f} s in all, {fit.cpu_seconds:.0f} CPU-seconds of training). Go on with:\n")
+    saved = os.path.join(output, "digits.given")
+    print(f"  given sample {saved} label=3 -n 16 -o threes.png\n"
+          f'  given query {saved} "label | image" {os.path.join(output, "unusual.npz")}\n'
+          f"  given score {saved} digits --anomalies 5")
+
+
+def scores(model: Model, train: Columns, valid: Columns, test: Columns) -> Comparison:
+    """The model's score of the images beside every baseline's, in bits/dim."""
+    found: dict[str, Score] = {}
+    everything = Columns({k: np.concatenate([train[k], valid[k]]) for k in train})
+    for name, formula, family in BASELINES:
+        baseline = given.model(formula, everything, families={"image": family})
+        # A kernel or a covariance is fitted to the training rows alone, as the model is.
+        baseline.fit(train, held_out=0)
+        found[f"{name}, {formula}"] = baseline.score(test).bits_per_dim()
+    found[_name(model)] = model.given(label=test["label"]).score(image=test["image"]).bits_per_dim()
+    found["autoregressive, label summed out"] = model.given().score(image=test["image"]).bits_per_dim()
+    return compare(found)
+
+
+def _name(model: Model) -> str:
+    return f"autoregressive, {model.joint.factors[-1]}"
+
+
+def sheet(model: Model, columns: Columns) -> bytes:
+    """The one column of images among columns as a sheet of some eight columns."""
+    grids = {name: space for name, v in model.joint.columns.items() if name in columns
+             and isinstance(space := v.space, Finite) and len(space.axes) in (2, 3)}
+    if len(grids) != 1:
+        raise UserError(f".png: expected one column of images, got {', '.join(grids) or 'none'}; write .npz")
+    (name, space), = grids.items()
+    images = columns.flat()[name]
+    across = min(8, max(1, math.ceil(math.sqrt(len(images)))))
+    rows = math.ceil(len(images) / across)
+    blank = np.zeros((rows * across - len(images), *images.shape[1:]), images.dtype)
+    return picture(np.concatenate([images, blank]).reshape(rows, across, *images.shape[1:]), levels=space.size,
+                   ink=space.size < 256)
