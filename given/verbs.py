@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from given.codecs import Table, infer
-from given.conditional import Conditional, quoted
-from given.families import Autoregressive, Categorical, Gaussian, Independent
+from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
+from given.families import Autoregressive, Categorical, Gaussian, Independent
 from given.infer import Query as _Query
 from given.infer import observe
 from given.joint import Joint, Term, parse

@@ -14,7 +14,7 @@ from torch import Tensor
 from given.joint import Joint
 from given.laws import Noise
 from given.sources import Columns, Source
-from given.train.batches import Batches, Split, encoded
+from given.train.batches import Split, encoded
 from given.train.checkpoint import read_checkpoint, whole_folder, write_checkpoint
 from given.train.loop import Trainer
 from given.variables import UserError
