@@ -28,11 +28,15 @@ _MOST_STATES = 100_000
 
 @dataclass(frozen=True)
 class Player:
-    """One side of the learning: its parameters, its loss (x, y, seed) -> (B,), and its steps a round."""
+    """One side of the learning: its parameters, its loss, and its steps a round.
+
+    The loss of a conditional's player maps (x, y, seed) to (B,); that of a joint's maps (entries, n, seed) to one such
+    tensor a factor.
+    """
 
     name: str
     parameters: list[nn.Parameter]
-    loss: Callable[..., Tensor]
+    loss: Callable[..., Any]
     steps: int = 1
 
 

@@ -157,9 +157,14 @@ class Joint(nn.Module):
     def __str__(self) -> str:
         return " ".join(map(str, self.factors))
 
+    @property
+    def declared(self) -> list[Conditional]:
+        """The factors in the order of the formula."""
+        return list(self.factors)  # type: ignore[arg-type]
+
     def __iter__(self) -> Iterator[Conditional]:
         """The factors, parents before children."""
-        return iter([self.factors[i] for i in self.order])  # type: ignore[misc]
+        return iter([self.declared[i] for i in self.order])
 
     @property
     def dimensions(self) -> int:
@@ -195,10 +200,18 @@ class Joint(nn.Module):
 
     def players(self) -> list[Player]:
         """Factors with one player learn together, as one; games bring their own players."""
-        each = [f.players() for f in self]
-        alone = [parameter for players in each if len(players) == 1 for parameter in players[0].parameters]
-        games = [player for players in each if len(players) > 1 for player in players]
+        each = {f: f.players() for f in self}
+        alone = [parameter for players in each.values() if len(players) == 1 for parameter in players[0].parameters]
+        games = [self._in_joint(f, player) for f, players in each.items() if len(players) > 1 for player in players]
         return ([Player("model", alone, self.__call__)] if alone else []) + games
+
+    def _in_joint(self, factor: Conditional, player: Player) -> Player:
+        """A player of one factor, with the joint's entries for its x and y."""
+        def loss(entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
+            each = player.loss(self.x(factor, entries), self.y(factor, entries, n), seed=Noise.of(seed, n).fold(factor.x.name))
+            return {str(factor): each}
+
+        return Player(f"{factor}, {player.name}", player.parameters, loss, player.steps)
 
     def log_prob(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
         """log p of every factor whose left side is among the entries, parents complete: its name -> (B,) float64."""

@@ -107,7 +107,7 @@ Values = Tensor | dict[str, Tensor]
 def _each(function: Callable[..., Tensor], first: Values, *rest: Values) -> Values:
     """Apply a function of tensors to tensors, or column by column to dicts of them."""
     if isinstance(first, dict):
-        return {name: function(first[name], *(other[name] for other in rest)) for name in first}  # type: ignore[call-overload]
+        return {name: function(first[name], *(other[name] for other in rest)) for name in first}  # type: ignore[index]
     return function(first, *rest)
 
 

@@ -40,7 +40,7 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model
         UserError: a file of the folder is missing, changed or foreign, or names a class that is not known.
     """
     joint, facts = load_joint(path, classes)
-    model = Model(*joint.factors)  # type: ignore[arg-type]
+    model = Model(*joint.declared)
     model.facts = facts
     return model
 

@@ -149,7 +149,7 @@ def _plan(model: Model) -> dict[str, str]:
     lines = {"formula": str(model)}
     for name, variable in model.joint.columns.items():
         lines[f"column {name}"] = repr(variable.codec)
-    for factor in model.joint.factors:
+    for factor in model.joint.declared:
         size = sum(p.numel() for p in factor.parameters())
         lines[str(factor)] = f"{type(factor).__name__}, {size:,} parameters learned by gradient"
     return lines

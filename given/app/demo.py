@@ -130,7 +130,7 @@ def scores(model: Model, train: Columns, valid: Columns, test: Columns) -> Compa
 
 
 def _name(model: Model) -> str:
-    return f"autoregressive, {model.joint.factors[-1]}"
+    return f"autoregressive, {model.joint.declared[-1]}"
 
 
 def sheet(model: Model, columns: Columns) -> bytes:

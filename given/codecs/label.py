@@ -86,12 +86,13 @@ def _plain(raw: np.ndarray) -> np.ndarray:
         types = {type(value).__name__ for value in raw}
         if len(types) > 1:
             raise UserError(f"expected categories of one type, got {', '.join(sorted(types))}; make them all text")
-        return np.array(raw.tolist())
+        raw = np.array(raw.tolist())
     if raw.dtype.kind == "f" and not np.isfinite(raw).all():
         row = int(np.flatnonzero(~np.isfinite(raw))[0])
         raise UserError(f"got {raw[row]}; expected a category", row)
     if raw.dtype.kind not in "biufU":
-        raise UserError(f"expected text, numbers or booleans, got {raw.dtype}")
+        got = type(raw.flat[0]).__name__ if raw.size else raw.dtype
+        raise UserError(f"expected text, numbers or booleans, got {got}")
     return raw
 
 

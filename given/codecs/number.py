@@ -74,7 +74,7 @@ class Number(Codec):
 
     def decode(self, x: Entries) -> np.ndarray:
         mean, scale = self._learned()
-        return x.tensor.detach().cpu().double().numpy() * scale + mean
+        return np.where(x.known.cpu(), x.tensor.detach().cpu().double().numpy() * scale + mean, np.nan)
 
     def log_volume(self, x: Entries) -> Tensor:
         _, scale = self._learned()

@@ -43,8 +43,9 @@ class Plain(Codec):
         if isinstance(self._space, Real):
             r = np.asarray(raw, dtype=np.float64)
             return Entries(torch.from_numpy(np.nan_to_num(r)), torch.from_numpy(~np.isnan(r)))
-        if raw.size and (raw.dtype.kind not in "biu" or raw.min() < 0 or raw.max() >= self._space.size):  # type: ignore[attr-defined]
-            raise UserError(f"expected symbols 0 to {self._space.size - 1}, got others")  # type: ignore[attr-defined]
+        assert isinstance(self._space, Finite)
+        if raw.size and (raw.dtype.kind not in "biu" or raw.min() < 0 or raw.max() >= self._space.size):
+            raise UserError(f"expected symbols 0 to {self._space.size - 1}, got others")
         return Entries(torch.from_numpy(raw.astype(np.int64)))
 
     def decode(self, x: Entries) -> np.ndarray:

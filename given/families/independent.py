@@ -69,7 +69,7 @@ class _Frequencies(nn.Module):
         self.counts.fill_(1 / self.space.size)
 
     def count(self, x: Entries, state: Tensor, weight: Tensor) -> None:
-        S, D, V = self.counts.shape
+        _, D, V = self.counts.shape
         place = (state[:, None] * D + torch.arange(D)) * V + x.tensor.reshape(-1, D)
         amount = torch.where(x.known.reshape(-1, D), weight[:, None], 0.0)
         self.counts.view(-1).index_add_(0, place.reshape(-1), amount.reshape(-1))

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from given import laws
 from given.conditional import Batch, Conditional, state_of, states
-from given.variables import Finite, Observed, UserError, Variable
+from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["Memory"]
 
@@ -71,24 +71,24 @@ class Memory(Conditional):
         if self.smoothing == "held-out":
             self.width.fill_(max(_CANDIDATES, key=self._leave_one_out))
 
-    def _law(self, state: Tensor, width: float, leave_out: slice | None = None) -> laws.Empirical:
-        same = self.states == state[:, None]
-        if leave_out is not None:
-            same[torch.arange(len(state)), torch.arange(leave_out.start, leave_out.stop)] = False
-        log_weights = torch.where(same, self.weights.log(), -torch.inf)
+    def _law(self, state: Tensor, width: float, left_out: Tensor | None = None) -> laws.Empirical:
+        """The law of each row; `left_out` (B,) is an item of which one copy is left out."""
+        weights = torch.where(self.states == state[:, None], self.weights, 0.0)
+        if left_out is not None:
+            row = torch.arange(len(state))
+            weights[row, left_out] = (weights[row, left_out] - 1).clamp(min=0)
         space = self.x.space
         assert isinstance(space, Finite)
-        return laws.Empirical(log_weights, self.items, _log_kernel(space, width), space)
+        return laws.Empirical(weights.log(), self.items, _log_kernel(space, width), space)
 
     def _leave_one_out(self, width: float) -> float:
-        """Mean log-likelihood of stored items (2,000 at most, evenly spaced), each by the others."""
-        from given.variables import Entries
-
-        total, n = 0.0, len(self.items)
-        for start in range(0, n, 256 * max(1, n // 2000)):
-            part = slice(start, min(start + 256, n))
+        """Log-likelihood of stored items (2,000 at most, evenly spaced), each by the others."""
+        total = 0.0
+        some = torch.arange(0, len(self.items), max(1, len(self.items) // 2000))
+        for part in some.split(256):
             log_p = self._law(self.states[part], width, part).log_prob(Entries(self.items[part]))
-            total += float(log_p[log_p > -torch.inf].sum())
+            there = log_p > -torch.inf  # an item alone under its condition has nothing to say of the width
+            total += float((self.weights[part] * log_p)[there].sum())
         return total
 
     # Stored items have no fixed number: a loaded state brings its own.

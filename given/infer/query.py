@@ -12,7 +12,7 @@ variable is conditioned on by its law. This file works on entries; raw data is t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,8 +20,8 @@ from torch import Tensor
 
 from given.conditional import Conditional
 from given.joint import Joint
-from given.laws import Averaged, How, Intractable, Kind, Law, Modal, Noise, weakest
-from given.variables import Entries, Finite, Space, UserError
+from given.laws import Averaged, How, Intractable, Kind, Modal, Noise, weakest
+from given.variables import Entries, Finite, Real, Space, UserError
 
 __all__ = ["Posterior", "Query"]
 
@@ -75,32 +75,31 @@ class Query:
 
     def _x(self, factor: Conditional, seen: Mapping[str, Entries], n: int) -> Entries:
         """The factor's entries with what is not in `seen` unknown."""
-        blank = {name: _blank(self.joint.columns[name].space, n) for name in factor.x.columns if name not in seen}
+        unknown = [name for name in factor.x.columns if name not in seen]
+        blank = {name: _blank(self.joint.columns[name].space, n) for name in unknown}
         return self.joint.x(factor, {**blank, **seen})
 
-    def _hidden(self, evidence: Mapping[str, Entries]) -> tuple[list[str], list[Conditional]]:
-        """The columns to sum over, and the factors in the sum: those with evidence, and all above them."""
-        wanted: set[str] = set()
+    def _hidden(self, evidence: Mapping[str, Entries], above: Sequence[str] = ()) -> tuple[list[str], list[Conditional]]:
+        """The columns to sum over, and the factors in the sum: those with evidence, and all above them or above columns
+        named."""
+        wanted = {v.name for f in self.joint if set(above) & set(f.x.columns) for v in f.parents}
         factors = []
         for factor in reversed(list(self.joint)):
             if self._some(factor, evidence) or wanted & set(factor.x.columns):
                 factors.append(factor)
                 wanted |= {v.name for v in factor.parents}
-        below = {v.name for f in factors for v in f.parents}
-        hidden = []
-        for name in sorted(below, key=list(self.joint.columns).index):
-            if name not in evidence or not evidence[name].complete:
-                hidden.append(name)
+        hidden = [name for name in self.joint.columns if name in wanted
+                  and (name not in evidence or not evidence[name].complete)]
         return hidden, factors[::-1]
 
-    def posterior(self) -> Posterior:
-        """p(h | e) by enumeration.
+    def posterior(self, above: Sequence[str] = ()) -> Posterior:
+        """p(h | e) by enumeration, h the unknown columns above the evidence and above the columns named.
 
         Raises:
             UserError: a condition has neither a factor nor a prior, or the evidence has probability zero.
             Intractable: a column to sum over is not finite, or takes too many values.
         """
-        values, total, kind = self._weigh(self.evidence, 0)
+        values, total, kind = self._weigh(self.evidence, 0, above)
         log_evidence = torch.logsumexp(total, -1)
         self._check_possible(log_evidence, tuple(values))
         return Posterior(tuple(values), values, total - log_evidence[:, None], log_evidence, kind)
@@ -111,9 +110,10 @@ class Query:
             under = f" under every value of {', '.join(names)}" if names else ""
             raise UserError(f"what is given has probability zero{under}; give something else", row).at(str(self.joint))
 
-    def _weigh(self, evidence: Mapping[str, Entries], seed: int | Noise) -> tuple[dict[str, Tensor], Tensor, Kind]:
+    def _weigh(self, evidence: Mapping[str, Entries], seed: int | Noise,
+               above: Sequence[str] = ()) -> tuple[dict[str, Tensor], Tensor, Kind]:
         """The joint values h of the columns to sum over, log p(h, evidence) (n, K), and its kind."""
-        hidden, factors = self._hidden(evidence)
+        hidden, factors = self._hidden(evidence, above)
         values = self._enumerate(hidden, evidence)
         K = len(next(iter(values.values()))) if values else 1
         noise = Noise.of(seed, self.n)
@@ -220,7 +220,11 @@ class Query:
         best = posterior.log_weights.argmax(-1)
         seen = {**self.evidence, **{name: Entries(value[best]) for name, value in posterior.values.items()}}
         found = {name: seen[name] for name in posterior.names}
-        for factor, law in self._below(seen, self.n):
+        for factor in self.joint:
+            if self._whole(factor, seen) or any(v.name not in seen for v in factor.parents):
+                continue
+            law = self.joint.law(factor, seen, self.n)
+            law = law.condition(self._x(factor, seen, self.n)) if self._some(factor, seen) else law
             if not isinstance(law, Modal):
                 raise Intractable(f"{factor}: its mode has no closed form; use sample, or mode of fewer columns")
             value = law.mode()
@@ -230,22 +234,27 @@ class Query:
         return found
 
     def mean(self) -> Columns:
-        """The mean of real columns, over the columns summed over: (n, *grid) each."""
-        posterior = self.posterior()
-        weights = posterior.log_weights.exp()
+        """The mean of real columns, over every value of the finite ones above them: (n, *grid) each."""
+        real = [name for name, v in self.joint.columns.items() if isinstance(v.space, Real) and not (
+            name in self.evidence and self.evidence[name].complete) and name not in self.joint.conditions]
+        if not real:
+            raise Intractable(f"{self.joint}: no real column is left to average; use mode or probabilities")
+        posterior = self.posterior(above=real)
         means: dict[str, Tensor] = {}
-        for k in range(weights.shape[1]):
+        for k, weight in enumerate(posterior.log_weights.exp().unbind(1)):
             seen = {**self.evidence, **{h: Entries(v[k].expand(self.n, *v.shape[1:])) for h, v in posterior.values.items()}}
-            for factor, law in self._below(seen, self.n):
+            for factor in self.joint:
+                if not set(factor.x.columns) & set(real):
+                    continue
+                law = self.joint.law(factor, seen, self.n)
+                law = law.condition(self._x(factor, seen, self.n)) if self._some(factor, seen) else law
                 if not isinstance(law, Averaged):
                     raise Intractable(f"{factor}: its mean has no closed form; average draws of sample")
                 value = law.mean()
-                columns = value.columns if factor.x.codec.columns else {factor.x.name: value}
-                for name, e in columns.items():
-                    w = weights[:, k].reshape(-1, *[1] * (e.tensor.dim() - 1))
-                    means[name] = means.get(name, torch.zeros_like(e.tensor)) + w * e.tensor
-        if not means:
-            raise Intractable(f"{self.joint}: no real column is left to average; use mode or probabilities")
+                for name, e in (value.columns if factor.x.codec.columns else {factor.x.name: value}).items():
+                    if name in real:
+                        shaped = weight.reshape(-1, *[1] * (e.tensor.dim() - 1))
+                        means[name] = means.get(name, torch.zeros_like(e.tensor)) + shaped * e.tensor
         return {name: Entries(value) for name, value in means.items()}
 
     def entropy(self) -> Tensor:
@@ -255,13 +264,6 @@ class Query:
             raise Intractable(f"{self.joint}: entropy is that of finite columns above what is given; none is unknown")
         p = posterior.log_weights.exp()
         return -torch.where(p > 0, p * posterior.log_weights, 0.0).sum(-1)
-
-    def _below(self, seen: Columns, n: int) -> Iterator[tuple[Conditional, Law]]:
-        """The laws of what is still unknown, parents first; the caller adds to `seen` what it settles."""
-        for factor in self.joint:
-            if not self._whole(factor, seen) and all(v.name in seen for v in factor.parents):
-                law = self.joint.law(factor, seen, n)
-                yield factor, law.condition(self._x(factor, seen, n)) if self._some(factor, seen) else law
 
 
 def _blank(space: Space, n: int) -> Entries:

@@ -47,7 +47,8 @@ class Categorical(Law):
         return Entries(values)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        return self.entrywise(x).flatten(x.tensor.dim() - len(self.space.axes)).sum(-1) if self.space.axes else self.entrywise(x)
+        each = self.entrywise(x)
+        return each.flatten(each.dim() - len(self.space.axes)).sum(-1) if self.space.axes else each
 
     def entrywise(self, x: Entries) -> Tensor:
         """log p of each entry, 0 where it is not scored: (*shape, B, *grid) float64."""

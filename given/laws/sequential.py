@@ -144,7 +144,9 @@ class Chain(Sequential):
         scored = self._scored(x)
         grid = len(self.space.axes)
         lead = x.tensor.shape[: x.tensor.dim() - grid]
-        values = x.tensor if self.evidence is None else torch.where(self.evidence.known, self.evidence.tensor, x.tensor)
+        values = torch.where(x.valid, x.tensor, 0)  # type: ignore[arg-type]  # whatever padding holds, it is nothing
+        if self.evidence is not None:
+            values = torch.where(self.evidence.known, self.evidence.tensor, values)
         values = values.reshape(-1, len(self.order))
         context = self.context.repeat(len(values) // self.n, 1)
         features = self.net(self.embed(values), context)  # (B, T, C) in the order of drawing

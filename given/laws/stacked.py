@@ -35,14 +35,11 @@ class Stacked(Law):
     @staticmethod
     def flatten(x: Entries, space: Space) -> Entries:
         """(*shape, B, ...) entries of a real space or block -> (*shape, B, D)."""
-        def flat(t: Tensor, axes: int) -> Tensor:
-            return t.reshape(*t.shape[: t.dim() - axes], -1)
-
         if not isinstance(space, Product):
-            return x.map(lambda t: flat(t, len(space.axes)))
+            axes = len(space.axes)
+            return x.map(lambda t: t.reshape(*t.shape[: t.dim() - axes], -1))
         columns = x.columns
-        parts = [columns[name].map(lambda t, a=len(s.axes): flat(t, a).double() if t.is_floating_point() else flat(t, a))
-                 for name, s in space.columns]  # type: ignore[misc]
+        parts = [Stacked.flatten(columns[name], column) for name, column in space.columns]
         return Entries(*(torch.cat([getattr(p, mask) for p in parts], -1) for mask in ("values", "seen", "valid")))
 
     def _unflatten(self, x: Entries) -> Entries:

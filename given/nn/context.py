@@ -1,7 +1,7 @@
 """Context: y as a vector a network can use.
 
-Every parent becomes a vector (B, C) and these are summed. An unseen parent becomes its learned null, so any condition
-may be dropped.
+Every parent becomes a vector (B, C) and these are summed, with one that is always there. An unseen parent becomes its
+learned null, so any condition may be dropped.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Context(nn.Module):
         super().__init__()
         self.parents = tuple(parents)
         self.width = width
+        self.always = nn.Parameter(torch.zeros(width))
         self.parts = nn.ModuleDict({str(i): _part(v.space, width) for i, v in enumerate(self.parents)})
 
     def forward(self, y: Observed) -> Tensor:
-        """(B, C), zeros where there are no parents."""
-        device = next((p.device for p in self.parameters()), torch.device("cpu"))
-        pooled = torch.zeros(y.n, self.width, device=device)
+        """(B, C)."""
+        pooled = self.always.expand(y.n, self.width)
         for i, v in enumerate(self.parents):
-            pooled = pooled + self.parts[str(i)](y[v.name].to(device))
+            pooled = pooled + self.parts[str(i)](y[v.name].to(pooled.device))
         return pooled
 
 
@@ -72,7 +72,7 @@ class _Levels(nn.Module):
     def forward(self, x: Entries) -> Tensor:
         value = x.tensor * (2 / self.top) - 1 if self.top else x.tensor
         known = x.known.reshape(len(x), -1)
-        value = torch.where(known, value.reshape(len(x), -1), 0.0).to(self.layers[0].weight.dtype)  # type: ignore[union-attr,arg-type]
+        value = torch.where(known, value.reshape(len(x), -1), 0.0).to(self.layers[0].weight.dtype)  # type: ignore[arg-type]
         return self.layers(torch.cat([value, known.to(value.dtype)], -1))
 
 

@@ -1,8 +1,8 @@
 """Transformer: a causal net over the steps of an order, with a cache.
 
 Token t may attend to tokens 0 ... t, and no token holds the value of its own entry, so output t depends on the entries
-before t alone. Attention adds a learned bias for the offset on the grid between the two entries, and y scales and shifts
-what every layer reads.
+before t alone. Attention adds a learned bias for the offset on the grid between the two entries, and y is added to what
+every layer reads.
 
 Source: Vaswani et al., Attention is all you need, 2017 / https://arxiv.org/abs/1706.03762
 Shaw, Uszkoreit, Vaswani, Self-attention with relative position representations, 2018 / https://arxiv.org/abs/1803.02155
@@ -35,7 +35,7 @@ class Transformer(nn.Module):
     """
 
     def __init__(self, coordinates: Tensor, *, width: int = 64, layers: int = 2, heads: int = 4, expansion: int = 4,
-                 dropout: float = 0.3) -> None:
+                 dropout: float = 0.2) -> None:
         super().__init__()
         self.width = width
         self.coordinates: Tensor
@@ -66,13 +66,13 @@ class _Layer(nn.Module):
     def __init__(self, coordinates: Tensor, width: int, heads: int, expansion: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.modulate = nn.Linear(width, 4 * width)
+        self.condition = nn.Linear(width, width)
         self.read, self.read_more = nn.RMSNorm(width), nn.RMSNorm(width)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
         self.up, self.down = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
         self.drop = Dropout(dropout)
-        for start_at_nothing in (self.out.weight, self.down.weight, self.down.bias, self.modulate.bias):
+        for start_at_nothing in (self.out.weight, self.down.weight, self.down.bias, self.condition.bias):
             nn.init.zeros_(start_at_nothing)
         # The offset between two places, axis by axis, as one number.
         offset = coordinates[:, None] - coordinates[None]
@@ -93,13 +93,12 @@ class _Layer(nn.Module):
 
     def forward(self, h: Tensor, y: Tensor, t: int, memory: tuple[Tensor, Tensor] | None) -> Tensor:
         B, T, C = h.shape
-        scale, shift, scale_more, shift_more = self.modulate(y)[:, None].chunk(4, -1)
-        q, k, v = self.qkv(self.read(h) * (1 + scale) + shift).view(B, T, 3, self.heads, -1).unbind(2)
+        h = h + self.condition(y)[:, None]
+        q, k, v = self.qkv(self.read(h)).view(B, T, 3, self.heads, -1).unbind(2)
         if memory is not None:
             memory[0][:, t:t + T], memory[1][:, t:t + T] = k, v
             k, v = memory[0][:, :t + T], memory[1][:, :t + T]
         bias = self.bias[:, self.offset[t:t + T, :t + T]].masked_fill(self.later[t:t + T, :t + T], -torch.inf)
         mixed = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=bias[None])
         h = h + self.drop(self.out(mixed.transpose(1, 2).reshape(B, T, C)))
-        more = self.read_more(h) * (1 + scale_more) + shift_more
-        return h + self.drop(self.down(F.gelu(self.up(more))))
+        return h + self.drop(self.down(F.gelu(self.up(self.read_more(h)))))

@@ -4,4 +4,4 @@ from given.sources.columns import Columns, Source
 from given.sources.read import read
 from given.sources.samples import SAMPLES
 
-__all__ = ["SAMPLES", "Columns", "Source", "read"]
+__all__ = ["Columns", "SAMPLES", "Source", "read"]

@@ -22,16 +22,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-import given
-from given import codecs, families, laws, nn
+from given import __version__, codecs, families, laws, nn, variables
 from given.codecs import Table
-from given.joint import Joint
+from given.joint import Joint, Term
 from given.train.checkpoint import replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable
 
 __all__ = ["load_joint", "save_joint"]
 
-_FLOORS: dict[str, ModuleType] = {"codecs": codecs, "families": families, "laws": laws, "nn": nn}
+_FLOORS: dict[str, ModuleType] = {"codecs": codecs, "families": families, "laws": laws, "nn": nn, "variables": variables}
 _FILES = ("README.md", "config.json", "model.safetensors")
 
 
@@ -42,11 +41,11 @@ def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, A
         UserError: an argument of a factor cannot be written down.
     """
     config: dict[str, Any] = {
-        "given": given.__version__,
+        "given": __version__,
         "formula": str(joint),
         "variables": {name: _codec(v.codec) for name, v in joint.columns.items()},
         "factors": [{"class": _name(type(f)), "arguments": {k: _describe(v, str(f)) for k, v in f.arguments.items()}}
-                    for f in joint.factors],
+                    for f in joint.declared],
         "facts": dict(facts),
     }
 
@@ -86,9 +85,9 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
         raise UserError(f"{folder}/model.safetensors: was changed since it was saved, or is of another model; save it again")
     known = {f"{floor}.{name}": getattr(module, name) for floor, module in _FLOORS.items() for name in module.__all__}
     known |= {cls.__name__: cls for cls in classes}
-    variables = {name: Variable(name, _build_codec(said, known)) for name, said in config["variables"].items()}
+    columns = {name: Variable(name, _build_codec(said, known)) for name, said in config["variables"].items()}
     with torch.random.fork_rng(devices=[]):
-        factors = [_class(f["class"], known)(**{k: _build(v, known, variables) for k, v in f["arguments"].items()})
+        factors = [_class(f["class"], known)(**{k: _build(v, known, columns) for k, v in f["arguments"].items()})
                    for f in config["factors"]]
     joint = Joint(*factors)
     try:
@@ -137,21 +136,19 @@ def _describe(value: Any, where: str) -> Any:
                     "a dataclass, or plain numbers and text")
 
 
-def _build(said: Any, known: Mapping[str, Any], variables: Mapping[str, Variable]) -> Any:
+def _build(said: Any, known: Mapping[str, Any], columns: Mapping[str, Variable]) -> Any:
     if not isinstance(said, dict):
         return said
     if "variable" in said:
-        return variables[said["variable"]]
+        return columns[said["variable"]]
     if "block" in said:
-        from given.joint import Term
-
         names = tuple(said["block"])
-        return Variable(Term(names).name, Table({name: variables[name].codec for name in names}))
+        return Variable(Term(names).name, Table({name: columns[name].codec for name in names}))
     if "items" in said:
-        return tuple(_build(v, known, variables) for v in said["items"])
+        return tuple(_build(v, known, columns) for v in said["items"])
     if "class" in said:
         return _class(said["class"], known)
-    arguments = {k: _build(v, known, variables) for k, v in said["arguments"].items()}
+    arguments = {k: _build(v, known, columns) for k, v in said["arguments"].items()}
     if "partial" in said:
         return functools.partial(_class(said["partial"], known), **arguments)
     return _class(said["object"], known)(**arguments)
@@ -171,10 +168,11 @@ def _build_codec(said: Mapping[str, Any], known: Mapping[str, Any]) -> Codec:
 
 def _card(joint: Joint, facts: Mapping[str, Any]) -> str:
     """README.md: what this is, how good it is, how to use it."""
-    lines = [f"# {joint}", "", "A model learned with `given`, as a folder.", "", "| column | codec | entries |", "|---|---|---|"]
+    lines = [f"# {joint}", "", "A model learned with `given`, as a folder.", ""]
+    lines += ["| column | codec | entries |", "|---|---|---|"]
     lines += [f"| {name} | {v.codec!r} | {v.space.dimensions} |" for name, v in joint.columns.items()]
     lines += ["", "| factor | family | parameters |", "|---|---|---|"]
-    lines += [f"| {f} | {type(f).__name__} | {sum(p.numel() for p in f.parameters()):,} |" for f in joint.factors]
+    lines += [f"| {f} | {type(f).__name__} | {sum(p.numel() for p in f.parameters()):,} |" for f in joint.declared]
     fit = facts.get("fit", {})
     if fit.get("held_out") is not None:
         lines += ["", f"Held-out items scored {fit['held_out']:.4f} nats an item in the entries' units, after {fit['steps']:,} "

@@ -1,0 +1,274 @@
+"""Formulas, products, and what follows from what is seen."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+import given
+from given import part, prefix
+from given.codecs import Label, Number, Plain
+from given.families import Autoregressive, Categorical, Gaussian, Independent, Memory
+from given.joint import parse
+from given.laws import Intractable, Noise
+from given.nn import Reverse, Transformer
+from given.testing import stir
+from given.variables import Axis, Finite, UserError, Variable
+
+torch.set_num_threads(1)
+RNG = np.random.default_rng(0)
+
+
+def toy(n=400):
+    """A label, a small picture that depends on it, and a number that depends on both."""
+    label = RNG.choice(["a", "b", "c"], n, p=[0.6, 0.3, 0.1])
+    shift = (label == "b").astype(int) + 2 * (label == "c")
+    image = ((RNG.integers(0, 2, (n, 2, 2)) + shift[:, None, None]) % 3).astype(np.uint8)
+    size = image.sum((1, 2)) * 1.5 + shift + RNG.normal(0, 0.5, n)
+    return given.read(label=label, image=image, size=size)
+
+
+def toy_model(formula="p(label) p(image | label)", **families):
+    data = toy()
+    chosen = {"image": partial(Autoregressive, net=partial(Transformer, width=16, layers=1, heads=2)), **families}
+    model = given.model(formula, data, families={k: v for k, v in chosen.items() if k in formula})
+    model.fit(data, steps=3, held_out=0)
+    stir(model.joint)
+    return model, data
+
+
+def check_bayes():
+    """p(label | image) by a query is the ratio of enumerated joints, with the prior in it."""
+    model, data = toy_model()
+    few = data.rows(slice(0, 7))
+    joint = np.stack([model.log_prob(image=few["image"], label=[v] * 7) for v in "abc"], 1)
+    hoped = np.exp(joint) / np.exp(joint).sum(1, keepdims=True)
+    query = model.given(image=few["image"])
+    assert np.allclose(np.stack([query.probabilities("label")[v] for v in "abc"], 1), hoped, atol=1e-5)
+    asked = np.stack([query.log_prob(label=[v] * 7) for v in "abc"], 1)
+    assert np.allclose(np.exp(asked), hoped, atol=1e-5)
+    assert np.allclose(model.given().log_prob(image=few["image"]), np.log(np.exp(joint).sum(1)), atol=1e-5)
+
+
+def check_raw_density():
+    """The density of a number integrates to 1 in the data's own units."""
+    size = RNG.normal(1000, 250, 300)
+    model = given.model("size", given.read(size=size))
+    model.fit(given.read(size=size))
+    grid = np.linspace(-1500, 3500, 4001)
+    assert math.isclose(np.exp(model.log_prob(size=grid)).sum() * (grid[1] - grid[0]), 1, abs_tol=1e-3)
+
+
+def test_bayes_is_enumeration():
+    check_bayes()
+
+
+def test_the_density_of_a_number_is_in_raw_units():
+    check_raw_density()
+
+
+def test_posterior_draws_follow_the_posterior():
+    model, data = toy_model()
+    image = data["image"][3]
+    p = model.given(image=image).probabilities("label")
+    drawn = model.given(image=image).sample(4000, seed=1)["label"]
+    for v in "abc":
+        error = math.sqrt(p[v][0] * (1 - p[v][0]) / 4000) + 1e-9
+        assert abs((drawn == v).mean() - p[v][0]) < 5 * error
+    assert model.given(image=image).mode()["label"] == max("abc", key=lambda v: p[v][0])
+    entropy = -sum(p[v][0] * math.log(p[v][0]) for v in "abc")
+    assert math.isclose(model.given(image=image).entropy()[0], entropy, abs_tol=1e-6)
+
+
+def test_a_label_is_summed_out():
+    """p(label | size), and the mean of a size whose label is not known."""
+    data = toy()
+    model = given.model("p(label) p(size | label)", data)
+    model.fit(data)
+    joint = np.stack([model.log_prob(size=data["size"][:5], label=[v] * 5) for v in "abc"], 1)
+    hoped = np.exp(joint) / np.exp(joint).sum(1, keepdims=True)
+    got = model.given(size=data["size"][:5]).probabilities("label")
+    assert np.allclose(np.stack([got[v] for v in "abc"], 1), hoped, atol=1e-9)
+    mean = model.given().mean()["size"]
+    prior = model.given().probabilities("label")
+    by_label = sum(prior[v][0] * model.given(label=v).mean()["size"] for v in "abc")
+    assert math.isclose(float(mean), float(by_label), rel_tol=1e-9)
+
+
+def test_grandparents():
+    """a -> b -> c, all finite: p(a | c) sums out b."""
+    a = RNG.integers(0, 2, 500)
+    b = (a + (RNG.random(500) < 0.2)) % 2
+    c = (b + (RNG.random(500) < 0.3)) % 2
+    data = given.read(a=a.astype(str), b=b.astype(str), c=c.astype(str))
+    model = given.model("p(a) p(b | a) p(c | b)", data, families={"b": Independent, "c": Independent})
+    model.fit(data)
+    every = [(i, j, k) for i in "01" for j in "01" for k in "01"]
+    p = np.exp(model.log_prob(a=[e[0] for e in every], b=[e[1] for e in every], c=[e[2] for e in every]))
+    assert math.isclose(p.sum(), 1, abs_tol=1e-9)
+    hoped = sum(v for e, v in zip(every, p, strict=True) if e[0] == "1" and e[2] == "1") / sum(
+        v for e, v in zip(every, p, strict=True) if e[2] == "1")
+    assert math.isclose(model.given(c="1").probabilities("a")["1"][0], hoped, abs_tol=1e-9)
+    assert math.isclose(math.exp(model.given(c="1").log_prob(a="1")[0]), hoped, abs_tol=1e-9)
+
+
+def test_completion_keeps_what_is_seen_and_knows_the_label():
+    model, data = toy_model()
+    image = data["image"][:3]
+    top = np.array([[True, True], [False, False]])
+    drawn = model.given(image=part(image, seen=top)).sample(50, seed=2)
+    assert drawn["image"].shape == (50, 3, 2, 2) and drawn["label"].shape == (50, 3)
+    assert (drawn["image"][:, :, 0] == image[:, 0]).all()
+    assert len(np.unique(drawn["image"][:, 0, 1].reshape(50, -1), axis=0)) > 1
+    same = model.given(image=prefix(image[:, :1])).sample(50, seed=2)
+    assert (same["image"] == drawn["image"]).all()
+
+
+def test_completion_follows_the_conditional():
+    """Draws of the lower half given the upper follow p(lower | upper), summed over labels."""
+    model, data = toy_model()
+    image = data["image"][0]
+    top = np.array([[True, True], [False, False]])
+    drawn = model.given(image=part(image, seen=top)).sample(4000, seed=3)["image"][:, 1]
+    every = np.array([[[*image[0]], [i, j]] for i in range(3) for j in range(3)])
+    log_p = model.given().log_prob(image=every)
+    p = np.exp(log_p) / np.exp(log_p).sum()
+    for value, hoped in zip(every[:, 1], p, strict=True):
+        share = (drawn == value).all(1).mean()
+        assert abs(share - hoped) < 5 * math.sqrt(hoped * (1 - hoped) / 4000) + 1e-6
+
+
+def test_completion_against_the_order_is_refused():
+    model, data = toy_model()
+    bottom = np.array([[False, False], [True, True]])
+    with pytest.raises(Intractable, match="Reverse"):
+        model.given(image=part(data["image"][0], seen=bottom)).sample(1)
+    reverse, _ = toy_model(image=partial(Autoregressive, order=Reverse(), net=partial(Transformer, width=16, layers=1)))
+    drawn = reverse.given(image=part(data["image"][0], seen=bottom)).sample(5)["image"]
+    assert (drawn[:, 1] == data["image"][0][1]).all()
+
+
+def test_a_block_fills_any_column_given_any():
+    n = 500
+    height = RNG.normal(170, 10, n)
+    weight = 0.9 * height - 90 + RNG.normal(0, 5, n)
+    age = RNG.normal(40, 12, n)
+    data = given.read(height=height, weight=weight, age=age)
+    model = given.model(None, data)
+    assert str(model) == "p(height, weight, age)"
+    model.fit(data)
+    tall, short = (model.given(height=h).mean()["weight"] for h in (190.0, 150.0))
+    assert abs((tall - short) - 36) < 4
+    drawn = model.given(weight=80.0).sample(3000, seed=1)
+    assert (drawn["weight"] == 80.0).all() and abs(drawn["height"].mean() - model.given(weight=80.0).mean()["height"]) < 1
+    both = model.given(weight=[80.0, 60.0], age=[30.0, 50.0]).mean()["height"]
+    assert both.shape == (2,) and both[0] > both[1]
+    one = model.log_prob(data)
+    parts = model.given().log_prob(weight=data["weight"]) + model.given(weight=data["weight"]).log_prob(
+        height=data["height"], age=data["age"])
+    assert np.allclose(one, parts)
+
+
+def test_rows_do_not_depend_on_their_batch():
+    model, data = toy_model()
+    model_rows, few = data["image"], data["image"][:5]
+    original = type(model)._rows_at_once
+    try:
+        type(model)._rows_at_once = property(lambda self: 3)
+        small = model.given(image=few).sample(4, seed=9)["label"], model.log_prob(image=few, label=data["label"][:5])
+    finally:
+        type(model)._rows_at_once = original
+    whole = model.given(image=few).sample(4, seed=9)["label"], model.log_prob(image=few, label=data["label"][:5])
+    assert (small[0] == whole[0]).all() and np.allclose(small[1], whole[1], atol=1e-5)
+    assert (model.given(image=model_rows[:40]).sample(4, seed=9)["label"][:, :5] == whole[0]).all()
+
+
+def test_log_prob_is_that_of_the_printed_formula():
+    model, data = toy_model()
+    few = data.rows(slice(0, 4))
+    whole = model.log_prob(image=few["image"], label=few["label"])
+    prior, below = model.log_prob(label=few["label"]), model.given(label=few["label"]).log_prob(image=few["image"])
+    assert np.allclose(whole, prior + below, atol=1e-6)
+    with pytest.raises(UserError, match="label is not given"):
+        model.log_prob(image=few["image"])
+
+
+def test_a_prior_stands_in_for_a_missing_factor():
+    model, data = toy_model("p(image | label)")
+    with pytest.raises(UserError, match='declare it.*prior=.*"uniform"'):
+        model.given(image=data["image"][0]).sample()
+    flat = model.given(image=data["image"][:5], prior={"label": "uniform"}).probabilities("label")
+    each = np.stack([model.log_prob(image=data["image"][:5], label=[v] * 5) for v in "abc"], 1)
+    hoped = np.exp(each) / np.exp(each).sum(1, keepdims=True)
+    assert np.allclose(np.stack([flat[v] for v in "abc"], 1), hoped, atol=1e-5)
+    told = model.given(image=data["image"][:5], prior={"label": {"a": 1.0, "b": 0.0, "c": 0.0}}).mode()["label"]
+    assert (told == "a").all()
+
+
+def test_kinds_and_measures_are_said():
+    model, data = toy_model("p(label) p(image | label) p(size | label)")
+    score = model.score(data)
+    assert score.kind == "exact" and score.measure == "counting of label, image; length in raw units of size"
+    assert model.given(label=data["label"]).score(image=data["image"]).conditioned_on == ("label",)
+    bits = model.given(label=data["label"]).score(image=data["image"]).bits_per_dim()
+    assert bits.unit == "bits/dim" and bits.value > 0 and bits.error > 0
+
+
+def test_comparison_refuses_to_rank_different_measures():
+    model, data = toy_model("p(label) p(image | label) p(size | label)")
+    scores = {"a": model.score(label=data["label"]), "b": model.given(label=data["label"]).score(size=data["size"])}
+    table = given.compare(scores)
+    assert len(table.groups) == 2
+    with pytest.raises(UserError, match="no order"):
+        table.difference("a", "b")
+
+
+def test_in_full():
+    label = Variable("label", Label(["a", "b", "c"]))
+    image = Variable("image", Plain(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 2)))))
+    model = given.Model(Categorical(label), Autoregressive(image, parents=label, net=partial(Transformer, width=16)))
+    assert str(model) == "p(label) p(image | label)"
+    assert model.sample(2, label="b")["image"].shape == (2, 2, 2)
+
+
+def test_formulas():
+    assert [t.name for t in parse("p(a, `b c` | d) p(d)")] == ["a, `b c`", "d"]
+    assert parse("image | label") == parse("p(image | label)")
+    data = given.read(**{"house price": [1.5, 2.0, 3.5], "city": ["x", "y", "x"]})
+    assert str(given.model("`house price` | city", data)) == "p(`house price` | city)"
+
+
+def test_memory_answers_with_what_it_stored():
+    data = toy(50)
+    model = given.model("p(label) p(image | label)", data, families={"image": Memory})
+    model.fit(data, held_out=0)
+    stored = {(row.tobytes(), label) for row, label in zip(data["image"], data["label"], strict=True)}
+    drawn = model.sample(100, seed=1)
+    assert all((row.tobytes(), label) in stored for row, label in zip(drawn["image"], drawn["label"], strict=True))
+    assert np.isfinite(model.log_prob(data)).all()
+
+
+def test_noise_is_uniform_and_its_own():
+    u = Noise.of(3, 50).uniform((40,), (5,)).flatten()
+    ordered = u.sort().values
+    steps = torch.arange(1, len(u) + 1) / len(u)
+    assert float((ordered - steps).abs().max()) < 2.7 / math.sqrt(len(u))  # Kolmogorov and Smirnov, failing once in 1e6
+    a, b = Noise.of(3, 4).uniform((), (1000,)), Noise.of(3, 4).fold("other").uniform((), (1000,))
+    assert float(torch.corrcoef(torch.stack([a[0], a[1], b[0], b[1]])).triu(1).abs().max()) < 0.16
+    z = Noise.of(1, 100).normal((), (100,)).flatten()
+    assert abs(float(z.mean())) < 0.05 and abs(float(z.std()) - 1) < 0.04
+
+
+def test_a_number_with_holes_is_learned_by_em():
+    n = 3000
+    x = RNG.multivariate_normal([1, -2], [[1, 0.8], [0.8, 1]], n)
+    holes = x.copy()
+    holes[RNG.random(n) < 0.4, 1] = np.nan
+    data = given.read(x=holes)
+    model = given.model("x", data, codecs={"x": Number(missing="unknown")}, families={"x": partial(Gaussian, shrinkage=0.0)})
+    model.fit(data, held_out=0)
+    slope = (model.given(x=part([3.0, 0.0], seen=[True, False])).mean()["x"][1]
+             - model.given(x=part([1.0, 0.0], seen=[True, False])).mean()["x"][1]) / 2
+    assert abs(slope - 0.8) < 0.08

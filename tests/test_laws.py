@@ -1,0 +1,110 @@
+"""One table of families, one of codecs; one test is one law."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from given import codecs, families
+from given.codecs import Image, Label, Number, Plain, Table
+from given.families import Autoregressive, Categorical, Dequantised, Gaussian, Independent, Memory
+from given.laws import CategoricalHead, LogisticMixtureHead
+from given.nn import Fixed, Neighbours, Reverse, Transformer
+from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
+from given.variables import Axis, Finite, Real, Variable
+
+torch.set_num_threads(1)
+
+
+def grid(name, size, *shape, ordered=True):
+    axes = tuple(Axis(a, n) for a, n in zip(("height", "width"), shape, strict=False))
+    return Variable(name, Plain(Finite(size, ordered=ordered, axes=axes)))
+
+
+def real(name, *shape):
+    return Variable(name, Plain(Real(axes=tuple(Axis("entry", n) for n in shape))))
+
+
+LABEL = Variable("label", Label([0, 1, 2]))
+ANIMAL = Variable("animal", Label(["cat", "dog", "fox"]))
+NET = partial(Transformer, width=16, layers=2, heads=2)
+BLOCK = Variable("a, b", Table({"a": Plain(Real()), "b": Plain(Real())}))
+MIXED = Variable("a, c", Table({"a": Plain(Finite(3)), "c": Plain(Finite(2))}))
+
+FAMILIES = {
+    "Categorical": lambda: Categorical(ANIMAL),
+    "Categorical of a label": lambda: Categorical(ANIMAL, LABEL),
+    "Categorical of an image": lambda: Categorical(ANIMAL, [grid("image", 5, 3, 3), real("z", 2)]),
+    "Independent": lambda: Independent(grid("x", 3, 2, 2), LABEL),
+    "Independent reals": lambda: Independent(real("x", 2), LABEL),
+    "Independent block": lambda: Independent(MIXED, LABEL),
+    "Memory": lambda: Memory(grid("x", 3, 2, 2), LABEL, smoothing=0.2),
+    "Memory unsmoothed": lambda: Memory(grid("x", 3, 2, 2)),
+    "Memory of symbols": lambda: Memory(grid("x", 3, 2, ordered=False), LABEL, smoothing="held-out"),
+    "Gaussian": lambda: Gaussian(real("x", 2), LABEL),
+    "Gaussian regression": lambda: Gaussian(real("x"), [real("z", 2), LABEL]),
+    "Gaussian in five": lambda: Gaussian(real("x", 5)),
+    "Gaussian block": lambda: Gaussian(BLOCK, LABEL),
+    "Dequantised": lambda: Dequantised(grid("x", 4, 2), LABEL, family=Gaussian),
+    "Autoregressive": lambda: Autoregressive(grid("x", 3, 2, 3), LABEL, net=NET),
+    "Autoregressive categorical": lambda: Autoregressive(grid("x", 3, 2, 3), LABEL, net=NET, head=CategoricalHead),
+    "Autoregressive symbols": lambda: Autoregressive(
+        grid("x", 4, 5, ordered=False), [LABEL, real("z", 2)], net=NET, embed=partial(Neighbours, offsets=2)),
+    "Autoregressive reversed": lambda: Autoregressive(grid("x", 3, 2, 2), LABEL, net=NET, order=Reverse()),
+    "Autoregressive in any one order": lambda: Autoregressive(
+        grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
+}
+
+RNG = np.random.default_rng(0)
+CODECS = {
+    "Label": (lambda: Label(), np.array(["b", "a", "c", "a"])),
+    "Label of numbers": (lambda: Label(), np.array([3, 1, 2, 3])),
+    "Label stated": (lambda: Label(categories=["z", "a", "m"]), np.array(["a", "m", "z", "a"])),
+    "Number": (lambda: Number(), RNG.normal(5, 3, 20)),
+    "Number with holes": (lambda: Number(missing="unknown"), np.where(RNG.random(20) < 0.2, np.nan, RNG.normal(5, 3, 20))),
+    "Number vector": (lambda: Number(), RNG.normal(5, [1e-3, 1, 1e5], (20, 3))),
+    "Image": (lambda: Image(), RNG.integers(0, 17, (6, 4, 5)).astype(np.uint8)),
+    "Image in colour": (lambda: Image(), RNG.integers(0, 256, (6, 4, 5, 3)).astype(np.uint8)),
+    "Plain": (lambda: Plain(Finite(3)), np.array([0, 2, 1])),
+    "Plain real": (lambda: Plain(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
+    "Table": (lambda: Table({"city": Label(), "size": Number()}),
+              {"city": np.array(["a", "b", "a", "b"]), "size": np.array([1.0, 2.0, 4.0, 3.0])}),
+}
+
+
+@pytest.mark.parametrize("law", FAMILY_LAWS)
+@pytest.mark.parametrize("case", FAMILIES)
+def test_family(case, law):
+    FAMILY_LAWS[law](prepared(FAMILIES[case]()))
+
+
+@pytest.mark.parametrize("law", CODEC_LAWS)
+@pytest.mark.parametrize("case", CODECS)
+def test_codec(case, law):
+    make, raw = CODECS[case]
+    CODEC_LAWS[law](make(), raw)
+
+
+def test_every_family_has_a_case():
+    present = {type(make()).__name__ for make in FAMILIES.values()}
+    assert present == set(families.__all__)
+
+
+def test_every_codec_has_a_case():
+    present = {type(make()).__name__ for make, _ in CODECS.values()}
+    assert present == set(codecs.__all__) - {"infer"}
+
+
+def test_the_head_is_a_mixture_of_cells():
+    """The levels' probabilities are differences of the mixture's distribution function."""
+    head = LogisticMixtureHead(Finite(5, ordered=True), 3, components=2)
+    torch.manual_seed(0)
+    torch.nn.init.normal_(head.parameters_of.weight)
+    features = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
+    weight, mean, log_scale = head.parameters_of(features).double().chunk(3, -1)
+    edges = torch.linspace(-1, 1, 6, dtype=torch.float64)[1:-1]
+    scale = torch.nn.functional.softplus(log_scale) + 1e-3
+    below = (weight.softmax(-1)[..., None] * torch.sigmoid((edges - mean[..., None]) / scale[..., None])).sum(1)
+    whole = torch.cat([torch.zeros(7, 1), below, torch.ones(7, 1)], 1).diff(dim=1)
+    assert torch.allclose(head(features).log_probs.exp(), whole, atol=1e-9)

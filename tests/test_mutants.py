@@ -1,0 +1,130 @@
+"""Deliberate mistakes, each one line of the source that still passes every check of shapes, each seen to fail a named law.
+
+A mutant replaces one function by its own source with one line changed.
+"""
+
+import functools
+import inspect
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from test_joint import check_bayes, check_raw_density
+from test_laws import CODECS, FAMILIES
+from test_train import check_resume
+
+import given.codecs
+import given.families
+import given.infer.query
+import given.laws
+import given.nn.embedding
+import given.nn.transformer
+import given.train.loop
+from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
+
+
+def family(law, case):
+    return lambda: FAMILY_LAWS[law](prepared(FAMILIES[case]()))
+
+
+def codec(law, case):
+    return lambda: CODEC_LAWS[law](CODECS[case][0](), CODECS[case][1])
+
+
+@dataclass(frozen=True)
+class Mutant:
+    owner: object
+    name: str
+    line: str
+    instead: str
+    caught_by: object
+
+
+MUTANTS = {
+    "the log-determinant is added, not taken away": Mutant(
+        given.laws.Normal, "log_prob", "- log_det", "+ log_det", family("density_is_normalised", "Gaussian")),
+    "dequantisation forgets its volume's sign": Mutant(
+        given.laws.Dequantised, "log_prob", "+ scored *", "- scored *", family("density_is_normalised", "Dequantised")),
+    "a bound is called exact": Mutant(
+        given.laws.Dequantised, "__init__", "self.levels = space.size", "self.levels = space.size; self.kind = 'exact'",
+        family("density_is_normalised", "Dequantised")),
+    "a drawn entry is written one step late": Mutant(
+        given.laws.Chain, "advance", "self.order[state.t]", "self.order[state.t - 1]",
+        family("steps_are_the_whole", "Autoregressive")),
+    "the cache is written one step late": Mutant(
+        given.nn.transformer._Layer, "forward", "memory[0][:, t:t + T], memory[1][:, t:t + T] = k, v",
+        "memory[0][:, max(t - 1, 0):max(t - 1, 0) + T], memory[1][:, t:t + T] = k, v",
+        family("steps_are_the_whole", "Autoregressive")),
+    "a cached step takes another step's offsets": Mutant(
+        given.nn.transformer._Layer, "forward", "self.offset[t:t + T, :t + T]", "self.offset[:T, :t + T]",
+        family("steps_are_the_whole", "Autoregressive")),
+    "attention sees one step ahead": Mutant(
+        given.nn.transformer._Layer, "__init__", ".triu(1)", ".triu(2)", family("steps_are_the_whole", "Autoregressive")),
+    "a token holds its own entry": Mutant(
+        given.nn.embedding, "_earlier", "step_of[entry] < torch.arange(D)", "step_of[entry] <= torch.arange(D)",
+        family("density_is_normalised", "Autoregressive")),
+    "padding is attended to": Mutant(
+        given.laws.Chain, "log_prob", "torch.where(x.valid, x.tensor, 0)", "x.tensor",
+        family("what_is_unseen_moves_nothing", "Autoregressive")),
+    "padding is scored": Mutant(
+        given.laws.Categorical, "entrywise", "scored = x.known if", "scored = x.seen if",
+        family("what_is_unseen_moves_nothing", "Independent")),
+    "the order of drawing is not the order of the grid": Mutant(
+        given.laws.Chain, "log_prob", "torch.empty_like(features).index_copy(1, self.order, features)", "features",
+        family("steps_are_the_whole", "Autoregressive reversed")),
+    "conditioning a mixture forgets to weigh its items": Mutant(
+        given.laws.Empirical, "condition", "weights = self.log_weights + ", "weights = self.log_weights + 0 * ",
+        family("conditions_are_ratios", "Memory")),
+    "conditioning a normal keeps its covariance": Mutant(
+        given.laws.Normal, "condition", "self.covariance - gain @ across.mT", "self.covariance",
+        family("conditions_are_ratios", "Gaussian")),
+    "dropout goes on after training": Mutant(
+        given.nn.Dropout, "forward", "not self.training or self.p == 0", "self.p == 0",
+        family("scores_are_float64", "Autoregressive")),
+    "columns of a block are averaged": Mutant(
+        given.laws.Block, "log_prob", ".sum(0)", ".mean(0)", family("density_is_normalised", "Independent block")),
+    "weights of rows are ignored": Mutant(
+        given.families.Gaussian, "_moments", "weight.double()[:, None, None] * outer", "outer",
+        family("weights_are_repetitions", "Gaussian")),
+    "a draw depends on its batch": Mutant(
+        given.laws.Noise, "uniform", "draws[..., None], np.arange", "draws[..., None] + draws.sum(), np.arange",
+        family("rows_are_their_own", "Independent")),
+    "Bayes' rule without the prior": Mutant(
+        given.infer.query.Query, "_weigh", "for factor in factors:", "for factor in factors[1:]:", check_bayes),
+    "the density of a number is left in standard units": Mutant(
+        given.codecs.Number, "log_volume", "-torch.as_tensor(np.log(scale))", "torch.as_tensor(0 * scale)", check_raw_density),
+    "log_volume has the wrong sign": Mutant(
+        given.codecs.Number, "log_volume", "-torch.as_tensor", "torch.as_tensor",
+        codec("volume_is_the_derivative", "Number vector")),
+    "decoding forgets the mean": Mutant(
+        given.codecs.Number, "decode", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
+    "resuming begins the epoch again": Mutant(
+        given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
+}
+
+
+def mutated(mutant):
+    """The function with one line changed, in the same module and class."""
+    function = inspect.getattr_static(mutant.owner, mutant.name)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(mutant.line) == 1, f"expected {mutant.line!r} once in {mutant.name}"
+    source = source.replace(mutant.line, mutant.instead)
+    lines = source.splitlines()
+    body = textwrap.indent("\n".join(line for line in lines if not line.startswith("@")), "    ")
+    # super() without arguments looks its class up in a cell of this name
+    code = f"from __future__ import annotations\ndef make(__class__):\n{body}\n    return {mutant.name}"
+    space = dict(inspect.getmodule(mutant.owner if inspect.isclass(mutant.owner) else function).__dict__)
+    exec(compile(code, "mutant", "exec"), space)
+    return space["make"](mutant.owner)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_caught(name, monkeypatch):
+    mutant = MUTANTS[name]
+    torch.set_num_threads(1)
+    mutant.caught_by()  # sound source obeys the law
+    monkeypatch.setattr(mutant.owner, mutant.name, mutated(mutant))
+    with pytest.raises(AssertionError):
+        mutant.caught_by()

@@ -1,0 +1,44 @@
+"""The pages say what is so: code blocks run, tables are those of RESULTS.md, links lead somewhere."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import given
+
+ROOT = Path(given.__file__).parent.parent
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import record  # noqa: E402
+
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LOG.md")]
+
+
+def test_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "README.md").read_text())
+    assert blocks
+    for block in blocks:
+        space = {}
+        exec(block.replace("minutes=2", "steps=3"), space)
+    assert space["model"].sample(2)["image"].shape == (2, 8, 8)
+
+
+def test_the_readme_is_made_from_the_results():
+    text = (ROOT / "README.md").read_text()
+    assert record.fill(text) == text, "run python benchmarks/record.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if "://" not in link:
+            assert (page.parent / link).exists(), f"{page.name}: {link} leads nowhere"
+
+
+def test_the_readme_lists_every_family():
+    from given import families
+
+    rows = re.findall(r"(?m)^\| (\w+)", (ROOT / "README.md").read_text())
+    assert set(families.__all__) <= set(rows)
