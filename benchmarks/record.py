@@ -16,12 +16,13 @@ ROOT = Path(__file__).parent.parent
 Table = Sequence[Sequence[str]]
 
 
-def append(name: str, tables: Mapping[str, Table], facts: Mapping[str, str]) -> None:
-    """Add one run's tables to RESULTS.md."""
+def append(name: str, tables: Mapping[str, Table | str], facts: Mapping[str, str]) -> None:
+    """Add one run's tables, or what it printed, to RESULTS.md."""
     said = {"date": datetime.date.today().isoformat(), "commit": _commit(), "machine": _machine(), **facts}
     lines = [f"## {name}", "", "; ".join(f"{k} {v}" for k, v in said.items()), ""]
     for title, table in tables.items():
-        lines += [f"### {title}", "", *markdown(table), ""]
+        said_so = ["```", *table.rstrip().splitlines(), "```"] if isinstance(table, str) else markdown(table)
+        lines += [f"### {title}", "", *said_so, ""]
     path = ROOT / "RESULTS.md"
     before = path.read_text() if path.exists() else "# Results\n\nNewest last. One run a section, as its script wrote it.\n\n"
     path.write_text(before + "\n".join(lines) + "\n")
@@ -49,7 +50,7 @@ def latest(name: str, title: str) -> str:
     if not mine:
         raise SystemExit(f"RESULTS.md has no run of {name}; run benchmarks/{name}.py")
     said = mine[-1].splitlines()[2]
-    table = re.search(rf"(?ms)^### {re.escape(title)}\n\n(.*?)\n\n", mine[-1] + "\n\n")
+    table = re.search(rf"(?ms)^### {re.escape(title)}\n\n(```.*?```|.*?)\n\n", mine[-1] + "\n\n")
     if table is None:
         raise SystemExit(f"RESULTS.md: the run of {name} has no table {title}")
     return f"{table[1]}\n\n*benchmarks/{name}.py: {said}.*"
