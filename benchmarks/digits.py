@@ -21,7 +21,7 @@ from record import append, bold_best
 import given
 from given.app.demo import BASELINES, digits
 from given.evaluate import interval
-from given.families import Autoregressive, Independent, Memory
+from given.families import Autoregressive
 from given.laws import CategoricalHead, Noise
 from given.nn import Transformer
 from given.variables import Axis, Entries, Finite, Observed, Variable
@@ -150,8 +150,8 @@ def main() -> None:
     for seed in seeds:
         runs[seed] = ours(train, valid, test, everything, seed, budget)
         conditional, marginal, right, seconds, chosen = runs[seed]
-        print(f"seed {seed}: given the label {conditional.mean():.4f}, summed out {marginal.mean():.4f}, accuracy {right.mean():.4f}, "
-              f"{seconds:.0f} CPU-s, validation (label and image) {chosen:.4f}", flush=True)
+        print(f"seed {seed}: given the label {conditional.mean():.4f}, summed out {marginal.mean():.4f}, "
+              f"accuracy {right.mean():.4f}, {seconds:.0f} CPU-s, validation (label and image) {chosen:.4f}", flush=True)
     kinds["autoregressive", "p(image | label)"] = ("exact", np.mean([r[0] for r in runs.values()], 0))
     kinds["autoregressive, label summed out", "p(image)"] = ("exact", np.mean([r[1] for r in runs.values()], 0))
     spread = {("autoregressive", "p(image | label)"): [r[0].mean() for r in runs.values()],
@@ -174,9 +174,9 @@ def main() -> None:
             ours_, finite = kinds[reference[formula], formula][1], bool(np.isfinite(each).all())
             d = each - ours_ if finite else each
             low_high = f"{min(spread[key]):.3f} to {max(spread[key]):.3f}" if key in spread else "-"
-            rows.append([key[0], formula, f"{each.mean():.3f}" if finite else "inf", f"{error(each):.3f}" if finite else "-",
-                         low_high, f"{d.mean():+.3f} ± {error(d):.3f}" if finite and key[0] != reference[formula] else "-", kind,
-                         f"{cpu[key]:.1f}"])
+            paired = f"{d.mean():+.3f} ± {error(d):.3f}" if finite and key[0] != reference[formula] else "-"
+            value = [f"{each.mean():.3f}", f"{error(each):.3f}"] if finite else ["inf", "-"]
+            rows.append([key[0], formula, *value, low_high, paired, kind, f"{cpu[key]:.1f}"])
     accuracy = {"autoregressive": [int(r[2].sum()) for r in runs.values()]}
     for name, formula, family in BASELINES:
         if "label" in formula and name != "memory":

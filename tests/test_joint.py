@@ -197,7 +197,7 @@ def test_log_prob_is_that_of_the_printed_formula():
 
 def test_a_prior_stands_in_for_a_missing_factor():
     model, data = toy_model("p(image | label)")
-    with pytest.raises(UserError, match='declare it.*prior=.*"uniform"'):
+    with pytest.raises(UserError, match=r'declare it.*prior=.*"uniform"'):
         model.given(image=data["image"][0]).sample()
     flat = model.given(image=data["image"][:5], prior={"label": "uniform"}).probabilities("label")
     each = np.stack([model.log_prob(image=data["image"][:5], label=[v] * 5) for v in "abc"], 1)

@@ -3,12 +3,10 @@
 A mutant replaces one function by its own source with one line changed.
 """
 
-import functools
 import inspect
 import textwrap
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 import torch
 from test_joint import check_bayes, check_raw_density

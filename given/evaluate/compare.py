@@ -55,15 +55,15 @@ class Comparison:
 
     def rows(self) -> list[list[str]]:
         """Cells of the table, its header first."""
-        header = ["model", "given", "score", "± s.e.", "unit", "kind", "measure", "covered"]
+        header = ["model", "score", "± s.e.", "unit", "given", "kind", "measure", "covered"]
         cells = [header]
         for group in self.groups:
             for name in group:
                 s = self.scores[name]
                 value = f"{s.value:.3f}" if math.isfinite(s.value) else ("-inf" if s.unit.startswith("nats") else "inf")
-                cells.append([name, ", ".join(s.conditioned_on) or "-", value,
-                              "-" if math.isnan(s.error) else f"{s.error:.3f}", s.unit, s.kind, s.measure,
-                              f"{s.covered:.0%}"])
+                error = "-" if math.isnan(s.error) else f"{s.error:.3f}"
+                given = ", ".join(s.conditioned_on) or "-"
+                cells.append([name, value, error, s.unit, given, s.kind, s.measure, f"{s.covered:.0%}"])
         return cells
 
     def __str__(self) -> str:

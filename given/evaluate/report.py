@@ -15,7 +15,8 @@ h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2.2
 p.lead { color: var(--soft); margin: 0; } code { font-family: ui-monospace, monospace; font-size: .92em; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { text-align: left; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { font-weight: 600; } img { max-width: 100%; image-rendering: pixelated; border-radius: 3px; }
+th { font-weight: 600; } td:first-child { white-space: normal; min-width: 9rem; }
+img { max-width: 100%; image-rendering: pixelated; border-radius: 3px; }
 figure { margin: 0; } figcaption { color: var(--soft); font-size: .92rem; margin-top: .4rem; }
 tbody.group { border-top: 2px solid var(--line); }
 svg { max-width: 100%; height: auto; }

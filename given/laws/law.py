@@ -57,7 +57,7 @@ class Law(abc.ABC):
         Args:
             shape: leading shape of independent draws.
             seed: a whole number, or the rows' own `Noise`.
-            how: a map from law to law, applied to each law that is drawn from (see `laws.decoding`).
+            how: a map from law to law, applied to each law that is drawn from.
         """
 
     @abc.abstractmethod

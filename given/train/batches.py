@@ -6,6 +6,7 @@ are split alike, and an epoch can be taken up in its middle.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -102,6 +103,19 @@ class Batches:
 
     def __init__(self, joint: Joint, data: Source, size: int, seed: int, weight: str | None = None) -> None:
         self.joint, self.data, self.size, self.seed, self.weight = joint, data, size, seed, weight
+
+    @functools.cached_property
+    def mean_weight(self) -> float:
+        """The mean weight of a row. Raises `UserError` where no row has any."""
+        if self.weight is None:
+            return 1.0
+        total = count = 0.0
+        for batch in self.data.batches(_SHUFFLED_AT_ONCE):
+            total += float(_weights(batch, self.weight, int(count)).sum())
+            count += batch.n
+        if not total:
+            raise UserError(f"{self.weight}: every row has weight 0; expected one that is more")
+        return total / count
 
     @property
     def length(self) -> int | None:

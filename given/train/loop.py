@@ -114,7 +114,7 @@ class Trainer:
         """One round: every player's steps on one batch. Returns the loss in nats an item."""
         seed_dropout(self.joint, self.seed, self.step)
         noise = Noise.of(self.seed, batch.n).fold(self.step)
-        weight = batch.weight / batch.weight.mean()
+        weight = batch.weight / self.batches.mean_weight
         rate = self._rate(self.spent)
         total = 0.0
         for player, optimiser in zip(self.players, self.optimisers, strict=True):
