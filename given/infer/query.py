@@ -21,7 +21,7 @@ from torch import Tensor
 from given.conditional import Conditional
 from given.joint import Joint
 from given.laws import Averaged, How, Intractable, Kind, Law, Modal, Noise, weakest
-from given.variables import Entries, Finite, Space, UserError
+from given.variables import Entries, Finite, UserError
 
 __all__ = ["Posterior", "Query"]
 
@@ -60,7 +60,8 @@ class Query:
         prior: column -> (V,) log-probabilities, for conditions that have no factor.
     """
 
-    def __init__(self, joint: Joint, evidence: Mapping[str, Entries], n: int, prior: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(self, joint: Joint, evidence: Mapping[str, Entries], n: int,
+                 prior: Mapping[str, Tensor] | None = None) -> None:
         self.joint, self.n = joint, n
         self.evidence = {k: e for k, e in evidence.items() if not e.hidden}
         self.prior = dict(prior or {})
@@ -72,11 +73,6 @@ class Query:
 
     def _whole(self, factor: Conditional, seen: Mapping[str, Entries]) -> bool:
         return all(name in seen and seen[name].complete for name in factor.x.columns)
-
-    def _x(self, factor: Conditional, seen: Mapping[str, Entries], n: int) -> Entries:
-        """The factor's entries with what is not in `seen` unknown."""
-        blank = {name: _blank(self.joint.columns[name].space, n) for name in factor.x.columns if name not in seen}
-        return self.joint.x(factor, {**blank, **seen})
 
     def _hidden(self, evidence: Mapping[str, Entries]) -> tuple[list[str], list[Conditional]]:
         """The columns to sum over, and the factors in the sum: those with evidence, and all above them."""
@@ -131,7 +127,7 @@ class Query:
             for factor in factors:
                 law = self.joint.law(factor, seen, len(row))
                 kinds.append(law.kind)
-                term = law.log_prob(self._x(factor, seen, len(row)), seed=own.fold(factor.x.name))
+                term = law.log_prob(self.joint.x(factor, seen), seed=own.fold(factor.x.name))
                 total[row, k] += term.cpu()
         return values, total, weakest(kinds)
 
@@ -174,9 +170,8 @@ class Query:
                 raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
                                 f'or pass prior={{"{absent[0]}": "uniform"}} with evidence below it')
             law = self.joint.law(factor, seen, N)
-            known = self._x(factor, seen, N)
             if self._some(factor, seen):
-                law = law.condition(known)
+                law = law.condition(self.joint.x(factor, seen))
             drawn = law.sample(seed=noise.fold(factor.x.name), how=how)
             seen |= drawn.columns if factor.x.codec.columns else {factor.x.name: drawn}
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()
@@ -261,12 +256,7 @@ class Query:
         for factor in self.joint:
             if not self._whole(factor, seen) and all(v.name in seen for v in factor.parents):
                 law = self.joint.law(factor, seen, n)
-                yield factor, law.condition(self._x(factor, seen, n)) if self._some(factor, seen) else law
-
-
-def _blank(space: Space, n: int) -> Entries:
-    dtype = torch.int64 if isinstance(space, Finite) else torch.float64
-    return Entries(torch.zeros(n, *space.shape, dtype=dtype)).hide()
+                yield factor, law.condition(self.joint.x(factor, seen)) if self._some(factor, seen) else law
 
 
 def _union(a: Entries | None, b: Entries | None) -> Entries:
