@@ -82,7 +82,10 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None) ->
 def _weights(batch: Columns, weight: str | None, first_row: int) -> Tensor:
     if weight is None:
         return torch.ones(batch.n, dtype=torch.float64)
-    values = batch[weight].astype(np.float64)
+    values = batch[weight]
+    if values.ndim != 1 or values.dtype.kind not in "biuf":
+        raise UserError(f"{weight}: expected one weight a row, got {values.dtype} of shape {values.shape}")
+    values = values.astype(np.float64)
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if len(bad):
         raise UserError(f"{weight}, row {first_row + bad[0]}: got {values[bad[0]]}; expected a weight of 0 or more")
@@ -101,7 +104,15 @@ class Batches:
     """
 
     def __init__(self, joint: Joint, data: Source, size: int, seed: int, weight: str | None = None) -> None:
+        if not isinstance(size, int) or size < 1:
+            raise UserError(f"batch={size!r}; expected a whole number of rows from 1")
         self.joint, self.data, self.size, self.seed, self.weight = joint, data, size, seed, weight
+
+    def check(self) -> None:
+        """One look, before learning begins. Raises `UserError` where there are no rows, or none has weight."""
+        if not any(float(_weights(b, self.weight, 0).sum()) > 0 for b in self.data.batches(_SHUFFLED_AT_ONCE)):
+            what = "a row" if self.weight is None else f"a row with {self.weight} above 0"
+            raise UserError(f"fit: expected at least {what} to learn from, got none")
 
     @property
     def length(self) -> int | None:
