@@ -51,12 +51,15 @@ def parse(formula: str) -> list[Term]:
     Raises:
         UserError: what stands where, and what was expected there.
     """
+    if not isinstance(formula, str):
+        raise UserError(f"formula: expected text such as 'p(x | y)', got {type(formula).__name__}")
     tokens: list[tuple[str, str]] = []
     at = 0
     while formula[at:].strip():
         match = _TOKEN.match(formula, at)
         if not match:
-            raise UserError(f"formula {formula!r}: unexpected {formula[at:].strip()[0]!r} at {at}; "
+            at += len(formula[at:]) - len(formula[at:].lstrip())
+            raise UserError(f"formula {formula!r}: unexpected {formula[at]!r} at {at}; "
                             "names that are not identifiers stand in backticks, as in p(`house price` | city)")
         kind = match.lastgroup or ""
         tokens.append(("name" if kind == "quoted" else kind, match[kind]))
@@ -142,6 +145,9 @@ class Joint(nn.Module):
         super().__init__()
         if not factors:
             raise UserError("Joint: expected at least one factor, got none")
+        for factor in factors:
+            if not isinstance(factor, Conditional):
+                raise UserError(f"Joint: expected conditionals such as Gaussian(x, parents), got {factor!r}")
         self.factors = nn.ModuleList(factors)
         self.terms = [Term(f.x.columns, tuple(v.name for v in f.parents)) for f in factors]
         _check(self.terms, str(self))
@@ -172,10 +178,11 @@ class Joint(nn.Module):
         return sum(f.x.space.dimensions for f in self)
 
     def x(self, factor: Conditional, entries: Mapping[str, Entries]) -> Entries:
-        """A factor's entries, from those of the columns."""
-        if not factor.x.codec.columns:
-            return entries[factor.x.name]
-        return Entries.block({name: entries[name] for name in factor.x.columns})
+        """A factor's entries, from those of the columns; a column that is not among them is unseen."""
+        n = len(next(iter(entries.values())))
+        columns = {name: entries[name] if name in entries else Entries.unseen(self.columns[name].space, n)
+                   for name in factor.x.columns}
+        return Entries.block(columns) if factor.x.codec.columns else columns[factor.x.name]
 
     def y(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Observed:
         """A factor's conditions, from the entries of the columns."""

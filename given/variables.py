@@ -168,6 +168,12 @@ class Entries:
         """The same entries on a device."""
         return self.map(lambda t: t.to(device))
 
+    @staticmethod
+    def unseen(space: Space, n: int) -> Entries:
+        """n rows of a space that is no product, nothing of them seen."""
+        dtype = torch.int64 if isinstance(space, Finite) else torch.float64
+        return Entries(torch.zeros(n, *space.shape, dtype=dtype)).hide()
+
     def hide(self) -> Entries:
         """The same grid with nothing seen."""
         return Entries(self.values, _each(torch.zeros_like, self.seen), self.valid)
@@ -221,7 +227,10 @@ class Observed(Mapping[str, Entries]):
 
 def built_with(self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """Keep on a new object the arguments its constructor is about to get, for saving; called from `__new__`."""
-    bound = inspect.signature(type(self).__init__).bind(self, *args, **options).arguments
+    try:
+        bound = inspect.signature(type(self).__init__).bind(self, *args, **options).arguments
+    except TypeError as error:
+        raise UserError(f"{type(self).__name__}: {error}; see help({type(self).__name__})") from None
     object.__setattr__(self, "arguments", {k: v for k, v in bound.items() if k != "self"})
     return self
 

@@ -79,8 +79,15 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     _known(names, source.names, "formula")
     _known(codecs, names, "codecs")
     _known(families, [term.name for term in terms], "families")
+    for name, codec in codecs.items():
+        if not isinstance(codec, Codec):
+            raise UserError(f"codecs: {name}: expected a codec such as Number(), got {codec!r}")
+    for name, family in families.items():
+        if isinstance(family, Conditional) or not callable(family):
+            raise UserError(f"families: {name}: expected a family such as Gaussian, or a partial of one, got {family!r}")
     variables = _learn(source, names, codecs)
     factors = []
+    _check_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for term in terms:
@@ -163,6 +170,7 @@ class Model:
             UserError: data that does not fit the model.
             Diverged: a loss is not finite; the weights are those before that step.
         """
+        _check_seed(seed)
         source = read(data)
         train, valid = split(source, held_out, seed) if isinstance(held_out, int | float) else (source, read(held_out))
         if weight is not None:
@@ -204,7 +212,7 @@ class Model:
         Raises:
             UserError: a factor's parent is not given.
         """
-        items, kinds, factors = [], list[Kind](), list[Conditional]()
+        items, kinds, factors, scored = [], list[Kind](), list[Conditional](), list[Variable]()
         for batch, first, n in self._batches(data, columns):
             entries = {name: e for name, e in batch.items() if name in self.joint.columns}
             noise = Noise.of(seed, n, first_row=first)
@@ -215,11 +223,12 @@ class Model:
                 raise UserError(f"score: nothing to score; pass a column left of a bar in {self}")
             kinds += [self.joint.law(f, {k: e.rows(slice(0, 1)) for k, e in entries.items()}, 1).kind for f in factors]
             volume = sum((f.x.codec.log_volume(self.joint.x(f, entries)) for f in factors), torch.zeros(()))
+            scored = [self.joint.columns[name] for f in factors for name in f.x.columns if name in entries]
             items.append((sum(terms.values(), torch.zeros(())).cpu() + volume).numpy())
         left = {name for f in factors for name in f.x.columns}
         given = tuple(v.name for f in factors for v in f.parents if v.name not in left)
-        return Score(np.concatenate(items), weakest(kinds), "nats/item", _measure([f.x for f in factors]), given,
-                     sum(f.x.space.dimensions for f in factors))
+        return Score(np.concatenate(items), weakest(kinds), "nats/item", _measure(scored), given,
+                     sum(v.space.dimensions for v in scored))
 
     def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
@@ -254,8 +263,10 @@ class Model:
         Raises:
             UserError: an unknown column, or a value that does not fit.
         """
-        values = {**(data or {}), **observed}
+        values = _named(data, observed)
         _known(values, list(self.joint.columns), "given")
+        if prior is not None and not isinstance(prior, Mapping):
+            raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {prior!r}')
         return Query(self, values, prior or {})
 
     def sample(self, n: int = 1, /, *, seed: int = 0, how: How | None = None, **observed: Any) -> Columns:
@@ -309,8 +320,12 @@ class Query:
 
     def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None) -> Columns:
         """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...)."""
-        if n < 1:
-            raise UserError(f"sample: expected at least one draw, got {n}")
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise UserError(f"sample: expected a whole number of draws from 1, got {n!r}")
+        n = int(n)
+        _check_seed(seed)
+        if how is not None and not callable(how):
+            raise UserError(f"sample: how={how!r}; expected a map from law to law")
         with torch.no_grad():
             parts = [q.sample(n, seed=Noise.of(seed, q.n, first_row=first, draws=n), how=how)
                      for first, q in self._in_parts(n)]
@@ -323,11 +338,14 @@ class Query:
 
     def score(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> Score:
         """As `Model.score`, given what is observed."""
-        model, values = self.model, {**(data or {}), **columns}
+        model, values = self.model, _named(data, columns)
         _known(values, list(model.joint.columns), "score")
         if not values:
             raise UserError("score: nothing to score; pass the columns to score")
         raw = {k: model._rows(k, v) for k, v in values.items()}
+        for name, rows in raw.items():
+            if not rows.ndim or not len(rows):
+                raise UserError(f"{name}: expected at least one item, got {'none' if rows.ndim else repr(rows.item())}")
         n = max(self.n, *(len(v) for v in raw.values()))
         query = self if self.n == n or not self._single else self._spread(n)
         if query.n != n:
@@ -396,6 +414,20 @@ class Query:
         return Columns(raw, len(lead))
 
 
+def _named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping or a frame, and columns by keyword, as one mapping."""
+    if data is not None and not isinstance(data, Mapping):
+        data = read(data)
+        if not isinstance(data, Mapping):
+            raise UserError(f"expected a mapping or columns by keyword, got {type(data).__name__}")
+    return {**(data or {}), **columns}
+
+
+def _check_seed(seed: Any) -> None:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise UserError(f"seed={seed!r}; expected a whole number from 0")
+
+
 def _cat(parts: Sequence[Entries], axis: int = 1) -> Entries:
     return Entries(torch.cat([p.tensor for p in parts], axis))
 
@@ -432,9 +464,14 @@ def _log_prior(model: Model, name: str, prior: Any) -> Tensor:
         if prior != "uniform":
             raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {prior!r}")
         return torch.full((V,), -math.log(V), dtype=torch.float64)
+    if not isinstance(prior, Mapping):
+        raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {type(prior).__name__}")
     symbols = variable.encode({name: np.array(list(prior))}).tensor
     p = torch.zeros(V, dtype=torch.float64)
+    wrong = [v for v in prior.values() if not isinstance(v, int | float) or not v >= 0]
+    if wrong:
+        raise UserError(f"prior: {name}: expected probabilities of 0 or more, got {wrong[0]!r}")
     p[symbols] = torch.tensor([float(v) for v in prior.values()], dtype=torch.float64)
-    if bool((p < 0).any()) or not math.isclose(float(p.sum()), 1, abs_tol=1e-6):
-        raise UserError(f"prior: {name}: expected probabilities that sum to 1, got {float(p.sum()):g}")
+    if not math.isclose(float(p.sum()), 1, abs_tol=1e-6):
+        raise UserError(f"prior: {name}: expected probabilities that sum to 1, got a sum of {float(p.sum()):g}")
     return p.log()

@@ -65,23 +65,24 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     def seeded(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+        sub.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0)")
         sub.add_argument("--json", action="store_true", help="print JSON")
 
     demo = command("demo", _demo, "learn handwritten digits, and ask questions nothing was trained for", "given demo")
     demo.add_argument("-o", "--output", default="demo", metavar="FOLDER", help="where to write (default demo/)")
     demo.add_argument("--cpu-seconds", type=_positive, default=80.0, help="of training (default 80)")
-    demo.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    demo.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0)")
 
     fit = command("fit", _fit, "learn a model of a formula from data",
                   'given fit digits "p(label) p(image | label)" -o digits.given')
-    fit.add_argument("data", metavar="DATA", help="a .csv, .npz or .npy file, or a sample: digits, breast_cancer, wine, diabetes")
+    fit.add_argument("data", metavar="DATA",
+                     help="a .csv, .npz or .npy file, or a sample: digits, breast_cancer, wine, diabetes")
     fit.add_argument("formula", nargs="?", help='such as "p(label) p(image | label)"; without one, a block of all columns')
     fit.add_argument("-o", "--output", metavar="FOLDER", help="where to save the model (default: after the data, .given)")
-    fit.add_argument("--family", action="append", default=[], metavar="NAME=FAMILY",
+    fit.add_argument("--family", action="append", default=[], type=_pair, metavar="NAME=FAMILY",
                      help="the family of a factor by its left side, as image=Memory or image=Dequantised(Gaussian)")
     fit.add_argument("--minutes", type=_positive, help="budget of wall time (default 2)")
-    fit.add_argument("--steps", type=int, help="budget of steps")
+    fit.add_argument("--steps", type=_count, help="budget of steps")
     fit.add_argument("--checkpoint", metavar="FOLDER", help="write checkpoints here while learning")
     fit.add_argument("--resume", action="store_true", help="go on from the checkpoint if there is one")
     fit.add_argument("--dry-run", action="store_true", help="print what was inferred, and learn nothing")
@@ -89,15 +90,15 @@ def _parser() -> argparse.ArgumentParser:
 
     sample = command("sample", _sample, "draw from a model", "given sample digits.given label=3 -n 16 -o threes.png")
     sample.add_argument("model", metavar="MODEL")
-    sample.add_argument("given", nargs="*", metavar="NAME=VALUE", help="what is observed")
-    sample.add_argument("-n", type=int, default=16, help="how many draws (default 16)")
+    sample.add_argument("given", nargs="*", type=_pair, metavar="NAME=VALUE", help="what is observed")
+    sample.add_argument("-n", type=_count, default=16, help="how many draws (default 16)")
     sample.add_argument("-o", "--output", metavar="FILE", help="write .npz, .csv, or .png for images")
     seeded(sample)
 
     score = command("score", _score, "log p of every item, and its mean", "given score digits.given digits --anomalies 5")
     score.add_argument("model", metavar="MODEL")
     score.add_argument("data", metavar="DATA")
-    score.add_argument("--anomalies", type=int, metavar="N", help="print only the N least probable items, worst first")
+    score.add_argument("--anomalies", type=_count, metavar="N", help="print only the N least probable items, worst first")
     seeded(score)
 
     query = command("query", _query, "any conditional of the model, for every row of data",
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     query.add_argument("model", metavar="MODEL")
     query.add_argument("question", metavar="QUESTION", help='such as "label | image"')
     query.add_argument("data", metavar="DATA", nargs="?", help="the columns right of the bar")
-    query.add_argument("-n", type=int, default=1, help="draws a row, where the answer is drawn (default 1)")
+    query.add_argument("-n", type=_count, default=1, help="draws a row, where the answer is drawn (default 1)")
     query.add_argument("-o", "--output", metavar="FILE", help="write the answer: .npz or .csv")
     seeded(query)
 
@@ -115,10 +116,32 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not value > 0:
-        raise argparse.ArgumentTypeError(f"expected more than 0, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text}")
+    return int(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"expected name=value, got {text!r}")
+    return name, value
 
 
 def _demo(a: argparse.Namespace) -> None:
@@ -129,15 +152,17 @@ def _demo(a: argparse.Namespace) -> None:
 
 def _fit(a: argparse.Namespace) -> int:
     import given
+    from given.train import MODEL_FILES, check_place
 
     data = given.read(a.data)
-    chosen = dict(_pair(text, "--family") for text in a.family)
-    model = given.model(a.formula, data, families={k: _family(v) for k, v in chosen.items()}, seed=a.seed)
+    families = {name: _family(text) for name, text in _once(a.family, "--family").items()}
+    model = given.model(a.formula, data, families=families, seed=a.seed)
     if a.dry_run:
         _emit(_plan(model), a.json)
         return 0
+    path = f"{os.path.splitext(os.path.basename(a.data))[0]}.given" if a.output is None else a.output
+    check_place(path, MODEL_FILES)  # before the time is spent
     fit = model.fit(data, minutes=a.minutes, steps=a.steps, seed=a.seed, checkpoint=a.checkpoint, resume=a.resume)
-    path = a.output or f"{os.path.splitext(os.path.basename(a.data.rstrip('/')))[0]}.given"
     model.save(path)
     held = "" if fit.held_out is None else f"{fit.held_out:.4f}"
     _emit({"model": path, "formula": str(model), "steps": fit.steps, "stopped": fit.stopped,
@@ -173,8 +198,7 @@ def _sample(a: argparse.Namespace) -> None:
     import given
 
     model = given.load(a.model)
-    observed = dict(_pair(text, "NAME=VALUE") for text in a.given)
-    drawn = model.given(observed).sample(a.n, seed=a.seed)
+    drawn = model.given(_once(a.given, "NAME=VALUE")).sample(a.n, seed=a.seed)
     if a.output:
         _write(drawn, a.output, model)
     else:
@@ -182,15 +206,19 @@ def _sample(a: argparse.Namespace) -> None:
 
 
 def _score(a: argparse.Namespace) -> None:
+    import math
+
     import numpy as np
 
     import given
 
-    model = given.load(a.model)
-    score = model.score(given.read(a.data), seed=a.seed)
+    model, data = given.load(a.model), given.read(a.data)
+    _need(model.joint.columns, data.names, f"{a.data}, to score {model}")
+    score = model.score(data, seed=a.seed)
     order = np.argsort(score.items)[: a.anomalies] if a.anomalies else np.arange(len(score.items))
     if a.json:
-        print(json.dumps({"value": score.value, "error": score.error, "unit": score.unit, "kind": score.kind,
+        error = None if math.isnan(score.error) else score.error
+        print(json.dumps({"value": score.value, "error": error, "unit": score.unit, "kind": score.kind,
                           "measure": score.measure, "items": [[int(i), float(score.items[i])] for i in order]}))
     else:
         print("row,log_prob")
@@ -213,12 +241,17 @@ def _query(a: argparse.Namespace) -> None:
         raise UserError(f"query: unknown name {unknown[0]!r}; there are {', '.join(model.joint.columns)}")
     if term.parents and a.data is None:
         raise UserError(f"query: expected data with {', '.join(term.parents)}")
-    rows = next(given.read(a.data).batches(1 << 60)) if term.parents else {}
+    rows: Any = {}
+    if term.parents:
+        data = given.read(a.data)
+        _need(term.parents, data.names, f"{a.data}, to answer {a.question!r}")
+        rows = next(data.batches(1 << 60))
     query = model.given({name: rows[name] for name in term.parents})
     space = model.joint.columns[term.left[0]].space
     if len(term.left) == 1 and isinstance(space, Finite) and space.dimensions == 1:
         p = query.probabilities(term.left[0])
-        answer = given.Columns({term.left[0]: _best(p), **{f"p({v})": values.round(6) for v, values in p.items()}})
+        each = {f"p({value})": shares.round(6) for value, shares in p.items()}
+        answer = given.Columns({term.left[0]: _best(model, term.left[0], p), **each})
     else:
         drawn = query.sample(a.n, seed=a.seed)
         answer = given.Columns({name: drawn[name] for name in term.left}, drawn.axes)
@@ -228,10 +261,23 @@ def _query(a: argparse.Namespace) -> None:
         _table(answer, a.json)
 
 
-def _best(p: Any) -> Any:
-    import numpy as np
+def _need(names: Any, there: Sequence[str], where: str) -> None:
+    from given.variables import UserError
 
-    return np.array(p.names)[np.argmax(np.stack(list(p.values())), 0)]
+    absent = [name for name in names if name not in there]
+    if absent:
+        raise UserError(f"{where}: no column {absent[0]}; there are {', '.join(there)}")
+
+
+def _best(model: Model, name: str, p: Any) -> Any:
+    """The most probable category of every item, as the data has it."""
+    import numpy as np
+    import torch
+
+    from given.variables import Entries
+
+    symbols = torch.from_numpy(np.argmax(np.stack(list(p.values())), 0))
+    return model.joint.columns[name].decode(Entries(symbols))[name]
 
 
 def _families(a: argparse.Namespace) -> None:
@@ -243,13 +289,14 @@ def _families(a: argparse.Namespace) -> None:
     _emit(first, a.json)
 
 
-def _pair(text: str, what: str) -> tuple[str, str]:
+def _once(pairs: Sequence[tuple[str, str]], what: str) -> dict[str, str]:
     from given.variables import UserError
 
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UserError(f"{what}: expected name=value, got {text!r}")
-    return name, value
+    names = [name for name, _ in pairs]
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise UserError(f"{what}: {twice[0]} is said twice; say it once")
+    return dict(pairs)
 
 
 def _emit(facts: dict[str, Any], as_json: bool) -> None:
@@ -266,9 +313,10 @@ def _write(columns: Any, path: str, model: Model) -> None:
         columns.save(path)
     else:
         from given.app.demo import sheet
+        from given.sources.columns import write_file
 
-        with open(path, "wb") as file:
-            file.write(sheet(model, columns))
+        image = sheet(model, columns)
+        write_file(path, lambda file: file.write(image))
     print(f"wrote {path}", file=sys.stderr)
 
 

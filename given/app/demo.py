@@ -53,6 +53,10 @@ def demo(output: str, *, cpu_seconds: float = 80.0, seed: int = 0) -> None:
 
     torch.set_num_threads(1)  # nets this small lose by sharing their work
     began = time.perf_counter()
+    out = Path(output)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; choose another folder with -o")
+    out.mkdir(parents=True, exist_ok=True)
     train, valid, test = digits()
     everything = given.read("digits")
     model = given.model("p(label) p(image | label)", everything, seed=seed)
@@ -70,10 +74,6 @@ def demo(output: str, *, cpu_seconds: float = 80.0, seed: int = 0) -> None:
     accuracy = f"{right / test.n:.1%} of {test.n} right (95 % interval {low:.1%} to {high:.1%})"
     print(f"\nWhich digit is it?         p(label | image) by Bayes' rule: {accuracy}")
 
-    out = Path(output)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; choose another folder with -o")
-    out.mkdir(parents=True, exist_ok=True)
     drawn = model.given(label=np.arange(10)).sample(12, seed=seed)
     samples = picture(drawn["image"].swapaxes(0, 1), levels=17, ink=True, text="a row a class, drawn from p(image | label)")
     top = np.zeros((8, 8), dtype=bool)
@@ -95,7 +95,8 @@ def demo(output: str, *, cpu_seconds: float = 80.0, seed: int = 0) -> None:
         (out / name).write_bytes(content)
     Columns({"image": image[worst], "label": label[worst]}).save(out / "unusual.npz")
     model.save(out / "digits.given")
-    text = page("given: handwritten digits", f"{model}, learned from {train.n:,} images in {fit.cpu_seconds:.0f} CPU-seconds.", [
+    learned = f"{model}, learned from {train.n:,} images in {fit.cpu_seconds:.0f} CPU-seconds."
+    text = page("given: handwritten digits", learned, [
         ("How good is it?", table(table_.rows(), [len(g) for g in table_.groups]) + paragraph(
             f"Bits/dim of the {test.n} test images, lower is better. Rows of one block are conditioned on the same columns "
             "and have the same measure, so they may be ranked; a bound's bits are at least the truth's.")),

@@ -12,6 +12,8 @@ from given.variables import Axis, Codec, Entries, Finite, UserError
 
 __all__ = ["Image"]
 
+_MOST_LEVELS = 1 << 16
+
 
 class Image(Codec):
     """Images of one size with whole levels 0 ... levels - 1, raw as uint8 (uint16 above 256 levels).
@@ -26,6 +28,12 @@ class Image(Codec):
     def __init__(self, height: int | None = None, width: int | None = None, *, channels: int | None = None,
                  levels: int | None = None) -> None:
         self.shape: tuple[int, ...] | None = None
+        if (height is None) != (width is None) or (height is None and channels is not None):
+            raise UserError(f"Image: expected height and width, or neither, got height={height}, width={width}")
+        if any(size is not None and size < 1 for size in (height, width, channels)):
+            raise UserError(f"Image: expected sizes of at least 1, got {height} x {width}, channels={channels}")
+        if levels is not None and not 1 <= levels <= _MOST_LEVELS:
+            raise UserError(f"Image: expected 1 to {_MOST_LEVELS} levels, got {levels}")
         if height is not None and width is not None:
             self.shape = (height, width) if channels is None else (height, width, channels)
         self.levels = self._stated = levels
@@ -49,18 +57,16 @@ class Image(Codec):
                                 "reshape or pass Image(height, width)")
             self.shape = pixels.shape[1:]
         self._check_shape(pixels)
+        self._check_levels(pixels, self._stated or _MOST_LEVELS)
         self._largest = max(self._largest, int(pixels.max()) if pixels.size else -1)
         if self._stated is None:
             self.levels = 256 if 127 < self._largest < 256 else self._largest + 1
 
     def encode(self, raw: np.ndarray) -> Entries:
-        shape, levels = self._learned()
+        _, levels = self._learned()
         pixels = self._pixels(raw)
         self._check_shape(pixels)
-        if pixels.size and int(pixels.max()) >= levels:
-            row = int(np.argwhere(pixels >= levels)[0][0])
-            raise UserError(f"level {int(pixels[row].max())}; expected 0 to {levels - 1}; "
-                            f"pass Image(levels=...) with enough levels", row)
+        self._check_levels(pixels, levels)
         return Entries(torch.from_numpy(pixels.astype(np.int64)))
 
     def decode(self, x: Entries) -> np.ndarray:
@@ -84,6 +90,13 @@ class Image(Codec):
         if pixels.shape[1:] != self.shape:
             expected = ", ".join(map(str, self.shape))
             raise UserError(f"expected (B, {expected}), got {pixels.shape}; reshape or pass Image({expected})")
+
+    @staticmethod
+    def _check_levels(pixels: np.ndarray, levels: int) -> None:
+        if pixels.size and int(pixels.max()) >= levels:
+            row = int(np.argwhere(pixels >= levels)[0][0])
+            raise UserError(f"level {int(pixels[row].max())}; expected 0 to {levels - 1}; "
+                            f"pass Image(levels=...) with enough levels", row)
 
     @staticmethod
     def _pixels(raw: np.ndarray) -> np.ndarray:

@@ -24,8 +24,12 @@ class Label(Codec):
 
     def __init__(self, categories: Sequence[Any] | None = None) -> None:
         self.categories: np.ndarray | None = None
+        self._stated = categories is not None
         if categories is not None:
-            self.restore({"categories": np.asarray(categories).tolist()})
+            stated = np.array([*categories], dtype=object)
+            if isinstance(categories, str) or not len(stated) or len(set(stated)) < len(stated):
+                raise UserError(f"Label: expected a list of distinct categories, got {categories!r}")
+            self.categories = _plain(stated)
 
     @property
     def space(self) -> Finite:
@@ -36,6 +40,9 @@ class Label(Codec):
         return "counting"
 
     def learn(self, raw: np.ndarray) -> None:
+        if self._stated:
+            self.encode(raw)
+            return
         raw = _plain(raw)
         if self.categories is not None and (raw.dtype.kind == "U") != (self.categories.dtype.kind == "U"):
             raise UserError("expected categories of one type, got text and numbers; make them all text", row=0)
@@ -47,12 +54,13 @@ class Label(Codec):
             # A command line says everything in text: read it as the categories are.
             raw = _as_type(raw, categories.dtype)
         if (raw.dtype.kind in "US") != (categories.dtype.kind in "US"):
-            raise UserError(f"got {raw.flat[0]!r}; expected one of {_listing(categories)}", row=0)
+            raise UserError(f"got {raw.tolist()[0]!r}; expected one of {_listing(categories)}", row=0)
         symbols = np.searchsorted(categories, raw) if _sorted(categories) else _positions(categories, raw)
         symbols = np.minimum(symbols, len(categories) - 1)
         wrong = np.flatnonzero(categories[symbols] != raw)
         if len(wrong):
-            raise UserError(f"unseen category {raw[wrong[0]]!r}; expected one of {_listing(categories)}", int(wrong[0]))
+            row = int(wrong[0])
+            raise UserError(f"unseen category {raw.tolist()[row]!r}; expected one of {_listing(categories)}", row)
         return Entries(torch.from_numpy(symbols.astype(np.int64)))
 
     def decode(self, x: Entries) -> np.ndarray:
@@ -79,7 +87,7 @@ def _plain(raw: np.ndarray) -> np.ndarray:
         raise UserError(f"expected one category a row, (B,), got shape {raw.shape}; a grid of symbols wants another codec")
     if raw.dtype.kind == "O":
         for row, value in enumerate(raw):
-            if value is None or value != value:
+            if value is None or (isinstance(value, float) and value != value):
                 raise UserError("missing value; expected a category", row)
         if all(isinstance(value, str) for value in raw):
             return raw.astype(str)
@@ -103,7 +111,7 @@ def _as_type(raw: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return lower == "true" if np.isin(lower, ["true", "false"]).all() else raw
     try:
         return raw.astype(dtype)
-    except ValueError:
+    except (ValueError, OverflowError):
         return raw
 
 

@@ -17,6 +17,8 @@ from given.variables import Axis, Codec, Entries, Real, UserError
 
 __all__ = ["Number"]
 
+_LARGEST = 1e150
+
 
 class Number(Codec):
     """A real number (B,) or a grid of them (B, ...), standardised entry by entry.
@@ -51,6 +53,9 @@ class Number(Codec):
         if self.mean is not None and r.shape[1:] != self.mean.shape:
             raise UserError(f"expected rows of shape {self.mean.shape}, got {r.shape[1:]}", row=0)
         # Running mean and squared deviations: Chan, Golub, LeVeque, Algorithms for computing the sample variance, 1983.
+        if r.size and np.nanmax(np.abs(r), initial=0) > _LARGEST:
+            row = int(np.argwhere(np.abs(r) > _LARGEST)[0][0])
+            raise UserError(f"a value beyond {_LARGEST:g}; expected numbers whose squares are finite; rescale them", row)
         seen = ~np.isnan(r)
         n = seen.sum(0)
         m = np.where(seen, r, 0).sum(0) / np.maximum(n, 1)

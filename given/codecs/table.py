@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.variables import Codec, Entries, Finite, Product, Space, UserError, Variable
+from given.variables import Codec, Entries, Product, UserError, Variable
 
 __all__ = ["Table"]
 
@@ -45,7 +45,7 @@ class Table(Codec):
         if not raw:
             raise UserError(f"expected at least one of {', '.join(self.columns)}, got none")
         n = len(next(iter(raw.values())))
-        return Entries.block({v.name: v.encode(raw) if v.name in raw else _unseen(v.space, n) for v in self._variables})
+        return Entries.block({v.name: v.encode(raw) if v.name in raw else Entries.unseen(v.space, n) for v in self._variables})
 
     def decode(self, x: Entries) -> dict[str, np.ndarray]:
         return {name: self.codecs[name].decode(column) for name, column in x.columns.items()}
@@ -63,8 +63,3 @@ class Table(Codec):
 
     def __repr__(self) -> str:
         return "Table(" + ", ".join(f"{name}={codec!r}" for name, codec in self.codecs.items()) + ")"
-
-
-def _unseen(space: Space, n: int) -> Entries:
-    dtype = torch.int64 if isinstance(space, Finite) else torch.float64
-    return Entries(torch.zeros(n, *space.shape, dtype=dtype)).hide()

@@ -28,9 +28,11 @@ def part(values: Any, *, seen: Any) -> Part:
         values: raw values of one item or of several; what is not seen is ignored.
         seen: booleans of the values' shape, or of one that broadcasts to it: True where the entry is given.
     """
-    values, mask = np.asarray(values), np.asarray(seen, dtype=bool)
+    values, mask = np.asarray(values), np.asarray(seen)
+    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
+        raise UserError(f"part: expected seen to be a mask of True and False, got {mask.dtype} values")
     try:
-        return Part(values, np.broadcast_to(mask, values.shape))
+        return Part(values, np.broadcast_to(mask.astype(bool), values.shape))
     except ValueError:
         raise UserError(f"part: expected seen of shape {values.shape} or one that broadcasts to it, got {mask.shape}") from None
 
@@ -48,6 +50,8 @@ def observe(variable: Variable, value: Any) -> tuple[Entries, bool]:
         value: raw, of one item or of several, or a `Part`.
     """
     raw, seen, single = _rows(variable, value)
+    if raw.ndim and not len(raw):
+        raise UserError(f"{variable.name}: expected at least one item, got none")
     x = variable.encode({variable.name: raw})
     return (x if seen is None else Entries(x.tensor, torch.from_numpy(seen.copy()) & x.seen, x.valid)), single  # type: ignore[operator]
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from given.conditional import Conditional
 from given.joint import Joint
 from given.laws import Averaged, How, Intractable, Kind, Modal, Noise, weakest
-from given.variables import Entries, Finite, Real, Space, UserError
+from given.variables import Entries, Finite, Real, UserError
 
 __all__ = ["Posterior", "Query"]
 
@@ -60,7 +60,8 @@ class Query:
         prior: column -> (V,) log-probabilities, for conditions that have no factor.
     """
 
-    def __init__(self, joint: Joint, evidence: Mapping[str, Entries], n: int, prior: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(self, joint: Joint, evidence: Mapping[str, Entries], n: int,
+                 prior: Mapping[str, Tensor] | None = None) -> None:
         self.joint, self.n = joint, n
         self.evidence = {k: e for k, e in evidence.items() if not e.hidden}
         self.prior = dict(prior or {})
@@ -72,12 +73,6 @@ class Query:
 
     def _whole(self, factor: Conditional, seen: Mapping[str, Entries]) -> bool:
         return all(name in seen and seen[name].complete for name in factor.x.columns)
-
-    def _x(self, factor: Conditional, seen: Mapping[str, Entries], n: int) -> Entries:
-        """The factor's entries with what is not in `seen` unknown."""
-        unknown = [name for name in factor.x.columns if name not in seen]
-        blank = {name: _blank(self.joint.columns[name].space, n) for name in unknown}
-        return self.joint.x(factor, {**blank, **seen})
 
     def _hidden(self, evidence: Mapping[str, Entries], above: Sequence[str] = ()) -> tuple[list[str], list[Conditional]]:
         """The columns to sum over, and the factors in the sum: those with evidence, and all above them or above columns
@@ -131,7 +126,7 @@ class Query:
             for factor in factors:
                 law = self.joint.law(factor, seen, len(row))
                 kinds.append(law.kind)
-                term = law.log_prob(self._x(factor, seen, len(row)), seed=own.fold(factor.x.name))
+                term = law.log_prob(self.joint.x(factor, seen), seed=own.fold(factor.x.name))
                 total[row, k] += term.cpu()
         return values, total, weakest(kinds)
 
@@ -174,9 +169,8 @@ class Query:
                 raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
                                 f'or pass prior={{"{absent[0]}": "uniform"}} with evidence below it')
             law = self.joint.law(factor, seen, N)
-            known = self._x(factor, seen, N)
             if self._some(factor, seen):
-                law = law.condition(known)
+                law = law.condition(self.joint.x(factor, seen))
             drawn = law.sample(seed=noise.fold(factor.x.name), how=how)
             seen |= drawn.columns if factor.x.codec.columns else {factor.x.name: drawn}
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()
@@ -224,7 +218,7 @@ class Query:
             if self._whole(factor, seen) or any(v.name not in seen for v in factor.parents):
                 continue
             law = self.joint.law(factor, seen, self.n)
-            law = law.condition(self._x(factor, seen, self.n)) if self._some(factor, seen) else law
+            law = law.condition(self.joint.x(factor, seen)) if self._some(factor, seen) else law
             if not isinstance(law, Modal):
                 raise Intractable(f"{factor}: its mode has no closed form; use sample, or mode of fewer columns")
             value = law.mode()
@@ -247,7 +241,7 @@ class Query:
                 if not set(factor.x.columns) & set(real):
                     continue
                 law = self.joint.law(factor, seen, self.n)
-                law = law.condition(self._x(factor, seen, self.n)) if self._some(factor, seen) else law
+                law = law.condition(self.joint.x(factor, seen)) if self._some(factor, seen) else law
                 if not isinstance(law, Averaged):
                     raise Intractable(f"{factor}: its mean has no closed form; average draws of sample")
                 value = law.mean()
@@ -265,10 +259,6 @@ class Query:
         p = posterior.log_weights.exp()
         return -torch.where(p > 0, p * posterior.log_weights, 0.0).sum(-1)
 
-
-def _blank(space: Space, n: int) -> Entries:
-    dtype = torch.int64 if isinstance(space, Finite) else torch.float64
-    return Entries(torch.zeros(n, *space.shape, dtype=dtype)).hide()
 
 
 def _union(a: Entries | None, b: Entries | None) -> Entries:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import abc
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-__all__ = ["Columns", "Source"]
+__all__ = ["Columns", "Source", "check_names", "write_file"]
 
 
 class Source(abc.ABC):
@@ -44,7 +45,8 @@ class Columns(Source, Mapping[str, np.ndarray]):
     """
 
     def __init__(self, columns: Mapping[str, Any], axes: int = 1) -> None:
-        self._columns = {str(name): np.asarray(values) for name, values in columns.items()}
+        check_names([str(name) for name in columns], "columns")
+        self._columns = {str(name): _array(str(name), values) for name, values in columns.items()}
         if not self._columns:
             raise UserError("expected at least one column, got none")
         self.axes = axes
@@ -74,6 +76,9 @@ class Columns(Source, Mapping[str, np.ndarray]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._columns)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._columns.get(name, default)
+
     def __contains__(self, name: object) -> bool:
         return name in self._columns
 
@@ -94,9 +99,17 @@ class Columns(Source, Mapping[str, np.ndarray]):
         >>> train, test = Columns({"x": range(10)}).split(0.8)
         >>> train.n, test.n
         (8, 2)
+
+        Raises:
+            UserError: parts that are more than all rows, or less than none.
         """
+        for p in parts:
+            if not isinstance(p, int | float) or not 0 <= p <= (1 if isinstance(p, float) else self.n):
+                raise UserError(f"split: expected a share from 0.0 to 1.0 or a number of rows up to {self.n}, got {p!r}")
         order = np.random.default_rng(seed).permutation(self.n)
-        cuts = np.cumsum([round(p * self.n) if isinstance(p, float) else p for p in parts])
+        cuts = np.rint(np.cumsum([p * self.n if isinstance(p, float) else p for p in parts])).astype(int)
+        if len(cuts) and cuts[-1] > self.n:
+            raise UserError(f"split: {', '.join(map(str, parts))} are {cuts[-1]} rows together; there are {self.n}")
         return tuple(self.rows(part) for part in np.split(order, cuts))
 
     def flat(self) -> Columns:
@@ -121,10 +134,15 @@ class Columns(Source, Mapping[str, np.ndarray]):
         return polars.DataFrame({k: v if v.ndim == 1 else v.tolist() for k, v in self.flat().items()})
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `.csv` (columns of single values) or `.npz`. Raises `UserError` for other endings."""
+        """Write `.csv` (columns of single values) or `.npz`, whole or not at all.
+
+        Raises:
+            UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
+        """
         path, flat = os.fspath(path), self.flat()
         if path.endswith(".npz"):
-            _write(path, lambda file: np.savez(file, **{k: _plain(v) for k, v in self._columns.items()}))  # type: ignore[arg-type]
+            arrays = {k: _plain(v, f"{path}: {k}") for k, v in self._columns.items()}
+            write_file(path, lambda file: _archive(file, arrays))
         elif path.endswith(".csv"):
             grids = [name for name, values in flat.items() if values.ndim > 1]
             if grids:
@@ -133,8 +151,9 @@ class Columns(Source, Mapping[str, np.ndarray]):
             import io
 
             text = io.StringIO()
-            csv.writer(text, lineterminator="\n").writerows([flat.names, *zip(*(v.tolist() for v in flat.values()), strict=True)])
-            _write(path, lambda file: file.write(text.getvalue().encode()))
+            rows = zip(*(values.tolist() for values in flat.values()), strict=True)
+            csv.writer(text, lineterminator="\n").writerows([flat.names, *rows])
+            write_file(path, lambda file: file.write(text.getvalue().encode()))
         else:
             raise UserError(f"{path}: expected an ending .csv or .npz")
 
@@ -147,19 +166,54 @@ class Columns(Source, Mapping[str, np.ndarray]):
         return f"Columns({' x '.join(map(str, self.shape)) or 'one'}; {', '.join(shown)})"
 
 
-def _plain(values: np.ndarray) -> np.ndarray:
+def check_names(names: Sequence[str], where: str) -> None:
+    """Raises `UserError` where a column has no name, or two have one."""
+    for i, name in enumerate(names):
+        if not name:
+            raise UserError(f"{where}: column {i + 1} has no name; give every column one")
+        if name in names[:i]:
+            raise UserError(f"{where}: two columns are called {name!r}; rename one")
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise UserError(f"{name}: rows of different shapes; expected one shape for all, such as padded lists") from None
+
+
+def _plain(values: np.ndarray, where: str) -> np.ndarray:
     """Object arrays as text, since a .npz of ours holds no pickled objects."""
-    return values.astype(str) if values.dtype.kind == "O" else values
+    if values.dtype.kind != "O":
+        return values
+    other = [value for value in values.flat if not isinstance(value, str)]
+    if other:
+        raise UserError(f"{where}: got {other[0]!r} among text; .npz holds text or numbers; fill it in, or save as .csv")
+    return values.astype(str)
 
 
-def _write(path: str, write: Any) -> None:
+def _archive(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
+    """What numpy.savez writes, whatever the columns are called."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, values, allow_pickle=False)
+
+
+def write_file(path: str, write: Callable[[BinaryIO], Any]) -> None:
     """Write beside, then rename: nobody reads half a file."""
     partial = f"{path}.partial"
-    with open(partial, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with open(partial, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
 
 
 def _count(shape: Sequence[int]) -> str:

@@ -7,13 +7,14 @@ import io
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from given.sources.columns import Columns, Source
+from given.sources.columns import Columns, Source, check_names
 from given.sources.samples import SAMPLES
 from given.variables import UserError
 
@@ -46,15 +47,36 @@ def read(source: Any = None, /, **arrays: Any) -> Source:
         return Columns(source)
     if isinstance(source, str | os.PathLike):
         return _file(os.fspath(source))
-    if type(source).__module__.split(".")[0] in ("pandas", "polars"):
+    if type(source).__module__.split(".")[0] in ("pandas", "polars") and type(source).__name__ == "DataFrame":
         names = [str(name) for name in source.columns]
-        _check_names(names, type(source).__name__)
-        return Columns({name: source[column].to_numpy() for name, column in zip(names, source.columns, strict=True)})
+        check_names(names, "frame")
+        return Columns({name: _cells(source[column].to_numpy()) for name, column in zip(names, source.columns, strict=True)})
     raise UserError(f"read: expected a path, a mapping, a frame or columns by keyword, got {type(source).__name__}")
 
 
+def _cells(values: np.ndarray) -> np.ndarray:
+    """A frame's column: grids of one shape, a cell each, as one array; a missing cell as None."""
+    if values.dtype.kind != "O":
+        return values
+    if len(values) and all(isinstance(cell, np.ndarray | list) for cell in values):
+        grids = [np.asarray(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in values]
+        shapes = {grid.shape for grid in grids}
+        if len(shapes) > 1:
+            raise UserError(f"frame: rows of different shapes, {' and '.join(map(str, sorted(shapes)[:2]))}; expected one")
+        return np.stack(grids)
+    return np.array([None if type(cell).__name__ == "NAType" else cell for cell in values], dtype=object)
+
+
 def _file(name: str) -> Columns:
-    path = Path(name)
+    if not name:
+        raise UserError("read: expected a path, got an empty name")
+    try:
+        return _read(Path(name), name)
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read ({error.strerror or error})") from None
+
+
+def _read(path: Path, name: str) -> Columns:
     if not path.exists():
         if name in SAMPLES:
             return SAMPLES[name]()
@@ -70,59 +92,73 @@ def _file(name: str) -> Columns:
 
 
 def _npz(path: Path) -> Columns:
+    columns: dict[str, np.ndarray] = {}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return Columns({name: archive[name] for name in archive.files})
+        with zipfile.ZipFile(path) as archive:
+            names = [member.removesuffix(".npy") for member in archive.namelist()]
+            check_names(names, "archive")
+            for name, member in zip(names, archive.namelist(), strict=True):
+                with archive.open(member) as file:
+                    columns[name] = _stored(file, name)
+        return Columns(columns)
     except UserError as error:
         raise error.at(str(path)) from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot read as .npz ({error}); save plain arrays with numpy.savez") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{path}: is not a whole .npz ({_line(error)}); save plain arrays with numpy.savez") from None
 
 
 def _npy(path: Path) -> Columns:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise UserError(f"{path}: cannot read as .npy ({error}); save a plain array with numpy.save") from None
-    if array.dtype.names:
-        return Columns({name: array[name] for name in array.dtype.names})
-    return Columns({"x": array})
+        with path.open("rb") as file:
+            array = _stored(file, "x")
+        return Columns({name: array[name] for name in array.dtype.names or ()} or {"x": array})
+    except UserError as error:
+        raise error.at(str(path)) from None
+
+
+def _stored(file: IO[bytes], name: str) -> np.ndarray:
+    """An array as numpy stores it. Pickled objects are refused: reading them could run anything."""
+    try:
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, MemoryError) as error:
+        raise UserError(f"{name}: is not a whole plain array ({_line(error)}); save numbers or text with numpy") from None
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _csv(path: Path) -> Columns:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        row = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {row}: not UTF-8 (byte {error.object[error.start]:#x}); save it as UTF-8") from None
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, line {line}: not UTF-8 (byte {error.object[error.start]:#x}); save it as UTF-8") from None
     if "\0" in text:
         raise UserError(f"{path}, line {text[: text.index(chr(0))].count(chr(10)) + 1}: a zero byte; expected text")
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     table: list[list[str]] = []
     lines: list[int] = []
+    first = 1
     try:
         for row in rows:
             if row:
                 table.append(row)
-                lines.append(rows.line_num)
+                lines.append(first)
+            first = rows.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: {error}") from None
+        reason = "a quote is not closed" if "end of data" in str(error) else str(error)
+        raise UserError(f"{path}, line {first}: {reason}; expected comma-separated values") from None
     if len(table) < 2:
-        raise UserError(f"{path}: expected a header and at least one row, got {len(table)} lines")
+        raise UserError(f"{path}: expected a header and at least one row, got {'a header alone' if table else 'blank lines'}")
     header = [name.strip() for name in table[0]]
-    _check_names(header, str(path))
+    check_names(header, str(path))
+    if len(header) == 1 and re.search(r"[;\t]", header[0]):
+        raise UserError(f"{path}: the header {header[0]!r} has no comma; expected comma-separated values")
     for line, row in zip(lines[1:], table[1:], strict=True):
         if len(row) != len(header):
             raise UserError(f"{path}, line {line}: got {len(row)} values, expected {len(header)} as in the header")
     return Columns({name: _typed([row[i].strip() for row in table[1:]]) for i, name in enumerate(header)})
-
-
-def _check_names(names: list[str], where: str) -> None:
-    for i, name in enumerate(names):
-        if not name:
-            raise UserError(f"{where}: column {i + 1} has no name; give every column one")
-        if name in names[:i]:
-            raise UserError(f"{where}: two columns are called {name!r}; rename one")
 
 
 def _typed(cells: list[str]) -> np.ndarray:

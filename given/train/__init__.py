@@ -1,19 +1,21 @@
 """How is it learned? The loop, the batches, the checkpoints."""
 
 from given.train.batches import Batches, Split, encoded
-from given.train.checkpoint import read_checkpoint, replace_folder, whole_folder, write_checkpoint
+from given.train.checkpoint import check_place, read_checkpoint, replace_folder, whole_folder, write_checkpoint
 from given.train.fit import Fit, fit, held_out_score, split
 from given.train.loop import Budget, Diverged, Step, Trainer
-from given.train.saved import load_joint, save_joint
+from given.train.saved import MODEL_FILES, load_joint, save_joint
 
 __all__ = [
     "Batches",
     "Budget",
     "Diverged",
     "Fit",
+    "MODEL_FILES",
     "Split",
     "Step",
     "Trainer",
+    "check_place",
     "encoded",
     "fit",
     "held_out_score",

@@ -6,7 +6,6 @@ are split alike, and an epoch can be taken up in its middle.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -83,11 +82,28 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None) ->
 def _weights(batch: Columns, weight: str | None, first_row: int) -> Tensor:
     if weight is None:
         return torch.ones(batch.n, dtype=torch.float64)
-    values = batch[weight].astype(np.float64)
+    values = batch[weight]
+    if values.ndim != 1 or values.dtype.kind not in "biuf":
+        raise UserError(f"{weight}: expected one weight a row, got {values.dtype} of shape {values.shape}")
+    values = values.astype(np.float64)
     bad = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if len(bad):
         raise UserError(f"{weight}, row {first_row + bad[0]}: got {values[bad[0]]}; expected a weight of 0 or more")
     return torch.from_numpy(values)
+
+
+def _mean_weight(data: Source, weight: str | None) -> float:
+    """The mean weight of a row. Raises `UserError` where there are no rows, or none has weight."""
+    total = count = 0.0
+    for batch in data.batches(_SHUFFLED_AT_ONCE):
+        total += float(_weights(batch, weight, int(count)).sum())
+        count += batch.n
+        if weight is None:
+            break
+    if not total:
+        what = "a row" if weight is None else f"a row with {weight} above 0"
+        raise UserError(f"fit: expected at least {what} to learn from, got none")
+    return total / count
 
 
 class Batches:
@@ -102,20 +118,10 @@ class Batches:
     """
 
     def __init__(self, joint: Joint, data: Source, size: int, seed: int, weight: str | None = None) -> None:
+        if not isinstance(size, int) or size < 1:
+            raise UserError(f"batch={size!r}; expected a whole number of rows from 1")
         self.joint, self.data, self.size, self.seed, self.weight = joint, data, size, seed, weight
-
-    @functools.cached_property
-    def mean_weight(self) -> float:
-        """The mean weight of a row. Raises `UserError` where no row has any."""
-        if self.weight is None:
-            return 1.0
-        total = count = 0.0
-        for batch in self.data.batches(_SHUFFLED_AT_ONCE):
-            total += float(_weights(batch, self.weight, int(count)).sum())
-            count += batch.n
-        if not total:
-            raise UserError(f"{self.weight}: every row has weight 0; expected one that is more")
-        return total / count
+        self.mean_weight = _mean_weight(data, weight)
 
     @property
     def length(self) -> int | None:

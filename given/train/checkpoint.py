@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,36 +19,62 @@ from torch import Tensor
 
 from given.variables import UserError
 
-__all__ = ["read_checkpoint", "replace_folder", "whole_folder", "write_checkpoint"]
+__all__ = ["CHECKPOINT_FILES", "check_place", "read_checkpoint", "replace_folder", "whole_folder", "write_checkpoint"]
+
+CHECKPOINT_FILES = ("state.json", "state.safetensors")
 
 
-def replace_folder(path: str | os.PathLike[str], fill: Callable[[Path], None]) -> None:
+def check_place(path: str | os.PathLike[str], files: Sequence[str]) -> Path:
+    """Where a folder of these files may be put, as an absolute path: nothing else is ever replaced.
+
+    Raises:
+        UserError: a file is in the way, the folder there holds anything else, or the place cannot be written to.
+    """
+    if not os.fspath(path):
+        raise UserError("save: expected the name of a folder, got an empty one")
+    target = Path(os.path.abspath(path))
+    if target.exists() and not target.is_dir():
+        raise UserError(f"{path}: a file is in the way; choose another name")
+    other = sorted(f.name for f in target.iterdir() if f.name not in files) if target.exists() else []
+    if other:
+        raise UserError(f"{path}: holds {other[0]}, which would be lost; choose a new folder")
+    above = next(folder for folder in target.parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: cannot be written, since {above} takes no files; choose another place")
+    return target
+
+
+def replace_folder(path: str | os.PathLike[str], files: Sequence[str], fill: Callable[[Path], None]) -> None:
     """Put a new folder at `path`, whole or not at all.
 
     Args:
-        path: where; what is not a folder is not replaced.
+        path: where; a folder there is replaced if it holds nothing but such files.
+        files: the names of the files.
         fill: writes the files into the folder it is given.
 
     Raises:
-        UserError: a file is in the way.
+        UserError: something else is in the way, or the place cannot be written to.
     """
-    target = Path(path)
-    if target.exists() and not target.is_dir():
-        raise UserError(f"{target}: a file is in the way; choose another name")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = check_place(path, files)
     partial, previous = (target.with_name(f".{target.name}.{word}") for word in ("partial", "previous"))
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    fill(partial)
-    for file in partial.iterdir():
-        _sync(file)
-    _sync(partial)
-    if target.exists():
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        fill(partial)
+        for file in partial.iterdir():
+            _sync(file)
+        _sync(partial)
+        if target.exists():
+            shutil.rmtree(previous, ignore_errors=True)
+            os.rename(target, previous)
+        os.rename(partial, target)
+        _sync(target.parent)
         shutil.rmtree(previous, ignore_errors=True)
-        os.rename(target, previous)
-    os.rename(partial, target)
-    _sync(target.parent)
-    shutil.rmtree(previous, ignore_errors=True)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def whole_folder(path: str | os.PathLike[str]) -> Path:
@@ -80,7 +106,7 @@ def write_checkpoint(path: str | os.PathLike[str], tensors: Mapping[str, Tensor]
         save_file({k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}, folder / "state.safetensors")
         (folder / "state.json").write_text(json.dumps(facts, indent=1))
 
-    replace_folder(path, fill)
+    replace_folder(path, CHECKPOINT_FILES, fill)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:

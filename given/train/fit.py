@@ -15,7 +15,7 @@ from given.joint import Joint
 from given.laws import Noise
 from given.sources import Columns, Source
 from given.train.batches import Split, encoded
-from given.train.checkpoint import read_checkpoint, whole_folder, write_checkpoint
+from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, whole_folder, write_checkpoint
 from given.train.loop import Trainer
 from given.variables import UserError
 
@@ -77,6 +77,10 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
         resume: go on from the checkpoint if there is one.
         progress: a bar on standard error; by default where that is a terminal.
     """
+    if resume and checkpoint is None:
+        raise UserError("resume=True: expected checkpoint=..., the folder to go on from")
+    if checkpoint is not None:
+        check_place(checkpoint, CHECKPOINT_FILES)
     best, best_score, history, stopped = _copy(trainer.averaged), -math.inf, list[tuple[int, float]](), "budget"
     if resume and checkpoint is not None and _there(checkpoint):
         tensors, facts = read_checkpoint(checkpoint)

@@ -43,8 +43,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value is not None and not value > 0:
-                raise UserError(f"{name}={value}; expected more than 0")
+            if value is not None and not (isinstance(value, int | float) and value > 0):
+                raise UserError(f"{name}={value!r}; expected more than 0")
 
     def spent(self, step: int, epoch: float, wall: float, cpu: float) -> float:
         """The share of the budget that is spent, 1 at its end."""
@@ -79,6 +79,9 @@ class Trainer:
 
     def __init__(self, joint: Joint, batches: Batches, budget: Budget, *, seed: int = 0, lr: float = 4e-3,
                  warm_up: float = 0.05, decay: float = 0.05, clip: float = 1.0, average: float = 0.998) -> None:
+        for name, value in (("lr", lr), ("clip", clip)):
+            if not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise UserError(f"{name}={value!r}; expected more than 0")
         self.joint, self.batches, self.budget, self.seed = joint, batches, budget, seed
         self.lr, self.warm_up, self.clip, self.average = lr, warm_up, clip, average
         self.players = joint.players()

@@ -28,10 +28,10 @@ from given.joint import Joint, Term
 from given.train.checkpoint import replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable
 
-__all__ = ["load_joint", "save_joint"]
+__all__ = ["MODEL_FILES", "load_joint", "save_joint"]
 
 _FLOORS: dict[str, ModuleType] = {"codecs": codecs, "families": families, "laws": laws, "nn": nn, "variables": variables}
-_FILES = ("README.md", "config.json", "model.safetensors")
+MODEL_FILES = ("README.md", "config.json", "model.safetensors")
 
 
 def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, Any]) -> None:
@@ -57,7 +57,7 @@ def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, A
         (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
         (folder / "README.md").write_text(_card(joint, facts))
 
-    replace_folder(path, fill)
+    replace_folder(path, MODEL_FILES, fill)
 
 
 def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tuple[Joint, dict[str, Any]]:
@@ -68,10 +68,10 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
     """
     folder = whole_folder(path)
     present = sorted(f.name for f in folder.iterdir() if not f.name.startswith("."))
-    for name in _FILES[1:]:
-        if name not in present:
-            raise UserError(f"{folder}: {name} is missing; this is not a whole saved model")
-    foreign = [name for name in present if name not in _FILES]
+    for name in MODEL_FILES[1:]:
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: {name} is missing; this is not a whole saved model, save it again")
+    foreign = [name for name in present if name not in MODEL_FILES]
     if foreign:
         raise UserError(f"{folder}: {foreign[0]} is not part of a saved model; remove it")
     try:
@@ -81,21 +81,31 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
         raise UserError(f"{folder}/config.json: cannot be read ({error}); save the model again") from None
     if not intact:
         raise UserError(f"{folder}/config.json: was changed since it was saved, or is not a model of given; save it again")
-    if hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest() != config["sha256"]:
+    if hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest() != config.get("sha256"):
         raise UserError(f"{folder}/model.safetensors: was changed since it was saved, or is of another model; save it again")
+    if isinstance(classes, type) or not all(isinstance(cls, type) for cls in classes):
+        raise UserError(f"load: expected classes to be a list of classes, got {classes!r}")
     known = {f"{floor}.{name}": getattr(module, name) for floor, module in _FLOORS.items() for name in module.__all__}
-    known |= {cls.__name__: cls for cls in classes}
-    columns = {name: Variable(name, _build_codec(said, known)) for name, said in config["variables"].items()}
-    with torch.random.fork_rng(devices=[]):
-        factors = [_class(f["class"], known)(**{k: _build(v, known, columns) for k, v in f["arguments"].items()})
-                   for f in config["factors"]]
-    joint = Joint(*factors)
+    known = {name: cls for name, cls in known.items() if isinstance(cls, type)} | {cls.__name__: cls for cls in classes}
     try:
+        joint = _joint(config, known)
         joint.load_state_dict(load_file(folder / "model.safetensors"))
+        return joint.eval(), config["facts"]
+    except UserError as error:
+        raise error.at(str(folder)) from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder}/config.json: describes no model of given {__version__} ({error}); it was saved by "
+                        f"given {config.get('given')}; save it again") from None
     except (RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{folder}/model.safetensors: does not fit {joint} ({reason})") from None
-    return joint.eval(), config["facts"]
+        raise UserError(f"{folder}/model.safetensors: does not fit {config['formula']} ({reason}); save it again") from None
+
+
+def _joint(config: Mapping[str, Any], known: Mapping[str, Any]) -> Joint:
+    columns = {name: Variable(name, _build_codec(said, known)) for name, said in config["variables"].items()}
+    with torch.random.fork_rng(devices=[]):
+        return Joint(*(_class(f["class"], known)(**{k: _build(v, known, columns) for k, v in f["arguments"].items()})
+                       for f in config["factors"]))
 
 
 def _checksum(config: Mapping[str, Any]) -> str:
@@ -168,8 +178,8 @@ def _build_codec(said: Mapping[str, Any], known: Mapping[str, Any]) -> Codec:
 
 def _card(joint: Joint, facts: Mapping[str, Any]) -> str:
     """README.md: what this is, how good it is, how to use it."""
-    lines = [f"# {joint}", "", "A model learned with `given`, as a folder.", ""]
-    lines += ["| column | codec | entries |", "|---|---|---|"]
+    lines = [f"# {joint}", "", "A model learned with `given`, as a folder."]
+    lines += ["", "| column | codec | entries |", "|---|---|---|"]
     lines += [f"| {name} | {v.codec!r} | {v.space.dimensions} |" for name, v in joint.columns.items()]
     lines += ["", "| factor | family | parameters |", "|---|---|---|"]
     lines += [f"| {f} | {type(f).__name__} | {sum(p.numel() for p in f.parameters()):,} |" for f in joint.declared]
