@@ -174,9 +174,17 @@ class Entries:
         dtype = torch.int64 if isinstance(space, Finite) else torch.float64
         return Entries(torch.zeros(n, *space.shape, dtype=dtype)).hide()
 
-    def hide(self) -> Entries:
-        """The same grid with nothing seen."""
-        return Entries(self.values, _each(torch.zeros_like, self.seen), self.valid)
+    def hide(self, rows: Tensor | None = None) -> Entries:
+        """The same grid with nothing seen, or nothing of some rows (B,) bool."""
+        def hidden(seen: Tensor) -> Tensor:
+            kept = torch.zeros((), dtype=torch.bool) if rows is None else ~rows.reshape(-1, *[1] * (seen.dim() - 1))
+            return seen & kept.to(seen.device)
+
+        return Entries(self.values, _each(hidden, self.seen), self.valid)
+
+    def or_else(self, other: Entries) -> Entries:
+        """What is seen here, and where nothing is, what is seen in the other (not for a product)."""
+        return Entries(torch.where(self.known, self.tensor, other.tensor), self.known | other.known)
 
     def __len__(self) -> int:
         first = next(iter(self.values.values())) if isinstance(self.values, dict) else self.values

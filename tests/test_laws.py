@@ -8,9 +8,25 @@ import torch
 
 from given import codecs, families
 from given.codecs import Image, Label, Number, Plain, Table
-from given.families import Autoregressive, Categorical, Dequantised, Gaussian, Independent, Memory
+from given.families import (
+    GAN,
+    VAE,
+    Autoregressive,
+    Categorical,
+    Dequantised,
+    FactorAnalysis,
+    Flow,
+    FlowMatching,
+    Gaussian,
+    GaussianMixture,
+    Independent,
+    Memory,
+    ProbabilisticPCA,
+    Regression,
+)
 from given.laws import CategoricalHead, LogisticMixtureHead
-from given.nn import Fixed, Neighbours, Reverse, Transformer
+from given.nn import Fixed, Neighbours, Perceptron, Reverse, Transformer
+from given.solve import Euler
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
 from given.variables import Axis, Finite, Real, Variable
 
@@ -29,6 +45,9 @@ def real(name, *shape):
 LABEL = Variable("label", Label([0, 1, 2]))
 ANIMAL = Variable("animal", Label(["cat", "dog", "fox"]))
 NET = partial(Transformer, width=16, layers=2, heads=2)
+SMALL = partial(Perceptron, hidden=(8,))
+REGRESSION = partial(Regression, net=SMALL, width=8)
+AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 1}
 BLOCK = Variable("a, b", Table({"a": Plain(Real()), "b": Plain(Real())}))
 MIXED = Variable("a, c", Table({"a": Plain(Finite(3)), "c": Plain(Finite(2))}))
 
@@ -46,6 +65,21 @@ FAMILIES = {
     "Gaussian regression": lambda: Gaussian(real("x"), [real("z", 2), LABEL]),
     "Gaussian in five": lambda: Gaussian(real("x", 5)),
     "Gaussian block": lambda: Gaussian(BLOCK, LABEL),
+    "GaussianMixture": lambda: GaussianMixture(real("x", 2), LABEL, components=2),
+    "GaussianMixture block": lambda: GaussianMixture(BLOCK, components=3),
+    "FactorAnalysis": lambda: FactorAnalysis(real("x", 4), factors=1, tolerance=1e-5),
+    "FactorAnalysis block": lambda: FactorAnalysis(BLOCK, factors=1, tolerance=1e-5),
+    "ProbabilisticPCA": lambda: ProbabilisticPCA(real("x", 2), factors=1),
+    "Flow": lambda: Flow(real("x", 2), LABEL, transforms=2, hidden=(8,)),
+    "Flow block": lambda: Flow(BLOCK, transforms=1, hidden=(8,), passes=None),
+    "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(Perceptron, hidden=(8,)), width=4),
+    "FlowMatching block": lambda: FlowMatching(BLOCK, net=partial(Perceptron, hidden=(8,)), solver=Euler(8)),
+    "Dequantised flow": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(Flow, transforms=1, hidden=(8,))),
+    "GAN": lambda: GAN(real("x", 2), LABEL, latent=2, generator=SMALL, critic=SMALL, width=4),
+    "Regression": lambda: Regression(grid("x", 3, 2, 2), [LABEL, real("z", 2)], net=SMALL, width=8),
+    "Regression of reals": lambda: Regression(real("x", 2), real("z", 2), net=SMALL, width=8),
+    "VAE": lambda: VAE(real("x", 1), LABEL, samples=512, **AUTOENCODER),
+    "VAE of levels": lambda: VAE(grid("x", 3, 2), samples=512, **AUTOENCODER),
     "Dequantised": lambda: Dequantised(grid("x", 4, 2), LABEL, family=Gaussian),
     "Autoregressive": lambda: Autoregressive(grid("x", 3, 2, 3), LABEL, net=NET),
     "Autoregressive categorical": lambda: Autoregressive(grid("x", 3, 2, 3), LABEL, net=NET, head=CategoricalHead),

@@ -84,7 +84,7 @@ MUTANTS = {
     "columns of a block are averaged": Mutant(
         given.laws.Block, "log_prob", ".sum(0)", ".mean(0)", family("density_is_normalised", "Independent block")),
     "weights of rows are ignored": Mutant(
-        given.families.Gaussian, "_moments", "weight.double()[:, None, None] * outer", "outer",
+        given.laws.Moments, "add", "weight.double()[:, None, None] * outer", "outer",
         family("weights_are_repetitions", "Gaussian")),
     "a draw depends on its batch": Mutant(
         given.laws.Noise, "uniform", "draws[..., None], np.arange", "draws[..., None] + draws.sum(), np.arange",

@@ -3,8 +3,30 @@
 from given.families.autoregressive import Autoregressive
 from given.families.categorical import Categorical
 from given.families.dequantised import Dequantised
+from given.families.factor_analysis import FactorAnalysis, ProbabilisticPCA
+from given.families.flow import Flow
+from given.families.flow_matching import FlowMatching
+from given.families.gan import GAN
 from given.families.gaussian import Gaussian
+from given.families.gaussian_mixture import GaussianMixture
 from given.families.independent import Independent
 from given.families.memory import Memory
+from given.families.regression import Regression
+from given.families.vae import VAE
 
-__all__ = ["Autoregressive", "Categorical", "Dequantised", "Gaussian", "Independent", "Memory"]
+__all__ = [
+    "Autoregressive",
+    "Categorical",
+    "Dequantised",
+    "FactorAnalysis",
+    "Flow",
+    "FlowMatching",
+    "GAN",
+    "Gaussian",
+    "GaussianMixture",
+    "Independent",
+    "Memory",
+    "ProbabilisticPCA",
+    "Regression",
+    "VAE",
+]

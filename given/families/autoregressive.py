@@ -54,9 +54,7 @@ class Autoregressive(Conditional):
         self.register_buffer("order", order.permutation(space.shape), persistent=False)
         self.net = net(coordinates(space.shape, self.order))
         width: int = self.net.width  # type: ignore[assignment]
-        if head is None:
-            head = laws.LogisticMixtureHead if space.ordered and space.size > 2 else laws.CategoricalHead
-        self.head = head(space, width)
+        self.head = (head or laws.default_head(space))(space, width)
         self.embed = embed(space, self.order, width)
         self.context = context(self.parents, width)
 

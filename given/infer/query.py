@@ -263,6 +263,4 @@ class Query:
 
 def _union(a: Entries | None, b: Entries | None) -> Entries:
     """What is seen in either."""
-    if a is None or b is None:
-        return a or b  # type: ignore[return-value]
-    return Entries(torch.where(a.known, a.tensor, b.tensor), a.known | b.known)
+    return a.or_else(b) if a is not None and b is not None else a or b  # type: ignore[return-value]

@@ -3,13 +3,20 @@
 from given.laws.block import Block
 from given.laws.categorical import Categorical
 from given.laws.dequantised import Dequantised, dequantise
+from given.laws.diagonal import Diagonal
 from given.laws.empirical import Empirical
-from given.laws.heads import CategoricalHead, LogisticMixtureHead
+from given.laws.flowing import Flowing, Guidance
+from given.laws.heads import CategoricalHead, LogisticMixtureHead, default_head
+from given.laws.implicit import Implicit
+from given.laws.latent import Latent
 from given.laws.law import Averaged, How, Intractable, Kind, Law, Modal, weakest
+from given.laws.mixture import Mixture
+from given.laws.moments import Moments, shrunk
 from given.laws.noise import Noise
 from given.laws.normal import Normal
 from given.laws.sequential import Chain, Sequential, State
 from given.laws.stacked import Stacked
+from given.laws.transformed import Transformed
 
 __all__ = [
     "Averaged",
@@ -18,18 +25,28 @@ __all__ = [
     "CategoricalHead",
     "Chain",
     "Dequantised",
+    "Diagonal",
     "Empirical",
+    "Flowing",
+    "Guidance",
     "How",
+    "Implicit",
     "Intractable",
     "Kind",
+    "Latent",
     "Law",
     "LogisticMixtureHead",
+    "Mixture",
     "Modal",
+    "Moments",
     "Noise",
     "Normal",
     "Sequential",
     "Stacked",
     "State",
+    "Transformed",
+    "default_head",
     "dequantise",
+    "shrunk",
     "weakest",
 ]

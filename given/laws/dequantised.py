@@ -24,7 +24,7 @@ from given.laws.law import How, Kind, Law
 from given.laws.noise import Noise
 from given.variables import Entries, Finite
 
-__all__ = ["Dequantised"]
+__all__ = ["Dequantised", "dequantise"]
 
 
 class Dequantised(Law):
@@ -44,7 +44,7 @@ class Dequantised(Law):
         self.levels = space.size
 
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        z = self.law.sample(shape, seed=seed, how=how).tensor
+        z = (self.law if how is None else how(self.law)).sample(shape, seed=seed).tensor
         # By definition of the outermost cells, which reach to infinity.
         return Entries(((z + 1) * (self.levels / 2)).floor().long().clamp(0, self.levels - 1))
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from given.laws.categorical import Categorical
 from given.variables import Finite, Space, UserError
 
-__all__ = ["CategoricalHead", "LogisticMixtureHead"]
+__all__ = ["CategoricalHead", "LogisticMixtureHead", "default_head"]
 
 
 class CategoricalHead(nn.Module):
@@ -75,6 +75,12 @@ class LogisticMixtureHead(nn.Module):
         each = torch.cat([below[..., :1], inner, above[..., -1:]], -1)
         mixed = torch.logsumexp(each + weight.log_softmax(-1)[..., None], -2)
         return Categorical(mixed, _on_grid(self.space, features))
+
+
+def default_head(space: Space) -> type[nn.Module]:
+    """A mixture of logistics on ordered levels, one logit a symbol on others."""
+    ordered = isinstance(space, Finite) and space.ordered and space.size > 2
+    return LogisticMixtureHead if ordered else CategoricalHead
 
 
 def _on_grid(space: Finite, features: Tensor) -> Finite:

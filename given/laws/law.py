@@ -6,19 +6,19 @@ A law is a value: it samples, scores, and where it can conditions itself on part
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from given.laws.noise import Noise
+from given.solve import How
 from given.variables import Entries, Space, UserError
 
 __all__ = ["Averaged", "How", "Intractable", "Kind", "Law", "Modal", "weakest"]
 
 Kind = Literal["exact", "bound", "estimate", "none"]
 _STRENGTH: tuple[Kind, ...] = ("exact", "bound", "estimate", "none")
-How = Callable[["Law"], "Law"]
 
 
 class Intractable(UserError):

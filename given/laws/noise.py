@@ -57,6 +57,10 @@ class Noise:
         draw = _child(start, np.arange(draws))
         return Noise(_child(draw[:, None], np.arange(first_row, first_row + n)[None]).reshape(-1))
 
+    def repeat(self, times: int) -> Noise:
+        """A stream of its own for every one of several draws of every row: (times * B,) keys."""
+        return Noise(_child(self.keys[None], np.arange(times)[:, None]).reshape(-1))
+
     def fold(self, tag: str | int) -> Noise:
         """An independent stream for a purpose: a variable's name, a step's number."""
         number = zlib.crc32(tag.encode()) + (1 << 40) if isinstance(tag, str) else tag

@@ -1,4 +1,4 @@
-"""Stacked: the columns of a real block end to end, so that a law of one real vector serves the block."""
+"""Stacked: the entries of a real grid, or of a block of real columns, end to end: a law of one real vector serves all."""
 
 from __future__ import annotations
 
@@ -9,23 +9,35 @@ from torch import Tensor
 
 from given.laws.law import Averaged, How, Law, Modal
 from given.laws.noise import Noise
-from given.variables import Axis, Entries, Product, Real, Space
+from given.variables import Axis, Entries, Product, Real, Space, UserError, Variable
 
 __all__ = ["Stacked"]
 
 
 class Stacked(Law):
-    """A law of a block of real columns, by way of a law of their entries in one row.
+    """A law of a real grid or block, by way of a law of its entries in one row.
 
     Args:
         law: over `Stacked.real(space)`.
-        space: the block.
+        space: the grid or block.
     """
 
-    def __init__(self, law: Law, space: Product) -> None:
+    def __init__(self, law: Law, space: Space) -> None:
         super().__init__(space, law.n)
         self.law = law
         self.kind = law.kind
+
+    @staticmethod
+    def of(law: Law, space: Space) -> Law:
+        """A law of real vectors (B, D) as one of a real space, or of a block of them, with D entries."""
+        return law if law.space == space else Stacked(law, space)
+
+    @staticmethod
+    def check_real(v: Variable, who: str) -> None:
+        """Raise `UserError` unless every entry of a variable is real."""
+        parts = [space for _, space in v.space.columns] if isinstance(v.space, Product) else [v.space]
+        if not all(isinstance(space, Real) for space in parts):
+            raise UserError(f"{who}: expected real entries, got {v.name}: {v.space}; use Dequantised for ordered levels")
 
     @staticmethod
     def real(space: Space) -> Real:
@@ -42,29 +54,30 @@ class Stacked(Law):
         parts = [Stacked.flatten(columns[name], column) for name, column in space.columns]
         return Entries(*(torch.cat([getattr(p, mask) for p in parts], -1) for mask in ("values", "seen", "valid")))
 
-    def _unflatten(self, x: Entries) -> Entries:
-        assert isinstance(self.space, Product)
+    def unflatten(self, x: Entries) -> Entries:
+        """(*shape, B, D) -> the entries of the grid or block."""
+        if not isinstance(self.space, Product):
+            return Entries(x.tensor.reshape(*x.tensor.shape[:-1], *self.space.shape))
         sizes = [space.dimensions for _, space in self.space.columns]
         parts = x.tensor.split(sizes, -1)
         return Entries({name: part.reshape(*part.shape[:-1], *space.shape)
                         for (name, space), part in zip(self.space.columns, parts, strict=True)})
 
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        return self._unflatten(self.law.sample(shape, seed=seed, how=how))
+        return self.unflatten((self.law if how is None else how(self.law)).sample(shape, seed=seed))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         return self.law.log_prob(self.flatten(x, self.space), seed=seed)
 
     def condition(self, evidence: Entries) -> Stacked:
-        assert isinstance(self.space, Product)
         return Stacked(self.law.condition(self.flatten(evidence, self.space)), self.space)
 
     def mean(self) -> Entries:
         """The mean: (B, ...) a column."""
         assert isinstance(self.law, Averaged)
-        return self._unflatten(self.law.mean())
+        return self.unflatten(self.law.mean())
 
     def mode(self) -> Entries:
         """The mode: (B, ...) a column."""
         assert isinstance(self.law, Modal)
-        return self._unflatten(self.law.mode())
+        return self.unflatten(self.law.mode())

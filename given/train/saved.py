@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from given import __version__, codecs, families, laws, nn, variables
+from given import __version__, codecs, families, laws, nn, solve, variables
 from given.codecs import Table
 from given.joint import Joint, Term
 from given.train.checkpoint import replace_folder, whole_folder
@@ -30,7 +30,7 @@ from given.variables import Codec, UserError, Variable
 
 __all__ = ["MODEL_FILES", "load_joint", "save_joint"]
 
-_FLOORS: dict[str, ModuleType] = {"codecs": codecs, "families": families, "laws": laws, "nn": nn, "variables": variables}
+_FLOORS: dict[str, ModuleType] = {m.__name__.split(".")[1]: m for m in (codecs, families, laws, nn, solve, variables)}
 MODEL_FILES = ("README.md", "config.json", "model.safetensors")
 
 

@@ -1,0 +1,136 @@
+"""FactorAnalysis and ProbabilisticPCA: a normal latent of K dimensions explains x.
+
+    z ~ N(0, I_K),    x = m + W z + e,  e ~ N(0, P),    so    x ~ N(m, W W' + P)
+
+with P diagonal (factor analysis) or s^2 I (probabilistic PCA). PPCA in closed form: with eigenvalues l_1 >= ... >= l_D of the
+covariance, s^2 is the mean of the discarded ones and W = U_K (L_K - s^2 I)^(1/2). Factor analysis, and either with holes
+in the data, by EM. `encode` is E[z | x], `decode` is E[x | z]. `log_prob` is exact, and so are all marginals and conditionals.
+
+Source: Tipping, Bishop, Probabilistic principal component analysis, 1999 / https://doi.org/10.1111/1467-9868.00196
+Rubin, Thayer, EM algorithms for ML factor analysis, 1982 / https://doi.org/10.1007/BF02293851
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from given import laws
+from given.conditional import Batch, Conditional
+from given.laws import Moments
+from given.variables import Entries, Observed, UserError, Variable
+
+__all__ = ["FactorAnalysis", "ProbabilisticPCA"]
+
+
+class _LinearGaussian(Conditional):
+    """What both share: a normal law with covariance W W' + P.
+
+    Args:
+        x: real, or a block of real columns.
+        factors: K, below D.
+        tolerance: of EM, on any entry of the covariance W W' + P.
+        most_passes: of EM.
+        floor: the least variance of the noise, in units of the entry's own variance: what keeps a Heywood case finite.
+    """
+
+    def __init__(self, x: Variable, parents: tuple[()] = (), *, factors: int = 2, tolerance: float = 1e-8,
+                 most_passes: int = 5000, floor: float = 1e-6) -> None:
+        super().__init__(x, parents)
+        laws.Stacked.check_real(x, type(self).__name__)
+        D = x.space.dimensions
+        if self.parents:
+            raise UserError(f"{self}: {type(self).__name__} takes no parents; make them part of the block, or use Gaussian")
+        if not 0 < factors < D:
+            raise UserError(f"{type(self).__name__} {x.name}: factors={factors}; expected 1 to {D - 1}")
+        self.factors, self.tolerance, self.most_passes, self.floor = factors, tolerance, most_passes, floor
+        self.mean: Tensor
+        self.loading: Tensor
+        self.noise: Tensor
+        self.register_buffer("mean", torch.zeros(D, dtype=torch.float64))
+        self.register_buffer("loading", torch.zeros(D, factors, dtype=torch.float64))
+        self.register_buffer("noise", torch.ones(D, dtype=torch.float64))
+
+    @property
+    def covariance(self) -> Tensor:
+        """W W' + P: (D, D) float64."""
+        return self.loading @ self.loading.T + self.noise.diag()
+
+    def forward(self, y: Observed) -> laws.Law:
+        return laws.Stacked.of(self._normal(y.n), self.x.space)
+
+    def _normal(self, n: int) -> laws.Normal:
+        return laws.Normal(self.mean.expand(n, -1), self.covariance.expand(n, -1, -1), laws.Stacked.real(self.x.space))
+
+    def estimate(self, batches: Iterable[Batch]) -> None:
+        for k in range(self.most_passes):
+            moments = Moments(1, 1, len(self.mean))
+            for x, y, weight in batches:
+                flat = laws.Stacked.flatten(x, self.x.space)
+                moments.add(torch.zeros(y.n, dtype=torch.int64), torch.ones(y.n, 1), flat, weight, self._normal(y.n))
+            mean, spread = moments.regression(0)
+            self.mean.copy_(mean[0])
+            if k == 0:
+                self._principal(spread)
+            # Without holes one pass says all there is to know, and the steps go on without the data.
+            for _ in range(self.most_passes if moments.complete else 1):
+                before = self.covariance
+                self._step(spread)
+                if float((self.covariance - before).abs().max()) < self.tolerance:
+                    return
+            if moments.complete:
+                return
+
+    def _principal(self, spread: Tensor) -> None:
+        """The closed form of probabilistic PCA: the whole answer where noise is alike, else where EM starts."""
+        values, vectors = torch.linalg.eigh(spread)
+        values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
+        K, left = self.factors, values[self.factors:].mean()
+        self.noise.copy_(left.expand(len(values)))
+        self.loading.copy_(vectors[:, :K] * (values[:K] - left).clamp(min=0).sqrt())
+        self.noise.clamp_(min=self.floor * float(spread.diagonal().mean()))
+
+    @abc.abstractmethod
+    def _shared(self, left: Tensor) -> Tensor:
+        """The variances of the noise, from those that the latent leaves: (D,) -> (D,)."""
+
+    def _step(self, spread: Tensor) -> None:
+        """One step of EM from the (expected) covariance of x."""
+        gain = self._gain()
+        across = spread @ gain.T  # E[x z']
+        second = torch.eye(self.factors, dtype=torch.float64) - gain @ self.loading + gain @ across  # E[z z']
+        self.loading.copy_(torch.linalg.solve(second, across.T).T)
+        left = (spread - self.loading @ across.T).diagonal()
+        self.noise.copy_(torch.maximum(self._shared(left), self.floor * spread.diagonal()))
+
+    def _gain(self) -> Tensor:
+        """E[z | x] = gain (x - m): (K, D)."""
+        return torch.linalg.solve(self.covariance, self.loading).T
+
+    def encode(self, x: Entries, y: Observed | None = None) -> Entries:
+        """E[z | x], what is unseen of x filled by its own expectation: (B, K) float64."""
+        flat = laws.Stacked.flatten(x, self.x.space)
+        filled = self._normal(len(flat)).condition(flat).mean_BD
+        return Entries((filled - self.mean) @ self._gain().T)
+
+    def decode(self, z: Entries, y: Observed | None = None) -> Entries:
+        """E[x | z] = m + W z: (B, *grid) float64."""
+        flat = Entries(self.mean + z.tensor.double() @ self.loading.T)
+        return laws.Stacked(self._normal(len(z)), self.x.space).unflatten(flat)
+
+
+class FactorAnalysis(_LinearGaussian):
+    """A linear-Gaussian latent, and a variance of the noise for every entry. Arguments as of `_LinearGaussian`."""
+
+    def _shared(self, left: Tensor) -> Tensor:
+        return left
+
+
+class ProbabilisticPCA(_LinearGaussian):
+    """A linear-Gaussian latent, and one variance of the noise. Arguments as of `_LinearGaussian`."""
+
+    def _shared(self, left: Tensor) -> Tensor:
+        return left.mean().expand_as(left)

@@ -1,0 +1,76 @@
+"""VAE: a latent z explains x; built of three conditionals.
+
+    p(x | y) = int p(x | z, y) p(z | y) dz,    log p(x | y) >= E_q[log p(x | z, y) + log p(z | y) - log q(z | x, y)]
+
+Prior, likelihood and approximate posterior are families of your choice; the draws of q must carry gradients (Regression's do).
+Learning raises the bound with one draw. `log_prob` is the bound from K importance-weighted draws; the law's `importance` gives
+it with the effective number of draws, at any K. `encode` is the mean of q, `decode` that of the likelihood.
+
+Source: Kingma, Welling, Auto-encoding variational Bayes, 2013 / https://arxiv.org/abs/1312.6114
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from torch import Tensor
+
+from given import laws
+from given.codecs import Plain
+from given.conditional import Batch, Conditional
+from given.laws import Averaged, Modal, Noise
+from given.variables import Axis, Entries, Observed, Real, UserError, Variable
+
+__all__ = ["VAE"]
+
+
+class VAE(Conditional):
+    """A variational autoencoder.
+
+    Args:
+        x: whatever the likelihood takes.
+        parents: y, read by all three.
+        prior: family of p(z | y).
+        likelihood: family of p(x | z, y).
+        posterior: family of q(z | x, y).
+        latent: how many dimensions z has.
+        samples: K, of a score.
+    """
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, prior: Callable[..., Conditional],
+                 likelihood: Callable[..., Conditional], posterior: Callable[..., Conditional], latent: int = 8,
+                 samples: int = 16) -> None:
+        super().__init__(x, parents)
+        if latent < 1 or samples < 1:
+            raise UserError(f"VAE {x.name}: latent={latent}, samples={samples}; expected at least 1")
+        self.z = Variable(f"latent of {x.name}", Plain(Real(axes=(Axis("latent", latent),))))
+        self.samples = samples
+        self.prior = prior(self.z, self.parents)
+        self.likelihood = likelihood(x, (self.z, *self.parents))
+        self.posterior = posterior(self.z, (x, *self.parents))
+
+    def forward(self, y: Observed) -> laws.Latent:
+        return laws.Latent(self.prior(y), lambda z, rows: self.likelihood(self._with(self.z, z, y.rows(rows))),
+                           lambda x, rows: self.posterior(self._with(self.x, x, y.rows(rows))), self.samples)
+
+    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
+        return -self(y).importance(x, 1, seed=seed)[0]
+
+    def estimate(self, batches: Iterable[Batch]) -> None:
+        """The prior of a latent is not learned from data, but stands as it is built: standard normal for a Gaussian."""
+
+    def encode(self, x: Entries, y: Observed) -> Entries:
+        """The mean of q(z | x, y): (B, K)."""
+        law = self.posterior(self._with(self.x, x, y))
+        assert isinstance(law, Averaged)
+        return law.mean()
+
+    def decode(self, z: Entries, y: Observed) -> Entries:
+        """The mode of p(x | z, y): (B, *grid)."""
+        law = self.likelihood(self._with(self.z, z, y))
+        assert isinstance(law, Modal)
+        return law.mode()
+
+    @staticmethod
+    def _with(v: Variable, e: Entries, y: Observed) -> Observed:
+        return Observed({v.name: e, **y}, y.n)

@@ -1,0 +1,130 @@
+"""Flowing: noise carried to data by an ordinary differential equation.
+
+    dx/dt = v(x, t; y),  x(0) ~ N(0, I),    log p(x(1)) = log N(x(0)) - int_0^1 div v(x(t), t) dt
+
+Noise at t = 0, data at t = 1. Drawing solves forward; scoring solves backward with the exact divergence. Both are as good as
+the solver's steps, so a score is called an estimate: ask at two numbers of steps, `Heun(32)` and `Heun(64)`, and believe what
+they agree on.
+
+Source: Chen, Rubanova, Bettencourt, Duvenaud, Neural ordinary differential equations, 2018 /
+https://arxiv.org/abs/1806.07366
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from given.laws.law import Intractable, Kind, Law
+from given.laws.noise import Noise
+from given.solve import Heun, How, Solver
+from given.variables import Entries, Real, UserError
+
+__all__ = ["Flowing", "Guidance"]
+
+Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class Flowing(Law):
+    """The law at t = 1 of a velocity field.
+
+    Args:
+        velocity: x (N, D), t (N,), context (N, C) -> (N, D).
+        context: (B, C) y as the field reads it.
+        null: (B, C) the context of a y that is not given, for `Guidance`.
+        space: a real vector of D entries.
+        solver: of the equation.
+        evidence: entries (B, D) already known: draws keep them, on the straight path from their noise.
+    """
+
+    kind: Kind = "estimate"
+
+    def __init__(self, velocity: Velocity, context: Tensor, null: Tensor, space: Real, solver: Solver = Heun(32),  # noqa: B008
+                 evidence: Entries | None = None) -> None:
+        super().__init__(space, len(context))
+        self.velocity, self.context, self.null, self.solver, self.evidence = velocity, context, null, solver, evidence
+        if evidence is not None:
+            self.kind = "none"
+
+    def solved_by(self, solver: Solver) -> Flowing:
+        """The same law with another solver."""
+        return Flowing(self.velocity, self.context, self.null, self.space, solver, self.evidence)  # type: ignore[arg-type]
+
+    def guided(self, weight: float) -> Flowing:
+        """The field (1 - weight) v(x, t; nothing) + weight v(x, t; y)."""
+        C = self.context.shape[1]
+
+        def velocity(x: Tensor, t: Tensor, both: Tensor) -> Tensor:
+            given, null = self.velocity(x, t, both[:, :C]), self.velocity(x, t, both[:, C:])
+            return null + weight * (given - null)
+
+        both = torch.cat([self.context, self.null], 1)
+        return Flowing(velocity, both, both, self.space, self.solver, self.evidence)  # type: ignore[arg-type]
+
+    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
+        if how is not None:
+            return how(self).sample(shape, seed=seed)
+        draws = torch.Size(shape).numel()
+        noise = Noise.of(seed, self.n).normal(shape, self.space.shape).reshape(draws * self.n, -1).float()
+        context, x = self.context.repeat(draws, 1), noise
+        known = value = None
+        if self.evidence is not None:
+            known, value = self.evidence.known.repeat(draws, 1), self.evidence.tensor.float().repeat(draws, 1)
+
+        def field(x: Tensor, t: float) -> Tensor:
+            if known is not None and value is not None:
+                x = torch.where(known, (1 - t) * noise + t * value, x)
+            v = self.velocity(x, torch.full((len(x),), t), context)
+            return v if known is None or value is None else torch.where(known, value - noise, v)
+
+        with torch.no_grad():
+            x = self.solver.solve(field, x, 0.0, 1.0).double()
+        if self.evidence is not None:
+            x = torch.where(self.evidence.known.repeat(draws, 1), self.evidence.tensor.double().repeat(draws, 1), x)
+        return Entries(x.reshape(*shape, self.n, *self.space.shape))
+
+    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        if x.hidden:
+            return torch.zeros(x.tensor.shape[:-1], dtype=torch.float64)
+        if self.evidence is not None or not bool(x.known.all()):
+            raise Intractable("an equation scores whole items only; Gaussian, GaussianMixture, FactorAnalysis score any part")
+        lead, D = x.tensor.shape[:-1], x.tensor.shape[-1]
+        flat = x.tensor.reshape(-1, D).float()
+        context = self.context.repeat(len(flat) // self.n, 1).detach()
+
+        def field(state: Tensor, t: float) -> Tensor:
+            with torch.enable_grad():
+                point = state[:, :D].detach().requires_grad_(True)
+                v = self.velocity(point, torch.full((len(point),), t), context)
+                slopes = [torch.autograd.grad(v[:, d].sum(), point, retain_graph=d < D - 1)[0][:, d] for d in range(D)]
+                divergence = torch.stack(slopes).sum(0)
+            return torch.cat([v.detach(), divergence[:, None]], 1)
+
+        end = self.solver.solve(field, torch.cat([flat, torch.zeros(len(flat), 1)], 1), 1.0, 0.0).double()
+        z, gathered = end[:, :D], end[:, D]  # gathered is the integral from 1 to 0: minus that from 0 to 1
+        return (-0.5 * (z**2).sum(1) - D / 2 * math.log(2 * math.pi) + gathered).reshape(lead)
+
+    def condition(self, evidence: Entries) -> Flowing:
+        return Flowing(self.velocity, self.context, self.null, self.space, self.solver, evidence)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Guidance(How):
+    """Draw as if y weighed more: v = v(nothing) + weight (v(y) - v(nothing)). 1 is the law itself, 0 that without y.
+
+    Source: Ho, Salimans, Classifier-free diffusion guidance, 2022 / https://arxiv.org/abs/2207.12598
+    """
+
+    weight: float
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.weight):
+            raise UserError(f"Guidance: expected a finite weight, got {self.weight}")
+
+    def __call__(self, law: Any) -> Any:
+        return law.guided(self.weight) if isinstance(law, Flowing) else law

@@ -1,0 +1,14 @@
+"""Which numerics? Ordinary differential equations, and how a law is drawn. There is no learning in here."""
+
+from given.solve.how import How
+from given.solve.ode import DormandPrince, Euler, Heun, RungeKutta, Solvable, Solver
+
+__all__ = [
+    "DormandPrince",
+    "Euler",
+    "Heun",
+    "How",
+    "RungeKutta",
+    "Solvable",
+    "Solver",
+]
