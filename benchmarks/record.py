@@ -58,8 +58,8 @@ def latest(name: str, title: str) -> str:
 
 def fill(text: str) -> str:
     """A page with every `<!-- results NAME TITLE -->` ... `<!-- end -->` filled with that table."""
-    return re.sub(r"(?s)(<!-- results (\S+) (\S+) -->\n).*?(\n<!-- end -->)",
-                  lambda m: m[1] + latest(m[2], m[3]) + m[4], text)
+    return re.sub(r"(?s)(<!-- results (\S+) (\S+) -->\n)(?:(?!<!-- ).)*(<!-- end -->)",
+                  lambda m: f"{m[1]}{latest(m[2], m[3])}\n{m[4]}", text)
 
 
 def _commit() -> str:
