@@ -236,7 +236,7 @@ def _flatten_real(space: Space, grid: Tensor) -> Entries:
 def _integral(law: Law, points: int = 241) -> Tensor:
     """The integral of exp(log_prob) of one or two reals over what 2,000 draws cover with a wide margin: (B,)."""
     space = law.space
-    flat = Stacked.flatten(law.sample((2000,), seed=11), space).tensor
+    flat = law.sample((2000,), seed=11).flat(space).tensor
     low, high = flat.amin(0), flat.amax(0)
     low, high = low - 0.7 * (high - low), high + 0.7 * (high - low)  # (B, D)
     steps = torch.linspace(0, 1, points, dtype=torch.float64)
@@ -296,7 +296,7 @@ def _numbers(x: Entries, space: Space) -> Tensor:
 
 def _moments_match(law: Law, drawn: Entries) -> None:
     space = law.space
-    flat = Stacked.flatten(drawn, space).tensor
+    flat = drawn.flat(space).tensor
     low, high = flat.amin(0), flat.amax(0)
     low, high = low - 0.5 * (high - low), high + 0.5 * (high - low)
     steps = torch.linspace(0, 1, 161, dtype=torch.float64)

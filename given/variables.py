@@ -71,13 +71,23 @@ class Space:
         """The number D of entries of one item."""
         return math.prod(self.shape)
 
+    @property
+    def parts(self) -> tuple[tuple[str, Space], ...]:
+        """The columns of a block; a space that is none is its own only part, without a name."""
+        return (("", self),)
+
 
 @dataclass(frozen=True)
 class Finite(Space):
-    """Each entry is one of `size` symbols, numbered from 0 (int64). `ordered`: neighbouring numbers are alike."""
+    """Each entry is one of `size` symbols, numbered from 0 (int64).
+
+    `ordered`: neighbouring numbers are alike. `end`: on an axis whose length is modelled, the symbol after which there are no
+    entries; it is an entry itself, and the last one the axis has room for is always it.
+    """
 
     size: int
     ordered: bool = False
+    end: int | None = None
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -99,6 +109,10 @@ class Product(Space):
     def dimensions(self) -> int:
         """The number D of entries of one item, over all columns."""
         return sum(space.dimensions for _, space in self.columns)
+
+    @property
+    def parts(self) -> tuple[tuple[str, Space], ...]:
+        return self.columns
 
 
 Values = Tensor | dict[str, Tensor]
@@ -155,6 +169,24 @@ class Entries:
             {name: e.seen for name, e in columns.items()},  # type: ignore[misc]
             {name: e.valid for name, e in columns.items()},  # type: ignore[misc]
         )
+
+    def flat(self, space: Space) -> Entries:
+        """The entries of a space, a block too, end to end: (*draws, B, D) float64, which holds symbols exactly."""
+        columns = self.columns if isinstance(space, Product) else {"": self}
+        flat = [columns[name].map(lambda t, axes=len(part.axes): t.reshape(*t.shape[: t.dim() - axes], -1))  # type: ignore[misc]
+                for name, part in space.parts]
+        values = torch.cat([e.tensor.double() for e in flat], -1)
+        return Entries(values, torch.cat([e.seen for e in flat], -1), torch.cat([e.valid for e in flat], -1))  # type: ignore[arg-type]
+
+    def shaped(self, space: Space) -> Entries:
+        """What `flat` made, back on the grid of the space."""
+        sizes = [part.dimensions for _, part in space.parts]
+        columns = {}
+        for i, (name, part) in enumerate(space.parts):
+            first = sum(sizes[:i])
+            e = self.map(lambda t, a=first, b=first + sizes[i], s=part.shape: t[..., a:b].reshape(*t.shape[:-1], *s))  # type: ignore[misc]
+            columns[name] = Entries(e.tensor.long(), e.seen, e.valid) if isinstance(part, Finite) else e
+        return Entries.block(columns) if isinstance(space, Product) else columns[""]
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Entries:
         """Values and masks through one function of tensors that moves entries about without changing them."""

@@ -67,7 +67,7 @@ MUTANTS = {
         given.laws.Chain, "log_prob", "torch.where(x.valid, x.tensor, 0)", "x.tensor",
         family("what_is_unseen_moves_nothing", "Autoregressive")),
     "padding is scored": Mutant(
-        given.laws.Categorical, "entrywise", "scored = x.known if", "scored = x.seen if",
+        given.laws.Entrywise, "log_prob", "scored = x.known if", "scored = x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),
     "the order of drawing is not the order of the grid": Mutant(
         given.laws.Chain, "log_prob", "torch.empty_like(features).index_copy(1, self.order, features)", "features",

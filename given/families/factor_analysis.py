@@ -69,7 +69,7 @@ class _LinearGaussian(Conditional):
         for k in range(self.most_passes):
             moments = Moments(1, 1, len(self.mean))
             for x, y, weight in batches:
-                flat = laws.Stacked.flatten(x, self.x.space)
+                flat = x.flat(self.x.space)
                 moments.add(torch.zeros(y.n, dtype=torch.int64), torch.ones(y.n, 1), flat, weight, self._normal(y.n))
             mean, spread = moments.regression(0)
             self.mean.copy_(mean[0])
@@ -112,14 +112,14 @@ class _LinearGaussian(Conditional):
 
     def encode(self, x: Entries, y: Observed | None = None) -> Entries:
         """E[z | x], what is unseen of x filled by its own expectation: (B, K) float64."""
-        flat = laws.Stacked.flatten(x, self.x.space)
+        flat = x.flat(self.x.space)
         filled = self._normal(len(flat)).condition(flat).mean_BD
         return Entries((filled - self.mean) @ self._gain().T)
 
     def decode(self, z: Entries, y: Observed | None = None) -> Entries:
         """E[x | z] = m + W z: (B, *grid) float64."""
         flat = Entries(self.mean + z.tensor.double() @ self.loading.T)
-        return laws.Stacked(self._normal(len(z)), self.x.space).unflatten(flat)
+        return flat.shaped(self.x.space)
 
 
 class FactorAnalysis(_LinearGaussian):

@@ -66,7 +66,7 @@ class FlowMatching(Conditional):
         if not x.complete:
             raise UserError(f"{self.x.name}: FlowMatching learns from whole items, got unseen entries; use GaussianMixture")
         noise = Noise.of(seed, y.n)
-        data = laws.Stacked.flatten(x, self.x.space).tensor.float()
+        data = x.flat(self.x.space).tensor.float()
         z = noise.fold("start").normal((), data.shape[1:]).float()
         t = noise.fold("time").uniform().float()
         dropped = noise.fold("drop").uniform() < self.drop

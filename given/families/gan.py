@@ -76,7 +76,7 @@ class GAN(Conditional):
     def _teach(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         if not x.complete:
             raise UserError(f"{self.x.name}: GAN learns from whole items, got unseen entries; use GaussianMixture")
-        real = laws.Stacked.flatten(x, self.x.space).tensor.float().requires_grad_(True)
+        real = x.flat(self.x.space).tensor.float().requires_grad_(True)
         drawn = self._draw(y, seed).detach()
         with torch.enable_grad():
             verdict = self._judge(real, y)

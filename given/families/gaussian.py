@@ -67,7 +67,7 @@ class Gaussian(Conditional):
             S, P, D = self.slope.shape
             moments = Moments(S, P, D)
             for x, y, weight in batches:
-                state, flat = state_of(self.finite, y), laws.Stacked.flatten(x, self.x.space)
+                state, flat = state_of(self.finite, y), x.flat(self.x.space)
                 moments.add(state, self._regressors(y), flat, weight, self._normal(y))
             if S > 1:  # the imagined rows
                 everything = moments.sums.sum(0)
@@ -90,5 +90,5 @@ class Gaussian(Conditional):
         for v in self.real:
             if not y[v.name].complete:
                 raise UserError(f"{v.name}: a parent has unseen entries; give it whole, or make it part of the block")
-            parts.append(laws.Stacked.flatten(y[v.name], v.space).tensor.reshape(y.n, -1).double())
+            parts.append(y[v.name].flat(v.space).tensor.reshape(y.n, -1).double())
         return torch.cat(parts, 1)

@@ -80,7 +80,7 @@ class GaussianMixture(Conditional):
         everybody = Moments(S, 1, D)
         rows: list[Tensor] = []
         for x, y, weight in batches:
-            flat, state = laws.Stacked.flatten(x, self.x.space), state_of(self.parents, y)
+            flat, state = x.flat(self.x.space), state_of(self.parents, y)
             everybody.add(state, torch.ones(y.n, 1), flat, weight, self._mixture(state).parts[0])  # type: ignore[arg-type]
             if sum(map(len, rows)) < 5000:
                 value = torch.where(flat.known, flat.tensor.double(), 0.0)
@@ -105,7 +105,7 @@ class GaussianMixture(Conditional):
         moments = [Moments(S, 1, D) for _ in range(K)]
         total = rows = 0.0
         for x, y, weight in batches:
-            flat, state = laws.Stacked.flatten(x, self.x.space), state_of(self.parents, y)
+            flat, state = x.flat(self.x.space), state_of(self.parents, y)
             mixture = self._mixture(state)
             joint = mixture.joint_log_prob(flat)
             share = joint.softmax(-1)

@@ -5,8 +5,9 @@ from given.laws.categorical import Categorical
 from given.laws.dequantised import Dequantised, dequantise
 from given.laws.diagonal import Diagonal
 from given.laws.empirical import Empirical
+from given.laws.entrywise import Entrywise
 from given.laws.flowing import Flowing, Guidance
-from given.laws.heads import CategoricalHead, LogisticMixtureHead, default_head
+from given.laws.heads import CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
 from given.laws.implicit import Implicit
 from given.laws.latent import Latent
 from given.laws.law import Averaged, How, Intractable, Kind, Law, Modal, weakest
@@ -14,6 +15,7 @@ from given.laws.mixture import Mixture
 from given.laws.moments import Moments, shrunk
 from given.laws.noise import Noise
 from given.laws.normal import Normal
+from given.laws.normal_mixture import NormalMixture
 from given.laws.sequential import Chain, Sequential, State
 from given.laws.stacked import Stacked
 from given.laws.transformed import Transformed
@@ -27,6 +29,7 @@ __all__ = [
     "Dequantised",
     "Diagonal",
     "Empirical",
+    "Entrywise",
     "Flowing",
     "Guidance",
     "How",
@@ -41,6 +44,8 @@ __all__ = [
     "Moments",
     "Noise",
     "Normal",
+    "NormalMixture",
+    "NormalMixtureHead",
     "Sequential",
     "Stacked",
     "State",

@@ -5,14 +5,20 @@ A head is a module that maps features (B, *grid, C) to a law of entries on that 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TypeVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given.laws.categorical import Categorical
-from given.variables import Finite, Space, UserError
+from given.laws.normal_mixture import NormalMixture
+from given.variables import Finite, Real, Space, UserError
 
-__all__ = ["CategoricalHead", "LogisticMixtureHead", "default_head"]
+__all__ = ["CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
+
+_S = TypeVar("_S", Finite, Real)
 
 
 class CategoricalHead(nn.Module):
@@ -77,12 +83,43 @@ class LogisticMixtureHead(nn.Module):
         return Categorical(mixed, _on_grid(self.space, features))
 
 
+class NormalMixtureHead(nn.Module):
+    """A mixture of normal densities.
+
+    Args:
+        space: real.
+        width: C.
+        components: of the mixture.
+        floor: the least scale, so that a likelihood stays finite.
+
+    Source: Bishop, Mixture density networks, 1994
+    """
+
+    def __init__(self, space: Space, width: int, *, components: int = 5, floor: float = 1e-2) -> None:
+        super().__init__()
+        if not isinstance(space, Real):
+            raise UserError(f"NormalMixtureHead: expected a real space, got {space}; use CategoricalHead")
+        self.space, self.floor = space, floor
+        self.parameters_of = nn.Linear(width, 3 * components)
+        nn.init.normal_(self.parameters_of.weight, std=0.02)
+        with torch.no_grad():
+            self.parameters_of.bias.zero_()
+            self.parameters_of.bias[components: 2 * components] = torch.linspace(-1.5, 1.5, components)
+
+    def forward(self, features: Tensor) -> NormalMixture:
+        """(B, *grid, C) -> the law of (B, *grid)."""
+        logits, means, log_scales = self.parameters_of(features).chunk(3, -1)
+        return NormalMixture(logits, means, F.softplus(log_scales) + self.floor, _on_grid(self.space, features))
+
+
 def default_head(space: Space) -> type[nn.Module]:
-    """A mixture of logistics on ordered levels, one logit a symbol on others."""
+    """A mixture of normals for reals, of logistics for ordered levels, one logit a symbol for others."""
+    if isinstance(space, Real):
+        return NormalMixtureHead
     ordered = isinstance(space, Finite) and space.ordered and space.size > 2
     return LogisticMixtureHead if ordered else CategoricalHead
 
 
-def _on_grid(space: Finite, features: Tensor) -> Finite:
+def _on_grid(space: _S, features: Tensor) -> _S:
     """The head's space, or its single entry where the features are of one entry a row."""
-    return space if features.dim() - 2 == len(space.axes) else Finite(space.size, ordered=space.ordered)
+    return space if features.dim() - 2 == len(space.axes) else replace(space, axes=())

@@ -46,6 +46,11 @@ class Law(abc.ABC):
 
     kind: Kind = "exact"
 
+    @property
+    def kind_of_part(self) -> Kind:
+        """What `log_prob` returns where some entries are unseen."""
+        return self.kind
+
     def __init__(self, space: Space, n: int) -> None:
         self.space = space
         self.n = n

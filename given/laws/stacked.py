@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from given.laws.law import Averaged, How, Law, Modal
@@ -44,40 +43,21 @@ class Stacked(Law):
         """The real vector that holds a space's entries."""
         return Real(axes=(Axis("entry", space.dimensions),))
 
-    @staticmethod
-    def flatten(x: Entries, space: Space) -> Entries:
-        """(*shape, B, ...) entries of a real space or block -> (*shape, B, D)."""
-        if not isinstance(space, Product):
-            axes = len(space.axes)
-            return x.map(lambda t: t.reshape(*t.shape[: t.dim() - axes], -1))
-        columns = x.columns
-        parts = [Stacked.flatten(columns[name], column) for name, column in space.columns]
-        return Entries(*(torch.cat([getattr(p, mask) for p in parts], -1) for mask in ("values", "seen", "valid")))
-
-    def unflatten(self, x: Entries) -> Entries:
-        """(*shape, B, D) -> the entries of the grid or block."""
-        if not isinstance(self.space, Product):
-            return Entries(x.tensor.reshape(*x.tensor.shape[:-1], *self.space.shape))
-        sizes = [space.dimensions for _, space in self.space.columns]
-        parts = x.tensor.split(sizes, -1)
-        return Entries({name: part.reshape(*part.shape[:-1], *space.shape)
-                        for (name, space), part in zip(self.space.columns, parts, strict=True)})
-
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        return self.unflatten((self.law if how is None else how(self.law)).sample(shape, seed=seed))
+        return (self.law if how is None else how(self.law)).sample(shape, seed=seed).shaped(self.space)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        return self.law.log_prob(self.flatten(x, self.space), seed=seed)
+        return self.law.log_prob(x.flat(self.space), seed=seed)
 
     def condition(self, evidence: Entries) -> Stacked:
-        return Stacked(self.law.condition(self.flatten(evidence, self.space)), self.space)
+        return Stacked(self.law.condition(evidence.flat(self.space)), self.space)
 
     def mean(self) -> Entries:
         """The mean: (B, ...) a column."""
         assert isinstance(self.law, Averaged)
-        return self.unflatten(self.law.mean())
+        return self.law.mean().shaped(self.space)
 
     def mode(self) -> Entries:
         """The mode: (B, ...) a column."""
         assert isinstance(self.law, Modal)
-        return self.unflatten(self.law.mode())
+        return self.law.mode().shaped(self.space)
