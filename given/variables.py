@@ -173,10 +173,12 @@ class Entries:
     def flat(self, space: Space) -> Entries:
         """The entries of a space, a block too, end to end: (*draws, B, D) float64, which holds symbols exactly."""
         columns = self.columns if isinstance(space, Product) else {"": self}
-        flat = [columns[name].map(lambda t, axes=len(part.axes): t.reshape(*t.shape[: t.dim() - axes], -1))  # type: ignore[misc]
-                for name, part in space.parts]
-        values = torch.cat([e.tensor.double() for e in flat], -1)
-        return Entries(values, torch.cat([e.seen for e in flat], -1), torch.cat([e.valid for e in flat], -1))  # type: ignore[arg-type]
+        flat = []
+        for name, part in space.parts:
+            axes = len(part.axes)
+            flat.append(columns[name].map(lambda t, axes=axes: t.reshape(*t.shape[: t.dim() - axes], -1)))  # type: ignore[misc]
+        values, seen, valid = ([getattr(e, what) for e in flat] for what in ("values", "seen", "valid"))
+        return Entries(torch.cat([v.double() for v in values], -1), torch.cat(seen, -1), torch.cat(valid, -1))
 
     def shaped(self, space: Space) -> Entries:
         """What `flat` made, back on the grid of the space."""

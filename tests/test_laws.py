@@ -25,7 +25,7 @@ from given.families import (
     Regression,
 )
 from given.laws import CategoricalHead, LogisticMixtureHead
-from given.nn import Fixed, Neighbours, Perceptron, Reverse, Transformer
+from given.nn import AnyOrder, Embedding, Fixed, Perceptron, Reverse, Transformer
 from given.solve import Euler
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
 from given.variables import Axis, Finite, Real, Variable
@@ -49,6 +49,9 @@ SMALL = partial(Perceptron, hidden=(8,))
 REGRESSION = partial(Regression, net=SMALL, width=8)
 AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 1}
 BLOCK = Variable("a, b", Table({"a": Plain(Real()), "b": Plain(Real())}))
+THREE = Variable("a, c, d", Table({"a": Plain(Real()), "c": Plain(Finite(2)), "d": Plain(Finite(3, ordered=True))}))
+SEQUENCE = Variable("target", Plain(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
+SOURCE = Variable("source", Plain(Finite(4, axes=(Axis("word", 3),))))
 MIXED = Variable("a, c", Table({"a": Plain(Finite(3)), "c": Plain(Finite(2))}))
 
 FAMILIES = {
@@ -84,7 +87,13 @@ FAMILIES = {
     "Autoregressive": lambda: Autoregressive(grid("x", 3, 2, 3), LABEL, net=NET),
     "Autoregressive categorical": lambda: Autoregressive(grid("x", 3, 2, 3), LABEL, net=NET, head=CategoricalHead),
     "Autoregressive symbols": lambda: Autoregressive(
-        grid("x", 4, 5, ordered=False), [LABEL, real("z", 2)], net=NET, embed=partial(Neighbours, offsets=2)),
+        grid("x", 4, 5, ordered=False), [LABEL, real("z", 2)], net=NET, embed=partial(Embedding, offsets=2)),
+    "Autoregressive block": lambda: Autoregressive(MIXED, LABEL, net=NET),
+    "Autoregressive reals": lambda: Autoregressive(real("x", 2), LABEL, net=NET),
+    "Autoregressive mixed block": lambda: Autoregressive(THREE, net=NET),
+    "Autoregressive in any order": lambda: Autoregressive(grid("x", 3, 2, 2), LABEL, net=NET, order=AnyOrder()),
+    "Autoregressive aligned": lambda: Autoregressive(grid("x", 3, 2, 2), [grid("map", 3, 2, 2, ordered=False), LABEL], net=NET),
+    "Autoregressive sequence": lambda: Autoregressive(SEQUENCE, SOURCE, net=NET),
     "Autoregressive reversed": lambda: Autoregressive(grid("x", 3, 2, 2), LABEL, net=NET, order=Reverse()),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),

@@ -56,21 +56,21 @@ MUTANTS = {
         "memory[0][:, max(t - 1, 0):max(t - 1, 0) + T], memory[1][:, t:t + T] = k, v",
         family("steps_are_the_whole", "Autoregressive")),
     "a cached step takes another step's offsets": Mutant(
-        given.nn.transformer._Layer, "forward", "self.offset[t:t + T, :t + T]", "self.offset[:T, :t + T]",
+        given.nn.Transformer, "step", "order[:, t:t + h.shape[1]], order", "order[:, :h.shape[1]], order",
         family("steps_are_the_whole", "Autoregressive")),
     "attention sees one step ahead": Mutant(
-        given.nn.transformer._Layer, "__init__", ".triu(1)", ".triu(2)", family("steps_are_the_whole", "Autoregressive")),
+        given.nn.Transformer, "step", ".triu(t + 1)", ".triu(t + 2)", family("steps_are_the_whole", "Autoregressive")),
     "a token holds its own entry": Mutant(
-        given.nn.embedding, "_earlier", "step_of[entry] < torch.arange(D)", "step_of[entry] <= torch.arange(D)",
+        given.nn.Embedding, "forward", "F.pad(order[:, :-1], (1, 0), value=D)[:, steps]", "order[:, steps]",
         family("density_is_normalised", "Autoregressive")),
     "padding is attended to": Mutant(
-        given.laws.Chain, "log_prob", "torch.where(x.valid, x.tensor, 0)", "x.tensor",
+        given.laws.Chain, "log_prob", "torch.where(known, flat.tensor, 0.0)", "flat.tensor",
         family("what_is_unseen_moves_nothing", "Autoregressive")),
     "padding is scored": Mutant(
         given.laws.Entrywise, "log_prob", "scored = x.known if", "scored = x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),
     "the order of drawing is not the order of the grid": Mutant(
-        given.laws.Chain, "log_prob", "torch.empty_like(features).index_copy(1, self.order, features)", "features",
+        given.laws.Chain, "score", "features[:, back[0]]", "features",
         family("steps_are_the_whole", "Autoregressive reversed")),
     "conditioning a mixture forgets to weigh its items": Mutant(
         given.laws.Empirical, "condition", "weights = self.log_weights + ", "weights = self.log_weights + 0 * ",

@@ -2,10 +2,11 @@
 
     p(x | y) = prod_t p(x_{o(t)} | x_{o(0)}, ..., x_{o(t-1)}, y)
 
-Three objects: an *order* o of the entries, a causal *net* that at every step reads the entries before it and y, and a
-*head* that turns its features into the law of one entry. Learned by maximum likelihood, all steps at once; drawn step by
-step with a cache. `log_prob` is exact, under counting measure. Entries can be conditioned on and marginalised exactly
-where the order puts what is known first.
+Three objects: an *order* o of the entries, a causal *net* that at every step reads the entries before it and y, and *heads*
+that turn its features into the law of one entry, one for each column of a block. Learned by maximum likelihood, all steps at
+once; drawn step by step with a cache. `log_prob` is exact. Entries can be conditioned on and marginalised exactly where the
+order puts what is known first; a net that learned every order puts whatever is known first, and calls that an estimate, since
+its orders agree only as far as learning made them.
 
 Source: Larochelle, Murray, The neural autoregressive distribution estimator, 2011 /
 https://proceedings.mlr.press/v15/larochelle11a.html
@@ -16,47 +17,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from given import laws
 from given.conditional import Conditional
-from given.nn import Context, Neighbours, Order, Raster, Transformer
-from given.nn.order import coordinates
-from given.variables import Finite, Observed, UserError, Variable
+from given.laws import Noise
+from given.nn import AnyOrder, Context, Embedding, Order, Raster, Transformer
+from given.nn.order import places
+from given.variables import Entries, Observed, Product, Variable
 
 __all__ = ["Autoregressive"]
 
-_ROWS = Raster()
-
 
 class Autoregressive(Conditional):
-    """An order, a causal net and a head.
+    """An order, a causal net and heads.
 
     Args:
-        x: finite entries on a grid.
+        x: symbols or reals on a grid, or a block of columns.
         parents: of any space.
-        order: of the entries; rows from the top by default.
-        net: builds the causal net from the steps' places on the grid (T, axes).
-        head: builds the head from space and width; by default a mixture of logistics on ordered levels, one logit a
-            symbol on others.
-        embed: builds the tokens' network from space, order and width.
+        order: of the entries; by default rows from the top, and any order for a block.
+        net: builds the causal net from the entries' places on the grid (D, axes).
+        head: builds the head of a part from space and width; by default a mixture of normals for reals, of logistics for
+            ordered levels, one logit a symbol for others.
+        embed: builds the tokens' network from space and width.
         context: builds the network that reads y from parents and width.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: Order = _ROWS,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: Order | None = None,
                  net: Callable[..., nn.Module] = Transformer, head: Callable[..., nn.Module] | None = None,
-                 embed: Callable[..., nn.Module] = Neighbours, context: Callable[..., nn.Module] = Context) -> None:
+                 embed: Callable[..., nn.Module] = Embedding, context: Callable[..., nn.Module] = Context) -> None:
         super().__init__(x, parents)
-        if not isinstance(x.space, Finite):
-            raise UserError(f"Autoregressive: expected finite entries, got {x.name}: {x.space}; use Gaussian for reals")
         space = x.space
+        order = order or (AnyOrder() if isinstance(space, Product) else Raster())
+        self.any_order = order.learns_all
         self.order: Tensor
-        self.register_buffer("order", order.permutation(space.shape), persistent=False)
-        self.net = net(coordinates(space.shape, self.order))
+        self.register_buffer("order", order.permutation(space.dimensions), persistent=False)
+        attends = Context(self.parents, 1, grid=space).attends
+        self.net = net(places(space), attends=attends)
         width: int = self.net.width  # type: ignore[assignment]
-        self.head = (head or laws.default_head(space))(space, width)
-        self.embed = embed(space, self.order, width)
-        self.context = context(self.parents, width)
+        self.heads = nn.ModuleList((head or laws.default_head(part))(part, width) for _, part in space.parts)
+        self.embed = embed(space, width, order=None if self.any_order else self.order)
+        self.context = context(self.parents, width, grid=space)
 
     def forward(self, y: Observed) -> laws.Chain:
-        return laws.Chain(self.x.space, self.order, self.embed, self.net, self.head, self.context(y))
+        condition = self.context.condition(y)  # type: ignore[operator]
+        return laws.Chain(self.x.space, self.order, self.embed, self.net, self.heads, condition, self.any_order)
+
+    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
+        if not self.any_order:
+            return -self(y).log_prob(x)
+        # An order of its own for every row, what is seen first.
+        flat = x.flat(self.x.space)
+        at_random = Noise.of(seed, y.n).fold("order").uniform((), flat.tensor.shape[1:])
+        orders = torch.where(flat.known, at_random, at_random + 1).argsort(1)
+        values = torch.where(flat.known, flat.tensor, 0.0)
+        return -self(y).score(values, flat.known, torch.arange(y.n), orders)

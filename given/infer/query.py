@@ -125,7 +125,7 @@ class Query:
             own = Noise(noise.keys[row.numpy()])
             for factor in factors:
                 law = self.joint.law(factor, seen, len(row))
-                kinds.append(law.kind)
+                kinds.append(law.kind if self._whole(factor, seen) else law.kind_of_part)
                 term = law.log_prob(self.joint.x(factor, seen), seed=own.fold(factor.x.name))
                 total[row, k] += term.cpu()
         return values, total, weakest(kinds)

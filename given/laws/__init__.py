@@ -7,6 +7,7 @@ from given.laws.diagonal import Diagonal
 from given.laws.empirical import Empirical
 from given.laws.entrywise import Entrywise
 from given.laws.flowing import Flowing, Guidance
+from given.laws.grouped import Grouped
 from given.laws.heads import CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
 from given.laws.implicit import Implicit
 from given.laws.latent import Latent
@@ -31,6 +32,7 @@ __all__ = [
     "Empirical",
     "Entrywise",
     "Flowing",
+    "Grouped",
     "Guidance",
     "How",
     "Implicit",

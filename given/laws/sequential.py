@@ -4,12 +4,13 @@
 
 Three methods carry every algorithm that draws, ranks or codes step by step: `start` gives the state before the first
 entry, `next` the law of the entry to come, `advance` the state once it is known. `Chain` is the sequential law of an
-order, a causal net and a head.
+order, a causal net and heads.
 """
 
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,9 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from given.laws.law import How, Intractable, Law
+from given.laws.block import Block
+from given.laws.categorical import Categorical
+from given.laws.entrywise import Entrywise
+from given.laws.grouped import Grouped
+from given.laws.law import How, Intractable, Kind, Law
 from given.laws.noise import Noise
-from given.variables import Entries, Finite, Space
+from given.nn import Condition
+from given.variables import Entries, Finite, Product, Space
 
 __all__ = ["Chain", "Sequential", "State"]
 
@@ -30,46 +36,42 @@ class State:
 
     Attributes:
         t: steps taken.
-        values: (B, D) the entries so far, zero where still to come.
-        context: (B, C) y as the net reads it.
-        cache: the net's memory, tensors with B rows. `next` writes into it: keep a copy with `take`.
+        values: (B, D) float64, the entries so far, zero where still to come.
+        condition: y as the net reads it.
+        cache: the net's memory. `next` writes into it: keep a copy with `rows`.
         read: how many steps the net has read into its cache.
     """
 
     t: int
     values: Tensor
-    context: Tensor
+    condition: Condition
     cache: Any
     read: int = 0
 
-    def take(self, rows: Tensor) -> State:
-        """The rows `rows`, copied: repeated for several draws, reordered for a beam."""
-        return State(self.t, self.values[rows], self.context[rows], _take(self.cache, rows), self.read)
-
-
-def _take(cache: Any, rows: Tensor) -> Any:
-    return cache[rows] if isinstance(cache, Tensor) else type(cache)(_take(part, rows) for part in cache)
+    def rows(self, index: Tensor) -> State:
+        """The rows `index`, copied: repeated for several draws, reordered for a beam."""
+        return State(self.t, self.values[index], self.condition.rows(index), self.cache.rows(index), self.read)
 
 
 class Sequential(Law):
     """A law that draws its entries in an order.
 
     Attributes:
-        order: (D,) int64, the entry (numbered row by row) of each step.
-        evidence: entries already known, returned by draws and not scored.
+        order: (D,) int64, the entry of each step: numbered row by row, the columns of a block one after another.
+        evidence: (B, D) entries already known, returned by draws and not scored.
     """
 
-    def __init__(self, space: Space, n: int, order: Tensor, evidence: Entries | None = None) -> None:
+    def __init__(self, space: Space, n: int, order: Tensor) -> None:
         super().__init__(space, n)
         self.order = order
-        self.evidence = evidence
+        self.evidence: Entries | None = None
 
     @abc.abstractmethod
     def start(self) -> State:
         """The state of B rows before the first step."""
 
     @abc.abstractmethod
-    def next(self, state: State) -> Law:
+    def next(self, state: State) -> Entrywise:
         """The law of the next entry, of each row."""
 
     @abc.abstractmethod
@@ -77,104 +79,158 @@ class Sequential(Law):
         """The state once the next entry (B,) is known. Consumes the state it is given."""
 
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        draws = torch.Size(shape).numel()
-        noise = Noise.of(seed, self.n)
+        draws, D = torch.Size(shape).numel(), len(self.order)
+        u = Noise.of(seed, self.n).uniform(shape, (D,)).reshape(draws * self.n, D)
+        evidence = self.evidence.rows(torch.arange(self.n).repeat(draws)) if self.evidence is not None else None
+        over = torch.zeros(draws * self.n, dtype=torch.bool)  # past the end symbol
+        valid = torch.ones(draws * self.n, D, dtype=torch.bool)
+        end = self.space.end if isinstance(self.space, Finite) else None
         with torch.no_grad():
-            state = self.start().take(torch.arange(self.n).repeat(draws))
-            u = noise.uniform(shape, (len(self.order),)).reshape(draws * self.n, -1)
-            known = values = None
-            if self.evidence is not None:
-                known = self.evidence.known.reshape(self.n, -1)[:, self.order].repeat(draws, 1)
-                values = self.evidence.tensor.reshape(self.n, -1)[:, self.order].repeat(draws, 1)
-            for t in range(len(self.order)):
-                if known is not None and values is not None and bool(known[:, t].all()):
-                    entry = values[:, t]
-                else:
+            state = self.start().rows(torch.arange(self.n).repeat(draws))
+            for t, entry in enumerate(self.order.tolist()):
+                known = evidence.known[:, entry] if evidence is not None else torch.zeros_like(over)
+                value = evidence.tensor[:, entry].double() if evidence is not None else torch.zeros(len(over))
+                if not bool((known | over).all()):
                     law = self.next(state)
-                    entry = (how(law) if how else law).sample(seed=_Given(u[:, t])).tensor
-                    if known is not None and values is not None:
-                        entry = torch.where(known[:, t], values[:, t], entry)
-                state = self.advance(state, entry)
-        return Entries(state.values.reshape(*shape, self.n, *self.space.shape))
-
-    def _scored(self, x: Entries) -> Tensor:
-        """(*shape, B, *grid) entries to score. Raises `Intractable` where one follows an unseen entry."""
-        known = x.known if self.evidence is None else x.known | self.evidence.known
-        grid = len(self.space.axes)
-        in_order = known.reshape(*known.shape[: known.dim() - grid], -1)[..., self.order]
-        padding = ~x.valid.reshape(in_order.shape)[..., self.order]  # type: ignore[union-attr]
-        in_order = in_order | padding
-        if bool((in_order[..., 1:] & ~in_order[..., :-1]).any()):
-            raise Intractable("what is seen is not what this order draws first; choose an order that begins with it "
-                              "(order=Reverse(), Fixed(...)), or a family that marginalises: Gaussian, Independent, Memory")
-        return x.known if self.evidence is None else x.known & ~self.evidence.known
-
-
-class _Given(Noise):
-    """One uniform number a row, handed in: so that a draw depends on its step and not on how it came there."""
-
-    def __init__(self, u: Tensor) -> None:
-        self.u = u
-        self.keys = u.numpy()
-
-    def uniform(self, shape: Sequence[int] = (), event: Sequence[int] = ()) -> Tensor:
-        assert not shape and not event
-        return self.u
+                    drawn = (how(law) if how else law).pick(u[:, t]).double()
+                    value = torch.where(known, value, drawn)
+                valid[:, entry] = ~over
+                state = self.advance(state, torch.where(over, 0.0, value))
+                if end is not None:
+                    over = over | (value == end)
+        lead = (*shape, self.n, D)
+        return Entries(state.values.reshape(lead), valid=valid.reshape(lead)).shaped(self.space)
 
 
 class Chain(Sequential):
-    """An order, a causal net and a head, with y bound.
+    """An order, a causal net and heads, with y bound.
 
     Args:
-        space: finite, of D entries.
+        space: of D entries.
         order: (D,) int64.
-        embed: values (B, D), steps -> tokens (B, T, C).
-        net: tokens, context -> features; with `start` and `step`.
-        head: features -> law of entries.
-        context: (B, C).
-        evidence: what comes first in the order and is known.
+        embed: values (B, D), order (1 or B, D), steps -> tokens (B, T, C).
+        net: tokens, condition, order -> features (B, T, C) in the order of drawing; with `start` and `step`.
+        heads: one for each part of the space: features -> entrywise law.
+        condition: y, B rows.
+        any_order: whether the net learned every order, so that what is known may come first.
     """
 
-    def __init__(self, space: Space, order: Tensor, embed: nn.Module, net: nn.Module, head: nn.Module, context: Tensor,
-                 evidence: Entries | None = None) -> None:
-        super().__init__(space, len(context), order, evidence)
-        self.embed, self.net, self.head, self.context = embed, net, head, context
+    def __init__(self, space: Space, order: Tensor, embed: nn.Module, net: nn.Module, heads: nn.ModuleList,
+                 condition: Condition, any_order: bool = False) -> None:
+        super().__init__(space, len(condition.pooled), order)
+        self.embed, self.net, self.heads, self.y = embed, net, heads, condition
+        self.any_order = any_order
+        sizes = [part.dimensions for _, part in space.parts]
+        self.part_of = [i for i, size in enumerate(sizes) for _ in range(size)]
+        self.first = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+
+    @property
+    def kind_of_part(self) -> Kind:
+        """An estimate where every order was learned: orders agree only as far as learning made them."""
+        return "estimate" if self.any_order else self.kind
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        scored = self._scored(x)
-        grid = len(self.space.axes)
-        lead = x.tensor.shape[: x.tensor.dim() - grid]
-        values = torch.where(x.valid, x.tensor, 0)  # type: ignore[arg-type]  # whatever padding holds, it is nothing
+        flat = x.flat(self.space)
+        lead = flat.tensor.shape[:-1]
+        flat = flat.map(lambda t: t.reshape(-1, t.shape[-1]))
+        row = torch.arange(self.n).repeat(len(flat) // self.n)
+        known, scored = flat.known, flat.known
         if self.evidence is not None:
-            values = torch.where(self.evidence.known, self.evidence.tensor, values)
-        values = values.reshape(-1, len(self.order))
-        context = self.context.repeat(len(values) // self.n, 1)
-        features = self.net(self.embed(values), context)  # (B, T, C) in the order of drawing
-        on_grid = torch.empty_like(features).index_copy(1, self.order, features)
-        law = self.head(on_grid.reshape(-1, *self.space.shape, features.shape[-1]))
-        flat = Entries(values.reshape(-1, *self.space.shape), scored.reshape(-1, *self.space.shape))
-        return law.log_prob(flat).reshape(lead)
+            e = self.evidence.rows(row)
+            flat, known, scored = e.or_else(flat), known | e.known, known & ~e.known
+        orders = self.order[None]
+        if not self._comes_first(known, orders):
+            if not self.any_order:
+                raise Intractable("what is seen is not what this order draws first; choose an order that begins with it "
+                                  "(order=Reverse(), Fixed(...)) or learns all (AnyOrder()), or a family that marginalises: "
+                                  "Gaussian, Independent, Memory")
+            # A row's own order: what is known, then the rest, each as the order has it.
+            orders = self.order[(~known[:, self.order]).long().argsort(dim=1, stable=True)]
+        # Whatever stands where nothing is known, or padding, is nothing.
+        values = torch.where(known, flat.tensor, 0.0)
+        return self.score(values, scored, row, orders).reshape(lead)
 
-    def condition(self, evidence: Entries) -> Chain:
-        known = evidence.known if self.evidence is None else evidence.known | self.evidence.known
-        value = evidence.tensor if self.evidence is None else torch.where(self.evidence.known, self.evidence.tensor,
-                                                                          evidence.tensor)
-        law = Chain(self.space, self.order, self.embed, self.net, self.head, self.context, Entries(value, known))
-        law._scored(Entries(value, known))
+    def score(self, values: Tensor, scored: Tensor, row: Tensor, orders: Tensor) -> Tensor:
+        """log p of the scored entries: (N,) float64.
+
+        Args:
+            values: (N, D).
+            scored: (N, D) bool.
+            row: (N,) which of the B rows of y each belongs to.
+            orders: (1 or N, D).
+        """
+        y = self.y if self.n == len(row) else self.y.rows(row)
+        features = self.net(self._tokens(values, y, orders, slice(None)), y, orders)
+        back = orders.argsort(1)
+        features = features[:, back[0]] if len(back) == 1 else features.gather(1, back[..., None].expand_as(features))
+        return self._law(features).log_prob(Entries(values, scored).shaped(self.space))
+
+    def _tokens(self, values: Tensor, y: Condition, orders: Tensor, steps: slice) -> Tensor:
+        tokens = self.embed(values, orders, steps)
+        if y.aligned is not None:
+            at = orders[:, steps, None].expand(len(values), -1, y.aligned.shape[-1])
+            tokens = tokens + y.aligned.gather(1, at)
+        return tokens
+
+    def _law(self, features: Tensor) -> Law:
+        """The law of all entries from features (N, D, C)."""
+        laws = {}
+        for i, (name, part) in enumerate(self.space.parts):
+            mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
+            laws[name] = self._ending(self.heads[i](mine), slice(None))
+        return Block(laws) if isinstance(self.space, Product) else laws[""]
+
+    def _ending(self, law: Entrywise, place: int | slice) -> Entrywise:
+        """On an axis whose length is modelled, the last entry is the end and nothing else."""
+        if isinstance(self.space, Finite) and self.space.end is not None and isinstance(law, Categorical):
+            last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
+            other = torch.arange(self.space.size) != self.space.end
+            law.logits = law.logits.masked_fill(last[..., None] & other, -torch.inf)
+        return law
+
+    def _comes_first(self, known: Tensor, orders: Tensor) -> bool:
+        in_order = known[:, orders[0]]
+        return not bool((in_order[:, 1:] & ~in_order[:, :-1]).any())
+
+    def condition(self, evidence: Entries) -> Law:
+        flat = evidence.flat(self.space)
+        if self.evidence is not None:
+            flat = self.evidence.or_else(flat)
+        if self._comes_first(flat.known, self.order[None]):
+            return self._given(flat, self.order)
+        if not self.any_order:
+            self.log_prob(flat.shaped(self.space))  # raises, with the way out
+        patterns, which = flat.known.unique(dim=0, return_inverse=True)
+        groups = []
+        for i, pattern in enumerate(patterns):
+            rows = (which == i).nonzero()[:, 0]
+            order = torch.cat([self.order[pattern[self.order]], self.order[~pattern[self.order]]])
+            groups.append((rows, self._rows(rows)._given(flat.rows(rows), order)))
+        return Grouped(groups, self.space)
+
+    def _given(self, evidence: Entries, order: Tensor) -> Chain:
+        law = copy.copy(self)
+        law.evidence, law.order = evidence, order
+        law.kind = self.kind_of_part
+        return law
+
+    def _rows(self, rows: Tensor) -> Chain:
+        law = copy.copy(self)
+        law.n, law.y = len(rows), self.y.rows(rows)
         return law
 
     def start(self) -> State:
-        dtype = torch.int64 if isinstance(self.space, Finite) else torch.float64
-        values = torch.zeros(self.n, len(self.order), dtype=dtype, device=self.context.device)
-        return State(0, values, self.context, self.net.start(self.n))  # type: ignore[operator]
+        return State(0, torch.zeros(self.n, len(self.order), dtype=torch.float64), self.y, self.net.start(self.n))  # type: ignore[operator]
 
-    def next(self, state: State) -> Law:
+    def next(self, state: State) -> Entrywise:
         # What was known and never asked for is read here, all at once.
-        tokens = self.embed(state.values, slice(state.read, state.t + 1))
-        features = self.net.step(tokens, state.context, state.read, state.cache)  # type: ignore[operator]
+        order = self.order[None]
+        tokens = self._tokens(state.values, state.condition, order, slice(state.read, state.t + 1))
+        features = self.net.step(tokens, state.condition, order, state.read, state.cache)  # type: ignore[operator]
         state.read = state.t + 1
-        return self.head(features[:, -1])
+        entry = int(self.order[state.t])
+        return self._ending(self.heads[self.part_of[entry]](features[:, -1]), entry)
 
     def advance(self, state: State, entries: Tensor) -> State:
-        state.values[:, self.order[state.t]] = entries
+        state.values[:, self.order[state.t]] = entries.double()
         return replace(state, t=state.t + 1)

@@ -1,79 +1,153 @@
-"""Context: y as a vector a network can use.
+"""Context: y as a network can use it.
 
-Every parent becomes a vector (B, C) and these are summed, with one that is always there. An unseen parent becomes its
-learned null, so any condition may be dropped.
+Every parent becomes one of three things: a vector (`pooled`, summed over parents, with one that is always there); where it
+shares the leading axes of x's grid, a vector an entry of x (`aligned`: covariates, label maps); where it is another grid and
+the net can attend, a vector an entry of its own (`tokens`, with the mask of those that are there). An unseen entry becomes
+its learned null, so any condition may be dropped.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.nn.dropout import Dropout
 from given.variables import Entries, Finite, Observed, Product, Space, Variable
 
-__all__ = ["Context"]
+__all__ = ["Condition", "Context"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """y as a network reads it.
+
+    Attributes:
+        pooled: (B, C).
+        aligned: (B, D, C), a vector for every entry of x, or None.
+        tokens: (B, M, C), or None.
+        there: (B, M) bool, which tokens are no padding, or None.
+    """
+
+    pooled: Tensor
+    aligned: Tensor | None = None
+    tokens: Tensor | None = None
+    there: Tensor | None = None
+
+    def rows(self, index: Tensor) -> Condition:
+        """The rows `index`."""
+        return Condition(*(None if t is None else t[index] for t in (self.pooled, self.aligned, self.tokens, self.there)))  # type: ignore[arg-type]
 
 
 class Context(nn.Module):
-    """Parents -> (B, C).
+    """Parents -> (B, C), or a `Condition` where x has a grid.
 
     Args:
         parents: the variables of y.
         width: C.
+        grid: the space of x, for a net that reads vectors an entry and attends to tokens; None for one that reads (B, C).
+        layers: of self-attention among the tokens of a parent.
     """
 
-    def __init__(self, parents: Sequence[Variable], width: int) -> None:
+    def __init__(self, parents: Sequence[Variable], width: int, *, grid: Space | None = None, layers: int = 1) -> None:
         super().__init__()
-        self.parents = tuple(parents)
-        self.width = width
+        self.parents, self.width, self.grid = tuple(parents), width, grid
         self.always = nn.Parameter(torch.zeros(width))
-        self.parts = nn.ModuleDict({str(i): _part(v.space, width) for i, v in enumerate(self.parents)})
+        self.parts = nn.ModuleDict()
+        self.roles: list[str] = []
+        for i, v in enumerate(self.parents):
+            role = "pooled" if grid is None or isinstance(v.space, Product) or not v.space.axes else "tokens"
+            shared = _shared(v.space, grid) if role == "tokens" and grid is not None else 0
+            part: nn.Module
+            if shared and grid is not None:
+                role, part = "aligned", _Aligned(v.space, shared, width)
+            elif role == "tokens":
+                part = _Tokens(v.space, width, layers)
+            else:
+                part = _pooled(v.space, width)
+            self.roles.append(role)
+            self.parts[str(i)] = part
+
+    @property
+    def attends(self) -> bool:
+        """Whether there are tokens to attend to."""
+        return "tokens" in self.roles
 
     def forward(self, y: Observed) -> Tensor:
-        """(B, C)."""
+        """(B, C): what is pooled."""
         pooled = self.always.expand(y.n, self.width)
-        for i, v in enumerate(self.parents):
-            pooled = pooled + self.parts[str(i)](y[v.name].to(pooled.device))
+        for i, (role, v) in enumerate(zip(self.roles, self.parents, strict=True)):
+            if role == "pooled":
+                pooled = pooled + self.parts[str(i)](y[v.name].to(pooled.device))
         return pooled
 
+    def condition(self, y: Observed) -> Condition:
+        """All three."""
+        aligned: Tensor | None = None
+        tokens: list[Tensor] = []
+        there: list[Tensor] = []
+        for i, (role, v) in enumerate(zip(self.roles, self.parents, strict=True)):
+            x = y[v.name].to(self.always.device)
+            if role == "aligned" and self.grid is not None:
+                found = self.parts[str(i)](x)  # (B, places shared, C)
+                found = found.repeat_interleave(self.grid.dimensions // found.shape[1], 1)
+                aligned = found if aligned is None else aligned + found
+            elif role == "tokens":
+                tokens.append(self.parts[str(i)](x))
+                there.append(x.valid.reshape(y.n, -1))  # type: ignore[union-attr]
+        return Condition(self(y), aligned, torch.cat(tokens, 1) if tokens else None, torch.cat(there, 1) if there else None)
 
-def _part(space: Space, width: int) -> nn.Module:
+
+def _shared(space: Space, grid: Space) -> int:
+    """How many leading axes a parent has in common with x, if all of the one or of the other are."""
+    same = 0
+    for a, b in zip(space.axes, grid.axes, strict=False):
+        if a != b:
+            break
+        same += 1
+    return same if same in (len(space.axes), len(grid.axes)) else 0
+
+
+def _pooled(space: Space, width: int) -> nn.Module:
     if isinstance(space, Product):
-        return _Columns({name: _part(column, width) for name, column in space.columns})
-    return _Symbols(space, width) if isinstance(space, Finite) and not space.ordered else _Levels(space, width)
+        return _Columns({name: _pooled(column, width) for name, column in space.columns})
+    if isinstance(space, Finite) and not space.ordered and not space.axes:
+        return _Symbol(space, width)
+    features = _Features(space)
+    return nn.Sequential(features, nn.Flatten(), nn.Linear(space.dimensions * features.size, 2 * width), nn.GELU(),
+                         nn.Linear(2 * width, width))
 
 
-class _Symbols(nn.Module):
-    """Unordered symbols: a vector a symbol and place, one more for the unseen; summed, then mixed if there are many."""
+class _Features(nn.Module):
+    """Entries as numbers (B, *grid, F): one of V and unseen for symbols, level or value and whether it is seen for others."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.symbols = space.size if isinstance(space, Finite) and not space.ordered else 0
+        self.top = max(space.size - 1, 1) if isinstance(space, Finite) else None
+        self.size = self.symbols + 1 if self.symbols else 2
+
+    def forward(self, x: Entries) -> Tensor:
+        if self.symbols:
+            return F.one_hot(torch.where(x.known, x.tensor, self.symbols), self.symbols + 1).float()
+        value = x.tensor * (2 / self.top) - 1 if self.top else x.tensor
+        return torch.stack([torch.where(x.known, value, 0.0).float(), x.known.float()], -1)
+
+
+class _Symbol(nn.Module):
+    """A single symbol: a vector each, and one for the unseen."""
 
     def __init__(self, space: Finite, width: int) -> None:
         super().__init__()
-        self.symbols, D = space.size + 1, space.dimensions
-        self.table = nn.Parameter(torch.randn(D * self.symbols, width) * 0.5 / D**0.5)
-        self.mix = nn.Sequential(nn.GELU(), nn.Linear(width, width)) if D > 1 else nn.Identity()
+        self.unseen = space.size
+        self.table = nn.Parameter(torch.randn(space.size + 1, width) * 0.5)
 
     def forward(self, x: Entries) -> Tensor:
-        symbol = torch.where(x.known, x.tensor, self.symbols - 1).reshape(len(x), -1)
-        symbol = symbol + torch.arange(symbol.shape[1], device=symbol.device) * self.symbols
-        return self.mix(F.embedding_bag(symbol, self.table, mode="sum"))
-
-
-class _Levels(nn.Module):
-    """Reals and ordered levels: value and whether it was seen, through two layers."""
-
-    def __init__(self, space: Space, width: int) -> None:
-        super().__init__()
-        self.top = max(space.size - 1, 1) if isinstance(space, Finite) else None
-        self.layers = nn.Sequential(nn.Linear(2 * space.dimensions, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-
-    def forward(self, x: Entries) -> Tensor:
-        value = x.tensor * (2 / self.top) - 1 if self.top else x.tensor
-        known = x.known.reshape(len(x), -1)
-        value = torch.where(known, value.reshape(len(x), -1), 0.0).to(self.layers[0].weight.dtype)  # type: ignore[arg-type]
-        return self.layers(torch.cat([value, known.to(value.dtype)], -1))
+        return self.table[torch.where(x.known, x.tensor, self.unseen)]
 
 
 class _Columns(nn.Module):
@@ -82,8 +156,61 @@ class _Columns(nn.Module):
     def __init__(self, columns: dict[str, nn.Module]) -> None:
         super().__init__()
         self.names = list(columns)
-        self.parts = nn.ModuleDict({str(i): part for i, part in enumerate(columns.values())})
+        self.parts = nn.ModuleList(columns.values())
 
     def forward(self, x: Entries) -> Tensor:
         columns = x.columns
-        return torch.stack([self.parts[str(i)](columns[name]) for i, name in enumerate(self.names)]).sum(0)
+        return torch.stack([part(columns[name]) for name, part in zip(self.names, self.parts, strict=True)]).sum(0)
+
+
+class _Aligned(nn.Module):
+    """A parent on the leading `shared` axes of x: what it holds at a place, as a vector."""
+
+    def __init__(self, space: Space, shared: int, width: int) -> None:
+        super().__init__()
+        self.features = _Features(space)
+        self.places = math.prod(space.shape[:shared])
+        held = space.dimensions // self.places * self.features.size
+        self.layers = nn.Sequential(nn.Linear(held, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, x: Entries) -> Tensor:
+        return self.layers(self.features(x).reshape(len(x), self.places, -1))
+
+
+class _Tokens(nn.Module):
+    """A parent as tokens: value, place from the first and place from the last entry, then self-attention."""
+
+    def __init__(self, space: Space, width: int, layers: int) -> None:
+        super().__init__()
+        self.features = _Features(space)
+        M = space.dimensions
+        self.value = nn.Linear(self.features.size, width)
+        self.first, self.last = (nn.Parameter(torch.randn(M, width) * 0.1) for _ in range(2))
+        self.layers = nn.ModuleList(_Attention(width) for _ in range(layers))
+
+    def forward(self, x: Entries) -> Tensor:
+        there = x.valid.reshape(len(x), -1)  # type: ignore[union-attr]
+        M = there.shape[1]
+        from_last = (there.sum(1, keepdim=True) - 1 - torch.arange(M, device=there.device)).clamp(min=0)
+        h = self.value(self.features(x).reshape(len(x), M, -1)) + self.first + self.last[from_last]
+        for layer in self.layers:
+            h = layer(h, there)
+        return h
+
+
+class _Attention(nn.Module):
+    """Tokens attend to one another, padding left out."""
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads if width % heads == 0 else 1
+        self.read, self.read_more = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+        self.more = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width), Dropout(0.1))
+
+    def forward(self, h: Tensor, there: Tensor) -> Tensor:
+        B, M, C = h.shape
+        q, k, v = self.qkv(self.read(h)).view(B, M, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=there[:, None, None])
+        h = h + self.out(mixed.transpose(1, 2).reshape(B, M, C))
+        return h + self.more(self.read_more(h))
