@@ -203,6 +203,11 @@ def test_a_prior_stands_in_for_a_missing_factor():
     each = np.stack([model.log_prob(image=data["image"][:5], label=[v] * 5) for v in "abc"], 1)
     hoped = np.exp(each) / np.exp(each).sum(1, keepdims=True)
     assert np.allclose(np.stack([flat[v] for v in "abc"], 1), hoped, atol=1e-5)
+    query = model.given(image=data["image"][:5], prior={"label": {"a": 0.5, "b": 0.3, "c": 0.2}})
+    asked = np.exp(np.stack([query.log_prob(label=[v] * 5) for v in "abc"], 1))
+    assert np.allclose(asked, np.stack([query.probabilities("label")[v] for v in "abc"], 1), atol=1e-5)
+    with pytest.raises(UserError, match="nothing says"):
+        model.given().log_prob(image=data["image"][:5], label=["a"] * 5)
     told = model.given(image=data["image"][:5], prior={"label": {"a": 1.0, "b": 0.0, "c": 0.0}}).mode()["label"]
     assert (told == "a").all()
 

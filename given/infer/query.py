@@ -115,7 +115,7 @@ class Query:
         total = torch.zeros(self.n, K, dtype=torch.float64)
         for name in hidden:
             if name in self.joint.conditions:
-                total += self.prior[name][values[name]]
+                total += self._log_prior(name)[values[name]]
         kinds: list[Kind] = []
         pairs = torch.cartesian_prod(torch.arange(self.n), torch.arange(K)).reshape(-1, 2)
         size = max(1, _ENTRIES_AT_ONCE // max((f.x.space.dimensions for f in factors), default=1))
@@ -130,14 +130,20 @@ class Query:
                 total[row, k] += term.cpu()
         return values, total, weakest(kinds)
 
+    def _log_prior(self, name: str) -> Tensor:
+        """(V,) log p of a condition that no factor declares."""
+        if name not in self.prior:
+            raise UserError(f"{self.joint}: {name} is not given and nothing says p({name}); declare it, "
+                            f'p({name}) {self.joint}, or pass prior={{"{name}": "uniform"}}')
+        return self.prior[name]
+
     def _enumerate(self, hidden: list[str], evidence: Mapping[str, Entries]) -> dict[str, Tensor]:
         """column -> (K, *grid): every joint value of the hidden columns."""
         sizes = []
         for name in hidden:
             space = self.joint.columns[name].space
-            if name in self.joint.conditions and name not in self.prior:
-                raise UserError(f"{self.joint}: {name} is not given and nothing says p({name}); declare it, "
-                                f'p({name}) {self.joint}, or pass prior={{"{name}": "uniform"}}')
+            if name in self.joint.conditions:
+                self._log_prior(name)
             if name in evidence:
                 raise Intractable(f"{name}: is seen in part and others depend on it; give it whole or not at all")
             if not isinstance(space, Finite) or space.dimensions != 1:
@@ -183,6 +189,9 @@ class Query:
             raise UserError(f"{again[0]}: is given and scored at once; score it, or give it")
         both = {name: _union(x.get(name), self.evidence.get(name)) for name in {**self.evidence, **x}}
         _, top, kind = self._weigh(both, seed)
+        for name in x:
+            if name in self.joint.conditions:
+                top = top + self._log_prior(name)[x[name].tensor][:, None]
         _, bottom, below = self._weigh(self.evidence, seed)
         log_evidence = torch.logsumexp(bottom, -1)
         self._check_possible(log_evidence, ())
@@ -200,9 +209,7 @@ class Query:
             value = Entries(torch.full((self.n, *space.shape), symbol))
             _, total, _ = self._weigh({**self.evidence, name: value}, 0)
             if name in self.joint.conditions:
-                if name not in self.prior:
-                    self._enumerate([name], self.evidence)
-                total = total + self.prior[name][symbol]
+                total = total + self._log_prior(name)[symbol]
             each.append(torch.logsumexp(total, -1))
         log_p = torch.stack(each, -1)
         self._check_possible(torch.logsumexp(log_p, -1), (name,))
