@@ -327,8 +327,7 @@ class Query:
         if how is not None and not callable(how):
             raise UserError(f"sample: how={how!r}; expected a map from law to law")
         with torch.no_grad():
-            parts = [q.sample(n, seed=Noise.of(seed, q.n, first_row=first, draws=n), how=how)
-                     for first, q in self._in_parts(n)]
+            parts = [q.sample(n, seed=seed, how=how) for q in self._in_parts(n)]
         joined = {k: _cat([p[k] for p in parts]) for k in parts[0]}
         return self._columns(joined, (n, self.n))
 
@@ -353,8 +352,8 @@ class Query:
         x = {k: model.joint.columns[k].encode({k: v}) for k, v in raw.items()}
         x = {k: e if len(e) == n else _repeated(e, n) for k, e in x.items()}
         with torch.no_grad():
-            found = [q.log_prob({k: e.rows(slice(first, first + q.n)) for k, e in x.items()},
-                                seed=Noise.of(seed, q.n, first_row=first)) for first, q in query._in_parts(1)]
+            found = [q.log_prob({k: e.rows(slice(q.first_row, q.first_row + q.n)) for k, e in x.items()}, seed=seed)
+                     for q in query._in_parts(1)]
         volume = sum((model.joint.columns[k].codec.log_volume(e) for k, e in x.items()), torch.zeros(()))
         items = (torch.cat([items for items, _ in found]) + volume).numpy()
         return Score(items, weakest(kind for _, kind in found), "nats/item", _measure([model.joint.columns[k] for k in x]),
@@ -371,37 +370,36 @@ class Query:
     def mode(self) -> Columns:
         """The most probable value of what is unknown: (items, ...)."""
         with torch.no_grad():
-            parts = [q.mode() for _, q in self._in_parts(1)]
+            parts = [q.mode() for q in self._in_parts(1)]
         return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
 
     def mean(self) -> Columns:
         """The mean of real columns that are unknown: (items, ...)."""
         with torch.no_grad():
-            parts = [q.mean() for _, q in self._in_parts(1)]
+            parts = [q.mean() for q in self._in_parts(1)]
         return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
 
     def entropy(self) -> np.ndarray:
         """Entropy in nats of the finite columns above what is observed: (items,)."""
         with torch.no_grad():
-            return torch.cat([q.entropy() for _, q in self._in_parts(1)]).numpy()
+            return torch.cat([q.entropy() for q in self._in_parts(1)]).numpy()
 
     def probabilities(self, name: str) -> Columns:
         """p(name = v | observed) for every category v, one column each: (items,) float64."""
         _known([name], list(self.model.joint.columns), "probabilities")
         with torch.no_grad():
-            p = torch.cat([q.probabilities(name) for _, q in self._in_parts(1)]).numpy()
+            p = torch.cat([q.probabilities(name) for q in self._in_parts(1)]).numpy()
         variable = self.model.joint.columns[name]
         values = variable.decode(Entries(torch.arange(p.shape[1])))[name]
         return Columns({str(v): p[:, i] for i, v in enumerate(values)})
 
-    def _in_parts(self, draws: int) -> Iterator[tuple[int, _Query]]:
-        """The query over some rows at a time, each with the number of its first row."""
+    def _in_parts(self, draws: int) -> Iterator[_Query]:
+        """The query over some rows at a time."""
         size = max(1, self.model._rows_at_once // draws)
         for first in range(0, self.n, size):
             last = min(first + size, self.n)
-            rows = slice(first, last)
-            yield first, _Query(self._query.joint, {k: e.rows(rows) for k, e in self._query.evidence.items()}, last - first,
-                                self._query.prior)
+            rows = {k: e.rows(slice(first, last)) for k, e in self._query.evidence.items()}
+            yield _Query(self._query.joint, rows, last - first, self._query.prior, first)
 
     def _columns(self, entries: Mapping[str, Entries], lead: tuple[int, ...]) -> Columns:
         raw: dict[str, np.ndarray] = {}

@@ -10,7 +10,7 @@ import torch
 import given
 from given import part, prefix
 from given.codecs import Label, Number, Plain
-from given.families import Autoregressive, Categorical, Gaussian, Independent, Memory
+from given.families import Autoregressive, Categorical, Dequantised, Gaussian, Independent, Memory
 from given.joint import parse
 from given.laws import Intractable, Noise
 from given.nn import Reverse, Transformer
@@ -183,6 +183,22 @@ def test_rows_do_not_depend_on_their_batch():
     whole = model.given(image=few).sample(4, seed=9)["label"], model.log_prob(image=few, label=data["label"][:5])
     assert (small[0] == whole[0]).all() and np.allclose(small[1], whole[1], atol=1e-5)
     assert (model.given(image=model_rows[:40]).sample(4, seed=9)["label"][:, :5] == whole[0]).all()
+
+
+def test_an_estimate_of_a_row_does_not_depend_on_its_batch(monkeypatch):
+    model, data = toy_model(image=partial(Dequantised, family=Gaussian))
+    whole = model.given(image=data["image"][:20]).probabilities("label")["a"]
+    monkeypatch.setattr(type(model), "_rows_at_once", property(lambda self: 7))
+    assert np.allclose(model.given(image=data["image"][:20]).probabilities("label")["a"], whole, atol=1e-12)
+
+
+def test_draws_of_one_column_tell_nothing_of_another_whatever_its_name():
+    data = given.read(c=RNG.choice(["u", "v"], 300), posterior=RNG.choice(["s", "t"], 300), e=RNG.choice(["i", "j"], 300))
+    model = given.model("p(c) p(e | c) p(posterior)", data)
+    model.fit(data, steps=1, held_out=0)
+    drawn = model.given(e="i").sample(2000)
+    both = (drawn["c"] == "u").astype(float), (drawn["posterior"] == "s").astype(float)
+    assert abs(np.corrcoef(*both)[0, 1]) < 0.12
 
 
 def test_log_prob_is_that_of_the_printed_formula():

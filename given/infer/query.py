@@ -58,11 +58,12 @@ class Query:
         evidence: column -> entries of n rows; an unseen entry is unknown.
         n: the number of rows.
         prior: column -> (V,) log-probabilities, for conditions that have no factor.
+        first_row: the number of the first row in the whole call, on which the noise of draws and estimates depends.
     """
 
     def __init__(self, joint: Joint, evidence: Mapping[str, Entries], n: int,
-                 prior: Mapping[str, Tensor] | None = None) -> None:
-        self.joint, self.n = joint, n
+                 prior: Mapping[str, Tensor] | None = None, first_row: int = 0) -> None:
+        self.joint, self.n, self.first_row = joint, n, first_row
         self.evidence = {k: e for k, e in evidence.items() if not e.hidden}
         self.prior = dict(prior or {})
 
@@ -105,13 +106,13 @@ class Query:
             under = f" under every value of {', '.join(names)}" if names else ""
             raise UserError(f"what is given has probability zero{under}; give something else", row).at(str(self.joint))
 
-    def _weigh(self, evidence: Mapping[str, Entries], seed: int | Noise,
+    def _weigh(self, evidence: Mapping[str, Entries], seed: int,
                above: Sequence[str] = ()) -> tuple[dict[str, Tensor], Tensor, Kind]:
         """The joint values h of the columns to sum over, log p(h, evidence) (n, K), and its kind."""
         hidden, factors = self._hidden(evidence, above)
         values = self._enumerate(hidden, evidence)
         K = len(next(iter(values.values()))) if values else 1
-        noise = Noise.of(seed, self.n)
+        noise = Noise.of(seed, self.n, first_row=self.first_row)
         total = torch.zeros(self.n, K, dtype=torch.float64)
         for name in hidden:
             if name in self.joint.conditions:
@@ -155,9 +156,9 @@ class Query:
         every = torch.cartesian_prod(*(torch.arange(s) for s in sizes)).reshape(-1, len(sizes)) if sizes else torch.zeros(1, 0)
         return {name: every[:, i].reshape(-1, *self.joint.columns[name].space.shape) for i, name in enumerate(hidden)}
 
-    def sample(self, draws: int, *, seed: int | Noise = 0, how: How | None = None) -> Columns:
+    def sample(self, draws: int, *, seed: int = 0, how: How | None = None) -> Columns:
         """Draws of every column that is not a given condition, evidence untouched: (draws, n, *grid) each."""
-        noise = Noise.of(seed, self.n, draws=draws)
+        noise = Noise.of(seed, self.n, first_row=self.first_row, draws=draws)
         N = draws * self.n
         row = torch.arange(self.n).repeat(draws)
         seen = {name: e.rows(row) for name, e in self.evidence.items()}
@@ -165,7 +166,7 @@ class Query:
         if posterior.names:
             cumulative = posterior.log_weights.exp().cumsum(-1)
             cumulative = torch.where(cumulative >= cumulative[:, -1:], 1.0, cumulative)[row]
-            k = (cumulative < noise.fold("posterior").uniform()[:, None]).sum(-1)
+            k = (cumulative < noise.fold(0).uniform()[:, None]).sum(-1)
             seen |= {name: Entries(value[k]) for name, value in posterior.values.items()}
         for factor in self.joint:
             if self._whole(factor, seen):
@@ -182,7 +183,7 @@ class Query:
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()
                 if name not in self.joint.conditions or name in posterior.names}
 
-    def log_prob(self, x: Mapping[str, Entries], *, seed: int | Noise = 0) -> tuple[Tensor, Kind]:
+    def log_prob(self, x: Mapping[str, Entries], *, seed: int = 0) -> tuple[Tensor, Kind]:
         """log p(x | e), unmentioned columns summed out: (n,) float64, and its kind."""
         again = [name for name in x if name in self.evidence and bool((x[name].known & self.evidence[name].known).any())]
         if again:
