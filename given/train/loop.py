@@ -93,8 +93,7 @@ class Trainer:
     @property
     def spent(self) -> float:
         """The share of the budget that is spent."""
-        part = self.in_epoch / self.batches.length if self.batches.length else 0.0
-        return self.budget.spent(self.step, self.epoch + part, self.wall, self.cpu)
+        return self.budget.spent(self.step, self.epoch + self.in_epoch / self.batches.length, self.wall, self.cpu)
 
     def run(self) -> Iterator[Step]:
         """Steps until the budget is spent; a whole epoch counts when it is over."""
