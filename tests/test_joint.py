@@ -271,6 +271,18 @@ def test_memory_answers_with_what_it_stored():
     assert np.isfinite(model.log_prob(data)).all()
 
 
+def test_memory_rules_out_a_label_it_has_nothing_of():
+    data = toy(60)
+    model = given.model("p(label) p(image | label)", data, families={"image": Memory})
+    model.fit(data.rows(data["label"] != "c"), held_out=0)
+    assert model.log_prob(image=data["image"][:1], label=["c"])[0] == -np.inf
+    seen = data["image"][data["label"] == "a"][0]
+    p = model.given(image=seen).probabilities("label")
+    assert p["c"][0] == 0 and math.isclose(p["a"][0] + p["b"][0], 1)
+    with pytest.raises(UserError, match="no stored item"):
+        model.given(label="c").sample()
+
+
 def test_noise_is_uniform_and_its_own():
     u = Noise.of(3, 50).uniform((40,), (5,)).flatten()
     ordered = u.sort().values
