@@ -212,6 +212,7 @@ class Model:
         Raises:
             UserError: a factor's parent is not given.
         """
+        self.joint.eval()
         items, kinds, factors, scored = [], list[Kind](), list[Conditional](), list[Variable]()
         for batch, first, n in self._batches(data, columns):
             entries = {name: e for name, e in batch.items() if name in self.joint.columns}

@@ -254,6 +254,13 @@ def test_in_full():
     assert model.sample(2, label="b")["image"].shape == (2, 2, 2)
 
 
+def test_a_score_is_without_dropout_even_before_learning():
+    data = toy(40)
+    model = given.model("image | label", data, families={"image": partial(Autoregressive, net=partial(Transformer, width=16))})
+    stir(model.joint)
+    assert (model.log_prob(data) == model.log_prob(data)).all()
+
+
 def test_formulas():
     assert [t.name for t in parse("p(a, `b c` | d) p(d)")] == ["a, `b c`", "d"]
     assert parse("image | label") == parse("p(image | label)")
