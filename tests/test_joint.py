@@ -301,6 +301,21 @@ def test_noise_is_uniform_and_its_own():
     assert abs(float(z.mean())) < 0.05 and abs(float(z.std()) - 1) < 0.04
 
 
+def test_a_constant_condition_teaches_nothing():
+    data = given.read(x=RNG.normal(size=50), r=np.full(50, 2.0))
+    with_r, without = given.model("x | r", data, codecs={"r": Number()}), given.model("x", data)
+    for model in (with_r, without):
+        model.fit(data, held_out=0)
+    assert np.allclose(with_r.log_prob(data), without.log_prob(data))
+
+
+def test_more_entries_than_rows_need_shrinkage():
+    data = given.read(x=RNG.normal(size=(5, 10)))
+    given.model("x", data).fit(data, held_out=0)
+    with pytest.raises(UserError, match="singular"):
+        given.model("x", data, families={"x": partial(Gaussian, shrinkage=0.0)}).fit(data, held_out=0)
+
+
 def test_a_number_with_holes_is_learned_by_em():
     n = 3000
     x = RNG.multivariate_normal([1, -2], [[1, 0.8], [0.8, 1]], n)

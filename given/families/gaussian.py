@@ -111,13 +111,21 @@ class Gaussian(Conditional):
             moments = moments + self.pooled * everything / rows
         for state, M in enumerate(moments):
             n = M[0, 0]
+            if not n > 0:
+                raise UserError(f"{self}: no row has one of its parents' values; pass pooled above 0")
             # A ridge of one part in a million of the regressors' own size lets constant regressors pass.
-            ridge = torch.diag(M[:P, :P].diagonal() * 1e-6)
+            size = M[:P, :P].diagonal()
+            ridge = torch.diag(torch.where(size > 0, 1e-6 * size, 1.0))
             ridge[0, 0] = 0
             slope = torch.linalg.solve(M[:P, :P] + ridge, M[:P, P:])
             residual = M[P:, P:] - M[P:, :P] @ slope - slope.T @ M[:P, P:] + slope.T @ M[:P, :P] @ slope
             self.slope[state] = slope
-            self.covariance[state] = shrunk(residual / n, float(n), self.shrinkage)
+            C = shrunk(residual / n, float(n), self.shrinkage)
+            rounding = 1e-14 * float(M.diagonal()[P:].max() / n)
+            if torch.linalg.cholesky_ex(C - rounding * torch.eye(len(C), dtype=C.dtype)).info:
+                raise UserError(f"{self}: its covariance is singular, so there is no density: an entry never varies, or "
+                                "follows from others; leave it out, or pass shrinkage above 0")
+            self.covariance[state] = C
 
 
 def shrunk(C: Tensor, n: float, rho: float | None) -> Tensor:
