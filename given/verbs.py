@@ -229,7 +229,7 @@ class Model:
         left = {name for f in factors for name in f.x.columns}
         given = tuple(v.name for f in factors for v in f.parents if v.name not in left)
         return Score(np.concatenate(items), weakest(kinds), "nats/item", _measure(scored), given,
-                     sum(v.space.dimensions for v in scored))
+                     sum(v.space.dimensions for v in scored), tuple(v.name for v in scored))
 
     def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
@@ -358,7 +358,7 @@ class Query:
         volume = sum((model.joint.columns[k].codec.log_volume(e) for k, e in x.items()), torch.zeros(()))
         items = (torch.cat([items for items, _ in found]) + volume).numpy()
         return Score(items, weakest(kind for _, kind in found), "nats/item", _measure([model.joint.columns[k] for k in x]),
-                     tuple(self._query.evidence), sum(model.joint.columns[k].space.dimensions for k in x))
+                     tuple(self._query.evidence), sum(model.joint.columns[k].space.dimensions for k in x), tuple(x))
 
     def _spread(self, n: int) -> Query:
         """The one item that is given, n times."""

@@ -246,6 +246,14 @@ def test_comparison_refuses_to_rank_different_measures():
         table.difference("a", "b")
 
 
+def test_scores_of_different_columns_have_no_order():
+    model, data = toy_model("p(label) p(image | label)", image=Independent)
+    scores = {"label": model.score(label=data["label"]), "image": model.given().score(image=data["image"])}
+    assert len(given.compare(scores).groups) == 2
+    with pytest.raises(UserError, match="differ in columns"):
+        given.compare(scores).difference("label", "image")
+
+
 def test_in_full():
     label = Variable("label", Label(["a", "b", "c"]))
     image = Variable("image", Plain(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 2)))))

@@ -24,6 +24,7 @@ class Score:
         measure: what the density is relative to; `counting`, or `length in raw units`.
         conditioned_on: the columns right of the bar.
         dimensions: entries an item, for conversion.
+        columns: what was scored.
     """
 
     items: np.ndarray
@@ -32,6 +33,7 @@ class Score:
     measure: str
     conditioned_on: tuple[str, ...] = ()
     dimensions: int = 1
+    columns: tuple[str, ...] = ()
 
     @property
     def value(self) -> float:
