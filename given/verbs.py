@@ -236,7 +236,7 @@ class Model:
         return self.score(data, seed=seed, **columns).items
 
     def evaluate(self, data: Any, *, train: Any = None, seed: int = 0) -> Comparison:
-        """The model's score beside the trivial baseline: independent entries, given the same finite conditions.
+        """The model's score beside the trivial baseline: independent entries, given the conditions with one finite entry.
 
         Args:
             data: held-out rows, anything `read` takes.
@@ -245,7 +245,8 @@ class Model:
         """
         scores = {str(self): self.score(data, seed=seed)}
         if train is not None:
-            factors = [Independent(f.x, [v for v in f.parents if isinstance(v.space, Finite)]) for f in self.joint]
+            factors = [Independent(f.x, [v for v in f.parents if isinstance(v.space, Finite) and not v.space.axes])
+                       for f in self.joint]
             baseline = Model(*factors)
             baseline.fit(train, held_out=0)
             score = baseline.score(data, seed=seed)

@@ -254,6 +254,20 @@ def test_scores_of_different_columns_have_no_order():
         given.compare(scores).difference("label", "image")
 
 
+def test_the_mode_of_a_block_of_both_kinds():
+    data = given.read(c=["x", "y", "y"] * 10, v=RNG.normal(size=30))
+    model = given.model(None, data)
+    model.fit(data, held_out=0)
+    assert model.given(v=0.0).mode()["c"] == "y"
+
+
+def test_a_classifier_is_evaluated_beside_its_baseline():
+    data = given.read(label=toy()["label"], image=RNG.integers(0, 17, (400, 6, 6)))
+    model = given.model("label | image", data)
+    model.fit(data, steps=1)
+    assert len(model.evaluate(data, train=data).scores) == 2
+
+
 def test_in_full():
     label = Variable("label", Label(["a", "b", "c"]))
     image = Variable("image", Plain(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 2)))))
