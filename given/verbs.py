@@ -86,8 +86,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         if isinstance(family, Conditional) or not callable(family):
             raise UserError(f"families: {name}: expected a family such as Gaussian, or a partial of one, got {family!r}")
     variables = _learn(source, names, codecs)
-    factors = []
-    _check_seed(seed)
+    factors, seed = [], _whole(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for term in terms:
@@ -170,8 +169,7 @@ class Model:
             UserError: data that does not fit the model.
             Diverged: a loss is not finite; the weights are those before that step.
         """
-        _check_seed(seed)
-        source = read(data)
+        seed, source = _whole(seed), read(data)
         train, valid = split(source, held_out, seed) if isinstance(held_out, int | float) else (source, read(held_out))
         if weight is not None:
             _known([weight], source.names, "weight")
@@ -216,7 +214,7 @@ class Model:
         items, kinds, factors, scored = [], list[Kind](), list[Conditional](), list[Variable]()
         for batch, first, n in self._batches(data, columns):
             entries = {name: e for name, e in batch.items() if name in self.joint.columns}
-            noise = Noise.of(seed, n, first_row=first)
+            noise = Noise.of(_whole(seed), n, first_row=first)
             with torch.no_grad():
                 terms = self.joint.log_prob(entries, n, noise)
             factors = [f for f in self.joint if str(f) in terms]
@@ -271,7 +269,7 @@ class Model:
             raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {prior!r}')
         return Query(self, values, prior or {})
 
-    def sample(self, n: int = 1, /, *, seed: int = 0, how: How | None = None, **observed: Any) -> Columns:
+    def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None, **observed: Any) -> Columns:
         """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them."""
         return self.given(**observed).sample(n, seed=seed, how=how)
 
@@ -279,9 +277,9 @@ class Model:
         """Encoded batches, with the number of their first row and of their rows."""
         if data is not None and columns:
             raise UserError("expected data, or columns by keyword, got both")
-        source = read(data) if data is not None else Columns({k: self._rows(k, v) for k, v in columns.items()})
-        for name in source.names if columns else ():
-            _known([name], list(self.joint.columns), "columns")
+        _known(columns, list(self.joint.columns), "columns")
+        plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
+        source = self._items(columns if data is None else data) if plain else read(data)
         first = 0
         for batch in source.batches(self._rows_at_once):
             known = {k: v.encode(batch, first) for k, v in self.joint.columns.items() if k in batch}
@@ -290,12 +288,13 @@ class Model:
         if not first:
             raise UserError("data: expected at least one row, got none")
 
-    def _rows(self, name: str, value: Any) -> np.ndarray:
-        """A single item's value as a row."""
-        value = np.asarray(value)
-        if name in self.joint.columns and value.ndim == len(self.joint.columns[name].space.axes):
-            return value[None]
-        return value
+    def _items(self, values: Mapping[str, Any]) -> Columns:
+        """Columns of values, a single item's repeated for as many as the others have."""
+        arrays = dict(Columns(values, 0))
+        single = [k for k, v in arrays.items()
+                  if k in self.joint.columns and v.ndim == len(self.joint.columns[k].space.axes)]
+        n = max((len(v) for k, v in arrays.items() if k not in single and v.ndim), default=1)
+        return Columns({k: v[None].repeat(n, 0) if k in single else v for k, v in arrays.items()})
 
 
 class Query:
@@ -324,8 +323,7 @@ class Query:
         """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...)."""
         if not isinstance(n, int | np.integer) or n < 1:
             raise UserError(f"sample: expected a whole number of draws from 1, got {n!r}")
-        n = int(n)
-        _check_seed(seed)
+        n, seed = int(n), _whole(seed)
         if how is not None and not callable(how):
             raise UserError(f"sample: how={how!r}; expected a map from law to law")
         with torch.no_grad():
@@ -343,18 +341,14 @@ class Query:
         _known(values, list(model.joint.columns), "score")
         if not values:
             raise UserError("score: nothing to score; pass the columns to score")
-        raw = {k: model._rows(k, v) for k, v in values.items()}
-        for name, rows in raw.items():
-            if not rows.ndim or not len(rows):
-                raise UserError(f"{name}: expected at least one item, got {'none' if rows.ndim else repr(rows.item())}")
-        n = max(self.n, *(len(v) for v in raw.values()))
+        x = {k: observe(model.joint.columns[k], v)[0] for k, v in values.items()}
+        n = max(self.n, *map(len, x.values()))
         query = self if self.n == n or not self._single else self._spread(n)
         if query.n != n:
             raise UserError(f"score: {n} values for {query.n} items that are given; expected one each")
-        x = {k: model.joint.columns[k].encode({k: v}) for k, v in raw.items()}
         x = {k: e if len(e) == n else _repeated(e, n) for k, e in x.items()}
         with torch.no_grad():
-            found = [q.log_prob({k: e.rows(slice(q.first_row, q.first_row + q.n)) for k, e in x.items()}, seed=seed)
+            found = [q.log_prob({k: e.rows(slice(q.first_row, q.first_row + q.n)) for k, e in x.items()}, seed=_whole(seed))
                      for q in query._in_parts(1)]
         volume = sum((model.joint.columns[k].codec.log_volume(e) for k, e in x.items()), torch.zeros(()))
         items = (torch.cat([items for items, _ in found]) + volume).numpy()
@@ -423,9 +417,11 @@ def _named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
     return {**(data or {}), **columns}
 
 
-def _check_seed(seed: Any) -> None:
+def _whole(seed: Any) -> int:
+    """A seed, numpy's integers among them."""
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise UserError(f"seed={seed!r}; expected a whole number from 0")
+    return int(seed)
 
 
 def _cat(parts: Sequence[Entries], axis: int = 1) -> Entries:

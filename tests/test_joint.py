@@ -224,6 +224,8 @@ def test_a_prior_stands_in_for_a_missing_factor():
     assert np.allclose(asked, np.stack([query.probabilities("label")[v] for v in "abc"], 1), atol=1e-5)
     with pytest.raises(UserError, match="nothing says"):
         model.given().log_prob(image=data["image"][:5], label=["a"] * 5)
+    drawn = model.given(prior={"label": {"a": 0.0, "b": 0.5, "c": 0.5}}).sample(50)
+    assert set(drawn["label"]) == {"b", "c"} and drawn["image"].shape == (50, 2, 2)
     told = model.given(image=data["image"][:5], prior={"label": {"a": 1.0, "b": 0.0, "c": 0.0}}).mode()["label"]
     assert (told == "a").all()
 
@@ -254,6 +256,33 @@ def test_scores_of_different_columns_have_no_order():
         given.compare(scores).difference("label", "image")
 
 
+def test_a_single_item_is_scored_with_each_of_several():
+    model, data = toy_model()
+    few = data["image"][:4]
+    hoped = model.log_prob(image=few, label=["a"] * 4)
+    assert (model.log_prob(image=few, label="a") == hoped).all()
+    assert (model.log_prob({"image": few, "label": "a"}) == hoped).all()
+    assert np.allclose(model.log_prob({"image": few[0], "label": "a"}), hoped[:1], atol=1e-6)
+
+
+def test_what_is_drawn_is_data():
+    model, _ = toy_model("p(label) p(size | label)")
+    drawn = model.given(label=["a", "b"]).sample(3)
+    assert np.allclose(model.log_prob(drawn), model.log_prob(label=drawn["label"].ravel(), size=drawn["size"].ravel()))
+    model.fit(drawn, held_out=0)
+    best = model.given(label="a").mode()
+    assert model.log_prob({"label": "a", **best}).shape == (1,) and len(best.to_pandas()) == 1
+
+
+def test_a_part_is_scored_given_another():
+    model, data = toy_model("p(label) p(image | label)", image=Independent)
+    image, top = data["image"][:3], np.array([[True, True], [False, False]])
+    parts = part(image, seen=top), part(image, seen=~top)
+    whole = model.given(label="a").log_prob(image=image)
+    assert np.allclose(model.given(label="a").log_prob(image=parts[0])
+                       + model.given(label="a", image=parts[0]).log_prob(image=parts[1]), whole)
+
+
 def test_the_mode_of_a_block_of_both_kinds():
     data = given.read(c=["x", "y", "y"] * 10, v=RNG.normal(size=30))
     model = given.model(None, data)
@@ -266,6 +295,14 @@ def test_a_classifier_is_evaluated_beside_its_baseline():
     model = given.model("label | image", data)
     model.fit(data, steps=1)
     assert len(model.evaluate(data, train=data).scores) == 2
+
+
+def test_numpy_numbers_are_numbers(tmp_path):
+    data = given.read(digit=np.array([1, 2, 1, 2]))
+    model = given.model("digit", data, codecs={"digit": Label(list(data["digit"][:2]))}, seed=np.int64(1))
+    model.fit(data, held_out=0, seed=np.int64(2))
+    model.save(tmp_path / "m")
+    assert (given.load(tmp_path / "m").sample(n=5, seed=np.int64(3))["digit"] == model.sample(5, seed=3)["digit"]).all()
 
 
 def test_in_full():

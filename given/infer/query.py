@@ -20,7 +20,7 @@ from torch import Tensor
 
 from given.conditional import Conditional
 from given.joint import Joint
-from given.laws import Averaged, How, Intractable, Kind, Modal, Noise, weakest
+from given.laws import Averaged, Categorical, How, Intractable, Kind, Modal, Noise, weakest
 from given.variables import Entries, Finite, Real, UserError
 
 __all__ = ["Posterior", "Query"]
@@ -168,20 +168,23 @@ class Query:
             cumulative = torch.where(cumulative >= cumulative[:, -1:], 1.0, cumulative)[row]
             k = (cumulative < noise.fold(0).uniform()[:, None]).sum(-1)
             seen |= {name: Entries(value[k]) for name, value in posterior.values.items()}
+        for name, log_p in self.prior.items():
+            if name not in seen:
+                seen[name] = Categorical(log_p.expand(N, -1)).sample(seed=noise.fold(name))
         for factor in self.joint:
             if self._whole(factor, seen):
                 continue
             absent = [v.name for v in factor.parents if v.name not in seen]
             if absent:
                 raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
-                                f'or pass prior={{"{absent[0]}": "uniform"}} with evidence below it')
+                                f'or pass prior={{"{absent[0]}": "uniform"}}')
             law = self.joint.law(factor, seen, N)
             if self._some(factor, seen):
                 law = law.condition(self.joint.x(factor, seen))
             drawn = law.sample(seed=noise.fold(factor.x.name), how=how)
             seen |= drawn.columns if factor.x.codec.columns else {factor.x.name: drawn}
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()
-                if name not in self.joint.conditions or name in posterior.names}
+                if name not in self.joint.conditions or name not in self.evidence}
 
     def log_prob(self, x: Mapping[str, Entries], *, seed: int = 0) -> tuple[Tensor, Kind]:
         """log p(x | e), unmentioned columns summed out: (n,) float64, and its kind."""
