@@ -211,7 +211,7 @@ class Model:
             UserError: a factor's parent is not given.
         """
         self.joint.eval()
-        items, kinds, factors, scored = [], list[Kind](), list[Conditional](), list[Variable]()
+        items, kinds, factors, scored, seen = [], list[Kind](), list[Conditional](), list[Variable](), 0
         for batch, first, n in self._batches(data, columns):
             entries = {name: e for name, e in batch.items() if name in self.joint.columns}
             noise = Noise.of(_whole(seed), n, first_row=first)
@@ -223,11 +223,13 @@ class Model:
             kinds += [self.joint.law(f, {k: e.rows(slice(0, 1)) for k, e in entries.items()}, 1).kind for f in factors]
             volume = sum((f.x.codec.log_volume(self.joint.x(f, entries)) for f in factors), torch.zeros(()))
             scored = [self.joint.columns[name] for f in factors for name in f.x.columns if name in entries]
+            seen += sum(int(entries[v.name].known.sum()) for v in scored)
             items.append((sum(terms.values(), torch.zeros(())).cpu() + volume).numpy())
         left = {name for f in factors for name in f.x.columns}
         given = tuple(v.name for f in factors for v in f.parents if v.name not in left)
-        return Score(np.concatenate(items), weakest(kinds), "nats/item", _measure(scored), given,
-                     sum(v.space.dimensions for v in scored), tuple(v.name for v in scored))
+        each = np.concatenate(items)
+        return Score(each, weakest(kinds), "nats/item", _measure(scored), given, seen / len(each),
+                     tuple(v.name for v in scored))
 
     def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
@@ -353,7 +355,7 @@ class Query:
         volume = sum((model.joint.columns[k].codec.log_volume(e) for k, e in x.items()), torch.zeros(()))
         items = (torch.cat([items for items, _ in found]) + volume).numpy()
         return Score(items, weakest(kind for _, kind in found), "nats/item", _measure([model.joint.columns[k] for k in x]),
-                     tuple(self._query.evidence), sum(model.joint.columns[k].space.dimensions for k in x), tuple(x))
+                     tuple(self._query.evidence), sum(int(e.known.sum()) for e in x.values()) / n, tuple(x))
 
     def _spread(self, n: int) -> Query:
         """The one item that is given, n times."""

@@ -248,6 +248,15 @@ def test_comparison_refuses_to_rank_different_measures():
         table.difference("a", "b")
 
 
+def test_bits_an_entry_are_of_seen_entries():
+    x = RNG.normal(size=(300, 3))
+    data, holes = given.read(x=x), np.where([True, False, False], x, np.nan)
+    model = given.model("x", data, codecs={"x": Number(missing="unknown")})
+    model.fit(data, held_out=0)
+    assert model.score(x=holes).dimensions == 1 and model.given().score(x=holes).dimensions == 1
+    assert abs(model.score(x=holes).bits_per_dim().value - model.score(data).bits_per_dim().value) < 0.1
+
+
 def test_scores_of_different_columns_have_no_order():
     model, data = toy_model("p(label) p(image | label)", image=Independent)
     scores = {"label": model.score(label=data["label"]), "image": model.given().score(image=data["image"])}

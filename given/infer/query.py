@@ -236,6 +236,8 @@ class Query:
             columns = value.columns if factor.x.codec.columns else {factor.x.name: value}
             found |= columns
             seen |= columns
+        if not found:
+            raise UserError(f"{self.joint}: has no mode to give; everything is given, or what is not lacks its conditions")
         return found
 
     def mean(self) -> Columns:
