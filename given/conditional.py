@@ -28,7 +28,7 @@ _MOST_STATES = 100_000
 
 @dataclass(frozen=True)
 class Player:
-    """One side of the learning: its parameters, its loss, and its steps a round.
+    """One side of the learning: its parameters, its loss, its steps a round, and how Adam remembers gradients.
 
     The loss of a conditional's player maps (x, y, seed) to (B,); that of a joint's maps (entries, n, seed) to one such
     tensor a factor.
@@ -38,6 +38,7 @@ class Player:
     parameters: list[nn.Parameter]
     loss: Callable[..., Any]
     steps: int = 1
+    betas: tuple[float, float] = (0.9, 0.98)
 
 
 class Conditional(nn.Module, abc.ABC):

@@ -218,7 +218,7 @@ class Joint(nn.Module):
             each = player.loss(self.x(factor, entries), self.y(factor, entries, n), seed=Noise.of(seed, n).fold(factor.x.name))
             return {str(factor): each}
 
-        return Player(f"{factor}, {player.name}", player.parameters, loss, player.steps)
+        return Player(f"{factor}, {player.name}", player.parameters, loss, player.steps, player.betas)
 
     def log_prob(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
         """log p of every factor whose left side is among the entries, parents complete: its name -> (B,) float64."""

@@ -194,10 +194,10 @@ def draws_have_the_shape(c: Conditional) -> None:
             assert bool(torch.isfinite(t).all()), "a draw is not finite"
     assert x.complete
     state = torch.random.get_rng_state()
-    again, other = law.sample((2, 3), seed=5), law.sample((20,), seed=6)
+    again, one, other = law.sample((2, 3), seed=5), law.sample((500,), seed=5), law.sample((500,), seed=6)
     assert torch.equal(state, torch.random.get_rng_state()), "the global generator was moved"
     assert torch.equal(_leading(again), _leading(x)), "one seed gave two draws"
-    assert _leading(other)[:6].reshape(-1).tolist() != _leading(x).reshape(-1).tolist(), "two seeds gave one draw"
+    assert not torch.equal(_leading(one), _leading(other)), "two seeds gave one draw"
 
 
 def scores_are_float64(c: Conditional) -> None:
@@ -232,7 +232,7 @@ def density_is_normalised(c: Conditional) -> None:
     else:
         assert bool((total < 1.02).all()), f"the bound's total is {total.tolist()}, expected at most 1"
         assert bool((total < 1 - 1e-6).any()), "the total is 1: this is no bound but exact"
-        assert bool((total > 0.01).all()), f"the bound's total is {total.tolist()}: it bounds next to nothing"
+        assert bool((total > 0.01).any()), f"the bound's total is {total.tolist()}: it bounds next to nothing"
 
 
 def _expected(law: Law, x: Entries) -> Tensor:
@@ -350,6 +350,22 @@ def what_is_unseen_moves_nothing(c: Conditional) -> None:
     assert bool((nothing.abs() < 1e-9).all()), "an item of which nothing is seen scores other than 0"
 
 
+def padding_of_y_moves_nothing(c: Conditional) -> None:
+    """What stands at padded entries of a parent does not move a score."""
+    y = conditions(c, _ROWS)
+    padded = {v.name for v in c.parents if isinstance(v.space, Finite) and len(v.space.axes) == 1 and v.space.dimensions > 1}
+    if not padded:
+        return
+    keep = {name: torch.arange(y[name].tensor.shape[1]) < 2 for name in padded}
+    one = Observed({k: Entries(e.tensor, valid=keep[k]) if k in padded else e for k, e in y.items()}, _ROWS)
+    other = Observed({k: Entries(torch.where(keep[k], e.tensor, 0), valid=keep[k]) if k in padded else e
+                      for k, e in y.items()}, _ROWS)
+    with torch.no_grad():
+        x = _related(c.x.space, y)
+        a, b = c(one).log_prob(x), c(other).log_prob(x)
+    assert torch.allclose(a, b, atol=1e-6), f"padding of a parent moves the score by {(a - b).abs().max()}"
+
+
 def marginals_are_sums(c: Conditional) -> None:
     """The score of what is seen is the sum, over what is unseen, of scores of whole items (of a bound: at most)."""
     law, every = _law(c), items(c.x.space)
@@ -370,6 +386,23 @@ def marginals_are_sums(c: Conditional) -> None:
             continue
         if law.kind == "exact":
             assert torch.allclose(marginal, summed, atol=1e-4), f"marginal {marginal}, sum {summed}"
+
+
+def marginals_are_normalised(c: Conditional) -> None:
+    """The scores of what is seen, over every value it may have, sum to 1."""
+    law, every = _law(c), items(c.x.space)
+    if law.kind != "exact" or every is None or isinstance(c.x.space, Product):
+        return
+    flat = every.tensor.reshape(len(every), -1)
+    for mask in _masks(law):
+        probes = torch.where(mask, flat, 0).unique(dim=0)
+        x = Entries(probes.reshape(-1, 1, *law.space.shape).expand(-1, _ROWS, *law.space.shape))
+        try:
+            with torch.no_grad():
+                total = law.log_prob(_seen(x, mask)).logsumexp(0).exp()
+        except Intractable:
+            continue
+        assert torch.allclose(total, torch.ones_like(total), atol=2e-4), f"the marginal's total is {total.tolist()}"
 
 
 def conditions_are_ratios(c: Conditional) -> None:
@@ -436,7 +469,7 @@ def rows_are_their_own(c: Conditional) -> None:
             assert torch.allclose(a[rows].double(), b.double(), rtol=1e-3, atol=1e-3), "a row's draw depends on its batch"
         if many.kind != "none":
             one, other = many.log_prob(x, seed=noise)[rows], few.log_prob(x.rows(rows), seed=alone)
-            assert torch.allclose(one, other, atol=1e-5), "a row's score depends on its batch"
+            assert torch.allclose(one, other, rtol=1e-4, atol=1e-4), "a row's score depends on its batch"
 
 
 def _tensors(x: Entries) -> list[Tensor]:
@@ -500,7 +533,8 @@ def bayes_is_enumeration(c: Conditional) -> None:
 
 FAMILY_LAWS: dict[str, Callable[[Conditional], None]] = {f.__name__: f for f in (
     loss_is_per_example, draws_have_the_shape, scores_are_float64, density_is_normalised, draws_follow_the_density,
-    what_is_unseen_moves_nothing, marginals_are_sums, conditions_are_ratios, steps_are_the_whole, rows_are_their_own,
+    what_is_unseen_moves_nothing, padding_of_y_moves_nothing, marginals_are_sums,
+    marginals_are_normalised, conditions_are_ratios, steps_are_the_whole, rows_are_their_own,
     weights_are_repetitions, saving_keeps_the_numbers, bayes_is_enumeration)}
 
 

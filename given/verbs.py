@@ -86,8 +86,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         if isinstance(family, Conditional) or not callable(family):
             raise UserError(f"families: {name}: expected a family such as Gaussian, or a partial of one, got {family!r}")
     variables = _learn(source, names, codecs)
-    factors = []
-    _check_seed(seed)
+    factors, seed = [], _whole(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for term in terms:
@@ -170,8 +169,7 @@ class Model:
             UserError: data that does not fit the model.
             Diverged: a loss is not finite; the weights are those before that step.
         """
-        _check_seed(seed)
-        source = read(data)
+        seed, source = _whole(seed), read(data)
         train, valid = split(source, held_out, seed) if isinstance(held_out, int | float) else (source, read(held_out))
         if weight is not None:
             _known([weight], source.names, "weight")
@@ -212,10 +210,11 @@ class Model:
         Raises:
             UserError: a factor's parent is not given.
         """
-        items, kinds, factors, scored = [], list[Kind](), list[Conditional](), list[Variable]()
+        self.joint.eval()
+        items, kinds, factors, scored, seen = [], list[Kind](), list[Conditional](), list[Variable](), 0
         for batch, first, n in self._batches(data, columns):
             entries = {name: e for name, e in batch.items() if name in self.joint.columns}
-            noise = Noise.of(seed, n, first_row=first)
+            noise = Noise.of(_whole(seed), n, first_row=first)
             with torch.no_grad():
                 terms = self.joint.log_prob(entries, n, noise)
             factors = [f for f in self.joint if str(f) in terms]
@@ -224,18 +223,20 @@ class Model:
             kinds += [self.joint.law(f, {k: e.rows(slice(0, 1)) for k, e in entries.items()}, 1).kind for f in factors]
             volume = sum((f.x.codec.log_volume(self.joint.x(f, entries)) for f in factors), torch.zeros(()))
             scored = [self.joint.columns[name] for f in factors for name in f.x.columns if name in entries]
+            seen += sum(int(entries[v.name].known.sum()) for v in scored)
             items.append((sum(terms.values(), torch.zeros(())).cpu() + volume).numpy())
         left = {name for f in factors for name in f.x.columns}
         given = tuple(v.name for f in factors for v in f.parents if v.name not in left)
-        return Score(np.concatenate(items), weakest(kinds), "nats/item", _measure(scored), given,
-                     sum(v.space.dimensions for v in scored))
+        each = np.concatenate(items)
+        return Score(each, weakest(kinds), "nats/item", _measure(scored), given, seen / len(each),
+                     tuple(v.name for v in scored))
 
     def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
         return self.score(data, seed=seed, **columns).items
 
     def evaluate(self, data: Any, *, train: Any = None, seed: int = 0) -> Comparison:
-        """The model's score beside the trivial baseline: independent entries, given the same finite conditions.
+        """The model's score beside the trivial baseline: independent entries, given the conditions with one finite entry.
 
         Args:
             data: held-out rows, anything `read` takes.
@@ -244,7 +245,8 @@ class Model:
         """
         scores = {str(self): self.score(data, seed=seed)}
         if train is not None:
-            factors = [Independent(f.x, [v for v in f.parents if isinstance(v.space, Finite)]) for f in self.joint]
+            factors = [Independent(f.x, [v for v in f.parents if isinstance(v.space, Finite) and not v.space.axes])
+                       for f in self.joint]
             baseline = Model(*factors)
             baseline.fit(train, held_out=0)
             score = baseline.score(data, seed=seed)
@@ -269,7 +271,7 @@ class Model:
             raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {prior!r}')
         return Query(self, values, prior or {})
 
-    def sample(self, n: int = 1, /, *, seed: int = 0, how: How | None = None, **observed: Any) -> Columns:
+    def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None, **observed: Any) -> Columns:
         """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them."""
         return self.given(**observed).sample(n, seed=seed, how=how)
 
@@ -277,9 +279,9 @@ class Model:
         """Encoded batches, with the number of their first row and of their rows."""
         if data is not None and columns:
             raise UserError("expected data, or columns by keyword, got both")
-        source = read(data) if data is not None else Columns({k: self._rows(k, v) for k, v in columns.items()})
-        for name in source.names if columns else ():
-            _known([name], list(self.joint.columns), "columns")
+        _known(columns, list(self.joint.columns), "columns")
+        plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
+        source = self._items(columns if data is None else data) if plain else read(data)
         first = 0
         for batch in source.batches(self._rows_at_once):
             known = {k: v.encode(batch, first) for k, v in self.joint.columns.items() if k in batch}
@@ -288,12 +290,13 @@ class Model:
         if not first:
             raise UserError("data: expected at least one row, got none")
 
-    def _rows(self, name: str, value: Any) -> np.ndarray:
-        """A single item's value as a row."""
-        value = np.asarray(value)
-        if name in self.joint.columns and value.ndim == len(self.joint.columns[name].space.axes):
-            return value[None]
-        return value
+    def _items(self, values: Mapping[str, Any]) -> Columns:
+        """Columns of values, a single item's repeated for as many as the others have."""
+        arrays = dict(Columns(values, 0))
+        single = [k for k, v in arrays.items()
+                  if k in self.joint.columns and v.ndim == len(self.joint.columns[k].space.axes)]
+        n = max((len(v) for k, v in arrays.items() if k not in single and v.ndim), default=1)
+        return Columns({k: v[None].repeat(n, 0) if k in single else v for k, v in arrays.items()})
 
 
 class Query:
@@ -322,13 +325,11 @@ class Query:
         """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...)."""
         if not isinstance(n, int | np.integer) or n < 1:
             raise UserError(f"sample: expected a whole number of draws from 1, got {n!r}")
-        n = int(n)
-        _check_seed(seed)
+        n, seed = int(n), _whole(seed)
         if how is not None and not callable(how):
             raise UserError(f"sample: how={how!r}; expected a map from law to law")
         with torch.no_grad():
-            parts = [q.sample(n, seed=Noise.of(seed, q.n, first_row=first, draws=n), how=how)
-                     for first, q in self._in_parts(n)]
+            parts = [q.sample(n, seed=seed, how=how) for q in self._in_parts(n)]
         joined = {k: _cat([p[k] for p in parts]) for k in parts[0]}
         return self._columns(joined, (n, self.n))
 
@@ -342,23 +343,19 @@ class Query:
         _known(values, list(model.joint.columns), "score")
         if not values:
             raise UserError("score: nothing to score; pass the columns to score")
-        raw = {k: model._rows(k, v) for k, v in values.items()}
-        for name, rows in raw.items():
-            if not rows.ndim or not len(rows):
-                raise UserError(f"{name}: expected at least one item, got {'none' if rows.ndim else repr(rows.item())}")
-        n = max(self.n, *(len(v) for v in raw.values()))
+        x = {k: observe(model.joint.columns[k], v)[0] for k, v in values.items()}
+        n = max(self.n, *map(len, x.values()))
         query = self if self.n == n or not self._single else self._spread(n)
         if query.n != n:
             raise UserError(f"score: {n} values for {query.n} items that are given; expected one each")
-        x = {k: model.joint.columns[k].encode({k: v}) for k, v in raw.items()}
         x = {k: e if len(e) == n else _repeated(e, n) for k, e in x.items()}
         with torch.no_grad():
-            found = [q.log_prob({k: e.rows(slice(first, first + q.n)) for k, e in x.items()},
-                                seed=Noise.of(seed, q.n, first_row=first)) for first, q in query._in_parts(1)]
+            found = [q.log_prob({k: e.rows(slice(q.first_row, q.first_row + q.n)) for k, e in x.items()}, seed=_whole(seed))
+                     for q in query._in_parts(1)]
         volume = sum((model.joint.columns[k].codec.log_volume(e) for k, e in x.items()), torch.zeros(()))
         items = (torch.cat([items for items, _ in found]) + volume).numpy()
         return Score(items, weakest(kind for _, kind in found), "nats/item", _measure([model.joint.columns[k] for k in x]),
-                     tuple(self._query.evidence), sum(model.joint.columns[k].space.dimensions for k in x))
+                     tuple(self._query.evidence), sum(int(e.known.sum()) for e in x.values()) / n, tuple(x))
 
     def _spread(self, n: int) -> Query:
         """The one item that is given, n times."""
@@ -371,37 +368,36 @@ class Query:
     def mode(self) -> Columns:
         """The most probable value of what is unknown: (items, ...)."""
         with torch.no_grad():
-            parts = [q.mode() for _, q in self._in_parts(1)]
+            parts = [q.mode() for q in self._in_parts(1)]
         return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
 
     def mean(self) -> Columns:
         """The mean of real columns that are unknown: (items, ...)."""
         with torch.no_grad():
-            parts = [q.mean() for _, q in self._in_parts(1)]
+            parts = [q.mean() for q in self._in_parts(1)]
         return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
 
     def entropy(self) -> np.ndarray:
         """Entropy in nats of the finite columns above what is observed: (items,)."""
         with torch.no_grad():
-            return torch.cat([q.entropy() for _, q in self._in_parts(1)]).numpy()
+            return torch.cat([q.entropy() for q in self._in_parts(1)]).numpy()
 
     def probabilities(self, name: str) -> Columns:
         """p(name = v | observed) for every category v, one column each: (items,) float64."""
         _known([name], list(self.model.joint.columns), "probabilities")
         with torch.no_grad():
-            p = torch.cat([q.probabilities(name) for _, q in self._in_parts(1)]).numpy()
+            p = torch.cat([q.probabilities(name) for q in self._in_parts(1)]).numpy()
         variable = self.model.joint.columns[name]
         values = variable.decode(Entries(torch.arange(p.shape[1])))[name]
         return Columns({str(v): p[:, i] for i, v in enumerate(values)})
 
-    def _in_parts(self, draws: int) -> Iterator[tuple[int, _Query]]:
-        """The query over some rows at a time, each with the number of its first row."""
+    def _in_parts(self, draws: int) -> Iterator[_Query]:
+        """The query over some rows at a time."""
         size = max(1, self.model._rows_at_once // draws)
         for first in range(0, self.n, size):
             last = min(first + size, self.n)
-            rows = slice(first, last)
-            yield first, _Query(self._query.joint, {k: e.rows(rows) for k, e in self._query.evidence.items()}, last - first,
-                                self._query.prior)
+            rows = {k: e.rows(slice(first, last)) for k, e in self._query.evidence.items()}
+            yield _Query(self._query.joint, rows, last - first, self._query.prior, first)
 
     def _columns(self, entries: Mapping[str, Entries], lead: tuple[int, ...]) -> Columns:
         raw: dict[str, np.ndarray] = {}
@@ -423,9 +419,11 @@ def _named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
     return {**(data or {}), **columns}
 
 
-def _check_seed(seed: Any) -> None:
+def _whole(seed: Any) -> int:
+    """A seed, numpy's integers among them."""
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise UserError(f"seed={seed!r}; expected a whole number from 0")
+    return int(seed)
 
 
 def _cat(parts: Sequence[Entries], axis: int = 1) -> Entries:

@@ -315,6 +315,7 @@ def learn(formula="p(city) p(age, income | city)", **options):
     batch=({"batch": 0}, "batch=0; expected a whole number of rows from 1"),
     lr=({"lr": -1.0}, "lr=-1.0; expected more than 0"),
     seed=({"seed": 1.5}, "seed=1.5; expected a whole number from 0"),
+    constant=({"formula": "age", "data": {"age": np.full(N, 40.1)}, "held_out": 0}, "p(age): the covariance is singular"),
     resume=({"formula": "p(city | age)", "steps": 1, "resume": True}, "resume=True: expected checkpoint=..., the folder"),
 )
 def test_learning(bad, said):
@@ -366,6 +367,8 @@ def test_a_checkpoint_of_another_model_is_not_resumed(tmp_path):
     n_real=(lambda: people().sample(1.5), "sample: expected a whole number of draws from 1, got 1.5"),
     seed=(lambda: people().sample(1, seed="x"), "seed='x'; expected a whole number from 0"),
     how=(lambda: people().sample(1, how="greedy"), "sample: how='greedy'; expected a map from law to law"),
+    ragged=(lambda: images().given(image=[[[1], [1, 2]]]), "image: rows of different shapes"),
+    nothing_left=(lambda: people().given(city="Rome", age=1.0, income=2.0).mode(), "everything is given"),
     score_none=(lambda: people().given(city="Rome").score(), "score: nothing to score; pass the columns to score"),
     score_twice=(lambda: people().given(city="Rome").score(city="Rome"),
                  "city: is given and scored at once; score it, or give it"),

@@ -10,7 +10,7 @@ import torch
 import given
 from given import part, prefix
 from given.codecs import Label, Number, Plain
-from given.families import Autoregressive, Categorical, Gaussian, Independent, Memory
+from given.families import Autoregressive, Categorical, Dequantised, Gaussian, Independent, Memory
 from given.joint import parse
 from given.laws import Intractable, Noise
 from given.nn import Reverse, Transformer
@@ -185,6 +185,22 @@ def test_rows_do_not_depend_on_their_batch():
     assert (model.given(image=model_rows[:40]).sample(4, seed=9)["label"][:, :5] == whole[0]).all()
 
 
+def test_an_estimate_of_a_row_does_not_depend_on_its_batch(monkeypatch):
+    model, data = toy_model(image=partial(Dequantised, family=Gaussian))
+    whole = model.given(image=data["image"][:20]).probabilities("label")["a"]
+    monkeypatch.setattr(type(model), "_rows_at_once", property(lambda self: 7))
+    assert np.allclose(model.given(image=data["image"][:20]).probabilities("label")["a"], whole, atol=1e-12)
+
+
+def test_draws_of_one_column_tell_nothing_of_another_whatever_its_name():
+    data = given.read(c=RNG.choice(["u", "v"], 300), posterior=RNG.choice(["s", "t"], 300), e=RNG.choice(["i", "j"], 300))
+    model = given.model("p(c) p(e | c) p(posterior)", data)
+    model.fit(data, steps=1, held_out=0)
+    drawn = model.given(e="i").sample(2000)
+    both = (drawn["c"] == "u").astype(float), (drawn["posterior"] == "s").astype(float)
+    assert abs(np.corrcoef(*both)[0, 1]) < 0.12
+
+
 def test_log_prob_is_that_of_the_printed_formula():
     model, data = toy_model()
     few = data.rows(slice(0, 4))
@@ -203,6 +219,13 @@ def test_a_prior_stands_in_for_a_missing_factor():
     each = np.stack([model.log_prob(image=data["image"][:5], label=[v] * 5) for v in "abc"], 1)
     hoped = np.exp(each) / np.exp(each).sum(1, keepdims=True)
     assert np.allclose(np.stack([flat[v] for v in "abc"], 1), hoped, atol=1e-5)
+    query = model.given(image=data["image"][:5], prior={"label": {"a": 0.5, "b": 0.3, "c": 0.2}})
+    asked = np.exp(np.stack([query.log_prob(label=[v] * 5) for v in "abc"], 1))
+    assert np.allclose(asked, np.stack([query.probabilities("label")[v] for v in "abc"], 1), atol=1e-5)
+    with pytest.raises(UserError, match="nothing says"):
+        model.given().log_prob(image=data["image"][:5], label=["a"] * 5)
+    drawn = model.given(prior={"label": {"a": 0.0, "b": 0.5, "c": 0.5}}).sample(50)
+    assert set(drawn["label"]) == {"b", "c"} and drawn["image"].shape == (50, 2, 2)
     told = model.given(image=data["image"][:5], prior={"label": {"a": 1.0, "b": 0.0, "c": 0.0}}).mode()["label"]
     assert (told == "a").all()
 
@@ -225,12 +248,85 @@ def test_comparison_refuses_to_rank_different_measures():
         table.difference("a", "b")
 
 
+def test_bits_an_entry_are_of_seen_entries():
+    x = RNG.normal(size=(300, 3))
+    data, holes = given.read(x=x), np.where([True, False, False], x, np.nan)
+    model = given.model("x", data, codecs={"x": Number(missing="unknown")})
+    model.fit(data, held_out=0)
+    assert model.score(x=holes).dimensions == 1 and model.given().score(x=holes).dimensions == 1
+    assert abs(model.score(x=holes).bits_per_dim().value - model.score(data).bits_per_dim().value) < 0.1
+
+
+def test_scores_of_different_columns_have_no_order():
+    model, data = toy_model("p(label) p(image | label)", image=Independent)
+    scores = {"label": model.score(label=data["label"]), "image": model.given().score(image=data["image"])}
+    assert len(given.compare(scores).groups) == 2
+    with pytest.raises(UserError, match="differ in columns"):
+        given.compare(scores).difference("label", "image")
+
+
+def test_a_single_item_is_scored_with_each_of_several():
+    model, data = toy_model()
+    few = data["image"][:4]
+    hoped = model.log_prob(image=few, label=["a"] * 4)
+    assert (model.log_prob(image=few, label="a") == hoped).all()
+    assert (model.log_prob({"image": few, "label": "a"}) == hoped).all()
+    assert np.allclose(model.log_prob({"image": few[0], "label": "a"}), hoped[:1], atol=1e-6)
+
+
+def test_what_is_drawn_is_data():
+    model, _ = toy_model("p(label) p(size | label)")
+    drawn = model.given(label=["a", "b"]).sample(3)
+    assert np.allclose(model.log_prob(drawn), model.log_prob(label=drawn["label"].ravel(), size=drawn["size"].ravel()))
+    model.fit(drawn, held_out=0)
+    best = model.given(label="a").mode()
+    assert model.log_prob({"label": "a", **best}).shape == (1,) and len(best.to_pandas()) == 1
+
+
+def test_a_part_is_scored_given_another():
+    model, data = toy_model("p(label) p(image | label)", image=Independent)
+    image, top = data["image"][:3], np.array([[True, True], [False, False]])
+    parts = part(image, seen=top), part(image, seen=~top)
+    whole = model.given(label="a").log_prob(image=image)
+    assert np.allclose(model.given(label="a").log_prob(image=parts[0])
+                       + model.given(label="a", image=parts[0]).log_prob(image=parts[1]), whole)
+
+
+def test_the_mode_of_a_block_of_both_kinds():
+    data = given.read(c=["x", "y", "y"] * 10, v=RNG.normal(size=30))
+    model = given.model(None, data)
+    model.fit(data, held_out=0)
+    assert model.given(v=0.0).mode()["c"] == "y"
+
+
+def test_a_classifier_is_evaluated_beside_its_baseline():
+    data = given.read(label=toy()["label"], image=RNG.integers(0, 17, (400, 6, 6)))
+    model = given.model("label | image", data)
+    model.fit(data, steps=1)
+    assert len(model.evaluate(data, train=data).scores) == 2
+
+
+def test_numpy_numbers_are_numbers(tmp_path):
+    data = given.read(digit=np.array([1, 2, 1, 2]))
+    model = given.model("digit", data, codecs={"digit": Label(list(data["digit"][:2]))}, seed=np.int64(1))
+    model.fit(data, held_out=0, seed=np.int64(2))
+    model.save(tmp_path / "m")
+    assert (given.load(tmp_path / "m").sample(n=5, seed=np.int64(3))["digit"] == model.sample(5, seed=3)["digit"]).all()
+
+
 def test_in_full():
     label = Variable("label", Label(["a", "b", "c"]))
     image = Variable("image", Plain(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 2)))))
     model = given.Model(Categorical(label), Autoregressive(image, parents=label, net=partial(Transformer, width=16)))
     assert str(model) == "p(label) p(image | label)"
     assert model.sample(2, label="b")["image"].shape == (2, 2, 2)
+
+
+def test_a_score_is_without_dropout_even_before_learning():
+    data = toy(40)
+    model = given.model("image | label", data, families={"image": partial(Autoregressive, net=partial(Transformer, width=16))})
+    stir(model.joint)
+    assert (model.log_prob(data) == model.log_prob(data)).all()
 
 
 def test_formulas():
@@ -250,6 +346,18 @@ def test_memory_answers_with_what_it_stored():
     assert np.isfinite(model.log_prob(data)).all()
 
 
+def test_memory_rules_out_a_label_it_has_nothing_of():
+    data = toy(60)
+    model = given.model("p(label) p(image | label)", data, families={"image": Memory})
+    model.fit(data.rows(data["label"] != "c"), held_out=0)
+    assert model.log_prob(image=data["image"][:1], label=["c"])[0] == -np.inf
+    seen = data["image"][data["label"] == "a"][0]
+    p = model.given(image=seen).probabilities("label")
+    assert p["c"][0] == 0 and math.isclose(p["a"][0] + p["b"][0], 1)
+    with pytest.raises(UserError, match="no stored item"):
+        model.given(label="c").sample()
+
+
 def test_noise_is_uniform_and_its_own():
     u = Noise.of(3, 50).uniform((40,), (5,)).flatten()
     ordered = u.sort().values
@@ -259,6 +367,21 @@ def test_noise_is_uniform_and_its_own():
     assert float(torch.corrcoef(torch.stack([a[0], a[1], b[0], b[1]])).triu(1).abs().max()) < 0.16
     z = Noise.of(1, 100).normal((), (100,)).flatten()
     assert abs(float(z.mean())) < 0.05 and abs(float(z.std()) - 1) < 0.04
+
+
+def test_a_constant_condition_teaches_nothing():
+    data = given.read(x=RNG.normal(size=50), r=np.full(50, 2.0))
+    with_r, without = given.model("x | r", data, codecs={"r": Number()}), given.model("x", data)
+    for model in (with_r, without):
+        model.fit(data, held_out=0)
+    assert np.allclose(with_r.log_prob(data), without.log_prob(data))
+
+
+def test_more_entries_than_rows_need_shrinkage():
+    data = given.read(x=RNG.normal(size=(5, 10)))
+    given.model("x", data).fit(data, held_out=0)
+    with pytest.raises(UserError, match="singular"):
+        given.model("x", data, families={"x": partial(Gaussian, shrinkage=0.0)}).fit(data, held_out=0)
 
 
 def test_a_number_with_holes_is_learned_by_em():

@@ -139,6 +139,13 @@ def test_every_codec_has_a_case():
     assert present == set(codecs.__all__) - {"infer"}
 
 
+@pytest.mark.parametrize("n", [3, 7, 100])
+def test_a_constant_keeps_its_unit_scale(n):
+    codec = Number()
+    codec.learn(np.full((n, 2), [0.1, 1e9]))
+    assert codec.scale.tolist() == [1, 1]
+
+
 def test_the_head_is_a_mixture_of_cells():
     """The levels' probabilities are differences of the mixture's distribution function."""
     head = LogisticMixtureHead(Finite(5, ordered=True), 3, components=2)

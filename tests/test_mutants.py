@@ -11,12 +11,14 @@ import pytest
 import torch
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
+from test_toys import check_factors, check_flow_matching, check_flowing, check_mixture, check_padding
 from test_train import check_resume
 
 import given.codecs
 import given.families
 import given.infer.query
 import given.laws
+import given.nn.context
 import given.nn.embedding
 import given.nn.transformer
 import given.train.loop
@@ -64,8 +66,33 @@ MUTANTS = {
         given.nn.Embedding, "forward", "F.pad(order[:, :-1], (1, 0), value=D)[:, steps]", "order[:, steps]",
         family("density_is_normalised", "Autoregressive")),
     "padding is attended to": Mutant(
-        given.laws.Chain, "log_prob", "torch.where(known, flat.tensor, 0.0)", "flat.tensor",
-        family("what_is_unseen_moves_nothing", "Autoregressive")),
+        given.nn.transformer._Layer, "forward", "attn_mask=y.there[:, None, None]", "attn_mask=None",
+        check_padding),
+    "padding's own tokens are attended to": Mutant(
+        given.nn.context._Attention, "forward", "attn_mask=there[:, None, None]", "attn_mask=None",
+        check_padding),
+    "the end of a sequence is left to chance": Mutant(
+        given.laws.Chain, "_ending", "- 1\n", "+ 1\n", family("density_is_normalised", "Autoregressive sequence")),
+    "an aligned condition is read at the wrong entries": Mutant(
+        given.laws.Chain, "_tokens", "at = orders[:, steps, None]", "at = orders[:, :tokens.shape[1], None]",
+        family("steps_are_the_whole", "Autoregressive aligned")),
+    "a row's own order is not undone": Mutant(
+        given.laws.Chain, "score", "features.gather(1, back[..., None].expand_as(features))", "features",
+        family("marginals_are_normalised", "Autoregressive in any order")),
+    "responsibilities are not used": Mutant(
+        given.families.GaussianMixture, "_expect", "weight * share[:, k]", "weight", check_mixture),
+    "a latent's prior is left out of the bound": Mutant(
+        given.laws.Latent, "importance", "likelihood + prior - below", "likelihood - below",
+        family("density_is_normalised", "VAE of levels")),
+    "the divergence has the wrong sign": Mutant(
+        given.laws.Flowing, "log_prob", "math.log(2 * math.pi) + gathered", "math.log(2 * math.pi) - gathered", check_flowing),
+    "noise and data are swapped in the velocity": Mutant(
+        given.families.FlowMatching, "loss", "(data - z)", "(z - data)", check_flow_matching),
+    "a flow forgets its determinant": Mutant(
+        given.laws.Transformed, "log_prob", "+ ladj.double()", "+ 0 * ladj.double()", family("density_is_normalised", "Flow")),
+    "factors explain without their noise": Mutant(
+        given.families.FactorAnalysis, "_gain", "torch.linalg.solve(self.covariance, self.loading).T", "self.loading.T",
+        check_factors),
     "padding is scored": Mutant(
         given.laws.Entrywise, "log_prob", "scored = x.known if", "scored = x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),

@@ -217,6 +217,14 @@ def test_a_stream_is_split_and_learned_as_memory_is():
     assert done.steps == 30 and np.isfinite(done.held_out) and stream.passes > 3
 
 
+def test_an_epoch_of_a_stream_counts_as_one_in_memory():
+    data = toy()
+    in_memory, streamed = model(data), model(data)
+    a = in_memory.fit(data, epochs=1, batch=16, held_out=data)
+    b = streamed.fit(Streamed(data, 200), epochs=1, batch=16, held_out=data)
+    assert a.steps == b.steps and a.history == b.history and same(weights(in_memory), weights(streamed))
+
+
 def test_a_small_markov_chain_is_recovered():
     """An autoregressive model comes within 0.02 nats of the entropy rate of a chain it can express."""
     rng = np.random.default_rng(0)

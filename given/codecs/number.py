@@ -66,7 +66,9 @@ class Number(Codec):
         self.mean = np.asarray(old + (m - old) * n / both, dtype=np.float64)
         self._count = self._count + n
         variance = np.asarray(self._squares / both, dtype=np.float64)
-        self.scale = np.where(variance > 0, np.sqrt(variance), 1.0)
+        # What is left of a constant is the rounding of its mean.
+        varies = variance > (1e-14 * self.mean) ** 2
+        self.scale = np.where(varies, np.sqrt(variance), 1.0)
 
     def encode(self, raw: np.ndarray) -> Entries:
         mean, scale = self._learned()

@@ -1,6 +1,6 @@
 """compare: scores side by side, ranked only where they are comparable.
 
-Two scores may be ranked if they have one measure and one unit and are conditioned on the same columns. Kinds may differ
+Two scores may be ranked if they are of the same columns, given the same, in one measure and one unit. Kinds may differ
 and are marked: a bound is at most the truth, so it may win but not lose; an estimate may do either. Differences are
 paired, item by item.
 """
@@ -18,6 +18,8 @@ from given.variables import UserError
 
 __all__ = ["Comparison", "compare"]
 
+_SAME = ("columns", "conditioned_on", "measure", "unit")
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -34,7 +36,7 @@ class Comparison:
         """Names that may be ranked together, the best of each group first."""
         found: dict[tuple[object, ...], list[str]] = {}
         for name, score in self.scores.items():
-            found.setdefault((score.conditioned_on, score.measure, score.unit), []).append(name)
+            found.setdefault(tuple(getattr(score, what) for what in _SAME), []).append(name)
         sign = {name: 1 if s.unit.startswith("bits") else -1 for name, s in self.scores.items()}
         return [sorted(names, key=lambda n: sign[n] * self.scores[n].value) for names in found.values()]
 
@@ -45,7 +47,7 @@ class Comparison:
             UserError: they may not be compared, and why.
         """
         x, y = self.scores[a], self.scores[b]
-        for what in ("conditioned_on", "measure", "unit"):
+        for what in _SAME:
             if getattr(x, what) != getattr(y, what):
                 raise UserError(f"compare: {a} and {b} differ in {what}: {getattr(x, what)!r} and {getattr(y, what)!r}; "
                                 "such scores have no order")

@@ -23,7 +23,8 @@ class Score:
         unit: `nats/item`, or after conversion `bits/dim`.
         measure: what the density is relative to; `counting`, or `length in raw units`.
         conditioned_on: the columns right of the bar.
-        dimensions: entries an item, for conversion.
+        dimensions: seen entries an item, on average, for conversion.
+        columns: what was scored.
     """
 
     items: np.ndarray
@@ -31,7 +32,8 @@ class Score:
     unit: str
     measure: str
     conditioned_on: tuple[str, ...] = ()
-    dimensions: int = 1
+    dimensions: float = 1
+    columns: tuple[str, ...] = ()
 
     @property
     def value(self) -> float:

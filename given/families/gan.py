@@ -43,7 +43,7 @@ class GAN(Conditional):
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, latent: int = 8,
                  generator: Callable[..., nn.Module] = Perceptron, critic: Callable[..., nn.Module] = Perceptron,
-                 penalty: float = 0.2, critic_steps: int = 1, width: int = 16) -> None:
+                 penalty: float = 1.0, critic_steps: int = 1, width: int = 16) -> None:
         super().__init__(x, parents)
         laws.Stacked.check_real(x, "GAN")
         D = x.space.dimensions
@@ -63,7 +63,8 @@ class GAN(Conditional):
 
     def players(self) -> list[Player]:
         sides = [("critic", self.critic, 1, self._teach, self.critic_steps), ("generator", self.generator, 0, self._fool, 1)]
-        return [Player(name, [*net.parameters(), *self.contexts[i].parameters()], loss, steps)
+        # Momentum makes the two circle one another.
+        return [Player(name, [*net.parameters(), *self.contexts[i].parameters()], loss, steps, (0.0, 0.99))
                 for name, net, i, loss, steps in sides]
 
     def _draw(self, y: Observed, seed: int | Noise) -> Tensor:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from given import laws
 from given.conditional import Batch, Conditional, state_of, states
-from given.laws import Moments, shrunk
+from given.laws import Moments, positive, shrunk
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["Gaussian"]
@@ -73,8 +73,11 @@ class Gaussian(Conditional):
                 everything = moments.sums.sum(0)
                 moments.sums += self.pooled * everything / everything[0, 0]
             for s in range(S):
-                self.slope[s], left = moments.regression(s)
-                self.covariance[s] = shrunk(left, moments.count(s), self.shrinkage)
+                try:
+                    self.slope[s], left = moments.regression(s)
+                    self.covariance[s] = positive(shrunk(left, moments.count(s), self.shrinkage))
+                except UserError as error:
+                    raise error.at(str(self)) from None
             moved = max(float((now - old).abs().max()) for now, old in zip((self.slope, self.covariance), before, strict=True))
             if moments.complete or moved < self.tolerance:
                 return

@@ -3,10 +3,10 @@
     p(x | y) = 1/N_y sum_{i: y_i = y} prod_d k(x_d | x_id)
 
 Without smoothing k is a point mass: the density is honest, and minus infinity on everything that was not stored. With
-it, k keeps a symbol with probability 1 - s; otherwise it draws from a two-sided geometric around it on ordered symbols
-(ratio s), from all symbols evenly on others: a kernel density on a finite grid (Parzen windows). `smoothing="held-out"`
-picks s by the leave-one-out likelihood of the stored items. `log_prob` is exact either way, and so are marginals and
-conditionals.
+it, k is a two-sided geometric around the symbol on ordered symbols (ratio s); on others it keeps the symbol with
+probability 1 - s and draws from all evenly else: a kernel density on a finite grid (Parzen windows).
+`smoothing="held-out"` picks s by the leave-one-out likelihood of the stored items. Where nothing is stored under y,
+everything has probability zero. `log_prob` is exact either way, and so are marginals and conditionals.
 
 Source: Parzen, On estimation of a probability density function and mode, 1962 / https://doi.org/10.1214/aoms/1177704472
 """

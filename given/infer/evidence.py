@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from given.sources import Columns
 from given.variables import Entries, UserError, Variable
 
 __all__ = ["Part", "observe", "part", "prefix"]
@@ -58,9 +59,12 @@ def observe(variable: Variable, value: Any) -> tuple[Entries, bool]:
 
 def _rows(variable: Variable, value: Any) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """An observed value as rows, the mask of what is seen, and whether it was a single item."""
-    given = value if isinstance(value, Part) else Part(np.asarray(value), np.ones(np.shape(value), dtype=bool))
-    whole = not isinstance(value, Part)
-    values, seen, shape = given.values, given.seen, variable.space.shape
+    whole, shape = not isinstance(value, Part), variable.space.shape
+    if whole:
+        values = Columns({variable.name: value}, 0)[variable.name]
+        seen = np.ones(values.shape, dtype=bool)
+    else:
+        values, seen = value.values, value.seen
     if seen is None:  # what comes first: the rest of the grid is filled with zeros nobody sees
         if not shape:
             raise UserError(f"{variable.name}: has one entry, so no prefix; give it whole or not at all")

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from given.conditional import Conditional
 from given.joint import Joint
-from given.laws import Averaged, How, Intractable, Kind, Modal, Noise, weakest
+from given.laws import Averaged, Categorical, How, Intractable, Kind, Modal, Noise, weakest
 from given.variables import Entries, Finite, Real, UserError
 
 __all__ = ["Posterior", "Query"]
@@ -58,11 +58,12 @@ class Query:
         evidence: column -> entries of n rows; an unseen entry is unknown.
         n: the number of rows.
         prior: column -> (V,) log-probabilities, for conditions that have no factor.
+        first_row: the number of the first row in the whole call, on which the noise of draws and estimates depends.
     """
 
     def __init__(self, joint: Joint, evidence: Mapping[str, Entries], n: int,
-                 prior: Mapping[str, Tensor] | None = None) -> None:
-        self.joint, self.n = joint, n
+                 prior: Mapping[str, Tensor] | None = None, first_row: int = 0) -> None:
+        self.joint, self.n, self.first_row = joint, n, first_row
         self.evidence = {k: e for k, e in evidence.items() if not e.hidden}
         self.prior = dict(prior or {})
 
@@ -94,6 +95,9 @@ class Query:
             UserError: a condition has neither a factor nor a prior, or the evidence has probability zero.
             Intractable: a column to sum over is not finite, or takes too many values.
         """
+        if not self._hidden(self.evidence, above)[0]:  # nothing to weigh: not even whether the evidence is possible
+            nothing = torch.zeros(self.n, 1, dtype=torch.float64)
+            return Posterior((), {}, nothing, nothing[:, 0], "exact")
         values, total, kind = self._weigh(self.evidence, 0, above)
         log_evidence = torch.logsumexp(total, -1)
         self._check_possible(log_evidence, tuple(values))
@@ -105,17 +109,17 @@ class Query:
             under = f" under every value of {', '.join(names)}" if names else ""
             raise UserError(f"what is given has probability zero{under}; give something else", row).at(str(self.joint))
 
-    def _weigh(self, evidence: Mapping[str, Entries], seed: int | Noise,
+    def _weigh(self, evidence: Mapping[str, Entries], seed: int,
                above: Sequence[str] = ()) -> tuple[dict[str, Tensor], Tensor, Kind]:
         """The joint values h of the columns to sum over, log p(h, evidence) (n, K), and its kind."""
         hidden, factors = self._hidden(evidence, above)
         values = self._enumerate(hidden, evidence)
         K = len(next(iter(values.values()))) if values else 1
-        noise = Noise.of(seed, self.n)
+        noise = Noise.of(seed, self.n, first_row=self.first_row)
         total = torch.zeros(self.n, K, dtype=torch.float64)
         for name in hidden:
             if name in self.joint.conditions:
-                total += self.prior[name][values[name]]
+                total += self._log_prior(name)[values[name]]
         kinds: list[Kind] = []
         pairs = torch.cartesian_prod(torch.arange(self.n), torch.arange(K)).reshape(-1, 2)
         size = max(1, _ENTRIES_AT_ONCE // max((f.x.space.dimensions for f in factors), default=1))
@@ -130,14 +134,20 @@ class Query:
                 total[row, k] += term.cpu()
         return values, total, weakest(kinds)
 
+    def _log_prior(self, name: str) -> Tensor:
+        """(V,) log p of a condition that no factor declares."""
+        if name not in self.prior:
+            raise UserError(f"{self.joint}: {name} is not given and nothing says p({name}); declare it, "
+                            f'p({name}) {self.joint}, or pass prior={{"{name}": "uniform"}}')
+        return self.prior[name]
+
     def _enumerate(self, hidden: list[str], evidence: Mapping[str, Entries]) -> dict[str, Tensor]:
         """column -> (K, *grid): every joint value of the hidden columns."""
         sizes = []
         for name in hidden:
             space = self.joint.columns[name].space
-            if name in self.joint.conditions and name not in self.prior:
-                raise UserError(f"{self.joint}: {name} is not given and nothing says p({name}); declare it, "
-                                f'p({name}) {self.joint}, or pass prior={{"{name}": "uniform"}}')
+            if name in self.joint.conditions:
+                self._log_prior(name)
             if name in evidence:
                 raise Intractable(f"{name}: is seen in part and others depend on it; give it whole or not at all")
             if not isinstance(space, Finite) or space.dimensions != 1:
@@ -149,9 +159,9 @@ class Query:
         every = torch.cartesian_prod(*(torch.arange(s) for s in sizes)).reshape(-1, len(sizes)) if sizes else torch.zeros(1, 0)
         return {name: every[:, i].reshape(-1, *self.joint.columns[name].space.shape) for i, name in enumerate(hidden)}
 
-    def sample(self, draws: int, *, seed: int | Noise = 0, how: How | None = None) -> Columns:
+    def sample(self, draws: int, *, seed: int = 0, how: How | None = None) -> Columns:
         """Draws of every column that is not a given condition, evidence untouched: (draws, n, *grid) each."""
-        noise = Noise.of(seed, self.n, draws=draws)
+        noise = Noise.of(seed, self.n, first_row=self.first_row, draws=draws)
         N = draws * self.n
         row = torch.arange(self.n).repeat(draws)
         seen = {name: e.rows(row) for name, e in self.evidence.items()}
@@ -159,30 +169,36 @@ class Query:
         if posterior.names:
             cumulative = posterior.log_weights.exp().cumsum(-1)
             cumulative = torch.where(cumulative >= cumulative[:, -1:], 1.0, cumulative)[row]
-            k = (cumulative < noise.fold("posterior").uniform()[:, None]).sum(-1)
+            k = (cumulative < noise.fold(0).uniform()[:, None]).sum(-1)
             seen |= {name: Entries(value[k]) for name, value in posterior.values.items()}
+        for name, log_p in self.prior.items():
+            if name not in seen:
+                seen[name] = Categorical(log_p.expand(N, -1)).sample(seed=noise.fold(name))
         for factor in self.joint:
             if self._whole(factor, seen):
                 continue
             absent = [v.name for v in factor.parents if v.name not in seen]
             if absent:
                 raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
-                                f'or pass prior={{"{absent[0]}": "uniform"}} with evidence below it')
+                                f'or pass prior={{"{absent[0]}": "uniform"}}')
             law = self.joint.law(factor, seen, N)
             if self._some(factor, seen):
                 law = law.condition(self.joint.x(factor, seen))
             drawn = law.sample(seed=noise.fold(factor.x.name), how=how)
             seen |= drawn.columns if factor.x.codec.columns else {factor.x.name: drawn}
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()
-                if name not in self.joint.conditions or name in posterior.names}
+                if name not in self.joint.conditions or name not in self.evidence}
 
-    def log_prob(self, x: Mapping[str, Entries], *, seed: int | Noise = 0) -> tuple[Tensor, Kind]:
+    def log_prob(self, x: Mapping[str, Entries], *, seed: int = 0) -> tuple[Tensor, Kind]:
         """log p(x | e), unmentioned columns summed out: (n,) float64, and its kind."""
         again = [name for name in x if name in self.evidence and bool((x[name].known & self.evidence[name].known).any())]
         if again:
             raise UserError(f"{again[0]}: is given and scored at once; score it, or give it")
         both = {name: _union(x.get(name), self.evidence.get(name)) for name in {**self.evidence, **x}}
         _, top, kind = self._weigh(both, seed)
+        for name in x:
+            if name in self.joint.conditions:
+                top = top + self._log_prior(name)[x[name].tensor][:, None]
         _, bottom, below = self._weigh(self.evidence, seed)
         log_evidence = torch.logsumexp(bottom, -1)
         self._check_possible(log_evidence, ())
@@ -200,9 +216,7 @@ class Query:
             value = Entries(torch.full((self.n, *space.shape), symbol))
             _, total, _ = self._weigh({**self.evidence, name: value}, 0)
             if name in self.joint.conditions:
-                if name not in self.prior:
-                    self._enumerate([name], self.evidence)
-                total = total + self.prior[name][symbol]
+                total = total + self._log_prior(name)[symbol]
             each.append(torch.logsumexp(total, -1))
         log_p = torch.stack(each, -1)
         self._check_possible(torch.logsumexp(log_p, -1), (name,))
@@ -225,6 +239,8 @@ class Query:
             columns = value.columns if factor.x.codec.columns else {factor.x.name: value}
             found |= columns
             seen |= columns
+        if not found:
+            raise UserError(f"{self.joint}: has no mode to give; everything is given, or what is not lacks its conditions")
         return found
 
     def mean(self) -> Columns:

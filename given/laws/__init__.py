@@ -13,7 +13,7 @@ from given.laws.implicit import Implicit
 from given.laws.latent import Latent
 from given.laws.law import Averaged, How, Intractable, Kind, Law, Modal, weakest
 from given.laws.mixture import Mixture
-from given.laws.moments import Moments, shrunk
+from given.laws.moments import Moments, positive, shrunk
 from given.laws.noise import Noise
 from given.laws.normal import Normal
 from given.laws.normal_mixture import NormalMixture
@@ -54,6 +54,7 @@ __all__ = [
     "Transformed",
     "default_head",
     "dequantise",
+    "positive",
     "shrunk",
     "weakest",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import How, Law, weakest
+from given.laws.law import How, Intractable, Law, Modal, weakest
 from given.laws.noise import Noise
 from given.variables import Entries, Product
 
@@ -33,6 +33,13 @@ class Block(Law):
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         columns, noise = x.columns, Noise.of(seed, self.n)
         return torch.stack([law.log_prob(columns[k], seed=noise.fold(k)) for k, law in self.laws.items()]).sum(0)
+
+    def mode(self) -> Entries:
+        """The mode of every column: (B, ...) each."""
+        for name, law in self.laws.items():
+            if not isinstance(law, Modal):
+                raise Intractable(f"{name}: its mode has no closed form; use sample")
+        return Entries.block({k: law.mode() for k, law in self.laws.items()})  # type: ignore[attr-defined]
 
     def condition(self, evidence: Entries) -> Block:
         columns = evidence.columns

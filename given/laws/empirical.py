@@ -24,7 +24,7 @@ class Empirical(Law):
     """A weighted mixture of kernels at stored items of a finite space.
 
     Args:
-        log_weights: (B, N), normalised or not.
+        log_weights: (B, N), normalised or not; a row where all are -inf has no items, and nothing is possible there.
         centres: (N, *grid) int64.
         log_kernel: (V, V) float64, row v the log law of a symbol whose centre is v.
         space: the finite space.
@@ -34,16 +34,17 @@ class Empirical(Law):
     def __init__(self, log_weights: Tensor, centres: Tensor, log_kernel: Tensor, space: Finite,
                  evidence: Entries | None = None) -> None:
         super().__init__(space, log_weights.shape[0])
-        self.log_weights = log_weights.double().log_softmax(-1)
+        total = log_weights.double().logsumexp(-1, keepdim=True)
+        self.log_weights = torch.where(total == -torch.inf, -torch.inf, log_weights.double() - total)
         self.centres, self.log_kernel = centres, log_kernel
         self.evidence = evidence
 
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
         if how is not None:
             return how(self).sample(shape, seed=seed)
-        if bool(self.log_weights.isnan().any()):
-            row = int(self.log_weights.isnan().any(-1).nonzero()[0])
-            raise UserError("no stored item agrees with what is given; give Memory a smoothing", row)
+        empty = (self.log_weights == -torch.inf).all(-1)
+        if bool(empty.any()):
+            raise UserError("no stored item agrees with what is given; give Memory a smoothing", int(empty.nonzero()[0]))
         noise = Noise.of(seed, self.n)
         u = noise.fold("item").uniform(shape).to(self.centres.device)
         cumulative = self.log_weights.exp().cumsum(-1)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from given.laws.normal import Normal
-from given.variables import Entries
+from given.variables import Entries, UserError
 
-__all__ = ["Moments", "shrunk"]
+__all__ = ["Moments", "positive", "shrunk"]
 
 
 class Moments:
@@ -58,14 +58,34 @@ class Moments:
         return float(self.sums[state, 0, 0])
 
     def regression(self, state: int) -> tuple[Tensor, Tensor]:
-        """The slope (1 + R, D) of x on the regressors, and the covariance (D, D) of what it leaves."""
+        """The slope (1 + R, D) of x on the regressors, and the covariance (D, D) of what it leaves.
+
+        Raises:
+            UserError: the state has no row.
+        """
         M, P = self.sums[state], self.regressors
+        if not M[0, 0] > 0:
+            raise UserError("no row has one of the parents' values; drop it, or pool it with others")
         # A ridge of one part in a million of the regressors' own size lets constant regressors pass.
-        ridge = torch.diag(M[:P, :P].diagonal() * 1e-6)
+        size = M[:P, :P].diagonal()
+        ridge = torch.diag(torch.where(size > 0, 1e-6 * size, 1.0))
         ridge[0, 0] = 0
         slope = torch.linalg.solve(M[:P, :P] + ridge, M[:P, P:])
         left = M[P:, P:] - M[P:, :P] @ slope - slope.T @ M[:P, P:] + slope.T @ M[:P, :P] @ slope
         return slope, left / M[0, 0]
+
+
+def positive(C: Tensor) -> Tensor:
+    """A covariance (D, D), once it is known to have a density.
+
+    Raises:
+        UserError: it is singular to rounding.
+    """
+    rounding = 1e-14 * float(C.diagonal().max())
+    if torch.linalg.cholesky_ex(C - rounding * torch.eye(len(C), dtype=C.dtype)).info:
+        raise UserError("the covariance is singular, so there is no density: an entry never varies, or follows from others; "
+                        "leave it out, or pass shrinkage above 0")
+    return C
 
 
 def shrunk(C: Tensor, n: float, rho: float | None) -> Tensor:

@@ -103,10 +103,11 @@ class Context(nn.Module):
 
 
 def _shared(space: Space, grid: Space) -> int:
-    """How many leading axes a parent has in common with x, if all of the one or of the other are."""
+    """How many leading axes a parent has in common with x, if all of the one or of the other are. An axis whose length is
+    modelled is in common with none: the n-th word of a sentence is not that of its translation."""
     same = 0
     for a, b in zip(space.axes, grid.axes, strict=False):
-        if a != b:
+        if a != b or a.length == "modelled":
             break
         same += 1
     return same if same in (len(space.axes), len(grid.axes)) else 0
@@ -185,7 +186,7 @@ class _Tokens(nn.Module):
         self.features = _Features(space)
         M = space.dimensions
         self.value = nn.Linear(self.features.size, width)
-        self.first, self.last = (nn.Parameter(torch.randn(M, width) * 0.1) for _ in range(2))
+        self.first, self.last = (nn.Parameter(torch.randn(M, width) * 0.5) for _ in range(2))
         self.layers = nn.ModuleList(_Attention(width) for _ in range(layers))
 
     def forward(self, x: Entries) -> Tensor:

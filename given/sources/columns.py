@@ -116,8 +116,7 @@ class Columns(Source, Mapping[str, np.ndarray]):
         """One row an item, with `draw` and `row` columns where there were several draws."""
         if self.axes == 1:
             return self
-        where = np.indices(self.shape).reshape(self.axes, -1)
-        columns = {} if self.axes == 0 else {"draw": where[0], "row": where[1]}
+        columns = dict(zip(("draw", "row"), np.indices(self.shape).reshape(2, -1), strict=True)) if self.axes == 2 else {}
         flat = {name: values.reshape(self.n, *values.shape[self.axes:]) for name, values in self._columns.items()}
         return Columns({**{k: v for k, v in columns.items() if k not in flat}, **flat})
 

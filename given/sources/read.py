@@ -28,7 +28,7 @@ def read(source: Any = None, /, **arrays: Any) -> Source:
 
     Args:
         source: a path (.csv, .npz, .npy), the name of a sample (digits, breast_cancer, wine, diabetes), a mapping, a
-            pandas or polars frame, or a `Source`, which is passed through.
+            pandas or polars frame, or a `Source`, which is passed through; draws become a row each.
         arrays: columns by keyword instead.
 
     Raises:
@@ -42,7 +42,7 @@ def read(source: Any = None, /, **arrays: Any) -> Source:
             raise UserError("read: expected a source or columns by keyword, got both")
         return Columns(arrays)
     if isinstance(source, Source):
-        return source
+        return source.flat() if isinstance(source, Columns) else source
     if isinstance(source, Mapping):
         return Columns(source)
     if isinstance(source, str | os.PathLike):

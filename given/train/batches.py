@@ -92,20 +92,6 @@ def _weights(batch: Columns, weight: str | None, first_row: int) -> Tensor:
     return torch.from_numpy(values)
 
 
-def _mean_weight(data: Source, weight: str | None) -> float:
-    """The mean weight of a row. Raises `UserError` where there are no rows, or none has weight."""
-    total = count = 0.0
-    for batch in data.batches(_SHUFFLED_AT_ONCE):
-        total += float(_weights(batch, weight, int(count)).sum())
-        count += batch.n
-        if weight is None:
-            break
-    if not total:
-        what = "a row" if weight is None else f"a row with {weight} above 0"
-        raise UserError(f"fit: expected at least {what} to learn from, got none")
-    return total / count
-
-
 class Batches:
     """Shuffled batches of encoded rows, epoch by epoch.
 
@@ -115,28 +101,35 @@ class Batches:
         size: rows a batch; the last of an epoch may be smaller.
         seed: of the order.
         weight: the column of the rows' weights, if any.
+
+    Attributes:
+        length: batches an epoch, counted in one pass.
+        mean_weight: of a row.
     """
 
     def __init__(self, joint: Joint, data: Source, size: int, seed: int, weight: str | None = None) -> None:
         if not isinstance(size, int) or size < 1:
             raise UserError(f"batch={size!r}; expected a whole number of rows from 1")
         self.joint, self.data, self.size, self.seed, self.weight = joint, data, size, seed, weight
-        self.mean_weight = _mean_weight(data, weight)
+        self.length, rows, total = 0, 0, 0.0
+        for run in self._runs():
+            total += float(_weights(run, weight, rows).sum())
+            rows += run.n
+            self.length += -(-run.n // size)
+        if not total:
+            what = "a row" if weight is None else f"a row with {weight} above 0"
+            raise UserError(f"fit: expected at least {what} to learn from, got none")
+        self.mean_weight = total / rows
 
-    @property
-    def length(self) -> int | None:
-        """Batches an epoch; unknown for a stream."""
-        return -(-self.data.n // self.size) if isinstance(self.data, Columns) else None
+    def _runs(self) -> Iterator[Columns]:
+        """Rows that are shuffled together: all that are in memory, 65,536 of a stream."""
+        return self.data.batches(max(self.data.n if isinstance(self.data, Columns) else _SHUFFLED_AT_ONCE, self.size))
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[Encoded]:
-        """The batches of one epoch, the first `skip` of them left out.
-
-        Rows in memory are shuffled whole; a stream is shuffled within runs of 65,536 rows.
-        """
+        """The batches of one epoch, the first `skip` of them left out."""
         rng = np.random.default_rng([self.seed, number])
-        whole = self.data.n if isinstance(self.data, Columns) else _SHUFFLED_AT_ONCE
         made, first = 0, 0
-        for run in self.data.batches(max(whole, self.size)):
+        for run in self._runs():
             order = rng.permutation(run.n)
             for start in range(0, run.n, self.size):
                 if made >= skip:

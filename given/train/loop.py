@@ -85,7 +85,7 @@ class Trainer:
         self.joint, self.batches, self.budget, self.seed = joint, batches, budget, seed
         self.lr, self.warm_up, self.clip, self.average = lr, warm_up, clip, average
         self.players = joint.players()
-        self.optimisers = [torch.optim.AdamW(_groups(p.parameters, decay), lr=lr, betas=(0.9, 0.98)) for p in self.players]
+        self.optimisers = [torch.optim.AdamW(_groups(p.parameters, decay), lr=lr, betas=p.betas) for p in self.players]
         self.averaged = {k: v.detach().clone() for k, v in joint.state_dict().items()}
         self.step = self.epoch = self.in_epoch = 0
         self.wall = self.cpu = 0.0
@@ -93,8 +93,7 @@ class Trainer:
     @property
     def spent(self) -> float:
         """The share of the budget that is spent."""
-        part = self.in_epoch / self.batches.length if self.batches.length else 0.0
-        return self.budget.spent(self.step, self.epoch + part, self.wall, self.cpu)
+        return self.budget.spent(self.step, self.epoch + self.in_epoch / self.batches.length, self.wall, self.cpu)
 
     def run(self) -> Iterator[Step]:
         """Steps until the budget is spent; a whole epoch counts when it is over."""
@@ -121,8 +120,8 @@ class Trainer:
         rate = self._rate(self.spent)
         total = 0.0
         for player, optimiser in zip(self.players, self.optimisers, strict=True):
-            for _ in range(player.steps):
-                losses = player.loss(batch.entries, batch.n, noise)
+            for turn in range(player.steps):
+                losses = player.loss(batch.entries, batch.n, noise.fold(player.name).fold(turn))
                 loss = torch.stack([(weight * each.double()).mean() for each in self._finite(losses)]).sum()
                 optimiser.zero_grad()
                 (loss / self.joint.dimensions).backward()

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -129,6 +130,7 @@ def _class(name: str, known: Mapping[str, Any]) -> Any:
 
 def _describe(value: Any, where: str) -> Any:
     """An argument as JSON that `_build` can read back."""
+    value = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Variable):
@@ -165,8 +167,7 @@ def _build(said: Any, known: Mapping[str, Any], columns: Mapping[str, Variable])
 
 
 def _codec(codec: Codec) -> dict[str, Any]:
-    arguments = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in codec.arguments.items()}
-    return {"class": _name(type(codec)), "arguments": {k: _describe(v, repr(codec)) for k, v in arguments.items()},
+    return {"class": _name(type(codec)), "arguments": {k: _describe(v, repr(codec)) for k, v in codec.arguments.items()},
             "state": codec.state()}
 
 

@@ -1,0 +1,360 @@
+"""Every kind of family recovers a truth that is known."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+import given
+from given.codecs import Plain
+from given.families import (
+    GAN,
+    VAE,
+    Autoregressive,
+    FactorAnalysis,
+    Flow,
+    FlowMatching,
+    Gaussian,
+    GaussianMixture,
+    ProbabilisticPCA,
+    Regression,
+)
+from given.laws import Flowing, Guidance, Intractable
+from given.nn import Perceptron, Transformer
+from given.solve import DormandPrince, Euler, Heun, RungeKutta
+from given.testing import stir
+from given.variables import Axis, Entries, Finite, Observed, Real, Variable
+
+torch.set_num_threads(1)
+
+
+def vector(D):
+    return {"x": Plain(Real(axes=(Axis("entry", D),)))}
+
+
+def fitted(x, family, **options):
+    data = given.read(x=x)
+    model = given.model("x", data, codecs=vector(x.shape[1]), families={"x": family})
+    model.fit(data, held_out=0, **options)
+    return model, data
+
+
+def three_clusters(n=600):
+    rng = np.random.default_rng(0)
+    centres = np.array([[0, 0], [6, 3], [0, 7]])
+    return centres[rng.integers(0, 3, n)] + rng.normal(size=(n, 2)) @ np.array([[1, 0.4], [0, 0.6]])
+
+
+def check_mixture():
+    """A mixture of three finds scikit-learn's likelihood, and its likelihood never falls."""
+    from sklearn.mixture import GaussianMixture as Peer
+
+    x = three_clusters()
+    model, data = fitted(x, partial(GaussianMixture, components=3, tolerance=1e-7))
+    peer = Peer(3, tol=1e-7, max_iter=500, n_init=5, random_state=0).fit(x)
+    assert abs(model.log_prob(data).mean() - peer.score(x)) < 1e-3
+    rises = np.diff(next(iter(model.joint)).likelihoods)
+    assert (rises > -1e-9).all(), "the likelihood fell"
+
+
+def factors(n=400, D=5):
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(n, 2)) @ rng.normal(size=(2, D)) + rng.normal(size=(n, D)) * rng.uniform(0.3, 1, D)
+
+
+def check_factors():
+    """Factor analysis finds scikit-learn's likelihood."""
+    from sklearn.decomposition import FactorAnalysis as Peer
+
+    x = factors()
+    model, data = fitted(x, partial(FactorAnalysis, factors=2))
+    peer = Peer(2, tol=1e-4, max_iter=20000, svd_method="lapack").fit(x)
+    assert abs(model.log_prob(data).mean() - peer.score(x)) < 1e-3
+
+
+def check_flowing():
+    """The density of a stirred field, by its equation, integrates to 1; two numbers of steps agree."""
+    torch.manual_seed(0)
+    net = Perceptron(1 + 1, 1, hidden=(16,))
+    for p in net.parameters():
+        p.data.mul_(2)
+
+    def velocity(x, t, context):
+        return net(torch.cat([x, t[:, None]], 1))
+
+    nothing = torch.zeros(1, 1)
+    law = Flowing(velocity, nothing, nothing, Real(axes=(Axis("entry", 1),)))
+    grid = torch.linspace(-15, 15, 3001, dtype=torch.float64)[:, None, None]
+    coarse, fine = (law.solved_by(Heun(n)).log_prob(Entries(grid)) for n in (32, 64))
+    assert abs(float(coarse.exp().sum() * 0.01) - 1) < 5e-3
+    assert float((coarse - fine).abs()[coarse > -10].max()) < 1e-2
+
+
+def check_flow_matching():
+    """A normal law off the centre: its mean and scale come back, and so does its density."""
+    x = np.random.default_rng(0).normal([3.0, -1.0], [0.5, 1.0], (2000, 2))
+    model, data = fitted(x, partial(FlowMatching, net=partial(Perceptron, hidden=(64, 64))), steps=600, batch=256)
+    drawn = model.sample(2000, seed=1)["x"]
+    assert np.abs(drawn.mean(0) - [3.0, -1.0]).max() < 0.12 and np.abs(drawn.std(0) - [0.5, 1.0]).max() < 0.12
+    truth = -0.5 * (((x - [3.0, -1.0]) / [0.5, 1.0]) ** 2).sum(1) - np.log(0.5) - np.log(2 * np.pi)
+    assert abs((model.log_prob(data) - truth).mean()) < 0.1
+
+
+def check_padding():
+    """Tokens of padding are attended to by nobody: moving them moves nothing."""
+    space = Finite(4, axes=(Axis("word", 4),))
+    source, target = Variable("source", Plain(space)), Variable("target", Plain(Finite(3, axes=(Axis("time", 3),))))
+    conditional = Autoregressive(target, source, net=partial(Transformer, width=16, layers=1, heads=2)).eval()
+    stir(conditional)
+    words, there = torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0]]), torch.tensor([True, True, False, False])
+    y = Observed({"source": Entries(words, valid=there)})
+    x = Entries(torch.tensor([[0, 1, 2], [2, 1, 0]]))
+    with torch.no_grad():
+        before = conditional(y).log_prob(x)
+        conditional.context.parts["0"].first[2:] += 1.0
+        after = conditional(y).log_prob(x)
+        conditional.context.parts["0"].first[:2] += 1.0
+        other = conditional(y).log_prob(x)
+    assert torch.allclose(before, after, atol=1e-6), "padding is attended to"
+    assert not torch.allclose(before, other, atol=1e-3), "the condition is not used"
+
+
+def test_padding():
+    check_padding()
+
+
+def test_mixture():
+    check_mixture()
+
+
+def test_factor_analysis():
+    check_factors()
+
+
+def test_flowing_is_normalised():
+    check_flowing()
+
+
+def test_flow_matching():
+    check_flow_matching()
+
+
+def test_ppca_is_its_closed_form():
+    x = factors()
+    model, data = fitted(x, partial(ProbabilisticPCA, factors=2))
+    S = np.cov(x.T, bias=True)
+    values, vectors = np.linalg.eigh(S)
+    left = values[:3].mean()
+    C = vectors[:, 3:] @ np.diag(values[3:] - left) @ vectors[:, 3:].T + left * np.eye(5)
+    hoped = -0.5 * (5 * np.log(2 * np.pi) + np.linalg.slogdet(C)[1] + np.trace(np.linalg.solve(C, S)))
+    assert abs(model.log_prob(data).mean() - hoped) < 1e-6
+    # PCA's theorem: what a rank-2 projection loses is the sum of the discarded eigenvalues.
+    factor = next(iter(model.joint))
+    span = torch.linalg.qr(factor.loading).Q.numpy()
+    centred = x - x.mean(0)
+    assert math.isclose(((centred - centred @ span @ span.T) ** 2).sum(1).mean(), values[:3].sum(), rel_tol=1e-9)
+
+
+def test_encode_and_decode():
+    x = factors()
+    model, _ = fitted(x, partial(FactorAnalysis, factors=2))
+    factor, entries = next(iter(model.joint)), Entries(torch.from_numpy(x))
+    z = factor.encode(entries).tensor
+    assert z.shape == (400, 2) and float(z.mean(0).abs().max()) < 1e-6
+    assert float((factor.decode(Entries(z)).tensor - entries.tensor).var() / entries.tensor.var()) < 0.5
+
+
+def test_holes_are_marginalised_while_learning():
+    rng = np.random.default_rng(0)
+    x = three_clusters(1500)
+    holes = np.where(rng.random(x.shape) < 0.2, np.nan, x)
+    model, _ = fitted(holes, partial(GaussianMixture, components=3, tolerance=1e-6))
+    whole, _ = fitted(x, partial(GaussianMixture, components=3, tolerance=1e-6))
+    fresh = three_clusters(1000)
+    assert abs((whole.log_prob(x=fresh) - model.log_prob(x=fresh)).mean()) < 0.05
+    rises = np.diff(next(iter(model.joint)).likelihoods)
+    assert (rises > -1e-9).all()
+    some = np.where(rng.random((400, 5)) < 0.1, np.nan, factors())
+    factor, _ = fitted(some, partial(FactorAnalysis, factors=2, tolerance=1e-4))
+    complete, data = fitted(factors(), partial(FactorAnalysis, factors=2))
+    assert abs((factor.log_prob(data) - complete.log_prob(data)).mean()) < 0.1
+
+
+def test_a_vae_bounds_a_linear_gaussian_truth():
+    """On fresh draws of a law whose marginal is known the bound is never above it and comes within 0.05; more draws of the
+    latent tighten it."""
+    rng = np.random.default_rng(0)
+    W, noise = np.array([[1.5], [-1.0]]), 0.5
+    x, fresh = (rng.normal(size=(3000, 1)) @ W.T + noise * rng.normal(size=(3000, 2)) for _ in range(2))
+    C = W @ W.T + noise**2 * np.eye(2)
+    exact = -0.5 * (np.einsum("ni,ij,nj->n", fresh, np.linalg.inv(C), fresh) + np.linalg.slogdet(C)[1] + 2 * np.log(2 * np.pi))
+    linear = partial(Regression, net=partial(Perceptron, hidden=()), width=16)
+    model, _ = fitted(x, partial(VAE, prior=Gaussian, likelihood=linear, posterior=linear, latent=1), steps=1200, batch=128,
+                      average=0.98, lr=1e-2)
+    with torch.no_grad():
+        law = next(iter(model.joint))(Observed(n=len(x)))
+        bounds, effective = zip(*(law.importance(Entries(torch.from_numpy(fresh)), K, seed=1) for K in (1, 8, 64)), strict=True)
+    gaps = [torch.from_numpy(exact) - bound for bound in bounds]
+    means, errors = [float(g.mean()) for g in gaps], [float(g.std()) / math.sqrt(3000) for g in gaps]
+    assert means[0] > means[1] - 2 * errors[0] and means[1] > means[2] - 2 * errors[1], "more draws do not tighten the bound"
+    assert -3 * errors[2] < means[2] < 0.05, means
+    assert bool((effective[1] <= 8 + 1e-9).all()) and float(effective[1].mean()) > 4 and float(effective[2].mean()) > 30
+
+
+def test_a_gan_draws_and_says_who_has_a_density():
+    x = np.random.default_rng(0).normal(2.0, 0.5, (1000, 2))
+    net = partial(Perceptron, hidden=(32, 32))
+    model, _ = fitted(x, partial(GAN, latent=2, generator=net, critic=net), steps=1500, batch=128, lr=2e-3)
+    drawn = model.sample(2000, seed=1)["x"]
+    assert np.abs(drawn.mean(0) - 2).max() < 0.3 and 0.25 < drawn.std() < 0.9
+    with pytest.raises(Intractable, match=r"Flow and GaussianMixture.*VAE"):
+        model.log_prob(x=x)
+
+
+def test_a_flow_learns_two_clusters():
+    rng = np.random.default_rng(0)
+    x = rng.choice([-2.0, 2.0], (2000, 1)) + rng.normal(0, 0.4, (2000, 2))
+    model, data = fitted(x, partial(Flow, transforms=2, hidden=(32,)), steps=300, batch=256)
+    d = ((x - [[[-2.0, -2.0]], [[2.0, 2.0]]]) ** 2).sum(-1) / (2 * 0.16)
+    truth = np.logaddexp(-d[0], -d[1]) - np.log(2) - np.log(2 * np.pi * 0.16)
+    gap = truth - model.log_prob(data)
+    near = np.abs(x[:, 0] - x[:, 1]) < 10
+    assert near.all() and abs(gap.mean()) < 0.5
+
+
+@pytest.mark.parametrize(("solver", "order"), [(Euler, 1), (Heun, 2), (RungeKutta, 4)])
+def test_solvers_have_their_order(solver, order):
+    def field(x, t):
+        return torch.sin(x) + t
+
+    start = torch.ones(1, 1, dtype=torch.float64)
+    truth = float(DormandPrince(1e-13).solve(field, start, 0.0, 2.0))
+    errors = [abs(float(solver(n).solve(field, start, 0.0, 2.0)) - truth) for n in (20, 40)]
+    assert abs(math.log2(errors[0] / errors[1]) - order) < 0.4
+
+
+def test_the_adaptive_solver_keeps_its_tolerance():
+    def field(x, t):
+        return -20 * (x - math.cos(t))
+
+    a, b = (DormandPrince(t).solve(field, torch.zeros(3, 2, dtype=torch.float64), 0.0, 1.0) for t in (1e-4, 1e-8))
+    assert float((a - b).abs().max()) < 1e-3
+    back = DormandPrince(1e-8).solve(lambda x, t: -x, torch.ones(1, 1, dtype=torch.float64), 1.0, 0.0)
+    assert math.isclose(float(back), math.e, rel_tol=1e-6)
+
+
+def test_guidance_and_completion():
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 2000)
+    x = np.stack([np.where(label == 1, 2.0, -2.0), np.zeros(2000)], 1) + rng.normal(0, 1.0, (2000, 2))
+    x[:, 1] += x[:, 0]
+    data = given.read(x=x, label=label)
+    family = partial(FlowMatching, net=partial(Perceptron, hidden=(64, 64)))
+    model = given.model("x | label", data, codecs=vector(2), families={"x": family})
+    model.fit(data, held_out=0, steps=500, batch=256)
+    plain, strong, none = (model.given(label=1).sample(500, seed=1, how=how)["x"][:, 0].mean()
+                           for how in (Guidance(1) | Heun(16), Guidance(3) | Heun(16), Guidance(0) | Heun(16)))
+    assert strong > plain + 0.5 and abs(none) < 0.8 and abs(plain - 2) < 0.5
+    seen = model.given(label=1, x=given.part([3.0, 0.0], seen=[True, False])).sample(400, seed=2)["x"]
+    assert (seen[:, 0] == 3.0).all() and seen[:, 1].mean() > 1.5
+    adaptive = model.given(label=1).sample(300, seed=3, how=DormandPrince())["x"]
+    assert abs(adaptive[:, 0].mean() - 2) < 0.5
+
+
+SMALL = partial(Transformer, width=32, layers=2, heads=2, dropout=0.0)
+
+
+def test_a_mixed_block_fills_any_column_given_any():
+    """Learned in every order: each conditional, over a hole or a whole column, comes back."""
+    rng = np.random.default_rng(0)
+    n = 2500
+    smoker = rng.random(n) < 0.3
+    age = rng.normal(40, 10, n) + 10 * smoker
+    city = np.where(rng.random(n) < 1 / (1 + np.exp(-(age - 45) / 4)), "Oslo", "Rome")
+    data = given.read(age=age, city=city, smoker=smoker)
+    model = given.model(None, data, families={"age, city, smoker": partial(Autoregressive, net=SMALL)})
+    model.fit(data, steps=500, batch=128, held_out=0.1, average=0.99)
+    old, young = (model.given(age=a).probabilities("city")["Oslo"][0] for a in (60.0, 30.0))
+    assert old > 0.9 and young < 0.15
+    drawn = model.given(city="Oslo").sample(1500, seed=1)
+    assert (drawn["city"] == "Oslo").all() and abs(drawn["age"].mean() - age[city == "Oslo"].mean()) < 2
+    assert abs(drawn["smoker"].mean() - smoker[city == "Oslo"].mean()) < 0.08
+    both = model.given(city=["Oslo", "Rome"], smoker=[True, False]).sample(800, seed=2)["age"].mean(0)
+    truth = [age[(city == "Oslo") & smoker].mean(), age[(city == "Rome") & ~smoker].mean()]
+    assert np.abs(both - truth).max() < 3
+    assert model.given(age=30.0).score(city="Oslo").kind == "estimate" and model.score(data).kind == "exact"
+
+
+def sequences(n, rng, end=6, longest=5):
+    """Sources of letters 0 ... 5 with their end, and targets: the source copied if it begins with 0, 1 or 2, else reversed."""
+    lengths = rng.integers(1, longest + 1, n)
+    source, target = np.zeros((n, longest + 1), dtype=int), np.zeros((n, longest + 1), dtype=int)
+    valid = np.arange(longest + 1) <= lengths[:, None]
+    for i, length in enumerate(lengths):
+        letters = rng.integers(0, end, length)
+        source[i, :length], source[i, length] = letters, end
+        target[i, :length], target[i, length] = letters if letters[0] < 3 else letters[::-1], end
+    return source, target, valid
+
+
+def test_sequences_are_copied_and_reversed():
+    """A toy translation of varying length, by attention: the most probable target is the right one."""
+    rng = np.random.default_rng(0)
+    space = Finite(7, end=6, axes=(Axis("time", 6, "modelled"),))
+    source, target = Variable("source", Plain(space)), Variable("target", Plain(space))
+    conditional = Autoregressive(target, source, net=SMALL)
+    a, b, valid = (torch.from_numpy(t) for t in sequences(4000, rng))
+    optimiser = torch.optim.AdamW(conditional.parameters(), lr=5e-3)
+    for step in range(350):
+        rows = torch.randint(0, 4000, (128,), generator=torch.Generator().manual_seed(step))
+        y = Observed({"source": Entries(a[rows], valid=valid[rows])})
+        loss = conditional.loss(Entries(b[rows], valid=valid[rows]), y).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    conditional.eval()
+    a, b, valid = (torch.from_numpy(t) for t in sequences(200, np.random.default_rng(1)))
+    with torch.no_grad():
+        law = conditional(Observed({"source": Entries(a, valid=valid)}))
+        drawn = law.sample(seed=1)
+        exact = ((drawn.tensor == b) | ~valid).all(1) & (drawn.valid == valid).all(1)
+        assert float(exact.double().mean()) > 0.9
+        assert float(law.log_prob(Entries(b, valid=valid)).mean()) > -0.5
+
+
+def test_a_series_follows_its_covariates():
+    """p(series | covariates): the covariate of a step tells the series at that step."""
+    rng = np.random.default_rng(0)
+    drive = rng.normal(size=(800, 8, 2))
+    series = np.zeros((800, 8))
+    for t in range(8):
+        series[:, t] = 0.5 * (series[:, t - 1] if t else 0) + drive[:, t, 0] + 0.2 * rng.normal(size=800)
+    codecs = {"series": Plain(Real(axes=(Axis("time", 8),))), "drive": Plain(Real(axes=(Axis("time", 8), Axis("kind", 2))))}
+    data = given.read(series=series, drive=drive)
+    model = given.model("series | drive", data, codecs=codecs, families={"series": partial(Autoregressive, net=SMALL)})
+    model.fit(data, steps=400, batch=64, held_out=0.1)
+    test = np.random.default_rng(1).normal(size=(1, 8, 2))
+    truth = np.zeros(8)
+    for t in range(8):
+        truth[t] = 0.5 * (truth[t - 1] if t else 0) + test[0, t, 0]
+    drawn = model.given(drive=test[0]).sample(200, seed=1)["series"]
+    assert np.abs(drawn.mean(0) - truth).mean() < 0.25
+    shuffled = model.log_prob(series=series[:200], drive=drive[200:400]).mean()
+    assert model.log_prob(series=series[:200], drive=drive[:200]).mean() > shuffled + 5, "the condition is not used"
+
+
+def test_an_image_follows_its_map():
+    """p(image | label map): a place marked in the map is dark in the image."""
+    rng = np.random.default_rng(0)
+    marks = rng.integers(0, 2, (600, 4, 4))
+    image = np.where(rng.random((600, 4, 4)) < 0.05, 1 - marks, marks) * 3
+    axes = (Axis("height", 4), Axis("width", 4))
+    codecs = {"map": Plain(Finite(2, axes=axes)), "image": Plain(Finite(4, ordered=True, axes=axes))}
+    data = given.read(map=marks, image=image)
+    model = given.model("image | map", data, codecs=codecs, families={"image": partial(Autoregressive, net=SMALL)})
+    model.fit(data, steps=150, batch=64, held_out=0.1)
+    fresh = np.random.default_rng(1).integers(0, 2, (20, 4, 4))
+    drawn = model.given(map=fresh).sample(5, seed=1)["image"]
+    assert ((drawn > 1) == fresh).mean() > 0.85
