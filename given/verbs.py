@@ -15,7 +15,7 @@ from torch import Tensor
 from given.codecs import Table, infer
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
-from given.families import Autoregressive, Categorical, Gaussian, Independent
+from given.families import Autoregressive, Categorical, Flow, Gaussian, Independent, Regression
 from given.infer import Query as _Query
 from given.infer import observe
 from given.joint import Joint, Term, parse
@@ -27,6 +27,8 @@ from given.variables import Codec, Entries, Finite, Product, Real, UserError, Va
 __all__ = ["Model", "Query", "default_family", "load", "model"]
 
 _ENTRIES_AT_ONCE = 1 << 16
+_FEW_STATES = 1000
+_SMALL = 3_000_000  # parameters up to which a net loses by sharing its work among threads
 
 
 def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model:
@@ -46,15 +48,21 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model
 
 
 def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
-    """The family of a factor nobody chose one for: Categorical for one symbol, Autoregressive for a grid of symbols,
-    Gaussian for reals; Independent for a block of both kinds."""
-    space = x.space
-    if isinstance(space, Product):
-        real = all(isinstance(s, Real) for _, s in space.columns)
-        return Gaussian if real else Independent
-    if isinstance(space, Finite):
-        return Autoregressive if space.axes else Categorical
-    return Gaussian
+    """The family of a factor nobody chose one for.
+
+    Reals are Gaussian, in closed form, where every parent is real or one of few symbols, and a Regression elsewhere. A single
+    symbol is counted (Independent) where its parents are few symbols, and Categorical elsewhere. Grids of symbols, and blocks
+    of both kinds, are Autoregressive.
+    """
+    parts = [space for _, space in x.space.parts]
+    few = all(isinstance(v.space, Finite) and not v.space.axes for v in parents) and math.prod(
+        v.space.size for v in parents) <= _FEW_STATES  # type: ignore[attr-defined]
+    if all(isinstance(space, Real) for space in parts):
+        plain = all(isinstance(v.space, Real) or (isinstance(v.space, Finite) and not v.space.axes) for v in parents)
+        return Gaussian if plain else Flow if isinstance(x.space, Product) else Regression
+    if isinstance(x.space, Finite) and not x.space.axes:
+        return Independent if few and parents else Categorical
+    return Autoregressive
 
 
 def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
@@ -71,10 +79,13 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     Raises:
         UserError: a formula that does not parse, an unknown column, a value that has no place.
     """
+    if data is None and formula is not None and not isinstance(formula, str):
+        formula, data = None, formula  # model(data)
     if data is None:
         raise UserError("model: expected data to read columns from; or build Model(Family(x, parents), ...) in full")
-    source, codecs, families = read(data), dict(codecs or {}), dict(families or {})
+    source, codecs = read(data), dict(codecs or {})
     terms = parse(formula) if formula is not None else [Term(source.names)]
+    families = {_left(k): v for k, v in (families or {}).items()}
     names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
     _known(names, source.names, "formula")
     _known(codecs, names, "codecs")
@@ -95,6 +106,13 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
     return Model(*factors)
+
+
+def _left(name: str) -> str:
+    """The left side of a factor as it is printed, however it was spaced."""
+    if "," not in name:
+        return name
+    return parse(name)[0].name
 
 
 def _known(names: Any, among: Sequence[str], what: str) -> None:
@@ -146,7 +164,8 @@ class Model:
     def fit(self, data: Any, *, held_out: Any = 0.1, weight: str | None = None, minutes: float | None = None,
             cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int = 32,
             lr: float = 4e-3, seed: int = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
-            resume: bool = False, progress: bool | None = None, **training: Any) -> Fit:
+            resume: bool = False, progress: bool | None = None, threads: int | None = None,
+            **training: Any) -> Fit:
         """Learn from data: what is counted or solved first, then what learns by gradient.
 
         The weights kept are the averaged ones that scored best on held-out rows. Ctrl-C keeps the best so far.
@@ -155,7 +174,8 @@ class Model:
             data: anything `read` takes; a source that is larger than memory streams.
             held_out: the share of rows held out, chosen by the seed, or rows of your own; 0 for none.
             weight: the column of the rows' weights.
-            minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes where none is given.
+            minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes or 100 epochs
+                where none is given.
             batch: rows a step.
             lr: the highest learning rate.
             seed: of the split, of the order of rows, of noise and dropout.
@@ -163,6 +183,8 @@ class Model:
             checkpoint: a folder to write to at every evaluation, from which `resume=True` goes on.
             resume: go on from the checkpoint if there is one.
             progress: a bar on standard error; by default where that is a terminal.
+            threads: how many to learn with; by default one for nets of at most three million parameters, which lose by
+                sharing their work, and torch's own number for larger ones.
             training: further options of `train.Trainer`.
 
         Raises:
@@ -177,11 +199,17 @@ class Model:
         for factor in self.joint:
             factor.estimate(batches.pass_for(factor))
         if minutes is cpu_seconds is steps is epochs is None:
-            minutes = 2
+            minutes, epochs = 2, 100
         trainer = Trainer(self.joint, batches, Budget(steps, epochs, minutes, cpu_seconds), seed=seed, lr=lr, **training)
         if trainer.players:
-            done = fit(trainer, valid, weight=weight, patience=patience, checkpoint=checkpoint, resume=resume,
-                       progress=progress)
+            before = torch.get_num_threads()
+            small = sum(p.numel() for p in self.joint.parameters()) <= _SMALL
+            torch.set_num_threads(threads or (1 if small else before))
+            try:
+                done = fit(trainer, valid, weight=weight, patience=patience, checkpoint=checkpoint, resume=resume,
+                           progress=progress)
+            finally:
+                torch.set_num_threads(before)
         else:
             score = None if valid is None else held_out_score(self.joint, valid, weight)
             done = Fit(0, 0.0, 0.0, "closed form", score, ())
@@ -236,7 +264,7 @@ class Model:
         return self.score(data, seed=seed, **columns).items
 
     def evaluate(self, data: Any, *, train: Any = None, seed: int = 0) -> Comparison:
-        """The model's score beside the trivial baseline: independent entries, given the conditions with one finite entry.
+        """The model's score beside the trivial baseline: every column by itself, given only what the model always is given.
 
         Args:
             data: held-out rows, anything `read` takes.
@@ -245,8 +273,8 @@ class Model:
         """
         scores = {str(self): self.score(data, seed=seed)}
         if train is not None:
-            factors = [Independent(f.x, [v for v in f.parents if isinstance(v.space, Finite) and not v.space.axes])
-                       for f in self.joint]
+            factors = [Independent(f.x, [v for v in f.parents if v.name in self.joint.conditions
+                                         and isinstance(v.space, Finite) and not v.space.axes]) for f in self.joint]
             baseline = Model(*factors)
             baseline.fit(train, held_out=0)
             score = baseline.score(data, seed=seed)
@@ -280,6 +308,8 @@ class Model:
         if data is not None and columns:
             raise UserError("expected data, or columns by keyword, got both")
         _known(columns, list(self.joint.columns), "columns")
+        if data is not None:
+            self._check_columns(data)
         plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
         source = self._items(columns if data is None else data) if plain else read(data)
         first = 0
@@ -289,6 +319,15 @@ class Model:
             first += batch.n
         if not first:
             raise UserError("data: expected at least one row, got none")
+
+    def _check_columns(self, data: Any) -> None:
+        """A column that the model has and the data lacks, beside one that the model does not know, is a slip of the pen."""
+        names = list(data) if isinstance(data, Mapping) else list(read(data).names)
+        absent = [name for name in self.joint.columns if name not in names]
+        other = [name for name in names if name not in self.joint.columns]
+        if absent and other:
+            raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(names)}; rename it, or "
+                            "pass the columns to score by keyword")
 
     def _items(self, values: Mapping[str, Any]) -> Columns:
         """Columns of values, a single item's repeated for as many as the others have."""

@@ -378,7 +378,7 @@ def test_a_checkpoint_of_another_model_is_not_resumed(tmp_path):
     score_parent=(lambda: people().score(age=[40.0]),
                   "city is not given; log_prob is the log of the printed formula; pass city"),
     score_unknown=(lambda: people().score(zip=[1]), "unknown name 'zip'; there are city, age, income"),
-    score_foreign=(lambda: people().score(DIGITS), "score: nothing to score; pass a column left of a bar in p(city)"),
+    score_foreign=(lambda: people().score(DIGITS), "no column 'city', which p(city) p(age, income | city) has"),
     score_row=(lambda: people().score({**DATA, "city": ["Rome"] * 59 + ["Paris"]}), "city, row 59: unseen category 'Paris'"),
     score_no_rows=(lambda: people().score(age=[], city=[]), "data: expected at least one row, got none"),
     probabilities=(lambda: people().given().probabilities("age"), "age: expected a single finite entry"),

@@ -61,7 +61,7 @@ def test_fit_saves_a_model_and_prints_facts(people, tmp_path, capsys):
 
 def test_fit_without_a_formula_is_a_block_named_after_the_data(people, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    status, out, _ = run(capsys, "fit", people)
+    status, out, _ = run(capsys, "fit", people, "--steps", 5)
     assert status == 0 and "p(city, age, income)" in out
     assert (tmp_path / "people.given" / "config.json").is_file()
 

@@ -294,7 +294,7 @@ def test_a_part_is_scored_given_another():
 
 def test_the_mode_of_a_block_of_both_kinds():
     data = given.read(c=["x", "y", "y"] * 10, v=RNG.normal(size=30))
-    model = given.model(None, data)
+    model = given.model(None, data, families={"c,v": Independent})
     model.fit(data, held_out=0)
     assert model.given(v=0.0).mode()["c"] == "y"
 

@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("-o", "--output", metavar="FOLDER", help="where to save the model (default: after the data, .given)")
     fit.add_argument("--family", action="append", default=[], type=_pair, metavar="NAME=FAMILY",
                      help="the family of a factor by its left side, as image=Memory or image=Dequantised(Gaussian)")
-    fit.add_argument("--minutes", type=_positive, help="budget of wall time (default 2)")
+    fit.add_argument("--minutes", type=_positive, help="budget of wall time (default 2, or 100 epochs if they come first)")
     fit.add_argument("--steps", type=_count, help="budget of steps")
     fit.add_argument("--checkpoint", metavar="FOLDER", help="write checkpoints here while learning")
     fit.add_argument("--resume", action="store_true", help="go on from the checkpoint if there is one")
@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     query.add_argument("-o", "--output", metavar="FILE", help="write the answer: .npz or .csv")
     seeded(query)
 
-    families = command("families", _families, "the families: density? sampling? what is p(x | y)?", "given families")
+    families = command("families", _families, "the families, a line each", "given families")
     families.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -303,7 +303,7 @@ def _emit(facts: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(facts))
     else:
-        width = max(map(len, facts))
+        width = min(40, max(map(len, facts)))
         print("\n".join(f"{k.ljust(width)}  {v}".rstrip() for k, v in facts.items()))
 
 

@@ -30,6 +30,8 @@ def infer(raw: np.ndarray) -> Codec:
     if raw.ndim == 1 and raw.dtype.kind == "O" and all(isinstance(v, int | float | None) for v in raw.tolist()):
         raw = np.array([np.nan if v is None else v for v in raw.tolist()])
     if raw.dtype.kind in "OUSb" and raw.ndim == 1:
+        if raw.dtype.kind != "b":
+            _check_text(raw)
         return Label()
     if raw.dtype.kind not in "biuf":
         raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass codecs={{...}}")
@@ -41,3 +43,20 @@ def infer(raw: np.ndarray) -> Codec:
     whole = bool((distinct == np.floor(distinct)).all())
     few = len(distinct) <= 2 or (whole and len(distinct) <= _FEW)
     return Label() if few and 2 * len(distinct) <= len(raw) else Number()
+
+
+def _check_text(raw: np.ndarray) -> None:
+    """A few words among many numbers are a mistake more often than a category."""
+    odd = [row for row, value in enumerate(raw.tolist()) if value is not None and not _is_number(value)]
+    if 0 < len(odd) <= len(raw) // 10 and len(set(raw.tolist())) > _FEW:
+        row = odd[0]
+        raise UserError(f"got {raw.tolist()[row]!r} where {len(raw) - len(odd)} of {len(raw)} values are numbers; mend it, or "
+                        "pass codecs={...} with a Label()", row)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -43,7 +43,7 @@ class Fit:
     cpu_seconds: float
     stopped: str
     held_out: float | None
-    history: tuple[tuple[int, float], ...]
+    history: tuple[tuple[int, float], ...] = field(repr=False)
 
 
 def split(source: Source, held_out: float, seed: int) -> tuple[Source, Source | None]:
