@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from given.conditional import Conditional, Player, quoted
 from given.laws import Law, Noise
-from given.variables import Entries, Observed, UserError, Variable
+from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["Joint", "Term", "parse"]
 
@@ -135,13 +136,14 @@ class Joint(nn.Module):
 
     Args:
         factors: in the order of the formula.
+        latents: columns of single finite entries that no data has: summed out while learning and scoring.
 
     Attributes:
         columns: column name -> its variable, over all factors and conditions.
         conditions: columns that no factor declares and that must always be given.
     """
 
-    def __init__(self, *factors: Conditional) -> None:
+    def __init__(self, *factors: Conditional, latents: Sequence[str] = ()) -> None:
         super().__init__()
         if not factors:
             raise UserError("Joint: expected at least one factor, got none")
@@ -159,6 +161,14 @@ class Joint(nn.Module):
             self.columns |= {v.name: v for v in (*parts, *factor.parents)}
         declared = {name for term in self.terms for name in term.left}
         self.conditions = tuple(name for name in self.columns if name not in declared)
+        self.latents = tuple(latents)
+        for name in self.latents:
+            if name not in declared:
+                raise UserError(f"latents: {name} has no factor in {self}; declare p({name})")
+            space = self.columns[name].space
+            if not isinstance(space, Finite) or space.dimensions != 1:
+                raise UserError(f"latents: {name}: expected a single finite entry, which can be summed out, got {space}; "
+                                "for others use VAE or FactorAnalysis")
 
     def __str__(self) -> str:
         return " ".join(map(str, self.factors))
@@ -203,7 +213,34 @@ class Joint(nn.Module):
     def _losses(self, factors: Sequence[Conditional], entries: Mapping[str, Entries], n: int,
                 seed: int | Noise) -> dict[str, Tensor]:
         noise = Noise.of(seed, n)
-        return {str(f): f.loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name)) for f in factors}
+        behind = [f for f in factors if self.touches_latent(f)]
+        losses = {str(f): f.loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name))
+                  for f in factors if f not in behind}
+        if behind:
+            # -log of the sum over every value of the latents, of all factors they are in
+            every, many, repeated = self.enumerated(entries, n)
+            together = [f for f in self if self.touches_latent(f)]
+            each = []
+            for f in together:
+                own = Noise(noise.fold(f.x.name).keys[repeated.numpy()])
+                each.append(self.law(f, many, n * every).log_prob(self.x(f, many), seed=own))
+            losses[" ".join(map(str, together))] = -torch.stack(each).sum(0).reshape(n, every).logsumexp(1)
+        return losses
+
+    def touches_latent(self, factor: Conditional) -> bool:
+        """Whether a latent stands left or right of a factor's bar."""
+        return bool(set(self.latents) & {*factor.x.columns, *(v.name for v in factor.parents)})
+
+    def enumerated(self, entries: Mapping[str, Entries], n: int) -> tuple[int, dict[str, Entries], Tensor]:
+        """Every row once for each of the K joint values of the latents: K, the entries of n K rows, and each one's row."""
+        sizes = [self.columns[name].space.size for name in self.latents]  # type: ignore[attr-defined]
+        values = torch.cartesian_prod(*(torch.arange(size) for size in sizes)).reshape(-1, len(sizes))
+        row = torch.arange(n).repeat_interleave(len(values))
+        many = {name: e.rows(row) for name, e in entries.items()}
+        for i, name in enumerate(self.latents):
+            column = values[:, i].repeat(n)
+            many[name] = Entries(column.reshape(-1, *self.columns[name].space.shape))
+        return len(values), many, row
 
     def players(self) -> list[Player]:
         """Factors with one player learn together, as one; games bring their own players."""

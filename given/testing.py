@@ -230,7 +230,7 @@ def density_is_normalised(c: Conditional) -> None:
         close = 2e-4 if every is not None else 2e-2  # a sum, or an integral over a grid
         assert torch.allclose(total, torch.ones_like(total), atol=close), f"the density's total is {total.tolist()}, expected 1"
     else:
-        assert bool((total < 1.02).all()), f"the bound's total is {total.tolist()}, expected at most 1"
+        assert bool((total < 1.05).all()), f"the bound's total is {total.tolist()}, expected at most 1"
         assert bool((total < 1 - 1e-6).any()), "the total is 1: this is no bound but exact"
         assert bool((total > 0.01).any()), f"the bound's total is {total.tolist()}: it bounds next to nothing"
 

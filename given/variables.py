@@ -313,6 +313,11 @@ class Codec(abc.ABC):
     def decode(self, x: Entries) -> Any:
         """Entries (*draws, B, *grid) -> raw values (*draws, B, ...)."""
 
+    @property
+    def item_axes(self) -> int:
+        """How many axes the raw value of one item has; those of the grid, unless an item is a text or the like."""
+        return len(self.space.axes)
+
     def log_volume(self, x: Entries) -> Tensor:
         """log |d entries / d raw| over the seen entries: (*draws, B) float64; what a density in entries gains in raw units.
 

@@ -21,7 +21,7 @@ from given.infer import observe
 from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
 from given.sources import Columns, Source, read
-from given.train import Batches, Budget, Fit, Trainer, fit, held_out_score, load_joint, save_joint, split
+from given.train import Batches, Budget, Fit, Trainer, fit, held_out_score, load_joint, maximise_expectation, save_joint, split
 from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable
 
 __all__ = ["Model", "Query", "default_family", "load", "model"]
@@ -42,7 +42,7 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model
         UserError: a file of the folder is missing, changed or foreign, or names a class that is not known.
     """
     joint, facts = load_joint(path, classes)
-    model = Model(*joint.declared)
+    model = Model(*joint.declared, latents=joint.latents)
     model.facts = facts
     return model
 
@@ -66,7 +66,8 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
 
 
 def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
-          families: Mapping[str, Callable[..., Conditional]] | None = None, seed: int = 0) -> Model:
+          families: Mapping[str, Callable[..., Conditional]] | None = None, latents: Mapping[str, Codec] | None = None,
+          seed: int = 0) -> Model:
     """A model of a formula, its variables and codecs inferred from data.
 
     Args:
@@ -74,6 +75,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         data: anything `read` takes. Codecs learn from it in one pass; nothing else is learned yet.
         codecs: column -> codec, for columns that should not be inferred.
         families: printed left side of a factor -> family, or a functools.partial of one.
+        latents: column that no data has -> codec, as `{"group": Label(range(3))}`: finite, summed out exactly.
         seed: of the initial weights.
 
     Raises:
@@ -87,7 +89,9 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     terms = parse(formula) if formula is not None else [Term(source.names)]
     families = {_left(k): v for k, v in (families or {}).items()}
     names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
-    _known(names, source.names, "formula")
+    latents = dict(latents or {})
+    _known(latents, names, "latents")
+    _known(names, [*source.names, *latents], "formula")
     _known(codecs, names, "codecs")
     _known(families, [term.name for term in terms], "families")
     for name, codec in codecs.items():
@@ -96,7 +100,8 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     for name, family in families.items():
         if isinstance(family, Conditional) or not callable(family):
             raise UserError(f"families: {name}: expected a family such as Gaussian, or a partial of one, got {family!r}")
-    variables = _learn(source, names, codecs)
+    variables = _learn(source, [name for name in names if name not in latents], codecs)
+    variables |= {name: Variable(name, codec) for name, codec in latents.items()}
     factors, seed = [], _whole(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -105,7 +110,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             x = Variable(term.name, Table({n: variables[n].codec for n in term.left})) if block else variables[term.left[0]]
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
-    return Model(*factors)
+    return Model(*factors, latents=tuple(latents))
 
 
 def _left(name: str) -> str:
@@ -143,14 +148,15 @@ class Model:
 
     Args:
         factors: conditionals, in the order of the formula.
+        latents: columns that no data has: single finite entries, summed out.
 
     Attributes:
         joint: their product.
         facts: what is known of it, kept in the folder it is saved to: held-out score, training.
     """
 
-    def __init__(self, *factors: Conditional) -> None:
-        self.joint = Joint(*factors)
+    def __init__(self, *factors: Conditional, latents: Sequence[str] = ()) -> None:
+        self.joint = Joint(*factors, latents=latents)
         self.facts: dict[str, Any] = {}
 
     def __str__(self) -> str:
@@ -197,7 +203,10 @@ class Model:
             _known([weight], source.names, "weight")
         batches = Batches(self.joint, train, batch, seed, weight)
         for factor in self.joint:
-            factor.estimate(batches.pass_for(factor))
+            if not self.joint.touches_latent(factor):
+                factor.estimate(batches.pass_for(factor))
+        if self.joint.latents:
+            maximise_expectation(batches, seed=seed)
         if minutes is cpu_seconds is steps is epochs is None:
             minutes, epochs = 2, 100
         trainer = Trainer(self.joint, batches, Budget(steps, epochs, minutes, cpu_seconds), seed=seed, lr=lr, **training)
@@ -243,18 +252,25 @@ class Model:
         for batch, first, n in self._batches(data, columns):
             entries = {name: e for name, e in batch.items() if name in self.joint.columns}
             noise = Noise.of(_whole(seed), n, first_row=first)
-            with torch.no_grad():
-                terms = self.joint.log_prob(entries, n, noise)
-            factors = [f for f in self.joint if str(f) in terms]
+            factors = [f for f in self.joint if any(name in entries for name in f.x.columns)]
             if not factors:
                 raise UserError(f"score: nothing to score; pass a column left of a bar in {self}")
-            kinds += [self.joint.law(f, {k: e.rows(slice(0, 1)) for k, e in entries.items()}, 1).kind for f in factors]
+            with torch.no_grad():
+                if set(self.joint.latents) - set(entries):  # what no data has is summed out
+                    conditions = {k: e for k, e in entries.items() if k in self.joint.conditions}
+                    x = {k: e for k, e in entries.items() if k not in conditions}
+                    total, kind = _Query(self.joint, conditions, n, first_row=first).log_prob(x, seed=_whole(seed))
+                    kinds.append(kind)
+                else:
+                    total = torch.stack(list(self.joint.log_prob(entries, n, noise).values())).sum(0)
+                    one = {k: e.rows(slice(0, 1)) for k, e in entries.items()}
+                    kinds += [self.joint.law(f, one, 1).kind for f in factors]
             volume = sum((f.x.codec.log_volume(self.joint.x(f, entries)) for f in factors), torch.zeros(()))
             scored = [self.joint.columns[name] for f in factors for name in f.x.columns if name in entries]
             seen += sum(int(entries[v.name].known.sum()) for v in scored)
-            items.append((sum(terms.values(), torch.zeros(())).cpu() + volume).numpy())
+            items.append((total.cpu() + volume).numpy())
         left = {name for f in factors for name in f.x.columns}
-        given = tuple(v.name for f in factors for v in f.parents if v.name not in left)
+        given = tuple(v.name for f in factors for v in f.parents if v.name not in left and v.name not in self.joint.latents)
         each = np.concatenate(items)
         return Score(each, weakest(kinds), "nats/item", _measure(scored), given, seen / len(each),
                      tuple(v.name for v in scored))
@@ -333,7 +349,7 @@ class Model:
         """Columns of values, a single item's repeated for as many as the others have."""
         arrays = dict(Columns(values, 0))
         single = [k for k, v in arrays.items()
-                  if k in self.joint.columns and v.ndim == len(self.joint.columns[k].space.axes)]
+                  if k in self.joint.columns and v.ndim == self.joint.columns[k].codec.item_axes]
         n = max((len(v) for k, v in arrays.items() if k not in single and v.ndim), default=1)
         return Columns({k: v[None].repeat(n, 0) if k in single else v for k, v in arrays.items()})
 
@@ -466,7 +482,7 @@ def _whole(seed: Any) -> int:
 
 
 def _cat(parts: Sequence[Entries], axis: int = 1) -> Entries:
-    return Entries(torch.cat([p.tensor for p in parts], axis))
+    return Entries(*(torch.cat([getattr(p, what) for p in parts], axis) for what in ("values", "seen", "valid")))
 
 
 def _measure(variables: Sequence[Variable]) -> str:

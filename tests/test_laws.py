@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from given import codecs, families
-from given.codecs import Image, Label, Number, Plain, Table
+from given.codecs import Image, Label, Number, Plain, Symbols, Table
 from given.families import (
     GAN,
     VAE,
@@ -109,6 +109,7 @@ CODECS = {
     "Number vector": (lambda: Number(), RNG.normal(5, [1e-3, 1, 1e5], (20, 3))),
     "Image": (lambda: Image(), RNG.integers(0, 17, (6, 4, 5)).astype(np.uint8)),
     "Image in colour": (lambda: Image(), RNG.integers(0, 256, (6, 4, 5, 3)).astype(np.uint8)),
+    "Symbols": (lambda: Symbols(), np.array(["abc", "", "ba", "cab"])),
     "Plain": (lambda: Plain(Finite(3)), np.array([0, 2, 1])),
     "Plain real": (lambda: Plain(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
     "Table": (lambda: Table({"city": Label(), "size": Number()}),

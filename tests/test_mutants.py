@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
-from test_toys import check_factors, check_flow_matching, check_flowing, check_mixture, check_padding
+from test_toys import check_factors, check_flow_matching, check_flowing, check_latent_group, check_mixture, check_padding
 from test_train import check_resume
 
 import given.codecs
@@ -21,6 +21,7 @@ import given.laws
 import given.nn.context
 import given.nn.embedding
 import given.nn.transformer
+import given.train.em
 import given.train.loop
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
 
@@ -81,6 +82,8 @@ MUTANTS = {
         family("marginals_are_normalised", "Autoregressive in any order")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_expect", "weight * share[:, k]", "weight", check_mixture),
+    "EM forgets who is responsible": Mutant(
+        given.train.em, "_expect", "log_p.softmax(1)", "log_p.softmax(1) * 0 + 1", check_latent_group),
     "a latent's prior is left out of the bound": Mutant(
         given.laws.Latent, "importance", "likelihood + prior - below", "likelihood - below",
         family("density_is_normalised", "VAE of levels")),

@@ -42,3 +42,13 @@ def test_the_readme_lists_every_family():
 
     rows = re.findall(r"(?m)^\| (\w+)", (ROOT / "README.md").read_text())
     assert set(families.__all__) <= set(rows)
+
+
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_run_and_are_short(path, capsys):
+    assert len(path.read_text().splitlines()) <= 30
+    exec(compile(path.read_text(), str(path), "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import given
-from given.codecs import Plain
+from given.codecs import Label, Plain
 from given.families import (
     GAN,
     VAE,
@@ -358,3 +358,41 @@ def test_an_image_follows_its_map():
     fresh = np.random.default_rng(1).integers(0, 2, (20, 4, 4))
     drawn = model.given(map=fresh).sample(5, seed=1)["image"]
     assert ((drawn > 1) == fresh).mean() > 0.85
+
+
+def check_latent_group():
+    """p(group) p(x | group), the group never seen: EM finds the clusters, and the posterior of a group is Bayes' rule."""
+    x = three_clusters()
+    data = given.read(x=x)
+    model = given.model("p(group) p(x | group)", data, codecs=vector(2), latents={"group": Label(["a", "b", "c"])},
+                        families={"x": partial(Gaussian, shrinkage=0.0, pooled=0.0)})
+    model.fit(data, held_out=0)
+    mixture, _ = fitted(x, partial(GaussianMixture, components=3, tolerance=1e-7))
+    assert abs(model.score(data).value - mixture.log_prob(data).mean()) < 2e-3, "EM did not find the mixture"
+    return model, x
+
+
+def test_a_latent_group_is_enumerated(tmp_path):
+    model, x = check_latent_group()
+    joint = np.stack([model.log_prob(x=x[:9], group=[g] * 9) for g in "abc"], 1)
+    hoped = np.exp(joint - np.logaddexp.reduce(joint, 1)[:, None])
+    got = model.given(x=x[:9]).probabilities("group")
+    assert np.allclose(np.stack([got[g] for g in "abc"], 1), hoped, atol=1e-9)
+    model.save(tmp_path / "m")
+    assert np.array_equal(given.load(tmp_path / "m").log_prob(x=x), model.log_prob(x=x))
+
+
+def test_a_latent_group_beside_a_family_that_learns_by_gradient():
+    """p(group) p(x | group) p(mark | group): what EM found tells the mark, and the mark's net learns from responsibilities."""
+    x = three_clusters(500)
+    cluster = np.argmin(((x[:, None] - [[0, 0], [6, 3], [0, 7]]) ** 2).sum(-1), 1)
+    mark = np.stack([(cluster == k) ^ (np.random.default_rng(k).random(500) < 0.05) for k in range(3)], 1).astype(int)
+    codecs = {**vector(2), "mark": Plain(Finite(2, axes=(Axis("place", 3),)))}
+    model = given.model("p(group) p(x | group) p(mark | group)", given.read(x=x, mark=mark), codecs=codecs,
+                        latents={"group": Label(["a", "b", "c"])}, families={"mark": partial(Autoregressive, net=SMALL)})
+    model.fit(given.read(x=x, mark=mark), steps=150, batch=64, held_out=0.1)
+    by_x, by_mark = (np.argmax(list(model.given(**{k: v[:100]}).probabilities("group").values()), 0)
+                     for k, v in (("x", x), ("mark", mark)))
+    assert (by_x == by_mark).mean() > 0.8 and len(set(by_x)) == 3
+    drawn = model.given(x=np.array([6.0, 3.0])).sample(200, seed=1)["mark"].mean(0)
+    assert drawn.argmax() == 1 and drawn[1] > 0.8

@@ -50,11 +50,23 @@ def observe(variable: Variable, value: Any) -> tuple[Entries, bool]:
         variable: whose value it is.
         value: raw, of one item or of several, or a `Part`.
     """
+    if isinstance(value, Part) and variable.codec.item_axes < len(variable.space.axes):
+        return _begun(variable, value)
     raw, seen, single = _rows(variable, value)
     if raw.ndim and not len(raw):
         raise UserError(f"{variable.name}: expected at least one item, got none")
     x = variable.encode({variable.name: raw})
     return (x if seen is None else Entries(x.tensor, torch.from_numpy(seen.copy()) & x.seen, x.valid)), single  # type: ignore[operator]
+
+
+def _begun(variable: Variable, value: Part) -> tuple[Entries, bool]:
+    """What a text begins with: its entries but the end, all that may follow unknown."""
+    if value.seen is not None:
+        raise UserError(f"{variable.name}: expected prefix(...), since its items have no mask of their own; got part(...)")
+    single = value.values.ndim == 0
+    x = variable.encode({variable.name: value.values[None] if single else value.values})
+    length = x.valid.sum(-1, keepdim=True) - 1  # type: ignore[union-attr]
+    return Entries(x.tensor, torch.arange(x.tensor.shape[-1]) < length), single
 
 
 def _rows(variable: Variable, value: Any) -> tuple[np.ndarray, np.ndarray | None, bool]:
@@ -75,7 +87,7 @@ def _rows(variable: Variable, value: Any) -> tuple[np.ndarray, np.ndarray | None
         rest[axis] = (0, shape[0] - values.shape[axis])
         seen = np.pad(np.ones(values.shape, dtype=bool), rest)
         values = np.pad(values, rest)
-    single = values.ndim == len(shape)
+    single = values.ndim == variable.codec.item_axes
     if single:
         values, seen = values[None], seen[None]
     if not whole:

@@ -19,6 +19,7 @@ from given.laws.normal import Normal
 from given.laws.normal_mixture import NormalMixture
 from given.laws.sequential import Chain, Sequential, State
 from given.laws.stacked import Stacked
+from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Sequential",
     "Stacked",
     "State",
+    "Torch",
     "Transformed",
     "default_head",
     "dequantise",

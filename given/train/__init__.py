@@ -2,6 +2,7 @@
 
 from given.train.batches import Batches, Split, encoded
 from given.train.checkpoint import check_place, read_checkpoint, replace_folder, whole_folder, write_checkpoint
+from given.train.em import maximise_expectation
 from given.train.fit import Fit, fit, held_out_score, split
 from given.train.loop import Budget, Diverged, Step, Trainer
 from given.train.saved import MODEL_FILES, load_joint, save_joint
@@ -20,6 +21,7 @@ __all__ = [
     "fit",
     "held_out_score",
     "load_joint",
+    "maximise_expectation",
     "read_checkpoint",
     "replace_folder",
     "save_joint",

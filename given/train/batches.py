@@ -72,10 +72,11 @@ def encoded(joint: Joint, data: Source, size: int, weight: str | None = None) ->
 
 
 def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None) -> Encoded:
-    absent = [name for name in joint.columns if name not in batch]
+    observed = [name for name in joint.columns if name not in joint.latents]
+    absent = [name for name in observed if name not in batch]
     if absent:
         raise UserError(f"{absent[0]}: no such column in the data; there are {', '.join(batch.names)}")
-    entries = {name: v.encode(batch, first_row) for name, v in joint.columns.items()}
+    entries = {name: joint.columns[name].encode(batch, first_row) for name in observed}
     return Encoded(entries, batch.n, _weights(batch, weight, first_row))
 
 
@@ -146,8 +147,12 @@ class Batches:
             raise
 
     def pass_for(self, factor: Conditional) -> Iterable[Batch]:
-        """Re-iterable batches (x, y, weight) of one factor, in the data's order."""
+        """Re-iterable batches (x, y, weight) of one factor without latents, in the data's order."""
         return _Pass(self, factor)
+
+    def in_order(self) -> Iterator[Encoded]:
+        """One pass in the data's order."""
+        return encoded(self.joint, self.data, max(self.size, 1024), self.weight)
 
 
 @dataclass(frozen=True)
@@ -157,5 +162,5 @@ class _Pass:
 
     def __iter__(self) -> Iterator[Batch]:
         joint = self.batches.joint
-        for batch in encoded(joint, self.batches.data, max(self.batches.size, 1024), self.batches.weight):
+        for batch in self.batches.in_order():
             yield joint.x(self.factor, batch.entries), joint.y(self.factor, batch.entries, batch.n), batch.weight

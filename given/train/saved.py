@@ -47,6 +47,7 @@ def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, A
         "variables": {name: _codec(v.codec) for name, v in joint.columns.items()},
         "factors": [{"class": _name(type(f)), "arguments": {k: _describe(v, str(f)) for k, v in f.arguments.items()}}
                     for f in joint.declared],
+        "latents": list(joint.latents),
         "facts": dict(facts),
     }
 
@@ -105,8 +106,9 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
 def _joint(config: Mapping[str, Any], known: Mapping[str, Any]) -> Joint:
     columns = {name: Variable(name, _build_codec(said, known)) for name, said in config["variables"].items()}
     with torch.random.fork_rng(devices=[]):
-        return Joint(*(_class(f["class"], known)(**{k: _build(v, known, columns) for k, v in f["arguments"].items()})
-                       for f in config["factors"]))
+        factors = [_class(f["class"], known)(**{k: _build(v, known, columns) for k, v in f["arguments"].items()})
+                   for f in config["factors"]]
+        return Joint(*factors, latents=config["latents"])
 
 
 def _checksum(config: Mapping[str, Any]) -> str:

@@ -1,0 +1,109 @@
+"""Expectation maximisation over finite latents, for families that are counted or solved.
+
+E-step: the responsibility of every value h of the latents for every row, p(h | row), by enumeration. M-step: every factor with
+a latent is estimated from the rows repeated for every h, weighted by responsibility. With families that maximise exactly the
+likelihood never falls. It starts from K rows far from one another, every row with the nearest of them.
+
+Source: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from given.conditional import Batch, Conditional
+from given.joint import Joint
+from given.laws import Noise
+from given.train.batches import Batches, Encoded
+from given.variables import Finite
+
+__all__ = ["maximise_expectation"]
+
+
+def maximise_expectation(batches: Batches, *, seed: int = 0, tolerance: float = 1e-4, most_passes: int = 200) -> list[float]:
+    """Estimate every factor with a latent; returns the mean log-likelihood of a row before each step.
+
+    Args:
+        batches: the training data, whose joint has latents.
+        seed: of the rows it starts from.
+        tolerance: stop when the mean log-likelihood rises by less.
+        most_passes: over the data.
+    """
+    joint = batches.joint
+    factors = [f for f in joint if joint.touches_latent(f)]
+    shares, history = _start(batches, seed), list[float]()
+    with torch.no_grad():
+        for _ in range(most_passes):
+            for factor in factors:
+                factor.estimate(_Expected(batches, factor, shares))
+            shares, likelihood = _expect(batches, factors)
+            history.append(likelihood)
+            if len(history) > 1 and history[-1] - history[-2] < tolerance:
+                break
+    return history
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """Re-iterable batches of one factor, every row once for each value of the latents, weighted by its share."""
+
+    batches: Batches
+    factor: Conditional
+    shares: list[Tensor]
+
+    def __iter__(self) -> Iterator[Batch]:
+        joint = self.batches.joint
+        for batch, share in zip(self.batches.in_order(), self.shares, strict=True):
+            every, many, row = joint.enumerated(batch.entries, batch.n)
+            weight = batch.weight[row] * share.reshape(-1)
+            yield joint.x(self.factor, many), joint.y(self.factor, many, batch.n * every), weight
+
+
+def _expect(batches: Batches, factors: list[Conditional]) -> tuple[list[Tensor], float]:
+    """Responsibilities (n, K) of every batch, and the mean log-likelihood of a row."""
+    joint, shares, total, rows = batches.joint, list[Tensor](), 0.0, 0.0
+    for batch in batches.in_order():
+        log_p = _log_joint(joint, factors, batch)
+        shares.append(log_p.softmax(1))
+        total += float((batch.weight * log_p.logsumexp(1)).sum())
+        rows += float(batch.weight.sum())
+    return shares, total / rows
+
+
+def _log_joint(joint: Joint, factors: list[Conditional], batch: Encoded) -> Tensor:
+    every, many, _ = joint.enumerated(batch.entries, batch.n)
+    each = [joint.law(f, many, batch.n * every).log_prob(joint.x(f, many)) for f in factors]
+    return torch.stack(each).sum(0).reshape(batch.n, every)
+
+
+def _start(batches: Batches, seed: int) -> list[Tensor]:
+    """One value of the latents a row: that of the nearest of K rows, drawn far from one another (k-means++)."""
+    joint = batches.joint
+    below = [f for f in joint if joint.touches_latent(f)]
+    names = [name for f in below for name in f.x.columns if name not in joint.latents]
+    rows = [_features(joint, batch, names) for batch in batches.in_order()]
+    K = joint.enumerated({}, 1)[0]
+    held = torch.cat(rows)
+    far, centres = torch.ones(len(held), dtype=torch.float64), list[Tensor]()
+    for u in Noise.of(seed, 1).fold("start").uniform((), (K,))[0]:
+        cumulative = far.cumsum(0)
+        centres.append(held[int((cumulative < u * cumulative[-1]).sum().clamp(max=len(held) - 1))])
+        far = torch.stack([((held - c) ** 2).sum(1) for c in centres]).amin(0) + 1e-12
+    return [torch.nn.functional.one_hot(torch.cdist(r, torch.stack(centres)).argmin(1), K).double() for r in rows]
+
+
+def _features(joint: Joint, batch: Encoded, names: list[str]) -> Tensor:
+    """Rows as vectors (n, F) whose distance means something: values, one of V for unordered symbols."""
+    parts = []
+    for name in names:
+        space, x = joint.columns[name].space, batch.entries[name]
+        if isinstance(space, Finite) and not space.ordered:
+            parts.append(torch.nn.functional.one_hot(x.tensor.reshape(batch.n, -1), space.size).flatten(1).double())
+        else:
+            scale = max(space.size - 1, 1) / 2 if isinstance(space, Finite) else 1
+            parts.append(torch.where(x.known, x.tensor.double() / scale, 0.0).reshape(batch.n, -1))
+    return torch.cat(parts, 1)
