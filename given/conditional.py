@@ -10,7 +10,7 @@ import abc
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from given.laws import Law, Noise
 from given.variables import Entries, Finite, Observed, UserError, Variable, built_with
 
-__all__ = ["Batch", "Conditional", "Player", "factor_name", "quoted", "state_of", "states"]
+__all__ = ["Batch", "Conditional", "Encodes", "Player", "factor_name", "quoted", "state_of", "states"]
 
 Batch = tuple[Entries, Observed, Tensor]
 """x, y and the rows' weights (B,)."""
@@ -85,6 +85,14 @@ class Conditional(nn.Module, abc.ABC):
 
     def __str__(self) -> str:
         return factor_name(", ".join(map(quoted, self.x.columns)), [v.name for v in self.parents])
+
+
+@runtime_checkable
+class Encodes(Protocol):
+    """A conditional that finds the value of a latent parent for x."""
+
+    def encode(self, x: Entries, y: Observed) -> Entries:
+        """(B, *grid of the latent)."""
 
 
 def factor_name(left: str, parents: Sequence[str] = ()) -> str:

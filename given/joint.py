@@ -9,6 +9,7 @@ no cycle. The joint knows columns of entries; raw data is the business of `verbs
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from given.conditional import Conditional, Player, quoted
+from given.conditional import Conditional, Encodes, Player, quoted
 from given.laws import Law, Noise
 from given.variables import Entries, Finite, Observed, UserError, Variable
 
@@ -136,7 +137,8 @@ class Joint(nn.Module):
 
     Args:
         factors: in the order of the formula.
-        latents: columns of single finite entries that no data has: summed out while learning and scoring.
+        latents: columns that no data has. A single finite entry is summed out while learning and scoring; another is found by
+            the factor below it that encodes, which learns first.
 
     Attributes:
         columns: column name -> its variable, over all factors and conditions.
@@ -162,13 +164,18 @@ class Joint(nn.Module):
         declared = {name for term in self.terms for name in term.left}
         self.conditions = tuple(name for name in self.columns if name not in declared)
         self.latents = tuple(latents)
+        self.encoders: dict[str, Conditional] = {}
         for name in self.latents:
             if name not in declared:
                 raise UserError(f"latents: {name} has no factor in {self}; declare p({name})")
             space = self.columns[name].space
-            if not isinstance(space, Finite) or space.dimensions != 1:
-                raise UserError(f"latents: {name}: expected a single finite entry, which can be summed out, got {space}; "
-                                "for others use VAE or FactorAnalysis")
+            below = [f for f in factors if isinstance(f, Encodes) and [v.name for v in f.parents] == [name]]
+            if below:
+                self.encoders[name] = below[0]
+            elif not isinstance(space, Finite) or space.dimensions != 1:
+                raise UserError(f"latents: {name}: expected a single finite entry, which can be summed out, or a factor that "
+                                f"encodes, such as VectorQuantised, got {space}; for others use VAE or FactorAnalysis")
+        self.summed = tuple(name for name in self.latents if name not in self.encoders)
 
     def __str__(self) -> str:
         return " ".join(map(str, self.factors))
@@ -202,13 +209,29 @@ class Joint(nn.Module):
         """p(factor's x | its parents among the entries)."""
         return factor(self.y(factor, entries, n))
 
-    def losses(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
-        """The loss of every factor: its name -> (B,)."""
-        return self._losses(list(self), entries, n, seed)
+    @property
+    def stages(self) -> list[list[Conditional]]:
+        """Factors in the order they learn: first those that encode and whatever needs no code, then the laws of codes."""
+        second = [f for f in self if set(f.x.columns) & set(self.encoders)]
+        first = [f for f in self if f not in second]
+        return [stage for stage in (first, second) if stage]
 
-    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
-        """The loss of every factor that learns by a gradient of its own loss: its name -> (B,)."""
-        return self._losses([f for f in self if len(f.players()) == 1], entries, n, seed)
+    def encoded(self, entries: Mapping[str, Entries], n: int) -> dict[str, Entries]:
+        """The entries with those of the latents that a factor encodes."""
+        with torch.no_grad():
+            found = {name: f.encode(self.x(f, entries), Observed(n=n))  # type: ignore[operator]
+                     for name, f in self.encoders.items() if name not in entries}
+        return {**entries, **found}
+
+    def losses(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0,
+               stage: int | None = None) -> dict[str, Tensor]:
+        """The loss of every factor, or of those of a stage: its name -> (B,)."""
+        return self._losses(list(self) if stage is None else self.stages[stage], self.encoded(entries, n), n, seed)
+
+    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0, stage: int = 0) -> dict[str, Tensor]:
+        """The loss of every factor of a stage that learns by a gradient of its own loss: its name -> (B,)."""
+        learning = [f for f in self.stages[stage] if len(f.players()) == 1]
+        return self._losses(learning, self.encoded(entries, n), n, seed)
 
     def _losses(self, factors: Sequence[Conditional], entries: Mapping[str, Entries], n: int,
                 seed: int | Noise) -> dict[str, Tensor]:
@@ -228,26 +251,26 @@ class Joint(nn.Module):
         return losses
 
     def touches_latent(self, factor: Conditional) -> bool:
-        """Whether a latent stands left or right of a factor's bar."""
-        return bool(set(self.latents) & {*factor.x.columns, *(v.name for v in factor.parents)})
+        """Whether a latent that is summed out stands left or right of a factor's bar."""
+        return bool(set(self.summed) & {*factor.x.columns, *(v.name for v in factor.parents)})
 
     def enumerated(self, entries: Mapping[str, Entries], n: int) -> tuple[int, dict[str, Entries], Tensor]:
         """Every row once for each of the K joint values of the latents: K, the entries of n K rows, and each one's row."""
-        sizes = [self.columns[name].space.size for name in self.latents]  # type: ignore[attr-defined]
+        sizes = [self.columns[name].space.size for name in self.summed]  # type: ignore[attr-defined]
         values = torch.cartesian_prod(*(torch.arange(size) for size in sizes)).reshape(-1, len(sizes))
         row = torch.arange(n).repeat_interleave(len(values))
         many = {name: e.rows(row) for name, e in entries.items()}
-        for i, name in enumerate(self.latents):
+        for i, name in enumerate(self.summed):
             column = values[:, i].repeat(n)
             many[name] = Entries(column.reshape(-1, *self.columns[name].space.shape))
         return len(values), many, row
 
-    def players(self) -> list[Player]:
-        """Factors with one player learn together, as one; games bring their own players."""
-        each = {f: f.players() for f in self}
+    def players(self, stage: int = 0) -> list[Player]:
+        """Those of a stage. Factors with one player learn together, as one; games bring their own players."""
+        each = {f: f.players() for f in self.stages[stage]}
         alone = [parameter for players in each.values() if len(players) == 1 for parameter in players[0].parameters]
         games = [self._in_joint(f, player) for f, players in each.items() if len(players) > 1 for player in players]
-        return ([Player("model", alone, self.__call__)] if alone else []) + games
+        return ([Player("model", alone, functools.partial(self.__call__, stage=stage))] if alone else []) + games
 
     def _in_joint(self, factor: Conditional, player: Player) -> Player:
         """A player of one factor, with the joint's entries for its x and y."""

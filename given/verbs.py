@@ -202,26 +202,27 @@ class Model:
         if weight is not None:
             _known([weight], source.names, "weight")
         batches = Batches(self.joint, train, batch, seed, weight)
-        for factor in self.joint:
-            if not self.joint.touches_latent(factor):
-                factor.estimate(batches.pass_for(factor))
-        if self.joint.latents:
-            maximise_expectation(batches, seed=seed)
         if minutes is cpu_seconds is steps is epochs is None:
             minutes, epochs = 2, 100
-        trainer = Trainer(self.joint, batches, Budget(steps, epochs, minutes, cpu_seconds), seed=seed, lr=lr, **training)
-        if trainer.players:
-            before = torch.get_num_threads()
-            small = sum(p.numel() for p in self.joint.parameters()) <= _SMALL
-            torch.set_num_threads(threads or (1 if small else before))
-            try:
-                done = fit(trainer, valid, weight=weight, patience=patience, checkpoint=checkpoint, resume=resume,
-                           progress=progress)
-            finally:
-                torch.set_num_threads(before)
-        else:
-            score = None if valid is None else held_out_score(self.joint, valid, weight)
-            done = Fit(0, 0.0, 0.0, "closed form", score, ())
+        stages, before = self.joint.stages, torch.get_num_threads()
+        small = sum(p.numel() for p in self.joint.parameters()) <= _SMALL
+        budget = Budget(steps, epochs, minutes, cpu_seconds).shared(len(stages))
+        torch.set_num_threads(threads or (1 if small else before))
+        try:
+            for i, stage in enumerate(stages):
+                for factor in stage:
+                    if not self.joint.touches_latent(factor):
+                        factor.estimate(batches.pass_for(factor))
+                if i == 0 and self.joint.summed:
+                    maximise_expectation(batches, seed=seed)
+                trainer = Trainer(self.joint, batches, budget, stage=i, seed=seed, lr=lr, **training)
+                place = checkpoint if checkpoint is None or len(stages) == 1 else f"{os.fspath(checkpoint)}-{i}"
+                done = fit(trainer, valid, weight=weight, patience=patience, checkpoint=place, resume=resume,
+                           progress=progress) if trainer.players else None
+        finally:
+            torch.set_num_threads(before)
+        if done is None:
+            done = Fit(0, 0.0, 0.0, "closed form", None if valid is None else held_out_score(self.joint, valid, weight), ())
         self.joint.eval()
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr}
         return done
@@ -256,7 +257,10 @@ class Model:
             if not factors:
                 raise UserError(f"score: nothing to score; pass a column left of a bar in {self}")
             with torch.no_grad():
-                if set(self.joint.latents) - set(entries):  # what no data has is summed out
+                if self.joint.encoders:  # one code of all: a bound
+                    kinds.append("bound")
+                    total = torch.stack(list(self.joint.log_prob(self.joint.encoded(entries, n), n, noise).values())).sum(0)
+                elif set(self.joint.latents) - set(entries):  # what no data has is summed out
                     conditions = {k: e for k, e in entries.items() if k in self.joint.conditions}
                     x = {k: e for k, e in entries.items() if k not in conditions}
                     total, kind = _Query(self.joint, conditions, n, first_row=first).log_prob(x, seed=_whole(seed))

@@ -23,6 +23,7 @@ from given.families import (
     Memory,
     ProbabilisticPCA,
     Regression,
+    VectorQuantised,
 )
 from given.laws import CategoricalHead, LogisticMixtureHead
 from given.nn import AnyOrder, Embedding, Fixed, Perceptron, Reverse, Transformer
@@ -51,6 +52,7 @@ AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESS
 BLOCK = Variable("a, b", Table({"a": Plain(Real()), "b": Plain(Real())}))
 THREE = Variable("a, c, d", Table({"a": Plain(Real()), "c": Plain(Finite(2)), "d": Plain(Finite(3, ordered=True))}))
 SEQUENCE = Variable("target", Plain(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
+CODE = Variable("code", Plain(Finite(4, axes=(Axis("place", 2),))))
 SOURCE = Variable("source", Plain(Finite(4, axes=(Axis("word", 3),))))
 MIXED = Variable("a, c", Table({"a": Plain(Finite(3)), "c": Plain(Finite(2))}))
 
@@ -78,6 +80,7 @@ FAMILIES = {
     "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(Perceptron, hidden=(8,)), width=4),
     "FlowMatching block": lambda: FlowMatching(BLOCK, net=partial(Perceptron, hidden=(8,)), solver=Euler(8)),
     "Dequantised flow": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(Flow, transforms=1, hidden=(8,))),
+    "VectorQuantised": lambda: VectorQuantised(grid("x", 3, 2, 2), CODE, encoder=SMALL, decoder=SMALL, width=4),
     "GAN": lambda: GAN(real("x", 2), LABEL, latent=2, generator=SMALL, critic=SMALL, width=4),
     "Regression": lambda: Regression(grid("x", 3, 2, 2), [LABEL, real("z", 2)], net=SMALL, width=8),
     "Regression of reals": lambda: Regression(real("x", 2), real("z", 2), net=SMALL, width=8),

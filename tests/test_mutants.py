@@ -93,6 +93,9 @@ MUTANTS = {
         given.families.FlowMatching, "loss", "(data - z)", "(z - data)", check_flow_matching),
     "a flow forgets its determinant": Mutant(
         given.laws.Transformed, "log_prob", "+ ladj.double()", "+ 0 * ladj.double()", family("density_is_normalised", "Flow")),
+    "the book of codes learns nothing": Mutant(
+        given.families.VectorQuantised, "loss", "((e.detach() - b) ** 2)", "((e.detach() - b.detach()) ** 2)",
+        family("loss_is_per_example", "VectorQuantised")),
     "factors explain without their noise": Mutant(
         given.families.FactorAnalysis, "_gain", "torch.linalg.solve(self.covariance, self.loading).T", "self.loading.T",
         check_factors),

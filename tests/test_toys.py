@@ -20,6 +20,7 @@ from given.families import (
     GaussianMixture,
     ProbabilisticPCA,
     Regression,
+    VectorQuantised,
 )
 from given.laws import Flowing, Guidance, Intractable
 from given.nn import Perceptron, Transformer
@@ -396,3 +397,32 @@ def test_a_latent_group_beside_a_family_that_learns_by_gradient():
     assert (by_x == by_mark).mean() > 0.8 and len(set(by_x)) == 3
     drawn = model.given(x=np.array([6.0, 3.0])).sample(200, seed=1)["mark"].mean(0)
     assert drawn.argmax() == 1 and drawn[1] > 0.8
+
+
+def test_codes_and_a_model_of_codes_in_two_stages(tmp_path):
+    """p(code) p(image | code): two halves, each one of four patterns, the second half told by the first up to a coin."""
+    rng = np.random.default_rng(0)
+    patterns = np.array([[1, 1, 0, 0], [0, 0, 1, 1], [1, 0, 1, 0], [0, 1, 0, 1]])
+    left = rng.integers(0, 4, 2000)
+    right = np.where(rng.random(2000) < 0.5, left, (left + 1) % 4)
+    image = np.stack([patterns[left], patterns[right]], 1)
+    codecs = {"image": Plain(Finite(2, axes=(Axis("height", 2), Axis("width", 4))))}
+    code = Plain(Finite(8, axes=(Axis("place", 2),)))
+    net = partial(Perceptron, hidden=(32,))
+    families = {"image": partial(VectorQuantised, encoder=net, decoder=net),
+                "code": partial(Autoregressive, net=SMALL)}
+    data = given.read(image=image)
+    model = given.model("p(code) p(image | code)", data, codecs=codecs, families=families, latents={"code": code})
+    model.fit(data, steps=1000, batch=128, held_out=0.1)
+    score = model.score(data)
+    truth = -np.log(8)
+    assert score.kind == "bound" and truth - 0.35 < score.value < truth + 0.02, score
+    drawn = model.sample(500, seed=1)["image"]
+    known = {row.tobytes() for row in image}
+    assert np.mean([row.tobytes() in known for row in drawn]) > 0.85
+    factor = next(f for f in model.joint if f.x.name == "image")
+    x = model.joint.columns["image"].encode({"image": image[:200]})
+    again = factor.decode(factor.encode(x, Observed(n=200)), Observed(n=200))
+    assert float((again.tensor == x.tensor).double().mean()) > 0.98
+    model.save(tmp_path / "m")
+    assert given.load(tmp_path / "m").score(data).value == score.value

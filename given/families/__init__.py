@@ -13,6 +13,7 @@ from given.families.independent import Independent
 from given.families.memory import Memory
 from given.families.regression import Regression
 from given.families.vae import VAE
+from given.families.vector_quantised import VectorQuantised
 
 __all__ = [
     "Autoregressive",
@@ -29,4 +30,5 @@ __all__ = [
     "ProbabilisticPCA",
     "Regression",
     "VAE",
+    "VectorQuantised",
 ]

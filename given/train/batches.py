@@ -163,4 +163,5 @@ class _Pass:
     def __iter__(self) -> Iterator[Batch]:
         joint = self.batches.joint
         for batch in self.batches.in_order():
-            yield joint.x(self.factor, batch.entries), joint.y(self.factor, batch.entries, batch.n), batch.weight
+            entries = joint.encoded(batch.entries, batch.n)
+            yield joint.x(self.factor, entries), joint.y(self.factor, entries, batch.n), batch.weight

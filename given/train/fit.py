@@ -98,7 +98,7 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
                     continue
                 evaluated = now
                 if valid is not None:
-                    history.append((step.number, _with(trainer.joint, trainer.averaged, valid, weight)))
+                    history.append((step.number, _with(trainer, valid, weight)))
                 if not history or history[-1][1] > best_score:
                     best, best_score = _copy(trainer.averaged), history[-1][1] if history else best_score
                 if checkpoint is not None:
@@ -117,14 +117,14 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
     return Fit(trainer.step, trainer.wall, trainer.cpu, stopped, best_score if history else None, tuple(history))
 
 
-def held_out_score(joint: Joint, valid: Source, weight: str | None = None) -> float:
+def held_out_score(joint: Joint, valid: Source, weight: str | None = None, stage: int | None = None) -> float:
     """Weighted mean of minus the loss of held-out items, in nats and the entries' units."""
     joint.eval()
     total = count = 0.0
     rows = max(1, _ENTRIES_AT_ONCE // joint.dimensions)
     with torch.no_grad():
         for i, batch in enumerate(encoded(joint, valid, rows, weight)):
-            losses = joint.losses(batch.entries, batch.n, Noise.of(0, batch.n, first_row=i * rows))
+            losses = joint.losses(batch.entries, batch.n, Noise.of(0, batch.n, first_row=i * rows), stage)
             each = torch.stack([loss.double() for loss in losses.values()]).sum(0)
             total += float((batch.weight * each).sum())
             count += float(batch.weight.sum())
@@ -133,12 +133,13 @@ def held_out_score(joint: Joint, valid: Source, weight: str | None = None) -> fl
     return -total / count
 
 
-def _with(joint: Joint, weights: dict[str, Tensor], valid: Source, weight: str | None) -> float:
-    """The held-out score with other weights in place, and back."""
+def _with(trainer: Trainer, valid: Source, weight: str | None) -> float:
+    """The held-out score of the trainer's stage with the averaged weights in place, and back."""
+    joint = trainer.joint
     own = _copy(joint.state_dict())
-    joint.load_state_dict(weights)
+    joint.load_state_dict(trainer.averaged)
     try:
-        return held_out_score(joint, valid, weight)
+        return held_out_score(joint, valid, weight, trainer.stage)
     finally:
         joint.load_state_dict(own)
 

@@ -46,6 +46,11 @@ class Budget:
             if value is not None and not (isinstance(value, int | float) and value > 0):
                 raise UserError(f"{name}={value!r}; expected more than 0")
 
+    def shared(self, parts: int) -> Budget:
+        """One of equal parts."""
+        steps = None if self.steps is None else max(1, self.steps // parts)
+        return Budget(steps, *(None if v is None else v / parts for v in (self.epochs, self.minutes, self.cpu_seconds)))
+
     def spent(self, step: int, epoch: float, wall: float, cpu: float) -> float:
         """The share of the budget that is spent, 1 at its end."""
         shares = [(step, self.steps), (epoch, self.epochs), (wall / 60, self.minutes), (cpu, self.cpu_seconds)]
@@ -68,6 +73,7 @@ class Trainer:
     Args:
         joint: what learns.
         batches: the training data.
+        stage: which of the joint's stages.
         budget: when to stop.
         seed: of batches, noise and dropout.
         lr: the highest learning rate.
@@ -77,14 +83,15 @@ class Trainer:
         average: the rate at which the averaged weights forget; 0 averages nothing.
     """
 
-    def __init__(self, joint: Joint, batches: Batches, budget: Budget, *, seed: int = 0, lr: float = 4e-3,
+    def __init__(self, joint: Joint, batches: Batches, budget: Budget, *, stage: int = 0, seed: int = 0, lr: float = 4e-3,
                  warm_up: float = 0.05, decay: float = 0.05, clip: float = 1.0, average: float = 0.998) -> None:
         for name, value in (("lr", lr), ("clip", clip)):
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise UserError(f"{name}={value!r}; expected more than 0")
         self.joint, self.batches, self.budget, self.seed = joint, batches, budget, seed
         self.lr, self.warm_up, self.clip, self.average = lr, warm_up, clip, average
-        self.players = joint.players()
+        self.stage = stage
+        self.players = joint.players(stage)
         self.optimisers = [torch.optim.AdamW(_groups(p.parameters, decay), lr=lr, betas=p.betas) for p in self.players]
         self.averaged = {k: v.detach().clone() for k, v in joint.state_dict().items()}
         self.step = self.epoch = self.in_epoch = 0
