@@ -313,6 +313,13 @@ data = toy(); model(data).fit(data, steps=100000, held_out=0, lr=1e-3, checkpoin
     assert done.steps == state["step"] + 3
 
 
+def test_a_checkpoint_of_another_call_is_refused(tmp_path):
+    data = toy()
+    model(data).fit(data, steps=3, checkpoint=tmp_path / "c", held_out=0, lr=1e-3)
+    with pytest.raises(UserError, match=r"made with lr=0\.001, got lr=0\.002"):
+        model(data).fit(data, steps=5, checkpoint=tmp_path / "c", held_out=0, lr=2e-3, resume=True)
+
+
 def test_a_checkpoint_of_another_model_is_refused(tmp_path):
     data = toy()
     model(data).fit(data, steps=3, checkpoint=tmp_path / "c", held_out=0)

@@ -37,8 +37,8 @@ class Flow(Conditional):
         context: builds the network that reads y from parents and width.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, transforms: int = 4,
-                 hidden: Sequence[int] = (64, 64), bins: int = 8, passes: int | None = 2, width: int = 16,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, transforms: int = 6,
+                 hidden: Sequence[int] = (64, 64), bins: int = 16, passes: int | None = 2, width: int = 16,
                  context: Callable[..., nn.Module] = Context) -> None:
         super().__init__(x, parents)
         import zuko

@@ -38,24 +38,27 @@ class FlowMatching(Conditional):
         width: C of the context.
         drop: how often y is dropped while learning; 0 where there is none.
         frequencies: of t, as sines and cosines.
+        waves: frequencies of x, likewise: what lets a small net draw sharp edges.
         solver: of the equation, unless a draw says otherwise.
         context: builds the network that reads y from parents and width.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = Perceptron,
-                 width: int = 16, drop: float = 0.1, frequencies: int = 8, solver: Solver = Heun(32),  # noqa: B008
+                 width: int = 16, drop: float = 0.1, frequencies: int = 8, waves: int = 8,
+                 solver: Solver = Heun(32),  # noqa: B008
                  context: Callable[..., nn.Module] = Context) -> None:
         super().__init__(x, parents)
         laws.Stacked.check_real(x, "FlowMatching")
         D = x.space.dimensions
         self.context = context(self.parents, width)
-        self.drop, self.frequencies, self.solver = drop if self.parents else 0.0, frequencies, solver
-        self.net = net(D + 2 * frequencies + width, D)
+        self.drop, self.frequencies, self.waves, self.solver = drop if self.parents else 0.0, frequencies, waves, solver
+        self.net = net(D * (1 + 2 * waves) + 2 * frequencies + width, D)
 
     def velocity(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """v: x (N, D), t (N,), context (N, C) -> (N, D)."""
         angle = t[:, None] * math.pi * torch.arange(1, self.frequencies + 1)
-        return self.net(torch.cat([x, angle.sin(), angle.cos(), context], 1))
+        wave = (x[:, :, None] * torch.arange(1, self.waves + 1) * (math.pi / 2)).flatten(1)
+        return self.net(torch.cat([x, wave.sin(), wave.cos(), angle.sin(), angle.cos(), context], 1))
 
     def forward(self, y: Observed) -> laws.Law:
         given, null = self.context(y), self.context(Observed({k: e.hide() for k, e in y.items()}, y.n))

@@ -16,7 +16,7 @@ from given.laws import Noise
 from given.sources import Columns, Source
 from given.train.batches import Split, encoded
 from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, whole_folder, write_checkpoint
-from given.train.loop import Trainer
+from given.train.loop import Diverged, Trainer
 from given.variables import UserError
 
 __all__ = ["Fit", "fit", "held_out_score", "split"]
@@ -108,6 +108,9 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
                 if patience is not None and _since_best(history) >= patience:
                     stopped = "no improvement"
                     break
+        except Diverged:
+            trainer.joint.load_state_dict(best)
+            raise
         except KeyboardInterrupt:
             stopped = "interrupted"
             if not history:

@@ -176,11 +176,15 @@ class Trainer:
             for j, moments in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{i}.{j}.{k}": v for k, v in moments.items()}
         facts = {"step": self.step, "epoch": self.epoch, "in_epoch": self.in_epoch,
-                 "wall": self.wall, "cpu": self.cpu}
+                 "wall": self.wall, "cpu": self.cpu, "seed": self.seed, "batch": self.batches.size, "lr": self.lr}
         return tensors, facts
 
     def restore(self, tensors: dict[str, Tensor], facts: dict[str, float]) -> None:
-        """Take up from `state()`. Raises `UserError` where it is of another model."""
+        """Take up from `state()`. Raises `UserError` where it is of another model, or of another call."""
+        for name, now in (("seed", self.seed), ("batch", self.batches.size), ("lr", self.lr)):
+            if facts[name] != now:
+                raise UserError(f"checkpoint: was made with {name}={facts[name]:g}, got {name}={now:g}; go on with the same, or "
+                                "remove it to start anew")
         part = {name: {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
                 for name in ("weights", "averaged", "optimiser")}
         try:
