@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import given
-from given.codecs import Label, Plain
+from given.codecs import Label, Number, Plain
 from given.families import (
     GAN,
     VAE,
@@ -286,6 +286,23 @@ def test_a_mixed_block_fills_any_column_given_any():
     truth = [age[(city == "Oslo") & smoker].mean(), age[(city == "Rome") & ~smoker].mean()]
     assert np.abs(both - truth).max() < 3
     assert model.given(age=30.0).score(city="Oslo").kind == "estimate" and model.score(data).kind == "exact"
+
+
+def test_a_mixed_block_is_learned_from_rows_with_holes():
+    """A third of one column is missing at random: the conditionals come back all the same."""
+    rng = np.random.default_rng(0)
+    n = 2500
+    kind = rng.choice(["a", "b"], n)
+    size = np.where(kind == "a", 1.0, 3.0) + rng.normal(0, 0.3, n)
+    size[rng.random(n) < 1 / 3] = np.nan
+    data = given.read(kind=kind, size=size)
+    model = given.model("kind, size", data, codecs={"size": Number(missing="unknown")},
+                        families={"kind, size": partial(Autoregressive, net=SMALL)})
+    model.fit(data, steps=400, batch=128, held_out=0, average=0.99)
+    drawn = model.given(kind=["a", "b"]).sample(500, seed=1)["size"].mean(0)
+    assert np.abs(drawn - [1.0, 3.0]).max() < 0.2
+    assert model.given(size=1.0).probabilities("kind")["a"][0] > 0.95
+    assert np.isfinite(model.log_prob(data)).all()
 
 
 def sequences(n, rng, end=6, longest=5):

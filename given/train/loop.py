@@ -183,8 +183,8 @@ class Trainer:
         """Take up from `state()`. Raises `UserError` where it is of another model, or of another call."""
         for name, now in (("seed", self.seed), ("batch", self.batches.size), ("lr", self.lr)):
             if facts[name] != now:
-                raise UserError(f"checkpoint: was made with {name}={facts[name]:g}, got {name}={now:g}; go on with the same, or "
-                                "remove it to start anew")
+                raise UserError(f"checkpoint: was made with {name}={facts[name]:g}, got {name}={now:g}; go on with the same, "
+                                "or remove it to start anew")
         part = {name: {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
                 for name in ("weights", "averaged", "optimiser")}
         try:
