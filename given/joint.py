@@ -228,10 +228,10 @@ class Joint(nn.Module):
         """The loss of every factor, or of those of a stage: its name -> (B,)."""
         return self._losses(list(self) if stage is None else self.stages[stage], self.encoded(entries, n), n, seed)
 
-    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0, stage: int = 0) -> dict[str, Tensor]:
-        """The loss of every factor of a stage that learns by a gradient of its own loss: its name -> (B,)."""
-        learning = [f for f in self.stages[stage] if len(f.players()) == 1]
-        return self._losses(learning, self.encoded(entries, n), n, seed)
+    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0, *,
+                factors: Sequence[Conditional]) -> dict[str, Tensor]:
+        """The loss of some factors: their names -> (B,)."""
+        return self._losses(factors, self.encoded(entries, n), n, seed)
 
     def _losses(self, factors: Sequence[Conditional], entries: Mapping[str, Entries], n: int,
                 seed: int | Noise) -> dict[str, Tensor]:
@@ -268,9 +268,10 @@ class Joint(nn.Module):
     def players(self, stage: int = 0) -> list[Player]:
         """Those of a stage. Factors with one player learn together, as one; games bring their own players."""
         each = {f: f.players() for f in self.stages[stage]}
-        alone = [parameter for players in each.values() if len(players) == 1 for parameter in players[0].parameters]
+        learning = [f for f, players in each.items() if len(players) == 1]
+        alone = [parameter for f in learning for parameter in each[f][0].parameters]
         games = [self._in_joint(f, player) for f, players in each.items() if len(players) > 1 for player in players]
-        return ([Player("model", alone, functools.partial(self.__call__, stage=stage))] if alone else []) + games
+        return ([Player("model", alone, functools.partial(self.__call__, factors=learning))] if alone else []) + games
 
     def _in_joint(self, factor: Conditional, player: Player) -> Player:
         """A player of one factor, with the joint's entries for its x and y."""

@@ -40,11 +40,12 @@ _ROWS = 6
 
 
 def stir(module: torch.nn.Module, scale: float = 0.3, seed: int = 0) -> None:
-    """Move every parameter away from its start."""
+    """Move every parameter away from its start: matrices by what moves their outputs, whatever their width."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in module.parameters():
-            p.add_(scale * torch.randn(p.shape, generator=generator).to(p))
+            size = 2 * scale / math.sqrt(p.shape[-1]) if p.dim() > 1 else scale
+            p.add_(size * torch.randn(p.shape, generator=generator).to(p))
 
 
 def prepared(conditional: Conditional) -> Conditional:
@@ -227,12 +228,12 @@ def density_is_normalised(c: Conditional) -> None:
         else:
             return
     if law.kind == "exact":
-        close = 2e-4 if every is not None else 2e-2  # a sum, or an integral over a grid
+        close = 2e-4 if every is not None else 5e-3  # a sum, or an integral over a grid
         assert torch.allclose(total, torch.ones_like(total), atol=close), f"the density's total is {total.tolist()}, expected 1"
     else:
-        assert bool((total < 1.05).all()), f"the bound's total is {total.tolist()}, expected at most 1"
+        assert bool((total < 1.02).all()), f"the bound's total is {total.tolist()}, expected at most 1"
         assert bool((total < 1 - 1e-6).any()), "the total is 1: this is no bound but exact"
-        assert bool((total > 0.01).any()), f"the bound's total is {total.tolist()}: it bounds next to nothing"
+        assert bool((total > 0.2).all()), f"the bound's total is {total.tolist()}: it bounds next to nothing"
 
 
 def _expected(law: Law, x: Entries) -> Tensor:
@@ -466,10 +467,10 @@ def rows_are_their_own(c: Conditional) -> None:
         x = many.sample(seed=noise)
         z = few.sample(seed=alone)
         for a, b in zip(_tensors(x), _tensors(z), strict=True):
-            assert torch.allclose(a[rows].double(), b.double(), rtol=1e-3, atol=1e-3), "a row's draw depends on its batch"
+            assert torch.allclose(a[rows].double(), b.double(), rtol=1e-5, atol=1e-5), "a row's draw depends on its batch"
         if many.kind != "none":
             one, other = many.log_prob(x, seed=noise)[rows], few.log_prob(x.rows(rows), seed=alone)
-            assert torch.allclose(one, other, rtol=1e-4, atol=1e-4), "a row's score depends on its batch"
+            assert torch.allclose(one, other, rtol=1e-5, atol=1e-5), "a row's score depends on its batch"
 
 
 def _tensors(x: Entries) -> list[Tensor]:

@@ -1,10 +1,11 @@
 """FlowMatching: learn the velocity that carries noise to data along straight lines.
 
-    z ~ N(0, I),  t ~ U[0, 1],  x_t = (1 - t) z + t x,    loss = |v(x_t, t; y) - (x - z)|^2
+    z ~ N(0, I),  t ~ U[0, 1],  x_t = (1 - t)^2 z + (1 - (1 - t)^2) x,    loss = |v(x_t, t; y) - (x - z)|^2
 
-whose minimiser v(x_t, t; y) = E[x - z | x_t, y] has, started at noise, the law of the data at t = 1. y is dropped now and
-then, so that the field without it is learned too. Drawn by a solver; `log_prob` solves the equation backward and is an
-estimate; known entries are kept on their straight paths, which is an approximation to the conditional.
+whose minimiser v(x_t, t; y) = E[x - z | x_t, y], followed from noise at the lines' own pace 2 (1 - t), has the law of the data at
+t = 1. The pace slows towards the data, where edges form. y is dropped now and then, so that the field without it is learned
+too. Drawn by a solver; `log_prob` solves the equation backward and is an estimate; known entries are kept on their straight
+paths, which is an approximation to the conditional.
 
 Source: Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching for generative modeling, 2022 / https://arxiv.org/abs/2210.02747
 Liu, Gong, Liu, Flow straight and fast, 2022 / https://arxiv.org/abs/2209.03003
@@ -74,5 +75,6 @@ class FlowMatching(Conditional):
         t = noise.fold("time").uniform().float()
         dropped = noise.fold("drop").uniform() < self.drop
         given = Observed({k: e.hide(dropped) for k, e in y.items()}, y.n)
-        moved = (1 - t[:, None]) * z + t[:, None] * data
+        left = (1 - t[:, None]) ** 2
+        moved = left * z + (1 - left) * data
         return ((self.velocity(moved, t, self.context(given)) - (data - z)) ** 2).sum(1).double()

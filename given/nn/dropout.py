@@ -6,6 +6,8 @@ overfitting, 2014 / https://jmlr.org/papers/v15/srivastava14a.html
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +40,7 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
-def seed_dropout(module: nn.Module, *seed: int) -> None:
-    """Give every `Dropout` inside a seed of its own, made from `seed` and its place."""
-    for place, part in enumerate(m for m in module.modules() if isinstance(m, Dropout)):
+def seed_dropout(parts: Sequence[Dropout], *seed: int) -> None:
+    """Give each a seed of its own, made from `seed` and its place."""
+    for place, part in enumerate(parts):
         part.seed, part.calls = hash((*seed, place)), 0

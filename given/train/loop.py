@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from given.joint import Joint
 from given.laws import Noise
-from given.nn import seed_dropout
+from given.nn import Dropout, seed_dropout
 from given.train.batches import Batches, Encoded
 from given.variables import UserError
 
@@ -92,8 +92,10 @@ class Trainer:
         self.lr, self.warm_up, self.clip, self.average = lr, warm_up, clip, average
         self.stage = stage
         self.players = joint.players(stage)
-        self.optimisers = [torch.optim.AdamW(_groups(p.parameters, decay), lr=lr, betas=p.betas) for p in self.players]
-        self.averaged = {k: v.detach().clone() for k, v in joint.state_dict().items()}
+        self.optimisers = [torch.optim.AdamW(_groups(p.parameters, decay), lr=lr, betas=p.betas, fused=True) for p in self.players]
+        self.dropouts = [part for part in joint.modules() if isinstance(part, Dropout)]
+        self.weights = joint.state_dict()
+        self.averaged = {k: v.clone() for k, v in self.weights.items()}
         self.step = self.epoch = self.in_epoch = 0
         self.wall = self.cpu = 0.0
 
@@ -107,7 +109,8 @@ class Trainer:
         wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
         while self.spent < 1:
             for batch in self.batches.epoch(self.epoch, skip=self.in_epoch):
-                self.joint.train()
+                if not self.joint.training:
+                    self.joint.train()
                 loss = self._take(batch)
                 self.step += 1
                 self.in_epoch += 1
@@ -121,7 +124,7 @@ class Trainer:
 
     def _take(self, batch: Encoded) -> float:
         """One round: every player's steps on one batch. Returns the loss in nats an item."""
-        seed_dropout(self.joint, self.seed, self.step)
+        seed_dropout(self.dropouts, self.seed, self.step)
         noise = Noise.of(self.seed, batch.n).fold(self.step)
         weight = batch.weight / self.batches.mean_weight
         rate = self._rate(self.spent)
@@ -159,18 +162,16 @@ class Trainer:
     def _follow(self) -> None:
         """Move the averaged weights; early on they follow closely."""
         keep = min(self.average, (1 + self.step) / (10 + self.step)) if self.average else 0.0
-        for name, value in self.joint.state_dict().items():
-            average = self.averaged[name]
-            if value.is_floating_point():
-                average.lerp_(value, 1 - keep)
-            else:
-                average.copy_(value)
+        real = [name for name, value in self.weights.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.averaged[name] for name in real], [self.weights[name] for name in real], 1 - keep)
+        for name in self.weights.keys() - set(real):
+            self.averaged[name].copy_(self.weights[name])
 
     # What a checkpoint holds
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
         """Tensors and facts from which `restore` goes on."""
-        tensors = {f"weights.{k}": v for k, v in self.joint.state_dict().items()}
+        tensors = {f"weights.{k}": v for k, v in self.weights.items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
         for i, optimiser in enumerate(self.optimisers):
             for j, moments in optimiser.state_dict()["state"].items():
