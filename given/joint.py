@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from given.conditional import Conditional, Encodes, Player, quoted
-from given.laws import Law, Noise
+from given.laws import Kind, Law, Noise, weakest
 from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["Joint", "Term", "parse"]
@@ -202,7 +202,11 @@ class Joint(nn.Module):
         return Entries.block(columns) if factor.x.codec.columns else columns[factor.x.name]
 
     def y(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Observed:
-        """A factor's conditions, from the entries of the columns."""
+        """A factor's conditions, from the entries of the columns. Raises `UserError` where one is not among them."""
+        absent = [v.name for v in factor.parents if v.name not in entries]
+        if absent:
+            raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
+                            f'or pass prior={{"{absent[0]}": "uniform"}}')
         return Observed({v.name: entries[v.name] for v in factor.parents}, n)
 
     def law(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Law:
@@ -240,14 +244,8 @@ class Joint(nn.Module):
         losses = {str(f): f.loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name))
                   for f in factors if f not in behind}
         if behind:
-            # -log of the sum over every value of the latents, of all factors they are in
-            every, many, repeated = self.enumerated(entries, n)
             together = [f for f in self if self.touches_latent(f)]
-            each = []
-            for f in together:
-                own = Noise(noise.fold(f.x.name).keys[repeated.numpy()])
-                each.append(self.law(f, many, n * every).log_prob(self.x(f, many), seed=own))
-            losses[" ".join(map(str, together))] = -torch.stack(each).sum(0).reshape(n, every).logsumexp(1)
+            losses[" ".join(map(str, together))] = -self.log_joint(entries, n, noise).logsumexp(1)
         return losses
 
     def touches_latent(self, factor: Conditional) -> bool:
@@ -265,6 +263,13 @@ class Joint(nn.Module):
             many[name] = Entries(column.reshape(-1, *self.columns[name].space.shape))
         return len(values), many, row
 
+    def log_joint(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> Tensor:
+        """log p of all factors with a latent that is summed out, for each of its joint values: (n, K) float64."""
+        every, many, row = self.enumerated(entries, n)
+        factors = [f for f in self if self.touches_latent(f)]
+        own = Noise(Noise.of(seed, n).keys[row.numpy()])
+        return self.log_prob(many, n * every, own, factors)[0].reshape(n, every)
+
     def players(self, stage: int = 0) -> list[Player]:
         """Those of a stage. Factors with one player learn together, as one; games bring their own players."""
         each = {f: f.players() for f in self.stages[stage]}
@@ -280,16 +285,17 @@ class Joint(nn.Module):
 
         return Player(f"{factor}, {player.name}", player.parameters, loss, player.steps, player.betas)
 
-    def log_prob(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
-        """log p of every factor whose left side is among the entries, parents complete: its name -> (B,) float64."""
-        noise = Noise.of(seed, n)
-        found = {}
-        for factor in self:
-            if any(name in entries for name in factor.x.columns):
-                absent = [v.name for v in factor.parents if v.name not in entries]
-                if absent:
-                    raise UserError(f"{factor}: {absent[0]} is not given; log_prob is the log of the printed formula; "
-                                    f"pass {absent[0]}, or sum it out with given(...).log_prob({factor.x.name}=...)")
-                found[str(factor)] = self.law(factor, entries, n).log_prob(
-                    self.x(factor, entries), seed=noise.fold(factor.x.name))
-        return found
+    def log_prob(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0,
+                 factors: Sequence[Conditional] | None = None) -> tuple[Tensor, Kind]:
+        """log p of factors, by default of those whose left side is among the entries: (n,) float64, and its kind.
+
+        Raises:
+            UserError: a parent of one is not among the entries.
+        """
+        noise, total, kinds = Noise.of(seed, n), torch.zeros(n, dtype=torch.float64), list[Kind]()
+        for factor in self if factors is None else factors:
+            if factors is not None or set(factor.x.columns) & set(entries):
+                law, x = self.law(factor, entries, n), self.x(factor, entries)
+                kinds.append(law.kind if x.complete else law.kind_of_part)
+                total = total + law.log_prob(x, seed=noise.fold(factor.x.name)).cpu()
+        return total, weakest(kinds)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from given.laws.law import How, Law
-from given.laws.noise import Noise
+from given.laws.noise import Noise, choose
 from given.variables import Entries, Finite, UserError
 
 __all__ = ["Empirical"]
@@ -46,15 +46,8 @@ class Empirical(Law):
         if bool(empty.any()):
             raise UserError("no stored item agrees with what is given; give Memory a smoothing", int(empty.nonzero()[0]))
         noise = Noise.of(seed, self.n)
-        u = noise.fold("item").uniform(shape).to(self.centres.device)
-        cumulative = self.log_weights.exp().cumsum(-1)
-        cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
-        item = (cumulative < u[..., None]).sum(-1)
-        centre = self.centres[item]  # (*shape, B, *grid)
-        u = noise.fold("entry").uniform(shape, self.space.shape).to(centre.device)
-        each = self.log_kernel.exp().cumsum(-1)
-        each = torch.where(each >= each[:, -1:], 1.0, each)
-        values = (each[centre] < u[..., None]).sum(-1)
+        centre = self.centres[choose(self.log_weights.exp(), noise.fold("item").uniform(shape))]  # (*shape, B, *grid)
+        values = choose(self.log_kernel.exp()[centre], noise.fold("entry").uniform(shape, self.space.shape))
         if self.evidence is not None:
             values = torch.where(self.evidence.known, self.evidence.tensor, values)
         return Entries(values)
@@ -64,10 +57,10 @@ class Empirical(Law):
         return torch.logsumexp(self.log_weights + self._items(x.tensor, scored), -1)
 
     def condition(self, evidence: Entries) -> Empirical:
-        known = evidence if self.evidence is None else Entries(
-            torch.where(self.evidence.known, self.evidence.tensor, evidence.tensor), self.evidence.known | evidence.known)
         assert isinstance(self.space, Finite)
-        new = evidence.known if self.evidence is None else evidence.known & ~self.evidence.known
+        known, new = evidence, evidence.known
+        if self.evidence is not None:
+            known, new = self.evidence.or_else(evidence), new & ~self.evidence.known
         weights = self.log_weights + self._items(evidence.tensor, new)
         return Empirical(weights, self.centres, self.log_kernel, self.space, known)
 

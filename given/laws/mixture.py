@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from given.laws.law import Averaged, How, Law, weakest
-from given.laws.noise import Noise
+from given.laws.noise import Noise, choose
 from given.variables import Entries
 
 __all__ = ["Mixture"]
@@ -37,10 +37,7 @@ class Mixture(Law):
         if how is not None:
             return how(self).sample(shape, seed=seed)
         noise = Noise.of(seed, self.n)
-        u = noise.fold("part").uniform(shape).to(self.log_weights.device)
-        cumulative = self.log_weights.exp().cumsum(-1)
-        cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
-        chosen = (cumulative < u[..., None]).sum(-1)
+        chosen = choose(self.log_weights.exp(), noise.fold("part").uniform(shape))
         each = torch.stack([part.sample(shape, seed=noise.fold(k)).tensor for k, part in enumerate(self.parts)])
         index = chosen.reshape(1, *chosen.shape, *[1] * len(self.space.axes)).expand(1, *each.shape[1:])
         return Entries(each.gather(0, index)[0])

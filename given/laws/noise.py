@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Noise"]
+__all__ = ["Noise", "choose"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -76,3 +76,11 @@ class Noise:
     def normal(self, shape: Sequence[int] = (), event: Sequence[int] = ()) -> Tensor:
         """(*shape, B, *event) float64, standard normal, by inversion."""
         return torch.special.ndtri(self.uniform(shape, event))
+
+
+def choose(p: Tensor, u: Tensor) -> Tensor:
+    """The symbols that numbers u (*shape, ...) in (0, 1) pick by inverse transform from probabilities p (..., K)."""
+    cumulative = p.cumsum(-1)
+    # The last symbol that can be takes what rounding left over.
+    cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
+    return (cumulative < u.to(p.device)[..., None]).sum(-1)

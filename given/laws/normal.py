@@ -97,9 +97,3 @@ class Normal(Law):
     def mode(self) -> Entries:
         """The mode, which is the mean: (B, *grid) float64."""
         return self.mean()
-
-    def entropy(self) -> Tensor:
-        """Differential entropy of the free entries, in nats and in the entries' own units: (B,) float64."""
-        free = self._free
-        root = torch.linalg.cholesky(self._masked(free))
-        return root.diagonal(dim1=-2, dim2=-1).log().sum(-1) + 0.5 * math.log(2 * math.pi * math.e) * free.sum(-1)

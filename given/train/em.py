@@ -40,7 +40,7 @@ def maximise_expectation(batches: Batches, *, seed: int = 0, tolerance: float = 
         for _ in range(most_passes):
             for factor in factors:
                 factor.estimate(_Expected(batches, factor, shares))
-            shares, likelihood = _expect(batches, factors)
+            shares, likelihood = _expect(batches)
             history.append(likelihood)
             if len(history) > 1 and history[-1] - history[-2] < tolerance:
                 break
@@ -63,21 +63,15 @@ class _Expected:
             yield joint.x(self.factor, many), joint.y(self.factor, many, batch.n * every), weight
 
 
-def _expect(batches: Batches, factors: list[Conditional]) -> tuple[list[Tensor], float]:
+def _expect(batches: Batches) -> tuple[list[Tensor], float]:
     """Responsibilities (n, K) of every batch, and the mean log-likelihood of a row."""
-    joint, shares, total, rows = batches.joint, list[Tensor](), 0.0, 0.0
+    shares, total, rows = list[Tensor](), 0.0, 0.0
     for batch in batches.in_order():
-        log_p = _log_joint(joint, factors, batch)
+        log_p = batches.joint.log_joint(batch.entries, batch.n)
         shares.append(log_p.softmax(1))
         total += float((batch.weight * log_p.logsumexp(1)).sum())
         rows += float(batch.weight.sum())
     return shares, total / rows
-
-
-def _log_joint(joint: Joint, factors: list[Conditional], batch: Encoded) -> Tensor:
-    every, many, _ = joint.enumerated(batch.entries, batch.n)
-    each = [joint.law(f, many, batch.n * every).log_prob(joint.x(f, many)) for f in factors]
-    return torch.stack(each).sum(0).reshape(batch.n, every)
 
 
 def _start(batches: Batches, seed: int) -> list[Tensor]:
