@@ -227,25 +227,24 @@ class Joint(nn.Module):
                      for name, f in self.encoders.items() if name not in entries}
         return {**entries, **found}
 
-    def losses(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0,
-               stage: int | None = None) -> dict[str, Tensor]:
-        """The loss of every factor, or of those of a stage: its name -> (B,)."""
-        return self._losses(list(self) if stage is None else self.stages[stage], self.encoded(entries, n), n, seed)
+    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0, stage: int | None = None,
+                alone: bool = False) -> dict[str, Tensor]:
+        """The loss of every factor, or of those of a stage: its name -> (B,).
 
-    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0, stage: int = 0) -> dict[str, Tensor]:
-        """The loss of every factor of a stage that learns by a gradient of its own loss: its name -> (B,)."""
-        learning = [f for f in self.stages[stage] if len(f.players()) == 1]
-        return self._losses(learning, self.encoded(entries, n), n, seed)
-
-    def _losses(self, factors: Sequence[Conditional], entries: Mapping[str, Entries], n: int,
-                seed: int | Noise) -> dict[str, Tensor]:
-        noise = Noise.of(seed, n)
+        Args:
+            entries: of the columns, n rows.
+            n: B.
+            seed: of the noise of estimates.
+            stage: its number; None for all.
+            alone: leave out factors with several players, which learn by losses of their own.
+        """
+        factors = [f for f in (self if stage is None else self.stages[stage]) if not alone or len(f.players()) == 1]
+        entries, noise = self.encoded(entries, n), Noise.of(seed, n)
         behind = [f for f in factors if self.touches_latent(f)]
         losses = {str(f): f.loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name))
                   for f in factors if f not in behind}
         if behind:
-            together = [f for f in self if self.touches_latent(f)]
-            losses[" ".join(map(str, together))] = -self.log_joint(entries, n, noise).logsumexp(1)
+            losses[" ".join(map(str, behind))] = -self.log_joint(entries, n, noise).logsumexp(1)
         return losses
 
     def touches_latent(self, factor: Conditional) -> bool:
@@ -275,7 +274,7 @@ class Joint(nn.Module):
         each = {f: f.players() for f in self.stages[stage]}
         alone = [parameter for players in each.values() if len(players) == 1 for parameter in players[0].parameters]
         games = [self._in_joint(f, player) for f, players in each.items() if len(players) > 1 for player in players]
-        return ([Player("model", alone, functools.partial(self.__call__, stage=stage))] if alone else []) + games
+        return ([Player("model", alone, functools.partial(self.__call__, stage=stage, alone=True))] if alone else []) + games
 
     def _in_joint(self, factor: Conditional, player: Player) -> Player:
         """A player of one factor, with the joint's entries for its x and y."""

@@ -14,7 +14,7 @@ from given.laws.latent import Latent
 from given.laws.law import Averaged, How, Intractable, Kind, Law, Modal, weakest
 from given.laws.mixture import Mixture
 from given.laws.moments import Moments, positive, shrunk
-from given.laws.noise import Noise, choose
+from given.laws.noise import Noise, choose, far_apart
 from given.laws.normal import Normal
 from given.laws.normal_mixture import NormalMixture
 from given.laws.sequential import Chain, Sequential, State
@@ -57,6 +57,7 @@ __all__ = [
     "choose",
     "default_head",
     "dequantise",
+    "far_apart",
     "positive",
     "shrunk",
     "weakest",

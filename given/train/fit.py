@@ -15,7 +15,7 @@ from given.joint import Joint
 from given.laws import Noise
 from given.sources import Columns, Source
 from given.train.batches import Split, encoded
-from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, whole_folder, write_checkpoint
+from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, write_checkpoint
 from given.train.loop import Diverged, Trainer
 from given.variables import UserError
 
@@ -56,12 +56,13 @@ def split(source: Source, held_out: float, seed: int) -> tuple[Source, Source | 
         raise UserError(f"held_out={held_out}; expected a share from 0 to 1, or rows of your own")
     if held_out == 0:
         return source, None
+    sides = [Split(source, held_out, seed, side) for side in (False, True)]
     if not isinstance(source, Columns):
-        return Split(source, held_out, seed, False), Split(source, held_out, seed, True)
-    chosen = Noise.of(seed, source.n).fold("held out").uniform().numpy() < held_out
-    if chosen.all() or not chosen.any():
+        return sides[0], sides[1]
+    rows = [batch for side in sides for batch in side.batches(source.n)]
+    if len(rows) < 2:
         raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass held_out=0")
-    return source.rows(~chosen), source.rows(chosen)
+    return rows[0], rows[1]
 
 
 def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, patience: int | None = None,
@@ -82,8 +83,9 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
     if checkpoint is not None:
         check_place(checkpoint, CHECKPOINT_FILES)
     best, best_score, history, stopped = _copy(trainer.averaged), -math.inf, list[tuple[int, float]](), "budget"
-    if resume and checkpoint is not None and _there(checkpoint):
-        tensors, facts = read_checkpoint(checkpoint)
+    standing = read_checkpoint(checkpoint) if resume and checkpoint is not None else None
+    if standing:
+        tensors, facts = standing
         trainer.restore(tensors, facts)
         best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
         history = [(int(step), float(score)) for step, score in facts["history"]]
@@ -127,7 +129,7 @@ def held_out_score(joint: Joint, valid: Source, weight: str | None = None, stage
     rows = max(1, _ENTRIES_AT_ONCE // joint.dimensions)
     with torch.no_grad():
         for i, batch in enumerate(encoded(joint, valid, rows, weight)):
-            losses = joint.losses(batch.entries, batch.n, Noise.of(0, batch.n, first_row=i * rows), stage)
+            losses = joint(batch.entries, batch.n, Noise.of(0, batch.n, first_row=i * rows), stage)
             each = torch.stack([loss.double() for loss in losses.values()]).sum(0)
             total += float((batch.weight * each).sum())
             count += float(batch.weight.sum())
@@ -153,14 +155,6 @@ def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _since_best(history: list[tuple[int, float]]) -> int:
     return len(history) - 1 - max(range(len(history)), key=lambda i: history[i][1]) if history else 0
-
-
-def _there(checkpoint: str | os.PathLike[str]) -> bool:
-    try:
-        whole_folder(checkpoint)
-    except UserError:
-        return False
-    return True
 
 
 class Bar:

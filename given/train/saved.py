@@ -14,19 +14,18 @@ import inspect
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from given import __version__, codecs, families, laws, nn, solve, variables
 from given.codecs import Table
 from given.joint import Joint, Term
-from given.train.checkpoint import replace_folder, whole_folder
+from given.train.checkpoint import packed, replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable
 
 __all__ = ["MODEL_FILES", "load_joint", "save_joint"]
@@ -51,15 +50,11 @@ def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, A
         "facts": dict(facts),
     }
 
-    def fill(folder: Path) -> None:
-        weights = {k: v.detach().cpu().contiguous().clone() for k, v in joint.state_dict().items()}
-        save_file(weights, folder / "model.safetensors")
-        config["sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-        config["checksum"] = _checksum(config)
-        (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-        (folder / "README.md").write_text(_card(joint, facts))
-
-    replace_folder(path, MODEL_FILES, fill)
+    weights = packed(joint.state_dict())
+    config["sha256"] = hashlib.sha256(weights).hexdigest()
+    config["checksum"] = _checksum(config)
+    content = _card(joint, facts).encode(), (json.dumps(config, indent=1) + "\n").encode(), weights
+    replace_folder(path, dict(zip(MODEL_FILES, content, strict=True)))
 
 
 def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tuple[Joint, dict[str, Any]]:
@@ -69,6 +64,8 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
         UserError: a file is missing, changed or foreign, or names an unknown class.
     """
     folder = whole_folder(path)
+    if folder is None:
+        raise UserError(f"{path}: is a file; expected a folder" if os.path.exists(path) else f"{path}: no such folder")
     present = sorted(f.name for f in folder.iterdir() if not f.name.startswith("."))
     for name in MODEL_FILES[1:]:
         if not (folder / name).is_file():
