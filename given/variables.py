@@ -39,7 +39,7 @@ class UserError(ValueError):
     def at(self, where: str, first_row: int = 0) -> UserError:
         """The same error with its place in front: `image, row 17: ...`."""
         place = where if self.row is None else f"{where}, row {first_row + self.row}"
-        return UserError(f"{place}: {self}")
+        return type(self)(f"{place}: {self}")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from given import laws
 from given.conditional import Batch, Conditional
-from given.laws import Modal, Noise, far_apart
+from given.laws import Noise, far_apart
 from given.nn import Perceptron
 from given.variables import Entries, Finite, Observed, Product, UserError, Variable
 
@@ -77,9 +77,7 @@ class VectorQuantised(Conditional):
 
     def decode(self, z: Entries, y: Observed) -> Entries:
         """The mode of p(x | code): (B, *grid)."""
-        law = self._decoded(self.book[z.tensor])
-        assert isinstance(law, Modal)
-        return law.mode()
+        return self._decoded(self.book[z.tensor]).mode()
 
     def _features(self, x: Entries) -> Tensor:
         if not x.complete:

@@ -12,7 +12,7 @@ variable is conditioned on by its law. This file works on entries; raw data is t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from given.conditional import Conditional
 from given.joint import Joint
-from given.laws import Averaged, Categorical, How, Intractable, Kind, Law, Modal, Noise, choose, weakest
+from given.laws import Categorical, How, Intractable, Kind, Law, Noise, choose, weakest
 from given.variables import Entries, Finite, Real, UserError
 
 __all__ = ["Posterior", "Query"]
@@ -151,6 +151,13 @@ class Query:
         law = self.joint.law(factor, seen, n)
         return law.condition(self.joint.x(factor, seen)) if set(factor.x.columns) & set(seen) else law
 
+    def _named(self, factor: Conditional, value: Callable[[], Entries]) -> Columns:
+        """The columns of a law's mode or mean; an error names the factor."""
+        try:
+            return factor.x.split(value())
+        except Intractable as error:
+            raise error.at(str(factor)) from None
+
     def sample(self, draws: int, *, seed: int = 0, how: How | None = None) -> Columns:
         """Draws of every column that is not a given condition, evidence untouched: (draws, n, *grid) each."""
         noise = Noise.of(seed, self.n, first_row=self.first_row, draws=draws)
@@ -198,13 +205,9 @@ class Query:
         found = posterior.pick(posterior.log_weights.argmax(-1))
         seen = {**self.evidence, **found}
         for factor in self.joint:
-            law = self._law(factor, seen, self.n) if all(v.name in seen for v in factor.parents) else None
-            if law is None:
-                continue
-            if not isinstance(law, Modal):
-                raise Intractable(f"{factor}: its mode has no closed form; use sample, or mode of fewer columns")
-            found |= factor.x.split(law.mode())
-            seen |= found
+            if all(v.name in seen for v in factor.parents) and (law := self._law(factor, seen, self.n)):
+                found |= self._named(factor, law.mode)
+                seen |= found
         if not found:
             raise UserError(f"{self.joint}: has no mode to give; everything is given, or what is not lacks its conditions")
         return found
@@ -221,11 +224,7 @@ class Query:
             seen = {**self.evidence, **posterior.pick(torch.full((self.n,), k))}
             for factor in self.joint:
                 law = self._law(factor, seen, self.n) if real & set(factor.x.columns) else None
-                if law is None:
-                    continue
-                if not isinstance(law, Averaged):
-                    raise Intractable(f"{factor}: its mean has no closed form; average draws of sample")
-                for name, e in factor.x.split(law.mean()).items():
+                for name, e in self._named(factor, law.mean).items() if law else ():
                     if name in real:
                         shaped = weight.reshape(-1, *[1] * (e.tensor.dim() - 1))
                         means[name] = means.get(name, torch.zeros_like(e.tensor)) + shaped * e.tensor

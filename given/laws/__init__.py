@@ -11,7 +11,7 @@ from given.laws.grouped import Grouped
 from given.laws.heads import CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
 from given.laws.implicit import Implicit
 from given.laws.latent import Latent
-from given.laws.law import Averaged, How, Intractable, Kind, Law, Modal, weakest
+from given.laws.law import How, Intractable, Kind, Law, weakest
 from given.laws.mixture import Mixture
 from given.laws.moments import Moments, positive, shrunk
 from given.laws.noise import Noise, choose, far_apart
@@ -23,7 +23,6 @@ from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 
 __all__ = [
-    "Averaged",
     "Block",
     "Categorical",
     "CategoricalHead",
@@ -43,7 +42,6 @@ __all__ = [
     "Law",
     "LogisticMixtureHead",
     "Mixture",
-    "Modal",
     "Moments",
     "Noise",
     "Normal",

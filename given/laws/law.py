@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 from torch import Tensor
 
@@ -15,7 +15,7 @@ from given.laws.noise import Noise
 from given.solve import How
 from given.variables import Entries, Space, UserError
 
-__all__ = ["Averaged", "How", "Intractable", "Kind", "Law", "Modal", "weakest"]
+__all__ = ["How", "Intractable", "Kind", "Law", "weakest"]
 
 Kind = Literal["exact", "bound", "estimate", "none"]
 _STRENGTH: tuple[Kind, ...] = ("exact", "bound", "estimate", "none")
@@ -88,18 +88,10 @@ class Law(abc.ABC):
         raise Intractable(f"{type(self).__name__} cannot condition on part of its entries; "
                           "Gaussian, Independent, Memory and Autoregressive (on what comes first in its order) can")
 
-
-@runtime_checkable
-class Modal(Protocol):
-    """A law whose most probable value has a closed form."""
-
     def mode(self) -> Entries:
-        """(B, *grid)."""
-
-
-@runtime_checkable
-class Averaged(Protocol):
-    """A law whose mean has a closed form."""
+        """The most probable value: (B, *grid). Raises `Intractable` where it has no closed form."""
+        raise Intractable("its mode has no closed form; use sample, or mode of fewer columns")
 
     def mean(self) -> Entries:
-        """(B, *grid)."""
+        """(B, *grid). Raises `Intractable` where it has no closed form."""
+        raise Intractable("its mean has no closed form; average draws of sample")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import Averaged, How, Law, weakest
+from given.laws.law import How, Law, weakest
 from given.laws.noise import Noise, choose
 from given.variables import Entries
 
@@ -56,8 +56,6 @@ class Mixture(Law):
 
     def mean(self) -> Entries:
         """The mean: (B, *grid)."""
-        weights = self.log_weights.exp().unbind(-1)
-        means = [part.mean().tensor for part in self.parts if isinstance(part, Averaged)]
-        assert len(means) == len(weights), "a part has no mean"
-        axes = [1] * len(self.space.axes)
-        return Entries(torch.stack([w.reshape(-1, *axes) * m for w, m in zip(weights, means, strict=True)]).sum(0))
+        weights, axes = self.log_weights.exp().unbind(-1), [1] * len(self.space.axes)
+        each = [w.reshape(-1, *axes) * part.mean().tensor for w, part in zip(weights, self.parts, strict=True)]
+        return Entries(torch.stack(each).sum(0))

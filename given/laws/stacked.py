@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from given.laws.law import Averaged, How, Law, Modal
+from given.laws.law import How, Law
 from given.laws.noise import Noise
 from given.variables import Axis, Entries, Product, Real, Space, UserError, Variable
 
@@ -54,10 +54,8 @@ class Stacked(Law):
 
     def mean(self) -> Entries:
         """The mean: (B, ...) a column."""
-        assert isinstance(self.law, Averaged)
         return self.law.mean().shaped(self.space)
 
     def mode(self) -> Entries:
         """The mode: (B, ...) a column."""
-        assert isinstance(self.law, Modal)
         return self.law.mode().shaped(self.space)

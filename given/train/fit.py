@@ -6,10 +6,10 @@ import math
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from given.joint import Joint
 from given.laws import Noise
@@ -22,6 +22,7 @@ from given.variables import UserError
 __all__ = ["Fit", "fit", "held_out_score", "split"]
 
 _EVALUATIONS = 25
+_BAR = "{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}"
 _ENTRIES_AT_ONCE = 1 << 16
 
 
@@ -91,10 +92,13 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
         history = [(int(step), float(score)) for step, score in facts["history"]]
         best_score = max((score for _, score in history), default=-math.inf)
     evaluated = math.floor(trainer.spent * _EVALUATIONS)
-    with Bar(progress) as bar:
+    shown = sys.stderr.isatty() if progress is None else progress
+    with tqdm(total=100, bar_format=_BAR, leave=False, disable=not shown) as bar:
         try:
             for step in trainer.run():
-                bar.show(step.spent, step.number, step.loss, best_score)
+                held = f", held out {-best_score:.2f}" if math.isfinite(best_score) else ""
+                bar.set_description_str(f"step {step.number}, loss {step.loss:.2f}{held} nats an item", refresh=False)
+                bar.update(100 * step.spent - bar.n)
                 now = math.floor(step.spent * _EVALUATIONS)
                 if now == evaluated:
                     continue
@@ -117,7 +121,7 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
             stopped = "interrupted"
             if not history:
                 best = _copy(trainer.averaged)
-            bar.say(f"interrupted at step {trainer.step}; the best weights so far are kept")
+            print(f"interrupted at step {trainer.step}; the best weights so far are kept", file=sys.stderr)
     trainer.joint.load_state_dict(best)
     return Fit(trainer.step, trainer.wall, trainer.cpu, stopped, best_score if history else None, tuple(history))
 
@@ -155,32 +159,3 @@ def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _since_best(history: list[tuple[int, float]]) -> int:
     return len(history) - 1 - max(range(len(history)), key=lambda i: history[i][1]) if history else 0
-
-
-class Bar:
-    """A progress bar on standard error, silent where that is no terminal. Colours are the terminal's own."""
-
-    def __init__(self, shown: bool | None = None) -> None:
-        self._bar: Any = None
-        if sys.stderr.isatty() if shown is None else shown:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=100, bar_format="{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}", leave=False)
-
-    def show(self, share: float, step: int, loss: float, best: float) -> None:
-        """Where the run stands."""
-        if self._bar is not None:
-            held = f", held out {-best:.2f}" if math.isfinite(best) else ""
-            self._bar.set_description_str(f"step {step}, loss {loss:.2f}{held} nats an item", refresh=False)
-            self._bar.update(100 * share - self._bar.n)
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        print(text, file=sys.stderr)
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()

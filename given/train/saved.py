@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 
 from given import __version__, codecs, families, laws, nn, solve, variables
 from given.codecs import Table
+from given.conditional import Conditional
 from given.joint import Joint, Term
 from given.train.checkpoint import packed, replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable
@@ -43,9 +44,8 @@ def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, A
     config: dict[str, Any] = {
         "given": __version__,
         "formula": str(joint),
-        "variables": {name: _codec(v.codec) for name, v in joint.columns.items()},
-        "factors": [{"class": _name(type(f)), "arguments": {k: _describe(v, str(f)) for k, v in f.arguments.items()}}
-                    for f in joint.declared],
+        "variables": {name: _describe(v.codec, repr(v.codec)) for name, v in joint.columns.items()},
+        "factors": [_describe(f, str(f)) for f in joint.declared],
         "latents": list(joint.latents),
         "facts": dict(facts),
     }
@@ -101,11 +101,9 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
 
 
 def _joint(config: Mapping[str, Any], known: Mapping[str, Any]) -> Joint:
-    columns = {name: Variable(name, _build_codec(said, known)) for name, said in config["variables"].items()}
+    columns = {name: Variable(name, _build(said, known, {})) for name, said in config["variables"].items()}
     with torch.random.fork_rng(devices=[]):
-        factors = [_class(f["class"], known)(**{k: _build(v, known, columns) for k, v in f["arguments"].items()})
-                   for f in config["factors"]]
-        return Joint(*factors, latents=config["latents"])
+        return Joint(*(_build(said, known, columns) for said in config["factors"]), latents=config["latents"])
 
 
 def _checksum(config: Mapping[str, Any]) -> str:
@@ -140,9 +138,11 @@ def _describe(value: Any, where: str) -> Any:
         return {"class": _name(value)}
     if isinstance(value, functools.partial) and inspect.isclass(value.func) and not value.args:
         return {"partial": _name(value.func), "arguments": {k: _describe(v, where) for k, v in value.keywords.items()}}
-    if dataclasses.is_dataclass(value):
-        fields = {f.name: _describe(getattr(value, f.name), where) for f in dataclasses.fields(value)}
-        return {"object": _name(type(value)), "arguments": fields}
+    if isinstance(value, Codec | Conditional) or dataclasses.is_dataclass(value):
+        fields = value.arguments if isinstance(value, Codec | Conditional) else {
+            f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        said = {"class": _name(type(value)), "arguments": {k: _describe(v, where) for k, v in fields.items()}}
+        return {**said, "state": value.state()} if isinstance(value, Codec) else said
     raise UserError(f"{where}: cannot save the argument {value!r}; pass a class, a functools.partial of one with keywords, "
                     "a dataclass, or plain numbers and text")
 
@@ -157,23 +157,15 @@ def _build(said: Any, known: Mapping[str, Any], columns: Mapping[str, Variable])
         return Variable(Term(names).name, Table({name: columns[name].codec for name in names}))
     if "items" in said:
         return tuple(_build(v, known, columns) for v in said["items"])
-    if "class" in said:
+    if "arguments" not in said:
         return _class(said["class"], known)
     arguments = {k: _build(v, known, columns) for k, v in said["arguments"].items()}
     if "partial" in said:
         return functools.partial(_class(said["partial"], known), **arguments)
-    return _class(said["object"], known)(**arguments)
-
-
-def _codec(codec: Codec) -> dict[str, Any]:
-    return {"class": _name(type(codec)), "arguments": {k: _describe(v, repr(codec)) for k, v in codec.arguments.items()},
-            "state": codec.state()}
-
-
-def _build_codec(said: Mapping[str, Any], known: Mapping[str, Any]) -> Codec:
-    codec = _class(said["class"], known)(**{k: _build(v, known, {}) for k, v in said["arguments"].items()})
-    codec.restore(said["state"])
-    return codec
+    built = _class(said["class"], known)(**arguments)
+    if "state" in said:
+        built.restore(said["state"])
+    return built
 
 
 def _card(joint: Joint, facts: Mapping[str, Any]) -> str:
