@@ -100,7 +100,7 @@ MUTANTS = {
         given.families.FactorAnalysis, "_gain", "torch.linalg.solve(self.covariance, self.loading).T", "self.loading.T",
         check_factors),
     "padding is scored": Mutant(
-        given.laws.Entrywise, "log_prob", "scored = x.known if", "scored = x.seen if",
+        given.laws.Law, "_scored", "return x.known if", "return x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),
     "the order of drawing is not the order of the grid": Mutant(
         given.laws.Chain, "score", "features[:, back[0]]", "features",

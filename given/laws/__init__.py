@@ -3,7 +3,6 @@
 from given.laws.block import Block
 from given.laws.categorical import Categorical
 from given.laws.dequantised import Dequantised, dequantise
-from given.laws.diagonal import Diagonal
 from given.laws.empirical import Empirical
 from given.laws.entrywise import Entrywise
 from given.laws.flowing import Flowing, Guidance
@@ -28,7 +27,6 @@ __all__ = [
     "CategoricalHead",
     "Chain",
     "Dequantised",
-    "Diagonal",
     "Empirical",
     "Entrywise",
     "Flowing",

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import How, Law
+from given.laws.law import Law
 from given.laws.noise import Noise, choose
 from given.variables import Entries, Finite, UserError
 
@@ -39,29 +39,21 @@ class Empirical(Law):
         self.centres, self.log_kernel = centres, log_kernel
         self.evidence = evidence
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         empty = (self.log_weights == -torch.inf).all(-1)
         if bool(empty.any()):
             raise UserError("no stored item agrees with what is given; give Memory a smoothing", int(empty.nonzero()[0]))
-        noise = Noise.of(seed, self.n)
         centre = self.centres[choose(self.log_weights.exp(), noise.fold("item").uniform(shape))]  # (*shape, B, *grid)
         values = choose(self.log_kernel.exp()[centre], noise.fold("entry").uniform(shape, self.space.shape))
-        if self.evidence is not None:
-            values = torch.where(self.evidence.known, self.evidence.tensor, values)
-        return Entries(values)
+        return self._kept(values)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        scored = x.known if self.evidence is None else x.known & ~self.evidence.known
-        return torch.logsumexp(self.log_weights + self._items(x.tensor, scored), -1)
+        return torch.logsumexp(self.log_weights + self._items(x.tensor, self._scored(x)), -1)
 
     def condition(self, evidence: Entries) -> Empirical:
         assert isinstance(self.space, Finite)
-        known, new = evidence, evidence.known
-        if self.evidence is not None:
-            known, new = self.evidence.or_else(evidence), new & ~self.evidence.known
-        weights = self.log_weights + self._items(evidence.tensor, new)
+        weights = self.log_weights + self._items(evidence.tensor, self._scored(evidence))
+        known = evidence if self.evidence is None else self.evidence.or_else(evidence)
         return Empirical(weights, self.centres, self.log_kernel, self.space, known)
 
     def _items(self, x: Tensor, scored: Tensor) -> Tensor:

@@ -66,27 +66,23 @@ class Flowing(Law):
         both = torch.cat([self.context, self.null], 1)
         return Flowing(velocity, both, both, self.space, self.solver, self.evidence)  # type: ignore[arg-type]
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
-        noise = Noise.of(seed, self.n).normal(shape, self.space.shape).reshape(draws * self.n, -1).float()
-        context, x = self.context.repeat(draws, 1), noise
+        z = noise.normal(shape, self.space.shape).reshape(draws * self.n, -1).float()
+        context = self.context.repeat(draws, 1)
         known = value = None
         if self.evidence is not None:
             known, value = self.evidence.known.repeat(draws, 1), self.evidence.tensor.float().repeat(draws, 1)
 
         def field(x: Tensor, t: float) -> Tensor:
             if known is not None and value is not None:
-                x = torch.where(known, (1 - t) * noise + t * value, x)
+                x = torch.where(known, (1 - t) * z + t * value, x)
             v = self.velocity(x, torch.full((len(x),), t), context)
-            return v if known is None or value is None else torch.where(known, value - noise, v)
+            return v if known is None or value is None else torch.where(known, value - z, v)
 
         with torch.no_grad():
-            x = self.solver.solve(field, x, 0.0, 1.0).double()
-        if self.evidence is not None:
-            x = torch.where(self.evidence.known.repeat(draws, 1), self.evidence.tensor.double().repeat(draws, 1), x)
-        return Entries(x.reshape(*shape, self.n, *self.space.shape))
+            x = self.solver.solve(field, z, 0.0, 1.0).double()
+        return self._kept(x.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         if x.hidden:

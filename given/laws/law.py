@@ -9,6 +9,7 @@ import abc
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from given.laws.noise import Noise
@@ -42,9 +43,11 @@ class Law(abc.ABC):
         n: B, the number of rows.
         kind: what `log_prob` returns: the `exact` value, a lower `bound`, an `estimate` (of a value or of a bound), or
             `none`.
+        evidence: entries already known, or None: returned by draws and not scored.
     """
 
     kind: Kind = "exact"
+    evidence: Entries | None = None
 
     @property
     def kind_of_part(self) -> Kind:
@@ -55,15 +58,20 @@ class Law(abc.ABC):
         self.space = space
         self.n = n
 
-    @abc.abstractmethod
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
         """Draws, (*shape, B, *grid), everything seen.
 
         Args:
             shape: leading shape of independent draws.
             seed: a whole number, or the rows' own `Noise`.
-            how: a map from law to law, applied to each law that is drawn from.
+            how: a map from law to law, applied to each law that is drawn from. A law made of others overrides `sample` and
+                hands it on to them; another writes `draw`.
         """
+        return self.draw(shape, Noise.of(seed, self.n)) if how is None else how(self).sample(shape, seed=seed)
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        """`sample` from the rows' own noise."""
+        raise NotImplementedError(f"{type(self).__name__} has neither sample nor draw")
 
     @abc.abstractmethod
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
@@ -95,3 +103,12 @@ class Law(abc.ABC):
     def mean(self) -> Entries:
         """(B, *grid). Raises `Intractable` where it has no closed form."""
         raise Intractable("its mean has no closed form; average draws of sample")
+
+    def _scored(self, x: Entries) -> Tensor:
+        """Where entries are known, and not by evidence (not for a product)."""
+        return x.known if self.evidence is None else x.known & ~self.evidence.known
+
+    def _kept(self, values: Tensor) -> Entries:
+        """The values, with the evidence in its place."""
+        e = self.evidence
+        return Entries(values if e is None else torch.where(e.known, e.tensor.to(values), values))

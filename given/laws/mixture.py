@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import How, Law, weakest
+from given.laws.law import Law, weakest
 from given.laws.noise import Noise, choose
 from given.variables import Entries
 
@@ -33,10 +33,7 @@ class Mixture(Law):
         self.parts = list(parts)
         self.kind = weakest(part.kind for part in parts)
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
-        noise = Noise.of(seed, self.n)
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         chosen = choose(self.log_weights.exp(), noise.fold("part").uniform(shape))
         each = torch.stack([part.sample(shape, seed=noise.fold(k)).tensor for k, part in enumerate(self.parts)])
         index = chosen.reshape(1, *chosen.shape, *[1] * len(self.space.axes)).expand(1, *each.shape[1:])

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import How, Law
+from given.laws.law import Law
 from given.laws.noise import Noise
 from given.variables import Entries, Real
 
@@ -55,17 +55,15 @@ class Normal(Law):
         eye = torch.eye(self.mean_BD.shape[1], dtype=torch.float64, device=self.mean_BD.device)
         return torch.where(both, self.covariance, eye)
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         free = self._free
         root = torch.linalg.cholesky(self._masked(free))
-        noise = Noise.of(seed, self.n).normal(shape, (self.mean_BD.shape[1],)).to(root.device)
-        moved = self.mean_BD + torch.where(free, (root @ noise[..., None]).squeeze(-1), 0.0)
+        z = noise.normal(shape, (self.mean_BD.shape[1],)).to(root.device)
+        moved = self.mean_BD + torch.where(free, (root @ z[..., None]).squeeze(-1), 0.0)
         return Entries(moved.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        scored = self._flat(x.known) & self._free
+        scored = self._flat(self._scored(x))
         residual = torch.where(scored, self._flat(x.tensor).double() - self.mean_BD, 0.0)
         draws = scored.reshape(-1, *scored.shape[-2:])
         # Draws that see the same entries share one factorisation a row.

@@ -44,7 +44,7 @@ class Stacked(Law):
         return Real(axes=(Axis("entry", space.dimensions),))
 
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        return (self.law if how is None else how(self.law)).sample(shape, seed=seed).shaped(self.space)
+        return self.law.sample(shape, seed=seed, how=how).shaped(self.space)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         return self.law.log_prob(x.flat(self.space), seed=seed)

@@ -111,7 +111,8 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
                     tensors, facts = trainer.state()
                     write_checkpoint(checkpoint, {**tensors, **{f"best.{k}": v for k, v in best.items()}},
                                      {**facts, "history": history})
-                if patience is not None and _since_best(history) >= patience:
+                if patience is not None and len(history) > patience and best_score not in [
+                        score for _, score in history[len(history) - patience:]]:
                     stopped = "no improvement"
                     break
         except Diverged:
@@ -155,7 +156,3 @@ def _with(trainer: Trainer, valid: Source, weight: str | None) -> float:
 
 def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k: v.detach().clone() for k, v in weights.items()}
-
-
-def _since_best(history: list[tuple[int, float]]) -> int:
-    return len(history) - 1 - max(range(len(history)), key=lambda i: history[i][1]) if history else 0
