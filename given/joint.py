@@ -98,8 +98,8 @@ def _names(tokens: Sequence[tuple[str, str]], formula: str, where: str) -> tuple
     return tuple(t[1] for t in tokens[::2])
 
 
-def _check(terms: Sequence[Term], formula: str) -> None:
-    """Every name once on a left side and once in a factor; no cycle."""
+def _check(terms: Sequence[Term], formula: str) -> list[int]:
+    """An order in which parents come first, once every name is known to stand once on a left side and once in a factor."""
     home: dict[str, Term] = {}
     for term in terms:
         names = [*term.left, *term.parents]
@@ -108,7 +108,7 @@ def _check(terms: Sequence[Term], formula: str) -> None:
             raise UserError(f"formula {formula!r}: {twice[0]!r} is used twice; a name stands once in a factor and "
                             "left of one bar only")
         home |= {name: term for name in term.left}
-    _sorted(terms, formula)
+    return _sorted(terms, formula)
 
 
 def _sorted(terms: Sequence[Term], what: str) -> list[int]:
@@ -154,8 +154,7 @@ class Joint(nn.Module):
                 raise UserError(f"Joint: expected conditionals such as Gaussian(x, parents), got {factor!r}")
         self.factors = nn.ModuleList(factors)
         self.terms = [Term(f.x.columns, tuple(v.name for v in f.parents)) for f in factors]
-        _check(self.terms, str(self))
-        self.order = _sorted(self.terms, str(self))
+        self.order = _check(self.terms, str(self))
         self.columns: dict[str, Variable] = {}
         for factor in factors:
             codecs = factor.x.codec.codecs if factor.x.codec.columns else {}  # type: ignore[attr-defined]

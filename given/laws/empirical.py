@@ -28,16 +28,13 @@ class Empirical(Law):
         centres: (N, *grid) int64.
         log_kernel: (V, V) float64, row v the log law of a symbol whose centre is v.
         space: the finite space.
-        evidence: entries already known, returned by draws and not scored; see `condition`.
     """
 
-    def __init__(self, log_weights: Tensor, centres: Tensor, log_kernel: Tensor, space: Finite,
-                 evidence: Entries | None = None) -> None:
+    def __init__(self, log_weights: Tensor, centres: Tensor, log_kernel: Tensor, space: Finite) -> None:
         super().__init__(space, log_weights.shape[0])
         total = log_weights.double().logsumexp(-1, keepdim=True)
         self.log_weights = torch.where(total == -torch.inf, -torch.inf, log_weights.double() - total)
         self.centres, self.log_kernel = centres, log_kernel
-        self.evidence = evidence
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         empty = (self.log_weights == -torch.inf).all(-1)
@@ -53,8 +50,7 @@ class Empirical(Law):
     def condition(self, evidence: Entries) -> Empirical:
         assert isinstance(self.space, Finite)
         weights = self.log_weights + self._items(evidence.tensor, self._scored(evidence))
-        known = evidence if self.evidence is None else self.evidence.or_else(evidence)
-        return Empirical(weights, self.centres, self.log_kernel, self.space, known)
+        return Empirical(weights, self.centres, self.log_kernel, self.space)._but(evidence=self._and(evidence))
 
     def _items(self, x: Tensor, scored: Tensor) -> Tensor:
         """log kernel of x at every stored item, over the scored entries: (*shape, B, N)."""

@@ -7,7 +7,6 @@ so what draws step by step can hand the numbers in.
 from __future__ import annotations
 
 import abc
-import copy
 from collections.abc import Sequence
 from typing import Self
 
@@ -40,6 +39,4 @@ class Entrywise(Law):
         return each.flatten(each.dim() - len(self.space.axes)).sum(-1) if self.space.axes else each
 
     def condition(self, evidence: Entries) -> Self:
-        fixed = copy.copy(self)
-        fixed.evidence = evidence if self.evidence is None else self.evidence.or_else(evidence)
-        return fixed
+        return self._but(evidence=self._and(evidence))

@@ -39,21 +39,20 @@ class Flowing(Law):
         null: (B, C) the context of a y that is not given, for `Guidance`.
         space: a real vector of D entries.
         solver: of the equation.
-        evidence: entries (B, D) already known: draws keep them, on the straight path from their noise.
+
+    Draws keep the entries of evidence, on the straight path from their noise.
     """
 
     kind: Kind = "estimate"
 
-    def __init__(self, velocity: Velocity, context: Tensor, null: Tensor, space: Real, solver: Solver = Heun(32),  # noqa: B008
-                 evidence: Entries | None = None) -> None:
+    def __init__(self, velocity: Velocity, context: Tensor, null: Tensor, space: Real,
+                 solver: Solver = Heun(32)) -> None:  # noqa: B008
         super().__init__(space, len(context))
-        self.velocity, self.context, self.null, self.solver, self.evidence = velocity, context, null, solver, evidence
-        if evidence is not None:
-            self.kind = "none"
+        self.velocity, self.context, self.null, self.solver = velocity, context, null, solver
 
     def solved_by(self, solver: Solver) -> Flowing:
         """The same law with another solver."""
-        return Flowing(self.velocity, self.context, self.null, self.space, solver, self.evidence)  # type: ignore[arg-type]
+        return self._but(solver=solver)
 
     def guided(self, weight: float) -> Flowing:
         """The field (1 - weight) v(x, t; nothing) + weight v(x, t; y)."""
@@ -64,7 +63,7 @@ class Flowing(Law):
             return null + weight * (given - null)
 
         both = torch.cat([self.context, self.null], 1)
-        return Flowing(velocity, both, both, self.space, self.solver, self.evidence)  # type: ignore[arg-type]
+        return self._but(velocity=velocity, context=both, null=both)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
@@ -106,7 +105,7 @@ class Flowing(Law):
         return (-0.5 * (z**2).sum(1) - D / 2 * math.log(2 * math.pi) + gathered).reshape(lead)
 
     def condition(self, evidence: Entries) -> Flowing:
-        return Flowing(self.velocity, self.context, self.null, self.space, self.solver, evidence)  # type: ignore[arg-type]
+        return self._but(evidence=evidence, kind="none")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ A law is a value: it samples, scores, and where it can conditions itself on part
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -107,6 +108,16 @@ class Law(abc.ABC):
     def _scored(self, x: Entries) -> Tensor:
         """Where entries are known, and not by evidence (not for a product)."""
         return x.known if self.evidence is None else x.known & ~self.evidence.known
+
+    def _but(self, **changes: Any) -> Self:
+        """The same law with other attributes."""
+        law = copy.copy(self)
+        vars(law).update(changes)
+        return law
+
+    def _and(self, evidence: Entries) -> Entries:
+        """What is known already, and more."""
+        return evidence if self.evidence is None else self.evidence.or_else(evidence)
 
     def _kept(self, values: Tensor) -> Entries:
         """The values, with the evidence in its place."""

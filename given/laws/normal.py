@@ -31,13 +31,11 @@ class Normal(Law):
         mean: (B, D) float64, D the entries of the grid in row-major order.
         covariance: (B, D, D) float64, positive definite on the free entries.
         space: the real space.
-        evidence: entries already known, returned by draws and not scored; see `condition`.
     """
 
-    def __init__(self, mean: Tensor, covariance: Tensor, space: Real, evidence: Entries | None = None) -> None:
+    def __init__(self, mean: Tensor, covariance: Tensor, space: Real) -> None:
         super().__init__(space, mean.shape[0])
         self.mean_BD, self.covariance = mean, covariance
-        self.evidence = evidence
 
     def _flat(self, t: Tensor) -> Tensor:
         return t.reshape(*t.shape[: t.dim() - len(self.space.axes)], -1)
@@ -86,7 +84,7 @@ class Normal(Law):
         known = (~free).reshape(self.n, *self.space.shape)
         fixed = Entries(mean.reshape(self.n, *self.space.shape), known)
         assert isinstance(self.space, Real)
-        return Normal(mean, covariance, self.space, fixed)
+        return Normal(mean, covariance, self.space)._but(evidence=fixed)
 
     def mean(self) -> Entries:
         """The mean: (B, *grid) float64."""

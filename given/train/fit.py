@@ -95,16 +95,17 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
     shown = sys.stderr.isatty() if progress is None else progress
     with tqdm(total=100, bar_format=_BAR, leave=False, disable=not shown) as bar:
         try:
-            for step in trainer.run():
+            for loss in trainer.run():
                 held = f", held out {-best_score:.2f}" if math.isfinite(best_score) else ""
-                bar.set_description_str(f"step {step.number}, loss {step.loss:.2f}{held} nats an item", refresh=False)
-                bar.update(100 * step.spent - bar.n)
-                now = math.floor(step.spent * _EVALUATIONS)
+                bar.set_description_str(f"step {trainer.step}, loss {loss:.2f}{held} nats an item", refresh=False)
+                spent = min(trainer.spent, 1.0)
+                bar.update(100 * spent - bar.n)
+                now = math.floor(spent * _EVALUATIONS)
                 if now == evaluated:
                     continue
                 evaluated = now
                 if valid is not None:
-                    history.append((step.number, _with(trainer, valid, weight)))
+                    history.append((trainer.step, _with(trainer, valid, weight)))
                 if not history or history[-1][1] > best_score:
                     best, best_score = _copy(trainer.averaged), history[-1][1] if history else best_score
                 if checkpoint is not None:
