@@ -10,6 +10,7 @@ no cycle. The joint knows columns of entries; raw data is the business of `verbs
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -252,14 +253,17 @@ class Joint(nn.Module):
 
     def enumerated(self, entries: Mapping[str, Entries], n: int) -> tuple[int, dict[str, Entries], Tensor]:
         """Every row once for each of the K joint values of the latents: K, the entries of n K rows, and each one's row."""
-        sizes = [self.columns[name].space.size for name in self.summed]  # type: ignore[attr-defined]
-        values = torch.cartesian_prod(*(torch.arange(size) for size in sizes)).reshape(-1, len(sizes))
-        row = torch.arange(n).repeat_interleave(len(values))
-        many = {name: e.rows(row) for name, e in entries.items()}
-        for i, name in enumerate(self.summed):
-            column = values[:, i].repeat(n)
-            many[name] = Entries(column.reshape(-1, *self.columns[name].space.shape))
-        return len(values), many, row
+        every, values = self.values(self.summed)
+        row, k = torch.arange(n).repeat_interleave(every), torch.arange(every).repeat(n)
+        many = {name: e.rows(row) for name, e in entries.items()} | {name: Entries(v[k]) for name, v in values.items()}
+        return every, many, row
+
+    def values(self, names: Sequence[str]) -> tuple[int, dict[str, Tensor]]:
+        """The joint values of columns of a single finite entry: K, and (K, *grid) a column."""
+        spaces = [self.columns[name].space for name in names]
+        every = list(itertools.product(*(range(space.size) for space in spaces)))  # type: ignore[attr-defined]
+        columns = torch.tensor(every, dtype=torch.int64).unbind(1)
+        return len(every), {name: v.reshape(-1, *space.shape) for name, v, space in zip(names, columns, spaces, strict=True)}
 
     def log_joint(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> Tensor:
         """log p of all factors with a latent that is summed out, for each of its joint values: (n, K) float64."""

@@ -87,7 +87,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         raise UserError("model: expected data to read columns from; or build Model(Family(x, parents), ...) in full")
     source, codecs = read(data), dict(codecs or {})
     terms = parse(formula) if formula is not None else [Term(source.names)]
-    families = {_left(k): v for k, v in (families or {}).items()}
+    families = {parse(k)[0].name if "," in k else k: v for k, v in (families or {}).items()}  # however it was spaced
     names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
     latents = dict(latents or {})
     _known(latents, names, "latents")
@@ -111,13 +111,6 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
     return Model(*factors, latents=tuple(latents))
-
-
-def _left(name: str) -> str:
-    """The left side of a factor as it is printed, however it was spaced."""
-    if "," not in name:
-        return name
-    return parse(name)[0].name
 
 
 def _known(names: Any, among: Sequence[str], what: str) -> None:
@@ -320,10 +313,12 @@ class Model:
         if data is not None and columns:
             raise UserError("expected data, or columns by keyword, got both")
         _known(columns, list(self.joint.columns), "columns")
-        if data is not None:
-            self._check_columns(data)
         plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
         source = self._items(columns if data is None else data) if plain else read(data)
+        absent = [name for name in self.joint.columns if name not in source.names]
+        if absent and any(name not in self.joint.columns for name in source.names):  # a slip of the pen
+            raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(source.names)}; rename it, "
+                            "or pass the columns to score by keyword")
         first = 0
         for batch in source.batches(self._rows_at_once):
             known = {k: v.encode(batch, first) for k, v in self.joint.columns.items() if k in batch}
@@ -331,15 +326,6 @@ class Model:
             first += batch.n
         if not first:
             raise UserError("data: expected at least one row, got none")
-
-    def _check_columns(self, data: Any) -> None:
-        """A column that the model has and the data lacks, beside one that the model does not know, is a slip of the pen."""
-        names = list(data) if isinstance(data, Mapping) else list(read(data).names)
-        absent = [name for name in self.joint.columns if name not in names]
-        other = [name for name in names if name not in self.joint.columns]
-        if absent and other:
-            raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(names)}; rename it, or "
-                            "pass the columns to score by keyword")
 
     def _items(self, values: Mapping[str, Any]) -> Columns:
         """Columns of values, a single item's repeated for as many as the others have."""

@@ -101,8 +101,7 @@ class Query:
                wanted: Set[str] = frozenset()) -> tuple[dict[str, Tensor], Tensor, Kind]:
         """The joint values h of the columns to sum over, log p(h, evidence) (n, K), and its kind."""
         hidden, factors = self._hidden(evidence, wanted)
-        values = self._enumerate(hidden, evidence)
-        K = len(next(iter(values.values()))) if values else 1
+        K, values = self._enumerate(hidden, evidence)
         noise = Noise.of(seed, self.n, first_row=self.first_row)
         total = torch.zeros(self.n, K, dtype=torch.float64)
         for name in hidden:
@@ -126,8 +125,8 @@ class Query:
                             f'p({name}) {self.joint}, or pass prior={{"{name}": "uniform"}}')
         return self.prior[name]
 
-    def _enumerate(self, hidden: list[str], evidence: Mapping[str, Entries]) -> dict[str, Tensor]:
-        """column -> (K, *grid): every joint value of the hidden columns."""
+    def _enumerate(self, hidden: list[str], evidence: Mapping[str, Entries]) -> tuple[int, dict[str, Tensor]]:
+        """The joint values of the hidden columns: K, and (K, *grid) a column."""
         sizes = []
         for name in hidden:
             space = self.joint.columns[name].space
@@ -141,8 +140,7 @@ class Query:
             sizes.append(space.size)
         if math.prod(sizes) > _MOST_VALUES:
             raise Intractable(f"{', '.join(hidden)}: {math.prod(sizes)} joint values are too many to sum over; give some")
-        every = torch.cartesian_prod(*(torch.arange(s) for s in sizes)).reshape(-1, len(sizes)) if sizes else torch.zeros(1, 0)
-        return {name: every[:, i].reshape(-1, *self.joint.columns[name].space.shape) for i, name in enumerate(hidden)}
+        return self.joint.values(hidden)
 
     def _law(self, factor: Conditional, seen: Columns, n: int) -> Law | None:
         """The law of a factor's x given what is seen; None where that is everything."""
