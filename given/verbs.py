@@ -387,10 +387,10 @@ class Query:
                 raise UserError(f"score: expected 1 or {n} values, got {length}")
         if self.n != n and not self._single:
             raise UserError(f"score: {n} values for {self.n} items that are given; expected one each")
-        parts = []
+        parts, given = [], tuple(k for k, e in self._evidence.items() if not e.hidden)
         for rows, query in self._parts(n):
             some = {k: e.rows(rows % len(e)) for k, e in x.items()}
-            parts.append(_score(joint, some, *query.log_prob(some, seed=seed), tuple(query.evidence)))
+            parts.append(_score(joint, some, *query.log_prob(some, seed=seed), given))
         return _joined(parts)
 
     @torch.no_grad()
