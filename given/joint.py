@@ -10,6 +10,7 @@ no cycle. The joint knows columns of entries; raw data is the business of `verbs
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from given.conditional import Conditional, Encodes, Player, quoted
-from given.laws import Law, Noise
+from given.laws import Kind, Law, Noise, weakest
 from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["Joint", "Term", "parse"]
@@ -98,8 +99,8 @@ def _names(tokens: Sequence[tuple[str, str]], formula: str, where: str) -> tuple
     return tuple(t[1] for t in tokens[::2])
 
 
-def _check(terms: Sequence[Term], formula: str) -> None:
-    """Every name once on a left side and once in a factor; no cycle."""
+def _check(terms: Sequence[Term], formula: str) -> list[int]:
+    """An order in which parents come first, once every name is known to stand once on a left side and once in a factor."""
     home: dict[str, Term] = {}
     for term in terms:
         names = [*term.left, *term.parents]
@@ -108,7 +109,7 @@ def _check(terms: Sequence[Term], formula: str) -> None:
             raise UserError(f"formula {formula!r}: {twice[0]!r} is used twice; a name stands once in a factor and "
                             "left of one bar only")
         home |= {name: term for name in term.left}
-    _sorted(terms, formula)
+    return _sorted(terms, formula)
 
 
 def _sorted(terms: Sequence[Term], what: str) -> list[int]:
@@ -154,8 +155,7 @@ class Joint(nn.Module):
                 raise UserError(f"Joint: expected conditionals such as Gaussian(x, parents), got {factor!r}")
         self.factors = nn.ModuleList(factors)
         self.terms = [Term(f.x.columns, tuple(v.name for v in f.parents)) for f in factors]
-        _check(self.terms, str(self))
-        self.order = _sorted(self.terms, str(self))
+        self.order = _check(self.terms, str(self))
         self.columns: dict[str, Variable] = {}
         for factor in factors:
             codecs = factor.x.codec.codecs if factor.x.codec.columns else {}  # type: ignore[attr-defined]
@@ -202,7 +202,11 @@ class Joint(nn.Module):
         return Entries.block(columns) if factor.x.codec.columns else columns[factor.x.name]
 
     def y(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Observed:
-        """A factor's conditions, from the entries of the columns."""
+        """A factor's conditions, from the entries of the columns. Raises `UserError` where one is not among them."""
+        absent = [v.name for v in factor.parents if v.name not in entries]
+        if absent:
+            raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
+                            f'or pass prior={{"{absent[0]}": "uniform"}}')
         return Observed({v.name: entries[v.name] for v in factor.parents}, n)
 
     def law(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Law:
@@ -223,31 +227,23 @@ class Joint(nn.Module):
                      for name, f in self.encoders.items() if name not in entries}
         return {**entries, **found}
 
-    def losses(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0,
-               stage: int | None = None) -> dict[str, Tensor]:
-        """The loss of every factor, or of those of a stage: its name -> (B,)."""
-        return self._losses(list(self) if stage is None else self.stages[stage], self.encoded(entries, n), n, seed)
+    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0,
+                factors: Sequence[Conditional] | None = None) -> dict[str, Tensor]:
+        """The loss of some factors, or of all: their names -> (B,).
 
-    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0, *,
-                factors: Sequence[Conditional]) -> dict[str, Tensor]:
-        """The loss of some factors: their names -> (B,)."""
-        return self._losses(factors, self.encoded(entries, n), n, seed)
-
-    def _losses(self, factors: Sequence[Conditional], entries: Mapping[str, Entries], n: int,
-                seed: int | Noise) -> dict[str, Tensor]:
-        noise = Noise.of(seed, n)
+        Args:
+            entries: of the columns, n rows.
+            n: B.
+            seed: of the noise of estimates.
+            factors: which.
+        """
+        factors = list(self) if factors is None else factors
+        entries, noise = self.encoded(entries, n), Noise.of(seed, n)
         behind = [f for f in factors if self.touches_latent(f)]
         losses = {str(f): f.loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name))
                   for f in factors if f not in behind}
         if behind:
-            # -log of the sum over every value of the latents, of all factors they are in
-            every, many, repeated = self.enumerated(entries, n)
-            together = [f for f in self if self.touches_latent(f)]
-            each = []
-            for f in together:
-                own = Noise(noise.fold(f.x.name).keys[repeated.numpy()])
-                each.append(self.law(f, many, n * every).log_prob(self.x(f, many), seed=own))
-            losses[" ".join(map(str, together))] = -torch.stack(each).sum(0).reshape(n, every).logsumexp(1)
+            losses[" ".join(map(str, behind))] = -self.log_joint(entries, n, noise).logsumexp(1)
         return losses
 
     def touches_latent(self, factor: Conditional) -> bool:
@@ -256,14 +252,24 @@ class Joint(nn.Module):
 
     def enumerated(self, entries: Mapping[str, Entries], n: int) -> tuple[int, dict[str, Entries], Tensor]:
         """Every row once for each of the K joint values of the latents: K, the entries of n K rows, and each one's row."""
-        sizes = [self.columns[name].space.size for name in self.summed]  # type: ignore[attr-defined]
-        values = torch.cartesian_prod(*(torch.arange(size) for size in sizes)).reshape(-1, len(sizes))
-        row = torch.arange(n).repeat_interleave(len(values))
-        many = {name: e.rows(row) for name, e in entries.items()}
-        for i, name in enumerate(self.summed):
-            column = values[:, i].repeat(n)
-            many[name] = Entries(column.reshape(-1, *self.columns[name].space.shape))
-        return len(values), many, row
+        every, values = self.values(self.summed)
+        row, k = torch.arange(n).repeat_interleave(every), torch.arange(every).repeat(n)
+        many = {name: e.rows(row) for name, e in entries.items()} | {name: Entries(v[k]) for name, v in values.items()}
+        return every, many, row
+
+    def values(self, names: Sequence[str]) -> tuple[int, dict[str, Tensor]]:
+        """The joint values of columns of a single finite entry: K, and (K, *grid) a column."""
+        spaces = [self.columns[name].space for name in names]
+        every = list(itertools.product(*(range(space.size) for space in spaces)))  # type: ignore[attr-defined]
+        columns = torch.tensor(every, dtype=torch.int64).unbind(1)
+        return len(every), {name: v.reshape(-1, *space.shape) for name, v, space in zip(names, columns, spaces, strict=True)}
+
+    def log_joint(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> Tensor:
+        """log p of all factors with a latent that is summed out, for each of its joint values: (n, K) float64."""
+        every, many, row = self.enumerated(entries, n)
+        factors = [f for f in self if self.touches_latent(f)]
+        own = Noise(Noise.of(seed, n).keys[row.numpy()])
+        return self.log_prob(many, n * every, own, factors)[0].reshape(n, every)
 
     def players(self, stage: int = 0) -> list[Player]:
         """Those of a stage. Factors with one player learn together, as one; games bring their own players."""
@@ -281,16 +287,17 @@ class Joint(nn.Module):
 
         return Player(f"{factor}, {player.name}", player.parameters, loss, player.steps, player.betas)
 
-    def log_prob(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
-        """log p of every factor whose left side is among the entries, parents complete: its name -> (B,) float64."""
-        noise = Noise.of(seed, n)
-        found = {}
-        for factor in self:
-            if any(name in entries for name in factor.x.columns):
-                absent = [v.name for v in factor.parents if v.name not in entries]
-                if absent:
-                    raise UserError(f"{factor}: {absent[0]} is not given; log_prob is the log of the printed formula; "
-                                    f"pass {absent[0]}, or sum it out with given(...).log_prob({factor.x.name}=...)")
-                found[str(factor)] = self.law(factor, entries, n).log_prob(
-                    self.x(factor, entries), seed=noise.fold(factor.x.name))
-        return found
+    def log_prob(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0,
+                 factors: Sequence[Conditional] | None = None) -> tuple[Tensor, Kind]:
+        """log p of factors, by default of those whose left side is among the entries: (n,) float64, and its kind.
+
+        Raises:
+            UserError: a parent of one is not among the entries.
+        """
+        noise, total, kinds = Noise.of(seed, n), torch.zeros(n, dtype=torch.float64), list[Kind]()
+        for factor in self if factors is None else factors:
+            if factors is not None or set(factor.x.columns) & set(entries):
+                law, x = self.law(factor, entries, n), self.x(factor, entries)
+                kinds.append(law.kind if x.complete else law.kind_of_part)
+                total = total + law.log_prob(x, seed=noise.fold(factor.x.name)).cpu()
+        return total, weakest(kinds)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import abc
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ class UserError(ValueError):
     def at(self, where: str, first_row: int = 0) -> UserError:
         """The same error with its place in front: `image, row 17: ...`."""
         place = where if self.row is None else f"{where}, row {first_row + self.row}"
-        return UserError(f"{place}: {self}")
+        return type(self)(f"{place}: {self}")
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,7 @@ class Entries:
         for name, part in space.parts:
             axes = len(part.axes)
             flat.append(columns[name].map(lambda t, axes=axes: t.reshape(*t.shape[: t.dim() - axes], -1)))  # type: ignore[misc]
-        values, seen, valid = ([getattr(e, what) for e in flat] for what in ("values", "seen", "valid"))
-        return Entries(torch.cat([v.double() for v in values], -1), torch.cat(seen, -1), torch.cat(valid, -1))
+        return Entries.cat([Entries(e.tensor.double(), e.seen, e.valid) for e in flat], -1)
 
     def shaped(self, space: Space) -> Entries:
         """What `flat` made, back on the grid of the space."""
@@ -197,6 +196,11 @@ class Entries:
     def rows(self, index: Tensor | slice) -> Entries:
         """The rows `index` of the first axis."""
         return self.map(lambda t: t[index])
+
+    @staticmethod
+    def cat(parts: Sequence[Entries], axis: int = 0) -> Entries:
+        """Parts of a space that is no product, end to end."""
+        return Entries(*(torch.cat([getattr(part, what) for part in parts], axis) for what in ("values", "seen", "valid")))
 
     def to(self, device: torch.device | str) -> Entries:
         """The same entries on a device."""
@@ -379,6 +383,10 @@ class Variable:
         """Entries -> columns of raw values."""
         raw = self.codec.decode(x)
         return raw if self.codec.columns else {self.name: raw}
+
+    def split(self, x: Entries) -> dict[str, Entries]:
+        """Its entries, column by column."""
+        return x.columns if self.codec.columns else {self.name: x}
 
     def _raw(self, data: Mapping[str, Any]) -> Any:
         if self.codec.columns:

@@ -87,7 +87,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         raise UserError("model: expected data to read columns from; or build Model(Family(x, parents), ...) in full")
     source, codecs = read(data), dict(codecs or {})
     terms = parse(formula) if formula is not None else [Term(source.names)]
-    families = {_left(k): v for k, v in (families or {}).items()}
+    families = {parse(k)[0].name if "," in k else k: v for k, v in (families or {}).items()}  # however it was spaced
     names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
     latents = dict(latents or {})
     _known(latents, names, "latents")
@@ -111,13 +111,6 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
     return Model(*factors, latents=tuple(latents))
-
-
-def _left(name: str) -> str:
-    """The left side of a factor as it is printed, however it was spaced."""
-    if "," not in name:
-        return name
-    return parse(name)[0].name
 
 
 def _known(names: Any, among: Sequence[str], what: str) -> None:
@@ -249,35 +242,27 @@ class Model:
             UserError: a factor's parent is not given.
         """
         self.joint.eval()
-        items, kinds, factors, scored, seen = [], list[Kind](), list[Conditional](), list[Variable](), 0
-        for batch, first, n in self._batches(data, columns):
-            entries = {name: e for name, e in batch.items() if name in self.joint.columns}
-            noise = Noise.of(_whole(seed), n, first_row=first)
-            factors = [f for f in self.joint if any(name in entries for name in f.x.columns)]
+        joint, seed, parts = self.joint, _whole(seed), list[Score]()
+        for entries, first, n in self._batches(data, columns):
+            factors = [f for f in joint if set(f.x.columns) & set(entries)]
             if not factors:
                 raise UserError(f"score: nothing to score; pass a column left of a bar in {self}")
+            parents = dict.fromkeys(v.name for f in factors for v in f.parents if v.name not in joint.latents)
+            for name in parents:
+                if name not in entries:
+                    raise UserError(f"score: {name} is not given; log_prob is the log of the printed formula; pass {name}, or "
+                                    "sum it out with given(...).log_prob(...)")
+            conditions = {k: e for k, e in entries.items() if k in joint.conditions}
+            x = {k: e for k, e in entries.items() if k not in conditions}
             with torch.no_grad():
-                if self.joint.encoders:  # one code of all: a bound
-                    kinds.append("bound")
-                    total = torch.stack(list(self.joint.log_prob(self.joint.encoded(entries, n), n, noise).values())).sum(0)
-                elif set(self.joint.latents) - set(entries):  # what no data has is summed out
-                    conditions = {k: e for k, e in entries.items() if k in self.joint.conditions}
-                    x = {k: e for k, e in entries.items() if k not in conditions}
-                    total, kind = _Query(self.joint, conditions, n, first_row=first).log_prob(x, seed=_whole(seed))
-                    kinds.append(kind)
+                if set(joint.summed) - set(entries):
+                    log_p, kind = _Query(joint, conditions, n, first_row=first).log_prob(x, seed=seed)
                 else:
-                    total = torch.stack(list(self.joint.log_prob(entries, n, noise).values())).sum(0)
-                    one = {k: e.rows(slice(0, 1)) for k, e in entries.items()}
-                    kinds += [self.joint.law(f, one, 1).kind for f in factors]
-            volume = sum((f.x.codec.log_volume(self.joint.x(f, entries)) for f in factors), torch.zeros(()))
-            scored = [self.joint.columns[name] for f in factors for name in f.x.columns if name in entries]
-            seen += sum(int(entries[v.name].known.sum()) for v in scored)
-            items.append((total.cpu() + volume).numpy())
-        left = {name for f in factors for name in f.x.columns}
-        given = tuple(v.name for f in factors for v in f.parents if v.name not in left and v.name not in self.joint.latents)
-        each = np.concatenate(items)
-        return Score(each, weakest(kinds), "nats/item", _measure(scored), given, seen / len(each),
-                     tuple(v.name for v in scored))
+                    log_p, kind = joint.log_prob(joint.encoded(entries, n), n, Noise.of(seed, n, first_row=first))
+            # One code of all makes a bound.
+            parts.append(_score(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
+                                tuple(name for name in parents if name not in x)))
+        return _joined(parts)
 
     def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
@@ -328,10 +313,12 @@ class Model:
         if data is not None and columns:
             raise UserError("expected data, or columns by keyword, got both")
         _known(columns, list(self.joint.columns), "columns")
-        if data is not None:
-            self._check_columns(data)
         plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
         source = self._items(columns if data is None else data) if plain else read(data)
+        absent = [name for name in self.joint.columns if name not in source.names]
+        if absent and any(name not in self.joint.columns for name in source.names):  # a slip of the pen
+            raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(source.names)}; rename it, "
+                            "or pass the columns to score by keyword")
         first = 0
         for batch in source.batches(self._rows_at_once):
             known = {k: v.encode(batch, first) for k, v in self.joint.columns.items() if k in batch}
@@ -339,15 +326,6 @@ class Model:
             first += batch.n
         if not first:
             raise UserError("data: expected at least one row, got none")
-
-    def _check_columns(self, data: Any) -> None:
-        """A column that the model has and the data lacks, beside one that the model does not know, is a slip of the pen."""
-        names = list(data) if isinstance(data, Mapping) else list(read(data).names)
-        absent = [name for name in self.joint.columns if name not in names]
-        other = [name for name in names if name not in self.joint.columns]
-        if absent and other:
-            raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(names)}; rename it, or "
-                            "pass the columns to score by keyword")
 
     def _items(self, values: Mapping[str, Any]) -> Columns:
         """Columns of values, a single item's repeated for as many as the others have."""
@@ -366,20 +344,22 @@ class Query:
 
     def __init__(self, model: Model, observed: Mapping[str, Any], prior: Mapping[str, Any]) -> None:
         self.model = model
-        self._single = True
-        seen: dict[str, Entries] = {}
-        lengths: dict[str, int] = {}
-        for name, value in observed.items():
-            seen[name], single = observe(model.joint.columns[name], value)
-            if not single:
-                self._single, lengths[name] = False, len(seen[name])
+        seen = {name: observe(model.joint.columns[name], value) for name, value in observed.items()}
+        lengths = {name: len(x) for name, (x, single) in seen.items() if not single}
         if len(set(lengths.values())) > 1:
             raise UserError(f"given: expected columns of one length, got {lengths}")
-        self.n = next(iter(lengths.values()), 1)
-        evidence = {name: x if len(x) == self.n else _repeated(x, self.n) for name, x in seen.items()}
+        self._single, self.n = not lengths, next(iter(lengths.values()), 1)
+        self._evidence = {name: x for name, (x, _) in seen.items()}
+        self._prior = {name: _log_prior(model, name, p) for name, p in prior.items()}
         model.joint.eval()
-        self._query = _Query(model.joint, evidence, self.n, {k: _log_prior(model, k, v) for k, v in prior.items()})
 
+    def _parts(self, n: int, draws: int = 1) -> Iterator[tuple[Tensor, _Query]]:
+        """The query over some of n rows at a time, with their numbers; what is given once is given to all."""
+        for rows in torch.arange(n).split(max(1, self.model._rows_at_once // draws)):
+            evidence = {k: e.rows(rows % len(e)) for k, e in self._evidence.items()}
+            yield rows, _Query(self.model.joint, evidence, len(rows), self._prior, int(rows[0]))
+
+    @torch.no_grad()
     def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None) -> Columns:
         """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...)."""
         if not isinstance(n, int | np.integer) or n < 1:
@@ -387,86 +367,80 @@ class Query:
         n, seed = int(n), _whole(seed)
         if how is not None and not callable(how):
             raise UserError(f"sample: how={how!r}; expected a map from law to law")
-        with torch.no_grad():
-            parts = [q.sample(n, seed=seed, how=how) for q in self._in_parts(n)]
-        joined = {k: _cat([p[k] for p in parts]) for k in parts[0]}
-        return self._columns(joined, (n, self.n))
+        return self._columns([q.sample(n, seed=seed, how=how) for _, q in self._parts(self.n, n)], (n, self.n))
 
     def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64."""
         return self.score(data, seed=seed, **columns).items
 
+    @torch.no_grad()
     def score(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> Score:
         """As `Model.score`, given what is observed."""
-        model, values = self.model, _named(data, columns)
-        _known(values, list(model.joint.columns), "score")
+        joint, seed, values = self.model.joint, _whole(seed), _named(data, columns)
+        _known(values, list(joint.columns), "score")
         if not values:
             raise UserError("score: nothing to score; pass the columns to score")
-        x = {k: observe(model.joint.columns[k], v)[0] for k, v in values.items()}
+        x = {k: observe(joint.columns[k], v)[0] for k, v in values.items()}
         n = max(self.n, *map(len, x.values()))
-        query = self if self.n == n or not self._single else self._spread(n)
-        if query.n != n:
-            raise UserError(f"score: {n} values for {query.n} items that are given; expected one each")
-        x = {k: e if len(e) == n else _repeated(e, n) for k, e in x.items()}
-        with torch.no_grad():
-            found = [q.log_prob({k: e.rows(slice(q.first_row, q.first_row + q.n)) for k, e in x.items()}, seed=_whole(seed))
-                     for q in query._in_parts(1)]
-        volume = sum((model.joint.columns[k].codec.log_volume(e) for k, e in x.items()), torch.zeros(()))
-        items = (torch.cat([items for items, _ in found]) + volume).numpy()
-        return Score(items, weakest(kind for _, kind in found), "nats/item", _measure([model.joint.columns[k] for k in x]),
-                     tuple(self._query.evidence), sum(int(e.known.sum()) for e in x.values()) / n, tuple(x))
+        for length in map(len, x.values()):
+            if length not in (1, n):
+                raise UserError(f"score: expected 1 or {n} values, got {length}")
+        if self.n != n and not self._single:
+            raise UserError(f"score: {n} values for {self.n} items that are given; expected one each")
+        parts, given = [], tuple(k for k, e in self._evidence.items() if not e.hidden)
+        for rows, query in self._parts(n):
+            some = {k: e.rows(rows % len(e)) for k, e in x.items()}
+            parts.append(_score(joint, some, *query.log_prob(some, seed=seed), given))
+        return _joined(parts)
 
-    def _spread(self, n: int) -> Query:
-        """The one item that is given, n times."""
-        spread = Query(self.model, {}, {})
-        old = self._query
-        spread.n, spread._single = n, False
-        spread._query = _Query(old.joint, {k: _repeated(e, n) for k, e in old.evidence.items()}, n, old.prior)
-        return spread
-
+    @torch.no_grad()
     def mode(self) -> Columns:
         """The most probable value of what is unknown: (items, ...)."""
-        with torch.no_grad():
-            parts = [q.mode() for q in self._in_parts(1)]
-        return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
+        return self._columns([q.mode() for _, q in self._parts(self.n)], (self.n,))
 
+    @torch.no_grad()
     def mean(self) -> Columns:
         """The mean of real columns that are unknown: (items, ...)."""
-        with torch.no_grad():
-            parts = [q.mean() for q in self._in_parts(1)]
-        return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
+        return self._columns([q.mean() for _, q in self._parts(self.n)], (self.n,))
 
+    @torch.no_grad()
     def entropy(self) -> np.ndarray:
         """Entropy in nats of the finite columns above what is observed: (items,)."""
-        with torch.no_grad():
-            return torch.cat([q.entropy() for q in self._in_parts(1)]).numpy()
+        return torch.cat([q.entropy() for _, q in self._parts(self.n)]).numpy()
 
+    @torch.no_grad()
     def probabilities(self, name: str) -> Columns:
         """p(name = v | observed) for every category v, one column each: (items,) float64."""
         _known([name], list(self.model.joint.columns), "probabilities")
-        with torch.no_grad():
-            p = torch.cat([q.probabilities(name) for q in self._in_parts(1)]).numpy()
-        variable = self.model.joint.columns[name]
-        values = variable.decode(Entries(torch.arange(p.shape[1])))[name]
+        p = torch.cat([q.probabilities(name) for _, q in self._parts(self.n)]).numpy()
+        values = self.model.joint.columns[name].decode(Entries(torch.arange(p.shape[1])))[name]
         return Columns({str(v): p[:, i] for i, v in enumerate(values)})
 
-    def _in_parts(self, draws: int) -> Iterator[_Query]:
-        """The query over some rows at a time."""
-        size = max(1, self.model._rows_at_once // draws)
-        for first in range(0, self.n, size):
-            last = min(first + size, self.n)
-            rows = {k: e.rows(slice(first, last)) for k, e in self._query.evidence.items()}
-            yield _Query(self._query.joint, rows, last - first, self._query.prior, first)
-
-    def _columns(self, entries: Mapping[str, Entries], lead: tuple[int, ...]) -> Columns:
+    def _columns(self, parts: Sequence[Mapping[str, Entries]], lead: tuple[int, ...]) -> Columns:
+        """Raw columns (*lead, ...) of parts that follow one another along the last axis of the lead."""
         raw: dict[str, np.ndarray] = {}
-        for name in self.model.joint.columns:
-            if name in entries:
-                raw |= self.model.joint.columns[name].decode(entries[name])
+        for name, variable in self.model.joint.columns.items():
+            if name in parts[0]:
+                raw |= variable.decode(Entries.cat([part[name] for part in parts], len(lead) - 1))
         if self._single:
             raw = {k: np.reshape(v, (*lead[:-1], *v.shape[len(lead):])) for k, v in raw.items()}
             lead = lead[:-1]
         return Columns(raw, len(lead))
+
+
+def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, given: tuple[str, ...]) -> Score:
+    """The score of columns x, in raw units."""
+    variables = [joint.columns[name] for name in x]
+    items = log_p + sum((v.codec.log_volume(x[v.name]) for v in variables), torch.zeros(()))
+    return Score(items.numpy(), kind, "nats/item", _measure(variables), given,
+                 sum(int(e.known.sum()) for e in x.values()) / len(items), tuple(x))
+
+
+def _joined(parts: Sequence[Score]) -> Score:
+    """One score of the items of all."""
+    items = np.concatenate([part.items for part in parts])
+    seen = sum(part.dimensions * len(part.items) for part in parts)
+    return replace(parts[-1], items=items, kind=weakest(part.kind for part in parts), dimensions=seen / len(items))
 
 
 def _named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -485,10 +459,6 @@ def _whole(seed: Any) -> int:
     return int(seed)
 
 
-def _cat(parts: Sequence[Entries], axis: int = 1) -> Entries:
-    return Entries(*(torch.cat([getattr(p, what) for p in parts], axis) for what in ("values", "seen", "valid")))
-
-
 def _measure(variables: Sequence[Variable]) -> str:
     """The measure of a product: one for all, or each with the columns it holds for."""
     columns: dict[str, list[str]] = {}
@@ -499,13 +469,6 @@ def _measure(variables: Sequence[Variable]) -> str:
         return next(iter(columns))
     few = {kind: names if len(names) < 4 else [names[0], "...", names[-1]] for kind, names in columns.items()}
     return "; ".join(f"{kind} of {', '.join(names)}" for kind, names in few.items())
-
-
-def _repeated(x: Entries, n: int) -> Entries:
-    """The single row of x, n times."""
-    if len(x) != 1:
-        raise UserError(f"expected 1 or {n} values, got {len(x)}")
-    return x.rows(torch.zeros(n, dtype=torch.int64))
 
 
 def _log_prior(model: Model, name: str, prior: Any) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 import given
 from given import part, prefix
 from given.codecs import Label, Number, Plain
-from given.families import Autoregressive, Categorical, Dequantised, Gaussian, Independent, Memory
+from given.families import Autoregressive, Categorical, Dequantised, Gaussian, GaussianMixture, Independent, Memory
 from given.joint import parse
 from given.laws import Intractable, Noise
 from given.nn import Reverse, Transformer
@@ -297,6 +297,14 @@ def test_the_mode_of_a_block_of_both_kinds():
     model = given.model(None, data, families={"c,v": Independent})
     model.fit(data, held_out=0)
     assert model.given(v=0.0).mode()["c"] == "y"
+
+
+def test_a_block_whose_law_has_no_mode_says_so():
+    data = given.read(a=RNG.normal(size=60), b=RNG.normal(size=60), c=["s", "t"] * 30)
+    query = given.model("p(a, b | c)", data, families={"a,b": GaussianMixture}).given(c="s", a=0.0)
+    with pytest.raises(Intractable, match=r"p\(a, b \| c\): its mode has no closed form"):
+        query.mode()
+    assert np.isfinite(query.mean()["b"])
 
 
 def test_a_classifier_is_evaluated_beside_its_baseline():

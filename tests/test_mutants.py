@@ -100,7 +100,7 @@ MUTANTS = {
         given.families.FactorAnalysis, "_gain", "torch.linalg.solve(self.covariance, self.loading).T", "self.loading.T",
         check_factors),
     "padding is scored": Mutant(
-        given.laws.Entrywise, "log_prob", "scored = x.known if", "scored = x.seen if",
+        given.laws.Law, "_scored", "return x.known if", "return x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),
     "the order of drawing is not the order of the grid": Mutant(
         given.laws.Chain, "score", "features[:, back[0]]", "features",
@@ -123,7 +123,7 @@ MUTANTS = {
         given.laws.Noise, "uniform", "draws[..., None], np.arange", "draws[..., None] + draws.sum(), np.arange",
         family("rows_are_their_own", "Independent")),
     "Bayes' rule without the prior": Mutant(
-        given.infer.query.Query, "_weigh", "for factor in factors:", "for factor in factors[1:]:", check_bayes),
+        given.infer.query.Query, "_weigh", "keys[row.numpy()]), factors)", "keys[row.numpy()]), factors[1:])", check_bayes),
     "the density of a number is left in standard units": Mutant(
         given.codecs.Number, "log_volume", "-torch.as_tensor(np.log(scale))", "torch.as_tensor(0 * scale)", check_raw_density),
     "log_volume has the wrong sign": Mutant(

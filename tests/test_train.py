@@ -271,21 +271,18 @@ def test_a_logistic_regression_is_recovered():
 def test_folders_are_whole_at_every_moment(tmp_path):
     target = tmp_path / "model"
 
-    def fill(text):
-        return lambda folder: (folder / "a.txt").write_text(text)
-
-    replace_folder(target, ["a.txt"], fill("one"))
-    with pytest.raises(RuntimeError):
-        replace_folder(target, ["a.txt"], lambda folder: (_ for _ in ()).throw(RuntimeError))
+    replace_folder(target, {"a.txt": b"one"})
+    with pytest.raises(TypeError):
+        replace_folder(target, {"a.txt": "no bytes"})
     assert (whole_folder(target) / "a.txt").read_text() == "one"
     os.rename(target, tmp_path / ".model.previous")  # the moment between the two renames
     assert (whole_folder(target) / "a.txt").read_text() == "one"
-    replace_folder(target, ["a.txt"], fill("two"))
+    replace_folder(target, {"a.txt": b"two"})
     assert (whole_folder(target) / "a.txt").read_text() == "two"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model"]
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="in the way"):
-        replace_folder(tmp_path / "file", ["a.txt"], fill("three"))
+        replace_folder(tmp_path / "file", {"a.txt": b"three"})
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -2,8 +2,8 @@
 
     z ~ N(0, I),  t ~ U[0, 1],  x_t = (1 - t)^2 z + (1 - (1 - t)^2) x,    loss = |v(x_t, t; y) - (x - z)|^2
 
-whose minimiser v(x_t, t; y) = E[x - z | x_t, y], followed from noise at the lines' own pace 2 (1 - t), has the law of the data at
-t = 1. The pace slows towards the data, where edges form. y is dropped now and then, so that the field without it is learned
+whose minimiser v(x_t, t; y) = E[x - z | x_t, y], followed from noise at the lines' own pace 2 (1 - t), has the law of the data
+at t = 1. The pace slows towards the data, where edges form. y is dropped now and then, so that the field without it is learned
 too. Drawn by a solver; `log_prob` solves the equation backward and is an estimate; known entries are kept on their straight
 paths, which is an approximation to the conditional.
 

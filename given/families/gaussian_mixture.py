@@ -8,7 +8,6 @@ added to every variance in the M-step, as one imagined deviation. `log_prob` is 
 conditionals.
 
 Source: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977
-Arthur, Vassilvitskii, k-means++: the advantages of careful seeding, 2007
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from torch import Tensor
 
 from given import laws
 from given.conditional import Batch, Conditional, state_of, states
-from given.laws import Moments, Noise
+from given.laws import Moments, Noise, far_apart
 from given.variables import Observed, UserError, Variable
 
 __all__ = ["GaussianMixture"]
@@ -91,12 +90,8 @@ class GaussianMixture(Conditional):
                 raise UserError(f"{self}: no row to learn from where the parents have their value {s}; drop it or pool it")
             mean, spread = everybody.regression(s)
             own, mine = held[held[:, 0] == s].split([2, D], 1)
-            far, centres = torch.ones(len(mine), dtype=torch.float64), list[Tensor]()
-            for u in Noise.of(self.seed, 1).fold(s).uniform((), (K,))[0]:
-                cumulative = (own[:, 1] * far).cumsum(0)
-                centres.append(mine[int((cumulative < u * cumulative[-1]).sum().clamp(max=len(mine) - 1))])
-                far = torch.stack([((mine - c) ** 2 / spread.diagonal()).sum(1) for c in centres]).amin(0)
-            self.means[s] = torch.stack(centres) if K > 1 else mean
+            u = Noise.of(self.seed, 1).fold(s).uniform((), (K,))[0]
+            self.means[s] = mine[far_apart(mine / spread.diagonal().sqrt(), u, own[:, 1])] if K > 1 else mean
             self.covariances[s] = spread + self.ridge * torch.eye(D, dtype=torch.float64)
             self.weights[s] = 1 / K
 

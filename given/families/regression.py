@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from torch import nn
+from torch import distributions, nn
 
 from given import laws
 from given.conditional import Conditional
@@ -50,4 +50,6 @@ class Regression(Conditional):
         if self.head is not None:
             return self.head(h.reshape(y.n, *self.space.shape, self.width))
         mean, log_scale = h.reshape(y.n, *self.space.shape, 2).unbind(-1)
-        return laws.Diagonal(mean, nn.functional.softplus(log_scale) + self.floor, self.space)  # type: ignore[arg-type]
+        # Its draws carry gradients to mean and scale (the reparametrisation trick).
+        scale = nn.functional.softplus(log_scale) + self.floor
+        return laws.Torch(distributions.Normal(mean, scale, validate_args=False), self.space)

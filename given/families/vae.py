@@ -18,7 +18,7 @@ from torch import Tensor
 from given import laws
 from given.codecs import Plain
 from given.conditional import Batch, Conditional
-from given.laws import Averaged, Modal, Noise
+from given.laws import Noise
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 __all__ = ["VAE"]
@@ -61,15 +61,11 @@ class VAE(Conditional):
 
     def encode(self, x: Entries, y: Observed) -> Entries:
         """The mean of q(z | x, y): (B, K)."""
-        law = self.posterior(self._with(self.x, x, y))
-        assert isinstance(law, Averaged)
-        return law.mean()
+        return self.posterior(self._with(self.x, x, y)).mean()
 
     def decode(self, z: Entries, y: Observed) -> Entries:
         """The mode of p(x | z, y): (B, *grid)."""
-        law = self.likelihood(self._with(self.z, z, y))
-        assert isinstance(law, Modal)
-        return law.mode()
+        return self.likelihood(self._with(self.z, z, y)).mode()
 
     @staticmethod
     def _with(v: Variable, e: Entries, y: Observed) -> Observed:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from given import laws
 from given.conditional import Batch, Conditional
-from given.laws import Modal, Noise
+from given.laws import Noise, far_apart
 from given.nn import Perceptron
 from given.variables import Entries, Finite, Observed, Product, UserError, Variable
 
@@ -69,12 +69,7 @@ class VectorQuantised(Conditional):
             first = list(itertools.islice(batches, 4))
             rows = torch.cat([self._features(x) for x, _, _ in first]).transpose(0, 1).flatten(0, 1)
             weight = torch.cat([w for _, _, w in first]).repeat(self.places)
-            far, chosen = torch.ones(len(rows), dtype=torch.float64), list[Tensor]()
-            for u in Noise.of(0, 1).fold("book").uniform((), (len(self.book),))[0]:
-                cumulative = (weight * far).cumsum(0)
-                chosen.append(rows[int((cumulative < u * cumulative[-1]).sum().clamp(max=len(rows) - 1))])
-                far = torch.stack([((rows - c) ** 2).sum(1).double() for c in chosen]).amin(0) + 1e-12
-            self.book.copy_(torch.stack(chosen))
+            self.book.copy_(rows[far_apart(rows, Noise.of(0, 1).fold("book").uniform((), (len(self.book),))[0], weight)])
 
     def encode(self, x: Entries, y: Observed) -> Entries:
         """The code of x: (B, places)."""
@@ -82,9 +77,7 @@ class VectorQuantised(Conditional):
 
     def decode(self, z: Entries, y: Observed) -> Entries:
         """The mode of p(x | code): (B, *grid)."""
-        law = self._decoded(self.book[z.tensor])
-        assert isinstance(law, Modal)
-        return law.mode()
+        return self._decoded(self.book[z.tensor]).mode()
 
     def _features(self, x: Entries) -> Tensor:
         if not x.complete:

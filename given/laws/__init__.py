@@ -3,7 +3,6 @@
 from given.laws.block import Block
 from given.laws.categorical import Categorical
 from given.laws.dequantised import Dequantised, dequantise
-from given.laws.diagonal import Diagonal
 from given.laws.empirical import Empirical
 from given.laws.entrywise import Entrywise
 from given.laws.flowing import Flowing, Guidance
@@ -11,10 +10,10 @@ from given.laws.grouped import Grouped
 from given.laws.heads import CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
 from given.laws.implicit import Implicit
 from given.laws.latent import Latent
-from given.laws.law import Averaged, How, Intractable, Kind, Law, Modal, weakest
+from given.laws.law import How, Intractable, Kind, Law, weakest
 from given.laws.mixture import Mixture
 from given.laws.moments import Moments, positive, shrunk
-from given.laws.noise import Noise
+from given.laws.noise import Noise, choose, far_apart
 from given.laws.normal import Normal
 from given.laws.normal_mixture import NormalMixture
 from given.laws.sequential import Chain, Sequential, State
@@ -23,13 +22,11 @@ from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 
 __all__ = [
-    "Averaged",
     "Block",
     "Categorical",
     "CategoricalHead",
     "Chain",
     "Dequantised",
-    "Diagonal",
     "Empirical",
     "Entrywise",
     "Flowing",
@@ -43,7 +40,6 @@ __all__ = [
     "Law",
     "LogisticMixtureHead",
     "Mixture",
-    "Modal",
     "Moments",
     "Noise",
     "Normal",
@@ -54,8 +50,10 @@ __all__ = [
     "State",
     "Torch",
     "Transformed",
+    "choose",
     "default_head",
     "dequantise",
+    "far_apart",
     "positive",
     "shrunk",
     "weakest",

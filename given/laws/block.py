@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import How, Intractable, Law, Modal, weakest
+from given.laws.law import How, Law, weakest
 from given.laws.noise import Noise
 from given.variables import Entries, Product
 
@@ -36,10 +36,11 @@ class Block(Law):
 
     def mode(self) -> Entries:
         """The mode of every column: (B, ...) each."""
-        for name, law in self.laws.items():
-            if not isinstance(law, Modal):
-                raise Intractable(f"{name}: its mode has no closed form; use sample")
-        return Entries.block({k: law.mode() for k, law in self.laws.items()})  # type: ignore[attr-defined]
+        return Entries.block({k: law.mode() for k, law in self.laws.items()})
+
+    def mean(self) -> Entries:
+        """The mean of every column: (B, ...) each."""
+        return Entries.block({k: law.mean() for k, law in self.laws.items()})
 
     def condition(self, evidence: Entries) -> Block:
         columns = evidence.columns

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from given.laws.entrywise import Entrywise
+from given.laws.noise import choose
 from given.variables import Entries, Finite
 
 __all__ = ["Categorical"]
@@ -29,10 +29,7 @@ class Categorical(Entrywise):
         return self.logits.double().log_softmax(-1)
 
     def pick(self, u: Tensor) -> Tensor:
-        cumulative = self.log_probs.exp().cumsum(-1)
-        # The last symbol that can be takes what rounding left over.
-        cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
-        return (cumulative < u.to(cumulative.device)[..., None]).sum(-1)
+        return choose(self.log_probs.exp(), u)
 
     def each(self, values: Tensor) -> Tensor:
         log_probs = self.log_probs
@@ -41,11 +38,3 @@ class Categorical(Entrywise):
     def mode(self) -> Entries:
         """The most probable value of every entry: (B, *grid)."""
         return self._kept(self.logits.argmax(-1))
-
-    def entropy(self) -> Tensor:
-        """Entropy of the unknown entries in nats: (B,) float64."""
-        log_probs = self.log_probs
-        each = -(log_probs.exp() * log_probs.clamp(min=torch.finfo(torch.float64).min)).sum(-1)
-        if self.evidence is not None:
-            each = torch.where(self.evidence.known, 0.0, each)
-        return each.flatten(1).sum(-1) if self.space.axes else each

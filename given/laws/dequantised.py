@@ -44,7 +44,7 @@ class Dequantised(Law):
         self.levels = space.size
 
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        z = (self.law if how is None else how(self.law)).sample(shape, seed=seed).tensor
+        z = self.law.sample(shape, seed=seed, how=how).tensor
         # By definition of the outermost cells, which reach to infinity.
         return Entries(((z + 1) * (self.levels / 2)).floor().long().clamp(0, self.levels - 1))
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import How, Law
-from given.laws.noise import Noise
+from given.laws.law import Law
+from given.laws.noise import Noise, choose
 from given.variables import Entries, Finite, UserError
 
 __all__ = ["Empirical"]
@@ -28,48 +28,29 @@ class Empirical(Law):
         centres: (N, *grid) int64.
         log_kernel: (V, V) float64, row v the log law of a symbol whose centre is v.
         space: the finite space.
-        evidence: entries already known, returned by draws and not scored; see `condition`.
     """
 
-    def __init__(self, log_weights: Tensor, centres: Tensor, log_kernel: Tensor, space: Finite,
-                 evidence: Entries | None = None) -> None:
+    def __init__(self, log_weights: Tensor, centres: Tensor, log_kernel: Tensor, space: Finite) -> None:
         super().__init__(space, log_weights.shape[0])
         total = log_weights.double().logsumexp(-1, keepdim=True)
         self.log_weights = torch.where(total == -torch.inf, -torch.inf, log_weights.double() - total)
         self.centres, self.log_kernel = centres, log_kernel
-        self.evidence = evidence
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         empty = (self.log_weights == -torch.inf).all(-1)
         if bool(empty.any()):
             raise UserError("no stored item agrees with what is given; give Memory a smoothing", int(empty.nonzero()[0]))
-        noise = Noise.of(seed, self.n)
-        u = noise.fold("item").uniform(shape).to(self.centres.device)
-        cumulative = self.log_weights.exp().cumsum(-1)
-        cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
-        item = (cumulative < u[..., None]).sum(-1)
-        centre = self.centres[item]  # (*shape, B, *grid)
-        u = noise.fold("entry").uniform(shape, self.space.shape).to(centre.device)
-        each = self.log_kernel.exp().cumsum(-1)
-        each = torch.where(each >= each[:, -1:], 1.0, each)
-        values = (each[centre] < u[..., None]).sum(-1)
-        if self.evidence is not None:
-            values = torch.where(self.evidence.known, self.evidence.tensor, values)
-        return Entries(values)
+        centre = self.centres[choose(self.log_weights.exp(), noise.fold("item").uniform(shape))]  # (*shape, B, *grid)
+        values = choose(self.log_kernel.exp()[centre], noise.fold("entry").uniform(shape, self.space.shape))
+        return self._kept(values)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        scored = x.known if self.evidence is None else x.known & ~self.evidence.known
-        return torch.logsumexp(self.log_weights + self._items(x.tensor, scored), -1)
+        return torch.logsumexp(self.log_weights + self._items(x.tensor, self._scored(x)), -1)
 
     def condition(self, evidence: Entries) -> Empirical:
-        known = evidence if self.evidence is None else Entries(
-            torch.where(self.evidence.known, self.evidence.tensor, evidence.tensor), self.evidence.known | evidence.known)
         assert isinstance(self.space, Finite)
-        new = evidence.known if self.evidence is None else evidence.known & ~self.evidence.known
-        weights = self.log_weights + self._items(evidence.tensor, new)
-        return Empirical(weights, self.centres, self.log_kernel, self.space, known)
+        weights = self.log_weights + self._items(evidence.tensor, self._scored(evidence))
+        return Empirical(weights, self.centres, self.log_kernel, self.space)._but(evidence=self._and(evidence))
 
     def _items(self, x: Tensor, scored: Tensor) -> Tensor:
         """log kernel of x at every stored item, over the scored entries: (*shape, B, N)."""

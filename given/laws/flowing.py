@@ -2,10 +2,10 @@
 
     dx/dt = 2 (1 - t) v(x, t; y),  x(0) ~ N(0, I),    log p(x(1)) = log N(x(0)) - int_0^1 2 (1 - t) div v(x(t), t) dt
 
-Noise at t = 0, data at t = 1. v points from noise to data, and noise's share of the way is (1 - t)^2, not 1 - t: equal steps then
-end in small ones, where edges form. Drawing solves forward; scoring solves backward with the exact divergence. Both are as good
-as the solver's steps, so a score is called an estimate: ask at two numbers of steps, `Heun(32)` and `Heun(64)`, and believe
-what they agree on.
+Noise at t = 0, data at t = 1. v points from noise to data, and noise's share of the way is (1 - t)^2, not 1 - t: equal steps
+then end in small ones, where edges form. Drawing solves forward; scoring solves backward with the exact divergence. Both are
+as good as the solver's steps, so a score is called an estimate: ask at two numbers of steps, `Heun(32)` and `Heun(64)`, and
+believe what they agree on.
 
 Source: Chen, Rubanova, Bettencourt, Duvenaud, Neural ordinary differential equations, 2018 /
 https://arxiv.org/abs/1806.07366
@@ -40,21 +40,20 @@ class Flowing(Law):
         null: (B, C) the context of a y that is not given, for `Guidance`.
         space: a real vector of D entries.
         solver: of the equation.
-        evidence: entries (B, D) already known: draws keep them, on the straight path from their noise.
+
+    Draws keep the entries of evidence, on the straight path from their noise.
     """
 
     kind: Kind = "estimate"
 
-    def __init__(self, velocity: Velocity, context: Tensor, null: Tensor, space: Real, solver: Solver = Heun(32),  # noqa: B008
-                 evidence: Entries | None = None) -> None:
+    def __init__(self, velocity: Velocity, context: Tensor, null: Tensor, space: Real,
+                 solver: Solver = Heun(32)) -> None:  # noqa: B008
         super().__init__(space, len(context))
-        self.velocity, self.context, self.null, self.solver, self.evidence = velocity, context, null, solver, evidence
-        if evidence is not None:
-            self.kind = "none"
+        self.velocity, self.context, self.null, self.solver = velocity, context, null, solver
 
     def solved_by(self, solver: Solver) -> Flowing:
         """The same law with another solver."""
-        return Flowing(self.velocity, self.context, self.null, self.space, solver, self.evidence)  # type: ignore[arg-type]
+        return self._but(solver=solver)
 
     def guided(self, weight: float) -> Flowing:
         """The field (1 - weight) v(x, t; nothing) + weight v(x, t; y)."""
@@ -65,14 +64,12 @@ class Flowing(Law):
             return null + weight * (given - null)
 
         both = torch.cat([self.context, self.null], 1)
-        return Flowing(velocity, both, both, self.space, self.solver, self.evidence)  # type: ignore[arg-type]
+        return self._but(velocity=velocity, context=both, null=both)
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
-        noise = Noise.of(seed, self.n).normal(shape, self.space.shape).reshape(draws * self.n, -1).float()
-        context, x = self.context.repeat(draws, 1), noise
+        z = noise.normal(shape, self.space.shape).reshape(draws * self.n, -1).float()
+        context = self.context.repeat(draws, 1)
         known = value = None
         if self.evidence is not None:
             known, value = self.evidence.known.repeat(draws, 1), self.evidence.tensor.float().repeat(draws, 1)
@@ -80,15 +77,13 @@ class Flowing(Law):
         def field(x: Tensor, t: float) -> Tensor:
             if known is not None and value is not None:
                 left = (1 - t) ** 2
-                x = torch.where(known, left * noise + (1 - left) * value, x)
+                x = torch.where(known, left * z + (1 - left) * value, x)
             v = self.velocity(x, torch.full((len(x),), t), context)
-            return 2 * (1 - t) * (v if known is None or value is None else torch.where(known, value - noise, v))
+            return 2 * (1 - t) * (v if known is None or value is None else torch.where(known, value - z, v))
 
         with torch.no_grad():
-            x = self.solver.solve(field, x, 0.0, 1.0).double()
-        if self.evidence is not None:
-            x = torch.where(self.evidence.known.repeat(draws, 1), self.evidence.tensor.double().repeat(draws, 1), x)
-        return Entries(x.reshape(*shape, self.n, *self.space.shape))
+            x = self.solver.solve(field, z, 0.0, 1.0).double()
+        return self._kept(x.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         if x.hidden:
@@ -112,7 +107,7 @@ class Flowing(Law):
         return (-0.5 * (z**2).sum(1) - D / 2 * math.log(2 * math.pi) + gathered).reshape(lead)
 
     def condition(self, evidence: Entries) -> Flowing:
-        return Flowing(self.velocity, self.context, self.null, self.space, self.solver, evidence)  # type: ignore[arg-type]
+        return self._but(evidence=evidence, kind="none")
 
 
 @dataclass(frozen=True)

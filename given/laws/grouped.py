@@ -31,8 +31,7 @@ class Grouped(Law):
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
         noise, lead = Noise.of(seed, self.n), len(shape)
         drawn = [law.sample(shape, seed=Noise(noise.keys[rows.numpy()]), how=how).flat(self.space) for rows, law in self.groups]
-        joined = Entries(*(torch.cat([getattr(x, what) for x in drawn], lead) for what in ("values", "seen", "valid")))
-        return joined.map(lambda t: t.index_select(lead, self.back)).shaped(self.space)
+        return Entries.cat(drawn, lead).map(lambda t: t.index_select(lead, self.back)).shaped(self.space)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         noise, flat = Noise.of(seed, self.n), x.flat(self.space)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import How, Intractable, Kind, Law
+from given.laws.law import Intractable, Kind, Law
 from given.laws.noise import Noise
 from given.variables import Entries, Real
 
@@ -30,11 +30,9 @@ class Implicit(Law):
         super().__init__(space, n)
         self.generator, self.latent = generator, latent
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
-        z = Noise.of(seed, self.n).normal(shape, (self.latent,)).reshape(-1, self.latent).float()
+        z = noise.normal(shape, (self.latent,)).reshape(-1, self.latent).float()
         with torch.no_grad():
             x = self.generator(z, torch.arange(self.n).repeat(draws)).double()
         return Entries(x.reshape(*shape, self.n, *self.space.shape))

@@ -6,16 +6,18 @@ A law is a value: it samples, scores, and where it can conditions itself on part
 from __future__ import annotations
 
 import abc
+import copy
 from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Self
 
+import torch
 from torch import Tensor
 
 from given.laws.noise import Noise
 from given.solve import How
 from given.variables import Entries, Space, UserError
 
-__all__ = ["Averaged", "How", "Intractable", "Kind", "Law", "Modal", "weakest"]
+__all__ = ["How", "Intractable", "Kind", "Law", "weakest"]
 
 Kind = Literal["exact", "bound", "estimate", "none"]
 _STRENGTH: tuple[Kind, ...] = ("exact", "bound", "estimate", "none")
@@ -42,9 +44,11 @@ class Law(abc.ABC):
         n: B, the number of rows.
         kind: what `log_prob` returns: the `exact` value, a lower `bound`, an `estimate` (of a value or of a bound), or
             `none`.
+        evidence: entries already known, or None: returned by draws and not scored.
     """
 
     kind: Kind = "exact"
+    evidence: Entries | None = None
 
     @property
     def kind_of_part(self) -> Kind:
@@ -55,15 +59,20 @@ class Law(abc.ABC):
         self.space = space
         self.n = n
 
-    @abc.abstractmethod
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
         """Draws, (*shape, B, *grid), everything seen.
 
         Args:
             shape: leading shape of independent draws.
             seed: a whole number, or the rows' own `Noise`.
-            how: a map from law to law, applied to each law that is drawn from.
+            how: a map from law to law, applied to each law that is drawn from. A law made of others overrides `sample` and
+                hands it on to them; another writes `draw`.
         """
+        return self.draw(shape, Noise.of(seed, self.n)) if how is None else how(self).sample(shape, seed=seed)
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        """`sample` from the rows' own noise."""
+        raise NotImplementedError(f"{type(self).__name__} has neither sample nor draw")
 
     @abc.abstractmethod
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
@@ -88,18 +97,29 @@ class Law(abc.ABC):
         raise Intractable(f"{type(self).__name__} cannot condition on part of its entries; "
                           "Gaussian, Independent, Memory and Autoregressive (on what comes first in its order) can")
 
-
-@runtime_checkable
-class Modal(Protocol):
-    """A law whose most probable value has a closed form."""
-
     def mode(self) -> Entries:
-        """(B, *grid)."""
-
-
-@runtime_checkable
-class Averaged(Protocol):
-    """A law whose mean has a closed form."""
+        """The most probable value: (B, *grid). Raises `Intractable` where it has no closed form."""
+        raise Intractable("its mode has no closed form; use sample, or mode of fewer columns")
 
     def mean(self) -> Entries:
-        """(B, *grid)."""
+        """(B, *grid). Raises `Intractable` where it has no closed form."""
+        raise Intractable("its mean has no closed form; average draws of sample")
+
+    def _scored(self, x: Entries) -> Tensor:
+        """Where entries are known, and not by evidence (not for a product)."""
+        return x.known if self.evidence is None else x.known & ~self.evidence.known
+
+    def _but(self, **changes: Any) -> Self:
+        """The same law with other attributes."""
+        law = copy.copy(self)
+        vars(law).update(changes)
+        return law
+
+    def _and(self, evidence: Entries) -> Entries:
+        """What is known already, and more."""
+        return evidence if self.evidence is None else self.evidence.or_else(evidence)
+
+    def _kept(self, values: Tensor) -> Entries:
+        """The values, with the evidence in its place."""
+        e = self.evidence
+        return Entries(values if e is None else torch.where(e.known, e.tensor.to(values), values))

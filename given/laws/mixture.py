@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import Averaged, How, Law, weakest
-from given.laws.noise import Noise
+from given.laws.law import Law, weakest
+from given.laws.noise import Noise, choose
 from given.variables import Entries
 
 __all__ = ["Mixture"]
@@ -33,14 +33,8 @@ class Mixture(Law):
         self.parts = list(parts)
         self.kind = weakest(part.kind for part in parts)
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
-        noise = Noise.of(seed, self.n)
-        u = noise.fold("part").uniform(shape).to(self.log_weights.device)
-        cumulative = self.log_weights.exp().cumsum(-1)
-        cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
-        chosen = (cumulative < u[..., None]).sum(-1)
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        chosen = choose(self.log_weights.exp(), noise.fold("part").uniform(shape))
         each = torch.stack([part.sample(shape, seed=noise.fold(k)).tensor for k, part in enumerate(self.parts)])
         index = chosen.reshape(1, *chosen.shape, *[1] * len(self.space.axes)).expand(1, *each.shape[1:])
         return Entries(each.gather(0, index)[0])
@@ -59,8 +53,6 @@ class Mixture(Law):
 
     def mean(self) -> Entries:
         """The mean: (B, *grid)."""
-        weights = self.log_weights.exp().unbind(-1)
-        means = [part.mean().tensor for part in self.parts if isinstance(part, Averaged)]
-        assert len(means) == len(weights), "a part has no mean"
-        axes = [1] * len(self.space.axes)
-        return Entries(torch.stack([w.reshape(-1, *axes) * m for w, m in zip(weights, means, strict=True)]).sum(0))
+        weights, axes = self.log_weights.exp().unbind(-1), [1] * len(self.space.axes)
+        each = [w.reshape(-1, *axes) * part.mean().tensor for w, part in zip(weights, self.parts, strict=True)]
+        return Entries(torch.stack(each).sum(0))

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Noise"]
+__all__ = ["Noise", "choose", "far_apart"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -76,3 +76,24 @@ class Noise:
     def normal(self, shape: Sequence[int] = (), event: Sequence[int] = ()) -> Tensor:
         """(*shape, B, *event) float64, standard normal, by inversion."""
         return torch.special.ndtri(self.uniform(shape, event))
+
+
+def choose(p: Tensor, u: Tensor) -> Tensor:
+    """The symbols that numbers u (*shape, ...) in (0, 1) pick by inverse transform from probabilities p (..., K)."""
+    cumulative = p.cumsum(-1)
+    # The last symbol that can be takes what rounding left over.
+    cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
+    return (cumulative < u.to(p.device)[..., None]).sum(-1)
+
+
+def far_apart(rows: Tensor, u: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The numbers (K,) of rows (N, F) far from one another, drawn by weight (N,), one for each of K uniform numbers.
+
+    Source: Arthur, Vassilvitskii, k-means++: the advantages of careful seeding, 2007
+    """
+    p, chosen = torch.ones(len(rows), dtype=torch.float64), list[Tensor]()
+    for each in u:
+        p = p if weight is None else p * weight
+        chosen.append(choose(p / p.sum(), each))
+        p = torch.cdist(rows.double(), rows[torch.stack(chosen)].double()).amin(1) ** 2 + 1e-12
+    return torch.stack(chosen)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import How, Law
+from given.laws.law import Law
 from given.laws.noise import Noise
 from given.variables import Entries, Real
 
@@ -31,13 +31,11 @@ class Normal(Law):
         mean: (B, D) float64, D the entries of the grid in row-major order.
         covariance: (B, D, D) float64, positive definite on the free entries.
         space: the real space.
-        evidence: entries already known, returned by draws and not scored; see `condition`.
     """
 
-    def __init__(self, mean: Tensor, covariance: Tensor, space: Real, evidence: Entries | None = None) -> None:
+    def __init__(self, mean: Tensor, covariance: Tensor, space: Real) -> None:
         super().__init__(space, mean.shape[0])
         self.mean_BD, self.covariance = mean, covariance
-        self.evidence = evidence
 
     def _flat(self, t: Tensor) -> Tensor:
         return t.reshape(*t.shape[: t.dim() - len(self.space.axes)], -1)
@@ -55,17 +53,15 @@ class Normal(Law):
         eye = torch.eye(self.mean_BD.shape[1], dtype=torch.float64, device=self.mean_BD.device)
         return torch.where(both, self.covariance, eye)
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         free = self._free
         root = torch.linalg.cholesky(self._masked(free))
-        noise = Noise.of(seed, self.n).normal(shape, (self.mean_BD.shape[1],)).to(root.device)
-        moved = self.mean_BD + torch.where(free, (root @ noise[..., None]).squeeze(-1), 0.0)
+        z = noise.normal(shape, (self.mean_BD.shape[1],)).to(root.device)
+        moved = self.mean_BD + torch.where(free, (root @ z[..., None]).squeeze(-1), 0.0)
         return Entries(moved.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        scored = self._flat(x.known) & self._free
+        scored = self._flat(self._scored(x))
         residual = torch.where(scored, self._flat(x.tensor).double() - self.mean_BD, 0.0)
         draws = scored.reshape(-1, *scored.shape[-2:])
         # Draws that see the same entries share one factorisation a row.
@@ -88,7 +84,7 @@ class Normal(Law):
         known = (~free).reshape(self.n, *self.space.shape)
         fixed = Entries(mean.reshape(self.n, *self.space.shape), known)
         assert isinstance(self.space, Real)
-        return Normal(mean, covariance, self.space, fixed)
+        return Normal(mean, covariance, self.space)._but(evidence=fixed)
 
     def mean(self) -> Entries:
         """The mean: (B, *grid) float64."""
@@ -97,9 +93,3 @@ class Normal(Law):
     def mode(self) -> Entries:
         """The mode, which is the mean: (B, *grid) float64."""
         return self.mean()
-
-    def entropy(self) -> Tensor:
-        """Differential entropy of the free entries, in nats and in the entries' own units: (B,) float64."""
-        free = self._free
-        root = torch.linalg.cholesky(self._masked(free))
-        return root.diagonal(dim1=-2, dim2=-1).log().sum(-1) + 0.5 * math.log(2 * math.pi * math.e) * free.sum(-1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from given.laws.law import Averaged, How, Law, Modal
+from given.laws.law import How, Law
 from given.laws.noise import Noise
 from given.variables import Axis, Entries, Product, Real, Space, UserError, Variable
 
@@ -44,7 +44,7 @@ class Stacked(Law):
         return Real(axes=(Axis("entry", space.dimensions),))
 
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        return (self.law if how is None else how(self.law)).sample(shape, seed=seed).shaped(self.space)
+        return self.law.sample(shape, seed=seed, how=how).shaped(self.space)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         return self.law.log_prob(x.flat(self.space), seed=seed)
@@ -54,10 +54,8 @@ class Stacked(Law):
 
     def mean(self) -> Entries:
         """The mean: (B, ...) a column."""
-        assert isinstance(self.law, Averaged)
         return self.law.mean().shaped(self.space)
 
     def mode(self) -> Entries:
         """The mode: (B, ...) a column."""
-        assert isinstance(self.law, Modal)
         return self.law.mode().shaped(self.space)

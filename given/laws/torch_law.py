@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, distributions
 
 from given.laws.entrywise import Entrywise
-from given.variables import Finite, Space
+from given.variables import Entries, Finite, Space
 
 __all__ = ["Torch"]
 
@@ -28,3 +28,11 @@ class Torch(Entrywise):
 
     def each(self, values: Tensor) -> Tensor:
         return self.distribution.log_prob(values).double()
+
+    def mean(self) -> Entries:
+        """The mean: (B, *grid)."""
+        return self._kept(self.distribution.mean)
+
+    def mode(self) -> Entries:
+        """The mode: (B, *grid)."""
+        return self._kept(self.distribution.mode)

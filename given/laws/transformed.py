@@ -6,20 +6,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from given.laws.law import How, Intractable, Law
+from given.laws.implicit import Implicit
+from given.laws.law import Intractable, Kind
 from given.laws.noise import Noise
 from given.variables import Entries, Real
 
 __all__ = ["Transformed"]
 
 
-class Transformed(Law):
+class Transformed(Implicit):
     """The law of f^-1(z).
 
     Args:
@@ -29,18 +29,11 @@ class Transformed(Law):
         space: a real vector of D entries.
     """
 
-    def __init__(self, transform: Any, n: int, space: Real) -> None:
-        super().__init__(space, n)
-        self.transform = transform
+    kind: Kind = "exact"
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        if how is not None:
-            return how(self).sample(shape, seed=seed)
-        draws = torch.Size(shape).numel()
-        z = Noise.of(seed, self.n).normal(shape, self.space.shape).reshape(draws * self.n, -1).float()
-        with torch.no_grad():
-            x = self.transform(torch.arange(self.n).repeat(draws)).inv(z).double()
-        return Entries(x.reshape(*shape, self.n, *self.space.shape))
+    def __init__(self, transform: Any, n: int, space: Real) -> None:
+        super().__init__(lambda z, rows: transform(rows).inv(z), n, space.dimensions, space)
+        self.transform = transform
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         lead = x.tensor.shape[:-1]

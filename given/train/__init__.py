@@ -1,10 +1,10 @@
 """How is it learned? The loop, the batches, the checkpoints."""
 
-from given.train.batches import Batches, Split, encoded
-from given.train.checkpoint import check_place, read_checkpoint, replace_folder, whole_folder, write_checkpoint
+from given.train.batches import Batches
+from given.train.checkpoint import check_place, replace_folder, whole_folder
 from given.train.em import maximise_expectation
 from given.train.fit import Fit, fit, held_out_score, split
-from given.train.loop import Budget, Diverged, Step, Trainer
+from given.train.loop import Budget, Diverged, Trainer
 from given.train.saved import MODEL_FILES, load_joint, save_joint
 
 __all__ = [
@@ -13,19 +13,14 @@ __all__ = [
     "Diverged",
     "Fit",
     "MODEL_FILES",
-    "Split",
-    "Step",
     "Trainer",
     "check_place",
-    "encoded",
     "fit",
     "held_out_score",
     "load_joint",
     "maximise_expectation",
-    "read_checkpoint",
     "replace_folder",
     "save_joint",
     "split",
     "whole_folder",
-    "write_checkpoint",
 ]

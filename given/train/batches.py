@@ -6,7 +6,7 @@ are split alike, and an epoch can be taken up in its middle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,9 +146,15 @@ class Batches:
             _encode(self.joint, run, first, self.weight)  # again in order, so that the message names the file's row
             raise
 
-    def pass_for(self, factor: Conditional) -> Iterable[Batch]:
-        """Re-iterable batches (x, y, weight) of one factor without latents, in the data's order."""
-        return _Pass(self, factor)
+    def pass_for(self, factor: Conditional, shares: Sequence[Tensor] | None = None) -> Iterable[Batch]:
+        """Re-iterable batches (x, y, weight) of one factor, in the data's order.
+
+        Args:
+            factor: of the joint.
+            shares: (n, K) a batch, where a latent is summed out: every row comes once for each of its K joint values, weighted
+                by its share.
+        """
+        return _Pass(self, factor, shares)
 
     def in_order(self) -> Iterator[Encoded]:
         """One pass in the data's order."""
@@ -159,9 +165,13 @@ class Batches:
 class _Pass:
     batches: Batches
     factor: Conditional
+    shares: Sequence[Tensor] | None
 
     def __iter__(self) -> Iterator[Batch]:
         joint = self.batches.joint
-        for batch in self.batches.in_order():
-            entries = joint.encoded(batch.entries, batch.n)
-            yield joint.x(self.factor, entries), joint.y(self.factor, entries, batch.n), batch.weight
+        for i, batch in enumerate(self.batches.in_order()):
+            entries, n, weight = joint.encoded(batch.entries, batch.n), batch.n, batch.weight
+            if self.shares is not None:
+                every, entries, row = joint.enumerated(entries, n)
+                n, weight = n * every, weight[row] * self.shares[i].flatten()
+            yield joint.x(self.factor, entries), joint.y(self.factor, entries, n), weight

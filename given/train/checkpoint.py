@@ -9,17 +9,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from given.variables import UserError
 
-__all__ = ["CHECKPOINT_FILES", "check_place", "read_checkpoint", "replace_folder", "whole_folder", "write_checkpoint"]
+__all__ = ["CHECKPOINT_FILES", "check_place", "packed", "read_checkpoint", "replace_folder", "whole_folder", "write_checkpoint"]
 
 CHECKPOINT_FILES = ("state.json", "state.safetensors")
 
@@ -44,26 +44,25 @@ def check_place(path: str | os.PathLike[str], files: Sequence[str]) -> Path:
     return target
 
 
-def replace_folder(path: str | os.PathLike[str], files: Sequence[str], fill: Callable[[Path], None]) -> None:
+def replace_folder(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> None:
     """Put a new folder at `path`, whole or not at all.
 
     Args:
-        path: where; a folder there is replaced if it holds nothing but such files.
-        files: the names of the files.
-        fill: writes the files into the folder it is given.
+        path: where; a folder there is replaced if it holds nothing but files of these names.
+        files: name -> what the file holds.
 
     Raises:
         UserError: something else is in the way, or the place cannot be written to.
     """
-    target = check_place(path, files)
+    target = check_place(path, list(files))
     partial, previous = (target.with_name(f".{target.name}.{word}") for word in ("partial", "previous"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        fill(partial)
-        for file in partial.iterdir():
-            _sync(file)
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
+            _sync(partial / name)
         _sync(partial)
         if target.exists():
             shutil.rmtree(previous, ignore_errors=True)
@@ -77,19 +76,15 @@ def replace_folder(path: str | os.PathLike[str], files: Sequence[str], fill: Cal
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def whole_folder(path: str | os.PathLike[str]) -> Path:
-    """The folder at `path`, or the one set aside while it is being replaced.
-
-    Raises:
-        UserError: there is neither.
-    """
+def whole_folder(path: str | os.PathLike[str]) -> Path | None:
+    """The folder at `path`, or the one set aside while it is being replaced, or None."""
     target = Path(path)
-    previous = target.with_name(f".{target.name}.previous")
-    if target.is_dir():
-        return target
-    if previous.is_dir():
-        return previous
-    raise UserError(f"{target}: no such folder" if not target.exists() else f"{target}: is a file; expected a folder")
+    return next((folder for folder in (target, target.with_name(f".{target.name}.previous")) if folder.is_dir()), None)
+
+
+def packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as a safetensors file holds them."""
+    return save({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
 
 
 def _sync(path: Path) -> None:
@@ -102,17 +97,14 @@ def _sync(path: Path) -> None:
 
 def write_checkpoint(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Tensors and JSON facts as one folder, atomically."""
-    def fill(folder: Path) -> None:
-        save_file({k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}, folder / "state.safetensors")
-        (folder / "state.json").write_text(json.dumps(facts, indent=1))
-
-    replace_folder(path, CHECKPOINT_FILES, fill)
+    replace_folder(path, dict(zip(CHECKPOINT_FILES, (json.dumps(facts, indent=1).encode(), packed(tensors)), strict=True)))
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What `write_checkpoint` wrote. Raises `UserError` where it cannot be read."""
+def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """What `write_checkpoint` wrote, or None where nothing is. Raises `UserError` where it cannot be read."""
     folder = whole_folder(path)
     try:
-        return load_file(folder / "state.safetensors"), json.loads((folder / "state.json").read_text())
+        return None if folder is None else (load_file(folder / CHECKPOINT_FILES[1]),
+                                            json.loads((folder / CHECKPOINT_FILES[0]).read_text()))
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{folder}: cannot read this checkpoint ({error}); remove it to start anew") from None

@@ -9,15 +9,11 @@ Source: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from given.conditional import Batch, Conditional
 from given.joint import Joint
-from given.laws import Noise
+from given.laws import Noise, far_apart
 from given.train.batches import Batches, Encoded
 from given.variables import Finite
 
@@ -39,45 +35,23 @@ def maximise_expectation(batches: Batches, *, seed: int = 0, tolerance: float = 
     with torch.no_grad():
         for _ in range(most_passes):
             for factor in factors:
-                factor.estimate(_Expected(batches, factor, shares))
-            shares, likelihood = _expect(batches, factors)
+                factor.estimate(batches.pass_for(factor, shares))
+            shares, likelihood = _expect(batches)
             history.append(likelihood)
             if len(history) > 1 and history[-1] - history[-2] < tolerance:
                 break
     return history
 
 
-@dataclass(frozen=True)
-class _Expected:
-    """Re-iterable batches of one factor, every row once for each value of the latents, weighted by its share."""
-
-    batches: Batches
-    factor: Conditional
-    shares: list[Tensor]
-
-    def __iter__(self) -> Iterator[Batch]:
-        joint = self.batches.joint
-        for batch, share in zip(self.batches.in_order(), self.shares, strict=True):
-            every, many, row = joint.enumerated(batch.entries, batch.n)
-            weight = batch.weight[row] * share.reshape(-1)
-            yield joint.x(self.factor, many), joint.y(self.factor, many, batch.n * every), weight
-
-
-def _expect(batches: Batches, factors: list[Conditional]) -> tuple[list[Tensor], float]:
+def _expect(batches: Batches) -> tuple[list[Tensor], float]:
     """Responsibilities (n, K) of every batch, and the mean log-likelihood of a row."""
-    joint, shares, total, rows = batches.joint, list[Tensor](), 0.0, 0.0
+    shares, total, rows = list[Tensor](), 0.0, 0.0
     for batch in batches.in_order():
-        log_p = _log_joint(joint, factors, batch)
+        log_p = batches.joint.log_joint(batch.entries, batch.n)
         shares.append(log_p.softmax(1))
         total += float((batch.weight * log_p.logsumexp(1)).sum())
         rows += float(batch.weight.sum())
     return shares, total / rows
-
-
-def _log_joint(joint: Joint, factors: list[Conditional], batch: Encoded) -> Tensor:
-    every, many, _ = joint.enumerated(batch.entries, batch.n)
-    each = [joint.law(f, many, batch.n * every).log_prob(joint.x(f, many)) for f in factors]
-    return torch.stack(each).sum(0).reshape(batch.n, every)
 
 
 def _start(batches: Batches, seed: int) -> list[Tensor]:
@@ -88,12 +62,8 @@ def _start(batches: Batches, seed: int) -> list[Tensor]:
     rows = [_features(joint, batch, names) for batch in batches.in_order()]
     K = joint.enumerated({}, 1)[0]
     held = torch.cat(rows)
-    far, centres = torch.ones(len(held), dtype=torch.float64), list[Tensor]()
-    for u in Noise.of(seed, 1).fold("start").uniform((), (K,))[0]:
-        cumulative = far.cumsum(0)
-        centres.append(held[int((cumulative < u * cumulative[-1]).sum().clamp(max=len(held) - 1))])
-        far = torch.stack([((held - c) ** 2).sum(1) for c in centres]).amin(0) + 1e-12
-    return [torch.nn.functional.one_hot(torch.cdist(r, torch.stack(centres)).argmin(1), K).double() for r in rows]
+    centres = held[far_apart(held, Noise.of(seed, 1).fold("start").uniform((), (K,))[0])]
+    return [torch.nn.functional.one_hot(torch.cdist(r, centres).argmin(1), K).double() for r in rows]
 
 
 def _features(joint: Joint, batch: Encoded, names: list[str]) -> Tensor:

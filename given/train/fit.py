@@ -6,22 +6,23 @@ import math
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from given.joint import Joint
 from given.laws import Noise
 from given.sources import Columns, Source
 from given.train.batches import Split, encoded
-from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, whole_folder, write_checkpoint
+from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, write_checkpoint
 from given.train.loop import Diverged, Trainer
 from given.variables import UserError
 
 __all__ = ["Fit", "fit", "held_out_score", "split"]
 
 _EVALUATIONS = 25
+_BAR = "{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}"
 _ENTRIES_AT_ONCE = 1 << 16
 
 
@@ -56,12 +57,13 @@ def split(source: Source, held_out: float, seed: int) -> tuple[Source, Source | 
         raise UserError(f"held_out={held_out}; expected a share from 0 to 1, or rows of your own")
     if held_out == 0:
         return source, None
+    sides = [Split(source, held_out, seed, side) for side in (False, True)]
     if not isinstance(source, Columns):
-        return Split(source, held_out, seed, False), Split(source, held_out, seed, True)
-    chosen = Noise.of(seed, source.n).fold("held out").uniform().numpy() < held_out
-    if chosen.all() or not chosen.any():
+        return sides[0], sides[1]
+    rows = [batch for side in sides for batch in side.batches(source.n)]
+    if len(rows) < 2:
         raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass held_out=0")
-    return source.rows(~chosen), source.rows(chosen)
+    return rows[0], rows[1]
 
 
 def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, patience: int | None = None,
@@ -82,30 +84,36 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
     if checkpoint is not None:
         check_place(checkpoint, CHECKPOINT_FILES)
     best, best_score, history, stopped = _copy(trainer.averaged), -math.inf, list[tuple[int, float]](), "budget"
-    if resume and checkpoint is not None and _there(checkpoint):
-        tensors, facts = read_checkpoint(checkpoint)
+    standing = read_checkpoint(checkpoint) if resume and checkpoint is not None else None
+    if standing:
+        tensors, facts = standing
         trainer.restore(tensors, facts)
         best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
         history = [(int(step), float(score)) for step, score in facts["history"]]
         best_score = max((score for _, score in history), default=-math.inf)
     evaluated = math.floor(trainer.spent * _EVALUATIONS)
-    with Bar(progress) as bar:
+    shown = sys.stderr.isatty() if progress is None else progress
+    with tqdm(total=100, bar_format=_BAR, leave=False, disable=not shown) as bar:
         try:
-            for step in trainer.run():
-                bar.show(step.spent, step.number, step.loss, best_score)
-                now = math.floor(step.spent * _EVALUATIONS)
+            for loss in trainer.run():
+                held = f", held out {-best_score:.2f}" if math.isfinite(best_score) else ""
+                bar.set_description_str(f"step {trainer.step}, loss {loss:.2f}{held} nats an item", refresh=False)
+                spent = min(trainer.spent, 1.0)
+                bar.update(100 * spent - bar.n)
+                now = math.floor(spent * _EVALUATIONS)
                 if now == evaluated:
                     continue
                 evaluated = now
                 if valid is not None:
-                    history.append((step.number, _with(trainer, valid, weight)))
+                    history.append((trainer.step, _with(trainer, valid, weight)))
                 if not history or history[-1][1] > best_score:
                     best, best_score = _copy(trainer.averaged), history[-1][1] if history else best_score
                 if checkpoint is not None:
                     tensors, facts = trainer.state()
                     write_checkpoint(checkpoint, {**tensors, **{f"best.{k}": v for k, v in best.items()}},
                                      {**facts, "history": history})
-                if patience is not None and _since_best(history) >= patience:
+                if patience is not None and len(history) > patience and best_score not in [
+                        score for _, score in history[len(history) - patience:]]:
                     stopped = "no improvement"
                     break
         except Diverged:
@@ -115,19 +123,20 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
             stopped = "interrupted"
             if not history:
                 best = _copy(trainer.averaged)
-            bar.say(f"interrupted at step {trainer.step}; the best weights so far are kept")
+            print(f"interrupted at step {trainer.step}; the best weights so far are kept", file=sys.stderr)
     trainer.joint.load_state_dict(best)
     return Fit(trainer.step, trainer.wall, trainer.cpu, stopped, best_score if history else None, tuple(history))
 
 
 def held_out_score(joint: Joint, valid: Source, weight: str | None = None, stage: int | None = None) -> float:
     """Weighted mean of minus the loss of held-out items, in nats and the entries' units."""
+    factors = None if stage is None else joint.stages[stage]
     joint.eval()
     total = count = 0.0
     rows = max(1, _ENTRIES_AT_ONCE // joint.dimensions)
     with torch.no_grad():
         for i, batch in enumerate(encoded(joint, valid, rows, weight)):
-            losses = joint.losses(batch.entries, batch.n, Noise.of(0, batch.n, first_row=i * rows), stage)
+            losses = joint(batch.entries, batch.n, Noise.of(0, batch.n, first_row=i * rows), factors)
             each = torch.stack([loss.double() for loss in losses.values()]).sum(0)
             total += float((batch.weight * each).sum())
             count += float(batch.weight.sum())
@@ -149,44 +158,3 @@ def _with(trainer: Trainer, valid: Source, weight: str | None) -> float:
 
 def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k: v.detach().clone() for k, v in weights.items()}
-
-
-def _since_best(history: list[tuple[int, float]]) -> int:
-    return len(history) - 1 - max(range(len(history)), key=lambda i: history[i][1]) if history else 0
-
-
-def _there(checkpoint: str | os.PathLike[str]) -> bool:
-    try:
-        whole_folder(checkpoint)
-    except UserError:
-        return False
-    return True
-
-
-class Bar:
-    """A progress bar on standard error, silent where that is no terminal. Colours are the terminal's own."""
-
-    def __init__(self, shown: bool | None = None) -> None:
-        self._bar: Any = None
-        if sys.stderr.isatty() if shown is None else shown:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=100, bar_format="{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}", leave=False)
-
-    def show(self, share: float, step: int, loss: float, best: float) -> None:
-        """Where the run stands."""
-        if self._bar is not None:
-            held = f", held out {-best:.2f}" if math.isfinite(best) else ""
-            self._bar.set_description_str(f"step {step}, loss {loss:.2f}{held} nats an item", refresh=False)
-            self._bar.update(100 * share - self._bar.n)
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        print(text, file=sys.stderr)
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()

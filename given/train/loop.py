@@ -24,7 +24,7 @@ from given.nn import Dropout, seed_dropout
 from given.train.batches import Batches, Encoded
 from given.variables import UserError
 
-__all__ = ["Budget", "Diverged", "Step", "Trainer"]
+__all__ = ["Budget", "Diverged", "Trainer"]
 
 
 class Diverged(UserError):
@@ -57,16 +57,6 @@ class Budget:
         return max((used / limit for used, limit in shares if limit is not None), default=0.0)
 
 
-@dataclass(frozen=True)
-class Step:
-    """What a step did: its number (from 1), the epoch it was in, its loss in nats an item, the budget spent after it."""
-
-    number: int
-    epoch: int
-    loss: float
-    spent: float
-
-
 class Trainer:
     """AdamW with warm-up, cosine decay, clipping and an average of the weights.
 
@@ -92,7 +82,8 @@ class Trainer:
         self.lr, self.warm_up, self.clip, self.average = lr, warm_up, clip, average
         self.stage = stage
         self.players = joint.players(stage)
-        self.optimisers = [torch.optim.AdamW(_groups(p.parameters, decay), lr=lr, betas=p.betas, fused=True) for p in self.players]
+        self.optimisers = [torch.optim.AdamW(_groups(p.parameters, decay), lr=lr, betas=p.betas, fused=True)
+                           for p in self.players]
         self.dropouts = [part for part in joint.modules() if isinstance(part, Dropout)]
         self.weights = joint.state_dict()
         self.averaged = {k: v.clone() for k, v in self.weights.items()}
@@ -104,8 +95,8 @@ class Trainer:
         """The share of the budget that is spent."""
         return self.budget.spent(self.step, self.epoch + self.in_epoch / self.batches.length, self.wall, self.cpu)
 
-    def run(self) -> Iterator[Step]:
-        """Steps until the budget is spent; a whole epoch counts when it is over."""
+    def run(self) -> Iterator[float]:
+        """Steps until the budget is spent, the loss of each in nats an item; a whole epoch counts when it is over."""
         wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
         while self.spent < 1:
             for batch in self.batches.epoch(self.epoch, skip=self.in_epoch):
@@ -115,7 +106,7 @@ class Trainer:
                 self.step += 1
                 self.in_epoch += 1
                 self.wall, self.cpu = time.perf_counter() - wall, time.process_time() - cpu
-                yield Step(self.step, self.epoch, loss, min(self.spent, 1.0))
+                yield loss
                 if self.spent >= 1:
                     return
             if not self.in_epoch:

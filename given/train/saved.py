@@ -14,19 +14,19 @@ import inspect
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from given import __version__, codecs, families, laws, nn, solve, variables
 from given.codecs import Table
+from given.conditional import Conditional
 from given.joint import Joint, Term
-from given.train.checkpoint import replace_folder, whole_folder
+from given.train.checkpoint import packed, replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable
 
 __all__ = ["MODEL_FILES", "load_joint", "save_joint"]
@@ -44,22 +44,17 @@ def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, A
     config: dict[str, Any] = {
         "given": __version__,
         "formula": str(joint),
-        "variables": {name: _codec(v.codec) for name, v in joint.columns.items()},
-        "factors": [{"class": _name(type(f)), "arguments": {k: _describe(v, str(f)) for k, v in f.arguments.items()}}
-                    for f in joint.declared],
+        "variables": {name: _describe(v.codec, repr(v.codec)) for name, v in joint.columns.items()},
+        "factors": [_describe(f, str(f)) for f in joint.declared],
         "latents": list(joint.latents),
         "facts": dict(facts),
     }
 
-    def fill(folder: Path) -> None:
-        weights = {k: v.detach().cpu().contiguous().clone() for k, v in joint.state_dict().items()}
-        save_file(weights, folder / "model.safetensors")
-        config["sha256"] = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-        config["checksum"] = _checksum(config)
-        (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-        (folder / "README.md").write_text(_card(joint, facts))
-
-    replace_folder(path, MODEL_FILES, fill)
+    weights = packed(joint.state_dict())
+    config["sha256"] = hashlib.sha256(weights).hexdigest()
+    config["checksum"] = _checksum(config)
+    content = _card(joint, facts).encode(), (json.dumps(config, indent=1) + "\n").encode(), weights
+    replace_folder(path, dict(zip(MODEL_FILES, content, strict=True)))
 
 
 def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tuple[Joint, dict[str, Any]]:
@@ -69,6 +64,8 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
         UserError: a file is missing, changed or foreign, or names an unknown class.
     """
     folder = whole_folder(path)
+    if folder is None:
+        raise UserError(f"{path}: is a file; expected a folder" if os.path.exists(path) else f"{path}: no such folder")
     present = sorted(f.name for f in folder.iterdir() if not f.name.startswith("."))
     for name in MODEL_FILES[1:]:
         if not (folder / name).is_file():
@@ -104,11 +101,9 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
 
 
 def _joint(config: Mapping[str, Any], known: Mapping[str, Any]) -> Joint:
-    columns = {name: Variable(name, _build_codec(said, known)) for name, said in config["variables"].items()}
+    columns = {name: Variable(name, _build(said, known, {})) for name, said in config["variables"].items()}
     with torch.random.fork_rng(devices=[]):
-        factors = [_class(f["class"], known)(**{k: _build(v, known, columns) for k, v in f["arguments"].items()})
-                   for f in config["factors"]]
-        return Joint(*factors, latents=config["latents"])
+        return Joint(*(_build(said, known, columns) for said in config["factors"]), latents=config["latents"])
 
 
 def _checksum(config: Mapping[str, Any]) -> str:
@@ -143,9 +138,11 @@ def _describe(value: Any, where: str) -> Any:
         return {"class": _name(value)}
     if isinstance(value, functools.partial) and inspect.isclass(value.func) and not value.args:
         return {"partial": _name(value.func), "arguments": {k: _describe(v, where) for k, v in value.keywords.items()}}
-    if dataclasses.is_dataclass(value):
-        fields = {f.name: _describe(getattr(value, f.name), where) for f in dataclasses.fields(value)}
-        return {"object": _name(type(value)), "arguments": fields}
+    if isinstance(value, Codec | Conditional) or dataclasses.is_dataclass(value):
+        fields = value.arguments if isinstance(value, Codec | Conditional) else {
+            f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        said = {"class": _name(type(value)), "arguments": {k: _describe(v, where) for k, v in fields.items()}}
+        return {**said, "state": value.state()} if isinstance(value, Codec) else said
     raise UserError(f"{where}: cannot save the argument {value!r}; pass a class, a functools.partial of one with keywords, "
                     "a dataclass, or plain numbers and text")
 
@@ -160,23 +157,15 @@ def _build(said: Any, known: Mapping[str, Any], columns: Mapping[str, Variable])
         return Variable(Term(names).name, Table({name: columns[name].codec for name in names}))
     if "items" in said:
         return tuple(_build(v, known, columns) for v in said["items"])
-    if "class" in said:
+    if "arguments" not in said:
         return _class(said["class"], known)
     arguments = {k: _build(v, known, columns) for k, v in said["arguments"].items()}
     if "partial" in said:
         return functools.partial(_class(said["partial"], known), **arguments)
-    return _class(said["object"], known)(**arguments)
-
-
-def _codec(codec: Codec) -> dict[str, Any]:
-    return {"class": _name(type(codec)), "arguments": {k: _describe(v, repr(codec)) for k, v in codec.arguments.items()},
-            "state": codec.state()}
-
-
-def _build_codec(said: Mapping[str, Any], known: Mapping[str, Any]) -> Codec:
-    codec = _class(said["class"], known)(**{k: _build(v, known, {}) for k, v in said["arguments"].items()})
-    codec.restore(said["state"])
-    return codec
+    built = _class(said["class"], known)(**arguments)
+    if "state" in said:
+        built.restore(said["state"])
+    return built
 
 
 def _card(joint: Joint, facts: Mapping[str, Any]) -> str:
