@@ -53,7 +53,7 @@ class Parquet(Stream):
             check_names(names, file.name)
             self.kinds = self.kinds or dict.fromkeys(names, Kind())
             if names != list(self.kinds):
-                raise UserError(f"{file.name}: has columns {', '.join(names)}; expected {', '.join(self.kinds)} as in "
+                raise UserError(f"{file.name}: has columns {str(names)[:100]}; expected {str(list(self.kinds))[:100]} as in "
                                 f"{self.files[0].name}")
             for name, column in zip(names, batch.columns, strict=True):
                 try:

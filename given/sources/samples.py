@@ -54,7 +54,8 @@ def _diabetes() -> Columns:
 
 def _shakespeare(by: str = "file", skip_bad: bool = False) -> Columns:
     """Plays of Shakespeare, 1,115,394 characters, in the public domain; as collected by Andrej Karpathy (char-rnn, 2015)."""
-    return Texts([File(os.path.join(os.path.dirname(__file__), "shakespeare.txt.xz"), "shakespeare")], by, skip_bad=skip_bad).held()
+    file = File(os.path.join(os.path.dirname(__file__), "shakespeare.txt.xz"), "shakespeare")
+    return Texts([file], by, skip_bad=skip_bad).held()
 
 
 SAMPLES: dict[str, Callable[..., Columns]] = {

@@ -152,7 +152,7 @@ class Stream(Source):
 
     def described(self) -> str:
         names = [*self.names[:6], *(["..."] if len(self.names) > 6 else [])]
-        size = f"{self.n:,} rows x {len(self.names)} columns ({', '.join(names)})"
+        size = f"{self.n:,} rows x {len(self.names)} columns ({' '.join(', '.join(names).split())})"
         skipped = [f"{len(self.skipped):,} bad skipped"] if self.skipped else []
         return f"{self._title}: {', '.join([self.format, *self.notes, size, *skipped])}"
 

@@ -163,9 +163,8 @@ class Table(Stream):
         if first:
             self.lexer, self.header, self._names = lexer, header, names
         elif names != self.names:
-            there = f"{len(names)} columns, {', '.join(names[:6])}"
-            raise UserError(f"{file.name}: has {there}; expected {len(self.names)} as in {self.files[0].name}, "
-                            f"{', '.join(self.names[:6])}")
+            raise UserError(f"{file.name}: has {len(names)} columns, {str(names)[:100]}; expected {len(self.names)} as in "
+                            f"{self.files[0].name}, {str(self.names)[:100]}")
 
     def _rows(self, file: File, bad: Callable[[str, str], None]) -> Iterator[list[str]]:
         """The cells of a run of good rows, one row after the other; bad rows are named."""
@@ -265,5 +264,5 @@ def _has_header(name: str, rows: Sequence[Sequence[str]]) -> bool:
     if all(kind in (*_NUMBERS, "") for kind in first) or any(
             kind == "text" and rows[0][i] in [row[i] for row in body] for i, kind in enumerate(first)):
         return False
-    raise UserError(f"{name}: cannot tell whether the first row ({', '.join(rows[0])[:60]}) names the columns; "
+    raise UserError(f"{name}: cannot tell whether the first row {str(rows[0])[:60]} names the columns; "
                     "pass header=True or header=False")
