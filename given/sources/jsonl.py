@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from given.sources.columns import Columns, check_names
-from given.sources.kinds import EXACT, Kind
+from given.sources.kinds import EXACT, LONG, Kind
 from given.sources.stream import File, Stream
 from given.variables import UserError
 
@@ -138,8 +138,9 @@ def _kind(values: list[Any]) -> Kind:
         kind |= Kind(what, width=_WIDTH)
     large = [value for value in values if type(value) is int and abs(value) > EXACT] if "whole" in whats else []
     if large:
-        kind |= Kind(wide=53 if all(-(2**63) <= value < 2**63 for value in large) else 64, width=1 << 16)
-    return kind | Kind(width=max((len(value) for value in values if isinstance(value, str)), default=0))
+        kind |= Kind(wide=53 if all(-(2**63) <= value < 2**63 for value in large) else 64, width=LONG)
+    lengths = [LONG if value.endswith("\0") else len(value) for value in values if isinstance(value, str)]
+    return kind | Kind(width=max(lengths, default=0))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

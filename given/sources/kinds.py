@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["EXACT", "Kind", "texts"]
+__all__ = ["EXACT", "LONG", "Kind", "texts"]
 
 _MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 _BLANKS = " \t\r\v\f\x1c\x1d\x1e\x1f"
@@ -16,6 +16,7 @@ _PADDED = re.compile(r"\n[+-]?0\d")
 _WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
 EXACT = 2**53  # whole numbers up to here are reals too
 _SHORT = 64  # characters; longer texts are kept as objects, so that one long cell does not widen all
+LONG = 1 << 16  # the width of what numpy's text would not hold whole, such as a zero byte at the end
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from given.sources.columns import Columns, check_names
-from given.sources.kinds import EXACT, Kind
+from given.sources.kinds import EXACT, LONG, Kind
 from given.sources.stream import File, Stream
 from given.variables import UserError
 
@@ -112,10 +112,12 @@ def _kind(column: Any) -> Kind:
         grid = _grid(column)
         return Kind(f"grid of {grid.dtype}{list(grid.shape[1:])}")
     try:
-        lengths = pa.compute.utf8_length(column.cast(pa.large_string()))
+        words = column.cast(pa.large_string())
+        width = pa.compute.max(pa.compute.utf8_length(words)).as_py() or 0
+        width = LONG if pa.compute.any(pa.compute.ends_with(words, "\0")).as_py() else width
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise UserError(f"holds {column.type}; expected numbers, booleans, text, dates or lists of numbers") from None
-    return Kind("text", missing, width=pa.compute.max(lengths).as_py() or 0)
+    return Kind("text", missing, width=width)
 
 
 def _grid(column: Any) -> np.ndarray:

@@ -25,7 +25,6 @@ from given.variables import UserError
 
 __all__ = ["read"]
 
-_SMALL = 1 << 26  # bytes; what is smaller comes into memory
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy", ".npz": "npz", ".parquet": "parquet",
             ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images")}
 _TABLE = ("delimiter", "header", "skip_bad")
@@ -154,14 +153,14 @@ def _folder(folder: str, options: _Options) -> Source:
         raise UserError(f"{folder}: {what}; expected images or .txt{way}")
     passed = options.of(format, folder)
     if format == "images":
-        return _held(in_folder(folder, paths, passed.get("size"), options.skip_bad))
+        return in_folder(folder, paths, passed.get("size"), options.skip_bad).kept()
     stray = [path for path in paths if not path.lower().endswith(".txt")] if options.format is None else []
     if stray and not options.skip_bad:
         raise UserError(f"{stray[0]}: is no .txt; move it elsewhere, or leave it out with skip_bad=True")
     texts = [path for path in paths if path not in stray]
     source = Texts([File.at(path) for path in texts], labels=classes(folder, texts), **passed)
     source.skipped[:0] = [f"{path}: is no .txt" for path in stray]
-    return _held(source)
+    return source.kept()
 
 
 def _files(files: list[File], options: _Options, above: str = "") -> Source:
@@ -183,18 +182,18 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
         return joined(parts)
     labels = classes(above, [file.path for file in files]) if above and format in ("images", "text") else None
     if format == "images":
-        return _held(Images(files, None if labels is None else Columns({"label": np.array(labels)}), **passed))
+        return Images(files, None if labels is None else Columns({"label": np.array(labels)}), **passed).kept()
     if format == "text":
-        return _held(Texts(files, labels=labels, **passed))
+        return Texts(files, labels=labels, **passed).kept()
     if format == "tsv":
         passed = {"delimiter": "\t", **passed}
     streams: dict[str, Callable[..., Stream]] = {"csv": Table, "tsv": Table, "jsonl": JsonLines, "parquet": Parquet}
-    return _held(streams[format](files, **passed))
+    return streams[format](files, **passed).kept()
 
 
 def _format(file: File) -> str:
     """By the ending, or, of what has no name, by how it begins."""
-    if file.keep is None:
+    if not file.piped:
         ending = os.path.splitext(file.path)[1].lower()
         if ending not in _ENDINGS:
             raise UserError(f"{file.name}: cannot read {ending or 'a file without an ending'}; expected "
@@ -203,7 +202,3 @@ def _format(file: File) -> str:
     with file.open() as handle:
         head = handle.read(256)
     return _FIRST.get(head[:4]) or ("jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" else "csv")
-
-
-def _held(source: Stream) -> Source:
-    return source.held() if source.large < _SMALL else source

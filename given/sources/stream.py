@@ -8,9 +8,10 @@ import shutil
 import stat
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from given.sources.columns import Columns, Source
 from given.variables import UserError
 
 __all__ = ["File", "Stream", "joined", "spooled", "standard_input"]
+
+_SMALL = 1 << 26  # bytes; what is smaller comes into memory
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,12 @@ class File:
     Args:
         path: where it is.
         name: what messages call it.
-        keep: what must live as long, such as a temporary file.
+        piped: whether it is a copy of what came through a pipe.
     """
 
     path: str
     name: str
-    keep: Any = None
+    piped: bool = False
 
     def open(self) -> IO[bytes]:
         """Its bytes, unpacked where it is a packed sample."""
@@ -67,11 +70,13 @@ class File:
 
 
 def spooled(pipe: IO[bytes], name: str) -> File:
-    """What comes through a pipe, in a temporary file."""
-    keep = tempfile.NamedTemporaryFile(prefix="given-")
-    shutil.copyfileobj(pipe, keep, 1 << 20)
-    keep.flush()
-    return File(keep.name, name, keep)
+    """What comes through a pipe, in a temporary file that goes when nobody reads it any more."""
+    handle, path = tempfile.mkstemp(prefix="given-")
+    file = File(path, name, piped=True)
+    weakref.finalize(file, os.remove, path)
+    with open(handle, "wb") as copy:
+        shutil.copyfileobj(pipe, copy, 1 << 20)
+    return file
 
 
 class Stream(Source):
@@ -161,6 +166,10 @@ class Stream(Source):
         columns = next(self.batches(self.n))
         columns.about, columns.skipped = self.described(), self.skipped
         return columns
+
+    def kept(self) -> Source:
+        """All rows in memory if they are few, else the stream itself."""
+        return self.held() if self.large < _SMALL else self
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.described()})"

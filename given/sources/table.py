@@ -37,8 +37,11 @@ class _Lexer:
         self._open = re.compile(rf"{blank}{quoted}\Z")
         self._line = re.compile(r"[^\r\n]*+(?:\r\n?|\n|\Z)")
 
-    def records(self, text: str, final: bool) -> Iterator[tuple[str, list[str] | str]]:
-        """Each record as it is written, and its cells, or why it has none. Ends before one that more text may complete."""
+    def records(self, text: str, final: bool, long: bool = False) -> Iterator[tuple[str, list[str] | str]]:
+        """Each record as it is written, and its cells, or why it has none.
+
+        Unless the text is final, ends before a record that more of it may complete; the first, though, if it is too long.
+        """
         at = 0
         while at < len(text):
             line = self._line.match(text, at)
@@ -48,7 +51,7 @@ class _Lexer:
                 cells: list[str] | str = [cell.strip(self.blanks) for cell in raw.rstrip("\r\n").split(self.delimiter)]
             else:
                 cells, stop = self._quoted(text, at)
-                if cells == "a quote is not closed" and not final:
+                if cells == "a quote is not closed" and not final and not (long and at == 0):
                     return
                 raw = raw if isinstance(cells, str) else text[at:stop]
             yield raw, cells
@@ -184,7 +187,7 @@ class Table(Stream):
                 cells = self.lexer.plain(text, width) if clean and not header else None
                 if cells is None:
                     cells, done = [], 0
-                    for raw, record in self.lexer.records(text, final or long):
+                    for raw, record in self.lexer.records(text, final, long):
                         done += len(raw)
                         if raw.strip("\r\n"):
                             if header:
