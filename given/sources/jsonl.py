@@ -135,7 +135,7 @@ def _kind(values: list[Any]) -> Kind:
     whats = {_KINDS[each] for each in set(map(type, values)) - {type(None)}}
     kind = Kind(missing=any(value is None for value in values))
     for what in whats:
-        kind |= Kind(what, width=_WIDTH)
+        kind |= Kind(what, width=0 if what == "text" else _WIDTH)
     large = [value for value in values if type(value) is int and abs(value) > EXACT] if "whole" in whats else []
     if large:
         kind |= Kind(wide=53 if all(-(2**63) <= value < 2**63 for value in large) else 64, width=LONG)
