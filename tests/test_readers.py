@@ -256,7 +256,7 @@ def test_a_named_pipe_is_read_once(tmp_path):
     pytest.param("t.csv", {"by": "line"}, "t.csv: by= says nothing about csv; leave it out", id="by"),
     pytest.param("t.csv", {"format": "xls"}, "format='xls'; expected csv, tsv,", id="format"),
     pytest.param("t.csv", {"delimiter": ",,"}, "delimiter=',,'; expected one character", id="delimiter"),
-    pytest.param("t.csv", {"header": ["a"]}, "header=['a']; expected 2 names", id="header"),
+    pytest.param("t.csv", {"header": ["a"]}, "header=['a']; expected True, False or 2 names", id="header"),
     pytest.param("t.csv", {"format": "text", "by": "word"}, "by='word'; expected file, line or paragraph", id="by-word"),
     pytest.param("digits", {"by": "line"}, "digits is a sample and takes no options", id="sample"),
     pytest.param("null", {}, "/dev/null: is neither a file, a folder nor a pipe", id="device"),
@@ -291,6 +291,7 @@ def test_paths_and_options(tmp_path, monkeypatch, name, options, said):
     pytest.param("\n\n", "expected at least one line of JSON, got none", id="blank"),
     pytest.param("[" * 100_000 + "\n", "line 1: ", id="deep"),
     pytest.param("{}\n", "expected at least one column", id="no-column"),
+    pytest.param('{"a": "\\ud800"}\n', "line 1: half of a surrogate pair", id="surrogate"),
 ])
 def test_bad_json_lines(tmp_path, lines, said):
     (tmp_path / "t.jsonl").write_text(lines)
@@ -339,6 +340,21 @@ def test_bad_parquet(tmp_path):
 
 
 # Text
+
+
+@pytest.mark.parametrize(("values", "ending"), [(np.array([1j]), "jsonl"), (np.array([1j]), "parquet"),
+                                                (np.array(["a", 1], dtype=object), "parquet")])
+def test_what_cannot_be_saved(tmp_path, values, ending):
+    refused(lambda: given.read(x=values).save(tmp_path / f"t.{ending}"), f"t.{ending}: ", "save as .npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_parquet_keeps_the_dtype_of_grids(tmp_path, monkeypatch):
+    data = given.read("digits").rows(slice(0, 5))
+    data.save(tmp_path / "t.parquet")
+    there = alike(tmp_path / "t.parquet", monkeypatch)
+    assert there["image"].dtype == np.uint8
+    np.testing.assert_array_equal(there["image"], data["image"])
 
 
 def test_text_by_file_line_and_paragraph(tmp_path, monkeypatch):

@@ -169,13 +169,15 @@ class Columns(Source, Mapping[str, np.ndarray]):
 
             rows = zip(*(values.tolist() for values in flat.values()), strict=True)
             lines = (json.dumps(dict(zip(flat.names, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
-            write_file(path, lambda file: file.writelines(line.encode() for line in lines))
+            try:
+                write_file(path, lambda file: file.writelines(line.encode() for line in lines))
+            except TypeError as error:
+                raise UserError(f"{path}: cannot hold these values ({error}); save as .npz") from None
         elif ending == ".parquet":
-            from given.sources.parquet import pyarrow
+            from given.sources.parquet import pack
 
-            pa = pyarrow()
-            table = pa.table({k: pa.array(v if v.ndim == 1 else v.tolist()) for k, v in flat.items()})
-            write_file(path, lambda file: pa.parquet.write_table(table, file))
+            packed = pack(flat, path)
+            write_file(path, lambda file: file.write(packed))
         else:
             raise UserError(f"{path}: expected an ending .csv, .tsv, .jsonl, .parquet or .npz")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -106,6 +107,8 @@ class JsonLines(Stream):
             if isinstance(error, UserError):
                 raise
             raise UserError("numbers or lists too long for JSON; shorten them") from None
+        if b"\\ud" in raw.lower() and re.search("[\ud800-\udfff]", json.dumps(row, ensure_ascii=False)):
+            raise UserError("half of a surrogate pair (\\ud800 to \\udfff); expected whole characters")
         if not isinstance(row, dict):
             raise UserError(f"got {raw.decode().strip()[:30]!r}; expected an object such as {{\"age\": 30}}")
         grids = {}

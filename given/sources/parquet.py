@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ from given.sources.kinds import EXACT, LONG, Kind
 from given.sources.stream import File, Stream
 from given.variables import UserError
 
-__all__ = ["Parquet", "pyarrow"]
+__all__ = ["Parquet", "pack"]
 
 _ROWS = 1 << 16  # read at once
 
 
-def pyarrow() -> Any:
+def _pyarrow() -> Any:
     """The library, where it is installed.
 
     Raises:
@@ -29,6 +29,25 @@ def pyarrow() -> Any:
     except ImportError:
         raise UserError("Parquet needs pyarrow; install it with pip install 'given[parquet]', or save as .csv") from None
     return pyarrow
+
+
+def pack(columns: Mapping[str, np.ndarray], name: str) -> memoryview:
+    """Columns as Parquet, grids as lists of fixed length.
+
+    Raises:
+        UserError: values that Parquet cannot hold.
+    """
+    pa, arrays = _pyarrow(), {}
+    for key, values in columns.items():
+        try:
+            arrays[key] = pa.array(values.reshape(-1))
+        except (pa.ArrowException, TypeError) as error:
+            raise UserError(f"{name}: {key}: {' '.join(str(error).split())}; save as .npz") from None
+        for length in values.shape[:0:-1]:
+            arrays[key] = pa.FixedSizeListArray.from_arrays(arrays[key], length)
+    sink = pa.BufferOutputStream()
+    pa.parquet.write_table(pa.table(arrays), sink)
+    return memoryview(sink.getvalue())
 
 
 class Parquet(Stream):
@@ -45,7 +64,7 @@ class Parquet(Stream):
 
     def __init__(self, files: Sequence[File], skip_bad: bool = False) -> None:
         super().__init__(files, skip_bad)
-        pyarrow()
+        _pyarrow()
         self.kinds: dict[str, Kind] = {}
         n = 0
         for file, batch in self._batches():
@@ -70,7 +89,7 @@ class Parquet(Stream):
 
     @property
     def large(self) -> int:
-        metas = [pyarrow().parquet.ParquetFile(file.path).metadata for file in self.files]
+        metas = [_pyarrow().parquet.ParquetFile(file.path).metadata for file in self.files]
         return sum(meta.row_group(i).total_byte_size for meta in metas for i in range(meta.num_row_groups))
 
     def blocks(self) -> Iterator[Columns]:
@@ -79,7 +98,7 @@ class Parquet(Stream):
             yield Columns({name: _array(column, self.kinds[name]) for name, column in columns})
 
     def _batches(self) -> Iterator[tuple[File, Any]]:
-        pa = pyarrow()
+        pa = _pyarrow()
         for file in self.files:
             try:
                 for batch in pa.parquet.ParquetFile(file.path).iter_batches(_ROWS, use_threads=False):
@@ -92,11 +111,11 @@ class Parquet(Stream):
 
 def _plain(column: Any) -> Any:
     """Words of a dictionary written out."""
-    return column.dictionary_decode() if pyarrow().types.is_dictionary(column.type) else column
+    return column.dictionary_decode() if _pyarrow().types.is_dictionary(column.type) else column
 
 
 def _kind(column: Any) -> Kind:
-    pa, column = pyarrow(), _plain(column)
+    pa, column = _pyarrow(), _plain(column)
     types, missing = pa.types, column.null_count > 0
     if types.is_null(column.type):
         return Kind(missing=True)
@@ -122,20 +141,21 @@ def _kind(column: Any) -> Kind:
 
 def _grid(column: Any) -> np.ndarray:
     """Lists of lists of numbers as one array."""
-    pa, shape = pyarrow(), [len(column)]
+    pa, shape = _pyarrow(), [len(column)]
     while pa.types.is_nested(column.type):
         lengths: set[Any] = set(pa.compute.list_value_length(column).to_pylist()) if hasattr(column, "flatten") else {None}
         if len(lengths) > 1 or None in lengths or pa.types.is_struct(column.type):
             raise UserError("lists of different lengths, or missing ones; expected one shape in all rows")
         shape.append(lengths.pop())
         column = column.flatten()
-    if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+    number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
+    if column.null_count or not number:
         raise UserError(f"lists of {column.type}{' with holes' * bool(column.null_count)}; expected numbers")
     return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(shape)
 
 
 def _array(column: Any, kind: Kind) -> np.ndarray:
-    pa, column = pyarrow(), _plain(column)
+    pa, column = _pyarrow(), _plain(column)
     if kind.what.startswith("grid"):
         return _grid(column)
     match kind.stored:

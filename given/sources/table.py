@@ -94,7 +94,6 @@ class _Lexer:
             cells = [cell.strip(self.blanks) for cell in cells]
         return cells
 
-
     def _by_csv(self, text: str, width: int) -> list[str] | None:
         """The same, with quotes; the csv module agrees with `records` wherever no blank stands at the end of a cell."""
         try:
@@ -132,8 +131,8 @@ class Table(Stream):
         for i, file in enumerate(self.files):
             self._start(file, delimiter if i == 0 else self.lexer.delimiter, header if i == 0 else self.header, i == 0)
         if header is not None and not isinstance(header, bool):
-            if isinstance(header, str) or len(header) != len(self.names):
-                raise UserError(f"{self._title}: header={header!r}; expected {len(self.names)} names")
+            if not isinstance(header, list | tuple) or list(map(type, header)) != [str] * len(self.names):
+                raise UserError(f"{self._title}: header={header!r}; expected True, False or {len(self.names)} names")
             self._names = tuple(header)
         check_names(self.names, self.files[0].name)
         self.kinds, n, width = [Kind()] * len(self.names), 0, len(self.names)
@@ -164,7 +163,7 @@ class Table(Stream):
             raise UserError(f"{file.name}: is empty; expected a header and rows")
         whole = len(head) < _HEAD
         text, _ = _decoded(head.removeprefix(b"\xef\xbb\xbf"))
-        lexer = _Lexer(delimiter or (_sniffed(text, whole)))
+        lexer = _Lexer(delimiter or _sniffed(text, whole))
         rows: list[list[str]] = []
         line = 1
         for raw, cells in islice(lexer.records(text, whole), 1000):
