@@ -157,9 +157,10 @@ class Stream(Source):
 
     def described(self) -> str:
         names = [*self.names[:6], *(["..."] if len(self.names) > 6 else [])]
-        size = f"{self.n:,} rows x {len(self.names)} columns ({' '.join(', '.join(names).split())})"
+        size = f"{self.n:,} rows x {len(self.names)} columns ({', '.join(names)})"
         skipped = [f"{len(self.skipped):,} bad skipped"] if self.skipped else []
-        return f"{self._title}: {', '.join([self.format, *self.notes, size, *skipped])}"
+        facts = ", ".join([self.format, *self.notes, size, *skipped])
+        return f"{self._title}: {' '.join(facts.split())}"
 
     def held(self) -> Columns:
         """All rows in memory."""
