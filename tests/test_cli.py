@@ -203,7 +203,7 @@ def test_wrong_usage_exits_2(arguments, capsys):
     (["sample", "{model}", "age=old"], "age, row 0: got 'old'; expected a number"),
     (["sample", "{model}", "age=nan"], "age, row 0: got nan; expected a finite number"),
     (["sample", "{model}", "city=Rome", "city=Oslo"], "city is said twice"),
-    (["sample", "{model}", "-o", "drawn.txt"], "drawn.txt: expected an ending .csv or .npz"),
+    (["sample", "{model}", "-o", "drawn.txt"], "drawn.txt: expected an ending .csv, .tsv, .jsonl, .parquet or .npz"),
     (["sample", "{model}", "-o", "nowhere/drawn.csv"], "nowhere/drawn.csv: cannot be written (No such file or directory)"),
     (["sample", "{model}", "-o", "drawn.png"], "expected one column of images"),
     (["score", "{model}", "cities.csv"], "no column age; there are city"),

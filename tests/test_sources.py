@@ -79,7 +79,17 @@ def test_read_structured_npy(tmp_path):
     pytest.param(["007", "010", "003"], "U", ["007", "010", "003"], id="leading-zeros"),
     pytest.param(["1_000", "2", "3"], "U", ["1_000", "2", "3"], id="underscore"),
     pytest.param(["Rome", "NA", "Oslo"], "O", ["Rome", None, "Oslo"], id="missing-text"),
-    pytest.param(["99999999999999999999", "1", "2"], "f", [1e20, 1, 2], id="beyond-64-bits"),
+    pytest.param(["99999999999999999999", "1", "2"], "U", ["99999999999999999999", "1", "2"], id="beyond-64-bits"),
+    pytest.param(["9223372036854775807", "-9223372036854775808", "2"], "i", [2**63 - 1, -(2**63), 2], id="64-bits"),
+    pytest.param(["9007199254740993", "", "2"], "O", ["9007199254740993", None, "2"], id="beyond-a-real"),
+    pytest.param(["9007199254740991", "0.5", "2"], "f", [2**53 - 1, 0.5, 2], id="within-a-real"),
+    pytest.param(["-nan", "1", "2"], "U", ["-nan", "1", "2"], id="odd-nan"),
+    pytest.param(["nan", "1", "x"], "O", [None, "1", "x"], id="nan-in-text"),
+    pytest.param(["1", "٢", "3"], "U", ["1", "٢", "3"], id="other-digits"),
+    pytest.param(["true", "", "false"], "O", ["true", None, "false"], id="missing-boolean"),
+    pytest.param(["true", "1", "0"], "U", ["true", "1", "0"], id="boolean-and-number"),
+    pytest.param(["inf", "-Infinity", "1"], "f", [np.inf, -np.inf, 1], id="infinite"),
+    pytest.param(["", "NA", "null"], "f", [np.nan] * 3, id="all-missing"),
 ])
 def test_csv_types(tmp_path, cells, kind, values):
     (tmp_path / "t.csv").write_text("x,y\n" + "".join(f"{cell},0\n" for cell in cells))

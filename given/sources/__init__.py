@@ -3,5 +3,7 @@
 from given.sources.columns import Columns, Source
 from given.sources.read import read
 from given.sources.samples import SAMPLES
+from given.sources.stream import Stream
+from given.sources.table import Table
 
-__all__ = ["Columns", "SAMPLES", "Source", "read"]
+__all__ = ["Columns", "SAMPLES", "Source", "Stream", "Table", "read"]

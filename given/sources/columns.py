@@ -21,7 +21,13 @@ __all__ = ["Columns", "Source", "check_names", "write_file"]
 
 
 class Source(abc.ABC):
-    """Re-iterable batches of columns, in order. Data larger than memory is a source of its own."""
+    """Re-iterable batches of columns, in order. Data larger than memory is a source of its own.
+
+    Attributes:
+        skipped: "file, line: reason" of every bad row that `read(..., skip_bad=True)` left out.
+    """
+
+    skipped: list[str] = []
 
     @property
     @abc.abstractmethod
@@ -31,6 +37,10 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def batches(self, size: int) -> Iterator[Columns]:
         """One pass over the rows in order, in batches of at most `size`."""
+
+    def described(self) -> str:
+        """One line: where the rows come from and how they were understood."""
+        return repr(self)
 
 
 class Columns(Source, Mapping[str, np.ndarray]):
@@ -49,7 +59,7 @@ class Columns(Source, Mapping[str, np.ndarray]):
         self._columns = {str(name): _array(str(name), values) for name, values in columns.items()}
         if not self._columns:
             raise UserError("expected at least one column, got none")
-        self.axes = axes
+        self.axes, self.about = axes, ""
         for name, values in self._columns.items():
             if values.ndim < axes:
                 raise UserError(f"{name}: expected a value for each row, got a single {values.dtype}; pass a list")
@@ -84,6 +94,9 @@ class Columns(Source, Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._columns)
+
+    def described(self) -> str:
+        return self.about or repr(self)
 
     def rows(self, index: Any) -> Columns:
         """Some of the rows, by a slice, a mask or an array of numbers."""
@@ -133,28 +146,40 @@ class Columns(Source, Mapping[str, np.ndarray]):
         return polars.DataFrame({k: v if v.ndim == 1 else v.tolist() for k, v in self.flat().items()})
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `.csv` (columns of single values) or `.npz`, whole or not at all.
+        """Write `.csv` or `.tsv` (columns of single values), `.jsonl`, `.parquet` or `.npz`, whole or not at all.
 
         Raises:
             UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
         """
         path, flat = os.fspath(path), self.flat()
-        if path.endswith(".npz"):
+        ending = os.path.splitext(path)[1]
+        if ending == ".npz":
             arrays = {k: _plain(v, f"{path}: {k}") for k, v in self._columns.items()}
             write_file(path, lambda file: _archive(file, arrays))
-        elif path.endswith(".csv"):
+        elif ending in (".csv", ".tsv"):
             grids = [name for name, values in flat.items() if values.ndim > 1]
             if grids:
                 raise UserError(f"{path}: {grids[0]} has several values an item; save as .npz")
-            import csv
-            import io
+            table = [flat.names, *zip(*(values.tolist() for values in flat.values()), strict=True)]
+            d = "," if ending == ".csv" else "\t"
+            lines = (d.join(_cell(value, d) for value in row) or '""' for row in table)  # an empty line would be no row
+            write_file(path, lambda file: file.writelines(f"{line}\n".encode() for line in lines))
+        elif ending == ".jsonl":
+            import json
 
-            text = io.StringIO()
             rows = zip(*(values.tolist() for values in flat.values()), strict=True)
-            csv.writer(text, lineterminator="\n").writerows([flat.names, *rows])
-            write_file(path, lambda file: file.write(text.getvalue().encode()))
+            lines = (json.dumps(dict(zip(flat.names, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
+            try:
+                write_file(path, lambda file: file.writelines(line.encode() for line in lines))
+            except TypeError as error:
+                raise UserError(f"{path}: cannot hold these values ({error}); save as .npz") from None
+        elif ending == ".parquet":
+            from given.sources.parquet import pack
+
+            packed = pack(flat, path)
+            write_file(path, lambda file: file.write(packed))
         else:
-            raise UserError(f"{path}: expected an ending .csv or .npz")
+            raise UserError(f"{path}: expected an ending .csv, .tsv, .jsonl, .parquet or .npz")
 
     def _cells(self) -> dict[str, Any]:
         return {k: v if v.ndim == 1 else list(v) for k, v in self.flat().items()}
@@ -189,6 +214,14 @@ def _plain(values: np.ndarray, where: str) -> np.ndarray:
     if other:
         raise UserError(f"{where}: got {other[0]!r} among text; .npz holds text or numbers; fill it in, or save as .csv")
     return values.astype(str)
+
+
+def _cell(value: Any, delimiter: str) -> str:
+    """A cell as the table reader takes it."""
+    text = "" if value is None else str(value)
+    if text == text.strip(" \t") and not any(mark in text for mark in (delimiter, '"', "\r", "\n")):
+        return text
+    return '"{}"'.format(text.replace('"', '""'))
 
 
 def _archive(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:

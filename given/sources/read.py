@@ -2,199 +2,203 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import glob
 import os
-import re
-import zipfile
-import zlib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import IO, Any
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, overload
 
 import numpy as np
 
-from given.sources.columns import Columns, Source, check_names
+from given.sources.arrays import frame, npy, npz
+from given.sources.columns import Columns, Source
+from given.sources.folder import IMAGES, classes, tree
+from given.sources.images import Images, in_folder
+from given.sources.jsonl import JsonLines
+from given.sources.parquet import Parquet
 from given.sources.samples import SAMPLES
+from given.sources.stream import File, Stream, joined, standard_input
+from given.sources.table import Table
+from given.sources.text import Texts
 from given.variables import UserError
 
 __all__ = ["read"]
 
-_MISSING = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"}
+_ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy", ".npz": "npz", ".parquet": "parquet",
+            ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images")}
+_TABLE = ("delimiter", "header", "skip_bad")
+_OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": ("skip_bad",), "parquet": (), "text": ("by", "skip_bad"),
+            "images": ("size", "skip_bad"), "npz": (), "npy": ()}
+_FIRST = {b"PAR1": "parquet", b"PK\3\4": "npz", b"\x93NUM": "npy"}  # how files begin
 
 
-def read(source: Any = None, /, **arrays: Any) -> Source:
-    """Data as named columns.
+@dataclass(frozen=True)
+class _Options:
+    format: str | None = None
+    delimiter: str | None = None
+    header: bool | Sequence[str] | None = None
+    by: str | None = None
+    size: tuple[int, int] | None = None
+    skip_bad: bool = False
+
+    def of(self, format: str, name: str) -> dict[str, Any]:
+        """Those that were passed, all of which this format must have."""
+        if format not in _OPTIONS:
+            raise UserError(f"format={format!r}; expected {', '.join(_OPTIONS)}")
+        passed = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "format"}
+        passed = {key: value for key, value in passed.items() if value is not None and (key, value) != ("skip_bad", False)}
+        stray = [key for key in passed if key not in _OPTIONS[format] and key != "skip_bad"]
+        if stray:
+            raise UserError(f"{name}: {stray[0]}= says nothing about {format}; leave it out")
+        return {key: value for key, value in passed.items() if key in _OPTIONS[format]}
+
+
+@overload
+def read(source: Any, /, *, format: str | None = None, delimiter: str | None = None,
+         header: bool | Sequence[str] | None = None, by: str | None = None, size: tuple[int, int] | None = None,
+         skip_bad: bool = False) -> Source: ...
+
+
+@overload
+def read(**columns: Any) -> Columns: ...
+
+
+def read(source: Any = None, /, **options: Any) -> Source:
+    """Data as named columns: in memory (`Columns`) up to 64 MB, else read from disk in every pass, with the same values.
 
     Args:
-        source: a path (.csv, .npz, .npy), the name of a sample (digits, breast_cancer, wine, diabetes), a mapping, a
-            pandas or polars frame, or a `Source`, which is passed through; draws become a row each.
-        arrays: columns by keyword instead.
+        source: a path, "-" (standard input), a glob ("data/*.csv": the rows of all its files, which must have the same
+            columns), the name of a sample (digits, breast_cancer, wine, diabetes, shakespeare), a mapping, a pandas or
+            polars frame, or a `Source`, which is passed through; draws become a row each. None: columns by keyword.
+            Files: .csv, .tsv, .jsonl, .parquet (needs pyarrow), .npz, .npy, .txt, images. Folders: of images, as they are,
+            in a sub-folder a class (columns image, label), or with metadata.csv or .jsonl and its column file_name; of
+            texts, likewise without metadata.
+        format: csv, tsv, jsonl, parquet, text, images, npz or npy, where the ending does not say it.
+        delimiter: of a table; by default that of `, tab ; |` by which its first rows agree.
+        header: True, False (columns are called column_1, ...) or the columns' names; by default told from the first rows.
+        by: of text: a row is a "file" (the default), a "line" or a "paragraph".
+        size: height and width that images are resampled to; by default they must all have one size.
+        skip_bad: leave bad rows and files out; `skipped` of what is returned says which and why.
+
+    Types are decided over all rows: whole numbers int64, reals float64, booleans, text; a missing cell (empty, NA, N/A, NaN,
+    null, None) is NaN, or None in text. Whole numbers that int64, or float64 beside missing ones, cannot hold stay text, and
+    `described()` says so, with format, delimiter, header and rows.
 
     Raises:
-        UserError: what is wrong, with file, row and column.
+        UserError: what is wrong, with file, line and column.
 
     >>> read(age=[30, 40], city=["Rome", "Oslo"])
     Columns(2; age: int64, city: <U4)
     """
-    if arrays:
-        if source is not None:
-            raise UserError("read: expected a source or columns by keyword, got both")
-        return Columns(arrays)
+    if source is None and options:
+        return Columns(options)
+    if stray := [name for name in options if name not in _Options.__dataclass_fields__]:
+        raise UserError(f"read: expected a source or columns by keyword, got both ({stray[0]}=); options of a source are "
+                        f"{', '.join(_Options.__dataclass_fields__)}")
+    if isinstance(source, str | os.PathLike):
+        name = os.fspath(source)
+        if not isinstance(name, str) or not name:
+            raise UserError(f"read: expected a path, got {'an empty name' if isinstance(name, str) else name}")
+        try:
+            return _path(name, _Options(**options))
+        except OSError as error:
+            raise UserError(f"{error.filename or name}: cannot be read ({error.strerror or error})") from None
+        except ValueError as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"read: {name!r} is no path ({error})") from None
+    if options:
+        raise UserError(f"read: {next(iter(options))}= is for files; got {type(source).__name__}")
     if isinstance(source, Source):
         return source.flat() if isinstance(source, Columns) else source
     if isinstance(source, Mapping):
         return Columns(source)
-    if isinstance(source, str | os.PathLike):
-        return _file(os.fspath(source))
     if type(source).__module__.split(".")[0] in ("pandas", "polars") and type(source).__name__ == "DataFrame":
-        names = [str(name) for name in source.columns]
-        check_names(names, "frame")
-        return Columns({name: _cells(source[column].to_numpy()) for name, column in zip(names, source.columns, strict=True)})
+        return frame(source)
     raise UserError(f"read: expected a path, a mapping, a frame or columns by keyword, got {type(source).__name__}")
 
 
-def _cells(values: np.ndarray) -> np.ndarray:
-    """A frame's column: grids of one shape, a cell each, as one array; a missing cell as None."""
-    if values.dtype.kind != "O":
-        return values
-    if len(values) and all(isinstance(cell, np.ndarray | list) for cell in values):
-        grids = [np.asarray(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in values]
-        shapes = {grid.shape for grid in grids}
-        if len(shapes) > 1:
-            raise UserError(f"frame: rows of different shapes, {' and '.join(map(str, sorted(shapes)[:2]))}; expected one")
-        return np.stack(grids)
-    return np.array([None if type(cell).__name__ == "NAType" else cell for cell in values], dtype=object)
-
-
-def _file(name: str) -> Columns:
-    if not name:
-        raise UserError("read: expected a path, got an empty name")
+def _path(name: str, options: _Options) -> Source:
+    if name == "-":
+        return _files([standard_input()], options)
     try:
-        return _read(Path(name), name)
-    except OSError as error:
-        raise UserError(f"{name}: cannot be read ({error.strerror or error})") from None
+        folder = stat.S_ISDIR(os.stat(name).st_mode)
+    except FileNotFoundError:
+        if os.path.islink(name):
+            raise UserError(f"{name}: a symbolic link that leads to nothing") from None
+    else:
+        return _folder(name, options) if folder else _files([File.at(name)], options)
+    if glob.has_magic(name):
+        paths = sorted(glob.glob(name, recursive=True))
+        if not paths:
+            raise UserError(f"{name}: no file matches")
+        above = os.path.commonpath([os.path.dirname(path) for path in paths]) if len(paths) > 1 else os.path.dirname(paths[0])
+        return _files([File.at(path) for path in paths], options, above)
+    if name in SAMPLES:
+        if name != "shakespeare" and options != _Options():
+            raise UserError(f"read: {name} is a sample and takes no options")
+        return SAMPLES[name](**(options.of("text", name) if name == "shakespeare" else {}))
+    raise UserError(f"{name}: no such file, and no sample of this name; samples are {', '.join(SAMPLES)}")
 
 
-def _read(path: Path, name: str) -> Columns:
-    if not path.exists():
-        if name in SAMPLES:
-            return SAMPLES[name]()
-        raise UserError(f"{name}: no such file, and no sample of this name; samples are {', '.join(SAMPLES)}")
-    if path.is_dir():
-        raise UserError(f"{name}: is a folder; expected a file .csv, .npz or .npy")
-    if path.stat().st_size == 0:
-        raise UserError(f"{name}: is empty; expected a file .csv, .npz or .npy")
-    readers = {".csv": _csv, ".npz": _npz, ".npy": _npy}
-    if path.suffix.lower() not in readers:
-        raise UserError(f"{name}: cannot read {path.suffix or 'a file without an ending'}; expected .csv, .npz or .npy")
-    return readers[path.suffix.lower()](path)
+def _folder(folder: str, options: _Options) -> Source:
+    paths = tree(folder)
+    endings = {os.path.splitext(path)[1].lower() for path in paths}
+    found = "images" if endings & IMAGES else "text" if ".txt" in endings else None
+    format = options.format or found
+    if format not in ("images", "text"):
+        what = f"holds {', '.join(sorted(endings))[:80]}" if paths else "is an empty folder"
+        way = '; read its files by a glob such as "data/*.csv"' if paths else ""
+        raise UserError(f"{folder}: {what}; expected images or .txt{way}")
+    passed = options.of(format, folder)
+    if format == "images":
+        return in_folder(folder, paths, passed.get("size"), options.skip_bad).kept()
+    stray = [path for path in paths if not path.lower().endswith(".txt")] if options.format is None else []
+    if stray and not options.skip_bad:
+        raise UserError(f"{stray[0]}: is no .txt; move it elsewhere, or leave it out with skip_bad=True")
+    texts = [path for path in paths if path not in stray]
+    source = Texts([File.at(path) for path in texts], labels=classes(folder, texts), **passed)
+    source.skipped[:0] = [f"{path}: is no .txt" for path in stray]
+    return source.kept()
 
 
-def _npz(path: Path) -> Columns:
-    columns: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [member.removesuffix(".npy") for member in archive.namelist()]
-            check_names(names, "archive")
-            for name, member in zip(names, archive.namelist(), strict=True):
-                with archive.open(member) as file:
-                    columns[name] = _stored(file, name)
-        return Columns(columns)
-    except UserError as error:
-        raise error.at(str(path)) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path}: is not a whole .npz ({_line(error)}); save plain arrays with numpy.savez") from None
+def _files(files: list[File], options: _Options, above: str = "") -> Source:
+    """Files of one format."""
+    formats = [options.format or _format(file) for file in files]
+    if len(set(formats)) > 1:
+        odd = next(i for i, format in enumerate(formats) if format != formats[0])
+        raise UserError(f"{files[odd].name}: is {formats[odd]}, {files[0].name} is {formats[0]}; expected one format")
+    format, passed = formats[0], options.of(formats[0], files[0].name)
+    empty = [file.name for file in files if not file.state[0]] if format not in ("images", "text") else []
+    if empty:
+        raise UserError(f"{empty[0]}: is empty; expected {format}")
+    if format in ("npz", "npy"):
+        parts = [(npz if format == "npz" else npy)(file) for file in files]
+        for file, part in zip(files, parts, strict=True):
+            there, first = ({k: v.shape[1:] for k, v in p.items()} for p in (part, parts[0]))
+            if there != first:
+                raise UserError(f"{file.name}: has {part}; expected columns and shapes as in {files[0].name}")
+        return joined(parts)
+    labels = classes(above, [file.path for file in files]) if above and format in ("images", "text") else None
+    if format == "images":
+        return Images(files, None if labels is None else Columns({"label": np.array(labels)}), **passed).kept()
+    if format == "text":
+        return Texts(files, labels=labels, **passed).kept()
+    if format == "tsv":
+        passed = {"delimiter": "\t", **passed}
+    streams: dict[str, Callable[..., Stream]] = {"csv": Table, "tsv": Table, "jsonl": JsonLines, "parquet": Parquet}
+    return streams[format](files, **passed).kept()
 
 
-def _npy(path: Path) -> Columns:
-    try:
-        with path.open("rb") as file:
-            array = _stored(file, "x")
-        return Columns({name: array[name] for name in array.dtype.names or ()} or {"x": array})
-    except UserError as error:
-        raise error.at(str(path)) from None
-
-
-def _stored(file: IO[bytes], name: str) -> np.ndarray:
-    """An array as numpy stores it. Pickled objects are refused: reading them could run anything."""
-    try:
-        return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, MemoryError) as error:
-        raise UserError(f"{name}: is not a whole plain array ({_line(error)}); save numbers or text with numpy") from None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
-
-
-def _csv(path: Path) -> Columns:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 (byte {error.object[error.start]:#x}); save it as UTF-8") from None
-    if "\0" in text:
-        raise UserError(f"{path}, line {text[: text.index(chr(0))].count(chr(10)) + 1}: a zero byte; expected text")
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    table: list[list[str]] = []
-    lines: list[int] = []
-    first = 1
-    try:
-        for row in rows:
-            if row:
-                table.append(row)
-                lines.append(first)
-            first = rows.line_num + 1
-    except csv.Error as error:
-        reason = "a quote is not closed" if "end of data" in str(error) else str(error)
-        raise UserError(f"{path}, line {first}: {reason}; expected comma-separated values") from None
-    if len(table) < 2:
-        raise UserError(f"{path}: expected a header and at least one row, got {'a header alone' if table else 'blank lines'}")
-    header = [name.strip() for name in table[0]]
-    check_names(header, str(path))
-    if len(header) == 1 and re.search(r"[;\t]", header[0]):
-        raise UserError(f"{path}: the header {header[0]!r} has no comma; expected comma-separated values")
-    for line, row in zip(lines[1:], table[1:], strict=True):
-        if len(row) != len(header):
-            raise UserError(f"{path}, line {line}: got {len(row)} values, expected {len(header)} as in the header")
-    return Columns({name: _typed([row[i].strip() for row in table[1:]]) for i, name in enumerate(header)})
-
-
-def _typed(cells: list[str]) -> np.ndarray:
-    """Whole numbers, reals, booleans or text: the first that all cells are; an empty cell is NaN, or None in text."""
-    present = [cell for cell in cells if cell not in _MISSING]
-    if not present:
-        return np.full(len(cells), np.nan)
-    complete = len(present) == len(cells)
-    try:
-        if complete:
-            return np.array([_whole(cell) for cell in cells], dtype=np.int64)
-    except (ValueError, OverflowError):
-        pass
-    try:
-        return np.array([np.nan if cell in _MISSING else _real(cell) for cell in cells])
-    except ValueError:
-        pass
-    if complete and {cell.lower() for cell in cells} <= {"true", "false"}:
-        return np.array([cell.lower() == "true" for cell in cells])
-    if complete:
-        return np.array(cells)
-    return np.array([None if cell in _MISSING else cell for cell in cells], dtype=object)
-
-
-_WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
-
-
-def _whole(cell: str) -> int:
-    """A whole number as it is written: 007 is a name, not a number."""
-    if not _WHOLE.fullmatch(cell):
-        raise ValueError(cell)
-    return int(cell)
-
-
-def _real(cell: str) -> float:
-    """A real number as it is written: neither 1_000 nor 007."""
-    if "_" in cell or re.match(r"[+-]?0\d", cell):
-        raise ValueError(cell)
-    return float(cell)
+def _format(file: File) -> str:
+    """By the ending, or, of what has no name, by how it begins."""
+    if not file.piped:
+        ending = os.path.splitext(file.path)[1].lower()
+        if ending not in _ENDINGS:
+            raise UserError(f"{file.name}: cannot read {ending or 'a file without an ending'}; expected "
+                            f"{', '.join(ending for ending in _ENDINGS if ending not in IMAGES)} or an image; or pass format=")
+        return _ENDINGS[ending]
+    with file.open() as handle:
+        head = handle.read(256)
+    return _FIRST.get(head[:4]) or ("jsonl" if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" else "csv")

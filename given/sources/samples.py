@@ -1,13 +1,16 @@
-"""Samples: small real data sets that come with scikit-learn, by name, in their own units."""
+"""Samples: small real data sets by name, in their own units: four that come with scikit-learn, and a text in this folder."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from given.sources.columns import Columns
+from given.sources.stream import File
+from given.sources.text import Texts
 
 __all__ = ["SAMPLES"]
 
@@ -49,9 +52,16 @@ def _diabetes() -> Columns:
     return _table(bunch, "progression", bunch.target)
 
 
-SAMPLES: dict[str, Callable[[], Columns]] = {
+def _shakespeare(by: str = "file", skip_bad: bool = False) -> Columns:
+    """Plays of Shakespeare, 1,115,394 characters, in the public domain; as collected by Andrej Karpathy (char-rnn, 2015)."""
+    file = File(os.path.join(os.path.dirname(__file__), "shakespeare.txt.xz"), "shakespeare")
+    return Texts([file], by, skip_bad=skip_bad).held()
+
+
+SAMPLES: dict[str, Callable[..., Columns]] = {
     "breast_cancer": _breast_cancer,
     "diabetes": _diabetes,
     "digits": _digits,
+    "shakespeare": _shakespeare,
     "wine": _wine,
 }

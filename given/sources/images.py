@@ -1,0 +1,140 @@
+"""Images: 8-bit, grey (height, width) or RGB (height, width, 3), a file a row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from given.sources.columns import Columns
+from given.sources.folder import IMAGES, classes
+from given.sources.jsonl import JsonLines
+from given.sources.stream import File, Stream
+from given.sources.table import Table
+from given.variables import UserError
+
+__all__ = ["Images", "in_folder"]
+
+_BYTES = 1 << 22  # decoded together
+_GREY = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}  # what is kept as it is, or changed without a loss
+_OUT = {
+    "I;16": "16 bits a channel; convert it to 8", "I": "more than 8 bits a channel; convert it to 8",
+    "F": "real numbers; pass arrays, or convert it to 8 bits", "CMYK": "CMYK; convert it to RGB",
+    "RGBA": "an alpha channel; flatten it to RGB", "LA": "an alpha channel; flatten it to grey",
+    "PA": "an alpha channel; flatten it to RGB", "a palette with transparency": "an alpha channel; flatten it to RGB",
+}
+
+
+class Images(Stream):
+    """Image files as the column `image`, uint8, in the direction that the camera noted.
+
+    Args:
+        files: in order.
+        columns: further columns, a row a file.
+        size: height and width that every image is resampled to (Lanczos); by default all must have one size.
+        skip_bad: leave bad files out and name them in `skipped`.
+
+    Raises:
+        UserError: file, what it holds, and the way out.
+    """
+
+    format = "images"
+
+    def __init__(self, files: Sequence[File], columns: Columns | None = None, size: tuple[int, int] | None = None,
+                 skip_bad: bool = False) -> None:
+        super().__init__(files, skip_bad)
+        if size is not None and (len(tuple(size)) != 2 or not all(isinstance(length, int) and length > 0 for length in size)):
+            raise UserError(f"size={size!r}; expected height and width in pixels, such as (32, 32)")
+        if columns is not None and "image" in columns:
+            raise UserError(f"{self._title}: the metadata have a column 'image' too; rename it")
+        self.columns, self.size, self.shape, model = columns, size, (), ""
+        self._good: list[int] = []
+        for i, file in enumerate(self.files):
+            try:
+                pixels = self._pixels(file)
+                if not self._good:
+                    self.shape, model = pixels.shape, file.name
+                if pixels.shape != self.shape:
+                    way = "; pass size=(height, width)" if pixels.shape[:2] != self.shape[:2] else ", grey or RGB alike"
+                    raise UserError(f"{_shown(pixels.shape)}; expected {_shown(self.shape)} as in {model}{way}")
+                self._good.append(i)
+            except UserError as error:
+                self.bad(file.name, str(error))
+        self.found(len(self._good), "images, got none")
+        self.notes = [_shown(self.shape), *(["resampled"] if size else [])]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("image", *(self.columns.names if self.columns is not None else ()))
+
+    @property
+    def large(self) -> int:
+        return int(self.n * np.prod(self.shape))
+
+    def blocks(self) -> Iterator[Columns]:
+        step = max(1, _BYTES // int(np.prod(self.shape)))
+        for start in range(0, self.n, step):
+            index = self._good[start:start + step]
+            image = np.stack([self._pixels(self.files[i]) for i in index])
+            yield Columns({"image": image, **(self.columns.rows(np.array(index)) if self.columns is not None else {})})
+
+    def _pixels(self, file: File) -> np.ndarray:
+        from PIL import Image, ImageOps, UnidentifiedImageError
+
+        try:
+            with file.open() as handle, Image.open(handle) as image:
+                mode: Any = "a palette with transparency" if image.mode == "P" and "transparency" in image.info else image.mode
+                if mode not in _GREY:
+                    raise UserError(f"has {_OUT.get(mode, f'the mode {mode}; convert it to RGB')}")
+                if getattr(image, "n_frames", 1) > 1:
+                    raise UserError("has several frames; save one of them")
+                upright = ImageOps.exif_transpose(image).convert(_GREY[mode])
+                return np.asarray(upright.resize(self.size[::-1], Image.Resampling.LANCZOS) if self.size else upright)
+        except UserError:
+            raise
+        except Exception as error:  # whatever a decoder says of a broken file
+            if os.stat(file.path).st_size == 0:
+                raise UserError("is empty; expected an image") from None
+            what = "no format known" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+            raise UserError(f"cannot be read as an image ({what})") from None
+
+
+def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None, skip_bad: bool) -> Images:
+    """The images of a folder: with metadata.csv or .jsonl, whose column `file_name` says which image a row is about; or in
+    sub-folders, their classes, the column `label`; or alone.
+
+    Raises:
+        UserError: an image without metadata or the reverse, a file that is no image, and whatever Images raises.
+    """
+    tables = [path for path in paths if os.path.relpath(path, folder) in ("metadata.csv", "metadata.jsonl")]
+    images = [path for path in paths if os.path.splitext(path)[1].lower() in IMAGES]
+    other = [f"{path}: is no image; move it elsewhere" for path in paths if path not in {*images, *tables}]
+    if len(tables) > 1:
+        raise UserError(f"{folder}: has both metadata.csv and metadata.jsonl; keep one")
+    columns, lost = None, []
+    if tables:
+        rows = (Table if tables[0].endswith(".csv") else JsonLines)([File.at(tables[0])], skip_bad=skip_bad).held()
+        if "file_name" not in rows:
+            raise UserError(f"{tables[0]}: no column file_name; there are {', '.join(rows.names)}")
+        named = [os.path.normpath(os.path.join(folder, str(name))) for name in rows["file_name"]]
+        known = set(images)
+        there = np.array([path in known for path in named])
+        lost = [f"{tables[0]}: no image {name} in the folder" for name in rows["file_name"][~there]]
+        other += [f"{path}: is not in {tables[0]}" for path in sorted(known - {*named})]
+        about = {name: values[there] for name, values in rows.items() if name != "file_name"}
+        columns = Columns(about) if about else None
+        images = [path for path, found in zip(named, there, strict=True) if found]
+    elif images:
+        labels = classes(folder, images)
+        columns = Columns({"label": np.array(labels)}) if labels else None
+    if (bad := [*lost, *other]) and not skip_bad:
+        raise UserError(f"{bad[0]}; or leave it out with skip_bad=True")
+    source = Images([File.at(path) for path in images], columns, size, skip_bad)
+    source.skipped[:0] = [*(rows.skipped if tables else []), *bad]
+    return source
+
+
+def _shown(shape: Sequence[int]) -> str:
+    return f"{shape[0]} x {shape[1]} {'RGB' if len(shape) == 3 else 'grey'}"

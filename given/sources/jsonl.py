@@ -1,0 +1,157 @@
+"""JSON lines: an object a line, whose keys are the columns."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from given.sources.columns import Columns, check_names
+from given.sources.kinds import EXACT, LONG, Kind
+from given.sources.stream import File, Stream
+from given.variables import UserError
+
+__all__ = ["JsonLines"]
+
+_ROWS = 4096  # taken together
+_KINDS = {bool: "boolean", int: "whole", float: "real", str: "text"}
+_WIDTH = 25  # characters of the longest real, or whole number of 64 bits
+
+
+class JsonLines(Stream):
+    """Files of JSON lines. A key that a line lacks is missing, as is null; lists of numbers are grids, all of one shape.
+
+    What is no text in a column that has text is written as JSON. Blank lines are no rows.
+
+    Args:
+        files: in order.
+        skip_bad: leave bad lines out and name them in `skipped`.
+
+    Raises:
+        UserError: file, line and what is wrong there.
+    """
+
+    format = "jsonl"
+
+    def __init__(self, files: Sequence[File], skip_bad: bool = False) -> None:
+        super().__init__(files, skip_bad)
+        self.kinds: dict[str, Kind] = {}
+        self.grids: dict[str, np.ndarray] = {}  # one of zeros, of the shape and kind of number of all
+        self._bad: set[tuple[str, int]] = set()
+        n = 0
+        for rows in self._runs():
+            for name in dict.fromkeys([*self.kinds, *(name for row in rows for name in row)]):
+                kind = _kind([row.get(name) for row in rows if not isinstance(row.get(name), list)])
+                self.kinds[name] = self.kinds.get(name, Kind(missing=n > 0)) | kind
+            n += len(rows)
+        self.found(n, "at least one line of JSON, got none")
+        check_names(self.names, self._title)
+        for name in self.grids:
+            if self.kinds[name] != Kind():
+                what = self.kinds[name].what or "nothing"
+                raise UserError(f"{self._title}: {name}: lists in some lines, {what} in others; expected lists in all")
+        self.notes = [f"{name}: {kind.note}" for name, kind in self.kinds.items() if kind.note]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.kinds)
+
+    def blocks(self) -> Iterator[Columns]:
+        for rows in self._runs():
+            yield Columns({name: self._array(name, [row.get(name) for row in rows]) for name in self.names})
+
+    def _array(self, name: str, values: list[Any]) -> np.ndarray:
+        if name in self.grids:
+            return np.array(values, dtype=self.grids[name].dtype)
+        kind = self.kinds[name]
+        match kind.stored:
+            case "whole":
+                return np.array(values, dtype=np.int64)
+            case "boolean":
+                return np.array(values, dtype=bool)
+            case "real":
+                return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        return kind.texts([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])
+
+    def _runs(self) -> Iterator[list[dict[str, Any]]]:
+        """Good lines, some thousands at a time; bad ones are named the first time."""
+        for file in self.files:
+            rows: list[dict[str, Any]] = []
+            with file.open() as handle:
+                for line, raw in enumerate(handle, 1):
+                    raw = raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
+                    if not raw.strip() or (file.name, line) in self._bad:
+                        continue
+                    try:
+                        rows.append(self._row(raw))
+                    except UserError as error:
+                        self.bad(f"{file.name}, line {line}", str(error))
+                        self._bad.add((file.name, line))
+                    if len(rows) == _ROWS:
+                        yield rows
+                        rows = []
+            if rows:
+                yield rows
+
+    def _row(self, raw: bytes) -> dict[str, Any]:
+        try:
+            row = json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_constant)
+        except UnicodeDecodeError as error:
+            raise UserError(f"not UTF-8 (byte {raw[error.start]:#x}); save it as UTF-8") from None
+        except json.JSONDecodeError as error:
+            raise UserError(f"column {error.colno}: not JSON ({error.msg}); expected an object a line") from None
+        except (RecursionError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError("numbers or lists too long for JSON; shorten them") from None
+        if b"\\ud" in raw.lower() and re.search("[\ud800-\udfff]", json.dumps(row, ensure_ascii=False)):
+            raise UserError("half of a surrogate pair (\\ud800 to \\udfff); expected whole characters")
+        if not isinstance(row, dict):
+            raise UserError(f"got {raw.decode().strip()[:30]!r}; expected an object such as {{\"age\": 30}}")
+        grids = {}
+        for name, value in row.items():
+            if isinstance(value, dict):
+                raise UserError(f"{name}: got an object; expected a number, text, true, false, null or a list of numbers")
+            if isinstance(value, list):
+                grids[name] = self._grid(name, value)
+        self.grids |= grids
+        return row
+
+    def _grid(self, name: str, value: list[Any]) -> np.ndarray:
+        """Zeros of a list's shape and kind of number, and of the column's before."""
+        try:
+            grid = np.array(value)
+        except ValueError:
+            raise UserError(f"{name}: a list of lists of different lengths; expected a grid of numbers") from None
+        if grid.dtype.kind not in "bif" or not grid.size:
+            raise UserError(f"{name}: got {json.dumps(value)[:40]}; expected a list of numbers of at most 64 bits")
+        before = self.grids.get(name, grid)
+        if before.shape != grid.shape:
+            raise UserError(f"{name}: got a list of shape {grid.shape}, expected {before.shape} as in the lines before")
+        return np.zeros(grid.shape, np.result_type(before, grid))
+
+
+def _kind(values: list[Any]) -> Kind:
+    whats = {_KINDS[each] for each in set(map(type, values)) - {type(None)}}
+    kind = Kind(missing=any(value is None for value in values))
+    for what in whats:
+        kind |= Kind(what, width=0 if what == "text" else _WIDTH)
+    large = [value for value in values if type(value) is int and abs(value) > EXACT] if "whole" in whats else []
+    if large:
+        kind |= Kind(wide=53 if all(-(2**63) <= value < 2**63 for value in large) else 64, width=LONG)
+    lengths = [LONG if value.endswith("\0") else len(value) for value in values if isinstance(value, str)]
+    return kind | Kind(width=max(lengths, default=0))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        check_names([name for name, _ in pairs], "object")
+    return row
+
+
+def _constant(text: str) -> float | None:
+    return None if text == "NaN" else float(text)

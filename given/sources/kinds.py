@@ -1,0 +1,124 @@
+"""Kinds: what the cells of a column are, decided over all its rows and never batch by batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["EXACT", "LONG", "Kind", "texts"]
+
+_MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
+_BLANKS = " \t\r\v\f\x1c\x1d\x1e\x1f"
+_PADDED = re.compile(r"\n[+-]?0\d")
+_WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
+EXACT = 2**53  # whole numbers up to here are reals too
+_SHORT = 64  # characters; longer texts are kept as objects, so that one long cell does not widen all
+LONG = 1 << 16  # the width of what numpy's text would not hold whole, such as a zero byte at the end
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column's cells are.
+
+    Args:
+        what: "whole", "real", "boolean", "text", or "" while all are missing.
+        missing: whether a cell is.
+        wide: 53 if a whole number has more bits than a real holds, 64 if more than an int64 does, else 0.
+        width: characters of the longest cell.
+
+    >>> Kind.of(["1", "2"]) | Kind.of(["2.5", ""])
+    Kind(what='real', missing=True, wide=0, width=3)
+    """
+
+    what: str = ""
+    missing: bool = False
+    wide: int = 0
+    width: int = 0
+
+    def __or__(self, other: Kind) -> Kind:
+        both = {self.what, other.what} - {""}
+        what = "".join(both) if len(both) < 2 else "real" if both == {"whole", "real"} else "text"
+        return Kind(what, self.missing or other.missing, max(self.wide, other.wide), max(self.width, other.width))
+
+    @property
+    def stored(self) -> str:
+        """"whole" (int64), "real" (float64, missing is NaN), "boolean" or "text" (missing is None)."""
+        if self.what == "whole" and not self.missing:
+            return "text" if self.wide == 64 else "whole"
+        if self.what in ("whole", "real", ""):
+            return "text" if self.wide else "real"
+        return "text" if self.missing else self.what
+
+    @property
+    def note(self) -> str:
+        """Why numbers are kept as text, or nothing."""
+        if self.what not in ("whole", "real") or self.stored != "text":
+            return ""
+        if self.wide == 64:
+            return "text, since whole numbers there are beyond 64 bits"
+        return "text, since whole numbers beyond 2**53 stand among missing or real ones"
+
+    @classmethod
+    def of(cls, cells: Sequence[str]) -> Kind:
+        """What these cells are, as they are written: 007 and 1_000 are names, not numbers."""
+        if not cells:
+            return cls()
+        width = max(map(len, cells))
+        try:
+            values = np.abs(list(map(float, cells)))
+        except ValueError:
+            values = None
+        if (values is None or np.isnan(values).any()) and not _MISSING.isdisjoint(cells):
+            kind = cls.of([cell for cell in cells if cell not in _MISSING])
+            return cls(kind.what, True, kind.wide, width)
+        if values is None or np.isnan(values).any():  # such as -nan, which is no way to write a missing cell
+            boolean = cells[0].lower() in ("true", "false") and {cell.lower() for cell in cells} <= {"true", "false"}
+            return cls("boolean" if boolean else "text", width=width)
+        text = "\n".join(["", *cells])
+        if not text.isascii() or "_" in text or any(blank in text for blank in _BLANKS) or _PADDED.search(text) \
+                or text.count("\n") > len(cells):
+            return cls("text", width=width)
+        wide = 0
+        if values.max() >= EXACT:
+            large = [cell for cell, value in zip(cells, values, strict=True) if value >= EXACT and _WHOLE.fullmatch(cell)]
+            wide = 0 if not large else 53 if all(len(c) < 21 and -(2**63) <= int(c) < 2**63 for c in large) else 64
+        whole = not any(mark in text for mark in ".eEnN")  # nan and inf have an n
+        return cls("whole" if whole else "real", wide=wide, width=width)
+
+    def add(self, cells: Sequence[str]) -> Kind:
+        """This kind with more cells."""
+        if self.what != "text":
+            return self | Kind.of(cells)
+        return Kind("text", self.missing or not _MISSING.isdisjoint(cells), self.wide, max(self.width, max(map(len, cells))))
+
+    def array(self, cells: Sequence[str]) -> np.ndarray:
+        """The cells as this kind stores them.
+
+        Raises:
+            ValueError: a cell that is not of this kind.
+        """
+        match self.stored:
+            case "whole":
+                return np.array(list(map(int, cells)), dtype=np.int64)
+            case "real":
+                try:
+                    return np.array(list(map(float, cells)))
+                except ValueError:
+                    return np.array([np.nan if cell in _MISSING else float(cell) for cell in cells])
+            case "boolean":
+                return np.array([cell.lower() == "true" for cell in cells])
+        return self.texts([None if cell in _MISSING else cell for cell in cells] if self.missing else cells)
+
+    def texts(self, cells: Sequence[str | None]) -> np.ndarray:
+        """Texts as this kind stores them: short ones as numpy's text, others, and those with None, as objects."""
+        return np.array(cells, dtype=f"<U{self.width}") if not self.missing and self.width <= _SHORT else texts(cells)
+
+
+def texts(values: Sequence[str | None]) -> np.ndarray:
+    """Texts of any length, and None, as objects."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array

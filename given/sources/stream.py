@@ -1,0 +1,195 @@
+"""Stream: rows that stay on disk, batch by batch."""
+
+from __future__ import annotations
+
+import abc
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+
+from given.sources.columns import Columns, Source
+from given.variables import UserError
+
+__all__ = ["File", "Stream", "joined", "spooled", "standard_input"]
+
+_SMALL = 1 << 26  # bytes; what is smaller comes into memory
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that can be read again and again.
+
+    Args:
+        path: where it is.
+        name: what messages call it.
+        piped: whether it is a copy of what came through a pipe.
+    """
+
+    path: str
+    name: str
+    piped: bool = False
+
+    def open(self) -> IO[bytes]:
+        """Its bytes, unpacked where it is a packed sample."""
+        if self.path.endswith(".xz"):
+            import lzma
+
+            return lzma.open(self.path)
+        return open(self.path, "rb")
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """Bytes and time of the last change."""
+        found = os.stat(self.path)
+        return found.st_size, found.st_mtime_ns
+
+    @classmethod
+    def at(cls, path: str) -> File:
+        """The file at a path; a pipe is copied, since it can be read only once.
+
+        Raises:
+            UserError: a folder, or nothing that has bytes.
+        """
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            raise UserError(f"{path}: is a folder; expected a file")
+        if stat.S_ISFIFO(mode):
+            with open(path, "rb") as pipe:
+                return spooled(pipe, path)
+        if not stat.S_ISREG(mode):
+            raise UserError(f"{path}: is neither a file, a folder nor a pipe")
+        return cls(path, path)
+
+
+def spooled(pipe: IO[bytes], name: str) -> File:
+    """What comes through a pipe, in a temporary file that goes when nobody reads it any more."""
+    handle, path = tempfile.mkstemp(prefix="given-")
+    file = File(path, name, piped=True)
+    weakref.finalize(file, os.remove, path)
+    with open(handle, "wb") as copy:
+        shutil.copyfileobj(pipe, copy, 1 << 20)
+    return file
+
+
+class Stream(Source):
+    """Rows on disk. A pass over all of them when it is made decides types, counts rows and finds the bad ones.
+
+    Attributes:
+        files: in order.
+        format: "csv", "jsonl", ...
+        n: rows.
+        notes: what else is worth saying of how the files were understood.
+    """
+
+    format: str
+    notes: list[str]
+
+    def __init__(self, files: Sequence[File], skip_bad: bool = False) -> None:
+        self.files, self.skip_bad, self.n = list(files), skip_bad, 0
+        self.skipped, self.notes = [], []
+        self._states = [file.state for file in self.files]
+
+    @abc.abstractmethod
+    def blocks(self) -> Iterator[Columns]:
+        """One pass over the rows in order, in runs of any length. A ValueError means that the file has changed."""
+
+    @property
+    def large(self) -> int:
+        """Bytes that all rows are about to take."""
+        return sum(size for size, _ in self._states)
+
+    def bad(self, where: str, reason: str) -> None:
+        """Name a row that cannot be read.
+
+        Raises:
+            UserError: that line, unless bad rows are to be skipped.
+        """
+        if not self.skip_bad:
+            raise UserError(f"{where}: {reason}")
+        self.skipped.append(f"{where}: {reason}")
+
+    def found(self, n: int, expected: str) -> None:
+        """End of the first pass.
+
+        Raises:
+            UserError: there was no row.
+        """
+        self.n = n
+        if not n:
+            first = f"; all {len(self.skipped)} are bad, the first: {self.skipped[0]}" if self.skipped else ""
+            raise UserError(f"{self._title}: expected {expected}{first}")
+
+    def batches(self, size: int) -> Iterator[Columns]:
+        held: list[Columns] = []
+        n, rows = 0, 0
+        try:
+            if [file.state for file in self.files] != self._states:
+                raise ValueError
+            for block in self.blocks():
+                held, n, rows = [*held, block], n + block.n, rows + block.n
+                if n >= size:
+                    whole = joined(held)
+                    for start in range(0, n - size + 1, size):
+                        yield whole.rows(slice(start, start + size))
+                    held, n = [whole.rows(slice(n - n % size, n))] if n % size else [], n % size
+            if rows != self.n:
+                raise ValueError
+        except UserError:
+            raise
+        except OSError as error:
+            raise UserError(f"{error.filename or self._title}: cannot be read ({error.strerror or error})") from None
+        except ValueError:
+            raise UserError(f"{self._title}: has changed since it was first read; read it again") from None
+        if held:
+            yield joined(held)
+
+    @property
+    def _title(self) -> str:
+        return self.files[0].name if len(self.files) == 1 else f"{self.files[0].name} and {len(self.files) - 1} more"
+
+    def described(self) -> str:
+        names = [*self.names[:6], *(["..."] if len(self.names) > 6 else [])]
+        size = f"{self.n:,} rows x {len(self.names)} columns ({', '.join(names)})"
+        skipped = [f"{len(self.skipped):,} bad skipped"] if self.skipped else []
+        facts = ", ".join([self.format, *self.notes, size, *skipped])
+        return f"{self._title}: {' '.join(facts.split())}"
+
+    def held(self) -> Columns:
+        """All rows in memory."""
+        columns = next(self.batches(self.n))
+        columns.about, columns.skipped = self.described(), self.skipped
+        return columns
+
+    def kept(self) -> Source:
+        """All rows in memory if they are few, else the stream itself."""
+        return self.held() if self.large < _SMALL else self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.described()})"
+
+
+def joined(parts: Sequence[Columns]) -> Columns:
+    """The rows of all parts, which have the same columns."""
+    if len(parts) == 1:
+        return parts[0]
+    return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0].names})
+
+
+def standard_input() -> File:
+    """What is piped in.
+
+    Raises:
+        UserError: a pipe that breaks.
+    """
+    try:
+        return spooled(sys.stdin.buffer, "stdin")
+    except (OSError, ValueError) as error:
+        raise UserError(f"stdin: cannot be read ({getattr(error, 'strerror', None) or error})") from None
