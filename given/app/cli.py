@@ -312,7 +312,7 @@ def _write(columns: Any, path: str, model: Model) -> None:
     if not path.endswith(".png"):
         columns.save(path)
     else:
-        from given.app.demo import sheet
+        from given.app.output import sheet
         from given.sources.columns import write_file
 
         image = sheet(model, columns)

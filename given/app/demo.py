@@ -12,15 +12,14 @@ from typing import Any
 import numpy as np
 
 import given
-from given.evaluate import Comparison, Score, compare, interval, picture
-from given.evaluate import report as page
-from given.evaluate.report import curve, figure, paragraph, table
+from given.evaluate import Comparison, Score, compare, interval, page, picture
+from given.evaluate.page import curve, figure, paragraph, table
 from given.families import Dequantised, Gaussian, Independent, Memory
 from given.sources import Columns
-from given.variables import Finite, UserError
+from given.variables import UserError
 from given.verbs import Model
 
-__all__ = ["BASELINES", "demo", "digits", "sheet"]
+__all__ = ["BASELINES", "demo", "digits"]
 
 # Name, formula, family of the image: what the autoregressive model has to beat, all counted or solved in closed form.
 BASELINES: tuple[tuple[str, str, Any], ...] = (
@@ -133,17 +132,3 @@ def scores(model: Model, train: Columns, valid: Columns, test: Columns) -> Compa
 def _name(model: Model) -> str:
     return f"autoregressive, {model.joint.declared[-1]}"
 
-
-def sheet(model: Model, columns: Columns) -> bytes:
-    """The one column of images among columns as a sheet of some eight columns."""
-    grids = {name: space for name, v in model.joint.columns.items() if name in columns
-             and isinstance(space := v.space, Finite) and len(space.axes) in (2, 3)}
-    if len(grids) != 1:
-        raise UserError(f".png: expected one column of images, got {', '.join(grids) or 'none'}; write .npz")
-    (name, space), = grids.items()
-    images = columns.flat()[name]
-    across = min(8, max(1, math.ceil(math.sqrt(len(images)))))
-    rows = math.ceil(len(images) / across)
-    blank = np.zeros((rows * across - len(images), *images.shape[1:]), images.dtype)
-    return picture(np.concatenate([images, blank]).reshape(rows, across, *images.shape[1:]), levels=space.size,
-                   ink=space.size < 256)

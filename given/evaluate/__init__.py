@@ -1,8 +1,8 @@
 """Is it any good? Scores with their errors, comparisons, pictures, reports."""
 
 from given.evaluate.compare import Comparison, compare
+from given.evaluate.page import page
 from given.evaluate.picture import picture
-from given.evaluate.report import report
 from given.evaluate.score import Score, interval
 
-__all__ = ["Comparison", "Score", "compare", "interval", "picture", "report"]
+__all__ = ["Comparison", "Score", "compare", "interval", "page", "picture"]

@@ -12,7 +12,8 @@ from given.variables import UserError
 __all__ = ["picture"]
 
 
-def picture(images: np.ndarray, *, levels: int, scale: int | None = None, ink: bool = False, text: str = "") -> bytes:
+def picture(images: np.ndarray, *, levels: int, scale: int | None = None, ink: bool = False, gap: int | None = None,
+            text: str = "") -> bytes:
     """A sheet of images as PNG bytes.
 
     Args:
@@ -20,6 +21,7 @@ def picture(images: np.ndarray, *, levels: int, scale: int | None = None, ink: b
         levels: how many.
         scale: pixels a pixel; by default so that an image is some 48 pixels high.
         ink: high levels dark, as ink on paper.
+        gap: grey pixels around each; by default a pixel of the image.
         text: kept in the file as its description.
 
     Raises:
@@ -31,7 +33,7 @@ def picture(images: np.ndarray, *, levels: int, scale: int | None = None, ink: b
     scale = scale or max(1, round(48 / height))
     grey = images.astype(np.float64) / (levels - 1)
     grey = np.rint(255 * (1 - grey if ink else grey)).astype(np.uint8)
-    gap = max(1, scale)
+    gap = max(1, scale) if gap is None else gap
     big = grey.repeat(scale, axis=2).repeat(scale, axis=3)
     sheet = np.full((rows * (height * scale + gap) + gap, columns * (width * scale + gap) + gap, *channels), 128, np.uint8)
     for i in range(rows):

@@ -1,4 +1,4 @@
-"""report: one self-contained HTML page, no script, nothing fetched."""
+"""page: one self-contained HTML page, no script, nothing fetched."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import html
 from collections.abc import Sequence
 
-__all__ = ["report"]
+__all__ = ["bars", "curve", "figure", "page", "paragraph", "table"]
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #888; }
@@ -20,16 +20,18 @@ img { max-width: 100%; image-rendering: pixelated; border-radius: 3px; }
 figure { margin: 0; } figcaption { color: var(--soft); font-size: .92rem; margin-top: .4rem; }
 tbody.group { border-top: 2px solid var(--line); }
 svg { max-width: 100%; height: auto; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; margin: 0; }
 """
 
 
-def report(title: str, lead: str, sections: Sequence[tuple[str, str]]) -> str:
+def page(title: str, lead: str, sections: Sequence[tuple[str, str]]) -> str:
     """A page.
 
     Args:
         title: its heading.
         lead: one sentence under it.
-        sections: (heading, HTML of the section), from `table`, `figure`, `curve` and `paragraph`.
+        sections: (heading, HTML of the section), from `table`, `figure`, `curve`, `bars` and `paragraph`.
     """
     body = "".join(f"<section><h2>{html.escape(head)}</h2>{content}</section>" for head, content in sections)
     return (f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -83,3 +85,19 @@ def curve(points: Sequence[tuple[float, float]], across: str, up: str) -> str:
             f'<polyline points="{path}" fill="none" stroke="#2a7ae2" stroke-width="2"/>'
             f'<text x="{(W + L) / 2}" y="{H - 4}" text-anchor="middle">{html.escape(across)}</text></svg>'
             f"<figcaption>{html.escape(up)}: least {low:.4g}, last {ys[-1]:.4g}</figcaption></figure>")
+
+
+def bars(names: Sequence[str], data: Sequence[float], drawn: Sequence[float], title: str, caption: str) -> str:
+    """Pairs of bars of shares: of the data, and beside it of what was drawn."""
+    W, H, B = 260, 110, 18
+    top, step = max([*data, *drawn, 1e-12]), W / max(len(names), 1)
+    def bar(at: float, share: float, colour: str) -> str:
+        height = share / top * (H - B)
+        return f'<rect x="{at:.1f}" y="{H - B - height:.1f}" width="{step * .44:.1f}" height="{height:.1f}" fill="{colour}"/>'
+    drawing = "".join(bar(i * step, a, "#888") + bar((i + 0.46) * step, b, "#2a7ae2")
+                      for i, (a, b) in enumerate(zip(data, drawn, strict=True)))
+    ends = "".join(f'<text x="{x}" y="{H - 4}" text-anchor="{anchor}">{html.escape(name[:18])}</text>'
+                   for x, anchor, name in ((0, "start", names[0]), (W, "end", names[-1])))
+    return (f'<figure><strong>{html.escape(title)}</strong><svg viewBox="0 0 {W} {H}" width="{W}" role="img" '
+            f'aria-label="{html.escape(title)}" fill="currentColor" font-size="11" font-family="system-ui, sans-serif">'
+            f"{drawing}{ends}</svg><figcaption>{html.escape(caption)}</figcaption></figure>")

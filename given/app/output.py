@@ -1,0 +1,94 @@
+"""Output: columns on the screen, in files, as pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from given.evaluate import picture
+from given.sources import Columns
+from given.sources.columns import write_file
+from given.variables import Finite, UserError
+from given.verbs import Model
+
+__all__ = ["facts", "rows", "sheet", "shown", "write"]
+
+_WIDE = 100  # characters of a text that a page shows
+
+
+def shown(value: Any) -> str:
+    """One value in a few characters."""
+    if isinstance(value, np.ndarray):
+        return f"[{' x '.join(map(str, value.shape))}]"
+    if value is None:
+        return ""
+    if isinstance(value, float | np.floating):
+        return f"{value:.6g}"
+    text = str(value).replace("\n", "\u23ce")
+    return text if len(text) <= _WIDE else f"{text[:_WIDE]}..."
+
+
+def facts(found: Mapping[str, Any], as_json: bool) -> None:
+    """Names and values on standard output: lines, or one JSON object."""
+    if as_json:
+        print(json.dumps(found))
+        return
+    width = min(40, max(map(len, found)))
+    print("\n".join(f"{k.ljust(width)}  {v}".rstrip() for k, v in found.items()))
+
+
+def rows(columns: Columns, as_json: bool) -> None:
+    """Rows on standard output: JSON lines, or comma-separated with grids named by their shape."""
+    flat = columns.flat()
+    if as_json:
+        lists = {name: values.tolist() for name, values in flat.items()}
+        print("\n".join(json.dumps(dict(zip(lists, row, strict=True))) for row in zip(*lists.values(), strict=True)))
+        return
+    cells = [v.tolist() if v.ndim == 1 else list(map(shown, v)) for v in flat.values()]
+    csv.writer(sys.stdout, lineterminator="\n").writerows([list(flat), *zip(*cells, strict=True)])
+    if any(v.ndim > 1 for v in flat.values()):
+        print("grids are written with -o FILE.npz, FILE.png or FOLDER/, or --json", file=sys.stderr)
+
+
+def write(columns: Columns, path: str, model: Model) -> None:
+    """Columns as a file; their one column of images as a sheet .png, or an image a file in a FOLDER/."""
+    if path.endswith(("/", os.sep)):
+        name, space = _images(model, columns, path)
+        images = columns.flat()[name]
+        os.makedirs(path, exist_ok=True)
+        for i, image in enumerate(images):
+            levels = np.rint(image.astype(np.float64) * (255 / (space.size - 1))).astype(np.uint8)
+            content = picture(levels[None, None], levels=256, scale=1, gap=0)
+            write_file(os.path.join(path, f"{i:0{len(str(len(images)))}d}.png"), lambda file, c=content: file.write(c))  # type: ignore[misc]
+    elif path.endswith(".png"):
+        content = sheet(model, columns)
+        write_file(path, lambda file: file.write(content))
+    else:
+        columns.save(path)
+    print(f"wrote {path}", file=sys.stderr)
+
+
+def sheet(model: Model, columns: Columns) -> bytes:
+    """The one column of images among columns as a sheet of some eight columns."""
+    name, space = _images(model, columns, ".png")
+    images = columns.flat()[name]
+    across = min(8, max(1, math.ceil(math.sqrt(len(images)))))
+    down = math.ceil(len(images) / across)
+    blank = np.zeros((down * across - len(images), *images.shape[1:]), images.dtype)
+    return picture(np.concatenate([images, blank]).reshape(down, across, *images.shape[1:]), levels=space.size,
+                   ink=space.size < 256)
+
+
+def _images(model: Model, columns: Columns, path: str) -> tuple[str, Finite]:
+    grids = {name: space for name, v in model.joint.columns.items() if name in columns
+             and isinstance(space := v.space, Finite) and len(space.axes) in (2, 3)}
+    if len(grids) != 1:
+        raise UserError(f"{path}: expected one column of images, got {', '.join(grids) or 'none'}; write .npz")
+    return next(iter(grids.items()))

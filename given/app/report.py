@@ -1,0 +1,133 @@
+"""report: one page that says whether a model is any good, and where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from given.app.output import shown
+from given.evaluate import page, picture
+from given.evaluate.page import bars, curve, figure, paragraph, table
+from given.sources import Columns, Source
+from given.variables import Finite
+from given.verbs import Model
+
+__all__ = ["report"]
+
+_ROWS = 2000  # as many rows are drawn and set beside the data
+_BINS = 16
+_WORST = 10
+
+
+def report(model: Model, test: Source, train: Source | None = None, *, name: str = "", seed: int = 0) -> str:
+    """An HTML page: the score beside the trivial baseline's, how it learned, draws beside data, columns, the worst items.
+
+    Args:
+        model: learned.
+        test: rows it is scored on.
+        train: rows the baseline is counted from; without them there is none.
+        name: what the test rows are called.
+        seed: of draws.
+    """
+    comparison = model.evaluate(test, train=train, seed=seed)
+    score = comparison.scores[str(model)]
+    some = next(test.batches(_ROWS))
+    conditions = {k: some[k] for k in model.joint.conditions}
+    drawn = model.given(conditions).sample(1 if conditions else some.n, seed=seed).flat()
+    columns = [column for column in model.joint.columns if column in some and column in drawn and column not in conditions]
+    sections = [
+        ("How good is it?", table(comparison.rows(), [len(g) for g in comparison.groups]) + paragraph(
+            f"{len(score.items):,} items of {name or 'the data'}. Nats are better the higher, bits the lower. Rows of one block "
+            "are conditioned on the same columns and have the same measure, so they may be ranked; a bound is at most the "
+            "truth." + _margin(comparison, str(model)))),
+        ("How did it learn?", _learning(model.facts.get("fit", {}))),
+        ("What does it draw?", _beside(model, some, drawn, columns)),
+        ("Column by column", _marginals(some, drawn, columns)),
+        (f"The {min(_WORST, len(score.items))} least probable items", _worst(model, test, score.items)),
+        ("What is it?", table([["factor", "family"], *([str(f), type(f).__name__] for f in model.joint.declared)])
+         + table([["column", "read as"], *([k, repr(v.codec)] for k, v in model.joint.columns.items())])),
+    ]
+    return page(f"given: {model}", f"{score} on {name or 'the data'}", [(head, body) for head, body in sections if body])
+
+
+def _margin(comparison: Any, name: str) -> str:
+    """How far the model is above the baseline, where the two may be compared."""
+    others = [other for group in comparison.groups if name in group for other in group if other != name]
+    if not others:
+        return ""
+    difference, error = comparison.difference(name, others[0])
+    unit = comparison.scores[name].unit
+    return f" {name} minus {others[0]}, item by item: {difference:+.3f} ± {error:.3f} {unit}."
+
+
+def _learning(fit: dict[str, Any]) -> str:
+    history = fit.get("history", ())
+    if not history:
+        return paragraph("In closed form: counted or solved, without steps.") if fit else ""
+    return curve([(step, value) for step, value in history], "step",
+                 "held-out log p an item while learning, in nats and the entries' units")
+
+
+def _beside(model: Model, data: Columns, drawn: Columns, columns: Sequence[str]) -> str:
+    """Images as two sheets, all else as two tables of rows."""
+    out = []
+    for name in columns:
+        space = model.joint.columns[name].space
+        if isinstance(space, Finite) and data[name].ndim in (3, 4):
+            for values, what in ((data[name], "of the data"), (drawn[name], "drawn")):
+                sheet = values[:16].reshape(1, -1, *values.shape[1:]) if len(values) < 16 else values[:16].reshape(
+                    2, 8, *values.shape[1:])
+                out.append(figure(picture(sheet, levels=space.size, ink=space.size < 256), f"{name}: {what}"))
+    plain = [name for name in columns if data[name].ndim == 1]
+    for values, what in ((data, "of the data"), (drawn, "drawn")):
+        if plain:
+            cells = [[shown(v) for v in values[name][:6]] for name in plain]
+            out.append(paragraph(f"Rows {what}:") + table([plain, *map(list, zip(*cells, strict=True))]))
+    return "".join(out)
+
+
+def _marginals(data: Columns, drawn: Columns, columns: Sequence[str]) -> str:
+    """Shares of values, of the data beside what was drawn, for every column of single values."""
+    out = []
+    for name in columns:
+        a, b = data[name], drawn[name]
+        if a.ndim > 1 or (a.dtype.kind in "OUS" and max(map(len, map(str, a[:100]))) > 40):
+            continue
+        names, shares = _numbers(a, b) if a.dtype.kind in "iuf" and len(np.unique(a)) > _BINS else _categories(a, b)
+        apart = sum(abs(p - q) for p, q in zip(*shares, strict=True)) / 2
+        out.append(bars(names, *shares, name, f"grey: data, blue: drawn; total variation {apart:.3f}"))
+    return f'<div class="grid">{"".join(out)}</div>' if out else ""
+
+
+def _numbers(a: np.ndarray, b: np.ndarray) -> tuple[list[str], tuple[list[float], list[float]]]:
+    """Shares between equally spaced edges over the data's middle 98 %, what lies beyond in the outer ones."""
+    a, b = (v[~np.isnan(v.astype(float))].astype(float) for v in (a, b))
+    low, high = np.quantile(a, [0.01, 0.99])
+    edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    shares = [np.histogram(np.clip(v, edges[0], edges[-1]), edges)[0] / max(len(v), 1) for v in (a, b)]
+    return [f"{e:.4g}" for e in edges[1:]], (shares[0].tolist(), shares[1].tolist())
+
+
+def _categories(a: np.ndarray, b: np.ndarray) -> tuple[list[str], tuple[list[float], list[float]]]:
+    """Shares of the most frequent values, those left over as one."""
+    a, b = (np.array([shown(v) for v in values]) for values in (a, b))
+    values, counts = np.unique(a, return_counts=True)
+    top = sorted(values[np.argsort(-counts)][:_BINS].tolist())
+    shares = [[float((v == value).mean()) for value in top] for v in (a, b)]
+    rest = [max(0.0, 1 - sum(share)) for share in shares]
+    if max(rest) > 1e-9:
+        top, shares = [*top, "others"], [[*s, r] for s, r in zip(shares, rest, strict=True)]
+    return top, (shares[0], shares[1])
+
+
+def _worst(model: Model, test: Source, items: np.ndarray) -> str:
+    order = np.argsort(items)[:_WORST]
+    rows: dict[int, list[str]] = {}
+    first, names = 0, [name for name in test.names if name in model.joint.columns]
+    for batch in test.batches(1 << 14):
+        for i in order[(order >= first) & (order < first + batch.n)]:
+            rows[int(i)] = [shown(batch[name][i - first]) for name in names]
+        first += batch.n
+    return table([["row", "log p", *names], *([str(i), f"{items[i]:.2f}", *rows[int(i)]] for i in order)])
