@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import abc
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -96,7 +97,16 @@ class Finite(Space):
 
 @dataclass(frozen=True)
 class Real(Space):
-    """Each entry is a real number (a floating tensor)."""
+    """Each entry is a real number (a floating tensor).
+
+    `atoms`: values, in the entries' units and rising, that have a mass of their own; elsewhere there is a density.
+    """
+
+    atoms: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(a < b for a, b in itertools.pairwise((-math.inf, *self.atoms, math.inf))):
+            raise UserError(f"Real: expected rising atoms, got {self.atoms}")
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,17 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     """The family of a factor nobody chose one for.
 
     Reals are Gaussian, in closed form, where every parent is real or one of few symbols, and a Regression elsewhere. A single
-    symbol is counted (Independent) where its parents are few symbols, and Categorical elsewhere. Grids of symbols, and blocks
-    of both kinds, are Autoregressive.
+    symbol is counted (Independent) where its parents are few symbols, and Categorical elsewhere. Grids of symbols, blocks
+    of both kinds, and reals with atoms are Autoregressive.
     """
     parts = [space for _, space in x.space.parts]
+    if any(isinstance(space, Real) and space.atoms for space in parts):
+        return Autoregressive
     few = all(isinstance(v.space, Finite) and not v.space.axes for v in parents) and math.prod(
         v.space.size for v in parents) <= _FEW_STATES  # type: ignore[attr-defined]
     if all(isinstance(space, Real) for space in parts):
-        plain = all(isinstance(v.space, Real) or (isinstance(v.space, Finite) and not v.space.axes) for v in parents)
+        plain = all(not v.space.atoms if isinstance(v.space, Real) else isinstance(v.space, Finite) and not v.space.axes
+                    for v in parents)
         return Gaussian if plain else Flow if isinstance(x.space, Product) else Regression
     if isinstance(x.space, Finite) and not x.space.axes:
         return Independent if few and parents else Categorical

@@ -50,6 +50,8 @@ SMALL = partial(Perceptron, hidden=(8,))
 REGRESSION = partial(Regression, net=SMALL, width=8)
 AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 1}
 BLOCK = Variable("a, b", Table({"a": Plain(Real()), "b": Plain(Real())}))
+ATOMS = Variable("x", Plain(Real(atoms=(-1.0, 0.5), axes=(Axis("entry", 2),))))
+SPIKED = Variable("a, b", Table({"a": Plain(Real(atoms=(0.0,))), "b": Plain(Real())}))
 THREE = Variable("a, c, d", Table({"a": Plain(Real()), "c": Plain(Finite(2)), "d": Plain(Finite(3, ordered=True))}))
 SEQUENCE = Variable("target", Plain(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
 CODE = Variable("code", Plain(Finite(4, axes=(Axis("place", 2),))))
@@ -62,6 +64,7 @@ FAMILIES = {
     "Categorical of an image": lambda: Categorical(ANIMAL, [grid("image", 5, 3, 3), real("z", 2)]),
     "Independent": lambda: Independent(grid("x", 3, 2, 2), LABEL),
     "Independent reals": lambda: Independent(real("x", 2), LABEL),
+    "Independent with atoms": lambda: Independent(SPIKED, LABEL),
     "Independent block": lambda: Independent(MIXED, LABEL),
     "Memory": lambda: Memory(grid("x", 3, 2, 2), LABEL, smoothing=0.2),
     "Memory unsmoothed": lambda: Memory(grid("x", 3, 2, 2)),
@@ -84,6 +87,7 @@ FAMILIES = {
     "GAN": lambda: GAN(real("x", 2), LABEL, latent=2, generator=SMALL, critic=SMALL, width=4),
     "Regression": lambda: Regression(grid("x", 3, 2, 2), [LABEL, real("z", 2)], net=SMALL, width=8),
     "Regression of reals": lambda: Regression(real("x", 2), real("z", 2), net=SMALL, width=8),
+    "Regression with atoms": lambda: Regression(ATOMS, real("z", 2), net=SMALL, width=8),
     "VAE": lambda: VAE(real("x", 1), LABEL, samples=512, **AUTOENCODER),
     "VAE of levels": lambda: VAE(grid("x", 3, 2), samples=512, **AUTOENCODER),
     "Dequantised": lambda: Dequantised(grid("x", 4, 2), LABEL, family=Gaussian),
@@ -93,6 +97,8 @@ FAMILIES = {
         grid("x", 4, 5, ordered=False), [LABEL, real("z", 2)], net=NET, embed=partial(Embedding, offsets=2)),
     "Autoregressive block": lambda: Autoregressive(MIXED, LABEL, net=NET),
     "Autoregressive reals": lambda: Autoregressive(real("x", 2), LABEL, net=NET),
+    "Autoregressive with atoms": lambda: Autoregressive(ATOMS, [LABEL, Variable("z", Plain(Real(atoms=(0.0,))))], net=NET),
+    "Autoregressive block with atoms": lambda: Autoregressive(SPIKED, net=NET),
     "Autoregressive mixed block": lambda: Autoregressive(THREE, net=NET),
     "Autoregressive in any order": lambda: Autoregressive(grid("x", 3, 2, 2), LABEL, net=NET, order=AnyOrder()),
     "Autoregressive aligned": lambda: Autoregressive(grid("x", 3, 2, 2), [grid("map", 3, 2, 2, ordered=False), LABEL], net=NET),

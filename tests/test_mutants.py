@@ -124,6 +124,9 @@ MUTANTS = {
         family("rows_are_their_own", "Independent")),
     "Bayes' rule without the prior": Mutant(
         given.infer.query.Query, "_weigh", "for factor in factors:", "for factor in factors[1:]:", check_bayes),
+    "an atom is a density": Mutant(
+        given.laws.Atomic, "each", "torch.where(at.any(-1), mass, ", "(",
+        family("density_is_normalised", "Independent with atoms")),
     "the density of a number is left in standard units": Mutant(
         given.codecs.Number, "log_volume", "-torch.as_tensor(np.log(scale))", "torch.as_tensor(0 * scale)", check_raw_density),
     "log_volume has the wrong sign": Mutant(

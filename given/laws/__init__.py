@@ -1,5 +1,6 @@
 """Which distributions? Values that sample, score and condition; heads that make them; transforms of them."""
 
+from given.laws.atomic import Atomic
 from given.laws.block import Block
 from given.laws.categorical import Categorical
 from given.laws.dequantised import Dequantised, dequantise
@@ -8,7 +9,7 @@ from given.laws.empirical import Empirical
 from given.laws.entrywise import Entrywise
 from given.laws.flowing import Flowing, Guidance
 from given.laws.grouped import Grouped
-from given.laws.heads import CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
+from given.laws.heads import AtomicHead, CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
 from given.laws.implicit import Implicit
 from given.laws.latent import Latent
 from given.laws.law import Averaged, How, Intractable, Kind, Law, Modal, weakest
@@ -23,6 +24,8 @@ from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 
 __all__ = [
+    "Atomic",
+    "AtomicHead",
     "Averaged",
     "Block",
     "Categorical",

@@ -5,6 +5,7 @@ A head is a module that maps features (B, *grid, C) to a law of entries on that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.laws.atomic import Atomic
 from given.laws.categorical import Categorical
 from given.laws.normal_mixture import NormalMixture
 from given.variables import Finite, Real, Space, UserError
 
-__all__ = ["CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
+__all__ = ["AtomicHead", "CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
 
@@ -112,10 +114,34 @@ class NormalMixtureHead(nn.Module):
         return NormalMixture(logits, means, F.softplus(log_scales) + self.floor, _on_grid(self.space, features))
 
 
+class AtomicHead(nn.Module):
+    """One logit an atom, one for the rest, and the rest's own head.
+
+    Args:
+        space: real, with atoms.
+        width: C.
+        rest: builds the head of what is no atom from space and width.
+    """
+
+    def __init__(self, space: Space, width: int, *, rest: Callable[..., nn.Module] = NormalMixtureHead) -> None:
+        super().__init__()
+        if not isinstance(space, Real) or not space.atoms:
+            raise UserError(f"AtomicHead: expected a real space with atoms, got {space}; use NormalMixtureHead")
+        self.space = space
+        self.logits = nn.Linear(width, len(space.atoms) + 1)
+        nn.init.normal_(self.logits.weight, std=0.02)
+        self.rest = rest(replace(space, atoms=()), width)
+
+    def forward(self, features: Tensor) -> Atomic:
+        """(B, *grid, C) -> the law of (B, *grid)."""
+        return Atomic(self.logits(features), self.rest(features), _on_grid(self.space, features))
+
+
 def default_head(space: Space) -> type[nn.Module]:
-    """A mixture of normals for reals, of logistics for ordered levels, one logit a symbol for others."""
+    """A mixture of normals for reals, with atoms where there are some; of logistics for ordered levels, one logit a symbol for
+    others."""
     if isinstance(space, Real):
-        return NormalMixtureHead
+        return AtomicHead if space.atoms else NormalMixtureHead
     ordered = isinstance(space, Finite) and space.ordered and space.size > 2
     return LogisticMixtureHead if ordered else CategoricalHead
 
