@@ -309,7 +309,7 @@ class Codec(abc.ABC):
     @property
     @abc.abstractmethod
     def measure(self) -> str:
-        """What densities are relative to: `counting`, or `length in raw units`."""
+        """What densities are relative to: `counting`, `length in raw units`, or one on atoms and the other elsewhere."""
 
     @abc.abstractmethod
     def learn(self, raw: Any) -> None:
@@ -327,6 +327,11 @@ class Codec(abc.ABC):
     def item_axes(self) -> int:
         """How many axes the raw value of one item has; those of the grid, unless an item is a text or the like."""
         return len(self.space.axes)
+
+    @property
+    def affine(self) -> bool:
+        """Whether raw values are a line in the entries, so that the mean of entries is that of raw values."""
+        return True
 
     def log_volume(self, x: Entries) -> Tensor:
         """log |d entries / d raw| over the seen entries: (*draws, B) float64; what a density in entries gains in raw units.

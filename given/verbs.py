@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import Table, infer
+from given.codecs import Table, infer_table
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
 from given.families import Autoregressive, Categorical, Flow, Gaussian, Independent, Regression
@@ -74,7 +74,8 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     """A model of a formula, its variables and codecs inferred from data.
 
     Args:
-        formula: such as "p(label) p(image | label)"; without one, a single block of all columns.
+        formula: such as "p(label) p(image | label)"; without one, a single block of all columns but those
+            that only name their rows, such as an id; the model's `notes` say which.
         data: anything `read` takes. Codecs learn from it in one pass; nothing else is learned yet.
         codecs: column -> codec, for columns that should not be inferred.
         families: printed left side of a factor -> family, or a functools.partial of one.
@@ -96,14 +97,19 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     _known(latents, names, "latents")
     _known(names, [*source.names, *latents], "formula")
     _known(codecs, names, "codecs")
-    _known(families, [term.name for term in terms], "families")
     for name, codec in codecs.items():
         if not isinstance(codec, Codec):
             raise UserError(f"codecs: {name}: expected a codec such as Number(), got {codec!r}")
     for name, family in families.items():
         if isinstance(family, Conditional) or not callable(family):
             raise UserError(f"families: {name}: expected a family such as Gaussian, or a partial of one, got {family!r}")
-    variables = _learn(source, [name for name in names if name not in latents], codecs)
+    named = None if formula is None else [name for name in names if name not in latents]
+    inferred, notes = infer_table(source, codecs, named)
+    if not inferred:
+        raise UserError(f"model: no column is left to model ({'; '.join(notes)}); name columns in a formula")
+    terms = terms if formula is not None else [Term(tuple(inferred))]
+    _known(families, [term.name for term in terms], "families")
+    variables = _learn(source, inferred)
     variables |= {name: Variable(name, codec) for name, codec in latents.items()}
     factors, seed = [], _whole(seed)
     with torch.random.fork_rng(devices=[]):
@@ -113,7 +119,9 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             x = Variable(term.name, Table({n: variables[n].codec for n in term.left})) if block else variables[term.left[0]]
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
-    return Model(*factors, latents=tuple(latents))
+    made = Model(*factors, latents=tuple(latents))
+    made.facts["notes"] = notes
+    return made
 
 
 def _left(name: str) -> str:
@@ -129,20 +137,13 @@ def _known(names: Any, among: Sequence[str], what: str) -> None:
             raise UserError(f"{what}: unknown name {name!r}; there are {', '.join(among)}")
 
 
-def _learn(source: Source, names: Sequence[str], codecs: Mapping[str, Codec]) -> dict[str, Variable]:
-    variables: dict[str, Variable] = {}
+def _learn(source: Source, codecs: Mapping[str, Codec]) -> dict[str, Variable]:
+    variables = {name: Variable(name, codec) for name, codec in codecs.items()}
     first = 0
     for batch in source.batches(1 << 16):
-        for name in names:
-            if name not in variables:
-                try:
-                    variables[name] = Variable(name, codecs.get(name) or infer(batch[name]))
-                except UserError as error:
-                    raise error.at(name) from None
-            variables[name].learn(batch, first)
+        for variable in variables.values():
+            variable.learn(batch, first)
         first += batch.n
-    if not first:
-        raise UserError("data: expected at least one row, got none")
     return variables
 
 
@@ -167,6 +168,11 @@ class Model:
 
     def __repr__(self) -> str:
         return repr(self.joint)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was inferred of the data's columns and why, a line each."""
+        return list(self.facts.get("notes", ()))
 
     # Learning
 
@@ -434,10 +440,13 @@ class Query:
         return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
 
     def mean(self) -> Columns:
-        """The mean of real columns that are unknown: (items, ...)."""
+        """The mean of real columns that are unknown: (items, ...); where a codec bends them, that of 1,000 draws."""
         with torch.no_grad():
             parts = [q.mean() for q in self._in_parts(1)]
-        return self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
+        means = self._columns({k: _cat([p[k] for p in parts], 0) for k in parts[0]}, (self.n,))
+        bent = [name for name in means if not self.model.joint.columns[name].codec.affine]
+        draws = self.sample(1000) if bent else {}
+        return Columns({k: np.nanmean(draws[k], 0) if k in bent else v for k, v in means.items()}, means.axes)
 
     def entropy(self) -> np.ndarray:
         """Entropy in nats of the finite columns above what is observed: (items,)."""

@@ -128,12 +128,18 @@ MUTANTS = {
         given.laws.Atomic, "each", "torch.where(at.any(-1), mass, ", "(",
         family("density_is_normalised", "Independent with atoms")),
     "the density of a number is left in standard units": Mutant(
-        given.codecs.Number, "log_volume", "-torch.as_tensor(np.log(scale))", "torch.as_tensor(0 * scale)", check_raw_density),
+        given.codecs.number._Line, "log_slope", "-np.log(", "0 * np.log(", check_raw_density),
+    "a curve's volume forgets its slope": Mutant(
+        given.codecs.number._Curve, "log_slope", "np.log(slope[", "np.log(0 * slope[0] + slope[0 * ",
+        codec("volume_is_the_derivative", "Number on a curve")),
+    "an atom has a volume": Mutant(
+        given.codecs.number._Curve, "log_slope", "np.isin(z, at), 0.0", "np.isin(z, at), 1.0",
+        codec("volume_is_the_derivative", "Number with atoms")),
     "log_volume has the wrong sign": Mutant(
-        given.codecs.Number, "log_volume", "-torch.as_tensor", "torch.as_tensor",
+        given.codecs.number._Line, "log_slope", "-np.log(", "np.log(",
         codec("volume_is_the_derivative", "Number vector")),
     "decoding forgets the mean": Mutant(
-        given.codecs.Number, "decode", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
+        given.codecs.number._Line, "r", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
 }
