@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 from given.codecs import Table, infer_table
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
-from given.families import Autoregressive, Categorical, Flow, Gaussian, Independent, Regression
+from given.families import Autoregressive, Categorical, Flow, Gaussian, GaussianMixture, Independent, Regression
 from given.infer import Query as _Query
 from given.infer import observe
 from given.joint import Joint, Term, parse
@@ -28,6 +29,7 @@ __all__ = ["Model", "Query", "default_family", "load", "model"]
 
 _ENTRIES_AT_ONCE = 1 << 16
 _FEW_STATES = 1000
+_FEW_REALS = 64
 _SMALL = 3_000_000  # parameters up to which a net loses by sharing its work among threads
 
 
@@ -50,9 +52,10 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model
 def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
     """The family of a factor nobody chose one for.
 
-    Reals are Gaussian, in closed form, where every parent is real or one of few symbols, and a Regression elsewhere. A single
-    symbol is counted (Independent) where its parents are few symbols, and Categorical elsewhere. Grids of symbols, blocks
-    of both kinds, and reals with atoms are Autoregressive.
+    A block of at most 64 reals without parents is a stack of Gaussian mixtures. Other reals are Gaussian, in closed form, where
+    every parent is real or one of few symbols, and a Regression elsewhere. A single symbol is counted (Independent) where its
+    parents are few symbols, and Categorical elsewhere. Grids of symbols, blocks of both kinds, and reals with atoms are
+    Autoregressive.
     """
     parts = [space for _, space in x.space.parts]
     if any(isinstance(space, Real) and space.atoms for space in parts):
@@ -62,6 +65,8 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     if all(isinstance(space, Real) for space in parts):
         plain = all(not v.space.atoms if isinstance(v.space, Real) else isinstance(v.space, Finite) and not v.space.axes
                     for v in parents)
+        if isinstance(x.space, Product) and not parents and x.space.dimensions <= _FEW_REALS:
+            return partial(GaussianMixture, components=None, ridge=1e-4)
         return Gaussian if plain else Flow if isinstance(x.space, Product) else Regression
     if isinstance(x.space, Finite) and not x.space.axes:
         return Independent if few and parents else Categorical

@@ -75,6 +75,7 @@ FAMILIES = {
     "Gaussian block": lambda: Gaussian(BLOCK, LABEL),
     "GaussianMixture": lambda: GaussianMixture(real("x", 2), LABEL, components=2),
     "GaussianMixture block": lambda: GaussianMixture(BLOCK, components=3),
+    "GaussianMixture stacked": lambda: GaussianMixture(real("x", 2), components=None, ridge=1e-4, most_passes=3),
     "FactorAnalysis": lambda: FactorAnalysis(real("x", 4), factors=1, tolerance=1e-5),
     "FactorAnalysis block": lambda: FactorAnalysis(BLOCK, factors=1, tolerance=1e-5),
     "ProbabilisticPCA": lambda: ProbabilisticPCA(real("x", 2), factors=1),

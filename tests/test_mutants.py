@@ -81,7 +81,7 @@ MUTANTS = {
         given.laws.Chain, "score", "features.gather(1, back[..., None].expand_as(features))", "features",
         family("marginals_are_normalised", "Autoregressive in any order")),
     "responsibilities are not used": Mutant(
-        given.families.GaussianMixture, "_expect", "weight * share[:, k]", "weight", check_mixture),
+        given.families.GaussianMixture, "_add", "weight * joint.softmax(0)", "weight + 0 * joint", check_mixture),
     "EM forgets who is responsible": Mutant(
         given.train.em, "_expect", "log_p.softmax(1)", "log_p.softmax(1) * 0 + 1", check_latent_group),
     "a latent's prior is left out of the bound": Mutant(

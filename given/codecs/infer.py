@@ -111,8 +111,9 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         return Label(missing=missing), f"{len(distinct)} values, taken as categories{said}"
     if whole and distinct[-1] - distinct[0] < _MANY and 5 * len(distinct) <= len(present):
         return Integer(missing=missing), f"whole numbers of {len(distinct)} values, counted one by one{said}"
-    centred = (present - present.mean()) / (present.std() or 1.0)
-    long = abs(float((centred**3).mean())) > 1 or float((centred**4).mean()) > 5
+    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or too large, learning will refuse
+        centred = (present - present.mean()) / (present.std() or 1.0)
+        long = abs(float((centred**3).mean())) > 1 or float((centred**4).mean()) > 5
     most = int(times.argmax())
     spike = f", {distinct[most]:g} in {times[most] / len(raw):.1%} of the rows" * bool(times[most] >= max(10, 0.01 * len(raw)))
     return Number(missing=missing, atoms="auto", curve="quantile" if long else "linear"), (

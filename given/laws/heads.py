@@ -46,7 +46,8 @@ class CategoricalHead(nn.Module):
 
 class LogisticMixtureHead(nn.Module):
     """A mixture of logistic densities, integrated over the cells of ordered levels on [-1, 1]; the outer cells reach to
-    infinity, so the levels' probabilities sum to one.
+    infinity, so the levels' probabilities sum to one. Of a single entry, no grid, every level also has a logit of its own:
+    numbers that people give heap at round ones, which few components cannot follow.
 
     Args:
         space: finite and ordered.
@@ -68,6 +69,10 @@ class LogisticMixtureHead(nn.Module):
             weight.zero_()
             mean.copy_(torch.linspace(-1, 1, components + 2)[1:-1])
             log_scale.fill_(-1.0)
+        self.heaps = nn.Linear(width, space.size) if not space.axes else None
+        if self.heaps is not None:
+            nn.init.zeros_(self.heaps.weight)
+            nn.init.zeros_(self.heaps.bias)
 
     def forward(self, features: Tensor) -> Categorical:
         """(B, *grid, C) -> the law of (B, *grid)."""
@@ -82,6 +87,8 @@ class LogisticMixtureHead(nn.Module):
         inner = below[..., 1:] + above[..., :-1] + torch.log(-torch.expm1(-cell))
         each = torch.cat([below[..., :1], inner, above[..., -1:]], -1)
         mixed = torch.logsumexp(each + weight.log_softmax(-1)[..., None], -2)
+        if self.heaps is not None:
+            mixed = mixed + self.heaps(features)
         return Categorical(mixed, _on_grid(self.space, features))
 
 
