@@ -5,7 +5,7 @@ import numpy as np
 import given
 
 rng = np.random.default_rng(0)
-age = rng.integers(20, 80, 600)
+age = rng.uniform(20, 80, 600)
 income = 12000 + 700 * age + rng.normal(0, 4000, 600)
 city = np.where(rng.random(600) < (age - 20) / 60, "Oslo", "Rome")
 data = given.read(age=age, income=income, city=city)

@@ -84,7 +84,10 @@ def _random(space: Space, noise: Noise) -> Entries:
         return Entries.block({name: _random(s, noise.fold(name)) for name, s in space.columns})
     if isinstance(space, Finite):
         return _ended(space, (noise.uniform((), space.shape) * space.size).long())
-    return Entries(noise.normal((), space.shape))
+    x, u = noise.normal((), space.shape), noise.fold("atom").uniform((), space.shape)
+    for k, atom in enumerate(space.atoms):  # type: ignore[attr-defined]
+        x = torch.where((u * 3 * len(space.atoms)).long() == k, atom, x)  # type: ignore[attr-defined]
+    return Entries(x)
 
 
 def _ended(space: Finite, values: Tensor) -> Entries:
@@ -107,7 +110,8 @@ def _related(space: Space, y: Observed) -> Entries:
         flat = t.reshape(y.n, -1)
         if isinstance(part, Finite):
             return (((flat > 0).cumsum(1) + flat // 2 + lean[:, None].long()) % part.size).reshape(t.shape)
-        return (flat + 0.5 * flat.roll(1, 1) + 0.3 * lean[:, None]).reshape(t.shape)
+        moved = (flat + 0.5 * flat.roll(1, 1) + 0.3 * lean[:, None]).reshape(t.shape)
+        return torch.where(torch.isin(t, torch.tensor(part.atoms, dtype=t.dtype)), t, moved)  # type: ignore[attr-defined]
 
     def entries(t: Tensor, part: Space) -> Entries:
         return _ended(part, related(t, part)) if isinstance(part, Finite) else Entries(related(t, part))
@@ -252,15 +256,23 @@ def _flatten_real(space: Space, grid: Tensor) -> Entries:
 
 def _integral(law: Law, points: int = 241) -> Tensor:
     """The integral of exp(log_prob) of one or two reals over what 2,000 draws cover with a wide margin: (B,)."""
-    space = law.space
-    flat = law.sample((2000,), seed=11).flat(space).tensor
-    low, high = flat.amin(0), flat.amax(0)
-    low, high = low - 0.7 * (high - low), high + 0.7 * (high - low)  # (B, D)
-    steps = torch.linspace(0, 1, points, dtype=torch.float64)
-    unit = torch.cartesian_prod(*[steps] * flat.shape[-1]).reshape(-1, 1, flat.shape[-1])
-    grid = low + unit * (high - low)
-    cell = ((high - low) / (points - 1)).prod(-1)
-    return _expected(law, _flatten_real(space, grid)).exp().sum(0) * cell
+    grid, volume = _grid_of(law.space, law.sample((2000,), seed=11).flat(law.space).tensor, points, 0.7)
+    return (_expected(law, _flatten_real(law.space, grid)).exp() * volume).sum(0)
+
+
+def _grid_of(space: Space, drawn: Tensor, points: int, margin: float) -> tuple[Tensor, Tensor]:
+    """Points (N, B, D) over what was drawn, (draws, B, D), and a margin, with every atom; and the measure (N, B) of each."""
+    low, high = drawn.amin(0), drawn.amax(0)
+    low, high = low - margin * (high - low), high + margin * (high - low)
+    steps = torch.linspace(0, 1, points, dtype=torch.float64)[:, None]
+    sides = []
+    for d, atoms in enumerate([s.atoms for _, s in space.parts for _ in range(s.dimensions)]):  # type: ignore[attr-defined]
+        extent = high[:, d] - low[:, d]
+        value = torch.cat([low[:, d] + steps * extent, torch.tensor(atoms, dtype=torch.float64)[:, None].expand(-1, len(low))])
+        sides.append((value, torch.cat([(extent / (points - 1)).expand(points, -1), torch.ones(len(atoms), len(low))])))
+    index = torch.cartesian_prod(*(torch.arange(len(value)) for value, _ in sides)).reshape(-1, len(sides))
+    at, measure = (torch.stack([side[i][index[:, d]] for d, side in enumerate(sides)], -1) for i in (0, 1))
+    return at, measure.prod(-1)
 
 
 def draws_follow_the_density(c: Conditional) -> None:
@@ -314,11 +326,8 @@ def _numbers(x: Entries, space: Space) -> Tensor:
 def _moments_match(law: Law, drawn: Entries) -> None:
     space = law.space
     flat = drawn.flat(space).tensor
-    low, high = flat.amin(0), flat.amax(0)
-    low, high = low - 0.5 * (high - low), high + 0.5 * (high - low)
-    steps = torch.linspace(0, 1, 161, dtype=torch.float64)
-    grid = low + torch.cartesian_prod(*[steps] * flat.shape[-1]).reshape(-1, 1, flat.shape[-1]) * (high - low)
-    p = law.log_prob(_flatten_real(space, grid)).softmax(0)[..., None]
+    grid, volume = _grid_of(space, flat, 161, 0.5)
+    p = (law.log_prob(_flatten_real(space, grid)) + volume.log()).softmax(0)[..., None]
     for power in (1, 2):
         hoped = (p * grid**power).sum(0)
         got, error = (flat**power).mean(0), (flat**power).std(0) / math.sqrt(len(flat))
@@ -579,10 +588,13 @@ def volume_is_the_derivative(codec: Codec, raw: Any) -> None:
     assert volume.shape == (len(x),) and volume.dtype == torch.float64
     assert bool((codec.log_volume(x.hide()) == 0).all()), "what is unseen has a volume"
     if isinstance(codec.space, Real):
-        step = 1e-6
-        there = codec.decode(Entries(x.tensor + step)) - codec.decode(x)
+        step, atoms = 1e-6, torch.isin(x.tensor, torch.tensor(codec.space.atoms, dtype=torch.float64))
+        assert bool((volume[atoms] == 0).all()) if x.tensor.dim() == 1 else not atoms.any(), "an atom has a volume"
+        if (back := codec.decode(x)).dtype.kind != "f":  # rounded
+            return
+        there = codec.decode(Entries(x.tensor + step)) - back
         slope = np.log(np.abs(step / there)).reshape(len(x), -1)
-        seen = x.known.reshape(len(x), -1).numpy()
+        seen = (x.known & ~atoms).reshape(len(x), -1).numpy()
         assert np.allclose(np.where(seen, slope, 0).sum(1), volume.numpy(), atol=1e-4), "log_volume is not the derivative"
     else:
         assert codec.measure == "counting" and bool((volume == 0).all())

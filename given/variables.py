@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import abc
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,7 +97,16 @@ class Finite(Space):
 
 @dataclass(frozen=True)
 class Real(Space):
-    """Each entry is a real number (a floating tensor)."""
+    """Each entry is a real number (a floating tensor).
+
+    `atoms`: values, in the entries' units and rising, that have a mass of their own; elsewhere there is a density.
+    """
+
+    atoms: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(a < b for a, b in itertools.pairwise((-math.inf, *self.atoms, math.inf))):
+            raise UserError(f"Real: expected rising atoms, got {self.atoms}")
 
 
 @dataclass(frozen=True)
@@ -303,7 +313,7 @@ class Codec(abc.ABC):
     @property
     @abc.abstractmethod
     def measure(self) -> str:
-        """What densities are relative to: `counting`, or `length in raw units`."""
+        """What densities are relative to: `counting`, `length in raw units`, or one on atoms and the other elsewhere."""
 
     @abc.abstractmethod
     def learn(self, raw: Any) -> None:
@@ -321,6 +331,11 @@ class Codec(abc.ABC):
     def item_axes(self) -> int:
         """How many axes the raw value of one item has; those of the grid, unless an item is a text or the like."""
         return len(self.space.axes)
+
+    @property
+    def affine(self) -> bool:
+        """Whether raw values are a line in the entries, so that the mean of entries is that of raw values."""
+        return True
 
     def log_volume(self, x: Entries) -> Tensor:
         """log |d entries / d raw| over the seen entries: (*draws, B) float64; what a density in entries gains in raw units.

@@ -6,16 +6,17 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import Table, infer
+from given.codecs import Table, infer_table
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
-from given.families import Autoregressive, Categorical, Flow, Gaussian, Independent, Regression
+from given.families import Autoregressive, Categorical, Flow, Gaussian, GaussianMixture, Independent, Regression
 from given.infer import Query as _Query
 from given.infer import observe
 from given.joint import Joint, Term, parse
@@ -28,6 +29,7 @@ __all__ = ["Model", "Query", "default_family", "load", "model"]
 
 _ENTRIES_AT_ONCE = 1 << 16
 _FEW_STATES = 1000
+_FEW_REALS = 64
 _SMALL = 3_000_000  # parameters up to which a net loses by sharing its work among threads
 
 
@@ -50,15 +52,21 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model
 def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
     """The family of a factor nobody chose one for.
 
-    Reals are Gaussian, in closed form, where every parent is real or one of few symbols, and a Regression elsewhere. A single
-    symbol is counted (Independent) where its parents are few symbols, and Categorical elsewhere. Grids of symbols, and blocks
-    of both kinds, are Autoregressive.
+    A block of at most 64 reals without parents is a stack of Gaussian mixtures. Other reals are Gaussian, in closed form, where
+    every parent is real or one of few symbols, and a Regression elsewhere. A single symbol is counted (Independent) where its
+    parents are few symbols, and Categorical elsewhere. Grids of symbols, blocks of both kinds, and reals with atoms are
+    Autoregressive.
     """
     parts = [space for _, space in x.space.parts]
+    if any(isinstance(space, Real) and space.atoms for space in parts):
+        return Autoregressive
     few = all(isinstance(v.space, Finite) and not v.space.axes for v in parents) and math.prod(
         v.space.size for v in parents) <= _FEW_STATES  # type: ignore[attr-defined]
     if all(isinstance(space, Real) for space in parts):
-        plain = all(isinstance(v.space, Real) or (isinstance(v.space, Finite) and not v.space.axes) for v in parents)
+        plain = all(not v.space.atoms if isinstance(v.space, Real) else isinstance(v.space, Finite) and not v.space.axes
+                    for v in parents)
+        if isinstance(x.space, Product) and not parents and x.space.dimensions <= _FEW_REALS:
+            return partial(GaussianMixture, components=None, ridge=1e-4)
         return Gaussian if plain else Flow if isinstance(x.space, Product) else Regression
     if isinstance(x.space, Finite) and not x.space.axes:
         return Independent if few and parents else Categorical
@@ -71,7 +79,8 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     """A model of a formula, its variables and codecs inferred from data.
 
     Args:
-        formula: such as "p(label) p(image | label)"; without one, a single block of all columns.
+        formula: such as "p(label) p(image | label)"; without one, a single block of all columns but those
+            that only name their rows, such as an id; the model's `notes` say which.
         data: anything `read` takes. Codecs learn from it in one pass; nothing else is learned yet.
         codecs: column -> codec, for columns that should not be inferred.
         families: printed left side of a factor -> family, or a functools.partial of one.
@@ -93,14 +102,19 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     _known(latents, names, "latents")
     _known(names, [*source.names, *latents], "formula")
     _known(codecs, names, "codecs")
-    _known(families, [term.name for term in terms], "families")
     for name, codec in codecs.items():
         if not isinstance(codec, Codec):
             raise UserError(f"codecs: {name}: expected a codec such as Number(), got {codec!r}")
     for name, family in families.items():
         if isinstance(family, Conditional) or not callable(family):
             raise UserError(f"families: {name}: expected a family such as Gaussian, or a partial of one, got {family!r}")
-    variables = _learn(source, [name for name in names if name not in latents], codecs)
+    named = None if formula is None else [name for name in names if name not in latents]
+    inferred, notes = infer_table(source, codecs, named)
+    if not inferred:
+        raise UserError(f"model: no column is left to model ({'; '.join(notes)}); name columns in a formula")
+    terms = terms if formula is not None else [Term(tuple(inferred))]
+    _known(families, [term.name for term in terms], "families")
+    variables = _learn(source, inferred)
     variables |= {name: Variable(name, codec) for name, codec in latents.items()}
     factors, seed = [], _whole(seed)
     with torch.random.fork_rng(devices=[]):
@@ -110,7 +124,9 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             x = Variable(term.name, Table({n: variables[n].codec for n in term.left})) if block else variables[term.left[0]]
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
-    return Model(*factors, latents=tuple(latents))
+    made = Model(*factors, latents=tuple(latents))
+    made.facts["notes"] = notes
+    return made
 
 
 def _known(names: Any, among: Sequence[str], what: str) -> None:
@@ -119,20 +135,13 @@ def _known(names: Any, among: Sequence[str], what: str) -> None:
             raise UserError(f"{what}: unknown name {name!r}; there are {', '.join(among)}")
 
 
-def _learn(source: Source, names: Sequence[str], codecs: Mapping[str, Codec]) -> dict[str, Variable]:
-    variables: dict[str, Variable] = {}
+def _learn(source: Source, codecs: Mapping[str, Codec]) -> dict[str, Variable]:
+    variables = {name: Variable(name, codec) for name, codec in codecs.items()}
     first = 0
     for batch in source.batches(1 << 16):
-        for name in names:
-            if name not in variables:
-                try:
-                    variables[name] = Variable(name, codecs.get(name) or infer(batch[name]))
-                except UserError as error:
-                    raise error.at(name) from None
-            variables[name].learn(batch, first)
+        for variable in variables.values():
+            variable.learn(batch, first)
         first += batch.n
-    if not first:
-        raise UserError("data: expected at least one row, got none")
     return variables
 
 
@@ -157,6 +166,11 @@ class Model:
 
     def __repr__(self) -> str:
         return repr(self.joint)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was inferred of the data's columns and why, a line each."""
+        return list(self.facts.get("notes", ()))
 
     # Learning
 
@@ -400,8 +414,11 @@ class Query:
 
     @torch.no_grad()
     def mean(self) -> Columns:
-        """The mean of real columns that are unknown: (items, ...)."""
-        return self._columns([q.mean() for _, q in self._parts(self.n)], (self.n,))
+        """The mean of real columns that are unknown: (items, ...); where a codec bends them, that of 1,000 draws."""
+        means = self._columns([q.mean() for _, q in self._parts(self.n)], (self.n,))
+        bent = [name for name in means if not self.model.joint.columns[name].codec.affine]
+        draws = self.sample(1000) if bent else {}
+        return Columns({k: np.nanmean(draws[k], 0) if k in bent else v for k, v in means.items()}, means.axes)
 
     @torch.no_grad()
     def entropy(self) -> np.ndarray:

@@ -13,7 +13,7 @@ import polars
 import pytest
 
 import given
-from given.codecs import Image, Label, Number
+from given.codecs import Image, Integer, Label, Number, Time
 from given.families import Categorical, Dequantised, Gaussian, Independent, Memory
 from given.train.saved import _checksum
 
@@ -219,13 +219,11 @@ def test_formulas(bad, said):
 
 
 @cases(
-    nan=([1.5, np.nan, 3.1], "x, row 1: got nan; expected a finite number; drop the row, or pass Number(missing='unknown')"),
     infinity=([1.5, 2.5, np.inf], "x, row 2: got inf; expected a finite number"),
     too_large=([1e200, -1e200, 1.5], "x, row 0: a value beyond 1e+150"),
-    missing_text=(["a", None], "x, row 1: missing value; expected a category"),
     mixed=(np.array(["a", 3], dtype=object), "x: expected categories of one type, got int, str; make them all text"),
     objects=(np.array([{1}, {2}], dtype=object), "x: expected text, numbers or booleans, got set"),
-    dates=(np.array(["2020-01-01"], dtype="M8[D]"), "x: no codec for values of type datetime64[D]"),
+    nanoseconds=(np.array(["2020-01-01T00:00:00.000000001"], dtype="M8[ns]"), "x: expected times of whole microseconds"),
     complex=([1j, 2j], "x: no codec for values of type complex128"),
     text_grid=([["a", "b"]], "x: no codec for values of type <U1 and shape (2,); pass codecs={...}"),
     negative_pixels=(-np.ones((2, 3, 3), int), "x, row 0: got -1; expected levels from 0"),
@@ -259,7 +257,38 @@ def test_values_without_a_codec(bad, said):
     seed=(lambda: given.model("p(age)", DATA, seed=-1), "seed=-1; expected a whole number from 0"),
     number_of_text=(lambda: given.model("p(city)", DATA, codecs={"city": Number()}),
                     "city, row 0: got 'Oslo'; expected a number"),
-    number_missing=(lambda: Number(missing="drop"), "Number: missing='drop'; expected 'error' or 'unknown'"),
+    number_missing=(lambda: Number(missing="drop"), "Number: missing='drop'; expected 'error', 'unknown' or 'symbol'"),
+    number_nan=(lambda: given.model("p(x)", {"x": [1.5, np.nan]}, codecs={"x": Number()}),
+                "x, row 1: got nan; expected a finite number; drop the row, or pass Number(missing='unknown') or 'symbol'"),
+    number_curve=(lambda: Number(curve="log"), "Number: curve='log'; expected 'linear' or 'quantile'"),
+    number_atoms=(lambda: Number(atoms="all"), "Number: atoms='all'; expected 'auto' or a list of values"),
+    number_atoms_twice=(lambda: Number(atoms=[0, 0.0]), "expected distinct finite values"),
+    number_atoms_of_grid=(lambda: given.model("p(x)", {"x": np.ones((9, 2))}, codecs={"x": Number(atoms=[0])}),
+                          "x: expected one number a row, (B,), got (9, 2)"),
+    number_missing_later=(lambda: given.model("p(x)", {"x": [1.5, 2.5]}, codecs={"x": Number(missing="symbol")}).log_prob(
+        x=[np.nan]), "x, row 0: got nan; expected a finite number"),
+    number_whole=(lambda: given.model("p(x)", {"x": [1, 2, 3]}, codecs={"x": Number()}).log_prob(x=[1.5]),
+                  "x, row 0: got 1.5; expected a whole number; pass Number(whole=False)"),
+    number_with_atoms=(lambda: given.model("p(age)", DATA, codecs={"age": Number(atoms=[40])}, families={"age": Gaussian}),
+                       "Gaussian: age: has atoms, values with a mass of their own, where Gaussian has a density; use "
+                       "Autoregressive or Independent, or Number(atoms=()) for its columns"),
+    time_of_words=(lambda: given.model("p(city)", DATA, codecs={"city": Time()}), "city, row 0: got 'Oslo'; expected a date"),
+    time_of_two_forms=(lambda: given.model("p(x)", {"x": ["12:00", "2020-01-01"]}, codecs={"x": Time()}),
+                       "x, row 1: got '2020-01-01'; expected the form of '12:00'"),
+    time_of_no_month=(lambda: given.model("p(x)", {"x": ["2020-13-01"]}, codecs={"x": Time()}), "expected ISO 8601"),
+    integer_of_reals=(lambda: given.model("p(age)", DATA, codecs={"age": Integer()}), "expected a whole number"),
+    integer_of_text=(lambda: given.model("p(city)", DATA, codecs={"city": Integer()}), "city: expected whole numbers, got <U5"),
+    integer_range=(lambda: Integer(3, 1), "Integer: expected a range from least to most, or neither, got 3 and 1"),
+    integer_wide=(lambda: given.model("p(x)", {"x": [0, 10**6]}, codecs={"x": Integer()}),
+                  "x: got 0 to 1000000; expected at most 10000 whole numbers; use Number()"),
+    integer_out=(lambda: given.model("p(x)", {"x": [1, 2]}, codecs={"x": Integer(1, 3)}).log_prob(x=[4]),
+                 "x, row 0: got 4; expected 1 to 3; pass Integer(least, most), or use Number()"),
+    label_missing=(lambda: given.model("p(x)", {"x": np.array(["a", None])}, codecs={"x": Label()}),
+                   "x, row 1: missing value; expected a category"),
+    label_rare=(lambda: Label(rare=3), "Label: rare=3; expected 0, or with unseen='other' and categories to learn"),
+    label_unseen=(lambda: Label(unseen="drop"), "Label: unseen='drop'; expected 'error' or 'other'"),
+    left_out=(lambda: given.model({"name": [f"n{i}" for i in range(30)]}),
+              "model: no column is left to model (name: left out: every value is different); name columns in a formula"),
     image_shape=(lambda: given.model("p(image)", DIGITS, codecs={"image": Image(9, 9)}),
                  "image: expected (B, 9, 9), got (60, 8, 8); reshape or pass Image(9, 9)"),
     image_levels=(lambda: given.model("p(image)", DIGITS, codecs={"image": Image(levels=4)}),
@@ -348,7 +377,7 @@ def test_a_checkpoint_of_another_model_is_not_resumed(tmp_path):
     image_level=(lambda: images().given(image=PIXELS + 9), "expected 0 to 16; pass Image(levels=...) with enough levels"),
     image_scalar=(lambda: images().given(image=3), "image: expected (B, 8, 8), got ()"),
     image_text=(lambda: images().given(image="fox"), "image: expected whole levels, got <U3"),
-    label_text=(lambda: images().given(label="fox"), "label, row 0: got 'fox'; expected one of 0, 1, 2"),
+    label_text=(lambda: images().given(label="fox"), "label, row 0: unseen category 'fox'; expected one of 0, 1, 2"),
     label_real=(lambda: images().given(label=3.5), "label, row 0: unseen category 3.5; expected one of 0, 1, 2"),
     part_shape=(lambda: given.part(PIXELS[0], seen=np.ones((3, 3))),
                 "part: expected seen of shape (8, 8) or one that broadcasts"),

@@ -83,7 +83,8 @@ def test_dry_run_says_what_was_inferred_and_writes_nothing(people, tmp_path, cap
     assert status == 0 and list(tmp_path.iterdir()) == []
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert lines[0] == f"formula {FORMULA}"
-    assert lines[1:4] == ["column city Label(2 categories)", "column age Number()", "column income Number()"]
+    assert lines[1:4] == ["column city Label(2 categories)", "column age Number(atoms='auto')",
+                          "column income Number(atoms='auto')"]
     assert lines[5].startswith("p(age, income | city) Gaussian")
 
 

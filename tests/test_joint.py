@@ -55,7 +55,7 @@ def check_bayes():
 def check_raw_density():
     """The density of a number integrates to 1 in the data's own units."""
     size = RNG.normal(1000, 250, 300)
-    model = given.model("size", given.read(size=size))
+    model = given.model("size", given.read(size=size), codecs={"size": Number()})
     model.fit(given.read(size=size))
     grid = np.linspace(-1500, 3500, 4001)
     assert math.isclose(np.exp(model.log_prob(size=grid)).sum() * (grid[1] - grid[0]), 1, abs_tol=1e-3)

@@ -81,7 +81,7 @@ MUTANTS = {
         given.laws.Chain, "score", "features.gather(1, back[..., None].expand_as(features))", "features",
         family("marginals_are_normalised", "Autoregressive in any order")),
     "responsibilities are not used": Mutant(
-        given.families.GaussianMixture, "_expect", "weight * share[:, k]", "weight", check_mixture),
+        given.families.GaussianMixture, "_add", "weight * joint.softmax(0)", "weight + 0 * joint", check_mixture),
     "EM forgets who is responsible": Mutant(
         given.train.em, "_expect", "log_p.softmax(1)", "log_p.softmax(1) * 0 + 1", check_latent_group),
     "a latent's prior is left out of the bound": Mutant(
@@ -124,13 +124,22 @@ MUTANTS = {
         family("rows_are_their_own", "Independent")),
     "Bayes' rule without the prior": Mutant(
         given.infer.query.Query, "_weigh", "keys[row.numpy()]), factors)", "keys[row.numpy()]), factors[1:])", check_bayes),
+    "an atom is a density": Mutant(
+        given.laws.Atomic, "each", "torch.where(at.any(-1), mass, ", "(",
+        family("density_is_normalised", "Independent with atoms")),
     "the density of a number is left in standard units": Mutant(
-        given.codecs.Number, "log_volume", "-torch.as_tensor(np.log(scale))", "torch.as_tensor(0 * scale)", check_raw_density),
+        given.codecs.number._Line, "log_slope", "-np.log(", "0 * np.log(", check_raw_density),
+    "a curve's volume forgets its slope": Mutant(
+        given.codecs.number._Curve, "log_slope", "np.log(slope[", "np.log(0 * slope[0] + slope[0 * ",
+        codec("volume_is_the_derivative", "Number on a curve")),
+    "an atom has a volume": Mutant(
+        given.codecs.number._Curve, "log_slope", "np.isin(z, at), 0.0", "np.isin(z, at), 1.0",
+        codec("volume_is_the_derivative", "Number with atoms")),
     "log_volume has the wrong sign": Mutant(
-        given.codecs.Number, "log_volume", "-torch.as_tensor", "torch.as_tensor",
+        given.codecs.number._Line, "log_slope", "-np.log(", "np.log(",
         codec("volume_is_the_derivative", "Number vector")),
     "decoding forgets the mean": Mutant(
-        given.codecs.Number, "decode", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
+        given.codecs.number._Line, "r", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
 }

@@ -39,9 +39,9 @@ def report(model: Model, test: Source, train: Source | None = None, *, name: str
     columns = [column for column in model.joint.columns if column in some and column in drawn and column not in conditions]
     sections = [
         ("How good is it?", table(comparison.rows(), [len(g) for g in comparison.groups]) + paragraph(
-            f"{len(score.items):,} items of {name or 'the data'}. Nats are better the higher, bits the lower. Rows of one block "
-            "are conditioned on the same columns and have the same measure, so they may be ranked; a bound is at most the "
-            "truth." + _margin(comparison, str(model)))),
+            f"{len(score.items):,} items of {name or 'the data'}. Nats are better the higher, bits the lower. Rows of one "
+            "block are conditioned on the same columns and have the same measure, so they may be ranked; a bound is at most "
+            "the truth." + _margin(comparison, str(model)))),
         ("How did it learn?", _learning(model.facts.get("fit", {}))),
         ("What does it draw?", _beside(model, some, drawn, columns)),
         ("Column by column", _marginals(some, drawn, columns)),
@@ -81,9 +81,9 @@ def _beside(model: Model, data: Columns, drawn: Columns, columns: Sequence[str])
                     2, 8, *values.shape[1:])
                 out.append(figure(picture(sheet, levels=space.size, ink=space.size < 256), f"{name}: {what}"))
     plain = [name for name in columns if data[name].ndim == 1]
-    for values, what in ((data, "of the data"), (drawn, "drawn")):
+    for source, what in ((data, "of the data"), (drawn, "drawn")):
         if plain:
-            cells = [[shown(v) for v in values[name][:6]] for name in plain]
+            cells = [[shown(v) for v in source[name][:6]] for name in plain]
             out.append(paragraph(f"Rows {what}:") + table([plain, *map(list, zip(*cells, strict=True))]))
     return "".join(out)
 

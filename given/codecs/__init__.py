@@ -1,11 +1,11 @@
 """How does raw data become x? One file a codec; codecs know no model."""
 
 from given.codecs.image import Image
-from given.codecs.infer import infer
-from given.codecs.label import Label
-from given.codecs.number import Number
+from given.codecs.infer import infer, infer_table
+from given.codecs.label import Integer, Label
+from given.codecs.number import Number, Time
 from given.codecs.plain import Plain
 from given.codecs.symbols import Symbols
 from given.codecs.table import Table
 
-__all__ = ["Image", "Label", "Number", "Plain", "Symbols", "Table", "infer"]
+__all__ = ["Image", "Integer", "Label", "Number", "Plain", "Symbols", "Table", "Time", "infer", "infer_table"]

@@ -2,47 +2,151 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from given.codecs.image import Image
-from given.codecs.label import Label
-from given.codecs.number import Number
+from given.codecs.label import Integer, Label
+from given.codecs.number import Number, Time
+from given.sources import Source
 from given.variables import Codec, UserError
 
-__all__ = ["infer"]
+__all__ = ["infer", "infer_table"]
 
-_FEW = 20  # at most so many distinct whole numbers are categories
+_FEW = 20  # at most so many distinct whole numbers are categories, and from so many categories the rare are one
+_RARE = 5  # rows that a category of many needs
+_MANY = 256  # the widest range of whole numbers that are counted one by one
+_AT_HAND = 1 << 16
+_NUMBERED = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|idx|row|no|nr|number|nummer)$|[a-z]I[dD]$", re.IGNORECASE)
 
 
 def infer(raw: np.ndarray) -> Codec:
-    """The codec for raw values (B, ...), not yet learned.
-
-    Text and booleans are a `Label`; so are whole numbers of at most 20 distinct values that repeat (whether stored as
-    integers or reals), and a column with two values. Other numbers, and vectors (B, D), are a `Number`. Whole-numbered
-    grids (B, height, width[, channel]) are an `Image`; other grids a `Number`.
+    """The codec for raw values (B, ...), not yet learned; the rule is that of `infer_table`.
 
     Raises:
         UserError: nothing fits.
     """
-    raw = np.asarray(raw)
+    return _codec(np.asarray(raw))[0]
+
+
+def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
+                names: Sequence[str] | None = None) -> tuple[dict[str, Codec], list[str]]:
+    """Codecs for the columns of a table, not yet learned, and a note a column on what was inferred and why.
+
+    From the first 65,536 rows: text and booleans are a `Label`, of which, beyond 20 categories, those of fewer than 5 rows
+    and whatever is unseen are one, "(other)"; dates and times a `Time`; whole numbers of at most 20 distinct values that
+    repeat, and columns of two values, a `Label`; whole numbers over a range of at most 256 with five rows a value an
+    `Integer`; other numbers a `Number` with atoms, on a curve where the tails are long (skewness beyond 1 or kurtosis beyond
+    5: a normal law given a category is better off without, since two heaps are no long tail), and vectors (B, D) one with
+    lines. Whole-numbered grids
+    (B, height, width[, channel]) are an `Image`. A missing cell is a symbol.
+
+    Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers, or whole
+    numbers under a name such as id, key or number: a model of the others learns nothing from them.
+
+    Args:
+        data: columns, or a source of them.
+        stated: codecs of columns that are not inferred, and never left out.
+        names: the columns to infer, none left out; by default all.
+
+    Raises:
+        UserError: nothing fits a column.
+    """
+    first = next(iter(data.batches(_AT_HAND)), None)
+    if first is None:
+        raise UserError("data: expected at least one row, got none")
+    codecs, notes = dict[str, Codec](), list[str]()
+    for name in names or first.names:
+        if stated and name in stated:
+            codecs[name] = stated[name]
+            continue
+        try:
+            why = "" if names else _identity(name, first[name])
+            if not why:
+                codecs[name], why = _codec(first[name])
+        except UserError as error:
+            raise error.at(name) from None
+        notes.append(f"{name}: {why}")
+    return codecs, notes
+
+
+def _identity(name: str, raw: np.ndarray) -> str:
+    """Why a column is no more than a name for its row; nothing where it may be more."""
+    if raw.ndim != 1 or len(raw) <= _FEW or raw.dtype.kind not in "OUSiu" or any(v is None or v != v for v in raw.tolist()):
+        return ""
+    if len(set(raw.tolist())) < len(raw) or (raw.dtype.kind not in "iu" and (_are_times(raw) or not _is_text(raw))):
+        return ""
+    if raw.dtype.kind not in "iu":
+        return "left out: every value is different"
+    if int(raw.max()) - int(raw.min()) == len(raw) - 1:
+        return "left out: it numbers the rows"
+    return "left out: every value is different, under the name of a number that identifies" if _NUMBERED.search(name) else ""
+
+
+def _codec(raw: np.ndarray) -> tuple[Codec, str]:
+    """The codec of a column, and why."""
     if len(raw) == 0:
         raise UserError("expected at least one row, got none")
     if raw.ndim == 1 and raw.dtype.kind == "O" and all(isinstance(v, int | float | None) for v in raw.tolist()):
         raw = np.array([np.nan if v is None else v for v in raw.tolist()])
-    if raw.dtype.kind in "OUSb" and raw.ndim == 1:
-        if raw.dtype.kind != "b":
-            _check_text(raw)
-        return Label()
+    if raw.ndim == 1 and raw.dtype.kind in "OUSM":
+        return _words(raw)
     if raw.dtype.kind not in "biuf":
         raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass codecs={{...}}")
     if raw.ndim in (3, 4) and (raw.dtype.kind in "biu" or bool((raw == np.floor(raw)).all() and raw.min() >= 0)):
-        return Image()
+        return Image(), "whole levels on a grid"
     if raw.ndim > 1:
-        return Number()
-    distinct = np.unique(raw)
+        return Number(), "numbers on a grid, each on a line of its own"
+    absent = np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(len(raw), dtype=bool)
+    present = raw[~absent]
+    distinct, times = np.unique(present, return_counts=True)
+    missing = "symbol" if absent.any() else "error"
+    said = f", {absent.mean():.1%} of them missing, which is a symbol" * bool(absent.any())
+    if raw.dtype.kind == "b":
+        return Label(), "yes or no"
     whole = bool((distinct == np.floor(distinct)).all())
-    few = len(distinct) <= 2 or (whole and len(distinct) <= _FEW)
-    return Label() if few and 2 * len(distinct) <= len(raw) else Number()
+    if (len(distinct) <= 2 or (whole and len(distinct) <= _FEW)) and 2 * len(distinct) <= len(raw):
+        return Label(missing=missing), f"{len(distinct)} values, taken as categories{said}"
+    if whole and distinct[-1] - distinct[0] < _MANY and 5 * len(distinct) <= len(present):
+        return Integer(missing=missing), f"whole numbers of {len(distinct)} values, counted one by one{said}"
+    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or too large, learning will refuse
+        centred = (present - present.mean()) / (present.std() or 1.0)
+        long = abs(float((centred**3).mean())) > 1 or float((centred**4).mean()) > 5
+    most = int(times.argmax())
+    spike = f", {distinct[most]:g} in {times[most] / len(raw):.1%} of the rows" * bool(times[most] >= max(10, 0.01 * len(raw)))
+    return Number(missing=missing, atoms="auto", curve="quantile" if long else "linear"), (
+        f"numbers of {len(distinct)} values{spike}; what many rows share is counted, the rest has a density"
+        f"{', on a curve for its long tails' * long}{said}")
+
+
+def _words(raw: np.ndarray) -> tuple[Codec, str]:
+    absent = np.isnat(raw) if raw.dtype.kind == "M" else np.array([v is None or v != v for v in raw.tolist()])
+    missing = "symbol" if absent.any() else "error"
+    said = f", {absent.mean():.1%} of them missing, which is a symbol" * bool(absent.any())
+    if raw.dtype.kind == "M" or _are_times(raw[~absent]):
+        return Time(missing=missing), f"dates or times{said}"
+    _check_text(raw)
+    K = len({str(v) for v in raw[~absent].tolist()})
+    if K <= _FEW:
+        return Label(missing=missing), f"{K} categories{said}"
+    return Label(rare=_RARE, unseen="other", missing=missing), (
+        f'{K} categories, of which those of fewer than {_RARE} rows are one, "(other)"{said}')
+
+
+def _is_text(raw: np.ndarray) -> bool:
+    return all(isinstance(v, str) for v in raw.tolist())
+
+
+def _are_times(raw: np.ndarray) -> bool:
+    if not len(raw) or not _is_text(raw):
+        return False
+    try:
+        Time().learn(raw)
+    except UserError:
+        return False
+    return True
 
 
 def _check_text(raw: np.ndarray) -> None:

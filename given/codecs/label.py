@@ -1,4 +1,4 @@
-"""Label: one of finitely many categories. Counted, not measured."""
+"""Label and Integer: one of finitely many values, unordered or ordered. Counted, not measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import torch
 
 from given.variables import Codec, Entries, Finite, UserError
 
-__all__ = ["Label"]
+__all__ = ["Integer", "Label"]
+
+_OTHER = "(other)"
+_WIDEST = 10_000
 
 
 class Label(Codec):
@@ -18,13 +21,26 @@ class Label(Codec):
 
     Args:
         categories: the categories in the order of their symbols, all of one type; learned (sorted) when left out.
-
-    A category that was not learned is an error, as is a missing value: nothing is put in its place.
+        rare: categories of fewer rows are not learned as such; above 0 it takes `unseen="other"`.
+        unseen: what a category that was not learned means. `error` (default), or `other`: one more symbol for whatever is
+            rare or unseen, which comes back as "(other)".
+        missing: what None or NaN means. `error` (default), or `symbol`: one more category, where a value was missing while
+            learning or the categories are stated, which comes back as None (NaN among reals).
     """
 
-    def __init__(self, categories: Sequence[Any] | None = None) -> None:
+    def __init__(self, categories: Sequence[Any] | None = None, *, rare: int = 0, unseen: str = "error",
+                 missing: str = "error") -> None:
+        for name, value, expected in (("unseen", unseen, "other"), ("missing", missing, "symbol")):
+            if value not in ("error", expected):
+                raise UserError(f"Label: {name}={value!r}; expected 'error' or {expected!r}")
+        if rare < 0 or (rare and (unseen != "other" or categories is not None)):
+            raise UserError(f"Label: rare={rare}; expected 0, or with unseen='other' and categories to learn, a number of rows")
+        self.rare, self.unseen, self.missing = rare, unseen, missing
         self.categories: np.ndarray | None = None
         self._stated = categories is not None
+        self._any_missing = self._stated and missing == "symbol"
+        self._seen: np.ndarray | None = None
+        self._counts: np.ndarray = np.empty(0)
         if categories is not None:
             stated = np.array([*categories], dtype=object)
             if isinstance(categories, str) or not len(stated) or len(set(stated)) < len(stated):
@@ -33,44 +49,63 @@ class Label(Codec):
 
     @property
     def space(self) -> Finite:
-        return Finite(len(self._learned()))
+        return Finite(len(self._learned()) + (self.unseen == "other") + self._any_missing)
 
     @property
     def measure(self) -> str:
         return "counting"
 
     def learn(self, raw: np.ndarray) -> None:
+        absent = _absent(raw)
+        self._any_missing |= self.missing == "symbol" and bool(absent.any())
         if self._stated:
             self.encode(raw)
             return
-        raw = _plain(raw)
-        if self.categories is not None and (raw.dtype.kind == "U") != (self.categories.dtype.kind == "U"):
+        raw = _plain(raw[~absent] if self.missing == "symbol" else raw)
+        if not len(raw) and self._seen is not None:
+            return
+        if self._seen is not None and len(self._seen) and (raw.dtype.kind == "U") != (self._seen.dtype.kind == "U"):
             raise UserError("expected categories of one type, got text and numbers; make them all text", row=0)
-        self.categories = np.unique(raw) if self.categories is None else np.union1d(self.categories, raw)
+        new, times = np.unique(raw, return_counts=True)
+        both = new if self._seen is None or not len(self._seen) else np.concatenate([self._seen, new])
+        self._seen, where = np.unique(both, return_inverse=True)
+        self._counts = np.bincount(where, np.concatenate([self._counts, times]), len(self._seen))
+        self.categories = self._seen[self._counts >= self.rare]
 
     def encode(self, raw: np.ndarray) -> Entries:
-        categories, raw = self._learned(), _plain(raw)
+        categories = self._learned()
+        absent = _absent(raw) if self._any_missing and raw.ndim == 1 else np.zeros(len(raw), dtype=bool)
+        symbols = np.full(len(raw), self.space.size - 1, dtype=np.int64)
+        if not absent.all():
+            symbols[~absent] = self._symbols(categories, raw, np.flatnonzero(~absent))
+        return Entries(torch.from_numpy(symbols))
+
+    def _symbols(self, categories: np.ndarray, raw: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        raw = _plain(raw[rows] if len(rows) < len(raw) else raw)
         if raw.dtype.kind in "US" and categories.dtype.kind not in "US":
             # A command line says everything in text: read it as the categories are.
             raw = _as_type(raw, categories.dtype)
-        if (raw.dtype.kind in "US") != (categories.dtype.kind in "US"):
-            raise UserError(f"got {raw.tolist()[0]!r}; expected one of {_listing(categories)}", row=0)
-        symbols = np.searchsorted(categories, raw) if _sorted(categories) else _positions(categories, raw)
-        symbols = np.minimum(symbols, len(categories) - 1)
-        wrong = np.flatnonzero(categories[symbols] != raw)
-        if len(wrong):
-            row = int(wrong[0])
-            raise UserError(f"unseen category {raw.tolist()[row]!r}; expected one of {_listing(categories)}", row)
-        return Entries(torch.from_numpy(symbols.astype(np.int64)))
+        found = _positions(categories, raw)
+        wrong = np.flatnonzero(found < 0)
+        if len(wrong) and self.unseen == "error":
+            got = raw.tolist()[int(wrong[0])]
+            raise UserError(f"unseen category {got!r}; expected one of {_listing(categories)}", int(rows[wrong[0]]))
+        return np.where(found < 0, len(categories), found)
 
     def decode(self, x: Entries) -> np.ndarray:
-        return self._learned()[x.tensor.cpu().numpy()]
+        values = self._learned()
+        if self.unseen == "other":
+            values = np.append(values if values.dtype.kind == "U" else values.astype(object), _OTHER)
+        if self._any_missing:
+            nan: Any = np.nan if values.dtype.kind == "f" else None
+            values = np.append(values if nan else values.astype(object), nan)
+        return values[x.tensor.cpu().numpy()]
 
     def state(self) -> dict[str, Any]:
-        return {"categories": self._learned().tolist()}
+        return {"categories": self._learned().tolist(), "missing": self._any_missing}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.categories = np.array(state["categories"])
+        self.categories, self._any_missing = np.array(state["categories"]), bool(state["missing"])
 
     def _learned(self) -> np.ndarray:
         if self.categories is None:
@@ -78,7 +113,98 @@ class Label(Codec):
         return self.categories
 
     def __repr__(self) -> str:
-        return "Label()" if self.categories is None else f"Label({len(self.categories)} categories)"
+        if self.categories is None:
+            return "Label()"
+        more = ["other"] * (self.unseen == "other") + ["missing"] * self._any_missing
+        return f"Label({' and '.join([f'{len(self.categories)} categories', *more])})"
+
+
+class Integer(Codec):
+    """A whole number in a range, such as an age: counted, each number beside its neighbours.
+
+    Args:
+        least, most: the range; learned when left out. Numbers in it that were not seen are possible too.
+        missing: what None or NaN means. `error` (default), or `symbol`: one more level above the largest, where a value
+            was missing while learning or the range is stated.
+
+    A number out of the range is an error.
+    """
+
+    def __init__(self, least: int | None = None, most: int | None = None, *, missing: str = "error") -> None:
+        if missing not in ("error", "symbol"):
+            raise UserError(f"Integer: missing={missing!r}; expected 'error' or 'symbol'")
+        if (least is None) != (most is None) or (least is not None and most is not None and least > most):
+            raise UserError(f"Integer: expected a range from least to most, or neither, got {least} and {most}")
+        self.least, self.most, self.missing = least, most, missing
+        self._stated = least is not None
+        self._any_missing = self._stated and missing == "symbol"
+
+    @property
+    def space(self) -> Finite:
+        least, most = self._learned()
+        return Finite(most - least + 1 + self._any_missing, ordered=True)
+
+    @property
+    def measure(self) -> str:
+        return "counting"
+
+    def learn(self, raw: np.ndarray) -> None:
+        r = self._numbers(raw)
+        self._any_missing |= bool(np.isnan(r).any())
+        if self._stated or np.isnan(r).all():
+            return
+        self.least = min(int(np.nanmin(r)), int(np.nanmin(r)) if self.least is None else self.least)
+        self.most = max(int(np.nanmax(r)), int(np.nanmax(r)) if self.most is None else self.most)
+        if self.most - self.least >= _WIDEST:
+            raise UserError(f"got {self.least} to {self.most}; expected at most {_WIDEST} whole numbers; use Number()")
+
+    def encode(self, raw: np.ndarray) -> Entries:
+        (least, most), r = self._learned(), self._numbers(raw)
+        out = (r < least) | (r > most) | (np.isnan(r) & (not self._any_missing))
+        if out.any():
+            row = int(np.flatnonzero(out)[0])
+            raise UserError(f"got {r[row]:g}; expected {least} to {most}; pass Integer(least, most), or use Number()", row)
+        return Entries(torch.from_numpy(np.where(np.isnan(r), most - least + 1, r - least).astype(np.int64)))
+
+    def decode(self, x: Entries) -> np.ndarray:
+        least, most = self._learned()
+        r = x.tensor.cpu().numpy() + least
+        return np.where(r > most, np.nan, r) if self._any_missing else r
+
+    def state(self) -> dict[str, Any]:
+        return {"range": list(self._learned()), "missing": self._any_missing}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        (self.least, self.most), self._any_missing = state["range"], bool(state["missing"])
+
+    def _learned(self) -> tuple[int, int]:
+        if self.least is None or self.most is None:
+            raise UserError("Integer() has not seen data yet; let it learn, or pass Integer(least, most)")
+        return self.least, self.most
+
+    def _numbers(self, raw: np.ndarray) -> np.ndarray:
+        """(B,) float64, whole or NaN where that is allowed."""
+        if raw.ndim != 1:
+            raise UserError(f"expected one whole number a row, (B,), got shape {raw.shape}")
+        try:
+            r = np.array([np.nan if v is None else v for v in raw.tolist()], dtype=np.float64)
+        except (TypeError, ValueError):
+            raise UserError(f"expected whole numbers, got {raw.dtype}; use Label() for text") from None
+        wrong = np.isinf(r) | (r != np.rint(r)) & ~(np.isnan(r) & (self.missing == "symbol"))
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise UserError(f"got {r[row]}; expected a whole number", row)
+        return r
+
+    def __repr__(self) -> str:
+        return "Integer()" if self.least is None else f"Integer({self.least} to {self.most}{' or missing' * self._any_missing})"
+
+
+def _absent(raw: np.ndarray) -> np.ndarray:
+    """Where a value is None or NaN."""
+    if raw.dtype.kind == "O":
+        return np.array([v is None or (isinstance(v, float) and v != v) for v in raw.ravel().tolist()]).reshape(raw.shape)
+    return np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(raw.shape, dtype=bool)
 
 
 def _plain(raw: np.ndarray) -> np.ndarray:
@@ -115,13 +241,13 @@ def _as_type(raw: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return raw
 
 
-def _sorted(categories: np.ndarray) -> bool:
-    return bool((categories[:-1] < categories[1:]).all())
-
-
 def _positions(categories: np.ndarray, raw: np.ndarray) -> np.ndarray:
-    where = {value: symbol for symbol, value in enumerate(categories.tolist())}
-    return np.array([where.get(value, 0) for value in raw.tolist()], dtype=np.int64)
+    """The place of each value among the categories, -1 where it is none of them."""
+    if not len(categories) or (raw.dtype.kind == "U") != (categories.dtype.kind == "U"):
+        return np.full(len(raw), -1)
+    order = np.argsort(categories, kind="stable")
+    at = order[np.minimum(np.searchsorted(categories, raw, sorter=order), len(categories) - 1)]
+    return np.where(categories[at] == raw, at, -1)
 
 
 def _listing(categories: np.ndarray) -> str:

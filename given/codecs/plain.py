@@ -31,6 +31,8 @@ class Plain(Codec):
 
     @property
     def measure(self) -> str:
+        if isinstance(self._space, Real) and self._space.atoms:
+            return "counting on atoms, length in raw units elsewhere"
         return "counting" if isinstance(self._space, Finite) else "length in raw units"
 
     def learn(self, raw: np.ndarray) -> None:

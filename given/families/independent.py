@@ -3,16 +3,18 @@
     p(x | y) = prod_d p_d(x_d | y)
 
 For each value of finite parents: a table of smoothed relative frequencies for finite entries (one imagined row, spread
-evenly over the symbols), a mean and variance for real ones (one imagined row of the data's overall unit variance).
+evenly over the symbols), a mean and variance for real ones (one imagined row of the data's overall unit variance). Atoms are
+counted as symbols are, and the mean and variance are those of the rest.
 Learned by counting. `log_prob` is exact, and so is every marginal and every conditional.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributions, nn
 
 from given import laws
 from given.conditional import Batch, Conditional, state_of, states
@@ -86,20 +88,30 @@ class _Moments(nn.Module):
         super().__init__()
         self.space = space
         self.sums: Tensor
+        self.atoms: Tensor
         self.register_buffer("sums", torch.empty(3, S, space.dimensions, dtype=torch.float64))
+        self.register_buffer("atoms", torch.empty(S, space.dimensions, len(space.atoms) + 1, dtype=torch.float64))
         self.begin()
 
     def begin(self) -> None:
         self.sums.zero_()
         self.sums[0], self.sums[2] = 1, 1
+        self.atoms.fill_(1 / self.atoms.shape[-1])
 
     def count(self, x: Entries, state: Tensor, weight: Tensor) -> None:
         value = x.tensor.reshape(len(state), -1).double()
         amount = torch.where(x.known.reshape(value.shape), weight[:, None], 0.0)
+        at = value[..., None] == torch.tensor(self.space.atoms, dtype=torch.float64)
+        which = torch.cat([at, ~at.any(-1, keepdim=True)], -1).double() * amount[..., None]
+        self.atoms.index_add_(0, state, which)
+        amount = which[..., -1]
         for sums, term in zip(self.sums, (amount, amount * value, amount * value**2), strict=True):
             sums.index_add_(0, state, term)
 
     def forward(self, state: Tensor) -> laws.Law:
         mean = self.sums[1] / self.sums[0]
         variance = self.sums[2] / self.sums[0] - mean**2
-        return laws.Normal(mean[state], torch.diag_embed(variance[state]), self.space)
+        mean, scale = (t[state].reshape(-1, *self.space.shape) for t in (mean, variance.sqrt()))
+        rest = laws.Torch(distributions.Normal(mean, scale, validate_args=False), replace(self.space, atoms=()))
+        logits = self.atoms[state].log().reshape(*mean.shape, -1)
+        return laws.Atomic(logits, rest, self.space) if self.space.atoms else rest

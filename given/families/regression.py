@@ -3,8 +3,9 @@
     p(x | y) = prod_d p(x_d | h_d(y)),    h = net(y)
 
 h_d is a mean and a log-scale for reals (a heteroscedastic regression), logits or a mixture of logistics for symbols (a
-multinomial one). Learned by maximum likelihood. `log_prob` is exact, and so are all marginals and conditionals: given y, the
-entries are independent. The likelihood and the posterior of a variational autoencoder are such regressions.
+multinomial one), and the parameters of a head for reals with atoms. Learned by maximum likelihood. `log_prob` is exact, and so
+are all marginals and conditionals: given y, the entries are independent. The likelihood and the posterior of a variational
+autoencoder are such regressions.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Regression(Conditional):
         x: reals or symbols on a grid.
         parents: of any space.
         net: builds the net from the number of inputs and outputs.
-        head: builds the law of a symbol from space and width; as of Autoregressive.
+        head: builds the law of a symbol, or of a real with atoms, from space and width; as of Autoregressive.
         width: C of the context, and of the features of a symbol.
         floor: the least scale of a real entry, so that a likelihood stays finite.
         context: builds the network that reads y from parents and width.
@@ -41,8 +42,9 @@ class Regression(Conditional):
         if isinstance(x.space, Product):
             raise UserError(f"Regression: expected reals or symbols on a grid, got the block {x.name}; use Independent")
         self.space, self.floor, self.width = x.space, floor, width
+        counted = isinstance(x.space, Finite) or bool(x.space.atoms)  # type: ignore[attr-defined]
         self.context = context(self.parents, width)
-        self.head = (head or laws.default_head(x.space))(x.space, width) if isinstance(x.space, Finite) else None
+        self.head = (head or laws.default_head(x.space))(x.space, width) if counted else None
         self.net = net(width, x.space.dimensions * (2 if self.head is None else width))
 
     def forward(self, y: Observed) -> laws.Law:

@@ -1,5 +1,6 @@
 """Which distributions? Values that sample, score and condition; heads that make them; transforms of them."""
 
+from given.laws.atomic import Atomic
 from given.laws.block import Block
 from given.laws.categorical import Categorical
 from given.laws.dequantised import Dequantised, dequantise
@@ -7,7 +8,7 @@ from given.laws.empirical import Empirical
 from given.laws.entrywise import Entrywise
 from given.laws.flowing import Flowing, Guidance
 from given.laws.grouped import Grouped
-from given.laws.heads import CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
+from given.laws.heads import AtomicHead, CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
 from given.laws.implicit import Implicit
 from given.laws.latent import Latent
 from given.laws.law import How, Intractable, Kind, Law, weakest
@@ -22,6 +23,8 @@ from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 
 __all__ = [
+    "Atomic",
+    "AtomicHead",
     "Block",
     "Categorical",
     "CategoricalHead",

@@ -5,6 +5,7 @@ A head is a module that maps features (B, *grid, C) to a law of entries on that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.laws.atomic import Atomic
 from given.laws.categorical import Categorical
 from given.laws.normal_mixture import NormalMixture
 from given.variables import Finite, Real, Space, UserError
 
-__all__ = ["CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
+__all__ = ["AtomicHead", "CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
 
@@ -44,7 +46,8 @@ class CategoricalHead(nn.Module):
 
 class LogisticMixtureHead(nn.Module):
     """A mixture of logistic densities, integrated over the cells of ordered levels on [-1, 1]; the outer cells reach to
-    infinity, so the levels' probabilities sum to one.
+    infinity, so the levels' probabilities sum to one. Of a single entry, no grid, every level also has a logit of its own:
+    numbers that people give heap at round ones, which few components cannot follow.
 
     Args:
         space: finite and ordered.
@@ -66,6 +69,10 @@ class LogisticMixtureHead(nn.Module):
             weight.zero_()
             mean.copy_(torch.linspace(-1, 1, components + 2)[1:-1])
             log_scale.fill_(-1.0)
+        self.heaps = nn.Linear(width, space.size) if not space.axes else None
+        if self.heaps is not None:
+            nn.init.zeros_(self.heaps.weight)
+            nn.init.zeros_(self.heaps.bias)
 
     def forward(self, features: Tensor) -> Categorical:
         """(B, *grid, C) -> the law of (B, *grid)."""
@@ -80,6 +87,8 @@ class LogisticMixtureHead(nn.Module):
         inner = below[..., 1:] + above[..., :-1] + torch.log(-torch.expm1(-cell))
         each = torch.cat([below[..., :1], inner, above[..., -1:]], -1)
         mixed = torch.logsumexp(each + weight.log_softmax(-1)[..., None], -2)
+        if self.heaps is not None:
+            mixed = mixed + self.heaps(features)
         return Categorical(mixed, _on_grid(self.space, features))
 
 
@@ -112,10 +121,34 @@ class NormalMixtureHead(nn.Module):
         return NormalMixture(logits, means, F.softplus(log_scales) + self.floor, _on_grid(self.space, features))
 
 
+class AtomicHead(nn.Module):
+    """One logit an atom, one for the rest, and the rest's own head.
+
+    Args:
+        space: real, with atoms.
+        width: C.
+        rest: builds the head of what is no atom from space and width.
+    """
+
+    def __init__(self, space: Space, width: int, *, rest: Callable[..., nn.Module] = NormalMixtureHead) -> None:
+        super().__init__()
+        if not isinstance(space, Real) or not space.atoms:
+            raise UserError(f"AtomicHead: expected a real space with atoms, got {space}; use NormalMixtureHead")
+        self.space = space
+        self.logits = nn.Linear(width, len(space.atoms) + 1)
+        nn.init.normal_(self.logits.weight, std=0.02)
+        self.rest = rest(replace(space, atoms=()), width)
+
+    def forward(self, features: Tensor) -> Atomic:
+        """(B, *grid, C) -> the law of (B, *grid)."""
+        return Atomic(self.logits(features), self.rest(features), _on_grid(self.space, features))
+
+
 def default_head(space: Space) -> type[nn.Module]:
-    """A mixture of normals for reals, of logistics for ordered levels, one logit a symbol for others."""
+    """A mixture of normals for reals, with atoms where there are some; of logistics for ordered levels, one logit a symbol for
+    others."""
     if isinstance(space, Real):
-        return NormalMixtureHead
+        return AtomicHead if space.atoms else NormalMixtureHead
     ordered = isinstance(space, Finite) and space.ordered and space.size > 2
     return LogisticMixtureHead if ordered else CategoricalHead
 

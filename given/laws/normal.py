@@ -53,16 +53,28 @@ class Normal(Law):
         eye = torch.eye(self.mean_BD.shape[1], dtype=torch.float64, device=self.mean_BD.device)
         return torch.where(both, self.covariance, eye)
 
+    def _alike(self, looked_at: Tensor) -> bool:
+        """Whether all rows share one covariance (expanded, not copied) and look at all entries, so that one root serves."""
+        return self.n > 1 and self.covariance.stride(0) == 0 and bool(looked_at.all())
+
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         free = self._free
-        root = torch.linalg.cholesky(self._masked(free))
-        z = noise.normal(shape, (self.mean_BD.shape[1],)).to(root.device)
-        moved = self.mean_BD + torch.where(free, (root @ z[..., None]).squeeze(-1), 0.0)
+        z = noise.normal(shape, (self.mean_BD.shape[1],)).to(self.mean_BD.device)
+        if self._alike(free):
+            moved = self.mean_BD + z @ torch.linalg.cholesky(self.covariance[0]).T
+        else:
+            root = torch.linalg.cholesky(self._masked(free))
+            moved = self.mean_BD + torch.where(free, (root @ z[..., None]).squeeze(-1), 0.0)
         return Entries(moved.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         scored = self._flat(self._scored(x))
         residual = torch.where(scored, self._flat(x.tensor).double() - self.mean_BD, 0.0)
+        if self._alike(scored):
+            root = torch.linalg.cholesky(self.covariance[0])
+            white = torch.linalg.solve_triangular(root, residual.flatten(0, -2).T, upper=False)
+            each = -0.5 * (white**2).sum(0) - root.diagonal().log().sum() - 0.5 * math.log(2 * math.pi) * len(root)
+            return each.reshape(residual.shape[:-1])
         draws = scored.reshape(-1, *scored.shape[-2:])
         # Draws that see the same entries share one factorisation a row.
         root = torch.linalg.cholesky(self._masked(draws[0] if bool((draws == draws[0]).all()) else scored))

@@ -37,6 +37,9 @@ class Stacked(Law):
         parts = [space for _, space in v.space.columns] if isinstance(v.space, Product) else [v.space]
         if not all(isinstance(space, Real) for space in parts):
             raise UserError(f"{who}: expected real entries, got {v.name}: {v.space}; use Dequantised for ordered levels")
+        if any(space.atoms for space in parts):  # type: ignore[attr-defined]
+            raise UserError(f"{who}: {v.name}: has atoms, values with a mass of their own, where {who} has a density; use "
+                            "Autoregressive or Independent, or Number(atoms=()) for its columns")
 
     @staticmethod
     def real(space: Space) -> Real:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given.nn.dropout import Dropout
-from given.variables import Entries, Finite, Observed, Product, Space, Variable
+from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
 
 __all__ = ["Condition", "Context"]
 
@@ -124,19 +124,22 @@ def _pooled(space: Space, width: int) -> nn.Module:
 
 
 class _Features(nn.Module):
-    """Entries as numbers (B, *grid, F): one of V and unseen for symbols, level or value and whether it is seen for others."""
+    """Entries as numbers (B, *grid, F): one of V and unseen for symbols, level or value and whether it is seen for others,
+    and which atom a real is."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()
         self.symbols = space.size if isinstance(space, Finite) and not space.ordered else 0
         self.top = max(space.size - 1, 1) if isinstance(space, Finite) else None
-        self.size = self.symbols + 1 if self.symbols else 2
+        self.atoms = space.atoms if isinstance(space, Real) else ()
+        self.size = self.symbols + 1 if self.symbols else 2 + len(self.atoms)
 
     def forward(self, x: Entries) -> Tensor:
         if self.symbols:
             return F.one_hot(torch.where(x.known, x.tensor, self.symbols), self.symbols + 1).float()
         value = x.tensor * (2 / self.top) - 1 if self.top else x.tensor
-        return torch.stack([torch.where(x.known, value, 0.0).float(), x.known.float()], -1)
+        at = [((x.tensor == atom) & x.known).float() for atom in self.atoms]
+        return torch.stack([torch.where(x.known, value, 0.0).float(), x.known.float(), *at], -1)
 
 
 class _Symbol(nn.Module):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from given.variables import Finite, Space
+from given.variables import Finite, Real, Space
 
 __all__ = ["Embedding"]
 
@@ -87,15 +87,16 @@ class Embedding(nn.Module):
 class _Value(nn.Module):
     """K values (B, T, K) -> (B, T, C), each of the K with weights of its own.
 
-    Unordered symbols have a vector each. Levels and reals share a curve, piecewise linear: with a vector a level, few images
-    teach little.
+    Unordered symbols have a vector each, and so have atoms. Levels and reals share a curve, piecewise linear: with a vector a
+    level, few images teach little.
     """
 
     def __init__(self, space: Space, K: int, width: int) -> None:
         super().__init__()
         self.symbols = space.size if isinstance(space, Finite) and not space.ordered else 0
         self.top = max(space.size - 1, 1) if isinstance(space, Finite) else None
-        rows = K * (self.symbols + 1) if self.symbols else (2 + len(_KNOTS)) * K
+        self.atoms = space.atoms if isinstance(space, Real) else ()
+        rows = K * (self.symbols + 1) if self.symbols else (2 + len(_KNOTS) + len(self.atoms)) * K
         self.weight = nn.Parameter(torch.randn(rows, width) * (0.02 if self.symbols else 0.1))
 
     def forward(self, values: Tensor, none: Tensor) -> Tensor:
@@ -106,7 +107,8 @@ class _Value(nn.Module):
             return F.embedding_bag(symbol.reshape(B * T, K), self.weight, mode="sum").view(B, T, -1)
         level = torch.where(none, 0.0, values * (2 / self.top) - 1 if self.top else values).to(self.weight.dtype)
         present = (~none).to(level.dtype)
-        return torch.cat([level, *(F.relu(level - knot) * present for knot in _KNOTS), present], -1) @ self.weight
+        at = [(values == atom) * present for atom in self.atoms]
+        return torch.cat([level, *(F.relu(level - knot) * present for knot in _KNOTS), present, *at], -1) @ self.weight
 
 
 def _pick(rows: Tensor, index: Tensor) -> Tensor:

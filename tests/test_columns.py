@@ -1,0 +1,151 @@
+"""What becomes of a table's columns: which codec, atoms and curve, what is left out, and whether the density is honest."""
+
+import math
+
+import numpy as np
+import torch
+
+import given
+from given.codecs import Integer, Label, Number, Time, infer, infer_table
+from given.families import Autoregressive, Independent
+
+RNG = np.random.default_rng(0)
+N = 400
+TABLE = given.read(
+    id=np.arange(7000, 7000 + N),
+    key=RNG.permutation(100 * N)[:N],
+    name=[f"person {i}" for i in range(N)],
+    born=np.datetime_as_string(np.datetime64("1950-01-01") + RNG.integers(0, 15000, N)),
+    at=[f"{h:02}:{m:02}" for h, m in zip(RNG.integers(0, 24, N), RNG.integers(0, 60, N), strict=True)],
+    age=RNG.integers(18, 70, N),
+    rooms=RNG.integers(1, 6, N),
+    weight=RNG.normal(70, 10, N),
+    gain=np.where(RNG.random(N) < 0.8, 0, RNG.lognormal(8, 1, N).round()),
+    city=np.where(RNG.random(N) < 0.1, None, RNG.choice(["Oslo", "Rome"], N)),
+    street=RNG.choice([f"street {i}" for i in range(30)], N),
+    height=np.where(RNG.random(N) < 0.1, np.nan, RNG.normal(170, 8, N)),
+)
+
+
+def test_what_is_inferred():
+    codecs, notes = infer_table(TABLE)
+    said = {name: f"{type(codec).__name__} {dict(codec.arguments)}" for name, codec in codecs.items()}
+    assert said == {
+        "born": "Time {'missing': 'error'}",
+        "at": "Time {'missing': 'error'}",
+        "age": "Integer {'missing': 'error'}",
+        "rooms": "Label {'missing': 'error'}",
+        "weight": "Number {'missing': 'error', 'atoms': 'auto', 'curve': 'linear'}",
+        "gain": "Number {'missing': 'error', 'atoms': 'auto', 'curve': 'quantile'}",
+        "city": "Label {'missing': 'symbol'}",
+        "street": "Label {'rare': 5, 'unseen': 'other', 'missing': 'error'}",
+        "height": "Number {'missing': 'symbol', 'atoms': 'auto', 'curve': 'linear'}",
+    }
+    assert len(notes) == len(TABLE.names)
+    assert notes[:3] == ["id: left out: it numbers the rows",
+                         "key: left out: every value is different, under the name of a number that identifies",
+                         "name: left out: every value is different"]
+    assert notes[8].startswith("gain: numbers of") and "0 in" in notes[8] and "on a curve for its long tails" in notes[8]
+
+
+def test_a_block_of_all_columns_leaves_ids_out_and_a_formula_keeps_them(tmp_path):
+    model = given.model(TABLE)
+    assert str(model) == "p(born, at, age, rooms, weight, gain, city, street, height)"
+    assert isinstance(next(iter(model.joint)), Autoregressive)
+    model.save(tmp_path / "m.given")
+    assert given.load(tmp_path / "m.given").notes == model.notes and "name: left out" in model.notes[2]
+    assert str(given.model("p(id, weight)", TABLE)) == "p(id, weight)"
+    assert str(given.model(None, TABLE, codecs={"id": Number()})).startswith("p(id, born")
+
+
+def test_every_column_comes_back_as_it_was():
+    model = given.model(None, TABLE, families={})
+    for name, variable in model.joint.columns.items():
+        raw = TABLE[name]
+        back = variable.decode(variable.encode(TABLE))[name]
+        if raw.dtype.kind == "f":
+            assert np.allclose(back, raw, rtol=1e-9, equal_nan=True)
+        elif name != "street":  # the rare are one
+            assert back.tolist() == raw.tolist()
+
+
+def test_a_column_with_atoms_has_a_probability_at_them_and_a_density_elsewhere():
+    """Together they make 1 in raw units."""
+    gain = np.where(RNG.random(3000) < 0.7, 0.0, RNG.lognormal(1, 0.7, 3000))
+    data = given.read(gain=gain)
+    model = given.model("gain", data, families={"gain": Independent})
+    model.fit(data, held_out=0)
+    grid = np.linspace(1e-4, 200, 200_000)
+    mass, density = float(np.exp(model.log_prob(gain=[0.0]))[0]), np.exp(model.log_prob(gain=grid)).sum() * (grid[1] - grid[0])
+    assert math.isclose(mass, 0.7, abs_tol=0.04) and math.isclose(mass + density, 1, abs_tol=5e-3)
+    assert model.score(data).measure == "counting on atoms, length in raw units elsewhere"
+    assert math.isclose(np.mean(model.sample(2000)["gain"] == 0), mass, abs_tol=0.05)
+
+
+def test_atoms_are_found():
+    """By the share of the rows that no more frequent atom holds; beyond 100,000 distinct values too."""
+    many = np.concatenate([np.zeros(3000), np.full(60, 7.5), np.full(9, 3.5), RNG.normal(size=931)])
+    codec = Number(atoms="auto", curve="quantile")
+    codec.learn(many)
+    raw = codec.decode(codec.encode(np.array([0.0, 7.5])))
+    assert len(codec.space.atoms) == 2 and raw.tolist() == [0, 7.5]
+    flood = Number(atoms="auto")
+    for part in np.array_split(np.concatenate([RNG.normal(size=150_000), np.full(5_000, 2.5)])[RNG.permutation(155_000)], 3):
+        flood.learn(part)
+    assert flood.decode(flood.encode(np.array([2.5]))).tolist() == [2.5] and len(flood.space.atoms) == 1
+
+
+def test_a_curve_makes_a_column_normal():
+    r = RNG.lognormal(0, 1.5, 20_000)
+    codec = Number(curve="quantile")
+    codec.learn(r)
+    z = codec.encode(r).tensor.sort().values
+    normal = torch.special.ndtri((torch.arange(20_000) + 0.5).double() / 20_000)
+    assert float((z - normal).abs()[20:-20].max()) < 0.1
+    far = np.array([1e-9, 1e6])
+    assert np.allclose(codec.decode(codec.encode(far)), far, rtol=1e-6)
+
+
+def test_whole_numbers_come_back_as_whole_numbers():
+    r = RNG.integers(0, 10_000, 500)
+    codec = Number(curve="quantile", atoms="auto")
+    codec.learn(r)
+    drawn = codec.decode(given.variables.Entries(torch.randn(50, dtype=torch.float64)))
+    assert drawn.dtype == np.int64 and codec.measure == "length in raw units"
+
+
+def test_the_rare_the_unseen_and_the_missing():
+    codec = Label(rare=2, unseen="other", missing="symbol")
+    codec.learn(np.array(["a", "b", "a", None], dtype=object))
+    codec.learn(np.array(["c", "c"]))
+    assert codec.decode(codec.encode(np.array(["a", "b", "zebra", None, "c"], dtype=object))).tolist() == [
+        "a", "(other)", "(other)", None, "c"]
+
+
+def test_numbers_between_those_seen_are_possible():
+    data = given.read(age=np.repeat([20, 30, 31, 60], 50))
+    model = given.model("age", data, codecs={"age": Integer()})
+    model.fit(data, held_out=0)
+    assert np.isfinite(model.log_prob(age=[45])).all() and model.sample(20)["age"].dtype == np.int64
+    assert isinstance(infer(np.repeat(np.arange(20, 60), 10)), Integer)
+
+
+def test_times_keep_their_form_and_their_unit():
+    forms = {"2024-02-29": "days", "2024-02-29T12:30": "seconds", "2024-02-29 12:30:05.123456": "seconds",
+             "23:59:58": "seconds"}
+    for text, unit in forms.items():
+        codec = Time()
+        codec.learn(np.array([text]))
+        assert codec.measure == f"length in {unit}" and codec.decode(codec.encode(np.array([text]))).tolist() == [text]
+    days = Time()
+    days.learn(np.array(["2024-01-01", "2024-01-11"], dtype="M8[D]"))
+    assert days.decode(days.encode(np.array(["2024-02-29"], dtype="M8[D]"))) == np.datetime64("2024-02-29")
+
+
+def test_the_mean_of_a_bent_column_is_that_of_draws():
+    size = RNG.lognormal(0, 1, 4000)
+    data = given.read(size=size)
+    model = given.model("size", data)
+    model.fit(data)
+    assert not model.joint.columns["size"].codec.affine
+    assert math.isclose(float(model.given().mean()["size"]), size.mean(), rel_tol=0.2)
