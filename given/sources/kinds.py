@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["EXACT", "LONG", "Kind", "texts"]
 
-_MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
+MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 _BLANKS = " \t\r\v\f\x1c\x1d\x1e\x1f"
 _PADDED = re.compile(r"\n[+-]?0\d")
 _WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
@@ -71,8 +71,8 @@ class Kind:
             values = np.abs(list(map(float, cells)))
         except ValueError:
             values = None
-        if (values is None or np.isnan(values).any()) and not _MISSING.isdisjoint(cells):
-            kind = cls.of([cell for cell in cells if cell not in _MISSING])
+        if (values is None or np.isnan(values).any()) and not MISSING.isdisjoint(cells):
+            kind = cls.of([cell for cell in cells if cell not in MISSING])
             return cls(kind.what, True, kind.wide, width)
         if values is None or np.isnan(values).any():  # such as -nan, which is no way to write a missing cell
             boolean = cells[0].lower() in ("true", "false") and {cell.lower() for cell in cells} <= {"true", "false"}
@@ -92,7 +92,7 @@ class Kind:
         """This kind with more cells."""
         if self.what != "text":
             return self | Kind.of(cells)
-        return Kind("text", self.missing or not _MISSING.isdisjoint(cells), self.wide, max(self.width, max(map(len, cells))))
+        return Kind("text", self.missing or not MISSING.isdisjoint(cells), self.wide, max(self.width, max(map(len, cells))))
 
     def array(self, cells: Sequence[str]) -> np.ndarray:
         """The cells as this kind stores them.
@@ -107,10 +107,10 @@ class Kind:
                 try:
                     return np.array(list(map(float, cells)))
                 except ValueError:
-                    return np.array([np.nan if cell in _MISSING else float(cell) for cell in cells])
+                    return np.array([np.nan if cell in MISSING else float(cell) for cell in cells])
             case "boolean":
                 return np.array([cell.lower() == "true" for cell in cells])
-        return self.texts([None if cell in _MISSING else cell for cell in cells] if self.missing else cells)
+        return self.texts([None if cell in MISSING else cell for cell in cells] if self.missing else cells)
 
     def texts(self, cells: Sequence[str | None]) -> np.ndarray:
         """Texts as this kind stores them: short ones as numpy's text, others, and those with None, as objects."""

@@ -29,7 +29,7 @@ _NUMBERS = ("whole", "real")
 _DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
 
 
-class _Lexer:
+class Lexer:
     """Takes text apart into records, for one delimiter."""
 
     def __init__(self, delimiter: str) -> None:
@@ -126,7 +126,7 @@ class Table(Stream):
         super().__init__(files, skip_bad)
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise UserError(f"delimiter={delimiter!r}; expected one character such as ',' or '\\t'")
-        self.lexer, self.header = _Lexer(delimiter or ","), header is True
+        self.lexer, self.header = Lexer(delimiter or ","), header is True
         self._names: tuple[str, ...] = ()
         for i, file in enumerate(self.files):
             self._start(file, delimiter if i == 0 else self.lexer.delimiter, header if i == 0 else self.header, i == 0)
@@ -163,7 +163,7 @@ class Table(Stream):
             raise UserError(f"{file.name}: is empty; expected a header and rows")
         whole = len(head) < _HEAD
         text, _ = _decoded(head.removeprefix(b"\xef\xbb\xbf"))
-        lexer = _Lexer(delimiter or _sniffed(text, whole))
+        lexer = Lexer(delimiter or _sniffed(text, whole))
         rows: list[list[str]] = []
         line = 1
         for raw, cells in islice(lexer.records(text, whole), 1000):
@@ -261,7 +261,7 @@ def _sniffed(text: str, whole: bool) -> str:
     """The delimiter by which most of the first rows are as wide as the first; of equals, the one with most cells."""
     best, found = (0.0, 0), ","
     for delimiter in ",\t;|":
-        records = [cells for raw, cells in islice(_Lexer(delimiter).records(text, whole), 100) if raw.strip("\r\n")]
+        records = [cells for raw, cells in islice(Lexer(delimiter).records(text, whole), 100) if raw.strip("\r\n")]
         widths = [len(cells) if isinstance(cells, list) else 0 for cells in records]
         if widths and widths[0] > 1:
             score = (sum(width == widths[0] for width in widths) / len(widths), widths[0])

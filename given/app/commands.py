@@ -1,0 +1,316 @@
+"""Commands: what each command of the line does, by the verbs of the library."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+import given
+from given import codecs as _codecs
+from given import families as _families
+from given.app.completion import completion as _script
+from given.app.output import facts, rows, write
+from given.app.report import report as _report
+from given.conditional import Encodes
+from given.infer import part, prefix
+from given.joint import parse
+from given.sources import Columns, Live, Source, write_file
+from given.tasks import TASKS, task_of
+from given.train import MODEL_FILES, check_place
+from given.variables import Codec, Entries, Finite, UserError
+from given.verbs import Model
+
+__all__ = ["complete", "completion", "demo", "encode", "families", "fit", "query", "report", "sample", "score", "tasks"]
+
+_SKIPPED = 10  # bad rows that are named
+_ROWS = 1 << 12
+
+
+def demo(a: argparse.Namespace) -> None:
+    """`given demo`"""
+    from given.app.demo import demo as run
+
+    run(a.output, cpu_seconds=a.cpu_seconds, seed=a.seed)
+
+
+def fit(a: argparse.Namespace) -> int:
+    """`given fit`"""
+    data = _read(a.data, a)
+    codecs = {name: _codec(text) for name, text in _once(a.codecs, "--as").items()}
+    families = {name: _built(text, _families, "--family") for name, text in _once(a.family, "--family").items()}
+    formula, task = a.formula, None
+    if formula is None:
+        found = task_of(data, codecs)
+        if found is None:
+            raise UserError(f"{a.data}: no task of `given tasks` fits columns {', '.join(data.names)}; write the formula")
+        task, formula = found
+    model = given.model(formula, data, families=families, codecs=codecs, seed=a.seed)
+    if a.dry_run:
+        facts({**({"task": f"{task.name}: {task.what}"} if task else {}), "data": data.described(), **_plan(model, data)}, a.json)
+        return 0
+    path = f"{os.path.splitext(os.path.basename(a.data.rstrip('/')))[0] or 'stdin'}.given" if a.output is None else a.output
+    check_place(path, MODEL_FILES)  # before the time is spent
+    done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
+                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume)
+    model.save(path)
+    held = "" if done.held_out is None else f"{done.held_out:.4f}"
+    facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
+           "cpu-seconds": round(done.cpu_seconds, 1), "held-out nats an item (entries' units)": held}, a.json)
+    return 130 if done.stopped == "interrupted" else 0
+
+
+def _plan(model: Model, data: Source) -> dict[str, str]:
+    """What was inferred, line by line."""
+    why = dict(note.split(": ", 1) for note in model.notes)
+    lines = {"formula": str(model)}
+    for name in data.names:
+        if name in model.joint.columns:
+            lines[f"column {name}"] = f"{model.joint.columns[name].codec!r}" + (f": {why[name]}" if name in why else "")
+        else:
+            lines[f"column {name}"] = why.get(name, "not in the formula")
+    for factor in model.joint.declared:
+        size = sum(p.numel() for p in factor.parameters())
+        how = f"{size:,} parameters learned by gradient, 2 minutes by default" if size else "counted or solved, in seconds"
+        lines[str(factor)] = f"{type(factor).__name__}, {how}"
+    return lines
+
+
+def sample(a: argparse.Namespace) -> None:
+    """`given sample`"""
+    model = given.load(a.model)
+    drawn = model.given(_once(a.given, "NAME=VALUE")).sample(a.n, seed=a.seed)
+    _answer(drawn, a, model)
+
+
+def score(a: argparse.Namespace) -> None:
+    """`given score`"""
+    model = given.load(a.model)
+    if a.data == "-" and a.format in (None, "csv", "tsv") and sys.stdin.buffer.peek(1)[:1] not in (b"{", b"P", b"\x93"):  # type: ignore[attr-defined]
+        live = Live(sys.stdin.buffer, a.delimiter, a.skip_bad)
+        _need(model.joint.columns, live.names, f"stdin, to score {model}")
+        found, first = [], 0
+        streaming = a.anomalies is None and not a.json
+        if streaming:
+            print("row,log_prob", flush=True)
+        for batch in live.batches(_ROWS):
+            found.append(model.score(batch, seed=a.seed))
+            if streaming:
+                print("\n".join(f"{first + i},{v:.6f}" for i, v in enumerate(found[-1].items)), flush=True)
+            first += batch.n
+        _skipped(live)
+        if not found:
+            raise UserError("stdin: expected at least one row after the header, got none")
+        result = found[0].joined(found[1:])
+        if streaming:
+            print(result, file=sys.stderr)
+            return
+    else:
+        data = _read(a.data, a)
+        _need(model.joint.columns, data.names, f"{a.data}, to score {model}")
+        result = model.score(data, seed=a.seed)
+    order = np.argsort(result.items)[: a.anomalies] if a.anomalies else np.arange(len(result.items))
+    if a.json:
+        error = None if math.isnan(result.error) else result.error
+        print(json.dumps({"value": result.value, "error": error, "unit": result.unit, "kind": result.kind,
+                          "measure": result.measure, "items": [[int(i), float(result.items[i])] for i in order]}))
+    else:
+        print("row,log_prob")
+        print("\n".join(f"{i},{result.items[i]:.6f}" for i in order))
+        print(result, file=sys.stderr)
+
+
+def query(a: argparse.Namespace) -> None:
+    """`given query`"""
+    model = given.load(a.model)
+    terms = parse(a.question)
+    if len(terms) > 1:
+        raise UserError(f"query: expected one conditional such as 'label | image', got {a.question!r}")
+    term = terms[0]
+    unknown = [name for name in (*term.left, *term.parents) if name not in model.joint.columns]
+    if unknown:
+        raise UserError(f"query: unknown name {unknown[0]!r}; there are {', '.join(model.joint.columns)}")
+    if term.parents and a.data is None:
+        raise UserError(f"query: expected data with {', '.join(term.parents)}")
+    held: Any = {}
+    if term.parents:
+        data = _read(a.data, a)
+        _need(term.parents, data.names, f"{a.data}, to answer {a.question!r}")
+        held = next(data.batches(1 << 60))
+    asked = model.given({name: held[name] for name in term.parents})
+    space = model.joint.columns[term.left[0]].space
+    if len(term.left) == 1 and isinstance(space, Finite) and space.dimensions == 1:
+        p = asked.probabilities(term.left[0])
+        symbols = torch.from_numpy(np.argmax(np.stack(list(p.values())), 0))
+        best = model.joint.columns[term.left[0]].decode(Entries(symbols))[term.left[0]]
+        answer = Columns({term.left[0]: best, **{f"p({value})": shares.round(6) for value, shares in p.items()}})
+    else:
+        drawn = asked.sample(a.n, seed=a.seed)
+        answer = Columns({name: drawn[name] for name in term.left}, drawn.axes)
+    _answer(answer, a, model)
+
+
+def complete(a: argparse.Namespace) -> None:
+    """`given complete`"""
+    model, data = given.load(a.model), _read(a.data, a)
+    other = [name for name in data.names if name not in model.joint.columns]
+    parts = []
+    for batch in data.batches(_ROWS):
+        evidence = {name: _holes(model, name, batch[name]) for name in batch if name not in other}
+        drawn = model.given({k: v for k, v in evidence.items() if v is not None}).sample(a.n, seed=a.seed)
+        parts.append(Columns({name: drawn[name] if name in drawn else np.broadcast_to(batch[name], (a.n, *batch[name].shape))
+                              for name in dict.fromkeys([*data.names, *drawn])}, 2))
+    whole = Columns({name: np.concatenate([p[name] for p in parts], 1) for name in parts[0]}, 2)
+    _answer(whole if a.n > 1 else Columns({name: whole[name][0] for name in whole}), a, model)
+
+
+def _holes(model: Model, name: str, values: np.ndarray) -> Any:
+    """A column as evidence: what is missing is unknown, and a text is what comes first; None where nothing is there."""
+    if model.joint.columns[name].codec.item_axes < len(model.joint.columns[name].space.axes):
+        return prefix(values)
+    if values.dtype.kind == "O":
+        seen = np.array([v is not None and v == v for v in values])
+    else:
+        seen = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
+    return (values if seen.all() else part(values, seen=seen)) if seen.any() else None
+
+
+def encode(a: argparse.Namespace) -> None:
+    """`given encode`"""
+    model, data = given.load(a.model), _read(a.data, a)
+    factors = [f for f in model.joint if isinstance(f, Encodes)]
+    if not factors:
+        raise UserError(f"encode: no family of {model} has a representation; FactorAnalysis, ProbabilisticPCA, VAE and "
+                        "VectorQuantised have")
+    found: dict[str, list[np.ndarray]] = {}
+    for name, values in (pair for batch in _encoded(model, factors, data) for pair in batch.items()):
+        found.setdefault(name, []).append(values)
+    _answer(Columns({name: np.concatenate(values) for name, values in found.items()}), a, model)
+
+
+def _encoded(model: Model, factors: Sequence[Any], data: Source) -> Iterator[dict[str, np.ndarray]]:
+    """z of every factor that has one, a column a dimension, batch by batch."""
+    first = 0
+    for batch in data.batches(_ROWS):
+        entries = {name: v.encode(batch, first) for name, v in model.joint.columns.items() if name in batch}
+        _need([v.name for f in factors for v in f.parents if v.name not in model.joint.latents], batch.names, "encode")
+        first += batch.n
+        with torch.no_grad():
+            yield {f"{f.x.name}.z{k + 1}": z for f in factors for k, z in enumerate(
+                f.encode(model.joint.x(f, entries), model.joint.y(f, entries, batch.n) if not model.joint.latents else
+                         given.variables.Observed(n=batch.n)).tensor.reshape(batch.n, -1).numpy().T)}
+
+
+def report(a: argparse.Namespace) -> None:
+    """`given report`"""
+    model, data = given.load(a.model), _read(a.data, a)
+    _need(model.joint.columns, data.names, f"{a.data}, to report on {model}")
+    train, test, name = (given.read(a.train), data, a.data) if a.train else (*model.split(data), f"the held-out rows of {a.data}")
+    page = _report(model, test, train, name=name, seed=a.seed)
+    write_file(a.output, lambda file: file.write(page.encode()))
+    print(f"wrote {a.output}", file=sys.stderr)
+
+
+def families(a: argparse.Namespace) -> None:
+    """`given families`"""
+    facts({name: _first_line(sys.modules[getattr(_families, name).__module__]) for name in _families.__all__}, a.json)
+
+
+def _first_line(module: ModuleType) -> str:
+    return (module.__doc__ or "").partition(": ")[2].partition("\n\n")[0].replace("\n", " ")
+
+
+def tasks(a: argparse.Namespace) -> None:
+    """`given tasks`"""
+    if a.json:
+        print(json.dumps([{"name": t.name, "what": t.what, "baseline": t.baseline, "unit": t.unit, "example": t.example}
+                          for t in TASKS]))
+        return
+    for t in TASKS:
+        print(f"{t.name}: {t.what}\n  {t.example}    ({t.unit}, beside {t.baseline})")
+
+
+def completion(a: argparse.Namespace) -> None:
+    """`given completion`"""
+    from given.app.cli import parser
+
+    print(_script(parser(), a.shell))
+
+
+# What commands share
+
+
+def _read(source: str, a: argparse.Namespace) -> Source:
+    """DATA as its options say; what was skipped is said."""
+    options = {"format": a.format, "delimiter": a.delimiter, "header": None if a.header is None else a.header == "yes",
+               "by": a.by, "size": a.size, "skip_bad": a.skip_bad or None}
+    data = given.read(source, **{name: value for name, value in options.items() if value is not None})
+    _skipped(data)
+    return data
+
+
+def _skipped(data: Source) -> None:
+    if data.skipped:
+        more = f"\n  ... and {len(data.skipped) - _SKIPPED:,} more" if len(data.skipped) > _SKIPPED else ""
+        print(f"skipped {len(data.skipped):,} bad:\n  " + "\n  ".join(data.skipped[:_SKIPPED]) + more, file=sys.stderr)
+
+
+def _answer(columns: Columns, a: argparse.Namespace, model: Model) -> None:
+    if a.output:
+        write(columns, a.output, model)
+    else:
+        rows(columns, a.json)
+
+
+def _need(names: Any, there: Sequence[str], where: str) -> None:
+    absent = [name for name in names if name not in there]
+    if absent:
+        raise UserError(f"{where}: no column {absent[0]}; there are {', '.join(there)}")
+
+
+def _once(pairs: Sequence[tuple[str, str]], what: str) -> dict[str, str]:
+    names = [name for name, _ in pairs]
+    twice = [name for i, name in enumerate(names) if name in names[:i]]
+    if twice:
+        raise UserError(f"{what}: {twice[0]} is said twice; say it once")
+    return dict(pairs)
+
+
+def _codec(text: str) -> Codec:
+    """A codec as the line says it: `label`, `Number(atoms=[0])`."""
+    name, bracket, rest = text.partition("(")
+    proper = next((c for c in _codecs.__all__ if c.lower() == name.lower()), name)
+    found = _built(proper + bracket + rest, _codecs, "--as")
+    return found()
+
+
+def _built(text: str, module: ModuleType, what: str) -> Any:
+    """A class of a module, or a partial of one: `Memory`, `Dequantised(family=Gaussian)`. Only its public names are looked up."""
+    def value(node: ast.expr) -> Any:
+        if isinstance(node, ast.Name | ast.Call):
+            return built(node)
+        return ast.literal_eval(node)
+
+    def built(node: ast.expr) -> Any:
+        if isinstance(node, ast.Name) and node.id in module.__all__ and isinstance(getattr(module, node.id), type):
+            return getattr(module, node.id)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+            return partial(built(node.func), **{k.arg or "": value(k.value) for k in node.keywords})
+        raise ValueError
+
+    try:
+        return built(ast.parse(text, mode="eval").body)
+    except (ValueError, SyntaxError, TypeError):
+        classes = [name for name in module.__all__ if isinstance(getattr(module, name), type)]
+        raise UserError(f"{what}: expected a name, or a name with options as in Name(option=value), got {text!r}; there are "
+                        f"{', '.join(classes)}") from None
