@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from given import codecs, families
-from given.codecs import Image, Label, Number, Plain, Symbols, Table
+from given.codecs import Image, Label, Number, Plain, Table, Text
 from given.families import (
     GAN,
     VAE,
@@ -112,7 +112,9 @@ CODECS = {
     "Number vector": (lambda: Number(), RNG.normal(5, [1e-3, 1, 1e5], (20, 3))),
     "Image": (lambda: Image(), RNG.integers(0, 17, (6, 4, 5)).astype(np.uint8)),
     "Image in colour": (lambda: Image(), RNG.integers(0, 256, (6, 4, 5, 3)).astype(np.uint8)),
-    "Symbols": (lambda: Symbols(), np.array(["abc", "", "ba", "cab"])),
+    "Text": (lambda: Text(), np.array(["abc", "", "ba", "cab"])),
+    "Text in bytes": (lambda: Text("bytes"), np.array(["aß\n", "", "ba", "日本"])),
+    "Text in pieces": (lambda: Text("pieces", size=260), np.array(["ab ab", "", "ab ß", " ab\t"])),
     "Plain": (lambda: Plain(Finite(3)), np.array([0, 2, 1])),
     "Plain real": (lambda: Plain(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
     "Table": (lambda: Table({"city": Label(), "size": Number()}),

@@ -5,7 +5,7 @@ from given.codecs.infer import infer
 from given.codecs.label import Label
 from given.codecs.number import Number
 from given.codecs.plain import Plain
-from given.codecs.symbols import Symbols
 from given.codecs.table import Table
+from given.codecs.text import Text
 
-__all__ = ["Image", "Label", "Number", "Plain", "Symbols", "Table", "infer"]
+__all__ = ["Image", "Label", "Number", "Plain", "Table", "Text", "infer"]

@@ -7,6 +7,7 @@ import numpy as np
 from given.codecs.image import Image
 from given.codecs.label import Label
 from given.codecs.number import Number
+from given.codecs.text import Text
 from given.variables import Codec, UserError
 
 __all__ = ["infer"]
@@ -17,7 +18,8 @@ _FEW = 20  # at most so many distinct whole numbers are categories
 def infer(raw: np.ndarray) -> Codec:
     """The codec for raw values (B, ...), not yet learned.
 
-    Text and booleans are a `Label`; so are whole numbers of at most 20 distinct values that repeat (whether stored as
+    Texts that are mostly distinct and long (more than 20 characters on average, with spaces, or a single one) are a `Text`;
+    other texts and booleans a `Label`; so are whole numbers of at most 20 distinct values that repeat (whether stored as
     integers or reals), and a column with two values. Other numbers, and vectors (B, D), are a `Number`. Whole-numbered
     grids (B, height, width[, channel]) are an `Image`; other grids a `Number`.
 
@@ -32,7 +34,7 @@ def infer(raw: np.ndarray) -> Codec:
     if raw.dtype.kind in "OUSb" and raw.ndim == 1:
         if raw.dtype.kind != "b":
             _check_text(raw)
-        return Label()
+        return Text() if _prose(raw.tolist()) else Label()
     if raw.dtype.kind not in "biuf":
         raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass codecs={{...}}")
     if raw.ndim in (3, 4) and (raw.dtype.kind in "biu" or bool((raw == np.floor(raw)).all() and raw.min() >= 0)):
@@ -43,6 +45,13 @@ def infer(raw: np.ndarray) -> Codec:
     whole = bool((distinct == np.floor(distinct)).all())
     few = len(distinct) <= 2 or (whole and len(distinct) <= _FEW)
     return Label() if few and 2 * len(distinct) <= len(raw) else Number()
+
+
+def _prose(values: list[object]) -> bool:
+    texts = [v for v in values if isinstance(v, str)]
+    n = len(values)
+    long = len(texts) == n and sum(map(len, texts)) > 20 * n and 2 * len(set(texts)) > n
+    return long and (n == 1 or 2 * sum(" " in v for v in texts) > n)
 
 
 def _check_text(raw: np.ndarray) -> None:
