@@ -1,8 +1,8 @@
 """What is x? Spaces, entries, codecs, variables: the nouns every other floor speaks in.
 
 A *space* says which entries exist and what each may be: finitely many symbols, or a real number, on a grid with named
-axes. *Entries* are a batch of values of a space with two masks, `seen` and `valid` (and a third, `context`, in the pieces of a long text). A *codec* turns raw data into
-entries and back, and knows what that does to a density. A *variable* is a name with a codec.
+axes. *Entries* are a batch of values of a space with masks: `seen`, `valid` and, in a piece of something longer, `context`. A
+*codec* turns raw data into entries and back, and knows what that does to a density. A *variable* is a name with a codec.
 
 This file knows no distribution, no network and no file format.
 """

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import Table, infer
+from given.codecs import Table, Text, infer
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
 from given.families import Autoregressive, Categorical, Flow, Gaussian, Independent, Regression
@@ -21,7 +21,19 @@ from given.infer import observe
 from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
 from given.sources import Columns, Source, read
-from given.train import Batches, Budget, Fit, Trainer, fit, held_out_score, load_joint, maximise_expectation, save_joint, split
+from given.train import (
+    Batches,
+    Budget,
+    Fit,
+    Trainer,
+    encoded,
+    fit,
+    held_out_score,
+    load_joint,
+    maximise_expectation,
+    save_joint,
+    split,
+)
 from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable
 
 __all__ = ["Model", "Query", "default_family", "load", "model"]
@@ -198,7 +210,8 @@ class Model:
             Diverged: a loss is not finite; the weights are those before that step.
         """
         seed, source = _whole(seed), read(data)
-        train, valid = split(source, held_out, seed) if isinstance(held_out, int | float) else (source, read(held_out))
+        share = isinstance(held_out, int | float)
+        train, valid = split(source, held_out, seed, self.joint) if share else (source, read(held_out))
         if weight is not None:
             _known([weight], source.names, "weight")
         batches = Batches(self.joint, train, batch, seed, weight)
@@ -250,34 +263,43 @@ class Model:
         """
         self.joint.eval()
         items, kinds, factors, scored, seen = [], list[Kind](), list[Conditional](), list[Variable](), 0
-        for batch, first, n in self._batches(data, columns):
-            entries = {name: e for name, e in batch.items() if name in self.joint.columns}
+        source = self._source(data, columns)
+        names = [name for name in self.joint.columns if name in source.names]
+        for batch in encoded(self.joint, source, self._rows_at_once, names=names):
+            entries, n, first = batch.entries, batch.n, batch.first
             noise = Noise.of(_whole(seed), n, first_row=first)
             factors = [f for f in self.joint if any(name in entries for name in f.x.columns)]
             if not factors:
                 raise UserError(f"score: nothing to score; pass a column left of a bar in {self}")
+            terms = dict[str, Tensor]()
             with torch.no_grad():
                 if self.joint.encoders:  # one code of all: a bound
                     kinds.append("bound")
-                    total = torch.stack(list(self.joint.log_prob(self.joint.encoded(entries, n), n, noise).values())).sum(0)
+                    terms = self.joint.log_prob(self.joint.encoded(entries, n), n, noise)
                 elif set(self.joint.latents) - set(entries):  # what no data has is summed out
                     conditions = {k: e for k, e in entries.items() if k in self.joint.conditions}
                     x = {k: e for k, e in entries.items() if k not in conditions}
-                    total, kind = _Query(self.joint, conditions, n, first_row=first).log_prob(x, seed=_whole(seed))
+                    terms[str(self)], kind = _Query(self.joint, conditions, n, first_row=first).log_prob(x, seed=_whole(seed))
                     kinds.append(kind)
                 else:
-                    total = torch.stack(list(self.joint.log_prob(entries, n, noise).values())).sum(0)
+                    terms = self.joint.log_prob(entries, n, noise)
                     one = {k: e.rows(slice(0, 1)) for k, e in entries.items()}
                     kinds += [self.joint.law(f, one, 1).kind for f in factors]
-            volume = sum((f.x.codec.log_volume(self.joint.x(f, entries)) for f in factors), torch.zeros(()))
+            volume = sum((batch.borne(f) * f.x.codec.log_volume(self.joint.x(f, entries)) for f in factors), torch.zeros(()))
             scored = [self.joint.columns[name] for f in factors for name in f.x.columns if name in entries]
             seen += sum(int(entries[v.name].known.sum()) for v in scored)
-            items.append((total.cpu() + volume).numpy())
+            items.append(((batch.total(self.joint, terms).cpu() + volume).numpy(), batch.item.numpy()))
+        if not items:
+            raise UserError("data: expected at least one row, got none")
         left = {name for f in factors for name in f.x.columns}
         given = tuple(v.name for f in factors for v in f.parents if v.name not in left and v.name not in self.joint.latents)
-        each = np.concatenate(items)
+        values, item = (np.concatenate(part) for part in zip(*items, strict=True))
+        each = np.bincount(item, values)  # a long text is the sum of its pieces
+        only_text = all(isinstance(v.codec, Text) for v in scored)
+        raw = [t for b in source.batches(self._rows_at_once) for v in scored for t in b[v.name]] if only_text else []
         return Score(each, weakest(kinds), "nats/item", _measure(scored), given, seen / len(each),
-                     tuple(v.name for v in scored))
+                     tuple(v.name for v in scored), sum(map(len, raw)) / len(each),
+                     sum(len(t.encode(errors="surrogatepass")) for t in raw) / len(each))
 
     def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
@@ -323,22 +345,14 @@ class Model:
         """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them."""
         return self.given(**observed).sample(n, seed=seed, how=how)
 
-    def _batches(self, data: Any, columns: Mapping[str, Any]) -> Iterator[tuple[dict[str, Entries], int, int]]:
-        """Encoded batches, with the number of their first row and of their rows."""
+    def _source(self, data: Any, columns: Mapping[str, Any]) -> Source:
         if data is not None and columns:
             raise UserError("expected data, or columns by keyword, got both")
         _known(columns, list(self.joint.columns), "columns")
         if data is not None:
             self._check_columns(data)
         plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
-        source = self._items(columns if data is None else data) if plain else read(data)
-        first = 0
-        for batch in source.batches(self._rows_at_once):
-            known = {k: v.encode(batch, first) for k, v in self.joint.columns.items() if k in batch}
-            yield known, first, batch.n
-            first += batch.n
-        if not first:
-            raise UserError("data: expected at least one row, got none")
+        return self._items(columns if data is None else data) if plain else read(data)
 
     def _check_columns(self, data: Any) -> None:
         """A column that the model has and the data lacks, beside one that the model does not know, is a slip of the pen."""

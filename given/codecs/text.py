@@ -81,8 +81,8 @@ class Text(Codec):
         values = torch.zeros(len(items), most + (not cut), dtype=torch.int64)
         for row, symbols in enumerate(items):
             if len(symbols) > most:
-                raise UserError(f"{len(symbols)} {self.unit}; expected at most {most}; " + (
-                    "give the last of them, or pass Text(window=...)" if cut else "learn from data that has so long a text"), row)
+                way = "give the last of them, or pass Text(window=...)" if cut else "learn from data that has so long a text"
+                raise UserError(f"{len(symbols)} {self.unit}; expected at most {most}; {way}", row)
             values[row, : len(symbols)] = torch.from_numpy(symbols)
             if not cut:
                 values[row, len(symbols)] = V
@@ -200,5 +200,6 @@ def _trained(corpus: list[str], size: int) -> Any:
     tokenizer.pre_tokenizer = t.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = t.decoders.ByteLevel()
     alphabet = t.pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(corpus, t.trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False))
+    trainer = t.trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(corpus, trainer)
     return tokenizer

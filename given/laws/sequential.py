@@ -134,7 +134,7 @@ class Chain(Sequential):
         lead = flat.tensor.shape[:-1]
         flat = flat.map(lambda t: t.reshape(-1, t.shape[-1]))
         row = torch.arange(self.n).repeat(len(flat) // self.n)
-        known, scored = flat.known, flat.known
+        known, scored = flat.told, flat.known
         if self.evidence is not None:
             e = self.evidence.rows(row)
             flat, known, scored = e.or_else(flat), known | e.known, known & ~e.known
@@ -194,6 +194,7 @@ class Chain(Sequential):
 
     def condition(self, evidence: Entries) -> Law:
         flat = evidence.flat(self.space)
+        flat = Entries(flat.tensor, flat.told)
         if self.evidence is not None:
             flat = self.evidence.or_else(flat)
         if self._comes_first(flat.known, self.order[None]):

@@ -1,6 +1,6 @@
 """How is it learned? The loop, the batches, the checkpoints."""
 
-from given.train.batches import Batches, Split, encoded
+from given.train.batches import Batches, Pass, Split, encoded
 from given.train.checkpoint import check_place, read_checkpoint, replace_folder, whole_folder, write_checkpoint
 from given.train.em import maximise_expectation
 from given.train.fit import Fit, fit, held_out_score, split
@@ -13,6 +13,7 @@ __all__ = [
     "Diverged",
     "Fit",
     "MODEL_FILES",
+    "Pass",
     "Split",
     "Step",
     "Trainer",
