@@ -167,6 +167,12 @@ class Entries:
         return self.seen & self.valid
 
     @property
+    def begins(self) -> Tensor:
+        """(*draws, B) whether the first entry is the first there is, and no context (of flat entries)."""
+        assert isinstance(self.context, Tensor)
+        return ~self.context[..., 0]
+
+    @property
     def columns(self) -> dict[str, Entries]:
         """One `Entries` a column of a product."""
         assert isinstance(self.values, dict) and isinstance(self.seen, dict) and isinstance(self.valid, dict)

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,18 @@ from torch import Tensor
 from given.codecs import Table, Text, infer
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
-from given.families import Autoregressive, Categorical, Flow, Gaussian, Independent, Regression
+from given.families import Autoregressive, Categorical, Flow, Gaussian, Independent, Mixed, NGram, Regression
 from given.infer import Query as _Query
 from given.infer import observe
 from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
+from given.nn import Embedding, Transformer
 from given.sources import Columns, Source, read
 from given.train import (
     Batches,
     Budget,
     Fit,
+    Pass,
     Trainer,
     encoded,
     fit,
@@ -63,8 +66,9 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     """The family of a factor nobody chose one for.
 
     Reals are Gaussian, in closed form, where every parent is real or one of few symbols, and a Regression elsewhere. A single
-    symbol is counted (Independent) where its parents are few symbols, and Categorical elsewhere. Grids of symbols, and blocks
-    of both kinds, are Autoregressive.
+    symbol is counted (Independent) where its parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length
+    is modelled or given, such as texts, are a mixture of counts (NGram) and a net where parents are few symbols. Other grids of
+    symbols, and blocks of both kinds, are Autoregressive.
     """
     parts = [space for _, space in x.space.parts]
     few = all(isinstance(v.space, Finite) and not v.space.axes for v in parents) and math.prod(
@@ -74,6 +78,9 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
         return Gaussian if plain else Flow if isinstance(x.space, Product) else Regression
     if isinstance(x.space, Finite) and not x.space.axes:
         return Independent if few and parents else Categorical
+    if isinstance(x.space, Finite) and few and len(x.space.axes) == 1 and x.space.axes[0].length != "fixed":
+        net = partial(Autoregressive, net=partial(Transformer, width=128, dropout=0.0), embed=partial(Embedding, offsets=8))
+        return partial(Mixed, families=(partial(NGram, order=7), net))
     return Autoregressive
 
 
@@ -180,7 +187,7 @@ class Model:
     # Learning
 
     def fit(self, data: Any, *, held_out: Any = 0.1, weight: str | None = None, minutes: float | None = None,
-            cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int = 32,
+            cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int | None = None,
             lr: float = 4e-3, seed: int = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
             resume: bool = False, progress: bool | None = None, threads: int | None = None,
             **training: Any) -> Fit:
@@ -194,7 +201,7 @@ class Model:
             weight: the column of the rows' weights.
             minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes or 100 epochs
                 where none is given.
-            batch: rows a step.
+            batch: rows a step; by default 32, and of texts in windows as many as hold 2,048 symbols.
             lr: the highest learning rate.
             seed: of the split, of the order of rows, of noise and dropout.
             patience: stop after so many of the budget's 25 evaluations without improvement; None never.
@@ -214,6 +221,9 @@ class Model:
         train, valid = split(source, held_out, seed, self.joint) if share else (source, read(held_out))
         if weight is not None:
             _known([weight], source.names, "weight")
+        if batch is None:
+            windows = [f.x.space.shape[0] for f in self.joint if f.x.space.axes and f.x.space.axes[0].length == "given"]
+            batch = max(1, 2048 // windows[0]) if windows else 32
         batches = Batches(self.joint, train, batch, seed, weight)
         if minutes is cpu_seconds is steps is epochs is None:
             minutes, epochs = 2, 100
@@ -237,6 +247,11 @@ class Model:
         if done is None:
             done = Fit(0, 0.0, 0.0, "closed form", None if valid is None else held_out_score(self.joint, valid, weight), ())
         self.joint.eval()
+        for factor in self.joint:
+            ours = type(factor).calibrate is not Conditional.calibrate and not self.joint.touches_latent(factor)
+            if valid is not None and ours:
+                factor.calibrate(Pass(self.joint, valid, batch, weight, factor))
+                done = replace(done, held_out=held_out_score(self.joint, valid, weight))
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr}
         return done
 

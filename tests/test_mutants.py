@@ -73,12 +73,12 @@ MUTANTS = {
         given.nn.context._Attention, "forward", "attn_mask=there[:, None, None]", "attn_mask=None",
         check_padding),
     "the end of a sequence is left to chance": Mutant(
-        given.laws.Chain, "_ending", "- 1\n", "+ 1\n", family("density_is_normalised", "Autoregressive sequence")),
+        given.laws.Sequential, "_ending", "- 1\n", "+ 1\n", family("density_is_normalised", "Autoregressive sequence")),
     "an aligned condition is read at the wrong entries": Mutant(
         given.laws.Chain, "_tokens", "at = orders[:, steps, None]", "at = orders[:, :tokens.shape[1], None]",
         family("steps_are_the_whole", "Autoregressive aligned")),
     "a row's own order is not undone": Mutant(
-        given.laws.Chain, "score", "features.gather(1, back[..., None].expand_as(features))", "features",
+        given.laws.Chain, "scores", "features.gather(1, back[..., None].expand_as(features))", "features",
         family("marginals_are_normalised", "Autoregressive in any order")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_expect", "weight * share[:, k]", "weight", check_mixture),
@@ -103,7 +103,7 @@ MUTANTS = {
         given.laws.Entrywise, "log_prob", "scored = x.known if", "scored = x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),
     "the order of drawing is not the order of the grid": Mutant(
-        given.laws.Chain, "score", "features[:, back[0]]", "features",
+        given.laws.Chain, "scores", "features[:, back[0]]", "features",
         family("steps_are_the_whole", "Autoregressive reversed")),
     "conditioning a mixture forgets to weigh its items": Mutant(
         given.laws.Empirical, "condition", "weights = self.log_weights + ", "weights = self.log_weights + 0 * ",

@@ -1,5 +1,7 @@
 """Which distributions? Values that sample, score and condition; heads that make them; transforms of them."""
 
+from given.laws.backoff import Backoff, Grams, paths
+from given.laws.blend import Blend
 from given.laws.block import Block
 from given.laws.categorical import Categorical
 from given.laws.dequantised import Dequantised, dequantise
@@ -24,6 +26,8 @@ from given.laws.transformed import Transformed
 
 __all__ = [
     "Averaged",
+    "Backoff",
+    "Blend",
     "Block",
     "Categorical",
     "CategoricalHead",
@@ -33,6 +37,7 @@ __all__ = [
     "Empirical",
     "Entrywise",
     "Flowing",
+    "Grams",
     "Grouped",
     "Guidance",
     "How",
@@ -56,6 +61,7 @@ __all__ = [
     "Transformed",
     "default_head",
     "dequantise",
+    "paths",
     "positive",
     "shrunk",
     "weakest",

@@ -58,4 +58,4 @@ class Entrywise(Law):
     def _kept(self, values: Tensor) -> Entries:
         """The values, with the evidence in its place."""
         e = self.evidence
-        return Entries(values if e is None else torch.where(e.known, e.tensor.to(values), values))
+        return Entries(values if e is None else torch.where(e.known, e.tensor.to(values.device), values))
