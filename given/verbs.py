@@ -43,6 +43,7 @@ __all__ = ["Model", "Query", "default_family", "load", "model"]
 
 _ENTRIES_AT_ONCE = 1 << 16
 _FEW_STATES = 1000
+_PIECES = 256  # of a long held-out text, enough to weigh families by
 _SMALL = 3_000_000  # parameters up to which a net loses by sharing its work among threads
 
 
@@ -66,9 +67,9 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     """The family of a factor nobody chose one for.
 
     Reals are Gaussian, in closed form, where every parent is real or one of few symbols, and a Regression elsewhere. A single
-    symbol is counted (Independent) where its parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length
-    is modelled or given, such as texts, are a mixture of counts (NGram) and a net where parents are few symbols. Other grids of
-    symbols, and blocks of both kinds, are Autoregressive.
+    symbol is counted (Independent) where its parents are few symbols, and Categorical elsewhere. Sequences of symbols whose
+    length is modelled or given, such as texts, are a mixture of counts (NGram) and a net where parents are few symbols. Other
+    grids of symbols, and blocks of both kinds, are Autoregressive.
     """
     parts = [space for _, space in x.space.parts]
     few = all(isinstance(v.space, Finite) and not v.space.axes for v in parents) and math.prod(
@@ -250,7 +251,7 @@ class Model:
         for factor in self.joint:
             ours = type(factor).calibrate is not Conditional.calibrate and not self.joint.touches_latent(factor)
             if valid is not None and ours:
-                factor.calibrate(Pass(self.joint, valid, batch, weight, factor))
+                factor.calibrate(Pass(self.joint, valid, batch, weight, factor, most=_PIECES))
                 done = replace(done, held_out=held_out_score(self.joint, valid, weight))
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr}
         return done
@@ -409,8 +410,17 @@ class Query:
         model.joint.eval()
         self._query = _Query(model.joint, evidence, self.n, {k: _log_prior(model, k, v) for k, v in prior.items()})
 
-    def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None) -> Columns:
-        """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...)."""
+    def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Columns:
+        """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...).
+
+        Args:
+            n: draws.
+            seed, how: of the draws.
+            length: symbols of a text in windows, one window by default; past it the window moves on by the text's stride, and
+                what was drawn last is read.
+        """
+        if length is not None and not (isinstance(length, int) and length > 0):
+            raise UserError(f"sample: length={length!r}; expected a whole number of symbols from 1")
         if not isinstance(n, int | np.integer) or n < 1:
             raise UserError(f"sample: expected a whole number of draws from 1, got {n!r}")
         n, seed = int(n), _whole(seed)
@@ -418,8 +428,26 @@ class Query:
             raise UserError(f"sample: how={how!r}; expected a map from law to law")
         with torch.no_grad():
             parts = [q.sample(n, seed=seed, how=how) for q in self._in_parts(n)]
-        joined = {k: _cat([p[k] for p in parts]) for k in parts[0]}
+            joined = {k: _cat([p[k] for p in parts]) for k in parts[0]}
+            for factor in self.model.joint if length is not None else ():
+                if isinstance(factor.x.codec, Text) and factor.x.space.axes[0].length == "given":
+                    joined[factor.x.name] = self._longer(factor, factor.x.codec.stride, joined, int(length or 0), seed, how)
         return self._columns(joined, (n, self.n))
+
+    def _longer(self, factor: Conditional, stride: int, drawn: Mapping[str, Entries], length: int, seed: int,
+                how: How | None) -> Entries:
+        """A text that was drawn, (n, items, W), drawn on to (n, items, length)."""
+        text, N, name = drawn[factor.x.name].tensor, drawn[factor.x.name].tensor[..., 0].numel(), factor.x.name
+        lead, W = text.shape[:-1], text.shape[-1]
+        known = {k: e.rows(torch.arange(self.n).repeat(lead[0])) for k, e in self._query.evidence.items()}
+        known |= {k: e.map(lambda t: t.flatten(0, 1)) for k, e in drawn.items()}
+        law, noise = self.model.joint.law(factor, known, N), Noise.of(seed, self.n, draws=lead[0]).fold(name)
+        text, read = text.flatten(0, 1), torch.arange(W) < W - stride
+        while text.shape[1] < length:
+            before = torch.nn.functional.pad(text[:, text.shape[1] - W + stride:], (0, stride))
+            more = law.condition(Entries(before, read, context=read)).sample(seed=noise.fold(text.shape[1]), how=how)
+            text = torch.cat([text, more.tensor[:, W - stride:]], 1)
+        return Entries(text[:, :length].reshape(*lead, -1))
 
     def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64."""

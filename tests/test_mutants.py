@@ -11,6 +11,7 @@ import pytest
 import torch
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
+from test_text import check_kneser_ney, check_pieces, check_weights
 from test_toys import check_factors, check_flow_matching, check_flowing, check_latent_group, check_mixture, check_padding
 from test_train import check_resume
 
@@ -131,6 +132,17 @@ MUTANTS = {
         codec("volume_is_the_derivative", "Number vector")),
     "decoding forgets the mean": Mutant(
         given.codecs.Number, "decode", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
+    "what stands before a piece is scored again": Mutant(
+        given.codecs.Text, "pieces", "before & (first > 0)", "before & (first < 0)", check_pieces),
+    "shorter grams are counted as often as they occur": Mutant(
+        given.families.NGram, "estimate", "torch.where(begin[n], count, different)", "count", check_kneser_ney),
+    "a past is found one symbol late": Mutant(
+        given.laws.Backoff, "advance", "self.levels[:-1], past[:-1], strict", "self.levels[:-1], past[1:], strict",
+        family("steps_are_the_whole", "NGram")),
+    "parts are mixed without their weights": Mutant(
+        given.laws.Blend, "each", "self.log_weights + torch", "torch", family("density_is_normalised", "Mixed sequences")),
+    "weights forget what they were": Mutant(
+        given.families.Mixed, "calibrate", "self.weights.log() + log_p", "log_p", check_weights),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
 }

@@ -228,8 +228,9 @@ class Pass:
     size: int
     weight: str | None
     factor: Conditional
+    most: int | None = None  # pieces of a batch of long texts, see `encoded`
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in encoded(self.joint, self.data, max(self.size, 1024), self.weight):
+        for batch in encoded(self.joint, self.data, max(self.size, 256), self.weight, most=self.most):
             entries, weight = self.joint.encoded(batch.entries, batch.n), batch.weight * batch.borne(self.factor)
             yield self.joint.x(self.factor, entries), self.joint.y(self.factor, entries, batch.n), weight

@@ -23,7 +23,7 @@ __all__ = ["Fit", "fit", "held_out_score", "split"]
 
 _EVALUATIONS = 25
 _ENTRIES_AT_ONCE = 1 << 16
-_PIECES = 128  # of long texts, that an evaluation scores
+_PIECES = 64  # of long texts, that an evaluation scores
 
 
 @dataclass(frozen=True)

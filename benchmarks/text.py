@@ -1,0 +1,64 @@
+"""Text, character by character: counts, a net, and both mixed, on one's own file.
+
+    python benchmarks/text.py shakespeare.txt            # about 7 minutes on one core; appends to RESULTS.md
+    python benchmarks/text.py shakespeare.txt --quick    # prints only
+
+The last tenth of the text is the test; the last tenth of what is left chooses among the net's weights and weighs the mixture.
+Counts learn from all that is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+from record import append
+
+import given
+from given.codecs import Text
+from given.families import NGram
+from given.verbs import default_family
+
+
+def main() -> None:
+    """Run all of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path, help="a text in UTF-8")
+    parser.add_argument("--quick", action="store_true", help="a short budget; print, and record nothing")
+    parser.add_argument("--cpu-seconds", type=float, default=180, help="of the nets (%(default)s)")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    text = asked.file.read_text()
+    end = round(0.9 * len(text))
+    train, test = given.read(text=[text[:end]]), given.read(text=[text[end:]])
+    rows = [["model", "nats/character", "bits/byte", "CPU-s to fit", "CPU-s to score"]]
+
+    def run(name, family):
+        began = time.process_time()
+        model = given.model("p(text)", train, codecs={"text": Text()}, families={"text": family} if family else {})
+        counted = isinstance(family, partial) and family.func is NGram
+        model.fit(train, held_out=0 if counted else 0.1, cpu_seconds=5 if asked.quick else asked.cpu_seconds, patience=None)
+        fitted = time.process_time()
+        score = model.score(test)
+        rows.append([name, f"{score.nats_per_character().value:.4f}", f"{score.bits_per_byte().value:.4f}",
+                     f"{fitted - began:.1f}", f"{time.process_time() - fitted:.1f}"])
+        print(rows[-1], flush=True)
+        return model
+
+    for name, order in (("unigram", 1), ("5-gram", 5), ("7-gram", 7)):
+        run(f"{name}, Kneser-Ney", partial(NGram, order=order))
+    mixed = run("the default: 7-gram and net, mixed", None)
+    factor = mixed.joint.declared[0]
+    print(f"weights {[round(w, 3) for w in factor.weights.tolist()]}; {mixed.facts['fit']['steps']:,} steps")
+    run("net alone", default_family(factor.x, ()).keywords["families"][1])
+    if not asked.quick:
+        sha = hashlib.sha256(asked.file.read_bytes()).hexdigest()[:16]
+        append("text", {"nats": rows}, {"file": f"{asked.file.name} (sha256 {sha})", "threads": "1", "seed": "0"})
+
+
+if __name__ == "__main__":
+    main()
