@@ -223,7 +223,7 @@ def test_long_distinct_texts_are_no_labels(values, kind):
     assert isinstance(infer(np.array(values)), kind)
 
 
-def model(family=partial(NGram, order=2), formula="p(text)", **columns):
+def model(family=NGram, formula="p(text)", **columns):
     data = {"text": [PROSE], **columns}
     made = given.model(formula, data, codecs={"text": Text(window=16)}, families={"text": family})
     made.fit(data, held_out=0, steps=1)
