@@ -198,7 +198,8 @@ class Model:
 
         Args:
             data: anything `read` takes; a source that is larger than memory streams.
-            held_out: the share of rows held out, chosen by the seed, or rows of your own; 0 for none.
+            held_out: the share of rows held out, chosen by the seed (of a single text in windows its last part), or rows of
+                your own; 0 for none.
             weight: the column of the rows' weights.
             minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes or 100 epochs
                 where none is given.

@@ -139,6 +139,9 @@ MUTANTS = {
     "a past is found one symbol late": Mutant(
         given.laws.Backoff, "advance", "self.levels[:-1], past[:-1], strict", "self.levels[:-1], past[1:], strict",
         family("steps_are_the_whole", "NGram")),
+    "context is scored again": Mutant(
+        given.laws.Sequential, "log_prob", "x.flat(self.space).known", "x.flat(self.space).told",
+        family("context_is_only_read", "NGram")),
     "parts are mixed without their weights": Mutant(
         given.laws.Blend, "each", "self.log_weights + torch", "torch", family("density_is_normalised", "Mixed sequences")),
     "weights forget what they were": Mutant(

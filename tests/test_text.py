@@ -245,10 +245,11 @@ def model(family=NGram, formula="p(text)", **columns):
     uncounted=(lambda: NGram(symbols(3))(Observed(n=1)), "nothing is counted yet"),
     one_family=(lambda: Mixed(symbols(3), families=(NGram,)), "expected two families or more"),
     condition=(lambda: model(lambda x, y: Autoregressive(x), "p(text) p(k | text)", k=["a"]), "longer than its window"),
-    later=(lambda: NGram(symbols(3)).estimate([(Entries(torch.zeros(1, 3).long()).hide(), Observed(n=1), torch.ones(1))]),
-           "counts whole items"),
+    part=(lambda: NGram(symbols(3)).estimate([(Entries(torch.zeros(1, 3).long()).hide(), Observed(n=1), torch.ones(1))]),
+          "counts whole items"),
     length=(lambda: model().given().sample(length=0), "length=0"),
-    no_text=(lambda: given.Model(Categorical(Variable("k", Label(["a"])))).score(k=["a"]).nats_per_character(), "is of text alone"),
+    no_text=(lambda: given.Model(Categorical(Variable("k", Label(["a"])))).score(k=["a"]).nats_per_character(),
+             "is of text alone"),
 )
 def test_bad_input(bad, said):
     refused(bad, said)
