@@ -80,7 +80,7 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     if isinstance(x.space, Finite) and not x.space.axes:
         return Independent if few and parents else Categorical
     if isinstance(x.space, Finite) and few and len(x.space.axes) == 1 and x.space.axes[0].length != "fixed":
-        net = partial(Autoregressive, net=partial(Transformer, width=128, dropout=0.0), embed=partial(Embedding, offsets=8))
+        net = partial(Autoregressive, net=partial(Transformer, width=96, dropout=0.0), embed=partial(Embedding, offsets=8))
         return partial(Mixed, families=(partial(NGram, order=7), net))
     return Autoregressive
 
@@ -194,7 +194,8 @@ class Model:
             **training: Any) -> Fit:
         """Learn from data: what is counted or solved first, then what learns by gradient.
 
-        The weights kept are the averaged ones that scored best on held-out rows. Ctrl-C keeps the best so far.
+        The weights kept are the averaged ones that scored best on held-out rows. Families that weigh parts on held-out rows are
+        counted once more at the end, on all rows (not on held-out rows of your own). Ctrl-C keeps the best so far.
 
         Args:
             data: anything `read` takes; a source that is larger than memory streams.
@@ -203,7 +204,7 @@ class Model:
             weight: the column of the rows' weights.
             minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes or 100 epochs
                 where none is given.
-            batch: rows a step; by default 32, and of texts in windows as many as hold 2,048 symbols.
+            batch: rows a step; by default 32, and of texts in windows as many as hold 1,024 symbols.
             lr: the highest learning rate.
             seed: of the split, of the order of rows, of noise and dropout.
             patience: stop after so many of the budget's 25 evaluations without improvement; None never.
@@ -225,7 +226,7 @@ class Model:
             _known([weight], source.names, "weight")
         if batch is None:
             windows = [f.x.space.shape[0] for f in self.joint if f.x.space.axes and f.x.space.axes[0].length == "given"]
-            batch = max(1, 2048 // windows[0]) if windows else 32
+            batch = max(1, 1024 // windows[0]) if windows else 32
         batches = Batches(self.joint, train, batch, seed, weight)
         if minutes is cpu_seconds is steps is epochs is None:
             minutes, epochs = 2, 100
@@ -254,6 +255,8 @@ class Model:
             if valid is not None and ours:
                 factor.calibrate(Pass(self.joint, valid, batch, weight, factor, most=_PIECES))
                 done = replace(done, held_out=held_out_score(self.joint, valid, weight))
+                if share:  # weighed and scored, its counts may have what was held out
+                    factor.estimate(Pass(self.joint, source, batch, weight, factor))
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr}
         return done
 

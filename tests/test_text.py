@@ -168,8 +168,11 @@ def test_a_single_text_is_learned_held_out_and_continued(tmp_path):
     assert score.items.shape == (1,) and score.characters == score.bytes == 2100
     assert score.nats_per_character().value == pytest.approx(-score.value / 2100)
     assert score.bits_per_byte().value == pytest.approx(-score.value / 2100 / math.log(2))
-    weights = model.joint.declared[0].weights
-    assert weights[0] > 0.9, "what has learned more weighs more"
+    mixed, counted = model.joint.declared[0], NGram(model.joint.columns["text"], order=4)
+    assert mixed.weights[0] > 0.9, "what has learned more weighs more"
+    cut = model.joint.columns["text"].pieces(data)
+    counted.estimate([(cut.x, Observed(n=len(cut.item)), torch.ones(len(cut.item)))])
+    assert torch.equal(mixed.parts[0].share, counted.share), "what was held out is not counted in the end"
     model.save(tmp_path / "model")
     model = given.load(tmp_path / "model")
     assert model.score(data).value == score.value
