@@ -5,7 +5,7 @@ from functools import partial
 import torch
 
 from given import Model, Variable, prefix
-from given.codecs import Symbols
+from given.codecs import Text
 from given.families import Autoregressive
 from given.nn import Transformer
 from given.sources import Columns
@@ -13,7 +13,7 @@ from given.sources import Columns
 words = ["".join("abcd"[int(i)] for i in torch.randint(4, (int(n),), generator=torch.Generator().manual_seed(k)))
          for k, n in enumerate(torch.randint(1, 5, (1500,), generator=torch.Generator().manual_seed(0)))]
 data = Columns({"source": words, "target": [w[::-1] for w in words]})
-source, target = (Variable(name, Symbols()).learn(data) for name in ("source", "target"))
+source, target = (Variable(name, Text()).learn(data) for name in ("source", "target"))
 model = Model(Autoregressive(target, source, net=partial(Transformer, width=32, dropout=0.0)))
 model.fit(data, steps=400, batch=128, lr=5e-3)
 drawn = model.given(source=["abc", "dda", "b", "abcd"]).sample(1, seed=0)["target"][0]

@@ -78,6 +78,10 @@ class Conditional(nn.Module, abc.ABC):
     def estimate(self, batches: Iterable[Batch]) -> None:
         """Learn without gradients from re-iterable batches; by default there is nothing of the kind to learn."""
 
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        """Set from held-out batches what the training rows would set too boldly, such as weights of a mixture; once, after
+        learning. By default there is nothing of the kind."""
+
     def players(self) -> list[Player]:
         """Who learns by gradient, in order: by default one, or nobody where there is nothing to learn."""
         parameters = [p for p in self.parameters() if p.requires_grad]

@@ -448,6 +448,22 @@ def _distinct(every: Entries, mask: Tensor) -> int:
     return len({tuple(v) for v in every.tensor.reshape(len(every), -1)[:, ~mask].tolist()})
 
 
+def context_is_only_read(c: Conditional) -> None:
+    """Context is not scored: what comes after it is scored given it by a sequential law, as if it were unseen by others."""
+    law = _law(c)
+    if law.kind in ("none", "estimate") or not _masks(law):
+        return
+    x, mask = law.sample(seed=9), _masks(law)[0]
+    with torch.no_grad():
+        where = _seen(x, mask).seen
+        try:
+            read = law.condition(Entries(x.tensor, where, context=where)).log_prob(x) if isinstance(law, Sequential) else (
+                law.log_prob(_seen(x, ~mask), seed=4))
+        except Intractable:
+            return
+        assert torch.allclose(law.log_prob(Entries(x.tensor, context=where), seed=4), read, atol=1e-5), "context is scored"
+
+
 def steps_are_the_whole(c: Conditional) -> None:
     """A sequential law's steps, cached, multiply to its log_prob; the next law does not move with what comes later."""
     law = _law(c)
@@ -544,7 +560,7 @@ def bayes_is_enumeration(c: Conditional) -> None:
 FAMILY_LAWS: dict[str, Callable[[Conditional], None]] = {f.__name__: f for f in (
     loss_is_per_example, draws_have_the_shape, scores_are_float64, density_is_normalised, draws_follow_the_density,
     what_is_unseen_moves_nothing, padding_of_y_moves_nothing, marginals_are_sums,
-    marginals_are_normalised, conditions_are_ratios, steps_are_the_whole, rows_are_their_own,
+    marginals_are_normalised, conditions_are_ratios, context_is_only_read, steps_are_the_whole, rows_are_their_own,
     weights_are_repetitions, saving_keeps_the_numbers, bayes_is_enumeration)}
 
 

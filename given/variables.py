@@ -1,8 +1,8 @@
 """What is x? Spaces, entries, codecs, variables: the nouns every other floor speaks in.
 
 A *space* says which entries exist and what each may be: finitely many symbols, or a real number, on a grid with named
-axes. *Entries* are a batch of values of a space with two masks, `seen` and `valid`. A *codec* turns raw data into
-entries and back, and knows what that does to a density. A *variable* is a name with a codec.
+axes. *Entries* are a batch of values of a space with masks: `seen`, `valid` and, in a piece of something longer, `context`. A
+*codec* turns raw data into entries and back, and knows what that does to a density. A *variable* is a name with a codec.
 
 This file knows no distribution, no network and no file format.
 """
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Axis", "Codec", "Entries", "Finite", "Observed", "Product", "Real", "Space", "UserError", "Variable"]
+__all__ = ["Axis", "Codec", "Entries", "Finite", "Observed", "Pieces", "Product", "Real", "Space", "UserError", "Variable"]
 
 
 class UserError(ValueError):
@@ -136,22 +136,27 @@ def _each(function: Callable[..., Tensor], first: Values, *rest: Values) -> Valu
 
 
 class Entries:
-    """A batch of values of a space, with two masks of the same shape.
+    """A batch of values of a space, with masks of the same shape.
 
     Args:
         values: (*draws, B, *grid) int64 for `Finite`, floating for `Real`; for `Product` a dict with one such tensor a
             column.
         seen: False where the entry is unknown, to be marginalised or drawn. Default: all True.
         valid: False where there is no entry but padding, never scored and never attended to. Default: all True.
+        context: True where the entry is scored elsewhere and only read here, as what stands before a piece of a long text is. A
+            law that cannot read it leaves it out as it does the unseen. Default: all False.
     """
 
-    __slots__ = ("seen", "valid", "values")
+    __slots__ = ("context", "seen", "valid", "values")
 
-    def __init__(self, values: Values, seen: Values | None = None, valid: Values | None = None) -> None:
+    def __init__(self, values: Values, seen: Values | None = None, valid: Values | None = None,
+                 context: Values | None = None) -> None:
         self.values = values
         everything = _each(lambda v: torch.ones((), dtype=torch.bool, device=v.device).expand(v.shape), values)
         self.seen = everything if seen is None else _each(lambda m, v: m.expand(v.shape), seen, values)
         self.valid = everything if valid is None else _each(lambda m, v: m.expand(v.shape), valid, values)
+        nothing = _each(lambda v: torch.zeros((), dtype=torch.bool, device=v.device).expand(v.shape), values)
+        self.context = nothing if context is None else _each(lambda m, v: m.expand(v.shape), context, values)
 
     @property
     def tensor(self) -> Tensor:
@@ -161,15 +166,28 @@ class Entries:
 
     @property
     def known(self) -> Tensor:
-        """Where entries are both seen and valid: what a log-probability scores (not for a product)."""
+        """Where entries are seen, valid and no context: what a log-probability scores (not for a product)."""
+        assert isinstance(self.context, Tensor)
+        return self.told & ~self.context
+
+    @property
+    def told(self) -> Tensor:
+        """Where entries are seen and valid: what may be read, context too (not for a product)."""
         assert isinstance(self.seen, Tensor) and isinstance(self.valid, Tensor)
         return self.seen & self.valid
+
+    @property
+    def begins(self) -> Tensor:
+        """(*draws, B) whether the first entry is the first there is, and no context (of flat entries)."""
+        assert isinstance(self.context, Tensor)
+        return ~self.context[..., 0]
 
     @property
     def columns(self) -> dict[str, Entries]:
         """One `Entries` a column of a product."""
         assert isinstance(self.values, dict) and isinstance(self.seen, dict) and isinstance(self.valid, dict)
-        return {name: Entries(self.values[name], self.seen[name], self.valid[name]) for name in self.values}
+        assert isinstance(self.context, dict)
+        return {name: Entries(self.values[name], self.seen[name], self.valid[name], self.context[name]) for name in self.values}
 
     @staticmethod
     def block(columns: Mapping[str, Entries]) -> Entries:
@@ -178,6 +196,7 @@ class Entries:
             {name: e.tensor for name, e in columns.items()},
             {name: e.seen for name, e in columns.items()},  # type: ignore[misc]
             {name: e.valid for name, e in columns.items()},  # type: ignore[misc]
+            {name: e.context for name, e in columns.items()},  # type: ignore[misc]
         )
 
     def flat(self, space: Space) -> Entries:
@@ -187,7 +206,7 @@ class Entries:
         for name, part in space.parts:
             axes = len(part.axes)
             flat.append(columns[name].map(lambda t, axes=axes: t.reshape(*t.shape[: t.dim() - axes], -1)))  # type: ignore[misc]
-        return Entries.cat([Entries(e.tensor.double(), e.seen, e.valid) for e in flat], -1)
+        return Entries.cat([Entries(e.tensor.double(), e.seen, e.valid, e.context) for e in flat], -1)
 
     def shaped(self, space: Space) -> Entries:
         """What `flat` made, back on the grid of the space."""
@@ -196,12 +215,12 @@ class Entries:
         for i, (name, part) in enumerate(space.parts):
             first = sum(sizes[:i])
             e = self.map(lambda t, a=first, b=first + sizes[i], s=part.shape: t[..., a:b].reshape(*t.shape[:-1], *s))  # type: ignore[misc]
-            columns[name] = Entries(e.tensor.long(), e.seen, e.valid) if isinstance(part, Finite) else e
+            columns[name] = Entries(e.tensor.long(), e.seen, e.valid, e.context) if isinstance(part, Finite) else e
         return Entries.block(columns) if isinstance(space, Product) else columns[""]
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Entries:
         """Values and masks through one function of tensors that moves entries about without changing them."""
-        return Entries(_each(function, self.values), _each(function, self.seen), _each(function, self.valid))
+        return Entries(*(_each(function, part) for part in (self.values, self.seen, self.valid, self.context)))
 
     def rows(self, index: Tensor | slice) -> Entries:
         """The rows `index` of the first axis."""
@@ -210,7 +229,8 @@ class Entries:
     @staticmethod
     def cat(parts: Sequence[Entries], axis: int = 0) -> Entries:
         """Parts of a space that is no product, end to end."""
-        return Entries(*(torch.cat([getattr(part, what) for part in parts], axis) for what in ("values", "seen", "valid")))
+        return Entries(*(torch.cat([getattr(part, what) for part in parts], axis)
+                         for what in ("values", "seen", "valid", "context")))
 
     def to(self, device: torch.device | str) -> Entries:
         """The same entries on a device."""
@@ -281,6 +301,19 @@ class Observed(Mapping[str, Entries]):
         return Observed({k: e.rows(index) for k, e in self._entries.items()}, len(index))
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """Items longer than the grid, as rows of it.
+
+    Attributes:
+        x: N rows; each of an item's entries is scored in one of them, and may be `context` in others.
+        item: (N,) int64, rising: the item a row is a piece of.
+    """
+
+    x: Entries
+    item: Tensor
+
+
 def built_with(self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """Keep on a new object the arguments its constructor is about to get, for saving; called from `__new__`."""
     try:
@@ -322,6 +355,13 @@ class Codec(abc.ABC):
     @abc.abstractmethod
     def encode(self, raw: Any) -> Entries:
         """(B, ...) raw values -> entries (B, *grid)."""
+
+    def pieces(self, raw: Any, start: int | None = None) -> Pieces | None:
+        """(B, ...) raw values that may be longer than the grid, as pieces to score; None where an item is always one row.
+
+        `start` cuts there and at every grid's length from there, without context: pieces to learn from, others each epoch.
+        """
+        return None
 
     @abc.abstractmethod
     def decode(self, x: Entries) -> Any:
@@ -391,6 +431,13 @@ class Variable:
         """Columns of raw values (B, ...) -> entries. `first_row` is where the batch begins, for messages."""
         try:
             return self.codec.encode(self._raw(data))
+        except UserError as error:
+            raise error.at(self.name, first_row) from None
+
+    def pieces(self, data: Mapping[str, Any], first_row: int = 0, start: int | None = None) -> Pieces | None:
+        """Columns of raw values (B, ...) -> their pieces, as `Codec.pieces`."""
+        try:
+            return self.codec.pieces(self._raw(data), start)
         except UserError as error:
             raise error.at(self.name, first_row) from None
 

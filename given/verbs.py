@@ -13,16 +13,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import Table, infer_table
+from given.codecs import Table, Text, infer_table
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
-from given.families import Autoregressive, Categorical, Flow, Gaussian, GaussianMixture, Independent, Regression
+from given.families import Autoregressive, Categorical, Flow, Gaussian, GaussianMixture, Independent, Mixed, NGram, Regression
 from given.infer import Query as _Query
 from given.infer import observe
 from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
-from given.sources import Columns, Source, read
-from given.train import Batches, Budget, Fit, Trainer, fit, held_out_score, load_joint, maximise_expectation, save_joint, split
+from given.nn import Embedding, Transformer
+from given.sources import Columns, Source, Stream, read
+from given.train import (
+    Batches,
+    Budget,
+    Fit,
+    Pass,
+    Trainer,
+    encoded,
+    fit,
+    held_out_score,
+    load_joint,
+    maximise_expectation,
+    save_joint,
+    split,
+)
 from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable
 
 __all__ = ["Model", "Query", "default_family", "load", "model"]
@@ -30,6 +44,7 @@ __all__ = ["Model", "Query", "default_family", "load", "model"]
 _ENTRIES_AT_ONCE = 1 << 16
 _FEW_STATES = 1000
 _FEW_REALS = 64
+_PIECES = 256  # of a long held-out text, enough to weigh families by
 _SMALL = 3_000_000  # parameters up to which a net loses by sharing its work among threads
 
 
@@ -54,8 +69,9 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
 
     A block of at most 64 reals without parents is a stack of Gaussian mixtures. Other reals are Gaussian, in closed form, where
     every parent is real or one of few symbols, and a Regression elsewhere. A single symbol is counted (Independent) where its
-    parents are few symbols, and Categorical elsewhere. Grids of symbols, blocks of both kinds, and reals with atoms are
-    Autoregressive.
+    parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length is modelled or given, such as texts,
+    are a mixture of counts (NGram) and a net where parents are few symbols. Other grids of symbols, blocks of both kinds, and
+    reals with atoms are Autoregressive.
     """
     parts = [space for _, space in x.space.parts]
     if any(isinstance(space, Real) and space.atoms for space in parts):
@@ -70,6 +86,9 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
         return Gaussian if plain else Flow if isinstance(x.space, Product) else Regression
     if isinstance(x.space, Finite) and not x.space.axes:
         return Independent if few and parents else Categorical
+    if isinstance(x.space, Finite) and few and len(x.space.axes) == 1 and x.space.axes[0].length != "fixed":
+        net = partial(Autoregressive, net=partial(Transformer, width=96, dropout=0.0), embed=partial(Embedding, offsets=8))
+        return partial(Mixed, families=(partial(NGram, order=7), net))
     return Autoregressive
 
 
@@ -174,22 +193,39 @@ class Model:
 
     # Learning
 
+    def split(self, data: Any) -> tuple[Source, Source]:
+        """Rows that `fit` was handed, as those it learned from and those it held out.
+
+        Raises:
+            UserError: it held out none, or data of another size.
+        """
+        source, fit = read(data), self.facts.get("fit", {})
+        if not fit.get("share"):
+            raise UserError(f"{self}: no rows of its data were held out; pass rows to test it on, and those it learned from")
+        train, valid = split(source, fit["share"], fit["seed"], self.joint)
+        if _rows(source) != fit["rows"] or valid is None:
+            raise UserError(f"expected the {fit['rows']:,} rows {self} was fitted to, got {_rows(source):,}; pass rows to test "
+                            "it on, and those it learned from")
+        return train, valid
+
     def fit(self, data: Any, *, held_out: Any = 0.1, weight: str | None = None, minutes: float | None = None,
-            cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int = 32,
+            cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int | None = None,
             lr: float = 4e-3, seed: int = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
             resume: bool = False, progress: bool | None = None, threads: int | None = None,
             **training: Any) -> Fit:
         """Learn from data: what is counted or solved first, then what learns by gradient.
 
-        The weights kept are the averaged ones that scored best on held-out rows. Ctrl-C keeps the best so far.
+        The weights kept are the averaged ones that scored best on held-out rows. Families that weigh parts on held-out rows are
+        counted once more at the end, on all rows (not on held-out rows of your own). Ctrl-C keeps the best so far.
 
         Args:
             data: anything `read` takes; a source that is larger than memory streams.
-            held_out: the share of rows held out, chosen by the seed, or rows of your own; 0 for none.
+            held_out: the share of rows held out, chosen by the seed (of a single text in windows its last part), or rows of
+                your own; 0 for none.
             weight: the column of the rows' weights.
             minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes or 100 epochs
                 where none is given.
-            batch: rows a step.
+            batch: rows a step; by default 32, and of texts in windows as many as hold 1,024 symbols.
             lr: the highest learning rate.
             seed: of the split, of the order of rows, of noise and dropout.
             patience: stop after so many of the budget's 25 evaluations without improvement; None never.
@@ -205,9 +241,13 @@ class Model:
             Diverged: a loss is not finite; the weights are those before that step.
         """
         seed, source = _whole(seed), read(data)
-        train, valid = split(source, held_out, seed) if isinstance(held_out, int | float) else (source, read(held_out))
+        share = isinstance(held_out, int | float)
+        train, valid = split(source, held_out, seed, self.joint) if share else (source, read(held_out))
         if weight is not None:
             _known([weight], source.names, "weight")
+        if batch is None:
+            windows = [f.x.space.shape[0] for f in self.joint if f.x.space.axes and f.x.space.axes[0].length == "given"]
+            batch = max(1, 1024 // windows[0]) if windows else 32
         batches = Batches(self.joint, train, batch, seed, weight)
         if minutes is cpu_seconds is steps is epochs is None:
             minutes, epochs = 2, 100
@@ -231,7 +271,15 @@ class Model:
         if done is None:
             done = Fit(0, 0.0, 0.0, "closed form", None if valid is None else held_out_score(self.joint, valid, weight), ())
         self.joint.eval()
-        self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr}
+        for factor in self.joint:
+            ours = type(factor).calibrate is not Conditional.calibrate and not self.joint.touches_latent(factor)
+            if valid is not None and ours:
+                factor.calibrate(Pass(self.joint, valid, batch, weight, factor, most=_PIECES))
+                done = replace(done, held_out=held_out_score(self.joint, valid, weight))
+                if share:  # weighed and scored, its counts may have what was held out
+                    factor.estimate(Pass(self.joint, source, batch, weight, factor))
+        self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr, "rows": _rows(source),
+                             "share": held_out if share else 0}
         return done
 
     @property
@@ -256,8 +304,11 @@ class Model:
             UserError: a factor's parent is not given.
         """
         self.joint.eval()
-        joint, seed, parts = self.joint, _whole(seed), list[Score]()
-        for entries, first, n in self._batches(data, columns):
+        joint, seed, parts, items = self.joint, _whole(seed), list[Score](), list[Tensor]()
+        source = self._source(data, columns)
+        names, pieces = [name for name in joint.columns if name in source.names], False
+        for batch in encoded(joint, source, self._rows_at_once, names=names):
+            entries, n = batch.entries, batch.n
             factors = [f for f in joint if set(f.x.columns) & set(entries)]
             if not factors:
                 raise UserError(f"score: nothing to score; pass a column left of a bar in {self}")
@@ -270,13 +321,28 @@ class Model:
             x = {k: e for k, e in entries.items() if k not in conditions}
             with torch.no_grad():
                 if set(joint.summed) - set(entries):
-                    log_p, kind = _Query(joint, conditions, n, first_row=first).log_prob(x, seed=seed)
+                    log_p, kind = _Query(joint, conditions, n, first_row=batch.first).log_prob(x, seed=seed)
                 else:
-                    log_p, kind = joint.log_prob(joint.encoded(entries, n), n, Noise.of(seed, n, first_row=first))
+                    full, noise = joint.encoded(entries, n), Noise.of(seed, n, first_row=batch.first)
+                    terms = [(f, *joint.log_prob(full, n, noise, [f])) for f in joint if set(f.x.columns) & set(full)]
+                    log_p = torch.stack([batch.borne(f) * term for f, term, _ in terms]).sum(0)
+                    kind = weakest(kind for _, _, kind in terms)
             # One code of all makes a bound.
             parts.append(_score(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
-                                tuple(name for name in parents if name not in x)))
-        return _joined(parts)
+                                tuple(name for name in parents if name not in x), batch.share))
+            items.append(batch.item)
+            pieces |= batch.text is not None
+        if not parts:
+            raise UserError("data: expected at least one row, got none")
+        score = parts[0].joined(parts[1:])
+        if pieces:  # a long text is the sum of its pieces
+            each = np.bincount(torch.cat(items).numpy(), score.items)
+            score = replace(score, items=each, dimensions=score.dimensions * len(score.items) / len(each))
+        if not all(isinstance(joint.columns[name].codec, Text) for name in score.columns):
+            return score
+        texts = [text for some in source.batches(1 << 16) for name in score.columns for text in some[name]]
+        sizes = (sum(map(len, texts)), sum(len(text.encode(errors="surrogatepass")) for text in texts))
+        return replace(score, characters=sizes[0] / len(score.items), bytes=sizes[1] / len(score.items))
 
     def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
@@ -322,8 +388,7 @@ class Model:
         """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them."""
         return self.given(**observed).sample(n, seed=seed, how=how)
 
-    def _batches(self, data: Any, columns: Mapping[str, Any]) -> Iterator[tuple[dict[str, Entries], int, int]]:
-        """Encoded batches, with the number of their first row and of their rows."""
+    def _source(self, data: Any, columns: Mapping[str, Any]) -> Source:
         if data is not None and columns:
             raise UserError("expected data, or columns by keyword, got both")
         _known(columns, list(self.joint.columns), "columns")
@@ -333,13 +398,7 @@ class Model:
         if absent and any(name not in self.joint.columns for name in source.names):  # a slip of the pen
             raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(source.names)}; rename it, "
                             "or pass the columns to score by keyword")
-        first = 0
-        for batch in source.batches(self._rows_at_once):
-            known = {k: v.encode(batch, first) for k, v in self.joint.columns.items() if k in batch}
-            yield known, first, batch.n
-            first += batch.n
-        if not first:
-            raise UserError("data: expected at least one row, got none")
+        return source
 
     def _items(self, values: Mapping[str, Any]) -> Columns:
         """Columns of values, a single item's repeated for as many as the others have."""
@@ -374,14 +433,45 @@ class Query:
             yield rows, _Query(self.model.joint, evidence, len(rows), self._prior, int(rows[0]))
 
     @torch.no_grad()
-    def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None) -> Columns:
-        """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...)."""
+    def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Columns:
+        """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...).
+
+        Args:
+            n: draws.
+            seed, how: of the draws.
+            length: symbols of a text in windows, one window by default; past it the window moves on by the text's stride, and
+                what was drawn last is read.
+        """
+        if length is not None and not (isinstance(length, int) and length > 0):
+            raise UserError(f"sample: length={length!r}; expected a whole number of symbols from 1")
         if not isinstance(n, int | np.integer) or n < 1:
             raise UserError(f"sample: expected a whole number of draws from 1, got {n!r}")
         n, seed = int(n), _whole(seed)
         if how is not None and not callable(how):
             raise UserError(f"sample: how={how!r}; expected a map from law to law")
-        return self._columns([q.sample(n, seed=seed, how=how) for _, q in self._parts(self.n, n)], (n, self.n))
+        parts = [q.sample(n, seed=seed, how=how) for _, q in self._parts(self.n, n)]
+        if length is not None:
+            drawn = {name: Entries.cat([part[name] for part in parts], 1) for name in parts[0]}
+            for factor in self.model.joint:
+                if isinstance(factor.x.codec, Text) and factor.x.space.axes[0].length == "given":
+                    drawn[factor.x.name] = self._longer(factor, factor.x.codec.stride, drawn, length, seed, how)
+            parts = [drawn]
+        return self._columns(parts, (n, self.n))
+
+    def _longer(self, factor: Conditional, stride: int, drawn: Mapping[str, Entries], length: int, seed: int,
+                how: How | None) -> Entries:
+        """A text that was drawn, (n, items, W), drawn on to (n, items, length)."""
+        text, N, name = drawn[factor.x.name].tensor, drawn[factor.x.name].tensor[..., 0].numel(), factor.x.name
+        lead, W = text.shape[:-1], text.shape[-1]
+        known = {k: e.rows(torch.arange(self.n).repeat(lead[0]) % len(e)) for k, e in self._evidence.items()}
+        known |= {k: e.map(lambda t: t.flatten(0, 1)) for k, e in drawn.items()}
+        law, noise = self.model.joint.law(factor, known, N), Noise.of(seed, self.n, draws=lead[0]).fold(name)
+        text, read = text.flatten(0, 1), torch.arange(W) < W - stride
+        while text.shape[1] < length:
+            before = torch.nn.functional.pad(text[:, text.shape[1] - W + stride:], (0, stride))
+            more = law.condition(Entries(before, read, context=read)).sample(seed=noise.fold(text.shape[1]), how=how)
+            text = torch.cat([text, more.tensor[:, W - stride:]], 1)
+        return Entries(text[:, :length].reshape(*lead, -1))
 
     def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64."""
@@ -405,7 +495,7 @@ class Query:
         for rows, query in self._parts(n):
             some = {k: e.rows(rows % len(e)) for k, e in x.items()}
             parts.append(_score(joint, some, *query.log_prob(some, seed=seed), given))
-        return _joined(parts)
+        return parts[0].joined(parts[1:])
 
     @torch.no_grad()
     def mode(self) -> Columns:
@@ -445,19 +535,17 @@ class Query:
         return Columns(raw, len(lead))
 
 
-def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, given: tuple[str, ...]) -> Score:
-    """The score of columns x, in raw units."""
+def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, given: tuple[str, ...],
+           share: Tensor | float = 1.0) -> Score:
+    """The score of columns x, in raw units; `share` is what a piece of a text bears of its item's other columns."""
     variables = [joint.columns[name] for name in x]
-    items = log_p + sum((v.codec.log_volume(x[v.name]) for v in variables), torch.zeros(()))
+    items = log_p + share * sum((v.codec.log_volume(x[v.name]) for v in variables), torch.zeros(()))
     return Score(items.numpy(), kind, "nats/item", _measure(variables), given,
                  sum(int(e.known.sum()) for e in x.values()) / len(items), tuple(x))
 
 
-def _joined(parts: Sequence[Score]) -> Score:
-    """One score of the items of all."""
-    items = np.concatenate([part.items for part in parts])
-    seen = sum(part.dimensions * len(part.items) for part in parts)
-    return replace(parts[-1], items=items, kind=weakest(part.kind for part in parts), dimensions=seen / len(items))
+def _rows(source: Source) -> int:
+    return source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.batches(1 << 16))
 
 
 def _named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from given import codecs, families
-from given.codecs import Image, Integer, Label, Number, Plain, Symbols, Table, Time
+from given.codecs import Image, Integer, Label, Number, Plain, Table, Text, Time
 from given.families import (
     GAN,
     VAE,
@@ -21,6 +21,8 @@ from given.families import (
     GaussianMixture,
     Independent,
     Memory,
+    Mixed,
+    NGram,
     ProbabilisticPCA,
     Regression,
     VectorQuantised,
@@ -69,6 +71,12 @@ FAMILIES = {
     "Memory": lambda: Memory(grid("x", 3, 2, 2), LABEL, smoothing=0.2),
     "Memory unsmoothed": lambda: Memory(grid("x", 3, 2, 2)),
     "Memory of symbols": lambda: Memory(grid("x", 3, 2, ordered=False), LABEL, smoothing="held-out"),
+    "NGram": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3),
+    "NGram with an end": lambda: NGram(SEQUENCE, order=4),
+    "NGram of order 1": lambda: NGram(grid("x", 4, 2, 2), order=1),
+    "Mixed sequences": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=3), partial(Autoregressive, net=NET))),
+    "Mixed items": lambda: Mixed(grid("x", 3, 2, 2), LABEL, families=(Independent, partial(Memory, smoothing=0.2))),
+    "Mixed reals": lambda: Mixed(real("x", 2), LABEL, families=(Gaussian, partial(Regression, net=SMALL, width=8))),
     "Gaussian": lambda: Gaussian(real("x", 2), LABEL),
     "Gaussian regression": lambda: Gaussian(real("x"), [real("z", 2), LABEL]),
     "Gaussian in five": lambda: Gaussian(real("x", 5)),
@@ -137,7 +145,9 @@ CODECS = {
     "Number vector": (lambda: Number(), RNG.normal(5, [1e-3, 1, 1e5], (20, 3))),
     "Image": (lambda: Image(), RNG.integers(0, 17, (6, 4, 5)).astype(np.uint8)),
     "Image in colour": (lambda: Image(), RNG.integers(0, 256, (6, 4, 5, 3)).astype(np.uint8)),
-    "Symbols": (lambda: Symbols(), np.array(["abc", "", "ba", "cab"])),
+    "Text": (lambda: Text(), np.array(["abc", "", "ba", "cab"])),
+    "Text in bytes": (lambda: Text("bytes"), np.array(["aß\n", "", "ba", "日本"])),
+    "Text in pieces": (lambda: Text("pieces", size=260), np.array(["ab ab", "", "ab ß", " ab\t"])),
     "Plain": (lambda: Plain(Finite(3)), np.array([0, 2, 1])),
     "Plain real": (lambda: Plain(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
     "Table": (lambda: Table({"city": Label(), "size": Number()}),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
+from test_text import check_kneser_ney, check_pieces, check_weights
 from test_toys import check_factors, check_flow_matching, check_flowing, check_latent_group, check_mixture, check_padding
 from test_train import check_resume
 
@@ -73,12 +74,12 @@ MUTANTS = {
         given.nn.context._Attention, "forward", "attn_mask=there[:, None, None]", "attn_mask=None",
         check_padding),
     "the end of a sequence is left to chance": Mutant(
-        given.laws.Chain, "_ending", "- 1\n", "+ 1\n", family("density_is_normalised", "Autoregressive sequence")),
+        given.laws.Sequential, "_ending", "- 1\n", "+ 1\n", family("density_is_normalised", "Autoregressive sequence")),
     "an aligned condition is read at the wrong entries": Mutant(
         given.laws.Chain, "_tokens", "at = orders[:, steps, None]", "at = orders[:, :tokens.shape[1], None]",
         family("steps_are_the_whole", "Autoregressive aligned")),
     "a row's own order is not undone": Mutant(
-        given.laws.Chain, "score", "features.gather(1, back[..., None].expand_as(features))", "features",
+        given.laws.Chain, "scores", "features.gather(1, back[..., None].expand_as(features))", "features",
         family("marginals_are_normalised", "Autoregressive in any order")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_add", "weight * joint.softmax(0)", "weight + 0 * joint", check_mixture),
@@ -103,7 +104,7 @@ MUTANTS = {
         given.laws.Law, "_scored", "return x.known if", "return x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),
     "the order of drawing is not the order of the grid": Mutant(
-        given.laws.Chain, "score", "features[:, back[0]]", "features",
+        given.laws.Chain, "scores", "features[:, back[0]]", "features",
         family("steps_are_the_whole", "Autoregressive reversed")),
     "conditioning a mixture forgets to weigh its items": Mutant(
         given.laws.Empirical, "condition", "weights = self.log_weights + ", "weights = self.log_weights + 0 * ",
@@ -140,6 +141,20 @@ MUTANTS = {
         codec("volume_is_the_derivative", "Number vector")),
     "decoding forgets the mean": Mutant(
         given.codecs.number._Line, "r", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
+    "what stands before a piece is scored again": Mutant(
+        given.codecs.Text, "pieces", "before & (first > 0)", "before & (first < 0)", check_pieces),
+    "shorter grams are counted as often as they occur": Mutant(
+        given.families.NGram, "estimate", "torch.where(begin[n], count, different)", "count", check_kneser_ney),
+    "a past is found one symbol late": Mutant(
+        given.laws.Backoff, "advance", "self.levels[:-1], past[:-1], strict", "self.levels[:-1], past[1:], strict",
+        family("steps_are_the_whole", "NGram")),
+    "context is scored again": Mutant(
+        given.laws.Sequential, "log_prob", "x.flat(self.space).known", "x.flat(self.space).told",
+        family("context_is_only_read", "NGram")),
+    "parts are mixed without their weights": Mutant(
+        given.laws.Blend, "each", "self.log_weights + torch", "torch", family("density_is_normalised", "Mixed sequences")),
+    "weights forget what they were": Mutant(
+        given.families.Mixed, "calibrate", "self.weights.log() + log_p", "log_p", check_weights),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
 }

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -57,7 +57,8 @@ def fit(a: argparse.Namespace) -> int:
         task, formula = found
     model = given.model(formula, data, families=families, codecs=codecs, seed=a.seed)
     if a.dry_run:
-        facts({**({"task": f"{task.name}: {task.what}"} if task else {}), "data": data.described(), **_plan(model, data)}, a.json)
+        asked = {"task": f"{task.name}: {task.what}"} if task else {}
+        facts({"formula": str(model), **asked, "data": data.described(), **_plan(model, data)}, a.json)
         return 0
     path = f"{os.path.splitext(os.path.basename(a.data.rstrip('/')))[0] or 'stdin'}.given" if a.output is None else a.output
     check_place(path, MODEL_FILES)  # before the time is spent
@@ -73,7 +74,7 @@ def fit(a: argparse.Namespace) -> int:
 def _plan(model: Model, data: Source) -> dict[str, str]:
     """What was inferred, line by line."""
     why = dict(note.split(": ", 1) for note in model.notes)
-    lines = {"formula": str(model)}
+    lines = dict[str, str]()
     for name in data.names:
         if name in model.joint.columns:
             lines[f"column {name}"] = f"{model.joint.columns[name].codec!r}" + (f": {why[name]}" if name in why else "")
@@ -96,7 +97,7 @@ def sample(a: argparse.Namespace) -> None:
 def score(a: argparse.Namespace) -> None:
     """`given score`"""
     model = given.load(a.model)
-    if a.data == "-" and a.format in (None, "csv", "tsv") and sys.stdin.buffer.peek(1)[:1] not in (b"{", b"P", b"\x93"):  # type: ignore[attr-defined]
+    if a.data == "-" and a.format in (None, "csv", "tsv") and Live.fits(sys.stdin.buffer):
         live = Live(sys.stdin.buffer, a.delimiter, a.skip_bad)
         _need(model.joint.columns, live.names, f"stdin, to score {model}")
         found, first = [], 0
@@ -215,7 +216,8 @@ def report(a: argparse.Namespace) -> None:
     """`given report`"""
     model, data = given.load(a.model), _read(a.data, a)
     _need(model.joint.columns, data.names, f"{a.data}, to report on {model}")
-    train, test, name = (given.read(a.train), data, a.data) if a.train else (*model.split(data), f"the held-out rows of {a.data}")
+    train, test = (given.read(a.train), data) if a.train else model.split(data)
+    name = a.data if a.train else f"the rows of {a.data} that were held out"
     page = _report(model, test, train, name=name, seed=a.seed)
     write_file(a.output, lambda file: file.write(page.encode()))
     print(f"wrote {a.output}", file=sys.stderr)
@@ -295,22 +297,28 @@ def _codec(text: str) -> Codec:
 
 
 def _built(text: str, module: ModuleType, what: str) -> Any:
-    """A class of a module, or a partial of one: `Memory`, `Dequantised(family=Gaussian)`. Only its public names are looked up."""
+    """A class of a module, or a partial of one: `Memory`, `Dequantised(family=Gaussian)`; only public names are looked up."""
     def value(node: ast.expr) -> Any:
         if isinstance(node, ast.Name | ast.Call):
             return built(node)
         return ast.literal_eval(node)
 
+    classes = [name for name in module.__all__ if isinstance(getattr(module, name), type)]
+
     def built(node: ast.expr) -> Any:
-        if isinstance(node, ast.Name) and node.id in module.__all__ and isinstance(getattr(module, node.id), type):
+        if isinstance(node, ast.Name) and node.id in classes:
             return getattr(module, node.id)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
-            return partial(built(node.func), **{k.arg or "": value(k.value) for k in node.keywords})
+        if isinstance(node, ast.Name):
+            raise UserError(f"{what}: unknown name {node.id!r}; there are {', '.join(classes)}")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) < 2:
+            inner = {"family": built(argument) for argument in node.args}  # Dequantised(Gaussian)
+            return partial(built(node.func), **inner, **{k.arg or "": value(k.value) for k in node.keywords})
         raise ValueError
 
     try:
         return built(ast.parse(text, mode="eval").body)
+    except UserError:
+        raise
     except (ValueError, SyntaxError, TypeError):
-        classes = [name for name in module.__all__ if isinstance(getattr(module, name), type)]
         raise UserError(f"{what}: expected a name, or a name with options as in Name(option=value), got {text!r}; there are "
                         f"{', '.join(classes)}") from None

@@ -22,7 +22,8 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
                 given = f" -x -a {shlex.quote(' '.join(map(str, choices)))}" if choices else ""
                 lines.append(f"complete -c given -n '__fish_seen_subcommand_from {name}' {kind}{given} -d {shlex.quote(text)}")
         return "\n".join([*lines, "complete -c given -n 'not __fish_use_subcommand' -F"])
-    cases = "\n".join(f"    {name}) words={shlex.quote(' '.join(flag for flag, _, _ in each))};;" for name, each in options.items())
+    cases = "\n".join(f"    {name}) words={shlex.quote(' '.join(flag for flag, _, _ in each))};;"
+                      for name, each in options.items())
     values = "\n".join(f"    {flag}) COMPREPLY=($(compgen -W {shlex.quote(' '.join(map(str, choices)))} -- \"$now\")); return;;"
                        for flag, choices in {f: c for each in options.values() for f, c, _ in each if c}.items())
     head = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""

@@ -5,7 +5,7 @@ from given.codecs.infer import infer, infer_table
 from given.codecs.label import Integer, Label
 from given.codecs.number import Number, Time
 from given.codecs.plain import Plain
-from given.codecs.symbols import Symbols
 from given.codecs.table import Table
+from given.codecs.text import Text
 
-__all__ = ["Image", "Integer", "Label", "Number", "Plain", "Symbols", "Table", "Time", "infer", "infer_table"]
+__all__ = ["Image", "Integer", "Label", "Number", "Plain", "Table", "Text", "Time", "infer", "infer_table"]

@@ -10,6 +10,7 @@ import numpy as np
 from given.codecs.image import Image
 from given.codecs.label import Integer, Label
 from given.codecs.number import Number, Time
+from given.codecs.text import Text
 from given.sources import Source
 from given.variables import Codec, UserError
 
@@ -35,7 +36,8 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
                 names: Sequence[str] | None = None) -> tuple[dict[str, Codec], list[str]]:
     """Codecs for the columns of a table, not yet learned, and a note a column on what was inferred and why.
 
-    From the first 65,536 rows: text and booleans are a `Label`, of which, beyond 20 categories, those of fewer than 5 rows
+    From the first 65,536 rows: texts that are mostly distinct and long (more than 20 characters on average, with spaces, or a
+    single one) are a `Text`; other text and booleans are a `Label`, of which, beyond 20 categories, those of fewer than 5 rows
     and whatever is unseen are one, "(other)"; dates and times a `Time`; whole numbers of at most 20 distinct values that
     repeat, and columns of two values, a `Label`; whole numbers over a range of at most 256 with five rows a value an
     `Integer`; other numbers a `Number` with atoms, on a curve where the tails are long (skewness beyond 1 or kurtosis beyond
@@ -76,7 +78,8 @@ def _identity(name: str, raw: np.ndarray) -> str:
     """Why a column is no more than a name for its row; nothing where it may be more."""
     if raw.ndim != 1 or len(raw) <= _FEW or raw.dtype.kind not in "OUSiu" or any(v is None or v != v for v in raw.tolist()):
         return ""
-    if len(set(raw.tolist())) < len(raw) or (raw.dtype.kind not in "iu" and (_are_times(raw) or not _is_text(raw))):
+    if len(set(raw.tolist())) < len(raw) or (raw.dtype.kind not in "iu" and (
+            _are_times(raw) or not _is_text(raw) or _prose(raw.tolist()))):
         return ""
     if raw.dtype.kind not in "iu":
         return "left out: every value is different"
@@ -128,6 +131,8 @@ def _words(raw: np.ndarray) -> tuple[Codec, str]:
     if raw.dtype.kind == "M" or _are_times(raw[~absent]):
         return Time(missing=missing), f"dates or times{said}"
     _check_text(raw)
+    if not absent.any() and _prose(raw.tolist()):
+        return Text(), f"text of {sum(map(len, raw.tolist())) / len(raw):,.0f} characters a row"
     K = len({str(v) for v in raw[~absent].tolist()})
     if K <= _FEW:
         return Label(missing=missing), f"{K} categories{said}"
@@ -147,6 +152,13 @@ def _are_times(raw: np.ndarray) -> bool:
     except UserError:
         return False
     return True
+
+
+def _prose(values: list[object]) -> bool:
+    texts = [v for v in values if isinstance(v, str)]
+    n = len(values)
+    long = len(texts) == n and sum(map(len, texts)) > 20 * n and 2 * len(set(texts)) > n
+    return long and (n == 1 or 2 * sum(" " in v for v in texts) > n)
 
 
 def _check_text(raw: np.ndarray) -> None:

@@ -37,7 +37,7 @@ class Comparison:
         found: dict[tuple[object, ...], list[str]] = {}
         for name, score in self.scores.items():
             found.setdefault(tuple(getattr(score, what) for what in _SAME), []).append(name)
-        sign = {name: 1 if s.unit.startswith("bits") else -1 for name, s in self.scores.items()}
+        sign = {name: -1 if s.unit == "nats/item" else 1 for name, s in self.scores.items()}
         return [sorted(names, key=lambda n: sign[n] * self.scores[n].value) for names in found.values()]
 
     def difference(self, a: str, b: str) -> tuple[float, float]:
@@ -62,7 +62,7 @@ class Comparison:
         for group in self.groups:
             for name in group:
                 s = self.scores[name]
-                value = f"{s.value:.3f}" if math.isfinite(s.value) else ("-inf" if s.unit.startswith("nats") else "inf")
+                value = f"{s.value:.3f}" if math.isfinite(s.value) else ("-inf" if s.unit == "nats/item" else "inf")
                 error = "-" if math.isnan(s.error) else f"{s.error:.3f}"
                 given = ", ".join(s.conditioned_on) or "-"
                 cells.append([name, value, error, s.unit, given, s.kind, s.measure, f"{s.covered:.0%}"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from given.laws import Kind
+from given.laws import Kind, weakest
 from given.variables import UserError
 
 __all__ = ["Score", "interval"]
@@ -20,11 +21,12 @@ class Score:
     Attributes:
         items: (n,) float64, log p of every item, in `unit`.
         kind: `exact`, a lower `bound`, or an `estimate`.
-        unit: `nats/item`, or after conversion `bits/dim`.
+        unit: `nats/item`, or after conversion `bits/dim`, `nats/character` or `bits/byte`.
         measure: what the density is relative to; `counting`, or `length in raw units`.
         conditioned_on: the columns right of the bar.
         dimensions: seen entries an item, on average, for conversion.
         columns: what was scored.
+        characters, bytes: of an item's raw text and of its UTF-8, on average, where nothing but text was scored; else 0.
     """
 
     items: np.ndarray
@@ -34,6 +36,8 @@ class Score:
     conditioned_on: tuple[str, ...] = ()
     dimensions: float = 1
     columns: tuple[str, ...] = ()
+    characters: float = 0
+    bytes: float = 0
 
     @property
     def value(self) -> float:
@@ -57,9 +61,34 @@ class Score:
         Raises:
             UserError: the unit is not nats/item.
         """
+        return self._by(self.dimensions * math.log(2), "bits/dim")
+
+    def nats_per_character(self) -> Score:
+        """The same as nats a character of the raw text, lower is better: -log p / characters.
+
+        Raises:
+            UserError: the unit is not nats/item, or something else than text was scored.
+        """
+        return self._by(self.characters, "nats/character")
+
+    def bits_per_byte(self) -> Score:
+        """The same as bits a byte of the text's UTF-8, lower is better. Raises as `nats_per_character`."""
+        return self._by(self.bytes * math.log(2), "bits/byte")
+
+    def _by(self, amount: float, unit: str) -> Score:
         if self.unit != "nats/item":
             raise UserError(f"score: expected nats/item to convert, got {self.unit}")
-        return replace(self, items=-self.items / math.log(2) / self.dimensions, unit="bits/dim")
+        if not amount:
+            raise UserError(f"score: {unit} is of text alone, got a score of {', '.join(self.columns)}; use bits_per_dim()")
+        return replace(self, items=-self.items / amount, unit=unit)
+
+    def joined(self, others: Sequence[Score]) -> Score:
+        """One score of the items of all, in order."""
+        parts = [self, *others]
+        items = np.concatenate([part.items for part in parts])
+        mean = {what: sum(getattr(part, what) * len(part.items) for part in parts) / len(items)
+                for what in ("dimensions", "characters", "bytes")}
+        return replace(self, items=items, kind=weakest(part.kind for part in parts), **mean)
 
     def __str__(self) -> str:
         error = "" if math.isnan(self.error) else f" ± {self.error:.4f}"

@@ -11,6 +11,8 @@ from given.families.gaussian import Gaussian
 from given.families.gaussian_mixture import GaussianMixture
 from given.families.independent import Independent
 from given.families.memory import Memory
+from given.families.mixed import Mixed
+from given.families.ngram import NGram
 from given.families.regression import Regression
 from given.families.vae import VAE
 from given.families.vector_quantised import VectorQuantised
@@ -27,6 +29,8 @@ __all__ = [
     "GaussianMixture",
     "Independent",
     "Memory",
+    "Mixed",
+    "NGram",
     "ProbabilisticPCA",
     "Regression",
     "VAE",

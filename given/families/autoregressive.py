@@ -72,4 +72,4 @@ class Autoregressive(Conditional):
         at_random = Noise.of(seed, y.n).fold("order").uniform((), flat.tensor.shape[1:])
         orders = torch.where(flat.known, at_random, at_random + 1).argsort(1)
         values = torch.where(flat.known, flat.tensor, 0.0)
-        return -self(y).score(values, flat.known, torch.arange(y.n), orders)
+        return -torch.where(flat.known, self(y).scores(values, torch.arange(y.n), orders), 0.0).sum(-1)

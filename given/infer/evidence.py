@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from given.sources import Columns
-from given.variables import Entries, UserError, Variable
+from given.variables import Entries, Finite, UserError, Variable
 
 __all__ = ["Part", "observe", "part", "prefix"]
 
@@ -65,7 +65,8 @@ def _begun(variable: Variable, value: Part) -> tuple[Entries, bool]:
         raise UserError(f"{variable.name}: expected prefix(...), since its items have no mask of their own; got part(...)")
     single = value.values.ndim == 0
     x = variable.encode({variable.name: value.values[None] if single else value.values})
-    length = x.valid.sum(-1, keepdim=True) - 1  # type: ignore[union-attr]
+    ends = isinstance(variable.space, Finite) and variable.space.end is not None
+    length = x.valid.sum(-1, keepdim=True) - int(ends)  # type: ignore[union-attr]
     return Entries(x.tensor, torch.arange(x.tensor.shape[-1]) < length), single
 
 

@@ -1,6 +1,8 @@
 """Which distributions? Values that sample, score and condition; heads that make them; transforms of them."""
 
 from given.laws.atomic import Atomic
+from given.laws.backoff import Backoff, Grams, paths
+from given.laws.blend import Blend
 from given.laws.block import Block
 from given.laws.categorical import Categorical
 from given.laws.dequantised import Dequantised, dequantise
@@ -25,6 +27,8 @@ from given.laws.transformed import Transformed
 __all__ = [
     "Atomic",
     "AtomicHead",
+    "Backoff",
+    "Blend",
     "Block",
     "Categorical",
     "CategoricalHead",
@@ -33,6 +37,7 @@ __all__ = [
     "Empirical",
     "Entrywise",
     "Flowing",
+    "Grams",
     "Grouped",
     "Guidance",
     "How",
@@ -57,6 +62,7 @@ __all__ = [
     "default_head",
     "dequantise",
     "far_apart",
+    "paths",
     "positive",
     "shrunk",
     "weakest",

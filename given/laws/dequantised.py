@@ -62,4 +62,4 @@ def dequantise(x: Entries, space: Finite, noise: Noise) -> Entries:
     shape = x.tensor.shape
     lead = len(shape) - len(space.axes) - 1
     u = noise.uniform(shape[:lead], shape[lead + 1:]).to(x.tensor.device)
-    return Entries((x.tensor + u) * (2 / space.size) - 1, x.seen, x.valid)
+    return Entries((x.tensor + u) * (2 / space.size) - 1, x.seen, x.valid, x.context)

@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from given.laws.block import Block
 from given.laws.categorical import Categorical
 from given.laws.entrywise import Entrywise
 from given.laws.grouped import Grouped
@@ -37,20 +36,21 @@ class State:
     Attributes:
         t: steps taken.
         values: (B, D) float64, the entries so far, zero where still to come.
-        condition: y as the net reads it.
-        cache: the net's memory. `next` writes into it: keep a copy with `rows`.
+        condition: y as a net reads it, or None.
+        cache: what the law remembers. `next` writes into it: keep a copy with `rows`.
         read: how many steps the net has read into its cache.
     """
 
     t: int
     values: Tensor
-    condition: Condition
+    condition: Condition | None
     cache: Any
     read: int = 0
 
     def rows(self, index: Tensor) -> State:
         """The rows `index`, copied: repeated for several draws, reordered for a beam."""
-        return State(self.t, self.values[index], self.condition.rows(index), self.cache.rows(index), self.read)
+        condition = None if self.condition is None else self.condition.rows(index)
+        return State(self.t, self.values[index], condition, self.cache.rows(index), self.read)
 
 
 class Sequential(Law):
@@ -65,6 +65,15 @@ class Sequential(Law):
         super().__init__(space, n)
         self.order = order
         self.evidence: Entries | None = None
+        self.end = space.end if isinstance(space, Finite) else None
+
+    @abc.abstractmethod
+    def each(self, x: Entries) -> Tensor:
+        """log p of every entry given those before it: (*shape, B, D) float64, anything where an entry is not told.
+
+        Raises:
+            Intractable: what is told is not what the order draws first.
+        """
 
     @abc.abstractmethod
     def start(self) -> State:
@@ -78,13 +87,18 @@ class Sequential(Law):
     def advance(self, state: State, entries: Tensor) -> State:
         """The state once the next entry (B,) is known. Consumes the state it is given."""
 
+    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        scored = x.flat(self.space).known
+        if self.evidence is not None:
+            scored = scored & ~self.evidence.known
+        return torch.where(scored, self.each(x), 0.0).sum(-1)
+
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
         draws, D = torch.Size(shape).numel(), len(self.order)
         u = Noise.of(seed, self.n).uniform(shape, (D,)).reshape(draws * self.n, D)
         evidence = self.evidence.rows(torch.arange(self.n).repeat(draws)) if self.evidence is not None else None
         over = torch.zeros(draws * self.n, dtype=torch.bool)  # past the end symbol
         valid = torch.ones(draws * self.n, D, dtype=torch.bool)
-        end = self.space.end if isinstance(self.space, Finite) else None
         with torch.no_grad():
             state = self.start().rows(torch.arange(self.n).repeat(draws))
             for t, entry in enumerate(self.order.tolist()):
@@ -96,10 +110,44 @@ class Sequential(Law):
                     value = torch.where(known, value, drawn)
                 valid[:, entry] = ~over
                 state = self.advance(state, torch.where(over, 0.0, value))
-                if end is not None:
-                    over = over | (value == end)
+                if self.end is not None:
+                    over = over | (value == self.end)
         lead = (*shape, self.n, D)
         return Entries(state.values.reshape(lead), valid=valid.reshape(lead)).shaped(self.space)
+
+    def _whole(self, x: Entries) -> tuple[Entries, Tensor]:
+        """x with the evidence in its place, (N, D) each, and which of the B rows each belongs to."""
+        flat = x.flat(self.space).map(lambda t: t.reshape(-1, t.shape[-1]))
+        row = torch.arange(self.n).repeat(len(flat) // self.n)
+        if self.evidence is not None:
+            e = self.evidence.rows(row)
+            values = torch.where(e.known, e.tensor, flat.tensor)
+            flat = Entries(values, flat.seen | e.known, flat.valid | e.known, flat.context)  # type: ignore[operator]
+        return flat, row
+
+    def _known(self, evidence: Entries) -> Entries:
+        """All that is known once this is, (B, D)."""
+        flat = evidence.flat(self.space)
+        flat = Entries(flat.tensor, flat.told)
+        return flat if self.evidence is None else self.evidence.or_else(flat)
+
+    def _comes_first(self, known: Tensor, order: Tensor) -> bool:
+        in_order = known[:, order]
+        return not bool((in_order[:, 1:] & ~in_order[:, :-1]).any())
+
+    def _check_first(self, known: Tensor) -> None:
+        if not self._comes_first(known, self.order):
+            raise Intractable("what is seen is not what this order draws first; choose an order that begins with it "
+                              "(order=Reverse(), Fixed(...)) or learns all (AnyOrder()), or a family that marginalises: "
+                              "Gaussian, Independent, Memory")
+
+    def _ending(self, law: Entrywise, place: int | slice) -> Entrywise:
+        """On an axis whose length is modelled, the last entry is the end and nothing else."""
+        if isinstance(self.space, Finite) and self.end is not None and isinstance(law, Categorical):
+            last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
+            other = torch.arange(self.space.size) != self.end
+            law.logits = law.logits.masked_fill(last[..., None] & other, -torch.inf)
+        return law
 
 
 class Chain(Sequential):
@@ -129,33 +177,23 @@ class Chain(Sequential):
         """An estimate where every order was learned: orders agree only as far as learning made them."""
         return "estimate" if self.any_order else self.kind
 
-    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        flat = x.flat(self.space)
-        lead = flat.tensor.shape[:-1]
-        flat = flat.map(lambda t: t.reshape(-1, t.shape[-1]))
-        row = torch.arange(self.n).repeat(len(flat) // self.n)
-        known, scored = flat.known, flat.known
-        if self.evidence is not None:
-            e = self.evidence.rows(row)
-            flat, known, scored = e.or_else(flat), known | e.known, known & ~e.known
+    def each(self, x: Entries) -> Tensor:
+        flat, row = self._whole(x)
         orders = self.order[None]
-        if not self._comes_first(known, orders):
+        if not self._comes_first(flat.told, self.order):
             if not self.any_order:
-                raise Intractable("what is seen is not what this order draws first; choose an order that begins with it "
-                                  "(order=Reverse(), Fixed(...)) or learns all (AnyOrder()), or a family that marginalises: "
-                                  "Gaussian, Independent, Memory")
+                self._check_first(flat.told)
             # A row's own order: what is known, then the rest, each as the order has it.
-            orders = self.order[(~known[:, self.order]).long().argsort(dim=1, stable=True)]
+            orders = self.order[(~flat.told[:, self.order]).long().argsort(dim=1, stable=True)]
         # Whatever stands where nothing is known, or padding, is nothing.
-        values = torch.where(known, flat.tensor, 0.0)
-        return self.score(values, scored, row, orders).reshape(lead)
+        values = torch.where(flat.told, flat.tensor, 0.0)
+        return self.scores(values, row, orders).reshape(*x.flat(self.space).tensor.shape)
 
-    def score(self, values: Tensor, scored: Tensor, row: Tensor, orders: Tensor) -> Tensor:
-        """log p of the scored entries: (N,) float64.
+    def scores(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
+        """log p of every entry given those before it: (N, D) float64.
 
         Args:
             values: (N, D).
-            scored: (N, D) bool.
             row: (N,) which of the B rows of y each belongs to.
             orders: (1 or N, D).
         """
@@ -163,7 +201,13 @@ class Chain(Sequential):
         features = self.net(self._tokens(values, y, orders, slice(None)), y, orders)
         back = orders.argsort(1)
         features = features[:, back[0]] if len(back) == 1 else features.gather(1, back[..., None].expand_as(features))
-        return self._law(features).log_prob(Entries(values, scored).shaped(self.space))
+        entries, found = Entries(values).shaped(self.space), []
+        columns = entries.columns if isinstance(self.space, Product) else {"": entries}
+        for i, (name, part) in enumerate(self.space.parts):
+            mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
+            law = self._ending(self.heads[i](mine), slice(None))
+            found.append(law.each(columns[name].tensor).flatten(1) if part.axes else law.each(columns[name].tensor)[:, None])
+        return torch.cat(found, 1)
 
     def _tokens(self, values: Tensor, y: Condition, orders: Tensor, steps: slice) -> Tensor:
         tokens = self.embed(values, orders, steps)
@@ -172,34 +216,12 @@ class Chain(Sequential):
             tokens = tokens + y.aligned.gather(1, at)
         return tokens
 
-    def _law(self, features: Tensor) -> Law:
-        """The law of all entries from features (N, D, C)."""
-        laws = {}
-        for i, (name, part) in enumerate(self.space.parts):
-            mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
-            laws[name] = self._ending(self.heads[i](mine), slice(None))
-        return Block(laws) if isinstance(self.space, Product) else laws[""]
-
-    def _ending(self, law: Entrywise, place: int | slice) -> Entrywise:
-        """On an axis whose length is modelled, the last entry is the end and nothing else."""
-        if isinstance(self.space, Finite) and self.space.end is not None and isinstance(law, Categorical):
-            last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
-            other = torch.arange(self.space.size) != self.space.end
-            law.logits = law.logits.masked_fill(last[..., None] & other, -torch.inf)
-        return law
-
-    def _comes_first(self, known: Tensor, orders: Tensor) -> bool:
-        in_order = known[:, orders[0]]
-        return not bool((in_order[:, 1:] & ~in_order[:, :-1]).any())
-
     def condition(self, evidence: Entries) -> Law:
-        flat = evidence.flat(self.space)
-        if self.evidence is not None:
-            flat = self.evidence.or_else(flat)
-        if self._comes_first(flat.known, self.order[None]):
-            return self._given(flat, self.order)
+        flat = self._known(evidence)
         if not self.any_order:
-            self.log_prob(flat.shaped(self.space))  # raises, with the way out
+            self._check_first(flat.known)
+        if self._comes_first(flat.known, self.order):
+            return self._given(flat, self.order)
         patterns, which = flat.known.unique(dim=0, return_inverse=True)
         groups = []
         for i, pattern in enumerate(patterns):
@@ -225,6 +247,7 @@ class Chain(Sequential):
     def next(self, state: State) -> Entrywise:
         # What was known and never asked for is read here, all at once.
         order = self.order[None]
+        assert state.condition is not None
         tokens = self._tokens(state.values, state.condition, order, slice(state.read, state.t + 1))
         features = self.net.step(tokens, state.condition, order, state.read, state.cache)  # type: ignore[operator]
         state.read = state.t + 1

@@ -1,9 +1,10 @@
 """Where does raw data come from? Files and arrays, as re-iterable batches of columns."""
 
-from given.sources.columns import Columns, Source
+from given.sources.columns import Columns, Source, write_file
+from given.sources.live import Live
 from given.sources.read import read
 from given.sources.samples import SAMPLES
 from given.sources.stream import Stream
 from given.sources.table import Table
 
-__all__ = ["Columns", "SAMPLES", "Source", "Stream", "Table", "read"]
+__all__ = ["Columns", "Live", "SAMPLES", "Source", "Stream", "Table", "read", "write_file"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -43,6 +43,11 @@ class Live(Source):
         self._names = tuple(first)
         check_names(self._names, "stdin")
 
+    @staticmethod
+    def fits(pipe: Any) -> bool:
+        """Whether what a pipe begins with may be such a table: neither JSON nor an archive."""
+        return pipe.peek(1)[:1] not in (b"{", b"P", b"\x93")
+
     @property
     def names(self) -> tuple[str, ...]:
         return self._names
@@ -65,7 +70,8 @@ class Live(Source):
             self._text += self._decoder.decode(chunk, self._final)
         except UnicodeDecodeError as error:
             line = self._line + self._text.count("\n")
-            raise UserError(f"stdin, after line {line}: not UTF-8 (byte {error.object[error.start]:#x}); expected UTF-8") from None
+            byte = error.object[error.start]
+            raise UserError(f"stdin, after line {line}: not UTF-8 (byte {byte:#x}); expected UTF-8") from None
 
     def _records(self) -> Iterator[list[str]]:
         """The whole records there are; the text that is left may go on."""
@@ -78,7 +84,8 @@ class Live(Source):
             if not raw.strip("\r\n"):
                 continue
             if isinstance(cells, str) or (names is not None and len(cells) != len(names)):
-                wrong = cells if isinstance(cells, str) else f"got {len(cells)} values, expected {len(names or ())} as in the header"
+                wrong = cells if isinstance(cells, str) else (
+                    f"got {len(cells)} values, expected {len(names or ())} as in the header")
                 if not self._skip_bad:
                     raise UserError(f"stdin, line {line}: {wrong}")
                 self.skipped.append(f"stdin, line {line}: {wrong}")

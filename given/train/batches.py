@@ -2,12 +2,15 @@
 
 Everything is a function of a seed and of a row's number, so that a data set in memory and the same one streamed from disk
 are split alike, and an epoch can be taken up in its middle.
+
+Texts longer than their window become pieces, a row each. What learns by gradient sees windows cut anew every epoch, shuffled
+and scored whole; what is counted, and every score, goes through pieces in order, each character once, given what stands before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,18 +22,49 @@ from given.laws import Noise
 from given.sources import Columns, Source
 from given.variables import Entries, UserError
 
-__all__ = ["Batches", "Encoded", "Split", "encoded"]
+__all__ = ["Batches", "Encoded", "Pass", "Split", "encoded"]
 
 _SHUFFLED_AT_ONCE = 1 << 16
+_IN_ORDER = 256  # rows of a batch of a pass in order, at least
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A batch as the joint takes it: column -> entries of n rows, and weights (n,) float64."""
+    """A batch as the joint takes it.
+
+    Attributes:
+        entries: column -> entries of n rows.
+        n: how many.
+        weight: (n,) float64.
+        first: the number of the first row in the whole pass.
+        item: (n,) int64, the item of each row, counted over the whole pass: its own number unless a text is in pieces.
+        text: the column whose text is in pieces, or None.
+        share: (n,) float64, one over the number of pieces of the row's item: what it bears of the item's other columns.
+    """
 
     entries: dict[str, Entries]
     n: int
     weight: Tensor
+    first: int
+    item: Tensor
+    text: str | None
+    share: Tensor
+
+    def rows(self, index: Tensor, first: int) -> Encoded:
+        """Some of the rows, as the rows `first` ... of a pass."""
+        entries = {name: e.rows(index) for name, e in self.entries.items()}
+        return Encoded(entries, len(index), self.weight[index], first, self.item[index], self.text, self.share[index])
+
+    def borne(self, factor: Conditional) -> Tensor:
+        """(n,) float64: how much of a factor of its item each row bears, 1 of a text that is in pieces."""
+        return torch.ones(self.n, dtype=torch.float64) if self.text in (None, *factor.x.columns) else self.share
+
+    def total(self, joint: Joint, terms: Mapping[str, Tensor]) -> Tensor:
+        """(n,) float64: terms of factors, by their printed names, summed."""
+        if self.text is None:
+            return torch.stack([t.double() for t in terms.values()]).sum(0)
+        borne = {str(f): self.borne(f) for f in joint}
+        return torch.stack([borne[name] * t.double() for name, t in terms.items()]).sum(0)
 
 
 @dataclass(frozen=True)
@@ -63,21 +97,48 @@ class Split(Source):
                 yield batch.rows(chosen)
 
 
-def encoded(joint: Joint, data: Source, size: int, weight: str | None = None) -> Iterator[Encoded]:
-    """One pass in order. `weight` names the column of the rows' weights, if any."""
-    first = 0
+def encoded(joint: Joint, data: Source, size: int, weight: str | None = None, *, names: Sequence[str] | None = None,
+            most: int | None = None) -> Iterator[Encoded]:
+    """One pass in order, in batches of at most `size` rows.
+
+    Args:
+        joint, data: whose variables encode what.
+        weight: the column of the rows' weights, if any.
+        names: the columns to encode; all that are not latent when left out.
+        most: of a batch's texts in pieces, take so many at most, evenly spaced and weighted to stand for all.
+    """
+    item = first = 0
     for batch in data.batches(size):
-        yield _encode(joint, batch, first, weight)
-        first += batch.n
+        whole = _encode(joint, batch, item, weight, names=names)
+        step = -(-whole.n // most) if most and whole.text else 1
+        for part in torch.arange(0, whole.n, step).split(size):
+            some = whole.rows(part, first) if whole.text else whole
+            yield some if step == 1 else replace(some, weight=some.weight * step)
+            first += len(part)
+        item += batch.n
 
 
-def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None) -> Encoded:
-    observed = [name for name in joint.columns if name not in joint.latents]
-    absent = [name for name in observed if name not in batch]
+def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, start: int | None = None,
+            names: Sequence[str] | None = None) -> Encoded:
+    names = [name for name in joint.columns if name not in joint.latents] if names is None else names
+    absent = [name for name in names if name not in batch]
     if absent:
         raise UserError(f"{absent[0]}: no such column in the data; there are {', '.join(batch.names)}")
-    entries = {name: joint.columns[name].encode(batch, first_row) for name in observed}
-    return Encoded(entries, batch.n, _weights(batch, weight, first_row))
+    found = {name: joint.columns[name].pieces(batch, first_row, start) for name in names}
+    cut = {name: pieces for name, pieces in found.items() if pieces is not None}
+    entries = {name: joint.columns[name].encode(batch, first_row) for name in names if name not in cut}
+    weights = _weights(batch, weight, first_row)
+    if not cut:
+        own = torch.ones(batch.n, dtype=torch.float64)
+        return Encoded(entries, batch.n, weights, first_row, first_row + torch.arange(batch.n), None, own)
+    text, item = next(iter(cut)), next(iter(cut.values())).item
+    alone = [f for f in joint if f.x.columns == (text,) and not f.x.codec.columns]
+    if len(cut) > 1 or not alone or joint.latents or any(v.name == text for f in joint for v in f.parents):
+        raise UserError(f"{text}: is longer than its window, so it must stand alone left of one bar in {joint}, with no other "
+                        "such text or a latent; pass Text(window=...) that holds it whole")
+    entries = {name: cut[name].x if name in cut else entries[name].rows(item) for name in names}
+    share = 1 / torch.bincount(item, minlength=batch.n).double()
+    return Encoded(entries, len(item), weights[item], first_row, first_row + item, text, share[item])
 
 
 def _weights(batch: Columns, weight: str | None, first_row: int) -> Tensor:
@@ -94,7 +155,7 @@ def _weights(batch: Columns, weight: str | None, first_row: int) -> Tensor:
 
 
 class Batches:
-    """Shuffled batches of encoded rows, epoch by epoch.
+    """Shuffled batches of encoded rows, or of the windows of long texts, epoch by epoch.
 
     Args:
         joint: whose variables encode.
@@ -113,10 +174,11 @@ class Batches:
             raise UserError(f"batch={size!r}; expected a whole number of rows from 1")
         self.joint, self.data, self.size, self.seed, self.weight = joint, data, size, seed, weight
         self.length, rows, total = 0, 0, 0.0
+        self.long = any(axis.length == "given" for v in joint.columns.values() for _, s in v.space.parts for axis in s.axes)
         for run in self._runs():
             total += float(_weights(run, weight, rows).sum())
+            self.length += -(-(_encode(joint, run, rows, weight, 0).n if self.long else run.n) // size)
             rows += run.n
-            self.length += -(-run.n // size)
         if not total:
             what = "a row" if weight is None else f"a row with {weight} above 0"
             raise UserError(f"fit: expected at least {what} to learn from, got none")
@@ -131,11 +193,14 @@ class Batches:
         rng = np.random.default_rng([self.seed, number])
         made, first = 0, 0
         for run in self._runs():
-            order = rng.permutation(run.n)
-            for start in range(0, run.n, self.size):
+            cut = int(rng.integers(1 << 30)) if self.long else 0
+            windows = _encode(self.joint, run, first, self.weight, cut) if self.long else None
+            n = run.n if windows is None else windows.n
+            order = rng.permutation(n)
+            for start in range(0, n, self.size):
                 if made >= skip:
                     rows = order[start:start + self.size]
-                    yield self._encode(run, rows, first)
+                    yield self._encode(run, rows, first) if windows is None else windows.rows(torch.from_numpy(rows), 0)
                 made += 1
             first += run.n
 
@@ -146,31 +211,39 @@ class Batches:
             _encode(self.joint, run, first, self.weight)  # again in order, so that the message names the file's row
             raise
 
-    def pass_for(self, factor: Conditional, shares: Sequence[Tensor] | None = None) -> Iterable[Batch]:
-        """Re-iterable batches (x, y, weight) of one factor, in the data's order.
-
-        Args:
-            factor: of the joint.
-            shares: (n, K) a batch, where a latent is summed out: every row comes once for each of its K joint values, weighted
-                by its share.
-        """
-        return _Pass(self, factor, shares)
+    def pass_for(self, factor: Conditional, shares: Sequence[Tensor] | None = None) -> Pass:
+        """Re-iterable batches of one factor, in the data's order; `shares` as of `Pass`."""
+        return Pass(self.joint, self.data, self.size, self.weight, factor, shares=shares)
 
     def in_order(self) -> Iterator[Encoded]:
         """One pass in the data's order."""
-        return encoded(self.joint, self.data, max(self.size, 1024), self.weight)
+        return encoded(self.joint, self.data, max(self.size, _IN_ORDER), self.weight)
 
 
 @dataclass(frozen=True)
-class _Pass:
-    batches: Batches
+class Pass:
+    """Re-iterable batches (x, y, weight) of one factor, in the data's order.
+
+    Args:
+        joint, data, size, weight: as of `Batches`.
+        factor: of the joint.
+        most: pieces of a batch of long texts, see `encoded`.
+        shares: (n, K) a batch, where a latent is summed out: every row comes once for each of its K joint values, weighted by
+            its share.
+    """
+
+    joint: Joint
+    data: Source
+    size: int
+    weight: str | None
     factor: Conditional
-    shares: Sequence[Tensor] | None
+    most: int | None = None
+    shares: Sequence[Tensor] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
-        joint = self.batches.joint
-        for i, batch in enumerate(self.batches.in_order()):
-            entries, n, weight = joint.encoded(batch.entries, batch.n), batch.n, batch.weight
+        joint = self.joint
+        for i, batch in enumerate(encoded(joint, self.data, max(self.size, _IN_ORDER), self.weight, most=self.most)):
+            entries, n, weight = joint.encoded(batch.entries, batch.n), batch.n, batch.weight * batch.borne(self.factor)
             if self.shares is not None:
                 every, entries, row = joint.enumerated(entries, n)
                 n, weight = n * every, weight[row] * self.shares[i].flatten()

@@ -24,6 +24,7 @@ __all__ = ["Fit", "fit", "held_out_score", "split"]
 _EVALUATIONS = 25
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}"
 _ENTRIES_AT_ONCE = 1 << 16
+_PIECES = 64  # of long texts, that an evaluation scores
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,11 @@ class Fit:
     history: tuple[tuple[int, float], ...] = field(repr=False)
 
 
-def split(source: Source, held_out: float, seed: int) -> tuple[Source, Source | None]:
+def split(source: Source, held_out: float, seed: int, joint: Joint | None = None) -> tuple[Source, Source | None]:
     """The rows to learn from and those held out: a share, chosen row by row from a seed.
+
+    Of a single row whose text is longer than its window, the text's last part is held out: windows chosen at random would
+    overlap those learned from.
 
     Raises:
         UserError: a share that is none, or rows too few to cut.
@@ -60,6 +64,10 @@ def split(source: Source, held_out: float, seed: int) -> tuple[Source, Source | 
     sides = [Split(source, held_out, seed, side) for side in (False, True)]
     if not isinstance(source, Columns):
         return sides[0], sides[1]
+    for name, v in joint.columns.items() if source.n == 1 and joint is not None else ():
+        if name in source and v.pieces(source) is not None:
+            text, end = source[name][0], round(len(source[name][0]) * (1 - held_out))
+            return Columns({**source, name: [text[:end]]}), Columns({**source, name: [text[end:]]})
     rows = [batch for side in sides for batch in side.batches(source.n)]
     if len(rows) < 2:
         raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass held_out=0")
@@ -128,18 +136,18 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
     return Fit(trainer.step, trainer.wall, trainer.cpu, stopped, best_score if history else None, tuple(history))
 
 
-def held_out_score(joint: Joint, valid: Source, weight: str | None = None, stage: int | None = None) -> float:
-    """Weighted mean of minus the loss of held-out items, in nats and the entries' units."""
+def held_out_score(joint: Joint, valid: Source, weight: str | None = None, stage: int | None = None,
+                   most: int | None = None) -> float:
+    """Weighted mean of minus the loss of held-out items, in nats and the entries' units; of long texts, by `most` pieces."""
     factors = None if stage is None else joint.stages[stage]
     joint.eval()
     total = count = 0.0
     rows = max(1, _ENTRIES_AT_ONCE // joint.dimensions)
     with torch.no_grad():
-        for i, batch in enumerate(encoded(joint, valid, rows, weight)):
-            losses = joint(batch.entries, batch.n, Noise.of(0, batch.n, first_row=i * rows), factors)
-            each = torch.stack([loss.double() for loss in losses.values()]).sum(0)
-            total += float((batch.weight * each).sum())
-            count += float(batch.weight.sum())
+        for batch in encoded(joint, valid, rows, weight, most=most):
+            losses = joint(batch.entries, batch.n, Noise.of(0, batch.n, first_row=batch.first), factors)
+            total += float((batch.weight * batch.total(joint, losses)).sum())
+            count += float((batch.weight * batch.share).sum())
     if not count:
         raise UserError("fit: no row was held out; pass held_out=0, or more rows")
     return -total / count
@@ -151,7 +159,7 @@ def _with(trainer: Trainer, valid: Source, weight: str | None) -> float:
     own = _copy(joint.state_dict())
     joint.load_state_dict(trainer.averaged)
     try:
-        return held_out_score(joint, valid, weight, trainer.stage)
+        return held_out_score(joint, valid, weight, trainer.stage, _PIECES)
     finally:
         joint.load_state_dict(own)
 

@@ -123,7 +123,7 @@ class Trainer:
         for player, optimiser in zip(self.players, self.optimisers, strict=True):
             for turn in range(player.steps):
                 losses = player.loss(batch.entries, batch.n, noise.fold(player.name).fold(turn))
-                loss = torch.stack([(weight * each.double()).mean() for each in self._finite(losses)]).sum()
+                loss = (weight * batch.total(self.joint, self._finite(losses))).mean()
                 optimiser.zero_grad()
                 (loss / self.joint.dimensions).backward()
                 norm = nn.utils.clip_grad_norm_(player.parameters, self.clip)
@@ -136,13 +136,13 @@ class Trainer:
         self._follow()
         return total
 
-    def _finite(self, losses: dict[str, Tensor]) -> list[Tensor]:
+    def _finite(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         for name, each in losses.items():
             if not bool(torch.isfinite(each).all()):
                 bad = each[~torch.isfinite(each)][0].item()
                 raise Diverged(f"step {self.step + 1}: the loss of {name} is {bad}; lower lr={self.lr}, "
                                "or look for extreme values in its data")
-        return list(losses.values())
+        return losses
 
     def _rate(self, spent: float) -> float:
         """Linear warm-up, then half a cosine to nothing at the end of the budget."""

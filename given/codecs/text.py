@@ -1,0 +1,205 @@
+"""Text: characters, bytes or byte-pair pieces. Counted.
+
+Where every text that was learned from fits the window, a text is one row and its end is an entry, so its length is modelled.
+Where one is longer, texts are cut into pieces of the window's length and their lengths are given, not modelled.
+
+Source (pieces): Sennrich, Haddow, Birch, Neural machine translation of rare words with subword units, 2016 /
+https://arxiv.org/abs/1508.07909
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError
+
+__all__ = ["Text"]
+
+
+class Text(Codec):
+    """Text, one item a row.
+
+    Args:
+        unit: `characters`, those of the data, another being an error; `bytes` of UTF-8, which write any text; or `pieces`,
+            byte-pair encoding learned from the data (of the extra `text`), which writes any text in fewer symbols. A score of
+            pieces is that of one way to cut the text, so at most that of the text.
+        window: the most symbols a row holds.
+        stride: a text longer than the window is scored in pieces of so many symbols, each given the window - stride before it,
+            or as many as there are; half a window by default.
+        size: of the pieces' vocabulary, from 257.
+        alphabet: the characters, learned (sorted) when left out.
+    """
+
+    def __init__(self, unit: str = "characters", *, window: int = 256, stride: int | None = None, size: int = 1024,
+                 alphabet: str | None = None) -> None:
+        if unit not in ("characters", "bytes", "pieces"):
+            raise UserError(f"Text: unit={unit!r}; expected 'characters', 'bytes' or 'pieces'")
+        self.unit, self.window, self.size = unit, window, size
+        self.stride = max(1, window // 2) if stride is None else stride
+        if not 1 <= self.stride <= window:
+            raise UserError(f"Text: window={window}, stride={stride}; expected a stride from 1 to the window")
+        if unit == "pieces" and size <= 256:
+            raise UserError(f"Text: size={size}; expected more than the 256 bytes that pieces are made of")
+        self.alphabet, self._stated = alphabet, alphabet is not None
+        self._longest: int | None = None
+        self._tokenizer: Any = None
+        self._corpus: list[str] = []  # pieces are learned from all of it, when first asked for
+
+    @property
+    def space(self) -> Finite:
+        V, longest = self._learned()
+        if longest > self.window:
+            return Finite(V, axes=(Axis("place", self.window, "given"),))
+        return Finite(V + 1, end=V, axes=(Axis("place", longest + 1, "modelled"),))
+
+    @property
+    def measure(self) -> str:
+        return "counting"
+
+    @property
+    def item_axes(self) -> int:
+        return 0
+
+    def learn(self, raw: np.ndarray) -> None:
+        items = _texts(raw)
+        if self.unit == "pieces":
+            self._corpus += items
+            self._tokenizer = None
+            return
+        if self.unit == "characters" and not self._stated:
+            self.alphabet = "".join(sorted({*(self.alphabet or ""), *(c for item in items for c in set(item))}))
+        self._longest = max([self._longest or 0, *(len(self._symbols(item, row)) for row, item in enumerate(items))])
+
+    def encode(self, raw: np.ndarray) -> Entries:
+        V, longest = self._learned()
+        cut, most = longest > self.window, min(longest, self.window)
+        items = [self._symbols(item, row) for row, item in enumerate(_texts(raw))]
+        values = torch.zeros(len(items), most + (not cut), dtype=torch.int64)
+        for row, symbols in enumerate(items):
+            if len(symbols) > most:
+                way = "give the last of them, or pass Text(window=...)" if cut else "learn from data that has so long a text"
+                raise UserError(f"{len(symbols)} {self.unit}; expected at most {most}; {way}", row)
+            values[row, : len(symbols)] = torch.from_numpy(symbols)
+            if not cut:
+                values[row, len(symbols)] = V
+        lengths = torch.tensor([len(symbols) for symbols in items]) + (not cut)
+        return Entries(values, valid=torch.arange(values.shape[1]) < lengths[:, None])
+
+    def pieces(self, raw: np.ndarray, start: int | None = None) -> Pieces | None:
+        if self._learned()[1] <= self.window:
+            return None
+        W, rows, item = self.window, list[tuple[np.ndarray, ...]](), list[int]()
+        for row, text in enumerate(_texts(raw)):
+            symbols = self._symbols(text, row)
+            L = len(symbols)
+            if not L:
+                raise UserError("an empty text; expected at least one character; drop the row", row)
+            if start is None:
+                first = np.arange(0, max(L - W, 0) + self.stride, self.stride)[:, None]
+            else:  # whole windows; the outermost overlap their neighbours
+                first = np.unique(np.arange(start % W - W, L, W).clip(0, max(L - W, 0)))[:, None]
+            place = first + np.arange(W)
+            before = place < first + W - self.stride if start is None else np.zeros_like(place, dtype=bool)
+            rows.append((symbols[np.minimum(place, L - 1)], place < L, before & (first > 0)))
+            item += [row] * len(first)
+        values, valid, context = (torch.from_numpy(np.concatenate(part)) for part in zip(*rows, strict=True))
+        return Pieces(Entries(values, valid=valid, context=context), torch.tensor(item))
+
+    def decode(self, x: Entries) -> np.ndarray:
+        """(*draws, B, any length) -> (*draws, B)."""
+        V, _ = self._learned()
+        values, there = x.tensor.numpy(), x.valid.numpy() & (x.tensor.numpy() < V)  # type: ignore[union-attr]
+        shape = values.shape[:-1]
+        rows = zip(values.reshape(-1, values.shape[-1]), there.reshape(-1, values.shape[-1]), strict=True)
+        return np.array([self._text(row[mask]) for row, mask in rows], dtype=str).reshape(shape)
+
+    def state(self) -> dict[str, Any]:
+        _, longest = self._learned()
+        tokenizer = None if self._tokenizer is None else self._tokenizer.to_str()
+        return {"alphabet": self.alphabet, "longest": longest, "tokenizer": tokenizer}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.alphabet, self._longest = state["alphabet"], int(state["longest"])
+        if state["tokenizer"] is not None:
+            self._tokenizer = _tokenizers().Tokenizer.from_str(state["tokenizer"])
+
+    def _learned(self) -> tuple[int, int]:
+        """How many symbols there are, and how many of them the longest text has."""
+        if self._tokenizer is None and self._corpus:
+            self._tokenizer = _trained(self._corpus, self.size)
+            self._longest = max(len(self._symbols(item, row)) for row, item in enumerate(self._corpus))
+        if self._longest is None:
+            raise UserError("Text() has not seen data yet; let it learn first")
+        if not self._longest:
+            raise UserError("expected some text, got only empty ones")
+        if self.unit == "pieces":
+            return self._tokenizer.get_vocab_size(), self._longest
+        return 256 if self.alphabet is None else len(self.alphabet), self._longest
+
+    def _symbols(self, text: str, row: int) -> np.ndarray:
+        """(L,) int64."""
+        if self.unit == "pieces":
+            return np.array(self._tokenizer.encode(text).ids, dtype=np.int64)
+        if self.unit == "bytes":
+            return np.frombuffer(text.encode(errors="surrogatepass"), np.uint8).astype(np.int64)
+        codes, known = _codes(text), _codes(self.alphabet or "")
+        order = known.argsort()
+        symbols = order[np.minimum(np.searchsorted(known, codes, sorter=order), len(known) - 1)] if len(known) else codes
+        wrong = np.flatnonzero(known[symbols] != codes) if len(known) else np.arange(len(codes))
+        if len(wrong):
+            at, alphabet = int(wrong[0]), self.alphabet or ""
+            listed = alphabet if len(alphabet) <= 80 else f"{alphabet[:80]}..."
+            raise UserError(f"unseen character {text[at]!r} at {at}; expected one of {listed!r}; Text('bytes') takes all", row)
+        return symbols
+
+    def _text(self, symbols: np.ndarray) -> str:
+        if self.unit == "pieces":
+            return self._tokenizer.decode(symbols.tolist())
+        if self.unit == "bytes":
+            return symbols.astype(np.uint8).tobytes().decode(errors="replace")
+        return _codes(self.alphabet or "")[symbols].astype("<u4").tobytes().decode("utf-32-le", errors="surrogatepass")
+
+    def __repr__(self) -> str:
+        if self._longest is None and not self._corpus:
+            return "Text()" if self.unit == "characters" else f"Text({self.unit!r})"
+        V, longest = self._learned()
+        length = f"in windows of {self.window} every {self.stride}" if longest > self.window else f"at most {longest} long"
+        return f"Text({V} {self.unit}, {length})"
+
+
+def _codes(text: str) -> np.ndarray:
+    """The code points, (L,) int64."""
+    return np.frombuffer(text.encode("utf-32-le", errors="surrogatepass"), "<u4").astype(np.int64)
+
+
+def _texts(raw: np.ndarray) -> list[str]:
+    if raw.ndim != 1:
+        raise UserError(f"expected one text a row, (B,), got shape {raw.shape}")
+    for row, item in enumerate(raw.tolist()):
+        if not isinstance(item, str):
+            raise UserError(f"expected text, got {item!r}", row)
+    return raw.tolist()
+
+
+def _tokenizers() -> Any:
+    try:
+        import tokenizers
+    except ImportError:
+        raise UserError("Text('pieces') needs the package tokenizers; pip install 'given[text]', or use 'bytes'") from None
+    return tokenizers
+
+
+def _trained(corpus: list[str], size: int) -> Any:
+    """Byte-pair encoding of at most `size` pieces, all 256 bytes among them."""
+    t = _tokenizers()
+    tokenizer = t.Tokenizer(t.models.BPE())
+    tokenizer.pre_tokenizer = t.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = t.decoders.ByteLevel()
+    alphabet = t.pre_tokenizers.ByteLevel.alphabet()
+    trainer = t.trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(corpus, trainer)
+    return tokenizer

@@ -1,0 +1,258 @@
+"""Texts: windows that score every character once, counts that equal a reference, mixtures whose weights are known."""
+
+import math
+from collections import Counter, defaultdict
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from test_bad_input import cases, refused
+
+import given
+from given import prefix
+from given.codecs import Label, Plain, Text, infer
+from given.families import Autoregressive, Categorical, Independent, Mixed, NGram
+from given.nn import Transformer
+from given.train.fit import split
+from given.variables import Axis, Entries, Finite, Observed, Variable
+
+torch.set_num_threads(1)
+RNG = np.random.default_rng(0)
+PROSE = " ".join("".join("abcd"[i] for i in RNG.integers(0, 4, n) * RNG.integers(0, 2, n)) for n in RNG.integers(1, 6, 400))
+SMALL = partial(Autoregressive, net=partial(Transformer, width=16, layers=1, heads=2))
+
+
+def symbols(length, size=5, order="given"):
+    return Variable("x", Plain(Finite(size, axes=(Axis("place", length, order),))))
+
+
+def check_pieces(stride=4):
+    """Every character is scored once, and is given at least window - stride before it where there are so many."""
+    codec = Text(window=10, stride=stride)
+    codec.learn(np.array([PROSE]))
+    texts = [PROSE[:n] for n in (1, 9, 10, 11, 14, 15, 38, 39, 40)]
+    cut = codec.pieces(np.array(texts))
+    for i, text in enumerate(texts):
+        at = 0
+        for row in (cut.item == i).nonzero()[:, 0]:
+            known, context = cut.x.known[row], cut.x.context[row] & cut.x.valid[row]
+            assert not context[known.nonzero()[0, 0]:].any()
+            before, now = (codec.decode(Entries(cut.x.tensor[None, row], valid=m[None]))[0] for m in (context, known))
+            assert text[at:at + len(now)] == now, "a character is scored twice, or not at all"
+            assert text[:at].endswith(before) and len(before) >= min(at, 10 - stride), "the context is not what stands before"
+            at += len(now)
+        assert at == len(text)
+
+
+@pytest.mark.parametrize("stride", [1, 4, 10])
+def test_every_character_is_scored_once(stride):
+    check_pieces(stride)
+
+
+def test_windows_to_learn_from_cover_the_text():
+    codec = Text(window=10)
+    codec.learn(np.array([PROSE]))
+    for start in (0, 3, 12):
+        x = codec.pieces(np.array([PROSE[:47]]), start).x
+        assert not x.context.any() and x.valid.all()
+        drawn = codec.decode(x).tolist()
+        assert drawn[0] == PROSE[:10] and drawn[-1] == PROSE[37:47] and len(drawn) in (5, 6)
+
+
+def kneser_ney(texts, V, order):
+    """Interpolated modified Kneser-Ney as the paper has it, in dictionaries: a function (past, symbol) -> probability."""
+    raw = [Counter() for _ in range(order + 1)]
+    for text in texts:
+        padded = ("^", *text)
+        for end in range(1, len(padded)):
+            for n in range(1, min(order, end + 1) + 1):
+                raw[n][padded[end - n + 1:end + 1]] += 1
+    tables = []
+    for n in range(1, order + 1):
+        counts = dict(raw[n])
+        if n < order:
+            left = Counter(gram[1:] for gram in raw[n + 1])
+            counts = {g: raw[n][g] if g[0] == "^" else left[g] for g in raw[n]}
+        times = Counter(counts.values())
+        discount = [0, 0.5, 1, 1.5]  # where a text is too small to tell
+        if all(times[k] for k in (1, 2, 3, 4)):
+            y = times[1] / (times[1] + 2 * times[2])
+            discount = [0, *(k - (k + 1) * y * times[k + 1] / times[k] for k in (1, 2, 3))]
+            assert all(0 < d < k for k, d in enumerate(discount) if k)
+        followers = defaultdict(dict)
+        for gram, c in counts.items():
+            followers[gram[:-1]][gram[-1]] = c
+        tables.append((discount, followers))
+
+    def p(past, symbol):
+        past, value = ("^", *past), 1 / V
+        for n in range(order):
+            discount, followers = tables[n]
+            seen = followers.get(past[len(past) - n:], {}) if n <= len(past) else {}
+            total = sum(seen.values())
+            if total:
+                given_up = sum(discount[min(c, 3)] for c in seen.values()) / total
+                c = seen.get(symbol, 0)
+                value = (c - discount[min(c, 3)]) / total + given_up * value
+        return value
+
+    return p
+
+
+def check_kneser_ney():
+    """A toy text's laws are those of the reference, and sum to 1."""
+    texts = np.array([[int(c) for c in np.base_repr(n**5 + 7 * n, 5).zfill(30)[-30:]] for n in range(3, 60)])
+    x = symbols(30)
+    family = NGram(x, order=3)
+    parts = (texts[:20], texts[20:])
+    family.estimate([(x.encode({"x": part}), Observed(n=len(part)), torch.ones(len(part))) for part in parts])
+    p, probe = kneser_ney([tuple(t) for t in texts.tolist()], 5, 3), texts[[2, 40]].copy()
+    probe[:, 10:14] = 4
+    law = family(Observed(n=2))
+    hoped = [sum(math.log(p(tuple(t[:i]), t[i])) for i in range(30)) for t in probe.tolist()]
+    assert torch.allclose(law.log_prob(x.encode({"x": probe})), torch.tensor(hoped, dtype=torch.float64), atol=1e-4)
+    state = law.start()
+    for t in range(30):
+        assert torch.allclose(law.next(state).log_probs.logsumexp(-1), torch.zeros(2, dtype=torch.float64), atol=1e-9)
+        state = law.advance(state, torch.tensor(probe[:, t]))
+
+
+def test_counts_are_kneser_ney():
+    check_kneser_ney()
+
+
+def test_windows_do_not_move_counts_or_scores():
+    """A gram across the edge of a window is counted and scored as anywhere else."""
+    whole = given.model("p(text)", {"text": [PROSE]}, codecs={"text": Text(window=20, stride=5)},
+                        families={"text": partial(NGram, order=4)})
+    whole.fit({"text": [PROSE]}, held_out=0)
+    codec = whole.joint.columns["text"].codec
+    x = symbols(len(PROSE), codec.space.size)
+    row = Entries(torch.from_numpy(codec._symbols(PROSE, 0))[None])
+    family = NGram(x, order=4)
+    family.estimate([(row, Observed(n=1), torch.ones(1))])
+    assert torch.equal(family.keys, whole.joint.declared[0].keys) and torch.equal(family.share, whole.joint.declared[0].share)
+    assert float(family(Observed(n=1)).log_prob(row)[0]) == pytest.approx(float(whole.log_prob(text=[PROSE])[0]), abs=1e-9)
+
+
+def check_weights():
+    """Rows of two laws, three of one to one of the other: the weights are found, for items and step by step."""
+    x = symbols(6, 3, "fixed")
+    noise = np.random.default_rng(1)
+    rows = [Entries(torch.from_numpy((noise.random((4000, 6)) < share).astype(int))) for share in (0.4, 0.7)]
+    held = Entries(torch.cat([rows[0].tensor[:3000], rows[1].tensor[:1000]]))
+    for parts in ((Independent, Independent), (partial(NGram, order=1), partial(NGram, order=1))):
+        mixed, y = Mixed(x, families=parts), Observed(n=4000)
+        for part, own in zip(mixed.parts, rows, strict=True):
+            part.estimate([(own, y, torch.ones(4000))])
+        mixed.calibrate([(held, y, torch.ones(4000))])
+        assert mixed.weights.tolist() == pytest.approx([0.75, 0.25], abs=0.06)
+        assert float(mixed.weights.sum()) == pytest.approx(1)
+
+
+def test_the_weights_of_a_mixture_are_found():
+    check_weights()
+
+
+def test_a_single_text_is_learned_held_out_and_continued(tmp_path):
+    text = "abcdefg" * 300
+    data = given.read(text=[text])
+    model = given.model("p(text)", data, codecs={"text": Text(window=16)},
+                        families={"text": partial(Mixed, families=(partial(NGram, order=4), SMALL))})
+    train, held = split(data, 0.2, 0, model.joint)
+    assert train["text"][0] + held["text"][0] == text and len(held["text"][0]) == 420
+    fit = model.fit(data, steps=10)
+    assert fit.steps == 10 and math.isfinite(fit.held_out)
+    score = model.score(data)
+    assert score.items.shape == (1,) and score.characters == score.bytes == 2100
+    assert score.nats_per_character().value == pytest.approx(-score.value / 2100)
+    assert score.bits_per_byte().value == pytest.approx(-score.value / 2100 / math.log(2))
+    mixed, counted = model.joint.declared[0], NGram(model.joint.columns["text"], order=4)
+    assert mixed.weights[0] > 0.9, "what has learned more weighs more"
+    cut = model.joint.columns["text"].pieces(data)
+    counted.estimate([(cut.x, Observed(n=len(cut.item)), torch.ones(len(cut.item)))])
+    assert torch.equal(mixed.parts[0].share, counted.share), "what was held out is not counted in the end"
+    model.save(tmp_path / "model")
+    model = given.load(tmp_path / "model")
+    assert model.score(data).value == score.value
+    drawn = model.given(text=prefix("cdef")).sample(3, seed=1, length=60)["text"]
+    assert model.given(text=prefix("cdef")).sample(3, seed=1)["text"].tolist() == [t[:16] for t in drawn]
+    assert all(len(t) == 60 and t.startswith("cdef") for t in drawn)
+    follows = [t[i + 1] == "bcdefga"["abcdefg".index(t[i])] for t in drawn for i in range(59)]
+    assert np.mean(follows) > 0.9, "the text does not go on across windows"
+
+
+def test_texts_beside_a_label():
+    """A text's pieces add up to one number an item, and its label is learned and scored once."""
+    texts, labels = [PROSE[:35], PROSE[35:300], PROSE[300:420]], ["x", "y", "y"]
+    data = {"label": labels, "text": texts}
+    model = given.model("p(label) p(text | label)", data, codecs={"label": Label(), "text": Text(window=16)},
+                        families={"label": Independent, "text": partial(NGram, order=3)})
+    model.fit(data, held_out=0)
+    # each label once, however long its text
+    assert np.exp(model.log_prob(label=["x", "y"])) == pytest.approx([1.5 / 4, 2.5 / 4])
+    text, label = (model.joint.columns[name] for name in ("text", "label"))
+    cut = text.pieces(data)
+    y = Observed({"label": label.encode(data).rows(cut.item)})
+    each = np.bincount(cut.item, model.joint.declared[1](y).log_prob(cut.x))
+    assert model.log_prob(data) == pytest.approx(model.log_prob(label=labels) + each)
+    assert [model.log_prob(text=[t], label=[k])[0] for t, k in zip(texts, labels, strict=True)] == pytest.approx(
+        model.log_prob(data))
+    assert model.given(text=PROSE[300:312]).mode()["label"].shape == ()
+
+
+def test_short_texts_model_their_length():
+    data = {"word": ["ab", "abc", "b"] * 20}
+    model = given.model("p(word)", data, codecs={"word": Text()}, families={"word": partial(NGram, order=3)})
+    model.fit(data, held_out=0)
+    assert np.mean([word in data["word"] for word in model.sample(200)["word"]]) > 0.8
+    assert model.score(data).value > math.log(1 / 3) - 0.2
+
+
+@pytest.mark.parametrize("unit", ["bytes", "pieces"])
+def test_bytes_and_pieces_write_any_text(unit):
+    codec = Text(unit, window=20, size=300)
+    codec.learn(np.array([PROSE]))
+    assert codec.decode(codec.encode(np.array(["ünseen ☃\t"]))).tolist() == ["ünseen ☃\t"]
+    cut = codec.pieces(np.array([PROSE]))
+    assert "".join(codec.decode(Entries(cut.x.tensor, valid=cut.x.known)).tolist()) == PROSE
+
+
+@pytest.mark.parametrize(("values", "kind"), [
+    ([PROSE], Text), (["a sentence of words, n. " + str(i) for i in range(30)], Text), (["cat", "dog"] * 9, Label),
+    (["the same long sentence of words"] * 9, Label)])
+def test_long_distinct_texts_are_no_labels(values, kind):
+    assert isinstance(infer(np.array(values)), kind)
+
+
+def model(family=NGram, formula="p(text)", **columns):
+    data = {"text": [PROSE], **columns}
+    made = given.model(formula, data, codecs={"text": Text(window=16)}, families={"text": family})
+    made.fit(data, held_out=0, steps=1)
+    return made
+
+
+@cases(
+    empty=(lambda: model().score(text=[""]), "text, row 0: an empty text"),
+    empties=(lambda: given.model("p(text)", {"text": ["", ""]}, codecs={"text": Text()}), "text: expected some text"),
+    unseen=(lambda: model().score(text=["a", PROSE + "é"]), f"text, row 1: unseen character 'é' at {len(PROSE)}"),
+    prompt=(lambda: model().given(text=prefix(PROSE)), f"text, row 0: {len(PROSE)} characters; expected at most 16"),
+    numbers=(lambda: model().score(text=[3]), "text, row 0: expected text, got 3"),
+    hole=(lambda: model().score(text=np.array(["a", None], dtype=object)), "text, row 1: expected text, got None"),
+    unit=(lambda: Text("words"), "unit='words'"),
+    stride=(lambda: Text(window=4, stride=5), "stride=5"),
+    few_pieces=(lambda: Text("pieces", size=200), "size=200"),
+    order=(lambda: model(partial(NGram, order=0)), "order=0"),
+    reals=(lambda: given.model("p(x)", {"x": [1.5, 2.5, 3.5]}, families={"x": NGram}), "expected a finite space"),
+    uncounted=(lambda: NGram(symbols(3))(Observed(n=1)), "nothing is counted yet"),
+    one_family=(lambda: Mixed(symbols(3), families=(NGram,)), "expected two families or more"),
+    condition=(lambda: model(lambda x, y: Autoregressive(x), "p(text) p(k | text)", k=["a"]), "longer than its window"),
+    part=(lambda: NGram(symbols(3)).estimate([(Entries(torch.zeros(1, 3).long()).hide(), Observed(n=1), torch.ones(1))]),
+          "counts whole items"),
+    length=(lambda: model().given().sample(length=0), "length=0"),
+    no_text=(lambda: given.Model(Categorical(Variable("k", Label(["a"])))).score(k=["a"]).nats_per_character(),
+             "is of text alone"),
+)
+def test_bad_input(bad, said):
+    refused(bad, said)
