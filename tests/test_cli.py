@@ -83,9 +83,10 @@ def test_dry_run_says_what_was_inferred_and_writes_nothing(people, tmp_path, cap
     assert status == 0 and list(tmp_path.iterdir()) == []
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert lines[0] == f"formula {FORMULA}"
-    assert lines[1:4] == ["column city Label(2 categories)", "column age Number(atoms='auto')",
-                          "column income Number(atoms='auto')"]
-    assert lines[5].startswith("p(age, income | city) Gaussian")
+    assert lines[1].startswith("data ") and lines[1].endswith("200 rows x 3 columns (city, age, income)")
+    assert lines[2] == "column city Label(2 categories): 2 categories"
+    assert lines[3].startswith("column age Number(atoms='auto'): numbers of 200 values")
+    assert lines[6].startswith("p(age, income | city) Gaussian, counted or solved")
 
 
 def test_checkpoints_are_resumed(people, tmp_path, capsys):

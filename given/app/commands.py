@@ -311,8 +311,8 @@ def _built(text: str, module: ModuleType, what: str) -> Any:
         if isinstance(node, ast.Name):
             raise UserError(f"{what}: unknown name {node.id!r}; there are {', '.join(classes)}")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) < 2:
-            inner = {"family": built(argument) for argument in node.args}  # Dequantised(Gaussian)
-            return partial(built(node.func), **inner, **{k.arg or "": value(k.value) for k in node.keywords})
+            inner = [ast.keyword("family", argument) for argument in node.args]  # Dequantised(Gaussian)
+            return partial(built(node.func), **{k.arg or "": value(k.value) for k in (*inner, *node.keywords)})
         raise ValueError
 
     try:
