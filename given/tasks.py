@@ -55,8 +55,8 @@ def _table(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str 
 
 
 TASKS = (
-    Task("labelled images", "which images each label has; turned round, which label an image has", "independent pixels given "
-         "the label", "bits/dim", "given fit photos/", _labelled_images),
+    Task("labelled images", "which images each label has; turned round, which label an image has", "independent pixels "
+         "and labels", "nats/item", "given fit photos/", _labelled_images),
     Task("images", "what images look like: draw, score, finish them", "independent pixels", "bits/dim",
          "given fit photos/ p(image)", _images),
     Task("text", "what comes next in a text", "5-gram", "nats/character", "given fit book.txt", _text),

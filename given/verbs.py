@@ -202,6 +202,9 @@ class Model:
         source, fit = read(data), self.facts.get("fit", {})
         if not fit.get("share"):
             raise UserError(f"{self}: no rows of its data were held out; pass rows to test it on, and those it learned from")
+        if fit["recounted"]:
+            raise UserError(f"{self}: what was held out was counted too, once the counts were weighed by it; pass rows to test "
+                            "it on, and those it learned from")
         train, valid = split(source, fit["share"], fit["seed"], self.joint)
         if _rows(source) != fit["rows"] or valid is None:
             raise UserError(f"expected the {fit['rows']:,} rows {self} was fitted to, got {_rows(source):,}; pass rows to test "
@@ -271,15 +274,15 @@ class Model:
         if done is None:
             done = Fit(0, 0.0, 0.0, "closed form", None if valid is None else held_out_score(self.joint, valid, weight), ())
         self.joint.eval()
-        for factor in self.joint:
-            ours = type(factor).calibrate is not Conditional.calibrate and not self.joint.touches_latent(factor)
-            if valid is not None and ours:
+        weighed = [f for f in self.joint if type(f).calibrate is not Conditional.calibrate and not self.joint.touches_latent(f)]
+        if valid is not None and weighed:
+            for factor in weighed:
                 factor.calibrate(Pass(self.joint, valid, batch, weight, factor, most=_PIECES))
-                done = replace(done, held_out=held_out_score(self.joint, valid, weight))
-                if share:  # weighed and scored, its counts may have what was held out
-                    factor.estimate(Pass(self.joint, source, batch, weight, factor))
+            done = replace(done, held_out=held_out_score(self.joint, valid, weight))
+            for factor in weighed if share else ():  # now that they are weighed and scored, counts may have what was held out
+                factor.estimate(Pass(self.joint, source, batch, weight, factor))
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr, "rows": _rows(source),
-                             "share": held_out if share else 0}
+                             "share": held_out if share else 0, "recounted": bool(share and valid is not None and weighed)}
         return done
 
     @property
@@ -337,7 +340,8 @@ class Model:
         score = parts[0].joined(parts[1:])
         if pieces:  # a long text is the sum of its pieces
             each = np.bincount(torch.cat(items).numpy(), score.items)
-            score = replace(score, items=each, dimensions=score.dimensions * len(score.items) / len(each))
+            within = float(score.items.std(ddof=1) * len(score.items) ** 0.5) if len(score.items) > 1 else math.nan
+            score = replace(score, items=each, dimensions=score.dimensions * len(score.items) / len(each), within=within)
         if not all(isinstance(joint.columns[name].codec, Text) for name in score.columns):
             return score
         texts = [text for some in source.batches(1 << 16) for name in score.columns for text in some[name]]
@@ -349,22 +353,39 @@ class Model:
         return self.score(data, seed=seed, **columns).items
 
     def evaluate(self, data: Any, *, train: Any = None, seed: int = 0) -> Comparison:
-        """The model's score beside the trivial baseline: every column by itself, given only what the model always is given.
+        """The model's score beside the trivial baseline, as "this model" and by the baseline's name: every column by itself,
+        given only what the model always is given; a text by a 5-gram.
+
+        Of text alone in nats a character, of an image alone in bits a dimension, else in nats an item.
 
         Args:
             data: held-out rows, anything `read` takes.
             train: the rows the baseline is counted from; without them there is none.
             seed: of the noise of estimates.
         """
-        scores = {str(self): self.score(data, seed=seed)}
+        scores = {"this model": self.score(data, seed=seed)}
         if train is not None:
-            factors = [Independent(f.x, [v for v in f.parents if v.name in self.joint.conditions
-                                         and isinstance(v.space, Finite) and not v.space.axes]) for f in self.joint]
-            baseline = Model(*factors)
-            baseline.fit(train, held_out=0)
-            score = baseline.score(data, seed=seed)
-            scores["independent entries"] = replace(score, conditioned_on=scores[str(self)].conditioned_on)
-        return compare(scores)
+            name, baseline = self.baseline(train)
+            scores[name] = replace(baseline.score(data, seed=seed), conditioned_on=scores["this model"].conditioned_on)
+        return compare({name: score.readable(self._images(score)) for name, score in scores.items()})
+
+    def baseline(self, train: Any) -> tuple[str, Model]:
+        """The trivial model of the same columns and its name, counted from rows: what `evaluate` sets this one beside."""
+        factors, texts = list[Conditional](), 0
+        for f in self.joint:
+            if not set(f.x.columns) & set(self.joint.latents):
+                text = any(axis.length != "fixed" for axis in f.x.space.axes)
+                given = [v for v in f.parents if v.name in self.joint.conditions and isinstance(v.space, Finite)
+                         and not v.space.axes]
+                factors.append(NGram(f.x, given, order=5) if text else Independent(f.x, given))
+                texts += text
+        baseline = Model(*factors)
+        baseline.fit(train, held_out=0)
+        return "5-gram" if texts == len(factors) else "independent columns" + ", 5-gram of text" * bool(texts), baseline
+
+    def _images(self, score: Score) -> bool:
+        """Whether nothing but images was scored."""
+        return all(isinstance(s := self.joint.columns[name].space, Finite) and len(s.axes) > 1 for name in score.columns)
 
     def given(self, data: Mapping[str, Any] | None = None, /, *, prior: Mapping[str, Any] | None = None,
               **observed: Any) -> Query:

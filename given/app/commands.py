@@ -9,6 +9,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -25,9 +26,10 @@ from given.app.report import report as _report
 from given.conditional import Encodes
 from given.infer import part, prefix
 from given.joint import parse
+from given.laws import Intractable
 from given.sources import Columns, Live, Source, write_file
 from given.tasks import TASKS, task_of
-from given.train import MODEL_FILES, check_place
+from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
 
@@ -35,6 +37,7 @@ __all__ = ["complete", "completion", "demo", "encode", "families", "fit", "query
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12
+_EVALUATED = 10_000  # held-out rows that fit scores
 
 
 def demo(a: argparse.Namespace) -> None:
@@ -64,11 +67,31 @@ def fit(a: argparse.Namespace) -> int:
     check_place(path, MODEL_FILES)  # before the time is spent
     done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
                      seed=a.seed, checkpoint=a.checkpoint, resume=a.resume)
+    held_out = _held_out(model, data)
+    model.facts["scores"] = held_out
     model.save(path)
-    held = "" if done.held_out is None else f"{done.held_out:.4f}"
     facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
-           "cpu-seconds": round(done.cpu_seconds, 1), "held-out nats an item (entries' units)": held}, a.json)
+           "cpu-seconds": round(done.cpu_seconds, 1), **held_out}, a.json)
     return 130 if done.stopped == "interrupted" else 0
+
+
+def _held_out(model: Model, data: Source) -> dict[str, str]:
+    """The score of held-out rows, and the baseline's; kept for the model's card."""
+    if not model.facts["fit"]["share"]:
+        return {}
+    fit = model.facts["fit"]
+    if fit["recounted"]:  # the score is that from before
+        train, held = split(data, fit["share"], fit["seed"], model.joint)
+        name, baseline = model.baseline(train)
+        beside = baseline.score(held)
+        ours = replace(beside, items=np.array([fit["held_out"]])).readable()
+        return {"held-out rows, this model": f"{ours.value:.4f} {ours.unit}", f"held-out rows, {name}": str(beside.readable())}
+    train, test = model.split(data)
+    try:
+        scores = model.evaluate(next(test.batches(_EVALUATED)), train=train).scores
+    except Intractable:
+        return {}
+    return {f"held-out rows, {name}": str(score) for name, score in scores.items()}
 
 
 def _plan(model: Model, data: Source) -> dict[str, str]:
@@ -216,7 +239,10 @@ def report(a: argparse.Namespace) -> None:
     """`given report`"""
     model, data = given.load(a.model), _read(a.data, a)
     _need(model.joint.columns, data.names, f"{a.data}, to report on {model}")
-    train, test = (given.read(a.train), data) if a.train else model.split(data)
+    try:
+        train, test = (given.read(a.train), data) if a.train else model.split(data)
+    except UserError as error:
+        raise UserError(f"{error}: given report {a.model} NEW --train {a.data}") from None
     name = a.data if a.train else f"the rows of {a.data} that were held out"
     page = _report(model, test, train, name=name, seed=a.seed)
     write_file(a.output, lambda file: file.write(page.encode()))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from given.app.output import shown
-from given.evaluate import page, picture
-from given.evaluate.page import bars, curve, figure, paragraph, table
-from given.sources import Columns, Source
+from given.evaluate import Comparison, page, picture
+from given.evaluate.page import bars, curve, excerpt, figure, paragraph, table
+from given.laws import Intractable
+from given.sources import Columns, Source, joined
 from given.variables import Finite
 from given.verbs import Model
 
@@ -19,6 +21,7 @@ __all__ = ["report"]
 _ROWS = 2000  # as many rows are drawn and set beside the data
 _BINS = 16
 _WORST = 10
+_LONG, _EXCERPT = 60, 900  # characters
 
 
 def report(model: Model, test: Source, train: Source | None = None, *, name: str = "", seed: int = 0) -> str:
@@ -31,35 +34,39 @@ def report(model: Model, test: Source, train: Source | None = None, *, name: str
         name: what the test rows are called.
         seed: of draws.
     """
-    comparison = model.evaluate(test, train=train, seed=seed)
-    score = comparison.scores[str(model)]
+    try:
+        comparison = model.evaluate(test, train=train, seed=seed)
+        items, lead = model.log_prob(test, seed=seed), f"{comparison.scores['this model']} on {name or 'the data'}"
+        good = table(comparison.rows(), [len(g) for g in comparison.groups]) + paragraph(
+            f"{len(items):,} item{'s' * (len(items) > 1)} of {name or 'the data'}. Nats an item are better the higher, all else the lower. Rows of "
+            "one block are conditioned on the same columns and have the same measure, so they may be ranked; a bound is at "
+            f"most the truth.{_margin(comparison)}")
+    except Intractable as error:
+        items, lead, good = None, str(error), paragraph(f"It has no score: {error}.")
     some = next(test.batches(_ROWS))
     conditions = {k: some[k] for k in model.joint.conditions}
     drawn = model.given(conditions).sample(1 if conditions else some.n, seed=seed).flat()
     columns = [column for column in model.joint.columns if column in some and column in drawn and column not in conditions]
     sections = [
-        ("How good is it?", table(comparison.rows(), [len(g) for g in comparison.groups]) + paragraph(
-            f"{len(score.items):,} items of {name or 'the data'}. Nats are better the higher, bits the lower. Rows of one "
-            "block are conditioned on the same columns and have the same measure, so they may be ranked; a bound is at most "
-            "the truth." + _margin(comparison, str(model)))),
+        ("How good is it?", good),
         ("How did it learn?", _learning(model.facts.get("fit", {}))),
         ("What does it draw?", _beside(model, some, drawn, columns)),
         ("Column by column", _marginals(some, drawn, columns)),
-        (f"The {min(_WORST, len(score.items))} least probable items", _worst(model, test, score.items)),
+        ("The least probable items", _worst(model, test, items) if items is not None and len(items) > 1 else ""),
         ("What is it?", table([["factor", "family"], *([str(f), type(f).__name__] for f in model.joint.declared)])
          + table([["column", "read as"], *([k, repr(v.codec)] for k, v in model.joint.columns.items())])),
     ]
-    return page(f"given: {model}", f"{score} on {name or 'the data'}", [(head, body) for head, body in sections if body])
+    return page(str(model), lead, [(head, body) for head, body in sections if body])
 
 
-def _margin(comparison: Any, name: str) -> str:
-    """How far the model is above the baseline, where the two may be compared."""
-    others = [other for group in comparison.groups if name in group for other in group if other != name]
+def _margin(comparison: Comparison) -> str:
+    """How far the model is from the baseline, where the two may be compared."""
+    others = [other for group in comparison.groups if "this model" in group for other in group if other != "this model"]
     if not others:
         return ""
-    difference, error = comparison.difference(name, others[0])
-    unit = comparison.scores[name].unit
-    return f" {name} minus {others[0]}, item by item: {difference:+.3f} ± {error:.3f} {unit}."
+    difference, error = comparison.difference("this model", others[0])
+    within = "" if math.isnan(error) else f" ± {error:.3f}"
+    return f" This model minus {others[0]}, item by item: {difference:+.3f}{within} {comparison.scores['this model'].unit}."
 
 
 def _learning(fit: dict[str, Any]) -> str:
@@ -71,21 +78,33 @@ def _learning(fit: dict[str, Any]) -> str:
 
 
 def _beside(model: Model, data: Columns, drawn: Columns, columns: Sequence[str]) -> str:
-    """Images as two sheets, all else as two tables of rows."""
-    out = []
+    """Images as two sheets, long texts as two excerpts, all else as two tables of rows."""
+    out, plain = [], []
     for name in columns:
-        space = model.joint.columns[name].space
-        if isinstance(space, Finite) and data[name].ndim in (3, 4):
-            for values, what in ((data[name], "of the data"), (drawn[name], "drawn")):
-                sheet = values[:16].reshape(1, -1, *values.shape[1:]) if len(values) < 16 else values[:16].reshape(
-                    2, 8, *values.shape[1:])
-                out.append(figure(picture(sheet, levels=space.size, ink=space.size < 256), f"{name}: {what}"))
-    plain = [name for name in columns if data[name].ndim == 1]
-    for source, what in ((data, "of the data"), (drawn, "drawn")):
-        if plain:
-            cells = [[shown(v) for v in source[name][:6]] for name in plain]
-            out.append(paragraph(f"Rows {what}:") + table([plain, *map(list, zip(*cells, strict=True))]))
+        if _levels(model, name):
+            out += [figure(_sheet(model, name, values[name][:16]), f"{name}: {what}")
+                    for values, what in ((data, "of the data"), (drawn, "drawn"))]
+        elif data[name].ndim == 1 and max(map(len, map(str, data[name][:100]))) > _LONG:
+            out += [excerpt("\n\n".join(map(str, values[name][:3]))[:_EXCERPT], f"{name}: {what}")
+                    for values, what in ((data, "of the data"), (drawn, "drawn"))]
+        elif data[name].ndim == 1:
+            plain.append(name)
+    for source, what in ((data, "of the data"), (drawn, "drawn")) if plain and not out else ():
+        cells = [[shown(v) for v in source[name][:6]] for name in plain]
+        out.append(paragraph(f"Rows {what}:") + table([plain, *map(list, zip(*cells, strict=True))]))
     return "".join(out)
+
+
+def _levels(model: Model, name: str) -> int:
+    """How many levels a column of images has; 0 for any other column."""
+    space = model.joint.columns[name].space
+    return space.size if isinstance(space, Finite) and len(space.axes) in (2, 3) else 0
+
+
+def _sheet(model: Model, name: str, images: np.ndarray) -> bytes:
+    levels, across = _levels(model, name), min(8, len(images))
+    whole = len(images) // across * across
+    return picture(images[:whole].reshape(-1, across, *images.shape[1:]), levels=levels, ink=levels < 256)
 
 
 def _marginals(data: Columns, drawn: Columns, columns: Sequence[str]) -> str:
@@ -93,7 +112,7 @@ def _marginals(data: Columns, drawn: Columns, columns: Sequence[str]) -> str:
     out = []
     for name in columns:
         a, b = data[name], drawn[name]
-        if a.ndim > 1 or (a.dtype.kind in "OUS" and max(map(len, map(str, a[:100]))) > 40):
+        if a.ndim > 1 or (a.dtype.kind in "OUS" and max(map(len, map(str, a[:100]))) > _LONG):
             continue
         names, shares = _numbers(a, b) if a.dtype.kind in "iuf" and len(np.unique(a)) > _BINS else _categories(a, b)
         apart = sum(abs(p - q) for p, q in zip(*shares, strict=True)) / 2
@@ -114,7 +133,7 @@ def _categories(a: np.ndarray, b: np.ndarray) -> tuple[list[str], tuple[list[flo
     """Shares of the most frequent values, those left over as one."""
     a, b = (np.array([shown(v) for v in values]) for values in (a, b))
     values, counts = np.unique(a, return_counts=True)
-    top = sorted(values[np.argsort(-counts)][:_BINS].tolist())
+    top = values[np.argsort(-counts, kind="stable")][:_BINS].tolist()
     shares = [[float((v == value).mean()) for value in top] for v in (a, b)]
     rest = [max(0.0, 1 - sum(share)) for share in shares]
     if max(rest) > 1e-9:
@@ -124,10 +143,15 @@ def _categories(a: np.ndarray, b: np.ndarray) -> tuple[list[str], tuple[list[flo
 
 def _worst(model: Model, test: Source, items: np.ndarray) -> str:
     order = np.argsort(items)[:_WORST]
-    rows: dict[int, list[str]] = {}
+    found: dict[int, Columns] = {}
     first, names = 0, [name for name in test.names if name in model.joint.columns]
     for batch in test.batches(1 << 14):
         for i in order[(order >= first) & (order < first + batch.n)]:
-            rows[int(i)] = [shown(batch[name][i - first]) for name in names]
+            found[int(i)] = batch.rows(slice(i - first, i - first + 1))
         first += batch.n
-    return table([["row", "log p", *names], *([str(i), f"{items[i]:.2f}", *rows[int(i)]] for i in order)])
+    rows = joined([found[int(i)] for i in order])
+    sheets = [figure(_sheet(model, name, rows[name]), f"{name}: the least probable first") for name in names
+              if _levels(model, name)]
+    cells = [["row", "log p, nats", *names], *([str(i), f"{items[i]:.2f}", *(shown(rows[name][k]) for name in names)]
+                                               for k, i in enumerate(order))]
+    return "".join(sheets) + table(cells)

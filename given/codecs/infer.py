@@ -118,10 +118,11 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         centred = (present - present.mean()) / (present.std() or 1.0)
         long = abs(float((centred**3).mean())) > 1 or float((centred**4).mean()) > 5
     most = int(times.argmax())
-    spike = f", {distinct[most]:g} in {times[most] / len(raw):.1%} of the rows" * bool(times[most] >= max(10, 0.01 * len(raw)))
-    return Number(missing=missing, atoms="auto", curve="quantile" if long else "linear"), (
-        f"numbers of {len(distinct)} values{spike}; what many rows share is counted, the rest has a density"
-        f"{', on a curve for its long tails' * long}{said}")
+    why = f"numbers of {len(distinct)} values"
+    if times[most] >= max(10, 0.01 * len(raw)):
+        why += f", {distinct[most]:g} in {times[most] / len(raw):.1%} of the rows; what many rows share is counted, the rest"
+    why += f" with a density{', on a curve for its long tails' * long}{said}"
+    return Number(missing=missing, atoms="auto", curve="quantile" if long else "linear"), why
 
 
 def _words(raw: np.ndarray) -> tuple[Codec, str]:

@@ -6,20 +6,20 @@ import base64
 import html
 from collections.abc import Sequence
 
-__all__ = ["bars", "curve", "figure", "page", "paragraph", "table"]
+__all__ = ["bars", "curve", "excerpt", "figure", "page", "paragraph", "table"]
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #888; }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 60rem; margin: 2.5rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
+h1 { font-size: 1.5rem; margin: 0 0 .3rem; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
 p.lead { color: var(--soft); margin: 0; } code { font-family: ui-monospace, monospace; font-size: .92em; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { text-align: left; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { font-weight: 600; } td:first-child { white-space: normal; min-width: 9rem; }
+th { font-weight: 600; } td:first-child { white-space: normal; }
 img { max-width: 100%; image-rendering: pixelated; border-radius: 3px; }
-figure { margin: 0; } figcaption { color: var(--soft); font-size: .92rem; margin-top: .4rem; }
+figure { margin: 0 0 .8rem; } figcaption { color: var(--soft); font-size: .92rem; margin-top: .4rem; }
 tbody.group { border-top: 2px solid var(--line); }
-svg { max-width: 100%; height: auto; }
+svg { display: block; max-width: 100%; height: auto; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; margin: 0; }
 """
@@ -45,6 +45,11 @@ def paragraph(text: str) -> str:
     return f"<p>{html.escape(text)}</p>"
 
 
+def excerpt(text: str, caption: str) -> str:
+    """A piece of text, line by line."""
+    return f"<figure><pre>{html.escape(text)}</pre><figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
 def table(rows: Sequence[Sequence[str]], groups: Sequence[int] = ()) -> str:
     """A table, its header first; `groups` are the sizes of the blocks of rows set apart."""
     head = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
@@ -67,7 +72,7 @@ def curve(points: Sequence[tuple[float, float]], across: str, up: str) -> str:
     """A line through (x, y) points as a drawing, with its least and last value in words."""
     if len(points) < 2:
         return paragraph(f"{up}: too few points to draw.")
-    W, H, L, B, R, T = 640, 240, 62, 40, 12, 12
+    W, H, L, B, R, T = 640, 240, 88, 40, 12, 12
     xs, ys = [p[0] for p in points], [p[1] for p in points]
     low, high = min(ys), max(ys)
     high = high if high > low else low + 1

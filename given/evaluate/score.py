@@ -26,6 +26,7 @@ class Score:
         conditioned_on: the columns right of the bar.
         dimensions: seen entries an item, on average, for conversion.
         columns: what was scored.
+        within: the standard error of a single item that is a text in pieces, by its pieces taken as independent.
         characters, bytes: of an item's raw text and of its UTF-8, on average, where nothing but text was scored; else 0.
     """
 
@@ -38,6 +39,7 @@ class Score:
     columns: tuple[str, ...] = ()
     characters: float = 0
     bytes: float = 0
+    within: float = math.nan
 
     @property
     def value(self) -> float:
@@ -46,7 +48,9 @@ class Score:
 
     @property
     def error(self) -> float:
-        """The standard error of the mean; nan where it has none."""
+        """The standard error of the mean over items, of a single text over its pieces; nan where it has none."""
+        if len(self.items) == 1:
+            return self.within
         finite = bool(np.isfinite(self.items).all()) and len(self.items) > 1
         return float(self.items.std(ddof=1) / math.sqrt(len(self.items))) if finite else math.nan
 
@@ -75,12 +79,16 @@ class Score:
         """The same as bits a byte of the text's UTF-8, lower is better. Raises as `nats_per_character`."""
         return self._by(self.bytes * math.log(2), "bits/byte")
 
+    def readable(self, images: bool = False) -> Score:
+        """Of text alone in nats a character, of images alone in bits a dimension, else as it is."""
+        return self.nats_per_character() if self.characters else self.bits_per_dim() if images else self
+
     def _by(self, amount: float, unit: str) -> Score:
         if self.unit != "nats/item":
             raise UserError(f"score: expected nats/item to convert, got {self.unit}")
         if not amount:
             raise UserError(f"score: {unit} is of text alone, got a score of {', '.join(self.columns)}; use bits_per_dim()")
-        return replace(self, items=-self.items / amount, unit=unit)
+        return replace(self, items=-self.items / amount, unit=unit, within=self.within / amount)
 
     def joined(self, others: Sequence[Score]) -> Score:
         """One score of the items of all, in order."""
@@ -88,7 +96,7 @@ class Score:
         items = np.concatenate([part.items for part in parts])
         mean = {what: sum(getattr(part, what) * len(part.items) for part in parts) / len(items)
                 for what in ("dimensions", "characters", "bytes")}
-        return replace(self, items=items, kind=weakest(part.kind for part in parts), **mean)
+        return replace(self, items=items, kind=weakest(part.kind for part in parts), within=math.nan, **mean)
 
     def __str__(self) -> str:
         error = "" if math.isnan(self.error) else f" ± {self.error:.4f}"
