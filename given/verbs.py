@@ -448,10 +448,26 @@ class Query:
         model.joint.eval()
 
     def _parts(self, n: int, draws: int = 1) -> Iterator[tuple[Tensor, _Query]]:
-        """The query over some of n rows at a time, with their numbers; what is given once is given to all."""
-        for rows in torch.arange(n).split(max(1, self.model._rows_at_once // draws)):
-            evidence = {k: e.rows(rows % len(e)) for k, e in self._evidence.items()}
-            yield rows, _Query(self.model.joint, evidence, len(rows), self._prior, int(rows[0]))
+        """The query over some of n rows at a time, with their numbers; what is given once is given to all.
+
+        Rows of which the same columns are given go together.
+        """
+        there = [e.seen.reshape(len(e), -1).any(1).expand(n) for e in self._evidence.values()]  # type: ignore[union-attr]
+        alike = torch.stack(there).unique(dim=1, return_inverse=True)[1] if there else torch.zeros(n, dtype=torch.int64)
+        for pattern in alike.unique():
+            for rows in (alike == pattern).nonzero()[:, 0].split(max(1, self.model._rows_at_once // draws)):
+                evidence = {k: e.rows(rows % len(e)) for k, e in self._evidence.items()}
+                yield rows, _Query(self.model.joint, evidence, len(rows), self._prior, rows)
+
+    def _asked(self, ask: Callable[[_Query], dict[str, Entries]], draws: int = 0) -> tuple[list[dict[str, Entries]], Tensor]:
+        """What every part answers, and the order that puts their rows back. What one part is given and another answers is
+        returned of both."""
+        parts = [(rows, query, ask(query)) for rows, query in self._parts(self.n, max(draws, 1))]
+        names = dict.fromkeys(name for _, _, answer in parts for name in answer)
+        for _, query, answer in parts:
+            for name in names.keys() - answer.keys():
+                answer[name] = query.evidence[name].map(lambda t: t.expand(draws, *t.shape) if draws else t)
+        return [answer for _, _, answer in parts], torch.cat([rows for rows, _, _ in parts]).argsort()
 
     @torch.no_grad()
     def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Columns:
@@ -470,14 +486,14 @@ class Query:
         n, seed = int(n), _whole(seed)
         if how is not None and not callable(how):
             raise UserError(f"sample: how={how!r}; expected a map from law to law")
-        parts = [q.sample(n, seed=seed, how=how) for _, q in self._parts(self.n, n)]
+        parts, order = self._asked(lambda q: q.sample(n, seed=seed, how=how), n)
         if length is not None:
-            drawn = {name: Entries.cat([part[name] for part in parts], 1) for name in parts[0]}
+            drawn = {name: _put_back([part[name] for part in parts], order, 1) for name in parts[0]}
             for factor in self.model.joint:
                 if isinstance(factor.x.codec, Text) and factor.x.space.axes[0].length == "given":
                     drawn[factor.x.name] = self._longer(factor, factor.x.codec.stride, drawn, length, seed, how)
-            parts = [drawn]
-        return self._columns(parts, (n, self.n))
+            parts, order = [drawn], torch.arange(self.n)
+        return self._columns(parts, order, (n, self.n))
 
     def _longer(self, factor: Conditional, stride: int, drawn: Mapping[str, Entries], length: int, seed: int,
                 how: How | None) -> Entries:
@@ -512,21 +528,23 @@ class Query:
                 raise UserError(f"score: expected 1 or {n} values, got {length}")
         if self.n != n and not self._single:
             raise UserError(f"score: {n} values for {self.n} items that are given; expected one each")
-        parts, given = [], tuple(k for k, e in self._evidence.items() if not e.hidden)
+        parts, numbers, given = [], list[Tensor](), tuple(k for k, e in self._evidence.items() if not e.hidden)
         for rows, query in self._parts(n):
             some = {k: e.rows(rows % len(e)) for k, e in x.items()}
             parts.append(_score(joint, some, *query.log_prob(some, seed=seed), given))
-        return parts[0].joined(parts[1:])
+            numbers.append(rows)
+        score = parts[0].joined(parts[1:])
+        return replace(score, items=score.items[torch.cat(numbers).argsort().numpy()])
 
     @torch.no_grad()
     def mode(self) -> Columns:
         """The most probable value of what is unknown: (items, ...)."""
-        return self._columns([q.mode() for _, q in self._parts(self.n)], (self.n,))
+        return self._columns(*self._asked(lambda q: q.mode()), (self.n,))
 
     @torch.no_grad()
     def mean(self) -> Columns:
         """The mean of real columns that are unknown: (items, ...); where a codec bends them, that of 1,000 draws."""
-        means = self._columns([q.mean() for _, q in self._parts(self.n)], (self.n,))
+        means = self._columns(*self._asked(lambda q: q.mean()), (self.n,))
         bent = [name for name in means if not self.model.joint.columns[name].codec.affine]
         draws = self.sample(1000) if bent else {}
         return Columns({k: np.nanmean(draws[k], 0) if k in bent else v for k, v in means.items()}, means.axes)
@@ -534,22 +552,24 @@ class Query:
     @torch.no_grad()
     def entropy(self) -> np.ndarray:
         """Entropy in nats of the finite columns above what is observed: (items,)."""
-        return torch.cat([q.entropy() for _, q in self._parts(self.n)]).numpy()
+        each, order = self._asked(lambda q: {"": Entries(q.entropy())})
+        return _put_back([part[""] for part in each], order, 0).tensor.numpy()
 
     @torch.no_grad()
     def probabilities(self, name: str) -> Columns:
         """p(name = v | observed) for every category v, one column each: (items,) float64."""
         _known([name], list(self.model.joint.columns), "probabilities")
-        p = torch.cat([q.probabilities(name) for _, q in self._parts(self.n)]).numpy()
+        each, order = self._asked(lambda q: {name: Entries(q.probabilities(name))})
+        p = _put_back([part[name] for part in each], order, 0).tensor.numpy()
         values = self.model.joint.columns[name].decode(Entries(torch.arange(p.shape[1])))[name]
         return Columns({str(v): p[:, i] for i, v in enumerate(values)})
 
-    def _columns(self, parts: Sequence[Mapping[str, Entries]], lead: tuple[int, ...]) -> Columns:
-        """Raw columns (*lead, ...) of parts that follow one another along the last axis of the lead."""
+    def _columns(self, parts: Sequence[Mapping[str, Entries]], order: Tensor, lead: tuple[int, ...]) -> Columns:
+        """Raw columns (*lead, ...) of parts of the last axis of the lead, whose rows the order puts back."""
         raw: dict[str, np.ndarray] = {}
         for name, variable in self.model.joint.columns.items():
             if name in parts[0]:
-                raw |= variable.decode(Entries.cat([part[name] for part in parts], len(lead) - 1))
+                raw |= variable.decode(_put_back([part[name] for part in parts], order, len(lead) - 1))
         if self._single:
             raw = {k: np.reshape(v, (*lead[:-1], *v.shape[len(lead):])) for k, v in raw.items()}
             lead = lead[:-1]
@@ -563,6 +583,10 @@ def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, gi
     items = log_p + share * sum((v.codec.log_volume(x[v.name]) for v in variables), torch.zeros(()))
     return Score(items.numpy(), kind, "nats/item", _measure(variables), given,
                  sum(int(e.known.sum()) for e in x.values()) / len(items), tuple(x))
+
+
+def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:
+    return Entries.cat(parts, axis).map(lambda t: t.index_select(axis, order))
 
 
 def _rows(source: Source) -> int:

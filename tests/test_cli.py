@@ -261,3 +261,152 @@ def test_help_and_import_load_nothing_heavy():
     code = "import sys, given\nfrom given.app.cli import main\ntry: main()\nexcept SystemExit as stop: status = stop.code\n"
     done = shell("--help", code=code + "print(status, sorted({'torch', 'numpy', 'sklearn', 'PIL'} & set(sys.modules)))")
     assert "given fit" in done.stdout and done.stdout.endswith("0 []\n") and done.stderr == ""
+
+
+@pytest.fixture(scope="module")
+def holes(people):
+    """People of whom some cells are missing."""
+    path = people.parent / "holes.csv"
+    path.write_text("city,age,income\nRome,,180\n,21,\nOslo,20,61\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def block(people):
+    """One block of all columns."""
+    path = people.parent / "block.given"
+    family = "age,income=FactorAnalysis(factors=1)"
+    assert main(["fit", str(people), "p(age, income)", "-o", str(path), "--family", family]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """A text longer than its window, and a model of it."""
+    folder = tmp_path_factory.mktemp("book")
+    (folder / "book.txt").write_text("The cat sat on the mat. The dog sat on the log. " * 60)
+    assert main(["fit", str(folder / "book.txt"), "--steps", "3", "-o", str(folder / "book.given")]) == 0
+    return folder
+
+
+def test_fit_prints_the_held_out_score_beside_the_baseline(people, tmp_path, capsys):
+    _, out, _ = run(capsys, "fit", people, FORMULA, "-o", tmp_path / "m.given", "--json")
+    facts = json.loads(out)
+    ours, theirs = (float(facts[f"held-out rows, {who}"].split()[0]) for who in ("this model", "independent columns"))
+    assert ours > theirs + 2
+    assert facts["held-out rows, this model"] in (tmp_path / "m.given" / "README.md").read_text()
+
+
+def test_as_says_how_a_column_is_read(people, tmp_path, capsys):
+    _, out, _ = run(capsys, "fit", people, "p(age)", "--as", "age=number(curve='quantile')", "--dry-run", "--json")
+    assert json.loads(out)["column age"].startswith("Number(curve='quantile')")
+    status, _, err = run(capsys, "fit", people, "p(age)", "--as", "age=wizard", "--dry-run")
+    assert status == 1 and "--as: unknown name 'wizard'" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("columns, formula", [
+    ({"image": "images", "label": "labels"}, "p(label) p(image | label)"), ({"image": "images"}, "p(image)"),
+    ({"text": "texts"}, "p(text)"), ({"age": "numbers", "label": "labels"}, "p(age, label)")])
+def test_without_a_formula_the_columns_choose_a_task(columns, formula):
+    from given.tasks import task_of
+
+    rng = np.random.default_rng(0)
+    kinds = {"images": rng.integers(0, 9, (60, 4, 4)), "labels": rng.integers(0, 3, 60), "numbers": rng.normal(size=60),
+             "texts": [f"a sentence of some words, number {i}" for i in range(60)]}
+    assert task_of(given.read({name: kinds[kind] for name, kind in columns.items()}), {})[1] == formula
+
+
+def test_complete_fills_what_is_missing_and_keeps_the_rest(fitted, holes, tmp_path, capsys):
+    status, out, _ = run(capsys, "complete", fitted, holes)
+    rows = [line.split(",") for line in out.splitlines()]
+    assert status == 0 and rows[0] == ["city", "age", "income"] and len(rows) == 4
+    assert rows[1][0] == "Rome" and 50 < float(rows[1][1]) < 70 and float(rows[1][2]) == 180
+    assert rows[2][0] == "Oslo" and float(rows[2][1]) == 21 and 50 < float(rows[2][2]) < 75
+    assert [float(v) for v in rows[3][1:]] == [20, 61]
+    assert len(run(capsys, "complete", fitted, holes, "-n", 3)[1].splitlines()) == 10
+
+
+def test_complete_goes_on_with_a_text(book, tmp_path, capsys):
+    (tmp_path / "start.txt").write_text("The cat")
+    status, out, _ = run(capsys, "complete", book / "book.given", tmp_path / "start.txt", "--json")
+    text = json.loads(out)["text"]
+    assert status == 0 and text.startswith("The cat") and len(text) == 256
+
+
+def test_encode_gives_the_representation(block, people, capsys):
+    status, out, _ = run(capsys, "encode", block, people)
+    z = np.array([float(line) for line in out.splitlines()[1:]])
+    age = given.read(str(people))["age"]
+    assert status == 0 and len(z) == 200 and abs(np.corrcoef(z, age)[0, 1]) > 0.99
+
+
+def test_encode_without_a_representation_names_those_that_have_one(fitted, people, capsys):
+    status, _, err = run(capsys, "encode", fitted, people)
+    assert status == 1 and "VAE" in err and err.count("\n") == 1
+
+
+def test_score_streams_from_a_pipe(fitted, people):
+    with people.open() as file:
+        lines = file.readlines()[:4]
+    process = subprocess.Popen([sys.executable, "-m", "given", "score", str(fitted), "-"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdin.write("".join(lines[:3]))
+    process.stdin.flush()
+    assert [process.stdout.readline().split(",")[0] for _ in range(3)] == ["row", "0", "1"]  # before the pipe is closed
+    out, err = process.communicate(lines[3])
+    assert process.returncode == 0 and out.startswith("2,") and "n = 3" in err
+
+
+def test_a_bad_row_of_a_pipe_is_named_or_skipped(fitted, people):
+    bad = "city,age,income\nRome,60,180\nRome,60\n"
+    for flags, status, said in (((), 1, "stdin, line 3: got 2 values, expected 3"), (("--skip-bad",), 0, "skipped 1 bad")):
+        found = subprocess.run([sys.executable, "-m", "given", "score", str(fitted), "-", *flags], input=bad,
+                               capture_output=True, text=True, timeout=60)
+        assert found.returncode == status and said in found.stderr and "Traceback" not in found.stderr
+
+
+def test_skip_bad_says_how_many_and_which(tmp_path, capsys):
+    path = tmp_path / "bad.csv"
+    path.write_text("a,b\n" + "1,2\n" * 20 + "3\n" + "4,5\n" * 20)
+    status, _, err = run(capsys, "fit", path, "p(a)", "-o", tmp_path / "m.given", "--skip-bad")
+    assert status == 0 and "skipped 1 bad" in err and "line 22" in err
+    assert run(capsys, "fit", path, "p(a)", "-o", tmp_path / "m.given")[0] == 1
+
+
+def test_report_is_one_page_with_everything(fitted, people, tmp_path, capsys):
+    status, _, err = run(capsys, "report", fitted, people, "-o", tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert status == 0 and "r.html" in err
+    for part in ("this model", "independent columns", "Column by column", "The least probable items", "Rows drawn"):
+        assert part in text, part
+    assert "<script" not in text and "http" not in text
+
+
+def test_report_on_other_rows_takes_those_learned_from(book, tmp_path, capsys):
+    status, _, err = run(capsys, "report", book / "book.given", book / "book.txt", "-o", tmp_path / "r.html")
+    assert status == 1 and "--train" in err and err.count("\n") == 1
+    (tmp_path / "new.txt").write_text("The dog sat on the mat. " * 40)
+    status = run(capsys, "report", book / "book.given", tmp_path / "new.txt", "--train", book / "book.txt", "-o",
+                 tmp_path / "r.html")[0]
+    page = (tmp_path / "r.html").read_text()
+    assert status == 0 and "nats/character" in page and "5-gram" in page
+
+
+def test_images_are_written_a_file_each(digits, tmp_path, capsys):
+    assert run(capsys, "sample", digits, "label=3", "-n", 3, "-o", f"{tmp_path}/threes/")[0] == 0
+    assert sorted(p.name for p in (tmp_path / "threes").iterdir()) == ["0.png", "1.png", "2.png"]
+    assert given.read(str(tmp_path / "threes"))["image"].shape == (3, 8, 8)
+
+
+def test_tasks_are_listed(capsys):
+    status, out, _ = run(capsys, "tasks", "--json")
+    assert status == 0 and {"table", "text", "images", "labelled images"} == {t["name"] for t in json.loads(out)}
+
+
+@pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
+def test_completion_knows_commands_and_options(name, capsys):
+    status, out, _ = run(capsys, "completion", name)
+    assert status == 0 and "complete" in out and "anomalies" in out and "--completion" not in out
+    if name == "bash":
+        ask = out + '\nCOMP_WORDS=(given score --an); COMP_CWORD=2; _given; echo "${COMPREPLY[@]}"'
+        assert subprocess.run(["bash", "-c", ask], capture_output=True, text=True).stdout.strip() == "--anomalies"

@@ -403,3 +403,20 @@ def test_a_number_with_holes_is_learned_by_em():
     slope = (model.given(x=part([3.0, 0.0], seen=[True, False])).mean()["x"][1]
              - model.given(x=part([1.0, 0.0], seen=[True, False])).mean()["x"][1]) / 2
     assert abs(slope - 0.8) < 0.08
+
+
+def test_rows_may_be_given_different_columns():
+    rng = np.random.default_rng(0)
+    rome = rng.random(400) < 0.5
+    age = np.where(rome, 60.0, 20.0) + rng.normal(0, 2, 400)
+    data = {"city": np.where(rome, "Rome", "Oslo"), "age": age, "income": 3 * age + rng.normal(0, 1, 400)}
+    model = given.model("p(city) p(age, income | city)", data)
+    model.fit(data, held_out=0)
+    city = given.part(["Rome", "", "Oslo", ""], seen=[True, False, True, False])
+    query = model.given(city=city, age=[60.0, 20.0, 21.0, 61.0])
+    assert query.sample(3)["city"].tolist() == [["Rome", "Oslo", "Oslo", "Rome"]] * 3
+    assert query.mode()["city"].tolist() == ["Rome", "Oslo", "Oslo", "Rome"]
+    alone = model.given(age=[20.0, 61.0])
+    assert np.allclose(query.score(income=[180.0, 60.0, 63.0, 183.0]).items[[1, 3]], alone.score(income=[60.0, 183.0]).items)
+    one = model.given(city=given.part(["Rome", ""], seen=[True, False]), age=[60.0, 20.0]).sample(2, seed=4)
+    assert np.allclose(one["income"], query.sample(2, seed=4)["income"][:, :2]), "a row's draw depends on the rows beside it"

@@ -24,7 +24,7 @@ from given.app.completion import completion as _script
 from given.app.output import facts, rows, write
 from given.app.report import report as _report
 from given.conditional import Encodes
-from given.infer import part, prefix
+from given.infer import Part, part, prefix
 from given.joint import parse
 from given.laws import Intractable
 from given.sources import Columns, Live, Source, write_file
@@ -191,9 +191,15 @@ def complete(a: argparse.Namespace) -> None:
     parts = []
     for batch in data.batches(_ROWS):
         evidence = {name: _holes(model, name, batch[name]) for name in batch if name not in other}
-        drawn = model.given({k: v for k, v in evidence.items() if v is not None}).sample(a.n, seed=a.seed)
-        parts.append(Columns({name: drawn[name] if name in drawn else np.broadcast_to(batch[name], (a.n, *batch[name].shape))
-                              for name in dict.fromkeys([*data.names, *drawn])}, 2))
+        drawn = dict(model.given({k: v for k, v in evidence.items() if v is not None}).sample(a.n, seed=a.seed))
+        for name, values in batch.items():  # what was there comes back as it was
+            if not isinstance(evidence.get(name), Part):
+                drawn[name] = drawn[name] if name in evidence and evidence[name] is None else np.stack([values] * a.n)
+            elif (seen := evidence[name].seen) is not None:
+                own = np.where(seen, values, values[seen][0])
+                own = own.astype(str if drawn[name].dtype.kind == "U" else drawn[name].dtype)
+                drawn[name] = np.where(seen, own, drawn[name])
+        parts.append(Columns({name: drawn[name] for name in dict.fromkeys([*data.names, *drawn])}, 2))
     whole = Columns({name: np.concatenate([p[name] for p in parts], 1) for name in parts[0]}, 2)
     _answer(whole if a.n > 1 else Columns({name: whole[name][0] for name in whole}), a, model)
 

@@ -38,9 +38,9 @@ def report(model: Model, test: Source, train: Source | None = None, *, name: str
         comparison = model.evaluate(test, train=train, seed=seed)
         items, lead = model.log_prob(test, seed=seed), f"{comparison.scores['this model']} on {name or 'the data'}"
         good = table(comparison.rows(), [len(g) for g in comparison.groups]) + paragraph(
-            f"{len(items):,} item{'s' * (len(items) > 1)} of {name or 'the data'}. Nats an item are better the higher, all else the lower. Rows of "
-            "one block are conditioned on the same columns and have the same measure, so they may be ranked; a bound is at "
-            f"most the truth.{_margin(comparison)}")
+            f"{len(items):,} item{'s' * (len(items) > 1)} of {name or 'the data'}. Nats an item are better the higher, all "
+            "else the lower. Rows of one block are conditioned on the same columns and have the same measure, so they may be "
+            f"ranked; a bound is at most the truth.{_margin(comparison)}")
     except Intractable as error:
         items, lead, good = None, str(error), paragraph(f"It has no score: {error}.")
     some = next(test.batches(_ROWS))

@@ -37,13 +37,13 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     """Codecs for the columns of a table, not yet learned, and a note a column on what was inferred and why.
 
     From the first 65,536 rows: texts that are mostly distinct and long (more than 20 characters on average, with spaces, or a
-    single one) are a `Text`; other text and booleans are a `Label`, of which, beyond 20 categories, those of fewer than 5 rows
-    and whatever is unseen are one, "(other)"; dates and times a `Time`; whole numbers of at most 20 distinct values that
-    repeat, and columns of two values, a `Label`; whole numbers over a range of at most 256 with five rows a value an
-    `Integer`; other numbers a `Number` with atoms, on a curve where the tails are long (skewness beyond 1 or kurtosis beyond
-    5: a normal law given a category is better off without, since two heaps are no long tail), and vectors (B, D) one with
-    lines. Whole-numbered grids
-    (B, height, width[, channel]) are an `Image`. A missing cell is a symbol.
+    single one) are a `Text`. Other text and booleans are a `Label`; categories of fewer than 5 rows and whatever is unseen are
+    one, "(other)", where there are more than 20 or the rare ones hold at most one row in a hundred. Dates and times are a
+    `Time`; whole numbers of at most 20 distinct values that repeat, and columns of two values, a `Label`; whole numbers over a
+    range of at most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails
+    (skewness beyond 1 or kurtosis beyond 5: a normal law given a category is better off without, since two heaps are no
+    long tail), and vectors (B, D) one with lines. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A missing
+    cell is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers, or whole
     numbers under a name such as id, key or number: a model of the others learns nothing from them.
@@ -134,8 +134,9 @@ def _words(raw: np.ndarray) -> tuple[Codec, str]:
     _check_text(raw)
     if not absent.any() and _prose(raw.tolist()):
         return Text(), f"text of {sum(map(len, raw.tolist())) / len(raw):,.0f} characters a row"
-    K = len({str(v) for v in raw[~absent].tolist()})
-    if K <= _FEW:
+    counts = np.unique([str(v) for v in raw[~absent].tolist()], return_counts=True)[1]
+    K, rare = len(counts), int(counts[counts < _RARE].sum())
+    if K <= _FEW and not 0 < rare <= 0.01 * len(raw):
         return Label(missing=missing), f"{K} categories{said}"
     return Label(rare=_RARE, unseen="other", missing=missing), (
         f'{K} categories, of which those of fewer than {_RARE} rows are one, "(other)"{said}')

@@ -92,8 +92,8 @@ def _rows(variable: Variable, value: Any) -> tuple[np.ndarray, np.ndarray | None
     if single:
         values, seen = values[None], seen[None]
     if not whole:
-        filler = np.zeros((), dtype=values.dtype)
-        values = np.where(seen, values, filler)
+        # What nobody sees is replaced by something that is seen, which the codec knows.
+        values = np.where(seen, values, values[seen][0] if seen.any() else np.zeros((), dtype=values.dtype))
     return values, None if whole else seen, single
 
 

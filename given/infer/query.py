@@ -56,11 +56,12 @@ class Query:
         evidence: column -> entries of n rows; an unseen entry is unknown.
         n: the number of rows.
         prior: column -> (V,) log-probabilities, for conditions that have no factor.
-        first_row: the number of the first row in the whole call, on which the noise of draws and estimates depends.
+        first_row: the number of the first row in the whole call, or of every row (n,): on it depends the noise of draws and
+            estimates.
     """
 
     def __init__(self, joint: Joint, evidence: Mapping[str, Entries], n: int,
-                 prior: Mapping[str, Tensor] | None = None, first_row: int = 0) -> None:
+                 prior: Mapping[str, Tensor] | None = None, first_row: int | Tensor = 0) -> None:
         self.joint, self.n, self.first_row = joint, n, first_row
         self.evidence = {k: e for k, e in evidence.items() if not e.hidden}
         self.prior = dict(prior or {})

@@ -45,8 +45,9 @@ class Noise:
         self.keys = keys
 
     @staticmethod
-    def of(seed: int | Noise, n: int, *, first_row: int = 0, draws: int = 1) -> Noise:
+    def of(seed: int | Noise, n: int, *, first_row: int | Tensor = 0, draws: int = 1) -> Noise:
         """The noise of rows `first_row` ... `first_row + n - 1` of a call, each drawn `draws` times: (draws * n,) keys.
+        Rows that do not follow one another are said by all their numbers (n,).
 
         A `Noise` is passed through, so that whoever knows the rows decides.
         """
@@ -55,7 +56,8 @@ class Noise:
             return seed
         start = _mix(np.array([seed % 2**64], dtype=np.uint64))
         draw = _child(start, np.arange(draws))
-        return Noise(_child(draw[:, None], np.arange(first_row, first_row + n)[None]).reshape(-1))
+        rows = first_row.numpy() if isinstance(first_row, Tensor) else np.arange(first_row, first_row + n)
+        return Noise(_child(draw[:, None], rows[None]).reshape(-1))
 
     def repeat(self, times: int) -> Noise:
         """A stream of its own for every one of several draws of every row: (times * B,) keys."""
