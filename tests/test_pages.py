@@ -1,18 +1,21 @@
 """The pages say what is so: code blocks run, tables are those of RESULTS.md, links lead somewhere."""
 
 import re
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import given
+from given.app.cli import main
 
 ROOT = Path(given.__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import record  # noqa: E402
 
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LOG.md")]
+PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LOG.md")), *(ROOT / "docs").glob("*.md")]
 
 
 def test_the_readme_runs(tmp_path, monkeypatch):
@@ -52,3 +55,28 @@ def test_examples_run_and_are_short(path, capsys):
     assert len(path.read_text().splitlines()) <= 30
     exec(compile(path.read_text(), str(path), "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out
+
+
+DOCS = ROOT / "docs"
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="argparse words its help otherwise elsewhere")
+def test_the_command_line_page_is_what_help_prints():
+    code = f"import sys; sys.path.insert(0, {str(DOCS)!r}); import make; print(make.made(), end='')"
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert made == (DOCS / "command-line.md").read_text(), "run python docs/make.py"
+
+
+@pytest.mark.parametrize("page", ["tables", "images", "text"])
+def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / f"{page}.md").read_text()
+    for line in re.findall(r"(?m)^\$ (.*)$", text):
+        line = line.replace("--minutes 1", "--steps 2")
+        if line.startswith("given "):
+            assert main(shlex.split(line)[1:]) == 0, f"{line}: {capsys.readouterr().err}"
+        else:
+            subprocess.run(line.replace("python ", f"{sys.executable} ", 1), shell=True, check=True)
+        assert capsys.readouterr().out or "-o" in line or not line.startswith("given "), f"{line}: printed nothing"
+    for block in re.findall(r"(?s)```python\n(.*?)```", text):
+        exec(block, {})
