@@ -38,7 +38,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
 
     From the first 65,536 rows: texts that are mostly distinct and long (more than 20 characters on average, with spaces, or a
     single one) are a `Text`. Other text and booleans are a `Label`; categories of fewer than 5 rows and whatever is unseen are
-    one, "(other)", where there are more than 20 or the rare ones hold at most one row in a hundred. Dates and times are a
+    one, "(other)", where there are more than 20 or the rarest holds less than one row in a hundred. Dates and times are a
     `Time`; whole numbers of at most 20 distinct values that repeat, and columns of two values, a `Label`; whole numbers over a
     range of at most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails
     (skewness beyond 1 or kurtosis beyond 5: a normal law given a category is better off without, since two heaps are no
@@ -135,8 +135,8 @@ def _words(raw: np.ndarray) -> tuple[Codec, str]:
     if not absent.any() and _prose(raw.tolist()):
         return Text(), f"text of {sum(map(len, raw.tolist())) / len(raw):,.0f} characters a row"
     counts = np.unique([str(v) for v in raw[~absent].tolist()], return_counts=True)[1]
-    K, rare = len(counts), int(counts[counts < _RARE].sum())
-    if K <= _FEW and not 0 < rare <= 0.01 * len(raw):
+    K = len(counts)
+    if K <= _FEW and 100 * counts.min() >= len(raw):
         return Label(missing=missing), f"{K} categories{said}"
     return Label(rare=_RARE, unseen="other", missing=missing), (
         f'{K} categories, of which those of fewer than {_RARE} rows are one, "(other)"{said}')

@@ -25,7 +25,6 @@ from given.variables import Entries, UserError
 __all__ = ["Batches", "Encoded", "Pass", "Split", "encoded"]
 
 _SHUFFLED_AT_ONCE = 1 << 16
-_IN_ORDER = 256  # rows of a batch of a pass in order, at least
 
 
 @dataclass(frozen=True)
@@ -141,6 +140,16 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
     return Encoded(entries, len(item), weights[item], first_row, first_row + item, text, share[item])
 
 
+def _long(joint: Joint) -> bool:
+    """Whether a column holds texts in windows."""
+    return any(axis.length == "given" for v in joint.columns.values() for _, s in v.space.parts for axis in s.axes)
+
+
+def _at_once(joint: Joint, size: int) -> int:
+    """Rows of a batch of a pass in order, at least: some 65,536 entries, and 256 texts in windows."""
+    return max(size, 256 if _long(joint) else min(4096, (1 << 16) // joint.dimensions))
+
+
 def _weights(batch: Columns, weight: str | None, first_row: int) -> Tensor:
     if weight is None:
         return torch.ones(batch.n, dtype=torch.float64)
@@ -174,7 +183,7 @@ class Batches:
             raise UserError(f"batch={size!r}; expected a whole number of rows from 1")
         self.joint, self.data, self.size, self.seed, self.weight = joint, data, size, seed, weight
         self.length, rows, total = 0, 0, 0.0
-        self.long = any(axis.length == "given" for v in joint.columns.values() for _, s in v.space.parts for axis in s.axes)
+        self.long = _long(joint)
         for run in self._runs():
             total += float(_weights(run, weight, rows).sum())
             self.length += -(-(_encode(joint, run, rows, weight, 0).n if self.long else run.n) // size)
@@ -217,7 +226,7 @@ class Batches:
 
     def in_order(self) -> Iterator[Encoded]:
         """One pass in the data's order."""
-        return encoded(self.joint, self.data, max(self.size, _IN_ORDER), self.weight)
+        return encoded(self.joint, self.data, _at_once(self.joint, self.size), self.weight)
 
 
 @dataclass(frozen=True)
@@ -242,7 +251,7 @@ class Pass:
 
     def __iter__(self) -> Iterator[Batch]:
         joint = self.joint
-        for i, batch in enumerate(encoded(joint, self.data, max(self.size, _IN_ORDER), self.weight, most=self.most)):
+        for i, batch in enumerate(encoded(joint, self.data, _at_once(joint, self.size), self.weight, most=self.most)):
             entries, n, weight = joint.encoded(batch.entries, batch.n), batch.n, batch.weight * batch.borne(self.factor)
             if self.shares is not None:
                 every, entries, row = joint.enumerated(entries, n)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from given.joint import Joint
 from given.laws import Noise
-from given.sources import Columns, Source
+from given.sources import Columns, Source, Stream, joined
 from given.train.batches import Split, encoded
 from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, write_checkpoint
 from given.train.loop import Diverged, Trainer
@@ -24,6 +24,7 @@ __all__ = ["Fit", "fit", "held_out_score", "split"]
 _EVALUATIONS = 25
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}"
 _ENTRIES_AT_ONCE = 1 << 16
+_MOST_HELD = 20_000
 _PIECES = 64  # of long texts, that an evaluation scores
 
 
@@ -49,7 +50,7 @@ class Fit:
 
 
 def split(source: Source, held_out: float, seed: int, joint: Joint | None = None) -> tuple[Source, Source | None]:
-    """The rows to learn from and those held out: a share, chosen row by row from a seed.
+    """The rows to learn from and those held out: a share, chosen row by row from a seed, of 20,000 rows at most, in memory.
 
     Of a single row whose text is longer than its window, the text's last part is held out: windows chosen at random would
     overlap those learned from.
@@ -61,9 +62,11 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
         raise UserError(f"held_out={held_out}; expected a share from 0 to 1, or rows of your own")
     if held_out == 0:
         return source, None
-    sides = [Split(source, held_out, seed, side) for side in (False, True)]
+    n = source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.batches(_ENTRIES_AT_ONCE))
+    sides = [Split(source, min(held_out, _MOST_HELD / n), seed, side) for side in (False, True)]
     if not isinstance(source, Columns):
-        return sides[0], sides[1]
+        held = list(sides[1].batches(_ENTRIES_AT_ONCE))
+        return sides[0], joined(held) if held else None
     for name, v in joint.columns.items() if source.n == 1 and joint is not None else ():
         if name in source and v.pieces(source) is not None:
             text, end = source[name][0], round(len(source[name][0]) * (1 - held_out))
