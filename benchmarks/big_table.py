@@ -67,7 +67,7 @@ def main(rows: int) -> None:
                  ["codecs learned", f"{learned - start:.0f}", f"{n / (learned - start):,.0f}"],
                  [f"fit, of which {SECONDS} s are steps ({fit.steps:,} of 32 rows)", f"{done - learned:.0f}",
                   f"{32 * fit.steps / fit.cpu_seconds:,.0f}"],
-                 ["the baseline counted, 10,000 rows scored by both", f"{compared - done:.0f}", f"{n / (compared - done):,.0f}"]]
+                 ["baseline counted, 10,000 rows scored by both", f"{compared - done:.0f}", f"{n / (compared - done):,.0f}"]]
         print(scores)
         print("\n".join(map(str, table)))
         print(f"peak memory {peak / 1024:.0f} MiB")
