@@ -26,6 +26,7 @@ from given.sources import Columns, Source, Stream, read
 from given.train import (
     Batches,
     Budget,
+    Encoded,
     Fit,
     Pass,
     Trainer,
@@ -279,10 +280,12 @@ class Model:
             for factor in weighed:
                 factor.calibrate(Pass(self.joint, valid, batch, weight, factor, most=_PIECES))
             done = replace(done, held_out=held_out_score(self.joint, valid, weight))
+            self.facts["held_out"] = str(self.readable(self.score(valid)))
             for factor in weighed if share else ():  # now that they are weighed and scored, counts may have what was held out
                 factor.estimate(Pass(self.joint, source, batch, weight, factor))
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr, "rows": _rows(source),
-                             "share": held_out if share else 0, "recounted": bool(share and valid is not None and weighed)}
+                             "share": held_out if share else 0, "weight": weight,
+                             "recounted": bool(share and valid is not None and weighed)}
         return done
 
     @property
@@ -306,10 +309,39 @@ class Model:
         Raises:
             UserError: a factor's parent is not given.
         """
+        source, scores, items, counts = self._source(data, columns), list[Score](), list[Tensor](), list[Tensor]()
+        pieces = False
+        for score, batch in self._scored(source, seed):
+            scores.append(score)
+            items.append(batch.item)
+            counts.append(torch.stack([batch.entries[name].known.reshape(batch.n, -1).sum(1) for name in score.columns]).sum(0))
+            pieces |= batch.text is not None
+        if not scores:
+            raise UserError("data: expected at least one row, got none")
+        score = scores[0].joined(scores[1:])
+        if pieces:  # a long text is the sum of its pieces
+            values, amounts, each = score.items, torch.cat(counts).numpy(), np.bincount(torch.cat(items).numpy(), score.items)
+            # How far pieces are from what their symbols cost on average.
+            apart = values - values.sum() * amounts / amounts.sum()
+            within = float(np.sqrt((apart**2).sum() * len(values) / (len(values) - 1))) if len(values) > 1 else math.nan
+            score = replace(score, items=each, dimensions=score.dimensions * len(values) / len(each), within=within)
+        if not all(isinstance(self.joint.columns[name].codec, Text) for name in score.columns):
+            return score
+        texts = [text for some in source.batches(1 << 16) for name in score.columns for text in some[name]]
+        sizes = (sum(map(len, texts)), sum(len(text.encode(errors="surrogatepass")) for text in texts))
+        return replace(score, characters=sizes[0] / len(score.items), bytes=sizes[1] / len(score.items))
+
+    def scores(self, data: Source, *, seed: int = 0) -> Iterator[Score]:
+        """The scores of rows as they come, a batch at a time: together they are what `score` says of all."""
+        for score, batch in self._scored(data, seed):
+            if batch.text is not None:
+                raise UserError(f"{batch.text}: is longer than its window; score it whole")
+            yield score
+
+    def _scored(self, source: Source, seed: int) -> Iterator[tuple[Score, Encoded]]:
+        """Every batch with the score of its rows, which may be pieces of texts."""
         self.joint.eval()
-        joint, seed, parts, items = self.joint, _whole(seed), list[Score](), list[Tensor]()
-        source = self._source(data, columns)
-        names, pieces = [name for name in joint.columns if name in source.names], False
+        joint, seed, names = self.joint, _whole(seed), [name for name in self.joint.columns if name in source.names]
         for batch in encoded(joint, source, self._rows_at_once, names=names):
             entries, n = batch.entries, batch.n
             factors = [f for f in joint if set(f.x.columns) & set(entries)]
@@ -331,22 +363,8 @@ class Model:
                     log_p = torch.stack([batch.borne(f) * term for f, term, _ in terms]).sum(0)
                     kind = weakest(kind for _, _, kind in terms)
             # One code of all makes a bound.
-            parts.append(_score(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
-                                tuple(name for name in parents if name not in x), batch.share))
-            items.append(batch.item)
-            pieces |= batch.text is not None
-        if not parts:
-            raise UserError("data: expected at least one row, got none")
-        score = parts[0].joined(parts[1:])
-        if pieces:  # a long text is the sum of its pieces
-            each = np.bincount(torch.cat(items).numpy(), score.items)
-            within = float(score.items.std(ddof=1) * len(score.items) ** 0.5) if len(score.items) > 1 else math.nan
-            score = replace(score, items=each, dimensions=score.dimensions * len(score.items) / len(each), within=within)
-        if not all(isinstance(joint.columns[name].codec, Text) for name in score.columns):
-            return score
-        texts = [text for some in source.batches(1 << 16) for name in score.columns for text in some[name]]
-        sizes = (sum(map(len, texts)), sum(len(text.encode(errors="surrogatepass")) for text in texts))
-        return replace(score, characters=sizes[0] / len(score.items), bytes=sizes[1] / len(score.items))
+            yield _score(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
+                         tuple(name for name in parents if name not in x), batch.share), batch
 
     def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
@@ -367,7 +385,7 @@ class Model:
         if train is not None:
             name, baseline = self.baseline(train)
             scores[name] = replace(baseline.score(data, seed=seed), conditioned_on=scores["this model"].conditioned_on)
-        return compare({name: score.readable(self._images(score)) for name, score in scores.items()})
+        return compare({name: self.readable(score) for name, score in scores.items()})
 
     def baseline(self, train: Any) -> tuple[str, Model]:
         """The trivial model of the same columns and its name, counted from rows: what `evaluate` sets this one beside."""
@@ -380,12 +398,16 @@ class Model:
                 factors.append(NGram(f.x, given, order=5) if text else Independent(f.x, given))
                 texts += text
         baseline = Model(*factors)
-        baseline.fit(train, held_out=0)
+        weight = self.facts.get("fit", {}).get("weight")
+        baseline.fit(train, held_out=0, weight=weight if weight in read(train).names else None)
         return "5-gram" if texts == len(factors) else "independent columns" + ", 5-gram of text" * bool(texts), baseline
 
-    def _images(self, score: Score) -> bool:
-        """Whether nothing but images was scored."""
-        return all(isinstance(s := self.joint.columns[name].space, Finite) and len(s.axes) > 1 for name in score.columns)
+    def readable(self, score: Score) -> Score:
+        """A score of text alone in nats a character, of images alone in bits a dimension, any other as it is."""
+        if score.characters:
+            return score.nats_per_character()
+        images = all(isinstance(s := self.joint.columns[name].space, Finite) and len(s.axes) > 1 for name in score.columns)
+        return score.bits_per_dim() if images else score
 
     def given(self, data: Mapping[str, Any] | None = None, /, *, prior: Mapping[str, Any] | None = None,
               **observed: Any) -> Query:
@@ -452,7 +474,8 @@ class Query:
 
         Rows of which the same columns are given go together.
         """
-        there = [e.seen.reshape(len(e), -1).any(1).expand(n) for e in self._evidence.values()]  # type: ignore[union-attr]
+        there = [how(e.seen.reshape(len(e), -1), 1).expand(n)  # type: ignore[union-attr]
+                 for e in self._evidence.values() for how in (torch.any, torch.all)]
         alike = torch.stack(there).unique(dim=1, return_inverse=True)[1] if there else torch.zeros(n, dtype=torch.int64)
         for pattern in alike.unique():
             for rows in (alike == pattern).nonzero()[:, 0].split(max(1, self.model._rows_at_once // draws)):
@@ -490,8 +513,12 @@ class Query:
         if length is not None:
             drawn = {name: _put_back([part[name] for part in parts], order, 1) for name in parts[0]}
             for factor in self.model.joint:
+                name = factor.x.name
                 if isinstance(factor.x.codec, Text) and factor.x.space.axes[0].length == "given":
-                    drawn[factor.x.name] = self._longer(factor, factor.x.codec.stride, drawn, length, seed, how)
+                    told = self._evidence[name].known.sum(-1).max() if name in self._evidence else 0
+                    if not bool(drawn[name].valid.all()) or told > length:  # type: ignore[union-attr]
+                        raise UserError(f"{name}: {told} symbols are given; go on from them by prefix(...) and a length above")
+                    drawn[name] = self._longer(factor, factor.x.codec.stride, drawn, length, seed, how)
             parts, order = [drawn], torch.arange(self.n)
         return self._columns(parts, order, (n, self.n))
 

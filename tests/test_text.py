@@ -256,3 +256,38 @@ def model(family=NGram, formula="p(text)", **columns):
 )
 def test_bad_input(bad, said):
     refused(bad, said)
+
+
+def test_a_text_given_goes_on_and_is_neither_cut_nor_padded():
+    text = "abc abd abe " * 20
+    model = given.model("p(text)", {"text": [text]}, codecs={"text": Text(window=12)}, families={"text": NGram})
+    model.fit({"text": [text]}, held_out=0)
+    assert model.given(text=given.prefix("abc ab")).sample(1, length=30)["text"][0].startswith("abc ab")
+    with pytest.raises(given.UserError, match="length above"):
+        model.given(text=given.prefix("abc abd abe")).sample(1, length=8)
+    with pytest.raises(given.UserError, match="prefix"):
+        model.given(text="abc").sample(1, length=60)
+
+
+def test_the_error_of_one_text_is_that_of_texts_like_it():
+    rng = np.random.default_rng(0)
+
+    def text(n):
+        return "".join(rng.choice(list("abcd"), n, p=[0.7, 0.1, 0.1, 0.1]))
+
+    model = given.model("p(text)", {"text": [text(4000)]}, codecs={"text": Text(window=64)},
+                        families={"text": partial(NGram, order=1)})
+    model.fit({"text": [text(4000)]}, held_out=0)
+    alike = [model.score({"text": [text(1000)]}) for _ in range(40)]
+    spread = np.std([score.value for score in alike], ddof=1)
+    assert 0.6 < np.mean([score.error for score in alike]) / spread < 1.6
+
+
+def test_a_single_text_on_disk_is_held_out_by_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(given.sources.stream, "_SMALL", 100)
+    (tmp_path / "book.txt").write_text("the cat sat on the mat. " * 100)
+    source = given.read(str(tmp_path / "book.txt"))
+    model = given.model("p(text)", source, families={"text": NGram})
+    assert not isinstance(source, given.Columns) and model.fit(source).held_out is not None
+    train, valid = model.split(source)
+    assert len(train["text"][0]) == 2160 and len(valid["text"][0]) == 240

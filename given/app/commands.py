@@ -9,7 +9,6 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -83,9 +82,8 @@ def _held_out(model: Model, data: Source) -> dict[str, str]:
     if fit["recounted"]:  # the score is that from before
         train, held = split(data, fit["share"], fit["seed"], model.joint)
         name, baseline = model.baseline(train)
-        beside = baseline.score(held)
-        ours = replace(beside, items=np.array([fit["held_out"]])).readable()
-        return {"held-out rows, this model": f"{ours.value:.4f} {ours.unit}", f"held-out rows, {name}": str(beside.readable())}
+        beside = model.readable(baseline.score(held))
+        return {"held-out rows, this model": model.facts["held_out"], f"held-out rows, {name}": str(beside)}
     train, test = model.split(data)
     try:
         scores = model.evaluate(next(test.batches(_EVALUATED)), train=train).scores
@@ -127,11 +125,11 @@ def score(a: argparse.Namespace) -> None:
         streaming = a.anomalies is None and not a.json
         if streaming:
             print("row,log_prob", flush=True)
-        for batch in live.batches(_ROWS):
-            found.append(model.score(batch, seed=a.seed))
+        for part in model.scores(live, seed=a.seed):
+            found.append(part)
             if streaming:
-                print("\n".join(f"{first + i},{v:.6f}" for i, v in enumerate(found[-1].items)), flush=True)
-            first += batch.n
+                print("\n".join(f"{first + i},{v:.6f}" for i, v in enumerate(part.items)), flush=True)
+            first += len(part.items)
         _skipped(live)
         if not found:
             raise UserError("stdin: expected at least one row after the header, got none")
@@ -187,20 +185,17 @@ def query(a: argparse.Namespace) -> None:
 def complete(a: argparse.Namespace) -> None:
     """`given complete`"""
     model, data = given.load(a.model), _read(a.data, a)
-    other = [name for name in data.names if name not in model.joint.columns]
-    parts = []
-    for batch in data.batches(_ROWS):
-        evidence = {name: _holes(model, name, batch[name]) for name in batch if name not in other}
-        drawn = dict(model.given({k: v for k, v in evidence.items() if v is not None}).sample(a.n, seed=a.seed))
-        for name, values in batch.items():  # what was there comes back as it was
-            if not isinstance(evidence.get(name), Part):
-                drawn[name] = drawn[name] if name in evidence and evidence[name] is None else np.stack([values] * a.n)
-            elif (seen := evidence[name].seen) is not None:
-                own = np.where(seen, values, values[seen][0])
-                own = own.astype(str if drawn[name].dtype.kind == "U" else drawn[name].dtype)
-                drawn[name] = np.where(seen, own, drawn[name])
-        parts.append(Columns({name: drawn[name] for name in dict.fromkeys([*data.names, *drawn])}, 2))
-    whole = Columns({name: np.concatenate([p[name] for p in parts], 1) for name in parts[0]}, 2)
+    rows = next(data.batches(1 << 60))  # in one call: a draw depends on its row's number
+    evidence = {name: _holes(model, name, rows[name]) for name in rows if name in model.joint.columns}
+    drawn = dict(model.given({k: v for k, v in evidence.items() if v is not None}).sample(a.n, seed=a.seed))
+    for name, values in rows.items():  # what was there comes back as it was
+        if not isinstance(evidence.get(name), Part):
+            drawn[name] = drawn[name] if name in evidence and evidence[name] is None else np.stack([values] * a.n)
+        elif (seen := evidence[name].seen) is not None:
+            own = np.where(seen, values, values[seen][0])
+            own = own.astype(str if drawn[name].dtype.kind == "U" else drawn[name].dtype)
+            drawn[name] = np.where(seen, own, drawn[name])
+    whole = Columns({name: drawn[name] for name in dict.fromkeys([*data.names, *drawn])}, 2)
     _answer(whole if a.n > 1 else Columns({name: whole[name][0] for name in whole}), a, model)
 
 

@@ -79,10 +79,6 @@ class Score:
         """The same as bits a byte of the text's UTF-8, lower is better. Raises as `nats_per_character`."""
         return self._by(self.bytes * math.log(2), "bits/byte")
 
-    def readable(self, images: bool = False) -> Score:
-        """Of text alone in nats a character, of images alone in bits a dimension, else as it is."""
-        return self.nats_per_character() if self.characters else self.bits_per_dim() if images else self
-
     def _by(self, amount: float, unit: str) -> Score:
         if self.unit != "nats/item":
             raise UserError(f"score: expected nats/item to convert, got {self.unit}")

@@ -1,6 +1,6 @@
 """How is it learned? The loop, the batches, the checkpoints."""
 
-from given.train.batches import Batches, Pass, encoded
+from given.train.batches import Batches, Encoded, Pass, encoded
 from given.train.checkpoint import check_place, replace_folder, whole_folder
 from given.train.em import maximise_expectation
 from given.train.fit import Fit, fit, held_out_score, split
@@ -11,6 +11,7 @@ __all__ = [
     "Batches",
     "Budget",
     "Diverged",
+    "Encoded",
     "Fit",
     "MODEL_FILES",
     "Pass",

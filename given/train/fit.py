@@ -63,14 +63,15 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     if held_out == 0:
         return source, None
     n = source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.batches(_ENTRIES_AT_ONCE))
+    for name, v in joint.columns.items() if n == 1 and joint is not None else ():
+        if name in source.names and any(axis.length == "given" for axis in v.space.axes):
+            whole = next(source.batches(1))
+            end = round(len(whole[name][0]) * (1 - held_out))
+            return Columns({**whole, name: [whole[name][0][:end]]}), Columns({**whole, name: [whole[name][0][end:]]})
     sides = [Split(source, min(held_out, _MOST_HELD / n), seed, side) for side in (False, True)]
     if not isinstance(source, Columns):
         held = list(sides[1].batches(_ENTRIES_AT_ONCE))
         return sides[0], joined(held) if held else None
-    for name, v in joint.columns.items() if source.n == 1 and joint is not None else ():
-        if name in source and v.pieces(source) is not None:
-            text, end = source[name][0], round(len(source[name][0]) * (1 - held_out))
-            return Columns({**source, name: [text[:end]]}), Columns({**source, name: [text[end:]]})
     rows = [batch for side in sides for batch in side.batches(source.n)]
     if len(rows) < 2:
         raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass held_out=0")
