@@ -145,7 +145,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
     made = Model(*factors, latents=tuple(latents))
-    made.facts["notes"] = notes
+    made.facts |= {"notes": notes, "fitted": False}
     return made
 
 
@@ -275,6 +275,7 @@ class Model:
         if done is None:
             done = Fit(0, 0.0, 0.0, "closed form", None if valid is None else held_out_score(self.joint, valid, weight), ())
         self.joint.eval()
+        self.facts["fitted"] = True
         weighed = [f for f in self.joint if type(f).calibrate is not Conditional.calibrate and not self.joint.touches_latent(f)]
         if valid is not None and weighed:
             for factor in weighed:
@@ -340,6 +341,7 @@ class Model:
 
     def _scored(self, source: Source, seed: int) -> Iterator[tuple[Score, Encoded]]:
         """Every batch with the score of its rows, which may be pieces of texts."""
+        self._check_fitted()
         self.joint.eval()
         joint, seed, names = self.joint, _whole(seed), [name for name in self.joint.columns if name in source.names]
         for batch in encoded(joint, source, self._rows_at_once, names=names):
@@ -421,8 +423,9 @@ class Model:
         Raises:
             UserError: an unknown column, or a value that does not fit.
         """
+        self._check_fitted()
         values = _named(data, observed)
-        _known(values, list(self.joint.columns), "given")
+        _known(values, list(self.joint.columns), "observed")
         if prior is not None and not isinstance(prior, Mapping):
             raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {prior!r}')
         return Query(self, values, prior or {})
@@ -430,6 +433,10 @@ class Model:
     def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None, **observed: Any) -> Columns:
         """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them."""
         return self.given(**observed).sample(n, seed=seed, how=how)
+
+    def _check_fitted(self) -> None:
+        if not self.facts.get("fitted", True):
+            raise UserError(f"{self}: has not learned anything yet; call fit(data) first")
 
     def _source(self, data: Any, columns: Mapping[str, Any]) -> Source:
         if data is not None and columns:

@@ -234,6 +234,13 @@ def test_values_without_a_codec(bad, said):
     refused(lambda: given.model("p(x)", {"x": bad}), said)
 
 
+def fitted(data, codec):
+    """A model of one column x, fitted."""
+    model = given.model("p(x)", data, codecs={"x": codec}, families={"x": Independent})
+    model.fit(data, held_out=0)
+    return model
+
+
 @cases(
     no_data=(lambda: given.model("p(age)"), "model: expected data to read columns from"),
     codecs_name=(lambda: given.model("p(age)", DATA, codecs={"zip": Number()}), "codecs: unknown name 'zip'; there are age"),
@@ -265,9 +272,9 @@ def test_values_without_a_codec(bad, said):
     number_atoms_twice=(lambda: Number(atoms=[0, 0.0]), "expected distinct finite values"),
     number_atoms_of_grid=(lambda: given.model("p(x)", {"x": np.ones((9, 2))}, codecs={"x": Number(atoms=[0])}),
                           "x: expected one number a row, (B,), got (9, 2)"),
-    number_missing_later=(lambda: given.model("p(x)", {"x": [1.5, 2.5]}, codecs={"x": Number(missing="symbol")}).log_prob(
+    number_missing_later=(lambda: fitted({"x": [1.5, 2.5]}, Number(missing="symbol")).log_prob(
         x=[np.nan]), "x, row 0: got nan; expected a finite number"),
-    number_whole=(lambda: given.model("p(x)", {"x": [1, 2, 3]}, codecs={"x": Number()}).log_prob(x=[1.5]),
+    number_whole=(lambda: fitted({"x": [1, 2, 3]}, Number()).log_prob(x=[1.5]),
                   "x, row 0: got 1.5; expected a whole number; pass Number(whole=False)"),
     number_with_atoms=(lambda: given.model("p(age)", DATA, codecs={"age": Number(atoms=[40])}, families={"age": Gaussian}),
                        "Gaussian: age: has atoms, values with a mass of their own, where Gaussian has a density; use "
@@ -281,7 +288,7 @@ def test_values_without_a_codec(bad, said):
     integer_range=(lambda: Integer(3, 1), "Integer: expected a range from least to most, or neither, got 3 and 1"),
     integer_wide=(lambda: given.model("p(x)", {"x": [0, 10**6]}, codecs={"x": Integer()}),
                   "x: got 0 to 1000000; expected at most 10000 whole numbers; use Number()"),
-    integer_out=(lambda: given.model("p(x)", {"x": [1, 2]}, codecs={"x": Integer(1, 3)}).log_prob(x=[4]),
+    integer_out=(lambda: fitted({"x": [1, 2]}, Integer(1, 3)).log_prob(x=[4]),
                  "x, row 0: got 4; expected 1 to 3; pass Integer(least, most), or use Number()"),
     label_missing=(lambda: given.model("p(x)", {"x": np.array(["a", None])}, codecs={"x": Label()}),
                    "x, row 1: missing value; expected a category"),
@@ -359,7 +366,7 @@ def test_a_checkpoint_of_another_model_is_not_resumed(tmp_path):
 
 
 @cases(
-    unknown=(lambda: people().given(zip=3), "given: unknown name 'zip'; there are city, age, income"),
+    unknown=(lambda: people().given(zip=3), "observed: unknown name 'zip'; there are city, age, income"),
     unseen=(lambda: people().given(city="Paris"),
             "city, row 0: unseen category 'Paris'; expected one of 'Oslo', 'Rome', 'Turin'"),
     text=(lambda: people().given(age="old"), "age, row 0: got 'old'; expected a number"),
@@ -390,7 +397,7 @@ def test_a_checkpoint_of_another_model_is_not_resumed(tmp_path):
     no_factor_sample=(lambda: images("p(image | label)").sample(1), "p(image | label): label is not given; pass label=..."),
     impossible=(lambda: images(family=Memory).given(image=PIXELS[0] * 0).mode(), "what is given has probability zero"),
     not_fitted=(lambda: given.model("p(image)", DIGITS, families={"image": Memory}).sample(1),
-                "nothing is stored yet; fit it first"),
+                "p(image): has not learned anything yet; call fit(data) first"),
     n_zero=(lambda: people().sample(0), "sample: expected a whole number of draws from 1, got 0"),
     n_real=(lambda: people().sample(1.5), "sample: expected a whole number of draws from 1, got 1.5"),
     seed=(lambda: people().sample(1, seed="x"), "seed='x'; expected a whole number from 0"),

@@ -301,7 +301,9 @@ def test_the_mode_of_a_block_of_both_kinds():
 
 def test_a_block_whose_law_has_no_mode_says_so():
     data = given.read(a=RNG.normal(size=60), b=RNG.normal(size=60), c=["s", "t"] * 30)
-    query = given.model("p(a, b | c)", data, families={"a,b": GaussianMixture}).given(c="s", a=0.0)
+    model = given.model("p(a, b | c)", data, families={"a,b": GaussianMixture})
+    model.fit(data)
+    query = model.given(c="s", a=0.0)
     with pytest.raises(Intractable, match=r"p\(a, b \| c\): its mode has no closed form"):
         query.mode()
     assert np.isfinite(query.mean()["b"])
@@ -330,10 +332,11 @@ def test_in_full():
     assert model.sample(2, label="b")["image"].shape == (2, 2, 2)
 
 
-def test_a_score_is_without_dropout_even_before_learning():
+def test_a_score_is_without_dropout():
     data = toy(40)
     model = given.model("image | label", data, families={"image": partial(Autoregressive, net=partial(Transformer, width=16))})
-    stir(model.joint)
+    model.fit(data, steps=1)
+    stir(model.joint.train())
     assert (model.log_prob(data) == model.log_prob(data)).all()
 
 

@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
                         help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each")
 
     score = command("score", "log p of every item, and its mean", "given score people.given new.csv --anomalies 5",
-                    "tail -f log.csv | given score log.given -", model=True, data=_DATA)
+                    "tail -n +1 -f log.csv | given score log.given -", model=True, data=_DATA)
     score.add_argument("--anomalies", type=_count, metavar="N", help="print only the N least probable items, worst first")
 
     query = command("query", "any conditional of the model, for every row of data",

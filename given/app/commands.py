@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import inspect
 import json
 import math
 import os
@@ -62,7 +63,8 @@ def fit(a: argparse.Namespace) -> int:
         asked = {"task": f"{task.name}: {task.what}"} if task else {}
         facts({"formula": str(model), **asked, "data": data.described(), **_plan(model, data)}, a.json)
         return 0
-    path = f"{os.path.splitext(os.path.basename(a.data.rstrip('/')))[0] or 'stdin'}.given" if a.output is None else a.output
+    name = "stdin" if a.data == "-" else os.path.splitext(os.path.basename(a.data.rstrip("/")))[0]
+    path = f"{name}.given" if a.output is None else a.output
     check_place(path, MODEL_FILES)  # before the time is spent
     done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
                      seed=a.seed, checkpoint=a.checkpoint, resume=a.resume)
@@ -118,7 +120,8 @@ def sample(a: argparse.Namespace) -> None:
 def score(a: argparse.Namespace) -> None:
     """`given score`"""
     model = given.load(a.model)
-    if a.data == "-" and a.format in (None, "csv", "tsv") and Live.fits(sys.stdin.buffer):
+    table = a.format in ("csv", "tsv") or (a.format is None and not _of_text(model))
+    if a.data == "-" and table and Live.fits(sys.stdin.buffer):
         live = Live(sys.stdin.buffer, a.delimiter, a.skip_bad)
         _need(model.joint.columns, live.names, f"stdin, to score {model}")
         found, first = [], 0
@@ -138,7 +141,7 @@ def score(a: argparse.Namespace) -> None:
             print(result, file=sys.stderr)
             return
     else:
-        data = _read(a.data, a)
+        data = _read(a.data, a, model)
         _need(model.joint.columns, data.names, f"{a.data}, to score {model}")
         result = model.score(data, seed=a.seed)
     order = np.argsort(result.items)[: a.anomalies] if a.anomalies else np.arange(len(result.items))
@@ -184,7 +187,8 @@ def query(a: argparse.Namespace) -> None:
 
 def complete(a: argparse.Namespace) -> None:
     """`given complete`"""
-    model, data = given.load(a.model), _read(a.data, a)
+    model = given.load(a.model)
+    data = _read(a.data, a, model)
     rows = next(data.batches(1 << 60))  # in one call: a draw depends on its row's number
     evidence = {name: _holes(model, name, rows[name]) for name in rows if name in model.joint.columns}
     drawn = dict(model.given({k: v for k, v in evidence.items() if v is not None}).sample(a.n, seed=a.seed))
@@ -238,7 +242,8 @@ def _encoded(model: Model, factors: Sequence[Any], data: Source) -> Iterator[dic
 
 def report(a: argparse.Namespace) -> None:
     """`given report`"""
-    model, data = given.load(a.model), _read(a.data, a)
+    model = given.load(a.model)
+    data = _read(a.data, a, model)
     _need(model.joint.columns, data.names, f"{a.data}, to report on {model}")
     try:
         train, test = (given.read(a.train), data) if a.train else model.split(data)
@@ -279,13 +284,19 @@ def completion(a: argparse.Namespace) -> None:
 # What commands share
 
 
-def _read(source: str, a: argparse.Namespace) -> Source:
-    """DATA as its options say; what was skipped is said."""
-    options = {"format": a.format, "delimiter": a.delimiter, "header": None if a.header is None else a.header == "yes",
-               "by": a.by, "size": a.size, "skip_bad": a.skip_bad or None}
+def _read(source: str, a: argparse.Namespace, model: Model | None = None) -> Source:
+    """DATA as its options say; what was skipped is said. What is piped to a model of one text is text."""
+    piped = "text" if source == "-" and model is not None and _of_text(model) else None
+    options = {"format": a.format or piped, "delimiter": a.delimiter,
+               "header": None if a.header is None else a.header == "yes", "by": a.by, "size": a.size,
+               "skip_bad": a.skip_bad or None}
     data = given.read(source, **{name: value for name, value in options.items() if value is not None})
     _skipped(data)
     return data
+
+
+def _of_text(model: Model) -> bool:
+    return [isinstance(v.codec, _codecs.Text) for v in model.joint.columns.values()] == [True]
 
 
 def _skipped(data: Source) -> None:
@@ -320,7 +331,8 @@ def _codec(text: str) -> Codec:
     name, bracket, rest = text.partition("(")
     proper = next((c for c in _codecs.__all__ if c.lower() == name.lower()), name)
     found = _built(proper + bracket + rest, _codecs, "--as")
-    return found()
+    # As where it is inferred, a missing cell is a value of its own unless something else is said.
+    return found(missing="symbol") if not bracket and "missing" in inspect.signature(found).parameters else found()
 
 
 def _built(text: str, module: ModuleType, what: str) -> Any:

@@ -48,10 +48,9 @@ def rows(columns: Columns, as_json: bool) -> None:
     """Rows on standard output: JSON lines, or comma-separated with grids named by their shape."""
     flat = columns.flat()
     if as_json:
-        lists = {name: values.tolist() for name, values in flat.items()}
-        print("\n".join(json.dumps(dict(zip(lists, row, strict=True))) for row in zip(*lists.values(), strict=True)))
+        print("\n".join(map(json.dumps, flat.records())))
         return
-    cells = [v.tolist() if v.ndim == 1 else list(map(shown, v)) for v in flat.values()]
+    cells = [["" if c != c else c for c in v.tolist()] if v.ndim == 1 else list(map(shown, v)) for v in flat.values()]
     csv.writer(sys.stdout, lineterminator="\n").writerows([list(flat), *zip(*cells, strict=True)])
     if any(v.ndim > 1 for v in flat.values()):
         print("grids are written with -o FILE.npz, FILE.png or FOLDER/, or --json", file=sys.stderr)

@@ -74,7 +74,7 @@ def _learning(fit: dict[str, Any]) -> str:
     if not history:
         return paragraph("In closed form: counted or solved, without steps.") if fit else ""
     return curve([(step, value) for step, value in history], "step",
-                 "held-out log p an item while learning, in nats and the entries' units")
+                 "what it learned by, of held-out items, in the units it learns in: not comparable with the score above")
 
 
 def _beside(model: Model, data: Columns, drawn: Columns, columns: Sequence[str]) -> str:
@@ -152,6 +152,6 @@ def _worst(model: Model, test: Source, items: np.ndarray) -> str:
     rows = joined([found[int(i)] for i in order])
     sheets = [figure(_sheet(model, name, rows[name]), f"{name}: the least probable first") for name in names
               if _levels(model, name)]
-    cells = [["row", "log p, nats", *names], *([str(i), f"{items[i]:.2f}", *(shown(rows[name][k]) for name in names)]
+    cells = [["of these, row", "log p, nats", *names], *([str(i), f"{items[i]:.2f}", *(shown(rows[name][k]) for name in names)]
                                                for k, i in enumerate(order))]
     return "".join(sheets) + table(cells)

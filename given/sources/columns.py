@@ -167,11 +167,10 @@ class Columns(Source, Mapping[str, np.ndarray]):
         elif ending == ".jsonl":
             import json
 
-            rows = zip(*(values.tolist() for values in flat.values()), strict=True)
-            lines = (json.dumps(dict(zip(flat.names, row, strict=True)), ensure_ascii=False) + "\n" for row in rows)
+            lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in flat.records())
             try:
                 write_file(path, lambda file: file.writelines(line.encode() for line in lines))
-            except TypeError as error:
+            except (TypeError, ValueError) as error:
                 raise UserError(f"{path}: cannot hold these values ({error}); save as .npz") from None
         elif ending == ".parquet":
             from given.sources.parquet import pack
@@ -180,6 +179,12 @@ class Columns(Source, Mapping[str, np.ndarray]):
             write_file(path, lambda file: file.write(packed))
         else:
             raise UserError(f"{path}: expected an ending .csv, .tsv, .jsonl, .parquet or .npz")
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Row after row, as plain Python values; NaN as None."""
+        flat = self.flat()
+        for row in zip(*(values.tolist() for values in flat.values()), strict=True):
+            yield {name: None if value != value else value for name, value in zip(flat.names, row, strict=True)}
 
     def _cells(self) -> dict[str, Any]:
         return {k: v if v.ndim == 1 else list(v) for k, v in self.flat().items()}
@@ -218,7 +223,7 @@ def _plain(values: np.ndarray, where: str) -> np.ndarray:
 
 def _cell(value: Any, delimiter: str) -> str:
     """A cell as the table reader takes it."""
-    text = "" if value is None else str(value)
+    text = "" if value is None or value != value else str(value)
     if text == text.strip(" \t") and not any(mark in text for mark in (delimiter, '"', "\r", "\n")):
         return text
     return '"{}"'.format(text.replace('"', '""'))

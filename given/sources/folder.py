@@ -9,11 +9,13 @@ from given.variables import UserError
 
 __all__ = ["IMAGES", "classes", "tree"]
 
+_PUT = ("desktop.ini", "thumbs.db")
 IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 def tree(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> list[str]:
-    """All files below a folder, sorted, links followed; names that begin with a dot are hidden and left out.
+    """All files below a folder, sorted, links followed; hidden ones (names that begin with a dot, and those that Windows puts
+    into folders, Thumbs.db and desktop.ini) are left out.
 
     Raises:
         UserError: a link that leads back, or to nothing, or a folder named like an image.
@@ -21,7 +23,7 @@ def tree(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> list[s
     here = os.stat(folder)
     above |= {(here.st_dev, here.st_ino)}
     files = []
-    for name in sorted(name for name in os.listdir(folder) if not name.startswith(".")):
+    for name in sorted(name for name in os.listdir(folder) if not name.startswith(".") and name.lower() not in _PUT):
         path = os.path.join(folder, name)
         if os.path.isdir(path):
             inside = os.stat(path)
