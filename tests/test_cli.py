@@ -410,3 +410,15 @@ def test_completion_knows_commands_and_options(name, capsys):
     if name == "bash":
         ask = out + '\nCOMP_WORDS=(given score --an); COMP_CWORD=2; _given; echo "${COMPREPLY[@]}"'
         assert subprocess.run(["bash", "-c", ask], capture_output=True, text=True).stdout.strip() == "--anomalies"
+
+
+def test_holes_are_filled_with_values_of_the_data(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    lines = [f"{rng.normal():.3f},{rng.choice(['x', 'y', '', ''])}" if i % 3 else ",x" for i in range(300)]
+    (tmp_path / "data.csv").write_text("a,b\n" + "\n".join(lines) + "\nr1,rare\n".replace("r1", "0.5"))
+    run(capsys, "fit", tmp_path / "data.csv", "p(a, b)", "--family", "a,b=Independent", "-o", tmp_path / "m.given")
+    (tmp_path / "holes.csv").write_text("a,b\n,x\n,\n0.25,\n" + ",\n" * 97)
+    status, out, _ = run(capsys, "complete", tmp_path / "m.given", tmp_path / "holes.csv")
+    cells = [line.split(",") for line in out.splitlines()[1:]]
+    assert status == 0 and len(cells) == 100 and all(a and b in ("x", "y") for a, b in cells)
+    assert float(cells[2][0]) == 0.25 and cells[0][1] == "x"

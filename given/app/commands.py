@@ -37,6 +37,7 @@ __all__ = ["complete", "completion", "demo", "encode", "families", "fit", "query
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12
+_DRAWS = 100  # of a row, to fill its holes with values
 _EVALUATED = 10_000  # held-out rows that fit scores
 
 
@@ -191,7 +192,18 @@ def complete(a: argparse.Namespace) -> None:
     data = _read(a.data, a, model)
     rows = next(data.batches(1 << 60))  # in one call: a draw depends on its row's number
     evidence = {name: _holes(model, name, rows[name]) for name in rows if name in model.joint.columns}
-    drawn = dict(model.given({k: v for k, v in evidence.items() if v is not None}).sample(a.n, seed=a.seed))
+    asked = model.given({k: v for k, v in evidence.items() if v is not None})
+    drawn = dict(asked.sample(a.n, seed=a.seed))
+    for again in range(1, _DRAWS):  # until no cell is drawn as missing, or as what stands for rare categories
+        bad = np.zeros((a.n, rows.n), dtype=bool)
+        for name, values in drawn.items():
+            told = evidence.get(name)
+            if told is None or isinstance(told, Part):
+                bad |= _no_value(values) & (~told.seen if told is not None and told.seen is not None else told is None)
+        if not bad.any():
+            break
+        more = asked.sample(a.n, seed=a.seed + (again << 32))
+        drawn = {k: np.where(bad.reshape(*bad.shape, *[1] * (v.ndim - 2)), more[k], v) for k, v in drawn.items()}
     for name, values in rows.items():  # what was there comes back as it was
         if not isinstance(evidence.get(name), Part):
             drawn[name] = drawn[name] if name in evidence and evidence[name] is None else np.stack([values] * a.n)
@@ -201,6 +213,14 @@ def complete(a: argparse.Namespace) -> None:
             drawn[name] = np.where(seen, own, drawn[name])
     whole = Columns({name: drawn[name] for name in dict.fromkeys([*data.names, *drawn])}, 2)
     _answer(whole if a.n > 1 else Columns({name: whole[name][0] for name in whole}), a, model)
+
+
+def _no_value(values: np.ndarray) -> np.ndarray:
+    """(draws, rows) where a cell holds no value of the data's."""
+    if values.dtype.kind in "OU" and values.ndim == 2:
+        return np.array([[v is None or v != v or v == "(other)" for v in row] for row in values.tolist()])
+    reals = values.dtype.kind == "f"
+    return np.isnan(values.reshape(*values.shape[:2], -1)).any(-1) if reals else np.zeros(values.shape[:2], dtype=bool)
 
 
 def _holes(model: Model, name: str, values: np.ndarray) -> Any:
