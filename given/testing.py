@@ -195,6 +195,7 @@ def draws_have_the_shape(c: Conditional) -> None:
         assert t.shape == (2, 3, _ROWS, *space.shape), f"draws: expected {(2, 3, _ROWS, *space.shape)}, got {tuple(t.shape)}"
         if isinstance(space, Finite):
             assert t.dtype == torch.int64 and int(t.min()) >= 0 and int(t.max()) < space.size, "a draw is outside the space"
+            assert torch.equal(columns[name].valid, _ended(space, t).valid), "a draw's padding is not what comes after its end"  # type: ignore[arg-type]
         else:
             assert bool(torch.isfinite(t).all()), "a draw is not finite"
     assert x.complete

@@ -154,7 +154,7 @@ MUTANTS = {
     "parts are mixed without their weights": Mutant(
         given.laws.Blend, "each", "self.log_weights + torch", "torch", family("density_is_normalised", "Mixed sequences")),
     "weights forget what they were": Mutant(
-        given.families.Mixed, "calibrate", "self.weights.log() + log_p", "log_p", check_weights),
+        given.laws, "best_weights", "weights * ((amount", "((amount", check_weights),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
 }
