@@ -195,6 +195,7 @@ def draws_have_the_shape(c: Conditional) -> None:
         assert t.shape == (2, 3, _ROWS, *space.shape), f"draws: expected {(2, 3, _ROWS, *space.shape)}, got {tuple(t.shape)}"
         if isinstance(space, Finite):
             assert t.dtype == torch.int64 and int(t.min()) >= 0 and int(t.max()) < space.size, "a draw is outside the space"
+            assert torch.equal(columns[name].valid, _ended(space, t).valid), "a draw's padding is not what comes after its end"  # type: ignore[arg-type]
         else:
             assert bool(torch.isfinite(t).all()), "a draw is not finite"
     assert x.complete
@@ -459,7 +460,8 @@ def context_is_only_read(c: Conditional) -> None:
         try:
             read = law.condition(Entries(x.tensor, where, context=where)).log_prob(x) if isinstance(law, Sequential) else (
                 law.log_prob(_seen(x, ~mask), seed=4))
-        except Intractable:
+        except Intractable as error:
+            assert not isinstance(law, Sequential), f"what its order draws first is refused: {error}"
             return
         assert torch.allclose(law.log_prob(Entries(x.tensor, context=where), seed=4), read, atol=1e-5), "context is scored"
 
@@ -593,7 +595,11 @@ def entries_fit_the_space(codec: Codec, raw: Any) -> None:
 
 
 def volume_is_the_derivative(codec: Codec, raw: Any) -> None:
-    """log_volume is the log of |d entries / d raw|, entry by entry, and counts only what is seen."""
+    """log_volume is the log of |d entries / d raw|, entry by entry, and counts only what is seen.
+
+    Where decoding rounds, as to whole numbers or days, the slope is that between raw values of one volume that follow each
+    other: there must be some.
+    """
     codec.learn(raw)
     x = codec.encode(raw)
     if isinstance(codec.space, Product):
@@ -606,14 +612,33 @@ def volume_is_the_derivative(codec: Codec, raw: Any) -> None:
     if isinstance(codec.space, Real):
         step, atoms = 1e-6, torch.isin(x.tensor, torch.tensor(codec.space.atoms, dtype=torch.float64))
         assert bool((volume[atoms] == 0).all()) if x.tensor.dim() == 1 else not atoms.any(), "an atom has a volume"
-        if (back := codec.decode(x)).dtype.kind != "f":  # rounded
+        seen, back = (x.known & ~atoms).reshape(len(x), -1).numpy(), codec.decode(x)
+        if back.dtype.kind != "f":  # rounded
+            _slopes_between(x.tensor.numpy()[seen[:, 0]], _lengths(raw[seen[:, 0]], codec.measure), volume.numpy()[seen[:, 0]])
             return
         there = codec.decode(Entries(x.tensor + step)) - back
         slope = np.log(np.abs(step / there)).reshape(len(x), -1)
-        seen = (x.known & ~atoms).reshape(len(x), -1).numpy()
         assert np.allclose(np.where(seen, slope, 0).sum(1), volume.numpy(), atol=1e-4), "log_volume is not the derivative"
     else:
         assert codec.measure == "counting" and bool((volume == 0).all())
+
+
+def _lengths(raw: np.ndarray, measure: str) -> np.ndarray:
+    """Raw numbers, dates or times (B,) as float64 in the unit of their measure."""
+    if raw.dtype.kind in "biuf":
+        return raw.astype(np.float64)
+    clock = "" if raw.dtype.kind == "M" or "-" in str(raw[0]) else "1970-01-01T"
+    times = raw if raw.dtype.kind == "M" else np.array([clock + text for text in raw], dtype="M8[us]")
+    return (times - np.datetime64(0, "us")) / np.timedelta64(1, "D" if "days" in measure else "s")
+
+
+def _slopes_between(x: np.ndarray, raw: np.ndarray, volume: np.ndarray) -> None:
+    order = np.argsort(raw)
+    dx, dr, change = (np.diff(each[order]) for each in (x, raw, volume))
+    piece = (dr > 0) & (np.abs(change) < 1e-9)
+    assert piece.any(), "no two values have one volume: give more of them"
+    slope = np.log(dx[piece] / dr[piece])
+    assert np.allclose(slope, volume[order][1:][piece], atol=1e-6), "log_volume is not the derivative"
 
 
 def state_is_json(codec: Codec, raw: Any) -> None:

@@ -30,7 +30,7 @@ from given.families import (
 from given.laws import CategoricalHead, LogisticMixtureHead
 from given.nn import AnyOrder, Embedding, Fixed, Perceptron, Reverse, Transformer
 from given.solve import Euler
-from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
+from given.testing import CODEC_LAWS, FAMILY_LAWS, conditions, prepared
 from given.variables import Axis, Finite, Real, Variable
 
 torch.set_num_threads(1)
@@ -71,10 +71,14 @@ FAMILIES = {
     "Memory": lambda: Memory(grid("x", 3, 2, 2), LABEL, smoothing=0.2),
     "Memory unsmoothed": lambda: Memory(grid("x", 3, 2, 2)),
     "Memory of symbols": lambda: Memory(grid("x", 3, 2, ordered=False), LABEL, smoothing="held-out"),
+    "Memory of sequences": lambda: Memory(SEQUENCE, LABEL),
     "NGram": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),
     "NGram of order 1": lambda: NGram(grid("x", 4, 2, 2), order=1),
     "Mixed sequences": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=3), partial(Autoregressive, net=NET))),
+    "Mixed sequences as items": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=2), Memory)),
+    "Mixed blocks": lambda: Mixed(MIXED, LABEL, families=(Independent, partial(Autoregressive, net=NET))),
+    "Mixed blocks of reals": lambda: Mixed(BLOCK, LABEL, families=(Gaussian, Independent)),
     "Mixed items": lambda: Mixed(grid("x", 3, 2, 2), LABEL, families=(Independent, partial(Memory, smoothing=0.2))),
     "Mixed reals": lambda: Mixed(real("x", 2), LABEL, families=(Gaussian, partial(Regression, net=SMALL, width=8))),
     "Gaussian": lambda: Gaussian(real("x", 2), LABEL),
@@ -166,6 +170,13 @@ def test_family(case, law):
 def test_codec(case, law):
     make, raw = CODECS[case]
     CODEC_LAWS[law](make(), raw)
+
+
+def test_the_mean_of_a_mixture_of_blocks():
+    mixed = prepared(FAMILIES["Mixed blocks of reals"]())
+    law = mixed(conditions(mixed, 4))
+    means = [part.mean().columns["b"].tensor for part in law.parts]
+    assert torch.allclose(law.mean().columns["b"].tensor, (means[0] + means[1]) / 2)
 
 
 def test_every_family_has_a_case():

@@ -133,6 +133,12 @@ MUTANTS = {
     "a curve's volume forgets its slope": Mutant(
         given.codecs.number._Curve, "log_slope", "np.log(slope[", "np.log(0 * slope[0] + slope[0 * ",
         codec("volume_is_the_derivative", "Number on a curve")),
+    "a curve of whole numbers forgets its slope": Mutant(
+        given.codecs.number._Curve, "log_slope", "np.log(slope[", "np.log(0 * slope[0] + slope[0 * ",
+        codec("volume_is_the_derivative", "Number of whole numbers")),
+    "a time's volume is per unit of its resolution": Mutant(
+        given.codecs.number._Measured, "log_volume", "scale.log_slope(x", "-np.log(1000) + scale.log_slope(x",
+        codec("volume_is_the_derivative", "Time of datetimes")),
     "an atom has a volume": Mutant(
         given.codecs.number._Curve, "log_slope", "np.isin(z, at), 0.0", "np.isin(z, at), 1.0",
         codec("volume_is_the_derivative", "Number with atoms")),
@@ -151,10 +157,12 @@ MUTANTS = {
     "context is scored again": Mutant(
         given.laws.Sequential, "log_prob", "x.flat(self.space).known", "x.flat(self.space).told",
         family("context_is_only_read", "NGram")),
+    "what the order draws first is refused": Mutant(
+        given.laws.Sequential, "_comes_first", "return not bool", "return bool", family("context_is_only_read", "NGram")),
     "parts are mixed without their weights": Mutant(
         given.laws.Blend, "each", "self.log_weights + torch", "torch", family("density_is_normalised", "Mixed sequences")),
     "weights forget what they were": Mutant(
-        given.families.Mixed, "calibrate", "self.weights.log() + log_p", "log_p", check_weights),
+        given.laws, "best_weights", "weights * ((amount", "((amount", check_weights),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
 }

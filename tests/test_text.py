@@ -12,10 +12,10 @@ from test_bad_input import cases, refused
 import given
 from given import prefix
 from given.codecs import Label, Plain, Text, infer
-from given.families import Autoregressive, Categorical, Independent, Mixed, NGram
+from given.families import Autoregressive, Categorical, Independent, Memory, Mixed, NGram
 from given.nn import Transformer
 from given.train.fit import split
-from given.variables import Axis, Entries, Finite, Observed, Variable
+from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 
 torch.set_num_threads(1)
 RNG = np.random.default_rng(0)
@@ -149,10 +149,36 @@ def check_weights():
         mixed.calibrate([(held, y, torch.ones(4000))])
         assert mixed.weights.tolist() == pytest.approx([0.75, 0.25], abs=0.06)
         assert float(mixed.weights.sum()) == pytest.approx(1)
+        found = mixed.weights.clone()
+        mixed.calibrate([(rows[1], y, torch.ones(4000))])
+        assert mixed.weights.tolist() == pytest.approx([0, 1], abs=0.05) and mixed.weights[0] >= 5e-5, "a part is lost"
+        mixed.calibrate([(held, y, torch.ones(4000))])
+        assert torch.equal(mixed.weights, found), "weights depend on those that were there"
 
 
 def test_the_weights_of_a_mixture_are_found():
     check_weights()
+
+
+def test_weights_need_a_row_that_a_part_can_tell():
+    x, y, one = symbols(2, 3, "fixed"), Observed(n=2), torch.ones(2)
+    mixed = Mixed(x, families=(Memory, Memory))
+    mixed.estimate([(Entries(torch.tensor([[0, 1], [1, 1]])), y, one)])
+    held = Entries(torch.tensor([[0, 1], [2, 2]]))
+    mixed.calibrate([(held, y, one)])
+    assert mixed.weights.tolist() == [0.5, 0.5]
+    for weight in (torch.tensor([0.0, 1.0]), torch.zeros(2)):
+        with pytest.raises(UserError, match=r"p\(x\): nothing to weigh its parts by"):
+            mixed.calibrate([(held, y, weight)])
+
+
+def test_words_are_drawn_from_a_mixture_without_their_padding():
+    words = {"word": ["ab", "ab", "ba", "b", "bab"] * 20}
+    model = given.model("p(word)", words, codecs={"word": Text()}, families={
+        "word": partial(Mixed, families=(NGram, partial(NGram, order=1), Memory))})
+    model.fit(words, held_out=0)
+    model.joint.declared[0].weights.copy_(torch.tensor([0.0, 0.0, 1.0]))
+    assert set(model.sample(50, seed=0)["word"]) == set(words["word"])
 
 
 def test_a_single_text_is_learned_held_out_and_continued(tmp_path):

@@ -126,6 +126,64 @@ def test_padding():
     check_padding()
 
 
+def four_clusters(sort, n=12_000):
+    """Rows and cluster, cluster after cluster or in another order."""
+    rng = np.random.default_rng(3)
+    cluster = np.arange(n) * 4 // n
+    x = np.array([[0, 0], [20, 0], [0, 20], [20, 20]])[cluster] + rng.normal(size=(n, 2))
+    order = np.arange(n) if sort else rng.permutation(n)
+    return torch.from_numpy(x[order]), torch.from_numpy(cluster[order])
+
+
+def batches_of(x, y=None, weight=1.0):
+    y = {} if y is None else {"y": y}
+    return [(Entries(x[i]), Observed({k: Entries(v[i]) for k, v in y.items()}, len(i)), torch.full((len(i),), weight))
+            for i in torch.arange(len(x)).split(500)]
+
+
+def test_means_start_all_over_the_rows():
+    """Rows that come cluster by cluster, two opposite ones of four for each value of a parent."""
+    (x, cluster), v = four_clusters(sort=True), Variable("x", vector(2)["x"])
+    near = {tuple(m) for m in ([0, 0], [20, 0], [0, 20], [20, 20])}
+    for K, parents, y in ((4, (), None), (2, Variable("y", Label([0, 1])), ((cluster == 1) | (cluster == 2)).long())):
+        mixture = GaussianMixture(v, parents, components=K)
+        mixture._start(batches_of(x, y))
+        assert {tuple(m) for m in ((mixture.means / 20).round() * 20).flatten(0, 1).tolist()} == near
+
+
+def stacked(x, monkeypatch, **options):
+    monkeypatch.setattr(given.families.gaussian_mixture, "_HELD", 1200)
+    monkeypatch.setattr(given.families.gaussian_mixture, "_SIZES", (1, 2, 4))
+    mixture = GaussianMixture(Variable("x", vector(x.shape[1])["x"]), components=None, ridge=1e-4, most_passes=20)
+    mixture.estimate(batches_of(x, **options))
+    return mixture
+
+
+def test_a_stack_does_not_hang_on_the_order_of_rows(monkeypatch):
+    scores = []
+    for sort in (True, False):
+        x, _ = four_clusters(sort)
+        scores.append(float(stacked(x, monkeypatch)(Observed(n=len(x))).log_prob(Entries(x)).mean()))
+    assert scores[0] == pytest.approx(scores[1], abs=0.01) and scores[0] == pytest.approx(-4.23, abs=0.05)
+
+
+def test_a_stack_does_not_hang_on_the_scale_of_weights(monkeypatch):
+    x, _ = four_clusters(sort=False, n=400)
+    one, other = (stacked(x, monkeypatch, weight=weight) for weight in (1.0, 1e-3))
+    assert one.weights.shape == other.weights.shape and torch.allclose(one.weights, other.weights, atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [[[1.0, 2.0]], [[1.0, 2.0]] * 40, [[1.0, 2.0], [1.5, 0.0]], [[1.0, torch.nan]] * 3])
+def test_a_stack_of_few_or_like_rows_has_a_density(rows):
+    x = torch.tensor(rows, dtype=torch.float64)
+    batch = Entries(x.nan_to_num(), ~x.isnan()), Observed(n=len(x)), torch.ones(len(x))
+    mixture = GaussianMixture(Variable("x", vector(2)["x"]), components=None, ridge=1e-4)
+    mixture.estimate([batch])
+    assert torch.isfinite(mixture(batch[1]).log_prob(batch[0])).all()
+    with pytest.raises(given.UserError, match=r"^p\(x\): no row of weight above 0 to learn from$"):
+        mixture.estimate([(*batch[:2], torch.zeros(len(x)))])
+
+
 def test_mixture():
     check_mixture()
 

@@ -8,7 +8,8 @@ added to every variance in the M-step, as one imagined deviation. `log_prob` is 
 conditionals.
 
 Without a K several mixtures are stacked: K from 1 to 16, each also with its covariances times 2 and 6, as a heavy tail.
-Their weights maximise the likelihood of rows left out of learning in three folds; the whole is one mixture again.
+Their weights maximise the likelihood of rows left out of learning in three folds, 20,000 rows at most; the whole is one mixture
+again. Rows that all fall into one fold are one normal law.
 
 Source: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977
 Smyth, Wolpert, Linearly combining density estimators via stacking, 1999 / https://doi.org/10.1023/A:1007511322260
@@ -26,12 +27,13 @@ from torch import Tensor
 from given import laws
 from given.conditional import Batch, Conditional, state_of, states
 from given.laws import Moments, Noise, far_apart
-from given.variables import Observed, UserError, Variable
+from given.variables import Entries, Observed, UserError, Variable
 
 __all__ = ["GaussianMixture"]
 
 _SIZES, _BREADTHS, _FOLDS = (1, 2, 3, 4, 6, 8, 12, 16), (1.0, 2.0, 6.0), 3
-_HELD = 20_000  # rows that weigh the mixtures of a stack
+_HELD, _AT_ONCE, _LEAST = 20_000, 4096, 0.01  # rows that weigh a stack's mixtures; at once; the least share of a mixture
+_STARTS = 5_000  # rows the means start at
 
 
 class GaussianMixture(Conditional):
@@ -85,29 +87,34 @@ class GaussianMixture(Conditional):
             self._climb(batches)
 
     def _stack(self, batches: Iterable[Batch]) -> None:
-        held: list[Batch] = []
-        for batch in batches:
-            held.append(batch)
-            if sum(len(weight) for _, _, weight in held) >= _HELD:
-                break
-        weight = torch.cat([w.double() for _, _, w in held])
+        chosen = _Chosen(_HELD, self.seed, self.x.space.dimensions)
+        for x, _, weight in batches:
+            chosen.add(self._rows(x, weight))
+        weight, rows = chosen.rows[:, 0], chosen.rows[:, 1:]
         # Rows that are alike are in one fold: a copy among the rows learned from would praise what remembers.
-        rows = torch.cat([x.flat(self.x.space).tensor for x, _, _ in held]).numpy()
-        fold = torch.tensor([zlib.crc32(row.tobytes()) % _FOLDS for row in rows])
-        folds = fold.split([len(w) for _, _, w in held])
-        sizes = [K for K in _SIZES if 10 * K <= float(weight.sum())] or [1]
+        each = [row.tobytes() for row in rows.numpy()]
+        fold = torch.tensor([zlib.crc32(row) % _FOLDS for row in each])
+        folds = fold.unique().tolist()
+        # Ten different rows a component: neither the weights' scale nor copies of a row make one worth while.
+        sizes = [K for K in _SIZES if 10 * K <= len(set(each)) and len(folds) > 1] or [1]
         models = [GaussianMixture(self.x, components=K, ridge=self.ridge, tolerance=self.tolerance,
                                   most_passes=self.most_passes, seed=self.seed) for K in sizes]
-        scores = torch.zeros(len(rows), len(models), len(_BREADTHS), dtype=torch.float64)
-        for i, model in enumerate(models):
-            for f in fold.unique().tolist():
-                model.estimate([(x, y, w * (own != f)) for (x, y, w), own in zip(held, folds, strict=True)])
-                for b, breadth in enumerate(_BREADTHS):
-                    model.covariances *= breadth
-                    each = torch.cat([model(y).log_prob(x) for x, y, _ in held])
-                    model.covariances /= breadth
-                    scores[:, i, b] = torch.where(fold == f, each, scores[:, i, b])
-        share = _stacking(scores.flatten(1), weight).reshape(len(models), -1)
+        share = torch.tensor([[1.0] + [0.0] * (len(_BREADTHS) - 1)], dtype=torch.float64)
+        if len(folds) > 1:  # else nothing is left to score what is learned from the rest
+            x = Entries(rows.nan_to_num(), ~rows.isnan()).shaped(self.x.space)
+            held = [(x.rows(i), Observed(n=len(i)), weight[i], fold[i]) for i in torch.arange(len(rows)).split(_AT_ONCE)]
+            scores = torch.zeros(len(rows), len(models), len(_BREADTHS), dtype=torch.float64)
+            for i, model in enumerate(models):
+                for f in folds:
+                    model.estimate([(x, y, w * (own != f)) for x, y, w, own in held])
+                    for b, breadth in enumerate(_BREADTHS):
+                        model.covariances *= breadth
+                        told = torch.cat([model(y).log_prob(x) for x, y, _, _ in held])
+                        model.covariances /= breadth
+                        scores[:, i, b] = torch.where(fold == f, told, scores[:, i, b])
+            share = laws.best_weights(scores.flatten(1), weight)
+            share = torch.where(share < _LEAST, 0.0, share)
+            share = (share / share.sum()).reshape(len(models), -1)
         self.weights.zero_()
         first = 0
         for i, model in enumerate(models):
@@ -129,26 +136,31 @@ class GaussianMixture(Conditional):
                 return
 
     def _start(self, batches: Iterable[Batch]) -> None:
-        """Means at rows far from one another (k-means++ over the first batches' rows), everybody's covariance."""
+        """Means at rows far from one another (k-means++ over some of a state's rows), everybody's covariance."""
         S, K, D = self.means.shape
         everybody = Moments(S, 1, D)
-        rows: list[Tensor] = []
+        chosen = [_Chosen(max(_STARTS // S, 10 * K), self.seed, D) for _ in range(S)]
         for x, y, weight in batches:
             flat, state = x.flat(self.x.space), state_of(self.parents, y)
             everybody.add(state, torch.ones(y.n, 1), flat, weight, self._mixture(state).parts[0])  # type: ignore[arg-type]
-            if sum(map(len, rows)) < 5000:
-                value = torch.where(flat.known, flat.tensor.double(), 0.0)
-                rows.append(torch.cat([state[:, None].double(), weight[:, None].double(), value], 1))
-        held = torch.cat(rows)
+            for s in state.unique().tolist() if K > 1 else ():
+                chosen[s].add(self._rows(x.rows(state == s), weight[state == s]))
         for s in range(S):
             if everybody.count(s) <= 0:
-                raise UserError(f"{self}: no row to learn from where the parents have their value {s}; drop it or pool it")
+                where = f" where the parents have their value {s}; drop it or pool it" if self.parents else ""
+                raise UserError(f"{self}: no row of weight above 0 to learn from{where}")
             mean, spread = everybody.regression(s)
-            own, mine = held[held[:, 0] == s].split([2, D], 1)
+            self.covariances[s] = covariance = spread + self.ridge * torch.eye(D, dtype=torch.float64)
+            amount, mine = chosen[s].rows.nan_to_num().split([1, D], 1)
             u = Noise.of(self.seed, 1).fold(s).uniform((), (K,))[0]
-            self.means[s] = mine[far_apart(mine / spread.diagonal().sqrt(), u, own[:, 1])] if K > 1 else mean
-            self.covariances[s] = spread + self.ridge * torch.eye(D, dtype=torch.float64)
+            self.means[s] = mine[far_apart(mine / covariance.diagonal().sqrt(), u, amount[:, 0])] if K > 1 else mean
             self.weights[s] = 1 / K
+
+    def _rows(self, x: Entries, weight: Tensor) -> Tensor:
+        """The rows of weight above 0: weight, then entries, NaN where unknown; (n, 1 + D)."""
+        flat = x.flat(self.x.space)
+        rows = torch.cat([weight[:, None].double(), torch.where(flat.known, flat.tensor, torch.nan)], 1)
+        return rows[weight > 0]
 
     def _expect(self, batches: Iterable[Batch]) -> tuple[list[Moments], float]:
         S, K, D = self.means.shape
@@ -192,10 +204,27 @@ class GaussianMixture(Conditional):
                     self.means[s, k], self.covariances[s, k] = mean[0], spread + self.ridge * torch.eye(D, dtype=torch.float64)
 
 
-def _stacking(scores: Tensor, weight: Tensor) -> Tensor:
-    """The shares (C,) of models that maximise the likelihood of rows from their scores (N, C), none below a hundredth."""
-    share = torch.full_like(scores[0], 1 / scores.shape[1])
-    for _ in range(300):
-        share = (weight[:, None] * (scores + share.log()).softmax(1)).sum(0) / weight.sum()
-    share = torch.where(share < 0.01, 0.0, share)
-    return share / share.sum()
+class _Chosen:
+    """At most so many rows of a pass, chosen by a hash of their number, so that what the pass begins with is no matter.
+
+    Args:
+        most: rows kept.
+        seed: of the hash.
+        entries: D.
+
+    Attributes:
+        rows: (n, 1 + D), as `GaussianMixture._rows` makes them, in their order.
+    """
+
+    def __init__(self, most: int, seed: int, entries: int) -> None:
+        self.most, self.seed, self.seen = most, seed, 0
+        self.rows, self.keys = torch.empty(0, 1 + entries, dtype=torch.float64), torch.empty(0, dtype=torch.float64)
+
+    def add(self, rows: Tensor) -> None:
+        """Take more rows of the pass into account."""
+        keys = Noise.of(self.seed, len(rows), first_row=self.seen).fold("chosen").uniform()
+        self.seen += len(rows)
+        self.rows, self.keys = torch.cat([self.rows, rows]), torch.cat([self.keys, keys])
+        if len(self.keys) > self.most:
+            kept = self.keys.topk(self.most, largest=False).indices.sort().values
+            self.rows, self.keys = self.rows[kept], self.keys[kept]

@@ -4,7 +4,8 @@
 
 Where all are sequential laws of symbols in one order they are mixed at every step instead: p(x_t | x_<t, y) = sum_k w_k
 p_k(x_t | x_<t, y). The parts learn apart, each as it does alone; the weights are those of greatest likelihood on held-out rows,
-by expectation maximisation, and even until there were some. `log_prob` is of its weakest part's kind.
+by expectation maximisation, and even until there were some; a ten-thousandth is always shared evenly, so that no part is lost.
+`log_prob` is of its weakest part's kind.
 
 Source: Jelinek, Mercer, Interpolated estimation of Markov source parameters from sparse data, 1980
 """
@@ -23,7 +24,7 @@ from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["Mixed"]
 
-_PASSES = 100
+_EVEN = 1e-4
 
 
 class Mixed(Conditional):
@@ -49,7 +50,7 @@ class Mixed(Conditional):
 
     def forward(self, y: Observed) -> laws.Law:
         parts = [part(y) for part in self.parts]
-        sequential = [p for p in parts if isinstance(p, laws.Sequential) and not getattr(p, "any_order", False)]
+        sequential = [p for p in parts if isinstance(p, laws.Sequential) and not p.any_order]
         if isinstance(self.x.space, Finite) and len(sequential) == len(parts) and all(
                 torch.equal(p.order, sequential[0].order) for p in sequential):
             return laws.Blend(self.weights.log(), sequential)
@@ -77,10 +78,10 @@ class Mixed(Conditional):
                     each.append(torch.stack([part.each(x)[known] for part in law.parts], -1))
                     amount.append(weight[:, None].expand(known.shape)[known])
                 else:
-                    each.append(law.joint_log_prob(x) - law.log_weights)
+                    each.append(law.each(x))
                     amount.append(weight)
-        log_p, amounts = torch.cat(each), torch.cat(amount)
-        keep = log_p.amax(1) > -torch.inf  # what no part can tell says nothing of their weights
-        for _ in range(_PASSES):
-            shares = (self.weights.log() + log_p[keep]).softmax(1)
-            self.weights.copy_((amounts[keep, None] * shares).sum(0) / amounts[keep].sum())
+        try:
+            best = laws.best_weights(torch.cat(each), torch.cat(amount))
+        except UserError as error:
+            raise error.at(str(self)) from None
+        self.weights.copy_((1 - _EVEN) * best + _EVEN / len(best))

@@ -14,7 +14,7 @@ from given.laws.heads import AtomicHead, CategoricalHead, LogisticMixtureHead, N
 from given.laws.implicit import Implicit
 from given.laws.latent import Latent
 from given.laws.law import How, Intractable, Kind, Law, weakest
-from given.laws.mixture import Mixture
+from given.laws.mixture import Mixture, best_weights
 from given.laws.moments import Moments, positive, shrunk
 from given.laws.noise import Noise, choose, far_apart
 from given.laws.normal import Normal
@@ -58,6 +58,7 @@ __all__ = [
     "State",
     "Torch",
     "Transformed",
+    "best_weights",
     "choose",
     "default_head",
     "dequantise",

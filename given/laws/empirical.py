@@ -42,7 +42,12 @@ class Empirical(Law):
             raise UserError("no stored item agrees with what is given; give Memory a smoothing", int(empty.nonzero()[0]))
         centre = self.centres[choose(self.log_weights.exp(), noise.fold("item").uniform(shape))]  # (*shape, B, *grid)
         values = choose(self.log_kernel.exp()[centre], noise.fold("entry").uniform(shape, self.space.shape))
-        return self._kept(values)
+        kept = self._kept(values).tensor
+        assert isinstance(self.space, Finite)
+        if self.space.end is None:
+            return Entries(kept)
+        ends = (kept == self.space.end).long()
+        return Entries(kept, valid=ends.cumsum(-1) == ends)  # nothing stands after the first end
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         return torch.logsumexp(self.log_weights + self._items(x.tensor, self._scored(x)), -1)

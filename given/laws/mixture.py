@@ -14,9 +14,11 @@ from torch import Tensor
 
 from given.laws.law import Law, weakest
 from given.laws.noise import Noise, choose
-from given.variables import Entries
+from given.variables import Entries, UserError
 
-__all__ = ["Mixture"]
+__all__ = ["Mixture", "best_weights"]
+
+_PASSES, _TOLERANCE = 300, 1e-7
 
 
 class Mixture(Law):
@@ -35,24 +37,51 @@ class Mixture(Law):
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         chosen = choose(self.log_weights.exp(), noise.fold("part").uniform(shape))
-        each = torch.stack([part.sample(shape, seed=noise.fold(k)).tensor for k, part in enumerate(self.parts)])
-        index = chosen.reshape(1, *chosen.shape, *[1] * len(self.space.axes)).expand(1, *each.shape[1:])
-        return Entries(each.gather(0, index)[0])
+        drawn = [part.sample(shape, seed=noise.fold(k)).flat(self.space) for k, part in enumerate(self.parts)]
+        each = Entries.cat([x.map(lambda t: t[None]) for x in drawn])
+        index = chosen[None, ..., None].expand(1, *each.tensor.shape[1:])
+        return each.map(lambda t: t.gather(0, index)[0]).shaped(self.space)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         return torch.logsumexp(self.joint_log_prob(x, seed=seed), -1)
 
     def joint_log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         """log w_k p_k(x) for every part: (*shape, B, K) float64."""
+        return self.log_weights + self.each(x, seed=seed)
+
+    def each(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        """log p_k(x) of every part: (*shape, B, K) float64."""
         noise = Noise.of(seed, self.n)
-        each = [part.log_prob(x, seed=noise.fold(k)) for k, part in enumerate(self.parts)]
-        return self.log_weights + torch.stack(each, -1)
+        return torch.stack([part.log_prob(x, seed=noise.fold(k)) for k, part in enumerate(self.parts)], -1)
 
     def condition(self, evidence: Entries) -> Mixture:
         return Mixture(self.joint_log_prob(evidence), [part.condition(evidence) for part in self.parts])
 
     def mean(self) -> Entries:
         """The mean: (B, *grid)."""
-        weights, axes = self.log_weights.exp().unbind(-1), [1] * len(self.space.axes)
-        each = [w.reshape(-1, *axes) * part.mean().tensor for w, part in zip(weights, self.parts, strict=True)]
-        return Entries(torch.stack(each).sum(0))
+        each = torch.stack([part.mean().flat(self.space).tensor for part in self.parts], -1)
+        return Entries((self.log_weights.exp()[:, None] * each).sum(-1)).shaped(self.space)
+
+
+def best_weights(log_p: Tensor, amount: Tensor) -> Tensor:
+    """The weights (K,) float64 of a mixture under which rows are likeliest, by expectation maximisation from even ones.
+
+    Args:
+        log_p: (N, K) of every row under every part.
+        amount: (N,) how much each row counts.
+
+    Raises:
+        UserError: no row counts that any part can tell.
+    """
+    most = log_p.amax(1)
+    told = (most > -torch.inf) & (amount > 0)  # what no part can tell says nothing of their weights
+    if not bool(told.any()):
+        raise UserError("nothing to weigh its parts by: every row has weight 0, or probability 0 under each of them; let them "
+                        "learn from more, or smooth them")
+    p, amount = (log_p - most[:, None])[told].exp().double(), amount[told].double()
+    weights = torch.full_like(p[0], 1 / p.shape[1])
+    for _ in range(_PASSES):
+        before, weights = weights, weights * ((amount / (p @ weights)) @ p) / amount.sum()
+        if bool((weights - before).abs().max() < _TOLERANCE):
+            break
+    return weights

@@ -59,7 +59,10 @@ class Sequential(Law):
     Attributes:
         order: (D,) int64, the entry of each step: numbered row by row, the columns of a block one after another.
         evidence: (B, D) entries already known, returned by draws and not scored.
+        any_order: whether what is known may stand anywhere, not only first in the order.
     """
+
+    any_order = False
 
     def __init__(self, space: Space, n: int, order: Tensor) -> None:
         super().__init__(space, n)
