@@ -1,13 +1,16 @@
 """What becomes of a table's columns: which codec, atoms and curve, what is left out, and whether the density is honest."""
 
 import math
+import tracemalloc
 
 import numpy as np
+import pytest
 import torch
 
 import given
 from given.codecs import Integer, Label, Number, Time, infer, infer_table
 from given.families import Autoregressive, Independent
+from given.variables import UserError
 
 RNG = np.random.default_rng(0)
 N = 400
@@ -149,3 +152,41 @@ def test_the_mean_of_a_bent_column_is_that_of_draws():
     model.fit(data)
     assert not model.joint.columns["size"].codec.affine
     assert math.isclose(float(model.given().mean()["size"]), size.mean(), rel_tol=0.2)
+
+
+def test_every_symbol_is_printed_as_its_own():
+    codec = Label(unseen="other", missing="symbol")
+    codec.learn(np.array(["a", "None", "nan", None], dtype=object))
+    assert codec.names() == ["None", "a", "nan", "(other)", "(missing)"]
+    integer = Integer(1, 2, missing="symbol")
+    assert integer.names()[-1] == "(missing)"
+    for build, text in ((lambda: Label(unseen="other"), "(other)"), (lambda: Label(missing="symbol"), "(missing)")):
+        with pytest.raises(UserError, match="rename it"):
+            build().learn(np.array([text, "a", None] if text == "(missing)" else [text, "a"], dtype=object))
+    with pytest.raises(UserError, match="rename it"):
+        Label(["a", "(other)"], unseen="other")
+
+
+def test_a_label_reads_its_own_draws():
+    """Numbers beside "(other)", as objects and as text."""
+    codec = Label(rare=2, unseen="other", missing="symbol")
+    codec.learn(np.array([1, 1, 2, 2, 3, None], dtype=object))
+    drawn = codec.decode(given.variables.Entries(torch.tensor([0, 2, 3, 1])))
+    assert drawn.tolist() == [1, "(other)", None, 2] and codec.encode(drawn).tensor.tolist() == [0, 2, 3, 1]
+    assert codec.encode(np.array(["2", "(other)", "x", "1"])).tensor.tolist() == [1, 2, 2, 0]
+    with pytest.raises(UserError) as error:
+        Label([1, 2], unseen="other").encode(np.array(["(other)", 1, None], dtype=object))
+    assert error.value.row == 2
+
+
+def test_one_long_cell_does_not_widen_all():
+    raw = np.array([f"{i % 7}" for i in range(2000)] + ["long " * 10_000], dtype=object)
+    tracemalloc.start()
+    codec = infer(raw)
+    codec.learn(raw)
+    label = Label()
+    label.learn(raw)
+    back = label.decode(label.encode(raw))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert back.tolist() == raw.tolist() and most < 10_000_000, f"{most / 1e6:.0f} MB"

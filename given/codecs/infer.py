@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -134,9 +135,9 @@ def _words(raw: np.ndarray) -> tuple[Codec, str]:
     _check_text(raw)
     if not absent.any() and _prose(raw.tolist()):
         return Text(), f"text of {sum(map(len, raw.tolist())) / len(raw):,.0f} characters a row"
-    counts = np.unique([str(v) for v in raw[~absent].tolist()], return_counts=True)[1]
+    counts = Counter(str(v) for v in raw[~absent].tolist())
     K = len(counts)
-    if K <= _FEW and 100 * counts.min() >= len(raw):
+    if K <= _FEW and 100 * min(counts.values(), default=len(raw)) >= len(raw):
         return Label(missing=missing), f"{K} categories{said}"
     return Label(rare=_RARE, unseen="other", missing=missing), (
         f'{K} categories, of which those of fewer than {_RARE} rows are one, "(other)"{said}')
