@@ -452,7 +452,10 @@ class Variable:
 
     def decode(self, x: Entries) -> dict[str, np.ndarray]:
         """Entries -> columns of raw values."""
-        raw = self.codec.decode(x)
+        try:
+            raw = self.codec.decode(x)
+        except UserError as error:
+            raise error.at(self.name) from None
         return raw if self.codec.columns else {self.name: raw}
 
     def split(self, x: Entries) -> dict[str, Entries]:
