@@ -34,14 +34,14 @@ def test_what_is_inferred():
     codecs, notes = infer_table(TABLE)
     said = {name: f"{type(codec).__name__} {dict(codec.arguments)}" for name, codec in codecs.items()}
     assert said == {
-        "born": "Time {'missing': 'error'}",
-        "at": "Time {'missing': 'error'}",
-        "age": "Integer {'missing': 'error'}",
-        "rooms": "Label {'missing': 'error'}",
-        "weight": "Number {'missing': 'error', 'atoms': 'auto', 'curve': 'linear'}",
-        "gain": "Number {'missing': 'error', 'atoms': 'auto', 'curve': 'quantile'}",
+        "born": "Time {'missing': 'symbol'}",
+        "at": "Time {'missing': 'symbol'}",
+        "age": "Integer {'missing': 'symbol'}",
+        "rooms": "Label {'missing': 'symbol'}",
+        "weight": "Number {'missing': 'symbol', 'atoms': 'auto', 'curve': 'linear'}",
+        "gain": "Number {'missing': 'symbol', 'atoms': 'auto', 'curve': 'quantile'}",
         "city": "Label {'missing': 'symbol'}",
-        "street": "Label {'rare': 5, 'unseen': 'other', 'missing': 'error'}",
+        "street": "Label {'rare': 5, 'unseen': 'other', 'missing': 'symbol'}",
         "height": "Number {'missing': 'symbol', 'atoms': 'auto', 'curve': 'linear'}",
     }
     assert len(notes) == len(TABLE.names)
@@ -271,3 +271,25 @@ def test_the_rows_a_curve_is_drawn_through_keep_no_rhythm():
     held = np.sort(codec.scale_of.held)
     neighbours = float((np.diff(held) == 1).mean())  # the share of the held, as where rows are held independently
     assert math.isclose(neighbours, len(held) / len(rows), rel_tol=0.05)
+
+
+def test_later_rows_change_what_was_inferred():
+    """Rows past the first 65,536: a missing cell, a half, one more value, a value that comes again."""
+    n, later = 70_000, np.arange(70_000) >= 69_000
+    ages, few = RNG.integers(20, 90, n), RNG.integers(0, 3, n)
+    data = given.read(
+        gap=np.where(later, np.nan, RNG.normal(size=n)), age_gap=np.where(later, np.nan, ages),
+        word_gap=np.where(later, None, RNG.choice(["a", "b"], n)),
+        half=np.where(later, 0.5, ages), far=np.where(later, ages * 10**6, ages), third=np.where(later, 1 / 3, few),
+        more=np.where(later, ages, few), same=few, run=np.where(later, 5 * np.arange(n), np.arange(n)),
+        code=[f"c{i % 68_000}" for i in range(n)], name=[f"n{i}" for i in range(n)])
+    codecs, notes = infer_table(data)
+    kinds = {name: type(codec).__name__ for name, codec in codecs.items()}
+    assert kinds == {"gap": "Number", "age_gap": "Integer", "word_gap": "Label", "half": "Number", "far": "Number",
+                     "third": "Number", "more": "Integer", "same": "Label", "run": "Number", "code": "Label"}
+    assert notes[-1] == "name: left out: every value is different, judged 65,536 rows at a time"
+    model = given.model(data)
+    for name in ("gap", "age_gap", "word_gap"):
+        last = model.joint.columns[name].decode(model.joint.columns[name].encode(data))[name].tolist()[-1]
+        assert last is None or last != last
+    model.joint.columns["half"].encode(data)

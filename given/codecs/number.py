@@ -402,7 +402,8 @@ class Number(_Measured):
         return whole.astype(np.int64)
 
     def __repr__(self) -> str:
-        said = [f"{k}={v!r}" for k, v in self.arguments.items() if v not in ((), "error", "linear")]
+        said = [f"{k}={v!r}" for k, v in self.arguments.items()
+                if v not in ((), "error", "linear") and (k != "missing" or self._gaps)]
         return f"Number({', '.join(said)})"
 
 
