@@ -21,7 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Axis", "Codec", "Entries", "Finite", "Observed", "Pieces", "Product", "Real", "Space", "UserError", "Variable"]
+__all__ = ["MISSING", "Axis", "Codec", "Entries", "Finite", "Observed", "Pieces", "Product", "Real", "Space", "UserError",
+           "Variable"]
+
+MISSING = "(missing)"  # how the symbol of a missing value is printed
 
 
 class UserError(ValueError):
@@ -367,6 +370,12 @@ class Codec(abc.ABC):
     def decode(self, x: Entries) -> Any:
         """Entries (*draws, B, *grid) -> raw values (*draws, B, ...)."""
 
+    def names(self) -> list[str]:
+        """How each symbol of a single finite entry is printed, all of them different: None and NaN as "(missing)"."""
+        assert isinstance(self.space, Finite) and not self.space.axes
+        values = self.decode(Entries(torch.arange(self.space.size))).tolist()
+        return [MISSING if v is None or v != v else str(v) for v in values]
+
     @property
     def item_axes(self) -> int:
         """How many axes the raw value of one item has; those of the grid, unless an item is a text or the like."""
@@ -443,7 +452,10 @@ class Variable:
 
     def decode(self, x: Entries) -> dict[str, np.ndarray]:
         """Entries -> columns of raw values."""
-        raw = self.codec.decode(x)
+        try:
+            raw = self.codec.decode(x)
+        except UserError as error:
+            raise error.at(self.name) from None
         return raw if self.codec.columns else {self.name: raw}
 
     def split(self, x: Entries) -> dict[str, Entries]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 
 import numpy as np
 
@@ -42,11 +43,14 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     `Time`; whole numbers of at most 20 distinct values that repeat, and columns of two values, a `Label`; whole numbers over a
     range of at most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails
     (skewness beyond 1 or kurtosis beyond 5: a normal law given a category is better off without, since two heaps are no
-    long tail), and vectors (B, D) one with lines. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A missing
-    cell is a symbol.
+    long tail), and vectors (B, D) one with lines. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A cell
+    that is missing, in these rows or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers, or whole
     numbers under a name such as id, key or number: a model of the others learns nothing from them.
+
+    Later rows are read, 65,536 at a time, where such a column may yet repeat a value, there or of the first rows, or numbers
+    that are counted may yet turn out too many or not whole.
 
     Args:
         data: columns, or a source of them.
@@ -56,44 +60,73 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     Raises:
         UserError: nothing fits a column.
     """
-    first = next(iter(data.batches(_AT_HAND)), None)
+    batches = iter(data.batches(_AT_HAND))
+    first = next(batches, None)
     if first is None:
         raise UserError("data: expected at least one row, got none")
-    codecs, notes = dict[str, Codec](), list[str]()
-    for name in names or first.names:
-        if stated and name in stated:
-            codecs[name] = stated[name]
-            continue
+    codecs, whys, left_out, counted = dict(stated or {}), dict[str, str](), dict[str, set[object]](), dict[str, np.ndarray]()
+
+    def decide(name: str, raw: np.ndarray) -> None:
         try:
-            why = "" if names else _identity(name, first[name])
-            if not why:
-                codecs[name], why = _codec(first[name])
+            codecs[name], whys[name] = _codec(raw)
         except UserError as error:
             raise error.at(name) from None
-        notes.append(f"{name}: {why}")
-    return codecs, notes
+        counted.pop(name, None)
+        if isinstance(codecs[name], Integer | Label) and (numbers := _numbers(raw)).dtype.kind in "iuf":
+            counted[name] = numbers
+
+    order = [*(names or first.names)]
+    for name in order:
+        if name in codecs:
+            continue
+        if not names and (why := _identity(name, first[name])):
+            whys[name], left_out[name] = why, set(first[name].tolist())
+        else:
+            decide(name, first[name])
+    rows = first.n
+    while (counted or left_out) and (batch := next(batches, None)) is not None:
+        rows += batch.n
+        for name, known in list(left_out.items()):
+            if not _identity(name, batch[name], known):
+                del left_out[name]
+                decide(name, first[name])
+        for name, seen in list(counted.items()):
+            raw = _numbers(batch[name])
+            if raw.dtype.kind in "iuf" and (new := ~np.isin(raw, np.unique(seen)) & (raw == raw)).any():
+                decide(name, np.concatenate([seen, raw[new]]))
+    for name in left_out:
+        whys[name] += f", judged {_AT_HAND:,} rows at a time" * (rows > first.n)
+    return {name: codecs[name] for name in order if name in codecs}, [f"{name}: {whys[name]}" for name in order if name in whys]
 
 
-def _identity(name: str, raw: np.ndarray) -> str:
-    """Why a column is no more than a name for its row; nothing where it may be more."""
-    if raw.ndim != 1 or len(raw) <= _FEW or raw.dtype.kind not in "OUSiu" or any(v is None or v != v for v in raw.tolist()):
+def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset()) -> str:
+    """Why a column is no more than a name for its row, as its `known` values are; nothing where it may be more."""
+    values = raw.tolist()
+    if raw.ndim != 1 or raw.dtype.kind not in "OUSiu" or (len(raw) <= _FEW and not known):
         return ""
-    if len(set(raw.tolist())) < len(raw) or (raw.dtype.kind not in "iu" and (
-            _are_times(raw) or not _is_text(raw) or _prose(raw.tolist()))):
+    if any(v is None or v != v for v in values) or len(set(values)) < len(raw) or not known.isdisjoint(values):
         return ""
     if raw.dtype.kind not in "iu":
-        return "left out: every value is different"
+        more = not known and (_are_times(raw) or not _is_text(raw) or _prose(values))
+        return "" if more else "left out: every value is different"
     if int(raw.max()) - int(raw.min()) == len(raw) - 1:
         return "left out: it numbers the rows"
     return "left out: every value is different, under the name of a number that identifies" if _NUMBERED.search(name) else ""
+
+
+def _numbers(raw: np.ndarray) -> np.ndarray:
+    """Objects that are numbers, None among them, as such; all else as it is."""
+    values = raw.tolist() if raw.ndim == 1 and raw.dtype.kind == "O" else ["text"]
+    if not all(isinstance(v, int | float | None) for v in values):
+        return raw
+    return np.array([np.nan if v is None else v for v in values])
 
 
 def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     """The codec of a column, and why."""
     if len(raw) == 0:
         raise UserError("expected at least one row, got none")
-    if raw.ndim == 1 and raw.dtype.kind == "O" and all(isinstance(v, int | float | None) for v in raw.tolist()):
-        raw = np.array([np.nan if v is None else v for v in raw.tolist()])
+    raw = _numbers(raw)
     if raw.ndim == 1 and raw.dtype.kind in "OUSM":
         return _words(raw)
     if raw.dtype.kind not in "biuf":
@@ -105,15 +138,14 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     absent = np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(len(raw), dtype=bool)
     present = raw[~absent]
     distinct, times = np.unique(present, return_counts=True)
-    missing = "symbol" if absent.any() else "error"
     said = f", {absent.mean():.1%} of them missing, which is a symbol" * bool(absent.any())
     if raw.dtype.kind == "b":
-        return Label(), "yes or no"
+        return Label(missing="symbol"), "yes or no"
     whole = bool((distinct == np.floor(distinct)).all())
     if (len(distinct) <= 2 or (whole and len(distinct) <= _FEW)) and 2 * len(distinct) <= len(raw):
-        return Label(missing=missing), f"{len(distinct)} values, taken as categories{said}"
+        return Label(missing="symbol"), f"{len(distinct)} values, taken as categories{said}"
     if whole and distinct[-1] - distinct[0] < _MANY and 5 * len(distinct) <= len(present):
-        return Integer(missing=missing), f"whole numbers of {len(distinct)} values, counted one by one{said}"
+        return Integer(missing="symbol"), f"whole numbers of {len(distinct)} values, counted one by one{said}"
     with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or too large, learning will refuse
         centred = (present - present.mean()) / (present.std() or 1.0)
         long = abs(float((centred**3).mean())) > 1 or float((centred**4).mean()) > 5
@@ -122,23 +154,22 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     if times[most] >= max(10, 0.01 * len(raw)):
         why += f", {distinct[most]:g} in {times[most] / len(raw):.1%} of the rows; what many rows share is counted, the rest"
     why += f" with a density{', on a curve for its long tails' * long}{said}"
-    return Number(missing=missing, atoms="auto", curve="quantile" if long else "linear"), why
+    return Number(missing="symbol", atoms="auto", curve="quantile" if long else "linear"), why
 
 
 def _words(raw: np.ndarray) -> tuple[Codec, str]:
     absent = np.isnat(raw) if raw.dtype.kind == "M" else np.array([v is None or v != v for v in raw.tolist()])
-    missing = "symbol" if absent.any() else "error"
     said = f", {absent.mean():.1%} of them missing, which is a symbol" * bool(absent.any())
     if raw.dtype.kind == "M" or _are_times(raw[~absent]):
-        return Time(missing=missing), f"dates or times{said}"
+        return Time(missing="symbol"), f"dates or times{said}"
     _check_text(raw)
     if not absent.any() and _prose(raw.tolist()):
         return Text(), f"text of {sum(map(len, raw.tolist())) / len(raw):,.0f} characters a row"
-    counts = np.unique([str(v) for v in raw[~absent].tolist()], return_counts=True)[1]
+    counts = Counter(str(v) for v in raw[~absent].tolist())
     K = len(counts)
-    if K <= _FEW and 100 * counts.min() >= len(raw):
-        return Label(missing=missing), f"{K} categories{said}"
-    return Label(rare=_RARE, unseen="other", missing=missing), (
+    if K <= _FEW and 100 * min(counts.values(), default=len(raw)) >= len(raw):
+        return Label(missing="symbol"), f"{K} categories{said}"
+    return Label(rare=_RARE, unseen="other", missing="symbol"), (
         f'{K} categories, of which those of fewer than {_RARE} rows are one, "(other)"{said}')
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from given.variables import Codec, Entries, Finite, UserError
+from given.variables import MISSING, Codec, Entries, Finite, UserError
 
 __all__ = ["Integer", "Label"]
 
 _OTHER = "(other)"
 _WIDEST = 10_000
+_EXACT = 2.0**53  # whole numbers up to here are exact among reals
+_SHORT = 256  # characters up to which categories are an array of text, each cell as wide as the longest
 
 
 class Label(Codec):
@@ -23,9 +26,11 @@ class Label(Codec):
         categories: the categories in the order of their symbols, all of one type; learned (sorted) when left out.
         rare: categories of fewer rows are not learned as such; above 0 it takes `unseen="other"`.
         unseen: what a category that was not learned means. `error` (default), or `other`: one more symbol for whatever is
-            rare or unseen, which comes back as "(other)".
+            rare or unseen, which comes back as "(other)" and is read as such.
         missing: what None or NaN means. `error` (default), or `symbol`: one more category, where a value was missing while
             learning or the categories are stated, which comes back as None (NaN among reals).
+
+    A category may not be the text of such a symbol, "(other)" or "(missing)".
     """
 
     def __init__(self, categories: Sequence[Any] | None = None, *, rare: int = 0, unseen: str = "error",
@@ -39,13 +44,13 @@ class Label(Codec):
         self.categories: np.ndarray | None = None
         self._stated = categories is not None
         self._any_missing = self._stated and missing == "symbol"
-        self._seen: np.ndarray | None = None
-        self._counts: np.ndarray = np.empty(0)
+        self._counts = Counter[Any]()
+        self._places = dict[Any, int]()
         if categories is not None:
             stated = np.array([*categories], dtype=object)
             if isinstance(categories, str) or not len(stated) or len(set(stated)) < len(stated):
                 raise UserError(f"Label: expected a list of distinct categories, got {categories!r}")
-            self.categories = _plain(stated)
+            self._take(_plain(stated, np.arange(len(stated))).tolist())
 
     @property
     def space(self) -> Finite:
@@ -61,36 +66,38 @@ class Label(Codec):
         if self._stated:
             self.encode(raw)
             return
-        raw = _plain(raw[~absent] if self.missing == "symbol" else raw)
-        if not len(raw) and self._seen is not None:
-            return
-        if self._seen is not None and len(self._seen) and (raw.dtype.kind == "U") != (self._seen.dtype.kind == "U"):
+        values = _plain(raw, np.flatnonzero(~absent | (self.missing == "error"))).tolist()
+        if values and self._counts and isinstance(values[0], str) != isinstance(next(iter(self._counts)), str):
             raise UserError("expected categories of one type, got text and numbers; make them all text", row=0)
-        new, times = np.unique(raw, return_counts=True)
-        both = new if self._seen is None or not len(self._seen) else np.concatenate([self._seen, new])
-        self._seen, where = np.unique(both, return_inverse=True)
-        self._counts = np.bincount(where, np.concatenate([self._counts, times]), len(self._seen))
-        self.categories = self._seen[self._counts >= self.rare]
+        self._counts.update(values)
+        self._take(sorted(v for v, times in self._counts.items() if times >= self.rare))
+
+    def _take(self, categories: list[Any]) -> None:
+        for symbol, there, why in ((_OTHER, self.unseen == "other", "what is rare or unseen"),
+                                   (MISSING, self._any_missing, "missing values")):
+            if there and symbol in categories:
+                raise UserError(f"got the category {symbol!r}, which stands for {why}; rename it, or pass a Label() without")
+        self.categories, self._places = _array(categories), {v: i for i, v in enumerate(categories)}
 
     def encode(self, raw: np.ndarray) -> Entries:
         categories = self._learned()
-        absent = _absent(raw) if self._any_missing and raw.ndim == 1 else np.zeros(len(raw), dtype=bool)
         symbols = np.full(len(raw), self.space.size - 1, dtype=np.int64)
-        if not absent.all():
-            symbols[~absent] = self._symbols(categories, raw, np.flatnonzero(~absent))
-        return Entries(torch.from_numpy(symbols))
-
-    def _symbols(self, categories: np.ndarray, raw: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        raw = _plain(raw[rows] if len(rows) < len(raw) else raw)
-        if raw.dtype.kind in "US" and categories.dtype.kind not in "US":
+        plain = ~_absent(raw) if self._any_missing and raw.ndim == 1 else np.ones(len(raw), dtype=bool)
+        if self.unseen == "other" and raw.ndim == 1 and raw.dtype.kind in "OU":  # a draw of it, among numbers too
+            other = np.array([v == _OTHER for v in raw.tolist()], dtype=bool)
+            symbols[other], plain = len(categories), plain & ~other
+        rows = np.flatnonzero(plain)
+        values = _plain(raw, rows).tolist()
+        like = categories.tolist()[0] if len(categories) else ""
+        if values and isinstance(values[0], str) and not isinstance(like, str):
             # A command line says everything in text: read it as the categories are.
-            raw = _as_type(raw, categories.dtype)
-        found = _positions(categories, raw)
-        wrong = np.flatnonzero(found < 0)
-        if len(wrong) and self.unseen == "error":
-            got = raw.tolist()[int(wrong[0])]
-            raise UserError(f"unseen category {got!r}; expected one of {_listing(categories)}", int(rows[wrong[0]]))
-        return np.where(found < 0, len(categories), found)
+            values = [_said(value, type(like)) for value in values]
+        found = np.array([self._places.get(value, -1) for value in values], dtype=np.int64)
+        if self.unseen == "error" and (found < 0).any():
+            wrong = int(np.flatnonzero(found < 0)[0])
+            raise UserError(f"unseen category {values[wrong]!r}; expected one of {_listing(categories)}", int(rows[wrong]))
+        symbols[rows] = np.where(found < 0, len(categories), found)
+        return Entries(torch.from_numpy(symbols))
 
     def decode(self, x: Entries) -> np.ndarray:
         values = self._learned()
@@ -105,7 +112,8 @@ class Label(Codec):
         return {"categories": self._learned().tolist(), "missing": self._any_missing}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        self.categories, self._any_missing = np.array(state["categories"]), bool(state["missing"])
+        self._any_missing = bool(state["missing"])
+        self._take(state["categories"])
 
     def _learned(self) -> np.ndarray:
         if self.categories is None:
@@ -190,10 +198,11 @@ class Integer(Codec):
             r = np.array([np.nan if v is None else v for v in raw.tolist()], dtype=np.float64)
         except (TypeError, ValueError):
             raise UserError(f"expected whole numbers, got {raw.dtype}; use Label() for text") from None
-        wrong = np.isinf(r) | (r != np.rint(r)) & ~(np.isnan(r) & (self.missing == "symbol"))
+        wrong = (np.abs(r) > _EXACT) | (r != np.rint(r)) & ~(np.isnan(r) & (self.missing == "symbol"))
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise UserError(f"got {r[row]}; expected a whole number", row)
+            bounded = " up to 2**53; use Label()" if np.abs(r[row]) > _EXACT else ""
+            raise UserError(f"got {r[row]}; expected a whole number{bounded}", row)
         return r
 
     def __repr__(self) -> str:
@@ -207,47 +216,43 @@ def _absent(raw: np.ndarray) -> np.ndarray:
     return np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(raw.shape, dtype=bool)
 
 
-def _plain(raw: np.ndarray) -> np.ndarray:
-    """(B,) raw values as text, whole numbers, reals or booleans; errors for anything else."""
+def _plain(raw: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Raw values of some rows (B,) as text, whole numbers, reals or booleans; errors for anything else."""
     if raw.ndim != 1:
         raise UserError(f"expected one category a row, (B,), got shape {raw.shape}; a grid of symbols wants another codec")
+    raw = raw[rows]
     if raw.dtype.kind == "O":
-        for row, value in enumerate(raw):
-            if value is None or (isinstance(value, float) and value != value):
-                raise UserError("missing value; expected a category", row)
-        if all(isinstance(value, str) for value in raw):
-            return raw.astype(str)
-        types = {type(value).__name__ for value in raw}
+        if (absent := _absent(raw)).any():
+            raise UserError("missing value; expected a category", int(rows[absent][0]))
+        values = raw.tolist()
+        if all(isinstance(value, str) for value in values):
+            return raw  # as objects: an array of text gives every cell the width of the longest
+        types = {type(value).__name__ for value in values}
         if len(types) > 1:
             raise UserError(f"expected categories of one type, got {', '.join(sorted(types))}; make them all text")
-        raw = np.array(raw.tolist())
+        raw = np.array(values)
     if raw.dtype.kind == "f" and not np.isfinite(raw).all():
-        row = int(np.flatnonzero(~np.isfinite(raw))[0])
-        raise UserError(f"got {raw[row]}; expected a category", row)
+        wrong = ~np.isfinite(raw)
+        raise UserError(f"got {raw[wrong][0]}; expected a category", int(rows[wrong][0]))
     if raw.dtype.kind not in "biufU":
         got = type(raw.flat[0]).__name__ if raw.size else raw.dtype
         raise UserError(f"expected text, numbers or booleans, got {got}")
     return raw
 
 
-def _as_type(raw: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Text read as numbers or booleans where it says them; as it was where it does not."""
-    if dtype.kind == "b":
-        lower = np.char.lower(raw)
-        return lower == "true" if np.isin(lower, ["true", "false"]).all() else raw
+def _array(categories: list[Any]) -> np.ndarray:
+    long = not categories or (isinstance(categories[0], str) and max(map(len, categories)) > _SHORT)
+    return np.array(categories, dtype=object if long else None)
+
+
+def _said(text: str, kind: type) -> Any:
+    """Text read as a number or boolean where it says one; as it was where it does not."""
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
     try:
-        return raw.astype(dtype)
-    except (ValueError, OverflowError):
-        return raw
-
-
-def _positions(categories: np.ndarray, raw: np.ndarray) -> np.ndarray:
-    """The place of each value among the categories, -1 where it is none of them."""
-    if not len(categories) or (raw.dtype.kind == "U") != (categories.dtype.kind == "U"):
-        return np.full(len(raw), -1)
-    order = np.argsort(categories, kind="stable")
-    at = order[np.minimum(np.searchsorted(categories, raw, sorter=order), len(categories) - 1)]
-    return np.where(categories[at] == raw, at, -1)
+        return kind(text)
+    except ValueError:
+        return text
 
 
 def _listing(categories: np.ndarray) -> str:

@@ -22,8 +22,7 @@ from given.variables import Axis, Codec, Entries, Real, UserError
 __all__ = ["Number", "Time"]
 
 _LARGEST = 1e150
-_WHOLE = 2.0**53  # whole numbers up to here are exact
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_WHOLE = 2**53  # whole numbers up to here are exact
 _HELD = 1 << 16  # rows a curve is drawn through
 _DISTINCT = 100_000  # values counted exactly
 _SHARE, _LEAST, _MOST = 0.01, 10, 100  # of an atom: share of rows, rows; atoms a column
@@ -94,7 +93,7 @@ class _Curve:
     An atom is a value of at least 10 rows and 1 % of the rows that no more frequent atom holds, 100 at most: 1 % of the
     rows alone would leave the ties of a few rows beside one value of nearly all to a density. Values are counted exactly up
     to 100,000 distinct ones; from there each count is low by at most a 100,000th of the rows (Misra, Gries, Finding
-    repeated elements, 1982). The curve is drawn through 65,536 rows at most, chosen by their number.
+    repeated elements, 1982). The curve is drawn through 65,536 rows at most, chosen by a hash of their number.
     """
 
     def __init__(self, stated: Sequence[float] | None, straight: bool, missing: bool) -> None:
@@ -113,7 +112,7 @@ class _Curve:
             raise UserError(f"expected one number a row, (B,), got {r.shape}; a grid has Number(), without atoms or curve")
         present = r[~np.isnan(r)]
         self.any_missing |= len(present) < len(r)
-        keys = np.arange(self.rows, self.rows + len(r), dtype=np.uint64) * _GOLDEN
+        keys = _hash(np.arange(self.rows, self.rows + len(r), dtype=np.uint64))
         self.keys, self.held = np.concatenate([self.keys, keys]), np.concatenate([self.held, r])
         if len(self.keys) > _HELD:
             kept = np.argpartition(self.keys, _HELD)[:_HELD]
@@ -150,6 +149,8 @@ class _Curve:
     def _take(self, r: np.ndarray, z: np.ndarray, atoms: np.ndarray) -> None:
         at = _along(atoms, r, z)
         at = np.sign(at) * np.where(np.abs(at) > 4, 4 + np.log1p(np.abs(np.abs(at) - 4)), np.abs(at))  # a net reads these
+        for i in range(1, len(at)):  # atoms far closer than the rest is wide
+            at[i] = max(at[i], at[i - 1] + 1e-6 * max(1, abs(at[i - 1])))
         if self.missing and self.any_missing:
             atoms, at = np.append(np.nan, atoms), np.append(min(at.min(initial=-4), -4) - 1, at)
         self.learned, self._current = (r, z, atoms, at), True
@@ -191,6 +192,14 @@ class _Curve:
         self.settle()
         assert self.learned is not None
         return self.learned
+
+
+def _hash(rows: np.ndarray) -> np.ndarray:
+    """SplitMix64 of the rows' numbers: held rows are spread without a rhythm, which data may have too."""
+    z = (rows + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 def _knots(r: np.ndarray, straight: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -282,10 +291,9 @@ class _Measured(Codec):
         if r.shape[1:] != scale.shape:
             raise UserError(f"expected (B, {', '.join(map(str, scale.shape))}), got {r.shape}" if scale.shape else
                             f"expected one number a row, (B,), got {r.shape}")
-        symbol = isinstance(scale, _Curve) and scale.missing and scale.any_missing
-        if np.isnan(r).any() and self.missing == "symbol" and not symbol:
+        if np.isnan(r).any() and self.missing == "symbol" and not self._gaps:
             raise self._absent(r)
-        seen = torch.from_numpy(~np.isnan(r) | symbol)
+        seen = torch.from_numpy(~np.isnan(r) | (self._gaps and self.missing == "symbol"))
         return Entries(torch.from_numpy(np.nan_to_num(scale.z(r))), seen)
 
     def decode(self, x: Entries) -> np.ndarray:
@@ -301,6 +309,12 @@ class _Measured(Codec):
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.scale_of.restore(state)
+
+    @property
+    def _gaps(self) -> bool:
+        """Whether a value may be missing: where it is unknown, or a symbol that was seen while learning."""
+        scale = self.scale_of
+        return self.missing == "unknown" or (isinstance(scale, _Curve) and scale.missing and scale.any_missing)
 
     def _learned(self) -> _Line | _Curve:
         if isinstance(self.scale_of, _Curve):
@@ -332,10 +346,11 @@ class Number(_Measured):
         atoms: values, in raw units, with a mass of their own; or `auto`: those of at least 10 rows and 1 % of the rows
             that no more frequent atom holds, 100 at most.
         curve: `linear` (default), or `quantile` for a column whose entries should be nearly normal.
-        whole: whether values are whole numbers, and drawn as such (int64); by default whether all learned were, for a
-            single number a row. Densities remain per unit of length.
+        whole: whether values are whole numbers, and drawn as such: int64, or float64 where they may be missing (`unknown`,
+            or a symbol); by default whether all learned were, for a single number a row. Densities remain per unit of length.
 
-    Atoms, a curve and `symbol` are for single numbers. Infinity is always an error.
+    Atoms, a curve and `symbol` are for single numbers. Infinity is always an error, and so is a whole number beyond 2**53,
+    which float64 would round.
     """
 
     def __init__(self, *, missing: str = "error", atoms: str | Sequence[float] = (), curve: str = "linear",
@@ -371,16 +386,24 @@ class Number(_Measured):
             raw = np.array([_real(value, row) for row, value in enumerate(raw.tolist())]) if raw.ndim == 1 else raw
         if raw.dtype.kind not in "biuf":
             raise UserError(f"expected numbers, got {raw.dtype}")
+        if raw.dtype.kind in "iu" and (large := (raw > _WHOLE) | (raw < -_WHOLE)).any():
+            raise _too_large(raw[large][0], int(np.argwhere(large)[0][0]))
         return raw.astype(np.float64)
 
     def _raw(self, r: np.ndarray) -> np.ndarray:
         if not self.whole:
             return r
         whole = np.rint(r)
-        return whole if np.isnan(whole).any() or (np.abs(whole) > _WHOLE).any() else whole.astype(np.int64)
+        if self._gaps:
+            return whole
+        if (wrong := ~(np.abs(whole) < 2.0**63)).any():
+            raise UserError(f"drew {whole[wrong][0]:g}; expected whole numbers of 64 bits; fit for longer, or pass "
+                            "Number(whole=False)")
+        return whole.astype(np.int64)
 
     def __repr__(self) -> str:
-        said = [f"{k}={v!r}" for k, v in self.arguments.items() if v not in ((), "error", "linear")]
+        said = [f"{k}={v!r}" for k, v in self.arguments.items()
+                if v not in ((), "error", "linear") and (k != "missing" or self._gaps)]
         return f"Number({', '.join(said)})"
 
 
@@ -392,37 +415,50 @@ def _real(value: Any, row: int) -> float:
     if value is None:
         return float("nan")
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        r = float(value)
+    except (TypeError, ValueError, OverflowError):
         raise UserError(f"got {value!r}; expected a number", row) from None
+    if abs(r) >= _WHOLE and str(value).lstrip("+-").isdecimal() and abs(int(value)) > _WHOLE:
+        raise _too_large(value, row)
+    return r
+
+
+def _too_large(value: Any, row: int) -> UserError:
+    return UserError(f"got {value}; expected whole numbers up to 2**53, beyond which float64 rounds them; take them as "
+                     "categories, Label(), or divide them", row)
 
 
 _FORM = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)?(?P<mark>[T ])?(?P<clock>\d\d:\d\d(?P<seconds>:\d\d(?P<part>\.\d{1,6})?)?)?")
-_PER_SECOND = {"m": 1 / 60, "s": 1.0, "ms": 1e3, "us": 1e6}
+_UNITS = {"W": 1 / 7, "D": 1.0, "h": 1 / 3600, "m": 1 / 60, "s": 1.0, "ms": 1e3, "us": 1e6}  # how many make a day, a second
+_YEARS = "0001-01-01", "9999-12-31T23:59:59.999999"
+_YEARS_OF_NS = "1677-09-21T00:12:43.145225", "2262-04-11T23:47:16.854775"
 
 
 class Time(_Measured):
-    """Dates, datetimes and times of day: ISO 8601 text of one form and without a zone, or datetime64.
+    """Dates, datetimes and times of day: ISO 8601 text of one form and without a zone, or datetime64 of weeks or finer.
 
     Args:
         missing, atoms, curve: as of Number; None and NaT are missing.
 
-    Dates are counted in days since 1970 and densities are per day; all else in seconds, per second. Values come back in the
-    form they had, rounded to the form's resolution, microseconds at the finest; times of day are taken modulo a day.
+    Dates are counted in days from the first and densities are per day; all else in seconds, per second. Values come back in
+    the form they had, text as objects, rounded to the form's resolution, microseconds at the finest; times of day are taken
+    modulo a day. Years are 1 to 9999 (those that datetime64[ns] holds, 1677 to 2262): a draw out of them is no time, and comes
+    back as None or NaT. Where a far date stands for never, name it among the atoms.
     """
 
     def __init__(self, *, missing: str = "error", atoms: str | Sequence[Any] = "auto", curve: str = "quantile") -> None:
         self.form = ""  # what was learned: an example of the text, or the dtype
+        self.origin: int | None = None  # the first value, in units since 1970: float64 keeps microseconds for a century from it
         super().__init__(missing, atoms, curve)
 
     @property
     def _length(self) -> str:  # type: ignore[override]
-        return "length in days" if self._unit() == "D" else "length in seconds"
+        return "length in days" if self._unit() in "WD" else "length in seconds"
 
     def _unit(self) -> str:
         """The resolution."""
         if self.form.startswith("<M8"):
-            return {"ns": "us", "h": "m"}.get(unit := self.form[4:-1], unit)
+            return "us" if self.form == "<M8[ns]" else self.form[4:-1]
         digits = len(self.form.partition(".")[2])
         return ("us" if digits > 3 else "ms") if digits else ["D", "m", "s"][min(self.form.count(":"), 2)]
 
@@ -432,6 +468,8 @@ class Time(_Measured):
         if form and _shape(form) != _shape(self.form):
             raise UserError(f"got {form!r}; expected the form of {self.form!r}", row=0)
         unit = self._unit()
+        if unit not in _UNITS:
+            raise UserError(f"got {raw.dtype}; expected times in {', '.join(_UNITS)} or ns; convert with astype('M8[D]')")
         if raw.dtype.kind == "M":
             fine = raw.astype(f"M8[{unit}]")
             if (fine.astype(raw.dtype)[~np.isnat(raw)] != raw[~np.isnat(raw)]).any():
@@ -443,8 +481,17 @@ class Time(_Measured):
                 fine = np.array(texts, dtype=f"M8[{unit}]")
             except ValueError as error:
                 raise UserError(f"{error}; expected ISO 8601") from None
-        count = np.where(np.isnat(fine), np.nan, fine.astype(np.int64).astype(np.float64))
-        return count / _PER_SECOND.get(unit, 1.0)
+        count, there, (least, most) = fine.astype(np.int64), ~np.isnat(fine), self._ends()
+        if (wrong := there & ((count < least) | (count > most))).any():
+            raise UserError(f"got {fine[wrong][0]}; expected years from 1 to 9999", int(np.argwhere(wrong)[0][0]))
+        if self.origin is None and there.any():
+            self.origin = int(count[there][0])
+        return np.where(there, count - (self.origin or 0), np.nan) / _UNITS[unit]
+
+    def _ends(self) -> tuple[int, int]:
+        """The first and the last time that the form can say, in units since 1970."""
+        least, most = (_YEARS_OF_NS if self.form == "<M8[ns]" else _YEARS)
+        return tuple(np.array([least, most], "M8[us]").astype(f"M8[{self._unit()}]").astype(np.int64).tolist())
 
     def _text_form(self, raw: np.ndarray) -> str:
         form = ""
@@ -459,24 +506,28 @@ class Time(_Measured):
         return form
 
     def _raw(self, r: np.ndarray) -> np.ndarray:
-        unit, text = self._unit(), not self.form.startswith("<M8")
-        r = r if not text or "-" in self.form else r % 86_400
-        count = np.rint(r * _PER_SECOND.get(unit, 1.0))
-        fine = np.where(np.isnan(count), np.iinfo(np.int64).min, count).astype(np.int64).astype(f"M8[{unit}]")
-        if not text:
+        unit, (least, most), origin = self._unit(), self._ends(), self.origin or 0
+        count = np.rint(r * _UNITS[unit])
+        if not self.form.startswith("<M8") and "-" not in self.form:
+            day = round(86_400 * _UNITS[unit])
+            count = (count + origin) % day - origin
+        there = (count >= least - origin) & (count <= most - origin)
+        fine = (np.where(there, count, 0).astype(np.int64) + origin).astype(f"M8[{unit}]")
+        fine[~there] = np.datetime64("NaT")
+        if self.form.startswith("<M8"):
             return fine.astype(self.form)
         said = np.datetime_as_string(fine).astype(object)
         start = 0 if "-" in self.form else 11
         cut = np.frompyfunc(lambda s: None if s == "NaT" else s.replace("T", " " if " " in self.form else "T")[
             start:start + len(self.form)], 1, 1)(said)
-        return np.asarray(cut, dtype=object) if np.isnan(count).any() else np.asarray(cut).astype(str)
+        return np.asarray(cut, dtype=object)
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "form": self.form}
+        return {**super().state(), "form": self.form, "origin": self.origin}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         super().restore(state)
-        self.form = state["form"]
+        self.form, self.origin = state["form"], state["origin"]
 
     def __repr__(self) -> str:
         return f"Time({self.form!r})" if self.form else "Time()"
