@@ -65,17 +65,18 @@ TASKS = (
 )
 
 
-def task_of(data: Source, stated: Mapping[str, Codec]) -> tuple[Task, str] | None:
-    """The first task that the columns fit, and its formula; None where a formula has to be written.
+def task_of(data: Source, stated: Mapping[str, Codec]) -> tuple[Task, str, list[str]] | None:
+    """The first task that the columns fit, its formula, and a note on every column left out of it; None where a formula has to
+    be written.
 
     Args:
         data: the rows.
         stated: codecs of columns that are not inferred.
     """
-    codecs, _ = infer_table(data, stated)
+    codecs, notes = infer_table(data, stated)
     of = {kind: [name for name, codec in codecs.items() if isinstance(codec, kind)] for kind in (Image, Text, Label)}
     for task in TASKS:
         formula = task.formula(of[Image], of[Text], of[Label], list(codecs))
         if formula is not None:
-            return task, formula
+            return task, formula, [note for note in notes if note.partition(": ")[0] not in codecs]
     return None

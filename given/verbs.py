@@ -595,8 +595,7 @@ class Query:
         _known([name], list(self.model.joint.columns), "probabilities")
         each, order = self._asked(lambda q: {name: Entries(q.probabilities(name))})
         p = _put_back([part[name] for part in each], order, 0).tensor.numpy()
-        values = self.model.joint.columns[name].decode(Entries(torch.arange(p.shape[1])))[name]
-        return Columns({str(v): p[:, i] for i, v in enumerate(values)})
+        return Columns({symbol: p[:, i] for i, symbol in enumerate(self.model.joint.columns[name].codec.names())})
 
     def _columns(self, parts: Sequence[Mapping[str, Entries]], order: Tensor, lead: tuple[int, ...]) -> Columns:
         """Raw columns (*lead, ...) of parts of the last axis of the lead, whose rows the order puts back."""

@@ -398,6 +398,21 @@ def test_images_are_written_a_file_each(digits, tmp_path, capsys):
     assert given.read(str(tmp_path / "threes"))["image"].shape == (3, 8, 8)
 
 
+def test_what_is_no_category_is_said(tmp_path, capsys):
+    """Decimal commas, a slip of the pen, a row that was never seen."""
+    lines = [f"{i % 97};{i},5;{'xyz'[i % 3]}" for i in range(400)] + ["1;2,5;rare"]
+    (tmp_path / "eu.csv").write_text("n;price;kind\n" + "\n".join(lines) + "\n")
+    status, out, _ = run(capsys, "fit", tmp_path / "eu.csv", "--dry-run", "--json")
+    assert status == 0 and json.loads(out)["formula"] == "p(n, kind)" and "decimal commas" in json.loads(out)["column price"]
+    run(capsys, "fit", tmp_path / "eu.csv", "p(kind)", "-o", tmp_path / "m.given")
+    status, _, err = run(capsys, "sample", tmp_path / "m.given", "kind=xx")
+    assert status == 1 and "kind, row 0: 'xx' was never seen, or rarely" in err and err.count("\n") == 1
+    assert run(capsys, "sample", tmp_path / "m.given", "kind=(other)")[0] == 0
+    (tmp_path / "new.csv").write_text("kind;n\nx;1\nxx;2\n")
+    status, out, err = run(capsys, "score", tmp_path / "m.given", tmp_path / "new.csv")
+    assert status == 0 and len(out.splitlines()) == 3 and "kind: 1 rows hold values that were never seen" in err
+
+
 def test_tasks_are_listed(capsys):
     status, out, _ = run(capsys, "tasks", "--json")
     assert status == 0 and {"table", "text", "images", "labelled images"} == {t["name"] for t in json.loads(out)}

@@ -24,7 +24,7 @@ from given.app.completion import completion as _script
 from given.app.output import facts, rows, write
 from given.app.report import report as _report
 from given.conditional import Encodes
-from given.infer import Part, part, prefix
+from given.infer import Part, others, part, prefix
 from given.joint import parse
 from given.laws import Intractable
 from given.sources import Columns, Live, Source, write_file
@@ -53,13 +53,16 @@ def fit(a: argparse.Namespace) -> int:
     data = _read(a.data, a)
     codecs = {name: _codec(text) for name, text in _once(a.codecs, "--as").items()}
     families = {name: _built(text, _families, "--family") for name, text in _once(a.family, "--family").items()}
-    formula, task = a.formula, None
+    formula, task, left_out = a.formula, None, list[str]()
     if formula is None:
         found = task_of(data, codecs)
         if found is None:
             raise UserError(f"{a.data}: no task of `given tasks` fits columns {', '.join(data.names)}; write the formula")
-        task, formula = found
+        task, formula, left_out = found
+        if not a.dry_run:
+            print("".join(f"{note}\n" for note in left_out), end="", file=sys.stderr)
     model = given.model(formula, data, families=families, codecs=codecs, seed=a.seed)
+    model.facts["notes"] += left_out
     if a.dry_run:
         asked = {"task": f"{task.name}: {task.what}"} if task else {}
         facts({"formula": str(model), **asked, "data": data.described(), **_plan(model, data)}, a.json)
@@ -144,6 +147,7 @@ def score(a: argparse.Namespace) -> None:
     else:
         data = _read(a.data, a, model)
         _need(model.joint.columns, data.names, f"{a.data}, to score {model}")
+        _say_others(model, data)
         result = model.score(data, seed=a.seed)
     order = np.argsort(result.items)[: a.anomalies] if a.anomalies else np.arange(len(result.items))
     if a.json:
@@ -154,6 +158,20 @@ def score(a: argparse.Namespace) -> None:
         print("row,log_prob")
         print("\n".join(f"{i},{result.items[i]:.6f}" for i in order))
         print(result, file=sys.stderr)
+
+
+def _say_others(model: Model, data: Source) -> None:
+    """Say which categories are scored as one with all that are rare or unseen."""
+    for name, variable in model.joint.columns.items():
+        first, found, example = 0, 0, ""
+        for batch in data.batches(1 << 16) if isinstance(variable.codec, _codecs.Label) else ():
+            rows = others(variable, batch[name], variable.encode(batch, first))
+            if rows and not found:
+                example = f"{batch[name][rows[0]]!r} in row {first + rows[0]}"
+            found, first = found + len(rows), first + batch.n
+        if found:
+            print(f'{name}: {found:,} rows hold values that were never seen, or rarely, and are scored as one, "(other)"; the '
+                  f"first is {example}", file=sys.stderr)
 
 
 def query(a: argparse.Namespace) -> None:

@@ -24,6 +24,10 @@ _AT_HAND = 1 << 16
 _NUMBERED = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|idx|row|no|nr|number|nummer)$|[a-z]I[dD]$", re.IGNORECASE)
 
 
+class _NoCategories(UserError):
+    """Texts of which few repeat."""
+
+
 def infer(raw: np.ndarray) -> Codec:
     """The codec for raw values (B, ...), not yet learned; the rule is that of `infer_table`.
 
@@ -69,6 +73,11 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     def decide(name: str, raw: np.ndarray) -> None:
         try:
             codecs[name], whys[name] = _codec(raw)
+        except _NoCategories as error:
+            if names:
+                raise error.at(name) from None
+            whys[name] = f"left out: {error}"
+            return
         except UserError as error:
             raise error.at(name) from None
         counted.pop(name, None)
@@ -169,6 +178,10 @@ def _words(raw: np.ndarray) -> tuple[Codec, str]:
     K = len(counts)
     if K <= _FEW and 100 * min(counts.values(), default=len(raw)) >= len(raw):
         return Label(missing="symbol"), f"{K} categories{said}"
+    rare = sum(times for times in counts.values() if times < _RARE)
+    if 2 * rare > len(raw) > _FEW:
+        raise _NoCategories(f"{K} different texts, most of them in fewer than {_RARE} rows, are no categories; mend them (are "
+                            "there decimal commas?), or say how to read them, by Label() or Text()")
     return Label(rare=_RARE, unseen="other", missing="symbol"), (
         f'{K} categories, of which those of fewer than {_RARE} rows are one, "(other)"{said}')
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from given.codecs import Label
 from given.sources import Columns
 from given.variables import Entries, Finite, UserError, Variable
 
-__all__ = ["Part", "observe", "part", "prefix"]
+__all__ = ["Part", "observe", "others", "part", "prefix"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,19 @@ def observe(variable: Variable, value: Any) -> tuple[Entries, bool]:
     if raw.ndim and not len(raw):
         raise UserError(f"{variable.name}: expected at least one item, got none")
     x = variable.encode({variable.name: raw})
+    for row in others(variable, raw, x):
+        if seen is None or seen[row]:
+            raise UserError(f"{raw.tolist()[row]!r} was never seen, or rarely; give a category that was, or '(other)' for all "
+                            "such", row).at(variable.name)
     return (x if seen is None else Entries(x.tensor, torch.from_numpy(seen.copy()) & x.seen, x.valid)), single  # type: ignore[operator]
+
+
+def others(variable: Variable, raw: np.ndarray, x: Entries) -> list[int]:
+    """The rows whose category was not learned and is one with all such, "(other)"."""
+    if not isinstance(variable.codec, Label) or variable.codec.unseen != "other":
+        return []
+    back = variable.codec.decode(x).tolist()
+    return [row for row, (a, b) in enumerate(zip(raw.tolist(), back, strict=True)) if b == "(other)" != a]
 
 
 def _begun(variable: Variable, value: Part) -> tuple[Entries, bool]:
