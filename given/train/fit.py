@@ -24,7 +24,7 @@ __all__ = ["Fit", "fit", "held_out_score", "split"]
 _EVALUATIONS = 25
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}"
 _ENTRIES_AT_ONCE = 1 << 16
-_MOST_HELD = 20_000
+_MOST_HELD = 5_000
 _PIECES = 64  # of long texts, that an evaluation scores
 
 
@@ -50,7 +50,7 @@ class Fit:
 
 
 def split(source: Source, held_out: float, seed: int, joint: Joint | None = None) -> tuple[Source, Source | None]:
-    """The rows to learn from and those held out: a share, chosen row by row from a seed, of 20,000 rows at most, in memory.
+    """The rows to learn from and those held out: a share, chosen row by row from a seed, of 5,000 rows at most, in memory.
 
     Of a single row whose text is longer than its window, the text's last part is held out: windows chosen at random would
     overlap those learned from.
