@@ -294,3 +294,21 @@ def test_later_rows_change_what_was_inferred():
         last = model.joint.columns[name].decode(model.joint.columns[name].encode(data))[name].tolist()[-1]
         assert last is None or last != last
     model.joint.columns["half"].encode(data)
+
+
+def test_a_date_is_a_date_however_it_is_written():
+    import datetime
+
+    days = [f"2020-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(60)]
+    codec = Time()
+    codec.learn(np.array(days, dtype=object))
+    said = codec.encode(np.array(["2020-03-05"], dtype=object)).tensor
+    for raw in (np.array(["2020-03-05"], "M8[D]"), np.array(["2020-03-05"], "M8[ns]"), np.array([datetime.date(2020, 3, 5)]),
+                np.array([datetime.datetime(2020, 3, 5)])):
+        assert torch.equal(codec.encode(raw).tensor, said)
+    with pytest.raises(given.UserError, match="finer"):
+        codec.encode(np.array(["2020-03-05T10:00"], "M8[m]"))
+    other = Time()
+    other.learn(np.array(days, "M8[D]"))
+    assert torch.equal(other.encode(np.array(["2020-03-05"], dtype=object)).tensor,
+                       other.encode(np.array(["2020-03-05"], "M8[D]")).tensor)

@@ -9,6 +9,7 @@ a probability instead: volume 0. All in float64.
 from __future__ import annotations
 
 import abc
+import datetime
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -463,9 +464,13 @@ class Time(_Measured):
         return ("us" if digits > 3 else "ms") if digits else ["D", "m", "s"][min(self.form.count(":"), 2)]
 
     def _reals(self, raw: np.ndarray) -> np.ndarray:
+        if raw.dtype.kind == "O" and any(isinstance(v, datetime.date) for v in raw.tolist()):
+            raw = np.array([None if v is None or v != v else v for v in raw.tolist()], dtype="M8[us]")
         form = np.dtype(raw.dtype).newbyteorder("<").str if raw.dtype.kind == "M" else self._text_form(raw)
         self.form = self.form or form
-        if form and _shape(form) != _shape(self.form):
+        # Dates are dates, learned as text and asked about as datetime64 or the other way round.
+        dates = form.startswith("<M8") != self.form.startswith("<M8") and ("-" in form or "-" in self.form)
+        if form and not dates and _shape(form) != _shape(self.form):
             raise UserError(f"got {form!r}; expected the form of {self.form!r}", row=0)
         unit = self._unit()
         if unit not in _UNITS:
@@ -473,9 +478,10 @@ class Time(_Measured):
         if raw.dtype.kind == "M":
             fine = raw.astype(f"M8[{unit}]")
             if (fine.astype(raw.dtype)[~np.isnat(raw)] != raw[~np.isnat(raw)]).any():
-                raise UserError("expected times of whole microseconds, got finer ones; round them")
+                whole = "of whole microseconds" if self.form.startswith("<M8") else f"in the form of {self.form!r}"
+                raise UserError(f"expected times {whole}, got finer ones; round them")
         else:
-            day = "" if "-" in self.form else "1970-01-01T"
+            day = "" if "-" in self.form or "-" in form else "1970-01-01T"
             texts = ["NaT" if v is None or v != v else day + v for v in raw.tolist()]
             try:
                 fine = np.array(texts, dtype=f"M8[{unit}]")
