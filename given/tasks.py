@@ -58,7 +58,7 @@ TASKS = (
     Task("labelled images", "which images each label has; turned round, which label an image has", "independent pixels "
          "and labels", "nats/item", "given fit photos/", _labelled_images),
     Task("images", "what images look like: draw, score, finish them", "independent pixels", "bits/dim",
-         "given fit photos/ p(image)", _images),
+         "given fit photos/ 'p(image)'", _images),
     Task("text", "what comes next in a text", "5-gram", "nats/character", "given fit book.txt", _text),
     Task("table", "any columns given any others, as one block", "independent columns", "nats/item", "given fit people.csv",
          _table),

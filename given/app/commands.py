@@ -36,9 +36,8 @@ from given.verbs import Model
 __all__ = ["complete", "completion", "demo", "encode", "families", "fit", "query", "report", "sample", "score", "tasks"]
 
 _SKIPPED = 10  # bad rows that are named
-_ROWS = 1 << 12
+_ROWS = 1 << 12  # encoded at once
 _DRAWS = 100  # of a row, to fill its holes with values
-_EVALUATED = 10_000  # held-out rows that fit scores
 
 
 def demo(a: argparse.Namespace) -> None:
@@ -92,7 +91,7 @@ def _held_out(model: Model, data: Source) -> dict[str, str]:
         return {"held-out rows, this model": model.facts["held_out"], f"held-out rows, {name}": str(beside)}
     train, test = model.split(data)
     try:
-        scores = model.evaluate(next(test.batches(_EVALUATED)), train=train).scores
+        scores = model.evaluate(test, train=train).scores
     except Intractable:
         return {}
     return {f"held-out rows, {name}": str(score) for name, score in scores.items()}
