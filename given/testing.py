@@ -452,7 +452,7 @@ def _distinct(every: Entries, mask: Tensor) -> int:
 def context_is_only_read(c: Conditional) -> None:
     """Context is not scored: what comes after it is scored given it by a sequential law, as if it were unseen by others."""
     law = _law(c)
-    if law.kind in ("none", "estimate") or not _masks(law):
+    if law.kind in ("none", "estimate") or not _masks(law) or (law.kind_of_part != law.kind and not isinstance(law, Sequential)):
         return
     x, mask = law.sample(seed=9), _masks(law)[0]
     with torch.no_grad():
@@ -475,7 +475,9 @@ def steps_are_the_whole(c: Conditional) -> None:
     flat = x.flat(law.space)
     with torch.no_grad():
         state, total = law.start(), torch.zeros(_ROWS, dtype=torch.float64)
-        for entry in law.order.tolist():
+        while state.t < len(law.order):
+            group = law.order[state.t:law.ends[state.t]]
+            entry = group if len(group) > 1 else int(group)
             law_of_entry, value = law.next(state), flat.tensor[:, entry]
             one = Entries(value.long() if isinstance(law_of_entry.space, Finite) else value, valid=flat.valid[:, entry])  # type: ignore[index]
             total += law_of_entry.log_prob(one)

@@ -28,7 +28,19 @@ from given.families import (
     VectorQuantised,
 )
 from given.laws import CategoricalHead, LogisticMixtureHead
-from given.nn import AnyOrder, Embedding, Fixed, Perceptron, Reverse, Transformer
+from given.nn import (
+    AnyOrder,
+    ColumnMajor,
+    Embedding,
+    Fixed,
+    Perceptron,
+    Reverse,
+    Rotary,
+    Summed,
+    SwiGLU,
+    Transformer,
+    Wavefront,
+)
 from given.solve import Euler
 from given.testing import CODEC_LAWS, FAMILY_LAWS, conditions, prepared
 from given.variables import Axis, Finite, Real, Variable
@@ -117,6 +129,18 @@ FAMILIES = {
     "Autoregressive aligned": lambda: Autoregressive(grid("x", 3, 2, 2), [grid("map", 3, 2, 2, ordered=False), LABEL], net=NET),
     "Autoregressive sequence": lambda: Autoregressive(SEQUENCE, SOURCE, net=NET),
     "Autoregressive reversed": lambda: Autoregressive(grid("x", 3, 2, 2), LABEL, net=NET, order=Reverse()),
+    "Autoregressive column by column": lambda: Autoregressive(
+        grid("x", 3, 2, 3), LABEL, net=partial(NET, positions=Rotary), order=ColumnMajor()),
+    "Autoregressive diagonal by diagonal": lambda: Autoregressive(grid("x", 2, 3, 2), LABEL, net=NET, order=Wavefront()),
+    "Autoregressive averaged over orders": lambda: Autoregressive(
+        grid("x", 3, 2, 2), LABEL, net=NET, order=AnyOrder(average=3)),
+    "Autoregressive rotary, gated, shared keys": lambda: Autoregressive(
+        SEQUENCE, LABEL, net=partial(NET, positions=Rotary, feedforward=SwiGLU, key_heads=1)),
+    "Autoregressive with positions summed, in a window": lambda: Autoregressive(
+        grid("x", 3, 2, 3), LABEL, net=partial(NET, positions=Summed, window=2)),
+    "Autoregressive with a window": lambda: Autoregressive(grid("x", 3, 5, ordered=False), LABEL, net=partial(NET, window=2)),
+    "Autoregressive after a prefix": lambda: Autoregressive(
+        SEQUENCE, [SOURCE, LABEL], net=partial(NET, context="prefix", key_heads=1)),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
 }

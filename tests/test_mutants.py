@@ -6,6 +6,7 @@ A mutant replaces one function by its own source with one line changed.
 import inspect
 import textwrap
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
@@ -19,9 +20,10 @@ import given.codecs
 import given.families
 import given.infer.query
 import given.laws
+import given.nn.attention
 import given.nn.context
 import given.nn.embedding
-import given.nn.transformer
+import given.nn.single
 import given.train.em
 import given.train.loop
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
@@ -53,23 +55,39 @@ MUTANTS = {
         given.laws.Dequantised, "__init__", "self.levels = space.size", "self.levels = space.size; self.kind = 'exact'",
         family("density_is_normalised", "Dequantised")),
     "a drawn entry is written one step late": Mutant(
-        given.laws.Chain, "advance", "self.order[state.t]", "self.order[state.t - 1]",
+        given.laws.Chain, "advance", "self.order[state.t]]", "self.order[state.t - 1]]",
         family("steps_are_the_whole", "Autoregressive")),
     "the cache is written one step late": Mutant(
-        given.nn.transformer._Layer, "forward", "memory[0][:, t:t + T], memory[1][:, t:t + T] = k, v",
-        "memory[0][:, max(t - 1, 0):max(t - 1, 0) + T], memory[1][:, t:t + T] = k, v",
-        family("steps_are_the_whole", "Autoregressive")),
+        given.nn.attention.Attention, "forward", "memory.kept[0, :, :, M + t:end], memory.kept[1, :, :, M + t:end] = k, v",
+        "memory.kept[0, :, :, max(M + t - 1, 0):max(end - 1, 1)], memory.kept[1, :, :, M + t:end] = k, v",
+        family("steps_are_the_whole", "Autoregressive after a prefix")),
+    "a single step writes its keys one step late": Mutant(
+        given.nn.single._One, "step", "select(3, t)", "select(3, max(t - 1, 0))", family("steps_are_the_whole", "Autoregressive")),
+    "a single step forgets to turn its keys": Mutant(
+        given.nn.single._One, "step", "if turn is not None", "if turn is not None and t % 2",
+        family("steps_are_the_whole", "Autoregressive column by column")),
     "a cached step takes another step's offsets": Mutant(
-        given.nn.Transformer, "step", "order[:, t:t + h.shape[1]], order", "order[:, :h.shape[1]], order",
+        given.nn.Offsets, "bias", "order[:, t:t + s, None]", "order[:, :s, None]",
         family("steps_are_the_whole", "Autoregressive")),
     "attention sees one step ahead": Mutant(
-        given.nn.Transformer, "step", ".triu(t + 1)", ".triu(t + 2)", family("steps_are_the_whole", "Autoregressive")),
+        given.nn.Transformer, "_seen", "hidden = (back < 0) if", "hidden = (back < -1) if",
+        family("steps_are_the_whole", "Autoregressive")),
+    "a window is one step too wide": Mutant(
+        given.nn.Transformer, "_seen", "back >= self.window", "back > self.window",
+        family("steps_are_the_whole", "Autoregressive with a window")),
+    "entries of one step see one another": Mutant(
+        given.nn.Embedding, "__init__", "torch.searchsorted(drawn, drawn) - 1", "torch.arange(len(drawn)) - 1",
+        family("steps_are_the_whole", "Autoregressive diagonal by diagonal")),
     "a token holds its own entry": Mutant(
-        given.nn.Embedding, "forward", "F.pad(order[:, :-1], (1, 0), value=D)[:, steps]", "order[:, steps]",
+        given.nn.Embedding, "forward", "tokens = self.place[entry] + self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])",
+        "tokens = self.place[entry] + self._told(self.values, last, _pick(padded, entry)[..., None], (last == -1)[..., None])",
         family("density_is_normalised", "Autoregressive")),
     "padding is attended to": Mutant(
-        given.nn.transformer._Layer, "forward", "attn_mask=y.there[:, None, None]", "attn_mask=None",
+        given.nn.attention.Asking, "forward", "attn_mask=y.there", "attn_mask=None",
         check_padding),
+    "padding of a prefix is attended to": Mutant(
+        given.nn.attention.Attention, "forward", "masked_fill(~memory.there, -torch.inf)", "masked_fill(~memory.there, 0)",
+        partial(check_padding, context="prefix")),
     "padding's own tokens are attended to": Mutant(
         given.nn.context._Attention, "forward", "attn_mask=there[:, None, None]", "attn_mask=None",
         check_padding),

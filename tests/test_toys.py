@@ -103,11 +103,11 @@ def check_flow_matching():
     assert abs((model.log_prob(data) - truth).mean()) < 0.1
 
 
-def check_padding():
+def check_padding(**options):
     """Tokens of padding are attended to by nobody: moving them moves nothing."""
     space = Finite(4, axes=(Axis("word", 4),))
     source, target = Variable("source", Plain(space)), Variable("target", Plain(Finite(3, axes=(Axis("time", 3),))))
-    conditional = Autoregressive(target, source, net=partial(Transformer, width=16, layers=1, heads=2)).eval()
+    conditional = Autoregressive(target, source, net=partial(Transformer, width=16, layers=1, heads=2, **options)).eval()
     stir(conditional)
     words, there = torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0]]), torch.tensor([True, True, False, False])
     y = Observed({"source": Entries(words, valid=there)})
@@ -122,8 +122,9 @@ def check_padding():
     assert not torch.allclose(before, other, atol=1e-3), "the condition is not used"
 
 
-def test_padding():
-    check_padding()
+@pytest.mark.parametrize("context", ["cross", "prefix"])
+def test_padding(context):
+    check_padding(context=context)
 
 
 def four_clusters(sort, n=12_000):

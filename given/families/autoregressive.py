@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from given import laws
 from given.conditional import Conditional
 from given.laws import Noise
-from given.nn import AnyOrder, Context, Embedding, Order, Raster, Transformer
+from given.nn import AnyOrder, Condition, Context, Embedding, Order, Raster, Transformer
 from given.nn.order import places
 from given.variables import Entries, Observed, Product, Variable
 
@@ -37,10 +37,11 @@ class Autoregressive(Conditional):
         x: symbols or reals on a grid, or a block of columns.
         parents: of any space.
         order: of the entries; by default rows from the top, and any order for a block.
-        net: builds the causal net from the entries' places on the grid (D, axes).
+        net: builds the causal net from the entries' places on the grid (D, axes), order=, which may be None for any, and
+            attends=, whether y has tokens.
         head: builds the head of a part from space and width; by default a mixture of normals for reals, of logistics for
             ordered levels, one logit a symbol for others.
-        embed: builds the tokens' network from space and width.
+        embed: builds the tokens' network from space, width and steps=, those at which the entries are drawn, or None for any.
         context: builds the network that reads y from parents and width.
     """
 
@@ -50,19 +51,26 @@ class Autoregressive(Conditional):
         super().__init__(x, parents)
         space = x.space
         order = order or (AnyOrder() if isinstance(space, Product) else Raster())
-        self.any_order = order.learns_all
-        self.order: Tensor
-        self.register_buffer("order", order.permutation(space.dimensions), persistent=False)
-        attends = Context(self.parents, 1, grid=space).attends
-        self.net = net(places(space), attends=attends)
+        self.any_order, self.average = order.learns_all, getattr(order, "average", 1)
+        self.steps: Tensor
+        self.register_buffer("steps", order.steps(space), persistent=False)
+        self.net = net(places(space), order=None if self.any_order else self.steps.argsort(stable=True),
+                       attends=Context(self.parents, 1, grid=space).attends)
         width: int = self.net.width  # type: ignore[assignment]
         self.heads = nn.ModuleList((head or laws.default_head(part))(part, width) for _, part in space.parts)
-        self.embed = embed(space, width, order=None if self.any_order else self.order)
+        self.embed = embed(space, width, steps=None if self.any_order else self.steps)
         self.context = context(self.parents, width, grid=space)
 
-    def forward(self, y: Observed) -> laws.Chain:
+    def forward(self, y: Observed) -> laws.Law:
         condition = self.context.condition(y)  # type: ignore[operator]
-        return laws.Chain(self.x.space, self.order, self.embed, self.net, self.heads, condition, self.any_order)
+        if self.average == 1:
+            return self._chain(self.steps, condition)
+        # Orders at random, the same for every row and every time.
+        keys = Noise.of(0, 1).fold("orders").uniform((self.average,), self.steps.shape)[:, 0]
+        return laws.Mixture(torch.zeros(y.n, self.average), [self._chain(key.argsort(), condition) for key in keys])
+
+    def _chain(self, steps: Tensor, condition: Condition) -> laws.Chain:
+        return laws.Chain(self.x.space, steps, self.embed, self.net, self.heads, condition, self.any_order)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         if not self.any_order:
@@ -72,4 +80,4 @@ class Autoregressive(Conditional):
         at_random = Noise.of(seed, y.n).fold("order").uniform((), flat.tensor.shape[1:])
         orders = torch.where(flat.known, at_random, at_random + 1).argsort(1)
         values = torch.where(flat.known, flat.tensor, 0.0)
-        return -torch.where(flat.known, self(y).scores(values, torch.arange(y.n), orders), 0.0).sum(-1)
+        return -torch.where(flat.known, self._chain(self.steps, self.context.condition(y)).scores(values, torch.arange(y.n), orders), 0.0).sum(-1)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from given.laws.atomic import Atomic
 from given.laws.categorical import Categorical
 from given.laws.normal_mixture import NormalMixture
-from given.variables import Finite, Real, Space, UserError
+from given.variables import Axis, Finite, Real, Space, UserError
 
 __all__ = ["AtomicHead", "CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
 
@@ -154,5 +154,6 @@ def default_head(space: Space) -> type[nn.Module]:
 
 
 def _on_grid(space: _S, features: Tensor) -> _S:
-    """The head's space, or its single entry where the features are of one entry a row."""
-    return space if features.dim() - 2 == len(space.axes) else replace(space, axes=())
+    """The head's space, or the single entry or the group of entries a row that the features are of."""
+    shape = features.shape[1:-1]
+    return space if shape == space.shape else replace(space, axes=tuple(Axis("group", size) for size in shape))

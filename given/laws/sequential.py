@@ -34,11 +34,11 @@ class State:
     """Where a draw stands.
 
     Attributes:
-        t: steps taken.
+        t: entries drawn.
         values: (B, D) float64, the entries so far, zero where still to come.
         condition: y as a net reads it, or None.
         cache: what the law remembers. `next` writes into it: keep a copy with `rows`.
-        read: how many steps the net has read into its cache.
+        read: how many entries' tokens the net has read into its cache.
     """
 
     t: int
@@ -57,7 +57,9 @@ class Sequential(Law):
     """A law that draws its entries in an order.
 
     Attributes:
-        order: (D,) int64, the entry of each step: numbered row by row, the columns of a block one after another.
+        order: (D,) int64, the entries as they are drawn: numbered row by row, the columns of a block one after another.
+        ends: for every place in the order, where the group of entries drawn with it ends: one further, unless several entries
+            are drawn at once.
         evidence: (B, D) entries already known, returned by draws and not scored.
         any_order: whether what is known may stand anywhere, not only first in the order.
     """
@@ -67,6 +69,7 @@ class Sequential(Law):
     def __init__(self, space: Space, n: int, order: Tensor) -> None:
         super().__init__(space, n)
         self.order = order
+        self.ends = list(range(1, len(order) + 1))
         self.evidence: Entries | None = None
         self.end = space.end if isinstance(space, Finite) else None
 
@@ -84,11 +87,11 @@ class Sequential(Law):
 
     @abc.abstractmethod
     def next(self, state: State) -> Entrywise:
-        """The law of the next entry, of each row."""
+        """The law of the next entry of each row, or of the next group of entries, on a grid of one axis."""
 
     @abc.abstractmethod
     def advance(self, state: State, entries: Tensor) -> State:
-        """The state once the next entry (B,) is known. Consumes the state it is given."""
+        """The state once the next entry (B,), or group (B, G), is known. Consumes the state it is given."""
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         scored = x.flat(self.space).known
@@ -104,17 +107,22 @@ class Sequential(Law):
         valid = torch.ones(draws * self.n, D, dtype=torch.bool)
         with torch.no_grad():
             state = self.start().rows(torch.arange(self.n).repeat(draws))
-            for t, entry in enumerate(self.order.tolist()):
-                known = evidence.known[:, entry] if evidence is not None else torch.zeros_like(over)
-                value = evidence.tensor[:, entry].double() if evidence is not None else torch.zeros(len(over))
-                if not bool((known | over).all()):
+            while state.t < D:
+                t, end = state.t, self.ends[state.t]
+                places = slice(t, end) if end > t + 1 else t
+                entry = self.order[places]
+                known = evidence.known[:, entry] if evidence is not None else torch.zeros_like(u[:, places], dtype=torch.bool)
+                value = evidence.tensor[:, entry].double() if evidence is not None else torch.zeros_like(u[:, places])
+                if not bool((known | over.reshape(-1, *[1] * (known.dim() - 1))).all()):
                     law = self.next(state)
-                    drawn = (how(law) if how else law).pick(u[:, t]).double()
+                    drawn = (how(law) if how else law).pick(u[:, places]).double()
                     value = torch.where(known, value, drawn)
-                valid[:, entry] = ~over
-                state = self.advance(state, torch.where(over, 0.0, value))
+                valid[:, entry] = ~over.reshape(-1, *[1] * (known.dim() - 1))
                 if self.end is not None:
+                    state = self.advance(state, torch.where(over, 0.0, value))
                     over = over | (value == self.end)
+                else:
+                    state = self.advance(state, value)
         lead = (*shape, self.n, D)
         return Entries(state.values.reshape(lead), valid=valid.reshape(lead)).shaped(self.space)
 
@@ -144,7 +152,7 @@ class Sequential(Law):
                               "(order=Reverse(), Fixed(...)) or learns all (AnyOrder()), or a family that marginalises: "
                               "Gaussian, Independent, Memory")
 
-    def _ending(self, law: Entrywise, place: int | slice) -> Entrywise:
+    def _ending(self, law: Entrywise, place: int | slice | Tensor) -> Entrywise:
         """On an axis whose length is modelled, the last entry is the end and nothing else."""
         if isinstance(self.space, Finite) and self.end is not None and isinstance(law, Categorical):
             last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
@@ -158,7 +166,7 @@ class Chain(Sequential):
 
     Args:
         space: of D entries.
-        order: (D,) int64.
+        steps: (D,) int64, the step at which each entry is drawn.
         embed: values (B, D), order (1 or B, D), steps -> tokens (B, T, C).
         net: tokens, condition, order -> features (B, T, C) in the order of drawing; with `start` and `step`.
         heads: one for each part of the space: features -> entrywise law.
@@ -166,9 +174,11 @@ class Chain(Sequential):
         any_order: whether the net learned every order, so that what is known may come first.
     """
 
-    def __init__(self, space: Space, order: Tensor, embed: nn.Module, net: nn.Module, heads: nn.ModuleList,
+    def __init__(self, space: Space, steps: Tensor, embed: nn.Module, net: nn.Module, heads: nn.ModuleList,
                  condition: Condition, any_order: bool = False) -> None:
-        super().__init__(space, len(condition.pooled), order)
+        super().__init__(space, len(condition.pooled), steps.argsort(stable=True))
+        drawn = steps[self.order]
+        self.ends = torch.searchsorted(drawn, drawn, right=True).tolist()
         self.embed, self.net, self.heads, self.y = embed, net, heads, condition
         self.any_order = any_order
         sizes = [part.dimensions for _, part in space.parts]
@@ -245,18 +255,25 @@ class Chain(Sequential):
         return law
 
     def start(self) -> State:
-        return State(0, torch.zeros(self.n, len(self.order), dtype=torch.float64), self.y, self.net.start(self.n))  # type: ignore[operator]
+        nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64)
+        return State(0, nothing, self.y, self.net.start(self.y))  # type: ignore[operator]
 
     def next(self, state: State) -> Entrywise:
         # What was known and never asked for is read here, all at once.
-        order = self.order[None]
+        order, t, end = self.order[None], state.t, self.ends[state.t]
         assert state.condition is not None
-        tokens = self._tokens(state.values, state.condition, order, slice(state.read, state.t + 1))
-        features = self.net.step(tokens, state.condition, order, state.read, state.cache)  # type: ignore[operator]
-        state.read = state.t + 1
-        entry = int(self.order[state.t])
-        return self._ending(self.heads[self.part_of[entry]](features[:, -1]), entry)
+        tokens = self._tokens(state.values, state.condition, order, slice(state.read, end))
+        features = self.net.step(tokens, order, state.read, state.cache)  # type: ignore[operator]
+        state.read = end
+        entry = self.order[t:end]
+        head = self.heads[self.part_of[int(entry[0])]]
+        if end == t + 1:
+            return self._ending(head(features[:, -1]), int(entry[0]))
+        return self._ending(head(features[:, t - end:]), entry)
 
     def advance(self, state: State, entries: Tensor) -> State:
-        state.values[:, self.order[state.t]] = entries.double()
-        return replace(state, t=state.t + 1)
+        if entries.dim() == 1:
+            state.values[:, self.order[state.t]] = entries.double()
+        else:
+            state.values[:, self.order[state.t:self.ends[state.t]]] = entries.double()
+        return replace(state, t=self.ends[state.t])

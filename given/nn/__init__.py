@@ -1,23 +1,42 @@
 """Which functions? Orders, embeddings, networks. There is no probability in here."""
 
+from given.nn.attention import CrossAttention
+from given.nn.causal import Causal
 from given.nn.context import Condition, Context
 from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
-from given.nn.order import AnyOrder, Fixed, Order, Raster, Reverse
+from given.nn.feedforward import GELU, SwiGLU
+from given.nn.linear import Linear, RMSNorm
+from given.nn.order import AnyOrder, ColumnMajor, Fixed, Order, Raster, Reverse, Wavefront
 from given.nn.perceptron import Perceptron
+from given.nn.positions import Offsets, Positions, Rotary, Summed
+from given.nn.sequence import Sequence
 from given.nn.transformer import Transformer
 
 __all__ = [
     "AnyOrder",
+    "Causal",
+    "ColumnMajor",
     "Condition",
     "Context",
+    "CrossAttention",
     "Dropout",
     "Embedding",
     "Fixed",
+    "GELU",
+    "Linear",
+    "Offsets",
     "Order",
     "Perceptron",
+    "Positions",
+    "RMSNorm",
     "Raster",
     "Reverse",
+    "Rotary",
+    "Sequence",
+    "Summed",
+    "SwiGLU",
     "Transformer",
+    "Wavefront",
     "seed_dropout",
 ]

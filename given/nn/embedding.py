@@ -30,22 +30,22 @@ class Embedding(nn.Module):
     Args:
         space: of D entries in all.
         width: C.
-        order: (D,) the one order it will be asked for, or None for any.
+        steps: (D,) the step of every entry in the one order it will be asked for, or None for any order.
         offsets: how many nearest offsets on a grid a token sees, beside the entry drawn just before; by default 12 on grids
             of two axes and more, none on sequences.
     """
 
-    def __init__(self, space: Space, width: int, *, order: Tensor | None = None, offsets: int | None = None) -> None:
+    def __init__(self, space: Space, width: int, *, steps: Tensor | None = None, offsets: int | None = None) -> None:
         super().__init__()
         D = space.dimensions
         self.place = nn.Parameter(torch.randn(D, width) * 0.02)
-        self.before = nn.Parameter(torch.randn(D + 1, width) * 0.02) if order is None else None
+        self.before = nn.Parameter(torch.randn(D + 1, width) * 0.02) if steps is None else None
         self.values = nn.ModuleList()
         self.near = nn.ModuleList()
         tables, part_of, first = [], [], 0
         for i, (_, part) in enumerate(space.parts):
             wanted = offsets if offsets is not None else 12 * (len(part.axes) > 1)
-            table = _neighbours(part.shape, order if len(space.parts) == 1 else None, wanted)
+            table, found = _neighbours(part.shape, steps if len(space.parts) == 1 else None, wanted)
             tables.append(torch.where(table < 0, D, table + first))
             part_of += [i] * part.dimensions
             first += part.dimensions
@@ -56,23 +56,42 @@ class Embedding(nn.Module):
         self.part_of: Tensor
         self.register_buffer("table", torch.cat([F.pad(t, (0, K - t.shape[1]), value=D) for t in tables]), persistent=False)
         self.register_buffer("part_of", torch.tensor([*part_of, -1]), persistent=False)
+        self.plan: tuple[Tensor, Tensor, Tensor] | None = None
+        self.grid: _Grid | None = None
+        if steps is not None:
+            order = steps.argsort(stable=True)
+            rank, drawn = F.pad(steps, (0, 1), value=D), steps[order]
+            before = torch.searchsorted(drawn, drawn) - 1  # the last entry of the step before
+            last = torch.where(before < 0, D, order[before.clamp(min=0)])
+            near = self.table[order]
+            self.plan = order[None], last[None], torch.where(rank[near] >= drawn[:, None], D, near)[None]
+            if len(space.parts) == 1 and len(space.axes) == 2 and self.near[0] and not self.near[0].symbols and bool(  # type: ignore[union-attr]
+                    (self.plan[2] == near).all()):
+                self.grid = _Grid(found, space.shape, order)
 
     def forward(self, values: Tensor, order: Tensor, steps: slice = slice(None)) -> Tensor:
         """(B, D) values, of which only those before each step are read; order (1 or B, D) -> tokens (B, len(steps), C)."""
-        R, D = order.shape
-        everything = F.pad(order, (0, 1), value=D)
-        rank = torch.empty_like(everything).scatter_(1, everything, torch.arange(D + 1).expand(R, -1))
+        D = order.shape[1]
+        entry, last, near = self._plan(order, steps) if self.plan is None else (part[:, steps] for part in self.plan)
         padded = F.pad(values, (0, 1))
-        entry = order[:, steps]
-        last = F.pad(order[:, :-1], (1, 0), value=D)[:, steps]
         tokens = self.place[entry] + self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])
         if self.before is not None:
             tokens = tokens + self.before[last]
-        if self.table.shape[1]:
-            near = self.table[entry]  # (R, T, K)
-            none = _pick(rank, near) >= torch.arange(D)[steps][:, None]
-            tokens = tokens + self._told(self.near, entry, _pick(padded, near), none)
-        return tokens
+        if not self.table.shape[1]:
+            return tokens
+        if self.grid is not None and entry.shape[1] == D:
+            return tokens + self.grid.told(self.near[0], values)  # type: ignore[arg-type]
+        return tokens + self._told(self.near, entry, _pick(padded, near), near == D)
+
+    def _plan(self, order: Tensor, steps: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """Of every step the entry, the entry drawn just before, and the near ones drawn earlier; D where there is none."""
+        R, D = order.shape
+        everything = F.pad(order, (0, 1), value=D)
+        rank = torch.empty_like(everything).scatter_(1, everything, torch.arange(D + 1).expand(R, -1))
+        entry = order[:, steps]
+        near = self.table[entry]  # (R, T, K)
+        near = torch.where(_pick(rank, near) >= torch.arange(D)[steps][:, None], D, near) if near.shape[2] else near
+        return entry, F.pad(order[:, :-1], (1, 0), value=D)[:, steps], near
 
     def _told(self, parts: nn.ModuleList, entry: Tensor, values: Tensor, none: Tensor) -> Tensor:
         """Values (B, T, K) of the part each entry is in, absent where `none`, as vectors (B, T, C)."""
@@ -82,6 +101,35 @@ class Embedding(nn.Module):
         each = [torch.where(part == i, module(torch.where(part == i, values, 0), none | (part != i)), 0)
                 for i, module in enumerate(parts) if not isinstance(module, nn.Identity)]
         return torch.stack(each).sum(0)
+
+
+class _Grid:
+    """Near values of a whole grid at once, where every offset leads to an earlier entry or outside: a convolution.
+
+    Args:
+        offsets: K of them, (rows, columns).
+        shape: of the grid.
+        order: (D,) of drawing.
+    """
+
+    def __init__(self, offsets: Sequence[tuple[int, ...]], shape: Sequence[int], order: Tensor) -> None:
+        self.shape, self.order = tuple(shape), order
+        rows, columns = ([o[axis] for o in offsets] for axis in (0, 1))
+        self.top, self.left = min(*rows, 0), min(*columns, 0)
+        self.size = max(*rows, 0) - self.top + 1, max(*columns, 0) - self.left + 1
+        self.pad = -self.left, max(*columns, 0), -self.top, max(*rows, 0)
+        self.at = torch.tensor([(r - self.top) * self.size[1] + c - self.left for r, c in offsets])
+
+    def told(self, value: _Value, values: Tensor) -> Tensor:
+        """(B, D) values -> (B, D, C), in the order of drawing."""
+        B, C = len(values), value.weight.shape[1]
+        features = value.features(values.reshape(B, 1, *self.shape))  # (B, 1, *shape, F)
+        F_ = features.shape[-1]
+        kernel = value.weight.new_zeros(C, F_, self.size[0] * self.size[1])
+        kernel = kernel.index_copy(2, self.at, value.weight.view(F_, -1, C).permute(2, 0, 1))
+        planes = F.pad(features[:, 0].permute(0, 3, 1, 2), self.pad)
+        told = F.conv2d(planes, kernel.view(C, F_, *self.size))
+        return told.flatten(2).mT[:, self.order]
 
 
 class _Value(nn.Module):
@@ -95,8 +143,9 @@ class _Value(nn.Module):
         super().__init__()
         self.symbols = space.size if isinstance(space, Finite) and not space.ordered else 0
         self.top = max(space.size - 1, 1) if isinstance(space, Finite) else None
+        self.knots = () if self.top == 1 else _KNOTS  # two levels have no curve
         self.atoms = space.atoms if isinstance(space, Real) else ()
-        rows = K * (self.symbols + 1) if self.symbols else (2 + len(_KNOTS) + len(self.atoms)) * K
+        rows = K * (self.symbols + 1) if self.symbols else (2 + len(self.knots) + len(self.atoms)) * K
         self.weight = nn.Parameter(torch.randn(rows, width) * (0.02 if self.symbols else 0.1))
 
     def forward(self, values: Tensor, none: Tensor) -> Tensor:
@@ -104,11 +153,17 @@ class _Value(nn.Module):
         none = none.expand(values.shape)
         if self.symbols:
             symbol = torch.where(none, self.symbols, values).long() + torch.arange(K) * (self.symbols + 1)
+            if K == 1:
+                return F.embedding(symbol[..., 0], self.weight)
             return F.embedding_bag(symbol.reshape(B * T, K), self.weight, mode="sum").view(B, T, -1)
-        level = torch.where(none, 0.0, values * (2 / self.top) - 1 if self.top else values).to(self.weight.dtype)
-        present = (~none).to(level.dtype)
-        at = [(values == atom) * present for atom in self.atoms]
-        return torch.cat([level, *(F.relu(level - knot) * present for knot in _KNOTS), present, *at], -1) @ self.weight
+        features = self.features(values) * (~none)[..., None]
+        return features.mT.reshape(B, T, -1) @ self.weight
+
+    def features(self, values: Tensor) -> Tensor:
+        """Levels or reals of any shape as numbers (..., F), the last of them 1."""
+        level = (values * (2 / self.top) - 1 if self.top else values).to(self.weight.dtype)
+        at = [(values == atom).to(level) for atom in self.atoms]
+        return torch.stack([level, *(F.relu(level - knot) for knot in self.knots), *at, torch.ones_like(level)], -1)
 
 
 def _pick(rows: Tensor, index: Tensor) -> Tensor:
@@ -118,17 +173,17 @@ def _pick(rows: Tensor, index: Tensor) -> Tensor:
     return rows.expand(len(index), -1).gather(1, index.flatten(1)).view(index.shape)
 
 
-def _neighbours(shape: Sequence[int], order: Tensor | None, offsets: int) -> Tensor:
-    """(D, K) entries at the nearest offsets of every entry, -1 outside the grid. With one order, only offsets that lead to an
-    earlier entry from a third of the entries at least."""
+def _neighbours(shape: Sequence[int], rank: Tensor | None, offsets: int) -> tuple[Tensor, list[tuple[int, ...]]]:
+    """(D, K) entries at the nearest offsets of every entry, -1 outside the grid, and these offsets. With one order, in which
+    entries have ranks (D,), only offsets that lead to an earlier entry from a third of the entries at least."""
     D = math.prod(shape)
     place = torch.cartesian_prod(*(torch.arange(n) for n in shape)).reshape(D, -1) if shape else torch.zeros(1, 0).long()
     size = torch.tensor(list(shape), dtype=torch.int64)
     stride = torch.tensor([math.prod(shape[i + 1:]) for i in range(len(shape))], dtype=torch.int64)
-    rank = torch.empty(D, dtype=torch.int64).scatter_(0, order, torch.arange(D)) if order is not None else None
     radius = math.isqrt(2 * offsets) + 1
     around = itertools.product(*(range(-min(radius, n - 1), min(radius, n - 1) + 1) for n in shape))
     columns: list[Tensor] = []
+    found: list[tuple[int, ...]] = []
     for offset in sorted(around, key=lambda o: (sum(v * v for v in o), tuple(map(abs, o)), o)):
         if len(columns) == offsets:
             break
@@ -138,4 +193,5 @@ def _neighbours(shape: Sequence[int], order: Tensor | None, offsets: int) -> Ten
         useful = inside if rank is None else inside & (rank[entry] < rank)
         if any(offset) and 3 * int(useful.sum()) >= D:
             columns.append(entry)
-    return torch.stack(columns, -1) if columns else torch.zeros(D, 0, dtype=torch.int64)
+            found.append(offset)
+    return torch.stack(columns, -1) if columns else torch.zeros(D, 0, dtype=torch.int64), found

@@ -1,4 +1,8 @@
-"""Order: in which order the entries are drawn. Half of an autoregressive design; the net is the other."""
+"""Order: in which order the entries are drawn. Half of an autoregressive design; the net is the other.
+
+An order is an ordered partition of the entries: it says of every entry at which step it is drawn. Entries of one step are
+independent given those of the steps before.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from torch import Tensor
 
 from given.variables import Product, Space, UserError
 
-__all__ = ["AnyOrder", "Fixed", "Order", "Raster", "Reverse", "places"]
+__all__ = ["AnyOrder", "ColumnMajor", "Fixed", "Order", "Raster", "Reverse", "Wavefront", "places"]
 
 
 class Order(abc.ABC):
@@ -19,32 +23,63 @@ class Order(abc.ABC):
     learns_all = False  # whether every order is learned, so that whatever is known can come first
 
     @abc.abstractmethod
-    def permutation(self, D: int) -> Tensor:
-        """(D,) int64: which of D entries is drawn at step 0, 1, ..."""
+    def steps(self, space: Space) -> Tensor:
+        """(D,) int64: the step at which each entry is drawn, every number from 0 to the last used.
+
+        Raises:
+            UserError: it is no order of such a space.
+        """
 
 
 @dataclass(frozen=True)
 class Raster(Order):
-    """Row by row from the first entry, the last axis fastest.
+    """Row by row from the first entry, the last axis fastest."""
 
-    >>> Raster().permutation(6).tolist()
-    [0, 1, 2, 3, 4, 5]
-    """
-
-    def permutation(self, D: int) -> Tensor:
-        return torch.arange(D)
+    def steps(self, space: Space) -> Tensor:
+        return torch.arange(space.dimensions)
 
 
 @dataclass(frozen=True)
 class Reverse(Order):
-    """`Raster` backwards.
+    """`Raster` backwards."""
 
-    >>> Reverse().permutation(4).tolist()
-    [3, 2, 1, 0]
+    def steps(self, space: Space) -> Tensor:
+        return torch.arange(space.dimensions).flip(0)
+
+
+@dataclass(frozen=True)
+class ColumnMajor(Order):
+    """Column by column: of the first two axes of a grid the first is the faster; the channels of a pixel stay together."""
+
+    def steps(self, space: Space) -> Tensor:
+        if len(space.axes) < 2:
+            raise UserError(f"ColumnMajor: expected a grid of two axes or more, got {space}; use Raster")
+        height, width, *rest = space.shape
+        return torch.arange(space.dimensions).reshape(width, height, *rest).transpose(0, 1).reshape(-1)
+
+
+@dataclass(frozen=True)
+class Wavefront(Order):
+    """Diagonals of a grid of two axes one after another: row i, column j at step slope i + j, all of one step at once.
+
+    A 28 x 28 image takes 55 steps in place of 784; entries of a diagonal are independent given what lies before it. With slope 2
+    the entry above and to the right lies before, too.
+
+    Args:
+        slope: from 1.
     """
 
-    def permutation(self, D: int) -> Tensor:
-        return torch.arange(D).flip(0)
+    slope: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.slope, int) or self.slope < 1:
+            raise UserError(f"Wavefront: slope={self.slope!r}; expected a whole number from 1")
+
+    def steps(self, space: Space) -> Tensor:
+        if len(space.axes) != 2:
+            raise UserError(f"Wavefront: expected a grid of two axes, got {space}; use Raster")
+        at = places(space)
+        return torch.unique(self.slope * at[:, 0] + at[:, 1], return_inverse=True)[1]
 
 
 @dataclass(frozen=True)
@@ -57,24 +92,33 @@ class Fixed(Order):
 
     entries: tuple[int, ...]
 
-    def permutation(self, D: int) -> Tensor:
+    def steps(self, space: Space) -> Tensor:
+        D = space.dimensions
         if sorted(self.entries) != list(range(D)):
             raise UserError(f"Fixed: expected each of 0 to {D - 1} once, got {len(self.entries)} entries")
-        return torch.tensor(self.entries)
+        return torch.tensor(self.entries).argsort()
 
 
 @dataclass(frozen=True)
 class AnyOrder(Order):
-    """Every order, drawn anew for every row while learning. Whole items are drawn and scored row by row; where part of an item
-    is known, that part comes first.
+    """Every order, drawn anew for every row while learning. Whole items are drawn and scored row by row, or as a mixture of
+    several orders; where part of an item is known, that part comes first.
+
+    Args:
+        average: how many orders drawn at random a law is the mixture of; one, row by row, by default.
 
     Source: Uria, Murray, Larochelle, A deep and tractable density estimator, 2014 / https://arxiv.org/abs/1310.1757
     """
 
+    average: int = 1
     learns_all = True
 
-    def permutation(self, D: int) -> Tensor:
-        return torch.arange(D)
+    def __post_init__(self) -> None:
+        if not isinstance(self.average, int) or self.average < 1:
+            raise UserError(f"AnyOrder: average={self.average!r}; expected a whole number of orders from 1")
+
+    def steps(self, space: Space) -> Tensor:
+        return torch.arange(space.dimensions)
 
 
 def places(space: Space) -> Tensor:

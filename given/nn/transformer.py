@@ -1,119 +1,181 @@
 """Transformer: a causal net over the steps of an order, with a cache.
 
 Token t may attend to tokens 0 ... t, and no token holds the value of its own entry, so output t depends on the entries
-before t alone. Attention adds a learned bias for the offset on the grid between the two entries. What y holds is added to what
-every layer reads; where y has tokens, every layer attends to them as well.
+before t alone. Where the entries stand is told by `positions`: a learned bias for the offset on the grid between two entries
+(`Offsets`), rotations of queries and keys by the places on its axes (`Rotary`), or a vector for the place on every axis, summed
+(`Summed`). What y holds is added to what every layer reads; where y has tokens, every layer attends to them as well (by
+`context="cross"`) or they stand before the first step as a prefix (`context="prefix"`).
+
+GPT is this net over a text, Image GPT over an image, a translator with y's tokens the source sentence.
 
 Source: Vaswani et al., Attention is all you need, 2017 / https://arxiv.org/abs/1706.03762
 Shaw, Uszkoreit, Vaswani, Self-attention with relative position representations, 2018 / https://arxiv.org/abs/1803.02155
+Su et al., RoFormer: enhanced transformer with rotary position embedding, 2021 / https://arxiv.org/abs/2104.09864
+Shazeer, GLU variants improve transformer, 2020 / https://arxiv.org/abs/2002.05202
+Ainslie et al., GQA, 2023 / https://arxiv.org/abs/2305.13245
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from given.nn.attention import Answers, Asking, Attention, Memory
+from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
+from given.nn.feedforward import GELU
+from given.nn.linear import Linear, RMSNorm
+from given.nn.positions import Offsets, Positions
+from given.nn.single import Single
+from given.variables import UserError
 
 __all__ = ["Transformer"]
 
-# Shapes: B rows, T steps, S steps attended to, M tokens of y, C width, H heads, K width of a head.
+# Shapes: B rows, T steps, S steps attended to, M tokens of y, C width, H heads, G heads of keys, K width of a head.
 
 
-@dataclass
-class Cache:
-    """What the steps so far left behind, a layer: keys and values (B, T, H, K)."""
-
-    memory: list[tuple[Tensor, Tensor]]
-
-    def rows(self, index: Tensor) -> Cache:
-        """The rows `index`, copied."""
-        return Cache([(k[index], v[index]) for k, v in self.memory])
-
-
-class Transformer(nn.Module):
+class Transformer(Causal):
     """A causal transformer.
 
     Args:
         places: (D, axes) int64, the place of every entry on the grid.
-        attends: whether y has tokens to attend to.
+        order: of drawing, or None for any; not used.
+        attends: whether y has tokens.
         width: C.
         layers: how many.
         heads: H; divides C.
-        expansion: width of the hidden layer in units of C.
+        key_heads: G, how many heads of keys and values there are; divides H, H by default.
+        feedforward: builds what follows attention from C, `GELU` or `SwiGLU`, or a partial of one.
+        positions: builds what tells places from places, H and K: `Offsets`, `Rotary` or `Summed`.
+        window: how many steps back a step may attend to, itself among them; all by default.
+        context: how y's tokens are read, "cross" or "prefix".
         dropout: probability, while training.
     """
 
-    def __init__(self, places: Tensor, *, attends: bool = False, width: int = 64, layers: int = 2, heads: int = 4,
-                 expansion: int = 4, dropout: float = 0.2) -> None:
+    alters_past = False
+
+    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64, layers: int = 2,
+                 heads: int = 4, key_heads: int | None = None, feedforward: Callable[..., nn.Module] = GELU,
+                 positions: Callable[..., nn.Module] = Offsets, window: int | None = None,
+                 context: Literal["cross", "prefix"] = "cross", dropout: float = 0.2) -> None:
         super().__init__()
-        self.width = width
+        if width % heads or heads % (key_heads or heads):
+            raise UserError(f"Transformer: width={width}, heads={heads}, key_heads={key_heads}; expected heads that divide the "
+                            "width, and key_heads that divide the heads")
+        if window is not None and window < 1:
+            raise UserError(f"Transformer: window={window}; expected 1 or more steps, or None for all")
+        if context not in ("cross", "prefix"):
+            raise UserError(f"Transformer: context={context!r}; expected 'cross' or 'prefix'")
+        self.width, self.steps, self.window = width, len(places), window
+        self.prefix = attends and context == "prefix"
         self.drop = Dropout(dropout)
-        # The offset between two entries' places, axis by axis, as one number.
-        span = 2 * places.amax(0) + 1
-        stride = torch.cat([span.flip(0).cumprod(0).flip(0)[1:], torch.ones(1, dtype=torch.int64)])[: len(span)]
-        self.offset: Tensor
-        self.register_buffer("offset", ((places[:, None] - places[None] + places.amax(0)) * stride).sum(-1), persistent=False)
-        self.layers = nn.ModuleList(_Layer(width, heads, expansion, dropout, int(span.prod()), attends) for _ in range(layers))
-        self.norm = nn.RMSNorm(width)
+        self.positions = positions(places, layers, heads, width // heads)
+        self.layers = nn.ModuleList(_Layer(width, heads, key_heads or heads, feedforward, dropout, attends and not self.prefix)
+                                    for _ in range(layers))
+        self.norm = RMSNorm(width)
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
-        """All steps at once: tokens (B, T, C), order (1 or B, T) -> features (B, T, C)."""
-        return self.step(self.drop(h), y, order, 0, None)
-
-    def start(self, n: int) -> Cache:
-        """An empty cache for n rows."""
-        return Cache([layer.memory(n, len(self.offset)) for layer in self.layers])  # type: ignore[operator]
-
-    def step(self, h: Tensor, y: Condition, order: Tensor, t: int, cache: Cache | None) -> Tensor:
-        """Steps t ... t + s - 1 after those in the cache, which is filled: tokens (B, s, C) -> features (B, s, C)."""
-        now, so_far = order[:, t:t + h.shape[1]], order[:, :t + h.shape[1]]
-        offset = self.offset[now[:, :, None], so_far[:, None, :]]  # (1 or B, s, S)
-        later = torch.ones(offset.shape[1:], dtype=torch.bool, device=h.device).triu(t + 1)
-        for i, layer in enumerate(self.layers):
-            h = layer(h, y, t, offset, later, cache.memory[i] if cache is not None else None)
+        h = self.drop(self._added(h, order, 0))
+        for i, (layer, memory) in enumerate(zip(self.layers, self._prefix(y, 0), strict=True)):
+            h = layer(h, layer.condition(y.pooled)[:, None], self._seen(i, order, 0, h.shape[1]), order, 0, memory,  # type: ignore[operator]
+                      self.positions, layer.asked(y))  # type: ignore[operator]
         return self.norm(h)
+
+    def start(self, y: Condition) -> Stepping:
+        with torch.no_grad():
+            added = [layer.condition(y.pooled) for layer in self.layers]  # type: ignore[operator]
+            return Stepping(self._prefix(y, self.steps), added, [layer.asked(y) for layer in self.layers])  # type: ignore[operator]
+
+    def step(self, h: Tensor, order: Tensor, t: int, cache: Stepping) -> Tensor:  # type: ignore[override]
+        with torch.no_grad():
+            if h.shape[1] == 1 and Single.can(self, cache):
+                return cache.single(self).step(h[:, 0], order, t)[:, None]
+            cache.alone = None
+            h = self._added(h, order, t)
+            for i, (layer, memory, added, asked) in enumerate(zip(self.layers, cache.memory, cache.added, cache.asked,
+                                                                  strict=True)):
+                h = layer(h, added[:, None], self._seen(i, order, t, h.shape[1]), order, t, memory, self.positions, asked)
+            return self.norm(h)
+
+    def _added(self, h: Tensor, order: Tensor, t: int) -> Tensor:
+        return self.positions.added(h, order, t)  # type: ignore[operator]
+
+    def _seen(self, layer: int, order: Tensor, t: int, s: int) -> Tensor | None:
+        """(1 or B, 1 or H, s, t + s) what is added to the scores of steps t ... t + s - 1; None where all steps see all
+        before them and there is no bias."""
+        bias = self.positions.bias(layer, order, t, s)  # type: ignore[operator]
+        if bias is None and self.window is None and (t == 0 or s == 1):
+            return None
+        back = torch.arange(t, t + s)[:, None] - torch.arange(t + s)
+        hidden = (back < 0) if self.window is None else (back < 0) | (back >= self.window)
+        return (torch.zeros(1, 1, s, t + s) if bias is None else bias).masked_fill(hidden, -torch.inf)
+
+    def _prefix(self, y: Condition, steps: int) -> list[Memory]:
+        """A memory a layer with room for so many steps, and what y's tokens leave in it where they are a prefix."""
+        if not self.prefix or y.tokens is None:
+            return [layer.attend.memory(len(y.pooled), steps) for layer in self.layers]  # type: ignore[union-attr,operator]
+        memories, h = list[Memory](), y.tokens
+        for layer in self.layers:
+            h, memory = layer.read_prefix(h, layer.condition(y.pooled)[:, None], y.there, steps)  # type: ignore[operator]
+            memories.append(memory)
+        return memories
 
 
 class _Layer(nn.Module):
-    def __init__(self, width: int, heads: int, expansion: int, dropout: float, offsets: int, attends: bool) -> None:
+    def __init__(self, width: int, heads: int, key_heads: int, feedforward: Callable[..., nn.Module], dropout: float,
+                 attends: bool) -> None:
         super().__init__()
-        self.heads = heads
-        self.condition = nn.Linear(width, width)
-        self.read, self.read_more = nn.RMSNorm(width), nn.RMSNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
-        self.up, self.down = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
-        self.bias = nn.Parameter(torch.zeros(heads, offsets))
+        self.condition = Linear(width, width)
+        self.read, self.read_more = RMSNorm(width), RMSNorm(width)
+        self.attend, self.more = Attention(width, heads, key_heads), feedforward(width)
+        self.ask = Asking(width, heads) if attends else None
         self.drop = Dropout(dropout)
-        for start_at_nothing in (self.out.weight, self.down.weight, self.down.bias, self.condition.bias):
-            nn.init.zeros_(start_at_nothing)
-        if attends:
-            self.read_y, self.ask = nn.RMSNorm(width), nn.Linear(width, width, bias=False)
-            self.answers, self.take = nn.Linear(width, 2 * width, bias=False), nn.Linear(width, width, bias=False)
+        for start_at_nothing in (self.attend.out.weight, self.more.down.weight, self.condition.bias):  # type: ignore[union-attr]
+            nn.init.zeros_(start_at_nothing)  # type: ignore[arg-type]
 
-    def memory(self, n: int, T: int) -> tuple[Tensor, Tensor]:
-        C = self.out.in_features
-        empty = self.qkv.weight.new_zeros(2, n, T, self.heads, C // self.heads)
-        return empty[0], empty[1]
+    def forward(self, h: Tensor, added: Tensor, seen: Tensor | None, order: Tensor, t: int, memory: Memory,
+                positions: Positions, asked: Answers | None) -> Tensor:
+        h = h + added
+        h = h + self.drop(self.attend(self.read(h), seen, order, t, memory, positions))
+        if self.ask is not None and asked is not None:
+            h = h + self.drop(self.ask(h, asked))
+        return h + self.drop(self.more(self.read_more(h)))
 
-    def forward(self, h: Tensor, y: Condition, t: int, offset: Tensor, later: Tensor,
-                memory: tuple[Tensor, Tensor] | None) -> Tensor:
-        B, T, C = h.shape
-        h = h + self.condition(y.pooled)[:, None]
-        q, k, v = self.qkv(self.read(h)).view(B, T, 3, self.heads, -1).unbind(2)
-        if memory is not None:
-            memory[0][:, t:t + T], memory[1][:, t:t + T] = k, v
-            k, v = memory[0][:, :t + T], memory[1][:, :t + T]
-        bias = self.bias[:, offset].transpose(0, 1).masked_fill(later, -torch.inf)
-        mixed = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=bias)
-        h = h + self.drop(self.out(mixed.transpose(1, 2).reshape(B, T, C)))
-        if y.tokens is not None and y.there is not None:
-            q = self.ask(self.read_y(h)).view(B, T, self.heads, -1).transpose(1, 2)
-            k, v = self.answers(y.tokens).view(B, -1, 2, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=y.there[:, None, None])
-            h = h + self.drop(self.take(mixed.transpose(1, 2).reshape(B, T, C)))
-        return h + self.drop(self.down(F.gelu(self.up(self.read_more(h)))))
+    def asked(self, y: Condition) -> Answers | None:
+        """Keys and values of y's tokens, where the layer asks them."""
+        return None if self.ask is None else self.ask.answers(y)
+
+    def read_prefix(self, h: Tensor, added: Tensor, there: Tensor | None, steps: int) -> tuple[Tensor, Memory]:
+        """Tokens (B, M, C) that attend to one another, and the memory they leave with room for so many steps."""
+        h = h + added
+        mixed, memory = self.attend.prefix(self.read(h), there, steps)
+        h = h + self.drop(mixed)
+        return h + self.drop(self.more(self.read_more(h))), memory
+
+
+class Stepping:
+    """The cache of a transformer.
+
+    Args:
+        memory: keys and values, a layer.
+        added: (B, C) what is known of y, a layer.
+        asked: keys and values of y's tokens, a layer, where it asks them.
+    """
+
+    def __init__(self, memory: list[Memory], added: list[Tensor], asked: list[Answers | None]) -> None:
+        self.memory, self.added, self.asked = memory, added, asked
+        self.alone: Single | None = None
+
+    def rows(self, index: Tensor) -> Stepping:
+        """The rows `index`, copied."""
+        return Stepping([m.rows(index) for m in self.memory], [a[index] for a in self.added],
+                        [None if a is None else a.rows(index) for a in self.asked])
+
+    def single(self, net: Transformer) -> Single:
+        """Steps of one entry at a time."""
+        self.alone = self.alone or Single(net, self.memory, self.added)
+        return self.alone

