@@ -29,13 +29,19 @@ from given.families import (
 )
 from given.laws import CategoricalHead, LogisticMixtureHead
 from given.nn import (
+    GRU,
+    LSTM,
+    MADE,
     AnyOrder,
     ColumnMajor,
+    CrossAttention,
     Embedding,
     Fixed,
+    MinGRU,
     Perceptron,
     Reverse,
     Rotary,
+    Sequence,
     Summed,
     SwiGLU,
     Transformer,
@@ -141,6 +147,13 @@ FAMILIES = {
     "Autoregressive with a window": lambda: Autoregressive(grid("x", 3, 5, ordered=False), LABEL, net=partial(NET, window=2)),
     "Autoregressive after a prefix": lambda: Autoregressive(
         SEQUENCE, [SOURCE, LABEL], net=partial(NET, context="prefix", key_heads=1)),
+    "Autoregressive MADE": lambda: Autoregressive(
+        grid("x", 3, 2, 3), LABEL, net=partial(MADE, width=16, hidden=(12, 10), features=2), order=Reverse()),
+    "Autoregressive LSTM": lambda: Autoregressive(SEQUENCE, LABEL, net=partial(LSTM, width=16, layers=2)),
+    "Autoregressive GRU with attention": lambda: Autoregressive(
+        SEQUENCE, [SOURCE, LABEL], net=partial(Sequence, nets=(GRU, CrossAttention), width=16)),
+    "Autoregressive MinGRU": lambda: Autoregressive(
+        grid("x", 3, 5, ordered=False), LABEL, net=partial(MinGRU, width=16, layers=2)),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
 }

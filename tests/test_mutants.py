@@ -55,7 +55,7 @@ MUTANTS = {
         given.laws.Dequantised, "__init__", "self.levels = space.size", "self.levels = space.size; self.kind = 'exact'",
         family("density_is_normalised", "Dequantised")),
     "a drawn entry is written one step late": Mutant(
-        given.laws.Chain, "advance", "self.order[state.t]]", "self.order[state.t - 1]]",
+        given.laws.Chain, "advance", "self.entries[state.t]", "self.entries[state.t - 1]",
         family("steps_are_the_whole", "Autoregressive")),
     "the cache is written one step late": Mutant(
         given.nn.attention.Attention, "forward", "memory.kept[0, :, :, M + t:end], memory.kept[1, :, :, M + t:end] = k, v",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from given.laws.entrywise import Entrywise
@@ -29,7 +30,7 @@ class Categorical(Entrywise):
         return self.logits.double().log_softmax(-1)
 
     def pick(self, u: Tensor) -> Tensor:
-        return choose(self.log_probs.exp(), u)
+        return choose(self.logits.softmax(-1, torch.float64), u)
 
     def each(self, values: Tensor) -> Tensor:
         log_probs = self.log_probs

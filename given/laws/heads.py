@@ -5,6 +5,7 @@ A head is a module that maps features (B, *grid, C) to a law of entries on that 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from given.laws.atomic import Atomic
 from given.laws.categorical import Categorical
 from given.laws.normal_mixture import NormalMixture
+from given.nn import Linear
 from given.variables import Axis, Finite, Real, Space, UserError
 
 __all__ = ["AtomicHead", "CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
@@ -36,7 +38,7 @@ class CategoricalHead(nn.Module):
         if not isinstance(space, Finite):
             raise UserError(f"CategoricalHead: expected a finite space, got {space}")
         self.space = space
-        self.logits = nn.Linear(width, space.size)
+        self.logits = Linear(width, space.size)
         nn.init.normal_(self.logits.weight, std=0.02)
 
     def forward(self, features: Tensor) -> Categorical:
@@ -156,4 +158,9 @@ def default_head(space: Space) -> type[nn.Module]:
 def _on_grid(space: _S, features: Tensor) -> _S:
     """The head's space, or the single entry or the group of entries a row that the features are of."""
     shape = features.shape[1:-1]
-    return space if shape == space.shape else replace(space, axes=tuple(Axis("group", size) for size in shape))
+    return space if shape == space.shape else _of_shape(space, shape)
+
+
+@functools.cache
+def _of_shape(space: _S, shape: tuple[int, ...]) -> _S:
+    return replace(space, axes=tuple(Axis("group", size) for size in shape))

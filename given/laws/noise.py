@@ -83,7 +83,8 @@ class Noise:
 def choose(p: Tensor, u: Tensor) -> Tensor:
     """The symbols that numbers u (*shape, ...) in (0, 1) pick by inverse transform from probabilities p (..., K)."""
     cumulative = p.cumsum(-1)
-    # The last symbol that can be takes what rounding left over.
+    if u.shape == p.shape[:-1]:  # the last symbol that can be takes what rounding left over
+        return torch.searchsorted(cumulative, u.to(p)[..., None] * cumulative[..., -1:]).squeeze(-1)
     cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
     return (cumulative < u.to(p.device)[..., None]).sum(-1)
 

@@ -60,6 +60,7 @@ class Sequential(Law):
         order: (D,) int64, the entries as they are drawn: numbered row by row, the columns of a block one after another.
         ends: for every place in the order, where the group of entries drawn with it ends: one further, unless several entries
             are drawn at once.
+        entries: the order as a list.
         evidence: (B, D) entries already known, returned by draws and not scored.
         any_order: whether what is known may stand anywhere, not only first in the order.
     """
@@ -69,7 +70,7 @@ class Sequential(Law):
     def __init__(self, space: Space, n: int, order: Tensor) -> None:
         super().__init__(space, n)
         self.order = order
-        self.ends = list(range(1, len(order) + 1))
+        self.ends, self.entries = list(range(1, len(order) + 1)), order.tolist()
         self.evidence: Entries | None = None
         self.end = space.end if isinstance(space, Finite) else None
 
@@ -154,7 +155,7 @@ class Sequential(Law):
 
     def _ending(self, law: Entrywise, place: int | slice | Tensor) -> Entrywise:
         """On an axis whose length is modelled, the last entry is the end and nothing else."""
-        if isinstance(self.space, Finite) and self.end is not None and isinstance(law, Categorical):
+        if self.end is not None and isinstance(self.space, Finite) and isinstance(law, Categorical):
             last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
             other = torch.arange(self.space.size) != self.end
             law.logits = law.logits.masked_fill(last[..., None] & other, -torch.inf)
@@ -218,13 +219,15 @@ class Chain(Sequential):
         columns = entries.columns if isinstance(self.space, Product) else {"": entries}
         for i, (name, part) in enumerate(self.space.parts):
             mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
-            law = self._ending(self.heads[i](mine), slice(None))
-            found.append(law.each(columns[name].tensor).flatten(1) if part.axes else law.each(columns[name].tensor)[:, None])
+            with torch.autocast(mine.device.type, enabled=False):  # a law is made of all the bits there are
+                law = self._ending(self.heads[i](mine.float()), slice(None))
+                each = law.each(columns[name].tensor)
+            found.append(each.flatten(1) if part.axes else each[:, None])
         return torch.cat(found, 1)
 
-    def _tokens(self, values: Tensor, y: Condition, orders: Tensor, steps: slice) -> Tensor:
+    def _tokens(self, values: Tensor, y: Condition | None, orders: Tensor, steps: slice) -> Tensor:
         tokens = self.embed(values, orders, steps)
-        if y.aligned is not None:
+        if y is not None and y.aligned is not None:
             at = orders[:, steps, None].expand(len(values), -1, y.aligned.shape[-1])
             tokens = tokens + y.aligned.gather(1, at)
         return tokens
@@ -245,7 +248,7 @@ class Chain(Sequential):
 
     def _given(self, evidence: Entries, order: Tensor) -> Chain:
         law = copy.copy(self)
-        law.evidence, law.order = evidence, order
+        law.evidence, law.order, law.entries = evidence, order, order.tolist()
         law.kind = self.kind_of_part
         return law
 
@@ -261,19 +264,18 @@ class Chain(Sequential):
     def next(self, state: State) -> Entrywise:
         # What was known and never asked for is read here, all at once.
         order, t, end = self.order[None], state.t, self.ends[state.t]
-        assert state.condition is not None
         tokens = self._tokens(state.values, state.condition, order, slice(state.read, end))
         features = self.net.step(tokens, order, state.read, state.cache)  # type: ignore[operator]
         state.read = end
-        entry = self.order[t:end]
-        head = self.heads[self.part_of[int(entry[0])]]
+        entry = self.entries[t]
+        head = self.heads[self.part_of[entry]]
         if end == t + 1:
-            return self._ending(head(features[:, -1]), int(entry[0]))
-        return self._ending(head(features[:, t - end:]), entry)
+            return self._ending(head(features[:, -1]), entry)
+        return self._ending(head(features[:, t - end:]), self.order[t:end])
 
     def advance(self, state: State, entries: Tensor) -> State:
         if entries.dim() == 1:
-            state.values[:, self.order[state.t]] = entries.double()
+            state.values[:, self.entries[state.t]] = entries
         else:
             state.values[:, self.order[state.t:self.ends[state.t]]] = entries.double()
         return replace(state, t=self.ends[state.t])

@@ -7,9 +7,11 @@ from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
 from given.nn.feedforward import GELU, SwiGLU
 from given.nn.linear import Linear, RMSNorm
+from given.nn.made import MADE
 from given.nn.order import AnyOrder, ColumnMajor, Fixed, Order, Raster, Reverse, Wavefront
 from given.nn.perceptron import Perceptron
 from given.nn.positions import Offsets, Positions, Rotary, Summed
+from given.nn.recurrent import GRU, LSTM, MinGRU
 from given.nn.sequence import Sequence
 from given.nn.transformer import Transformer
 
@@ -24,7 +26,11 @@ __all__ = [
     "Embedding",
     "Fixed",
     "GELU",
+    "GRU",
+    "LSTM",
     "Linear",
+    "MADE",
+    "MinGRU",
     "Offsets",
     "Order",
     "Perceptron",

@@ -63,15 +63,19 @@ class Embedding(nn.Module):
             rank, drawn = F.pad(steps, (0, 1), value=D), steps[order]
             before = torch.searchsorted(drawn, drawn) - 1  # the last entry of the step before
             last = torch.where(before < 0, D, order[before.clamp(min=0)])
-            near = self.table[order]
-            self.plan = order[None], last[None], torch.where(rank[near] >= drawn[:, None], D, near)[None]
+            near = torch.where(rank[self.table[order]] >= drawn[:, None], D, self.table[order])
+            self.plan = order[None], last[None], near[None]
+            self.rows = list(zip(*(part.clamp(max=D - 1).unbind(0) for part in (order, last, near)),
+                                 *((part == D).unbind(0) for part in (last, near)), strict=True)) if len(space.parts) == 1 else []
             if len(space.parts) == 1 and len(space.axes) == 2 and self.near[0] and not self.near[0].symbols and bool(  # type: ignore[union-attr]
-                    (self.plan[2] == near).all()):
+                    (near == self.table[order]).all()):
                 self.grid = _Grid(found, space.shape, order)
 
     def forward(self, values: Tensor, order: Tensor, steps: slice = slice(None)) -> Tensor:
         """(B, D) values, of which only those before each step are read; order (1 or B, D) -> tokens (B, len(steps), C)."""
         D = order.shape[1]
+        if self.plan is not None and self.rows and steps.start is not None and steps.stop == steps.start + 1:
+            return self._single(values, *self.rows[steps.start])
         entry, last, near = self._plan(order, steps) if self.plan is None else (part[:, steps] for part in self.plan)
         padded = F.pad(values, (0, 1))
         tokens = self.place[entry] + self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])
@@ -82,6 +86,12 @@ class Embedding(nn.Module):
         if self.grid is not None and entry.shape[1] == D:
             return tokens + self.grid.told(self.near[0], values)  # type: ignore[arg-type]
         return tokens + self._told(self.near, entry, _pick(padded, near), near == D)
+
+    def _single(self, values: Tensor, entry: Tensor, last: Tensor, near: Tensor, first: Tensor, none: Tensor) -> Tensor:
+        """The token (B, 1, C) of one step, in few calls."""
+        told = self.values[0](values[:, last, None, None], first)
+        tokens = told + self.place[entry]
+        return tokens if not len(near) else tokens + self.near[0](values[:, None, near], none)
 
     def _plan(self, order: Tensor, steps: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Of every step the entry, the entry drawn just before, and the near ones drawn earlier; D where there is none."""
@@ -150,11 +160,11 @@ class _Value(nn.Module):
 
     def forward(self, values: Tensor, none: Tensor) -> Tensor:
         B, T, K = values.shape
-        none = none.expand(values.shape)
         if self.symbols:
-            symbol = torch.where(none, self.symbols, values).long() + torch.arange(K) * (self.symbols + 1)
+            symbol = torch.where(none, self.symbols, values).long()
             if K == 1:
                 return F.embedding(symbol[..., 0], self.weight)
+            symbol = symbol + torch.arange(K) * (self.symbols + 1)
             return F.embedding_bag(symbol.reshape(B * T, K), self.weight, mode="sum").view(B, T, -1)
         features = self.features(values) * (~none)[..., None]
         return features.mT.reshape(B, T, -1) @ self.weight

@@ -1,4 +1,4 @@
-"""Linear: a matrix kept as (inputs, outputs), the way a single row reads it fastest, with sums of squares' own norm beside it."""
+"""Linear: a matrix kept as (inputs, outputs), the way a single row reads it fastest; and the norm that nets use."""
 
 from __future__ import annotations
 
@@ -52,4 +52,4 @@ class RMSNorm(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        return nn.functional.rms_norm(h, self.weight.shape, self.weight, self.epsilon)
+        return nn.functional.rms_norm(h.to(self.weight.dtype), self.weight.shape, self.weight, self.epsilon)

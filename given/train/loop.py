@@ -71,15 +71,18 @@ class Trainer:
         decay: of the weights of matrices.
         clip: the largest norm of a gradient.
         average: the rate at which the averaged weights forget; 0 averages nothing.
+        bfloat16: multiply matrices in 16 bits while learning, several times faster where the processor has units for it
+            (AMX, AVX-512 BF16) and slower elsewhere; weights and scores stay in 32.
     """
 
     def __init__(self, joint: Joint, batches: Batches, budget: Budget, *, stage: int = 0, seed: int = 0, lr: float = 4e-3,
-                 warm_up: float = 0.05, decay: float = 0.05, clip: float = 1.0, average: float = 0.998) -> None:
+                 warm_up: float = 0.05, decay: float = 0.05, clip: float = 1.0, average: float = 0.998,
+                 bfloat16: bool = False) -> None:
         for name, value in (("lr", lr), ("clip", clip)):
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise UserError(f"{name}={value!r}; expected more than 0")
         self.joint, self.batches, self.budget, self.seed = joint, batches, budget, seed
-        self.lr, self.warm_up, self.clip, self.average = lr, warm_up, clip, average
+        self.lr, self.warm_up, self.clip, self.average, self.bfloat16 = lr, warm_up, clip, average, bfloat16
         self.stage = stage
         self.players = joint.players(stage)
         self.optimisers = [torch.optim.AdamW(_groups(p.parameters, decay), lr=lr, betas=p.betas, fused=True)
@@ -122,7 +125,8 @@ class Trainer:
         total = 0.0
         for player, optimiser in zip(self.players, self.optimisers, strict=True):
             for turn in range(player.steps):
-                losses = player.loss(batch.entries, batch.n, noise.fold(player.name).fold(turn))
+                with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+                    losses = player.loss(batch.entries, batch.n, noise.fold(player.name).fold(turn))
                 loss = (weight * batch.total(self.joint, self._finite(losses))).mean()
                 optimiser.zero_grad()
                 (loss / self.joint.dimensions).backward()
