@@ -21,7 +21,7 @@ from given.infer import Query as _Query
 from given.infer import observe
 from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
-from given.nn import Embedding, Transformer
+from given.nn import Embedding, MinGRU
 from given.sources import Columns, Source, Stream, read
 from given.train import (
     Batches,
@@ -88,7 +88,7 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     if isinstance(x.space, Finite) and not x.space.axes:
         return Independent if few and parents else Categorical
     if isinstance(x.space, Finite) and few and len(x.space.axes) == 1 and x.space.axes[0].length != "fixed":
-        net = partial(Autoregressive, net=partial(Transformer, width=96, dropout=0.0), embed=partial(Embedding, offsets=8))
+        net = partial(Autoregressive, net=partial(MinGRU, width=256), embed=partial(Embedding, offsets=4))
         return partial(Mixed, families=(partial(NGram, order=7), net))
     return Autoregressive
 
@@ -238,7 +238,7 @@ class Model:
             progress: a bar on standard error; by default where that is a terminal.
             threads: how many to learn with; by default one for nets of at most three million parameters, which lose by
                 sharing their work, and torch's own number for larger ones.
-            training: further options of `train.Trainer`.
+            training: further options of `train.Trainer`, such as bfloat16=True.
 
         Raises:
             UserError: data that does not fit the model.

@@ -95,6 +95,8 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--minutes", type=_positive, help="budget of wall time (default 2, or 100 epochs if they come first)")
     fit.add_argument("--cpu-seconds", type=_positive, help="budget of processor time")
     fit.add_argument("--steps", type=_count, help="budget of steps")
+    fit.add_argument("--bfloat16", action="store_true",
+                     help="multiply matrices in 16 bits while learning: faster where the processor has units for it")
     fit.add_argument("--device", choices=("auto", "cpu"), default="auto",
                      help="where to learn (default auto: the processor; no family learns elsewhere yet)")
     fit.add_argument("--checkpoint", metavar="FOLDER", help="write checkpoints here while learning")

@@ -70,7 +70,7 @@ def fit(a: argparse.Namespace) -> int:
     path = f"{name}.given" if a.output is None else a.output
     check_place(path, MODEL_FILES)  # before the time is spent
     done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
-                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume)
+                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16)
     held_out = _held_out(model, data)
     model.facts["scores"] = held_out
     model.save(path)

@@ -123,7 +123,7 @@ class _Grid:
     """
 
     def __init__(self, offsets: Sequence[tuple[int, ...]], shape: Sequence[int], order: Tensor) -> None:
-        self.shape, self.order = tuple(shape), order
+        self.shape, self.order, self.raster = tuple(shape), order, torch.equal(order, torch.arange(len(order)))
         rows, columns = ([o[axis] for o in offsets] for axis in (0, 1))
         self.top, self.left = min(*rows, 0), min(*columns, 0)
         self.size = max(*rows, 0) - self.top + 1, max(*columns, 0) - self.left + 1
@@ -138,8 +138,9 @@ class _Grid:
         kernel = value.weight.new_zeros(C, F_, self.size[0] * self.size[1])
         kernel = kernel.index_copy(2, self.at, value.weight.view(F_, -1, C).permute(2, 0, 1))
         planes = F.pad(features[:, 0].permute(0, 3, 1, 2), self.pad)
-        told = F.conv2d(planes, kernel.view(C, F_, *self.size))
-        return told.flatten(2).mT[:, self.order]
+        told = F.conv2d(planes.contiguous(memory_format=torch.channels_last), kernel.view(C, F_, *self.size))
+        told = told.permute(0, 2, 3, 1).flatten(1, 2)
+        return told if self.raster else told[:, self.order]
 
 
 class _Value(nn.Module):

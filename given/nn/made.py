@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
-from given.nn.linear import Linear, RMSNorm
+from given.nn.linear import Linear
 
 __all__ = ["MADE"]
 
@@ -72,7 +72,7 @@ class MADE(Causal):
                                persistent=False)
         self.known = nn.ModuleList(Linear(width, n, bias=False) for n in hidden)
         self.lift, self.drop = Linear(features, width, bias=False), Dropout(dropout)
-        self.read, self.mix, self.out = RMSNorm(width), Linear(width, width), Linear(width, width, bias=False)
+        self.mix = Linear(width, width)
         nn.init.normal_(self.layers[-1].weight, std=0.02)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
@@ -87,8 +87,7 @@ class MADE(Causal):
 
     def _said(self, h: Tensor, said: Tensor) -> Tensor:
         """Tokens (B, s, C) and what the units say of them (B, s features) -> features (B, s, C)."""
-        h = h + self.lift(said.view(len(h), -1, self.features))
-        return h + self.out(F.silu(self.mix(self.read(h))))
+        return F.silu(self.mix(F.silu(h + self.lift(said.view(len(h), -1, self.features)))))
 
     def start(self, y: Condition) -> Found:
         n, T = len(y.pooled), len(self.upto[0]) - 1

@@ -1,0 +1,137 @@
+"""How fast nets learn and draw: every row against the plain way of the same model in the same run.
+
+    python benchmarks/decoding.py            # some ten minutes on one core; appends to RESULTS.md
+    python benchmarks/decoding.py --quick    # a minute, prints only
+
+CPU-seconds of one thread. Learning is compared with nanoGPT's documented configuration for a processor (4 layers, 4 heads, 128
+wide, 64 characters, 12 rows a step), which made 10,500 tokens a second on a core that multiplied matrices at 91 GFLOP/s; the same
+product is timed here and scales that figure. Drawing is compared with recomputing everything drawn so far at every step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from functools import partial
+
+import numpy as np
+import torch
+from record import append
+
+import given
+from given.codecs import Plain, Text
+from given.families import Autoregressive, NGram
+from given.laws import Noise
+from given.nn import GELU, Embedding, PixelCNN, Rotary, Summed, Transformer
+from given.testing import stir
+from given.train import Batches, Budget, Trainer
+from given.variables import Axis, Finite, Observed, Variable
+
+_NANOGPT, _ITS_GFLOPS = 10_500, 91
+
+
+def cpu(function, times=1):
+    """CPU-seconds a call, the least of three."""
+    found = []
+    for _ in range(3):
+        began = time.process_time()
+        for _ in range(times):
+            function()
+        found.append((time.process_time() - began) / times)
+    return min(found)
+
+
+def gflops(dtype=torch.float32, size=1024):
+    """What one core multiplies, in 10^9 operations a second."""
+    a, b = (torch.randn(size, size, dtype=dtype) for _ in range(2))
+    return 2 * size**3 / cpu(lambda: a @ b, 10) / 1e9
+
+
+def text(window, size=65):
+    return Variable("text", Plain(Finite(size, axes=(Axis("place", window, "given"),))))
+
+
+def gpt(window, width, layers, heads, positions=Rotary, size=65):
+    """A GPT of so many layers, its parameters moved from their start."""
+    torch.manual_seed(0)
+    net = partial(Transformer, width=width, layers=layers, heads=heads, positions=positions, feedforward=GELU, dropout=0.0)
+    made = Autoregressive(text(window, size), net=net, embed=partial(Embedding, offsets=0))
+    stir(made, 0.1)
+    return made.eval()
+
+
+def training(quick):
+    """Tokens a CPU-second of the loop, batches, optimiser and averages and all."""
+    rng = np.random.default_rng(0)
+    symbols = "".join(map(chr, rng.integers(48, 113, 100_000)))
+    data, net = given.read(text=[symbols]), partial(
+        Transformer, width=128, layers=4, heads=4, positions=Summed, feedforward=GELU, dropout=0.0)
+    rows, steps = [], 30 if quick else 120
+    peak = {False: gflops(), True: gflops(torch.bfloat16)}
+    for bits in (False, True):
+        model = given.model("p(text)", data, codecs={"text": Text(window=64)},
+                            families={"text": partial(Autoregressive, net=net, embed=partial(Embedding, offsets=0))})
+        trainer = Trainer(model.joint, Batches(model.joint, data, 12, 0), Budget(steps=steps + 20), bfloat16=bits)
+        began = 0.0
+        for _ in trainer.run():
+            if trainer.step == 20:
+                began = time.process_time()
+        rate = steps * 12 * 64 / (time.process_time() - began)
+        size = sum(p.numel() for p in model.joint.parameters())
+        used = rate * (6 * size + 12 * 4 * 128 * 64) / 1e9
+        rows.append([f"{size / 1e6:.2f}M, {'bfloat16' if bits else 'float32'}", f"{rate:,.0f}", f"{peak[bits]:.0f}",
+                     f"{used / peak[bits]:.0%}", f"{rate / (_NANOGPT * peak[False] / _ITS_GFLOPS):.2f}"])
+    return [["model, learning", "tokens/CPU-s", "GFLOP/s of a product", "of which used", "times nanoGPT's, scaled"], *rows]
+
+
+def recomputed(law, noise, steps, whole):
+    """Draws with everything read anew at every step: all D tokens where the net needs a whole grid, else those so far."""
+    u, order, D = noise.uniform((), (law.space.dimensions,)), law.order[None], law.space.dimensions
+    values = torch.zeros(law.n, D, dtype=torch.float64)
+    for t in range(steps):
+        upto = D if whole else t + 1
+        tokens = law._tokens(values, law.y, order, slice(0, upto))
+        values[:, t] = law.heads[0](law.net(tokens, law.y, order[:, :upto])[:, t]).pick(u[:, t]).double()
+    return values
+
+
+def drawing(quick):
+    """Tokens a CPU-second at one row, 255 of them, with and without the cache."""
+    rows = []
+    for name, width, layers, heads in (("0.8M", 128, 4, 4), ("10.65M", 384, 6, 6)):
+        law = gpt(255, width, layers, heads)(Observed(n=1))
+        size = sum(p.numel() for p in law.net.parameters())
+        noise, steps = Noise.of(0, 1), 64 if quick else 255
+        with torch.no_grad():
+            drawn = law.sample(seed=noise).tensor
+            fast = 255 / cpu(lambda law=law, noise=noise: law.sample(seed=noise))
+            began = time.process_time()
+            slow_values = recomputed(law, noise, steps, False)
+            slow = steps / (time.process_time() - began)
+        same = torch.equal(drawn[0, :steps], slow_values[0, :steps].long())
+        rows.append([f"{name} ({size / 1e6:.2f}M in the net), float32", f"{fast:,.0f}", f"{slow:,.0f}", f"{fast / slow:.1f}",
+                     "the same" if same else "OTHERS"])
+    return [["model, drawing", "tokens/CPU-s, cached", "recomputing", "ratio", "entries"], *rows]
+
+
+def images(quick):
+    """CPU-seconds to draw 16 binary images of 28 x 28."""
+    rows = []
+    space = Finite(2, ordered=True, axes=(Axis("height", 28), Axis("width", 28)))
+    variable, n = Variable("image", Plain(space)), 16
+    for name, net in (("PixelCNN, 15 blocks, 32 channels", partial(PixelCNN, width=32, layers=15)),
+                      ("Image GPT, 8 blocks, 64 wide", partial(Transformer, width=64, layers=8, heads=4, dropout=0.0))):
+        torch.manual_seed(0)
+        made = Autoregressive(variable, net=net)
+        stir(made, 0.1)
+        law, noise, steps = made.eval()(Observed(n=n)), Noise.of(0, n), 20 if quick else 784
+        with torch.no_grad():
+            drawn = law.sample(seed=noise).tensor.reshape(n, -1)
+            fast = cpu(lambda law=law, noise=noise: law.sample(seed=noise))
+            whole = not isinstance(law.net, Transformer)
+            began = time.process_time()
+            values = recomputed(law, noise, steps, whole)
+            slow = (time.process_time() - began) * (784 / steps)
+        same = torch.equal(drawn[:, :steps], values[:, :steps].long())
+        rows.append([name, f"{fast:.2f}", f"{slow:.1f}", f"{slow / fast:.0f}", "the same" if same else "OTHERS"])
+    return [["16 images of 28 x 28", "CPU-s, cached", "recomputing", "ratio", "entries"], *rows]
