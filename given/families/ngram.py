@@ -45,6 +45,7 @@ class NGram(Conditional):
             raise UserError(f"NGram: order={order!r}; expected a whole number from 1")
         self.order, self.V = order, x.space.size
         self.states = states(self.parents, f"NGram {x.name}")
+        self._levels: tuple[Tensor, list[laws.Grams]] | None = None
         for name, dtype in (("keys", torch.int64), ("share", torch.float32), ("left", torch.float32), ("sizes", torch.int64)):
             self.register_buffer(name, torch.zeros(0, dtype=dtype))
 
@@ -53,10 +54,11 @@ class NGram(Conditional):
             raise UserError(f"NGram {self.x.name}: nothing is counted yet; fit it first")
         sizes = self.sizes.tolist()
         pasts = [self.states, *sizes[:-1]]
-        levels = [laws.Grams(*each) for each in zip(self.keys.split(sizes), self.share.split(sizes), self.left.split(pasts),
-                                                    strict=True)]
+        if self._levels is None or self._levels[0] is not self.keys:  # counted or loaded since
+            each = zip(self.keys.split(sizes), self.share.split(sizes), self.left.split(pasts), strict=True)
+            self._levels = self.keys, [laws.Grams(*tables, self.V) for tables in each]
         assert isinstance(self.x.space, Finite)
-        return laws.Backoff(self.x.space, levels, state_of(self.parents, y))
+        return laws.Backoff(self.x.space, self._levels[1], state_of(self.parents, y))
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         symbols, state, weight = (torch.cat(part) for part in zip(*self._streams(batches), strict=True))

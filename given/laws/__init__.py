@@ -9,6 +9,7 @@ from given.laws.dequantised import Dequantised, dequantise
 from given.laws.empirical import Empirical
 from given.laws.entrywise import Entrywise
 from given.laws.flowing import Flowing, Guidance
+from given.laws.gate import Gate
 from given.laws.grouped import Grouped
 from given.laws.heads import AtomicHead, CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
 from given.laws.implicit import Implicit
@@ -37,6 +38,7 @@ __all__ = [
     "Empirical",
     "Entrywise",
     "Flowing",
+    "Gate",
     "Grams",
     "Grouped",
     "Guidance",
