@@ -152,7 +152,7 @@ MUTANTS = {
     "shorter grams are counted as often as they occur": Mutant(
         given.families.NGram, "estimate", "torch.where(begin[n], count, different)", "count", check_kneser_ney),
     "a past is found one symbol late": Mutant(
-        given.laws.Backoff, "advance", "self.levels[:-1], past[:-1], strict", "self.levels[:-1], past[1:], strict",
+        given.laws.Backoff, "after", "nodes[:, n]", "nodes[:, n + 1]",
         family("steps_are_the_whole", "NGram")),
     "context is scored again": Mutant(
         given.laws.Sequential, "log_prob", "x.flat(self.space).known", "x.flat(self.space).told",
@@ -160,7 +160,17 @@ MUTANTS = {
     "what the order draws first is refused": Mutant(
         given.laws.Sequential, "_comes_first", "return not bool", "return bool", family("context_is_only_read", "NGram")),
     "parts are mixed without their weights": Mutant(
-        given.laws.Blend, "each", "self.log_weights + torch", "torch", family("density_is_normalised", "Mixed sequences")),
+        given.laws.Blend, "each", "self.gate.log_weights(entropies) + each", "each",
+        family("density_is_normalised", "Mixed sequences")),
+    "a gate reads the symbol it weighs": Mutant(
+        given.laws.Blend, "told", "_entropies(laws)])", "-laws.gather(2, index)[:, :, 0]])",
+        family("density_is_normalised", "Mixed windows, gated")),
+    "the whole and a step are weighed by other entropies": Mutant(
+        given.laws.Blend, "_mixed", "_entropies(laws)", "2 * _entropies(laws)",
+        family("steps_are_the_whole", "Mixed windows, gated")),
+    "a gate's corners do not share a place": Mutant(
+        given.laws.Gate, "_corners", "share * (1 - above)", "share * (1 + above)",
+        family("density_is_normalised", "Mixed windows, gated")),
     "weights forget what they were": Mutant(
         given.laws, "best_weights", "weights * ((amount", "((amount", check_weights),
     "resuming begins the epoch again": Mutant(

@@ -10,9 +10,10 @@ import torch
 from test_bad_input import cases, refused
 
 import given
-from given import prefix
+from given import laws, prefix
 from given.codecs import Label, Plain, Text, infer
 from given.families import Autoregressive, Categorical, Independent, Memory, Mixed, NGram
+from given.laws import Sequential
 from given.nn import Transformer
 from given.train.fit import split
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
@@ -158,6 +159,64 @@ def check_weights():
 
 def test_the_weights_of_a_mixture_are_found():
     check_weights()
+
+
+def test_a_gate_finds_which_part_knows_when():
+    """After symbol 0 one part is right, after 1 the other: weights that know the past beat the best common ones."""
+    x, noise = symbols(40, 4, "fixed"), np.random.default_rng(0)
+
+    def rows(n, sure):
+        text = np.zeros((n, 41), dtype=int)
+        for t in range(40):
+            free = np.where(text[:, t] == 0, noise.integers(0, 2, n), noise.integers(0, 4, n))
+            text[:, t + 1] = np.where(np.isin(text[:, t], sure), 3 - text[:, t], free)
+        return Entries(torch.from_numpy(text[:, 1:]))
+
+    mixed = Mixed(x, families=(partial(NGram, order=2), partial(NGram, order=2)))
+    for part, sure in zip(mixed.parts, ([0], [1]), strict=True):
+        part.estimate([(rows(300, sure), Observed(n=300), torch.ones(300))])
+    y, held, test = Observed(n=300), rows(300, [0, 1]), rows(300, [0, 1])
+    mixed.calibrate([(held, y, torch.ones(300))])
+    gated = float(mixed(y).log_prob(test).mean())
+    mixed.cells.copy_(mixed.weights.expand_as(mixed.cells))
+    assert gated > float(mixed(y).log_prob(test).mean()) + 1
+
+
+def check_laws():
+    """The laws of all places at once are those of every step, by whatever way they are found."""
+    text = torch.from_numpy(np.random.default_rng(2).integers(0, 5, (60, 30)) ** 2 // 4)
+    x, y = symbols(30), Observed(n=60)
+    mixed = Mixed(x, families=(partial(NGram, order=4), partial(NGram, order=2), SMALL))
+    mixed.estimate([(Entries(text), y, torch.ones(60))])
+    mixed.calibrate([(Entries(text), y, torch.ones(60))])
+    probe = Entries(text.flip(1)[:6], context=torch.arange(30) < 3)
+    for c in (*mixed.parts, mixed):
+        law = c.eval()(Observed(n=6))
+        with torch.no_grad():
+            whole, each = torch.cat(list(law.laws(probe))), law.each(probe)
+        assert torch.allclose(whole.exp().sum(-1), torch.ones(6, 30, dtype=torch.float64), atol=1e-6)
+        assert torch.allclose(whole.gather(-1, probe.tensor[..., None])[..., 0], each, atol=1e-6)
+        law.begins = torch.zeros(6, dtype=torch.bool)
+        for part in getattr(law, "parts", ()):
+            part.begins = law.begins
+        with torch.no_grad():
+            assert torch.allclose(torch.cat(list(Sequential.laws(law, Entries(probe.tensor)))), whole, atol=1e-5)
+
+
+def test_laws_are_those_of_every_step():
+    check_laws()
+
+
+def test_the_likeliest_part_is_chosen():
+    x, y, one = symbols(6, 3, "fixed"), Observed(n=50), torch.ones(50)
+    mixed = Mixed(x, families=(partial(NGram, order=1), partial(NGram, order=2), Memory), choose=True)
+    text = (torch.arange(6) + torch.arange(50)[:, None]) % 3
+    mixed.estimate([(Entries(text), y, one)])
+    assert mixed.chosen is None and isinstance(mixed(y), laws.Mixture)
+    mixed.calibrate([(Entries(text.flip(0)), y, one)])
+    assert mixed.weights.tolist() in ([0, 1, 0], [0, 0, 1]) and not isinstance(mixed(y), laws.Mixture)
+    mixed.calibrate([(Entries(torch.zeros(50, 6).long()), y, one)])
+    assert mixed.chosen != 2, "what gives held-out rows no probability was chosen"
 
 
 def test_weights_need_a_row_that_a_part_can_tell():

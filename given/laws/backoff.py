@@ -11,6 +11,7 @@ piece of something longer.
 from __future__ import annotations
 
 import copy
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,6 +29,8 @@ from given.variables import Entries, Finite
 __all__ = ["Backoff", "Grams", "paths"]
 
 _FEW = 4  # rows up to which one after another is faster than all together
+_SHORT = 2  # symbols of a past whose law is kept once asked for
+_MET = 1 << 20  # numbers of such laws kept a length
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,34 @@ class Grams:
         past = keys // (self.V + 1)
         first = np.searchsorted(past, np.arange(len(self.left) + 1)).astype(np.int64)
         return first, (keys - past * (self.V + 1)).astype(np.int32), self.share.numpy(), self.left.numpy()
+
+    @cached_property
+    def views(self) -> tuple[memoryview, memoryview, memoryview]:
+        """Where nodes begin, their last symbols, and left: faster than arrays where one number is read at a time."""
+        first, symbol, _, left = self.followers
+        return memoryview(first), memoryview(symbol), memoryview(left)
+
+    @cached_property
+    def met(self) -> dict[int, np.ndarray]:
+        """p (V,) after short pasts that were asked for."""
+        return {}
+
+    def add(self, p: np.ndarray, past: int) -> None:
+        """Interpolate p (V,), of shorter pasts, with what follows this one."""
+        _, symbol, share, _ = self.followers
+        first, symbols, left = self.views
+        a, b = first[past], first[past + 1]
+        if b > a and symbols[b - 1] == self.V:  # the beginning
+            b -= 1
+        p *= left[past]
+        p[symbol[a:b]] += share[a:b]
+
+    def after(self, past: int, entry: int) -> int:
+        """The node of a past and what followed it, -1 where there is none."""
+        first, symbols, _ = self.views
+        end = first[past + 1]
+        at = bisect_left(symbols, entry, first[past], end)
+        return at if at < end and symbols[at] == entry else -1
 
 
 @dataclass(frozen=True)
@@ -121,22 +152,36 @@ class Backoff(Sequential):
 
     def interpolated(self, nodes: np.ndarray) -> np.ndarray:
         """p of every symbol after pasts (M, levels): (M, V) float64."""
+        if len(nodes) <= _FEW:
+            return np.stack([self._row(past) for past in nodes.tolist()])
         p = np.full((len(nodes), self.V), 1 / self.V)
-        for n, level in enumerate(self.levels):
+        for n in range(len(self.levels)):
             self.add(p, n, nodes[:, n])
+        return p
+
+    def _row(self, past: list[int]) -> np.ndarray:
+        """`interpolated` of one past: (V,), from what short pasts were found to say before."""
+        short = min(_SHORT, len(past) - 1)
+        while past[short] < 0:
+            short -= 1
+        met = self.levels[short].met
+        p = met.get(past[short])
+        if p is None:
+            p = np.full(self.V, 1 / self.V)
+            for level, node in zip(self.levels[:short + 1], past, strict=False):
+                level.add(p, node)
+            if len(met) * self.V < _MET:
+                met[past[short]] = p
+        p = p.copy()
+        for level, node in zip(self.levels[short + 1:], past[short + 1:], strict=True):
+            if node < 0:
+                break
+            level.add(p, node)
         return p
 
     def add(self, p: np.ndarray, n: int, past: np.ndarray) -> None:
         """Interpolate p (M, V), of shorter pasts, with what level n says after its nodes (M,)."""
         first, symbol, share, left = self.levels[n].followers
-        if len(past) <= _FEW:
-            for row, node in zip(p, past.tolist(), strict=True):
-                if node >= 0:
-                    a, b = first[node], first[node + 1]
-                    row *= left[node]
-                    b -= n == 0 and b > a and symbol[b - 1] == self.V  # the beginning, which sorts last
-                    row[symbol[a:b]] += share[a:b]
-            return
         there = np.flatnonzero(past >= 0)
         node = past[there]
         p[there] *= left[node][:, None]
@@ -182,12 +227,9 @@ class Backoff(Sequential):
             return found
         for row, past, entry in zip(found, nodes.tolist(), entries.tolist(), strict=True):
             for n, level in enumerate(self.levels[:-1]):
-                if past[n] >= 0:
-                    first, symbol, _, _ = level.followers
-                    a, b = first[past[n]], first[past[n] + 1]
-                    at = a + symbol[a:b].searchsorted(entry)
-                    if at < b and symbol[at] == entry:
-                        row[n + 1] = at
+                if past[n] < 0:
+                    break
+                row[n + 1] = level.after(past[n], entry)
         return found
 
 

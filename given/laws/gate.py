@@ -22,8 +22,8 @@ from torch import Tensor
 
 __all__ = ["Gate"]
 
-_CELLS = 144
-_IMAGINED = 30
+_CELLS = 36
+_IMAGINED = 5
 _APART = 0.02  # nats between knots: the weights' steepest rise
 _PASSES, _TOLERANCE = 200, 1e-6
 _PLACES = 1 << 17
