@@ -27,7 +27,7 @@ from given.families import (
     Regression,
     VectorQuantised,
 )
-from given.laws import CategoricalHead, LogisticMixtureHead
+from given.laws import CategoricalHead, LogisticMixtureHead, WittenBell
 from given.nn import AnyOrder, Embedding, Fixed, Perceptron, Reverse, Transformer
 from given.solve import Euler
 from given.testing import CODEC_LAWS, FAMILY_LAWS, conditions, prepared
@@ -91,6 +91,7 @@ FAMILIES = {
     "Memory of sequences": lambda: Memory(SEQUENCE, LABEL),
     "NGram": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),
+    "NGram, Witten-Bell": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=4, smoothing=WittenBell(), min_count=2),
     "NGram of order 1": lambda: NGram(grid("x", 4, 2, 2), order=1),
     "Mixed sequences": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=3), partial(Autoregressive, net=NET))),
     "Mixed sequences, gated": lambda: gated(SEQUENCE, LABEL, families=(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
-from test_text import check_kneser_ney, check_pieces, check_weights
+from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import check_factors, check_flow_matching, check_flowing, check_latent_group, check_mixture, check_padding
 from test_train import check_resume
 
@@ -150,7 +150,9 @@ MUTANTS = {
     "what stands before a piece is scored again": Mutant(
         given.codecs.Text, "pieces", "before & (first > 0)", "before & (first < 0)", check_pieces),
     "shorter grams are counted as often as they occur": Mutant(
-        given.families.NGram, "estimate", "torch.where(begin[n], count, different)", "count", check_kneser_ney),
+        given.laws.KneserNey, "share", "torch.where(counted.begin, count, counted.different)", "count", check_kneser_ney),
+    "Witten-Bell forgets the number of types": Mutant(
+        given.laws.WittenBell, "share", "+ types", "+ 1", check_witten_bell),
     "a past is found one symbol late": Mutant(
         given.laws.Backoff, "after", "nodes[:, n]", "nodes[:, n + 1]",
         family("steps_are_the_whole", "NGram")),

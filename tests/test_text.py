@@ -123,6 +123,72 @@ def test_counts_are_kneser_ney():
     check_kneser_ney()
 
 
+def check_witten_bell():
+    """A toy text's law is the recursion written out, with a 1000-symbol vocabulary and a parent too."""
+    for V, labels in ((5, [0]), (1000, [0, 1])):
+        texts = np.random.default_rng(3).integers(0, 4, (40, 12)) ** 2 % V
+        x, y = symbols(12, V), Variable("y", Label([0, 1]))
+        family = NGram(x, [y] if len(labels) > 1 else [], order=3, smoothing=laws.WittenBell())
+        given_y = Observed({"y": Entries(torch.arange(40) % 2)}) if len(labels) > 1 else Observed(n=40)
+        family.estimate([(Entries(torch.from_numpy(texts)), given_y, torch.ones(40))])
+        for label in labels:
+            followers = defaultdict(Counter)
+            for text in texts[label::len(labels)].tolist():
+                padded = ["^", *text]
+                for t in range(1, 13):
+                    for n in range(min(3, t + 1)):
+                        followers[tuple(padded[t - n:t])][padded[t]] += 1
+
+            def p(past, w, followers=followers, V=V):
+                value = 1 / V
+                for n in range(min(3, len(past) + 1)):
+                    seen = followers.get(tuple(past[len(past) - n:]))
+                    if seen:
+                        value = (seen[w] + len(seen) * value) / (seen.total() + len(seen))
+                return value
+
+            probe = np.concatenate([texts[label:label + 1], np.full((1, 12), V - 1)])
+            law = family(Observed({"y": Entries(torch.full((2,), label))} if len(labels) > 1 else {}, 2))
+            hoped = [sum(math.log(p(["^", *text[:t]], text[t])) for t in range(12)) for text in probe.tolist()]
+            assert law.log_prob(Entries(torch.from_numpy(probe))).tolist() == pytest.approx(hoped, abs=1e-4)
+
+
+def test_counts_are_witten_bell():
+    check_witten_bell()
+
+
+def check_pruned():
+    """Without its rare grams a law still sums to 1 over all texts, and knows the frequent ones."""
+    x, text = symbols(4, 6, "fixed"), torch.from_numpy((np.random.default_rng(0).random((60, 4)) ** 2 * 6).astype(int))
+    every = Entries(torch.cartesian_prod(*[torch.arange(6)] * 4))
+    for smoothing in (laws.KneserNey(), laws.WittenBell()):
+        sizes = []
+        for least in (1, 3, 1000):
+            family = NGram(x, order=3, smoothing=smoothing, min_count=least)
+            family.estimate([(Entries(text), Observed(n=60), torch.ones(60))])
+            sizes.append(len(family.keys))
+            total = family(Observed(n=6**4)).log_prob(every).exp().sum()
+            assert float(total) == pytest.approx(1, abs=1e-5)
+        assert sizes[0] > sizes[1] > sizes[2] == 7
+
+
+def test_rare_grams_are_left_to_shorter_pasts():
+    check_pruned()
+
+
+def test_counts_in_chunks_are_counts(monkeypatch):
+    """Sorted a few places at a time, grams are numbered and counted as all together."""
+    x, y = symbols(30), Observed(n=60)
+    text = Entries(torch.from_numpy(np.random.default_rng(2).integers(0, 5, (60, 30)) ** 2 // 4))
+    for weight in (torch.ones(60), torch.arange(60) / 7):
+        together, apart = NGram(x, order=4, min_count=2), NGram(x, order=4, min_count=2)
+        together.estimate([(text, y, weight)])
+        with monkeypatch.context() as patched:
+            patched.setattr(given.families.ngram, "_AT_ONCE", 37)
+            apart.estimate([(text, y, weight)])
+        assert torch.equal(together.keys, apart.keys) and torch.allclose(together.share, apart.share)
+
+
 def test_windows_do_not_move_counts_or_scores():
     """A gram across the edge of a window is counted and scored as anywhere else."""
     whole = given.model("p(text)", {"text": [PROSE]}, codecs={"text": Text(window=20, stride=5)},

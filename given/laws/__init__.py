@@ -21,6 +21,7 @@ from given.laws.noise import Noise, choose, far_apart
 from given.laws.normal import Normal
 from given.laws.normal_mixture import NormalMixture
 from given.laws.sequential import Chain, Sequential, State
+from given.laws.smoothing import Counted, KneserNey, Smoothing, WittenBell
 from given.laws.stacked import Stacked
 from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
@@ -34,6 +35,7 @@ __all__ = [
     "Categorical",
     "CategoricalHead",
     "Chain",
+    "Counted",
     "Dequantised",
     "Empirical",
     "Entrywise",
@@ -46,6 +48,7 @@ __all__ = [
     "Implicit",
     "Intractable",
     "Kind",
+    "KneserNey",
     "Latent",
     "Law",
     "LogisticMixtureHead",
@@ -56,10 +59,12 @@ __all__ = [
     "NormalMixture",
     "NormalMixtureHead",
     "Sequential",
+    "Smoothing",
     "Stacked",
     "State",
     "Torch",
     "Transformed",
+    "WittenBell",
     "best_weights",
     "choose",
     "default_head",
