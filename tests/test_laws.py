@@ -92,6 +92,8 @@ FAMILIES = {
     "NGram": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),
     "NGram, Witten-Bell": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=4, smoothing=WittenBell(), min_count=2),
+    "NGram, adaptive": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3, adaptive=0.7),
+    "NGram, adaptive, with an end": lambda: NGram(SEQUENCE, order=4, adaptive=2),
     "NGram of order 1": lambda: NGram(grid("x", 4, 2, 2), order=1),
     "Mixed sequences": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=3), partial(Autoregressive, net=NET))),
     "Mixed sequences, gated": lambda: gated(SEQUENCE, LABEL, families=(

@@ -79,7 +79,7 @@ MUTANTS = {
         given.laws.Chain, "_tokens", "at = orders[:, steps, None]", "at = orders[:, :tokens.shape[1], None]",
         family("steps_are_the_whole", "Autoregressive aligned")),
     "a row's own order is not undone": Mutant(
-        given.laws.Chain, "scores", "features.gather(1, back[..., None].expand_as(features))", "features",
+        given.laws.Chain, "_features", "features.gather(1, back[..., None].expand_as(features))", "features",
         family("marginals_are_normalised", "Autoregressive in any order")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_add", "weight * joint.softmax(0)", "weight + 0 * joint", check_mixture),
@@ -104,7 +104,7 @@ MUTANTS = {
         given.laws.Law, "_scored", "return x.known if", "return x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),
     "the order of drawing is not the order of the grid": Mutant(
-        given.laws.Chain, "scores", "features[:, back[0]]", "features",
+        given.laws.Chain, "_features", "features[:, back[0]]", "features",
         family("steps_are_the_whole", "Autoregressive reversed")),
     "conditioning a mixture forgets to weigh its items": Mutant(
         given.laws.Empirical, "condition", "weights = self.log_weights + ", "weights = self.log_weights + 0 * ",
@@ -153,6 +153,12 @@ MUTANTS = {
         given.laws.KneserNey, "share", "torch.where(counted.begin, count, counted.different)", "count", check_kneser_ney),
     "Witten-Bell forgets the number of types": Mutant(
         given.laws.WittenBell, "share", "+ types", "+ 1", check_witten_bell),
+    "an item's own counts hold the symbol they are asked for": Mutant(
+        given.laws.Adaptive, "each", "+ _earlier(gram, real))", "+ _earlier(gram, real) + 1)",
+        family("density_is_normalised", "NGram, adaptive")),
+    "an item's own counts go on past a branch": Mutant(
+        given.laws.adaptive._Read, "rows", "{past: dict(found) for past, found in self.counts[i].items()}",
+        "self.counts[i]", family("draws_follow_the_density", "NGram, adaptive")),
     "a past is found one symbol late": Mutant(
         given.laws.Backoff, "after", "nodes[:, n]", "nodes[:, n + 1]",
         family("steps_are_the_whole", "NGram")),

@@ -252,7 +252,8 @@ def check_laws():
     """The laws of all places at once are those of every step, by whatever way they are found."""
     text = torch.from_numpy(np.random.default_rng(2).integers(0, 5, (60, 30)) ** 2 // 4)
     x, y = symbols(30), Observed(n=60)
-    mixed = Mixed(x, families=(partial(NGram, order=4), partial(NGram, order=2), SMALL))
+    mixed = Mixed(x, families=(
+        partial(NGram, order=4), partial(NGram, order=2), partial(NGram, order=3, adaptive=1.5), SMALL))
     mixed.estimate([(Entries(text), y, torch.ones(60))])
     mixed.calibrate([(Entries(text), y, torch.ones(60))])
     probe = Entries(text.flip(1)[:6], context=torch.arange(30) < 3)
@@ -262,9 +263,8 @@ def check_laws():
             whole, each = torch.cat(list(law.laws(probe))), law.each(probe)
         assert torch.allclose(whole.exp().sum(-1), torch.ones(6, 30, dtype=torch.float64), atol=1e-6)
         assert torch.allclose(whole.gather(-1, probe.tensor[..., None])[..., 0], each, atol=1e-6)
-        law.begins = torch.zeros(6, dtype=torch.bool)
-        for part in getattr(law, "parts", ()):
-            part.begins = law.begins
+        for part in (law, *getattr(law, "parts", ())):
+            getattr(part, "fixed", part).begins = torch.zeros(6, dtype=torch.bool)
         with torch.no_grad():
             assert torch.allclose(torch.cat(list(Sequential.laws(law, Entries(probe.tensor)))), whole, atol=1e-5)
 

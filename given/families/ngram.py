@@ -68,7 +68,7 @@ class NGram(Conditional):
         for name, dtype in (("keys", torch.int64), ("share", torch.float32), ("left", torch.float32), ("sizes", torch.int64)):
             self.register_buffer(name, torch.zeros(0, dtype=dtype))
 
-    def forward(self, y: Observed) -> laws.Backoff:
+    def forward(self, y: Observed) -> laws.Backoff | laws.Adaptive:
         if not len(self.sizes):
             raise UserError(f"NGram {self.x.name}: nothing is counted yet; fit it first")
         sizes = self.sizes.tolist()
@@ -77,7 +77,8 @@ class NGram(Conditional):
             each = zip(self.keys.split(sizes), self.share.split(sizes), self.left.split(pasts), strict=True)
             self._levels = self.keys, [laws.Grams(*tables, self.V) for tables in each]
         assert isinstance(self.x.space, Finite)
-        return laws.Backoff(self.x.space, self._levels[1], state_of(self.parents, y))
+        law = laws.Backoff(self.x.space, self._levels[1], state_of(self.parents, y))
+        return law if self.adaptive is None else laws.Adaptive(law, self.adaptive)
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         self._levels = None

@@ -1,5 +1,6 @@
 """Which distributions? Values that sample, score and condition; heads that make them; transforms of them."""
 
+from given.laws.adaptive import Adaptive
 from given.laws.atomic import Atomic
 from given.laws.backoff import Backoff, Grams, paths
 from given.laws.blend import Blend
@@ -27,6 +28,7 @@ from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 
 __all__ = [
+    "Adaptive",
     "Atomic",
     "AtomicHead",
     "Backoff",

@@ -123,7 +123,7 @@ class Backoff(Sequential):
     def each(self, x: Entries) -> Tensor:
         symbols, row = self.stream(x)
         p = torch.full(symbols.shape, 1 / self.V, dtype=torch.float64).reshape(-1)
-        for level, (past, node) in zip(self.levels, self._paths(symbols, self.state[row]), strict=True):
+        for level, (past, node) in zip(self.levels, self.paths(symbols, row), strict=True):
             p = _or(level.share, node, 0.0) + _or(level.left, past, 1.0) * p
         log_p = p.view(symbols.shape)[:, 1:].log()
         if self.end is not None:
@@ -134,7 +134,7 @@ class Backoff(Sequential):
         symbols, row = self.stream(x)
         for rows in self.blocks(len(row)):
             some = symbols[rows]
-            pasts = [past.view(some.shape)[:, 1:].reshape(-1) for past, _ in self._paths(some, self.state[row[rows]])]
+            pasts = [past.view(some.shape)[:, 1:].reshape(-1) for past, _ in self.paths(some, row[rows])]
             log_p = torch.from_numpy(self.interpolated(torch.stack(pasts, 1).numpy())).log()
             yield self._ending(Categorical(log_p.view(len(some), -1, self.V)), slice(None)).log_probs  # type: ignore[attr-defined]
 
@@ -146,9 +146,10 @@ class Backoff(Sequential):
         symbols[:, 0] = torch.where(self.begins[row] & flat.begins, self.V, -1)
         return symbols, row
 
-    def _paths(self, symbols: Tensor, state: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def paths(self, symbols: Tensor, row: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of what `stream` gave, end to end: `paths` among the nodes of every level."""
         find = (level.find for level in self.levels)
-        return paths(symbols.reshape(-1), state.repeat_interleave(symbols.shape[1]), self.V, find)
+        return paths(symbols.reshape(-1), self.state[row].repeat_interleave(symbols.shape[1]), self.V, find)
 
     def interpolated(self, nodes: np.ndarray) -> np.ndarray:
         """p of every symbol after pasts (M, levels): (M, V) float64."""
