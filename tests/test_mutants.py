@@ -12,7 +12,15 @@ import torch
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
-from test_toys import check_factors, check_flow_matching, check_flowing, check_latent_group, check_mixture, check_padding
+from test_toys import (
+    check_factors,
+    check_flow_matching,
+    check_flowing,
+    check_latent_group,
+    check_mixture,
+    check_padding,
+    check_tree,
+)
 from test_train import check_resume
 
 import given.codecs
@@ -159,6 +167,13 @@ MUTANTS = {
     "an item's own counts go on past a branch": Mutant(
         given.laws.adaptive._Read, "rows", "{past: dict(found) for past, found in self.counts[i].items()}",
         "self.counts[i]", family("draws_follow_the_density", "NGram, adaptive")),
+    "a message leaves a child out": Mutant(
+        given.laws.Tree, "_up", "below.index_add(1, self.parent[some], message)",
+        "below.index_copy(1, self.parent[some], message)", family("marginals_are_sums", "ChowLiuTree")),
+    "a tree draws each entry without its parent": Mutant(
+        given.laws.Tree, "_down", "* (self.parent[some] >= 0)", "* 0", family("draws_follow_the_density", "ChowLiuTree")),
+    "the tree of least information": Mutant(
+        given.families.tree, "_information", "xlogy(pair, pair) -", "xlogy(pair, apart) -", check_tree),
     "a past is found one symbol late": Mutant(
         given.laws.Backoff, "after", "nodes[:, n]", "nodes[:, n + 1]",
         family("steps_are_the_whole", "NGram")),

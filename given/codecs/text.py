@@ -76,7 +76,8 @@ class Text(Codec):
         if self.unit == "characters" and not self._stated:
             self.alphabet = "".join(sorted({*(self.alphabet or ""), *(c for item in items for c in set(item))}))
         known = self.unit == "characters" and not self._stated
-        self._longest = max([self._longest or 0, *(len(item if known else self._symbols(item, row)) for row, item in enumerate(items))])
+        lengths = (len(item if known else self._symbols(item, row)) for row, item in enumerate(items))
+        self._longest = max([self._longest or 0, *lengths])
 
     def encode(self, raw: np.ndarray) -> Entries:
         V, longest = self._learned()
@@ -168,7 +169,8 @@ class Text(Codec):
             if len(wrong):
                 at, alphabet = first + int(wrong[0]), self.alphabet or ""
                 listed = alphabet if len(alphabet) <= 80 else f"{alphabet[:80]}..."
-                raise UserError(f"unseen character {text[at]!r} at {at}; expected one of {listed!r}; Text('bytes') takes all", row)
+                raise UserError(f"unseen character {text[at]!r} at {at}; expected one of {listed!r}; Text('bytes') takes all",
+                                row)
             symbols[first:first + _AT_ONCE] = found
         return symbols
 

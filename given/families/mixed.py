@@ -2,12 +2,12 @@
 
     p(x | y) = sum_k w_k p_k(x | y)
 
-Where all are sequential laws of symbols in one order they are mixed at every step instead: p(x_t | x_<t, y) = sum_k w_k(h_t)
-p_k(x_t | x_<t, y), with weights that depend on how sure each part is of what comes next (`laws.Gate`). The parts learn apart, each
-as it does alone; the weights are those of greatest likelihood on held-out rows, by expectation maximisation, and even until
-there were some; a ten-thousandth is always shared evenly, so that no part is lost.
+Where all are sequential laws of symbols in one order they are mixed at every step instead: p(x_t | x_<t, y) =
+sum_k w_k(h_t) p_k(x_t | x_<t, y), with weights that depend on how sure each part is of what comes next (`laws.Gate`). The parts
+learn apart, each as it does alone; the weights are those of greatest likelihood on held-out rows, by expectation
+maximisation, and even until there were some; a ten-thousandth is always shared evenly, so that no part is lost.
 
-Of parts that differ in their order alone, a mixture is the average over orders, which is a law of its own and none of the chains.
+Of parts that differ in their order alone, a mixture is the average over orders: a law of its own, and none of the chains.
 With `choose=True` all weight goes to the part that is likeliest on held-out rows: a search over few orders or families, and so
 an order learned. `log_prob` is of its weakest part's kind.
 

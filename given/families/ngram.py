@@ -158,8 +158,8 @@ class _Stream:
             small = torch.where(symbols < 0, V + 1, symbols).numpy().astype(np.min_scalar_type(V + 1))
             parts.append((small, state.numpy().astype(np.int32) if states > 1 else np.zeros(0, np.int32),
                           weight.numpy() > 0 if whole else weight.numpy()))
-        symbols, state, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return _Stream(symbols, state if states > 1 else None, weight, V, states)
+        all_symbols, all_states, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return _Stream(all_symbols, all_states if states > 1 else None, weights, V, states)
 
     def chunks(self) -> Iterator[slice]:
         return (slice(a, min(a + _AT_ONCE, len(self.symbols))) for a in range(0, len(self.symbols), _AT_ONCE))
@@ -167,8 +167,15 @@ class _Stream:
 
 @dataclass
 class _Level:
-    """Grams of one length: keys (N,) int64 sorted, of pasts numbered below `pasts`; how often each occurs, (N,) float64; whether a
-    row begins with it, (N,) bool; the gram without its oldest symbol, (N,) int32, -1 where that was dropped."""
+    """Grams of one length.
+
+    Attributes:
+        keys: (N,) int64, sorted.
+        pasts: how many pasts there are.
+        count: (N,) float64, how often each occurs.
+        begin: (N,) bool, whether a row begins with it.
+        rest: (N,) int32, the gram without its oldest symbol, -1 where that was dropped.
+    """
 
     keys: np.ndarray
     pasts: int
@@ -221,33 +228,35 @@ def _longer(level: _Level, stream: _Stream, nodes: np.ndarray) -> tuple[_Level, 
 
 
 def _numbered(stream: _Stream, keys: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The different keys of all places (N,), sorted; how much each weighs, (N,) float64; the number (M,) int32 of every place's.
+    """The different keys of all places (N,), sorted; how much each weighs, (N,) float64; every place's number (M,) int32.
 
     Args:
         stream: M places.
         keys: chunk of places -> their keys, -1 where there is none.
     """
-    numbers, runs = np.full(len(stream.symbols), -1, np.int32), []
+    numbers = np.full(len(stream.symbols), -1, np.int32)
+    runs = list[tuple[np.ndarray, np.ndarray]]()
+    small = np.float32 if stream.weight.dtype == bool else np.float64
     for chunk in stream.chunks():
         key = keys(chunk)
         there = np.flatnonzero(key >= 0)
         different, which = _different(key[there])
         weight = stream.weight[chunk][there]
-        runs.append((different, np.bincount(which, weight, len(different)).astype(np.float32 if weight.dtype == bool else float)))
+        runs.append((different, np.bincount(which, weight, len(different)).astype(small)))
         numbers[chunk][there] = which
     found = runs[0][0]
     if len(runs) > 1:
         found = np.concatenate([different for different, _ in runs])
         found.sort()
-        found = found[np.concatenate([[True], found[1:] != found[:-1]])] if len(found) else found
+        found = found[np.append(True, found[1:] != found[:-1])] if len(found) else found
     count = np.zeros(len(found))
     for chunk, (different, amount) in zip(stream.chunks(), runs, strict=True):
         at = np.searchsorted(found, different).astype(np.int32)
         count[at] += amount
         if len(runs) > 1:
             some = numbers[chunk]
-            there = some >= 0
-            some[there] = at[some[there]]
+            numbered = some >= 0
+            some[numbered] = at[some[numbered]]
     return found, count, numbers
 
 
@@ -256,10 +265,11 @@ def _different(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     bits = len(keys).bit_length()
     if not len(keys) or int(keys.max()) >> (63 - bits):
         return np.unique(keys, return_inverse=True)
-    both = (keys << bits) | np.arange(len(keys))  # one sort, of numbers: five times as fast as one that moves an index along
+    # One sort of numbers is five times as fast as one that moves an index along.
+    both: np.ndarray = (keys << bits) | np.arange(len(keys))
     both.sort()
     ordered, place = both >> bits, both & ((1 << bits) - 1)
-    new = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    new = np.append(True, ordered[1:] != ordered[:-1])
     which = np.empty(len(keys), np.int64)
     which[place] = np.cumsum(new) - 1
     return ordered[new], which

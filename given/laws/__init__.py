@@ -26,6 +26,7 @@ from given.laws.smoothing import Counted, KneserNey, Smoothing, WittenBell
 from given.laws.stacked import Stacked
 from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
+from given.laws.tree import Tree
 
 __all__ = [
     "Adaptive",
@@ -66,6 +67,7 @@ __all__ = [
     "State",
     "Torch",
     "Transformed",
+    "Tree",
     "WittenBell",
     "best_weights",
     "choose",

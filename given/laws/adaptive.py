@@ -33,7 +33,13 @@ _AT_ONCE = 1 << 22
 
 @dataclass(frozen=True)
 class _Read:
-    """Where rows stand: nodes (B, levels) of the counts in advance; of each row its last symbols, and past -> symbol -> count."""
+    """Where rows stand.
+
+    Attributes:
+        nodes: (B, levels) of the counts in advance.
+        last: of each row, its last symbols.
+        counts: of each row, past -> symbol -> count.
+    """
 
     nodes: np.ndarray
     last: list[tuple[int, ...]]
@@ -102,7 +108,7 @@ class Adaptive(Sequential):
 
     def start(self) -> State:
         state = self.fixed.start()
-        last = [(self.fixed.V,) if begins else () for begins in self.fixed.begins.tolist()]
+        last: list[tuple[int, ...]] = [(self.fixed.V,) if begins else () for begins in self.fixed.begins.tolist()]
         return replace(state, cache=_Read(state.cache.nodes, last, [{} for _ in last]))
 
     def next(self, state: State) -> Categorical:
@@ -123,12 +129,12 @@ class Adaptive(Sequential):
     def advance(self, state: State, entries: Tensor) -> State:
         state.values[:, state.t] = entries
         read, longest = state.cache, len(self.fixed.levels) - 1
-        last = []
+        last = list[tuple[int, ...]]()
         for past, counts, entry in zip(read.last, read.counts, entries.long().tolist(), strict=True):
             for n in range(min(longest, len(past)) + 1):
                 found = counts.setdefault(past[len(past) - n:], {})
                 found[entry] = found.get(entry, 0) + 1
-            last.append((*past, entry)[-longest:] if longest else ())
+            last.append((past + (entry,))[max(0, len(past) + 1 - longest):])
         return replace(state, t=state.t + 1, cache=_Read(self.fixed.after(read.nodes, entries), last, read.counts))
 
 

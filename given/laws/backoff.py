@@ -71,7 +71,7 @@ class Grams:
     def views(self) -> tuple[memoryview, memoryview, memoryview]:
         """Where nodes begin, their last symbols, and left: faster than arrays where one number is read at a time."""
         first, symbol, _, left = self.followers
-        return memoryview(first), memoryview(symbol), memoryview(left)
+        return first.data, symbol.data, left.data
 
     @cached_property
     def met(self) -> dict[int, np.ndarray]:

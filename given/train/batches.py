@@ -21,7 +21,7 @@ from given.conditional import Batch, Conditional
 from given.joint import Joint
 from given.laws import Noise
 from given.sources import Columns, Source
-from given.variables import Entries, UserError
+from given.variables import UserError
 
 __all__ = ["Batches", "Encoded", "Pass", "Split", "encoded"]
 
@@ -136,9 +136,9 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
     if len(cut) > 1 or not alone or joint.latents or any(v.name == text for f in joint for v in f.parents):
         raise UserError(f"{text}: is longer than its window, so it must stand alone left of one bar in {joint}, with no other "
                         "such text or a latent; pass Text(window=...) that holds it whole")
-    entries = {name: cut[name] if name in cut else entries[name].rows(item) for name in names}
+    parts = {name: cut[name] if name in cut else entries[name].rows(item) for name in names}
     share = 1 / torch.bincount(item, minlength=batch.n).double()
-    return Encoded(entries, len(item), weights[item], first_row, first_row + item, text, share[item])
+    return Encoded(parts, len(item), weights[item], first_row, first_row + item, text, share[item])
 
 
 def _long(joint: Joint) -> bool:
