@@ -172,6 +172,22 @@ def check_pruned():
         assert sizes[0] > sizes[1] > sizes[2] == 7
 
 
+def test_an_item_counts_itself():
+    """An adaptive law learns the text it reads, and says so; what is new to both costs it little more."""
+    rng = np.random.default_rng(1)
+    new = "".join("dcba"[i] for i in np.tile(rng.integers(0, 4, 40), 20))
+    data = {"text": [PROSE]}
+    scores = []
+    for a in (None, 3.0):
+        family = partial(NGram, order=4, adaptive=a)
+        model = given.model("p(text)", data, codecs={"text": Text(window=1024)}, families={"text": family})
+        model.fit(data, held_out=0)
+        scores.append(model.score(text=[new]).nats_per_character())
+        assert "adaptive" in str(scores[-1]) if a else "adaptive" not in str(scores[-1])
+    assert scores[1].value < 0.5 < scores[0].value
+    assert "exact, adaptive" in str(given.evaluate.compare({"fixed": scores[0], "adaptive": scores[1]}))
+
+
 def test_rare_grams_are_left_to_shorter_pasts():
     check_pruned()
 
@@ -395,6 +411,9 @@ def model(family=NGram, formula="p(text)", **columns):
     stride=(lambda: Text(window=4, stride=5), "stride=5"),
     few_pieces=(lambda: Text("pieces", size=200), "size=200"),
     order=(lambda: model(partial(NGram, order=0)), "order=0"),
+    min_count=(lambda: model(partial(NGram, min_count=0)), "min_count=0"),
+    smoothing=(lambda: model(partial(NGram, smoothing="kn")), "expected KneserNey() or WittenBell()"),
+    adaptive=(lambda: model(partial(NGram, adaptive=-1)), "adaptive=-1"),
     reals=(lambda: given.model("p(x)", {"x": [1.5, 2.5, 3.5]}, families={"x": NGram}), "expected a finite space"),
     uncounted=(lambda: NGram(symbols(3))(Observed(n=1)), "nothing is counted yet"),
     one_family=(lambda: Mixed(symbols(3), families=(NGram,)), "expected two families or more"),

@@ -60,6 +60,11 @@ class Mixed(Conditional):
         self.register_buffer("cells", gate.cells)
 
     @property
+    def adaptive(self) -> bool:  # type: ignore[override]
+        """Whether a part that has weight is."""
+        return any(bool(part.adaptive) for part, w in zip(self.parts, self.weights.tolist(), strict=True) if w)
+
+    @property
     def chosen(self) -> int | None:
         """The number of the part that has all weight, if one has."""
         best = int(self.weights.argmax())

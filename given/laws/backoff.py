@@ -154,7 +154,7 @@ class Backoff(Sequential):
     def interpolated(self, nodes: np.ndarray) -> np.ndarray:
         """p of every symbol after pasts (M, levels): (M, V) float64."""
         if len(nodes) <= _FEW:
-            return np.stack([self._row(past) for past in nodes.tolist()])
+            return np.array([self._row(past) for past in nodes.tolist()])
         p = np.full((len(nodes), self.V), 1 / self.V)
         for n in range(len(self.levels)):
             self.add(p, n, nodes[:, n])
