@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -72,6 +72,9 @@ class Grams:
         """Where nodes begin, their last symbols, and left: faster than arrays where one number is read at a time."""
         first, symbol, _, left = self.followers
         return first.data, symbol.data, left.data
+
+    def __getstate__(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # views cannot be copied, and are soon made
 
     @cached_property
     def met(self) -> dict[int, np.ndarray]:
