@@ -21,6 +21,7 @@ from record import append
 import given
 from given.codecs import Text
 from given.families import NGram
+from given.laws import WittenBell
 
 
 def main() -> None:
@@ -51,13 +52,20 @@ def main() -> None:
                      f"{time.process_time() - began:.1f}"])
         print(rows[-1], flush=True)
 
-    for name, order in (("unigram", 1), ("5-gram", 5), ("7-gram", 7)):
-        model, cpu = learned(text=partial(NGram, order=order))
-        show(f"{name}, Kneser-Ney", model, f"{cpu:.1f}")
+    for name, family in (("unigram, Kneser-Ney", partial(NGram, order=1)), ("5-gram, Kneser-Ney", partial(NGram, order=5)),
+                         ("5-gram, Witten-Bell", partial(NGram, order=5, smoothing=WittenBell())),
+                         ("7-gram, Kneser-Ney", partial(NGram, order=7)),
+                         ("the same, adaptive in windows of 256", partial(NGram, order=7, adaptive=6))):
+        model, cpu = learned(text=family)
+        show(name, model, f"{cpu:.1f}")
     mixed, cpu = learned(held_out=0.1)
     factor = mixed.joint.declared[0]
     weights = " and ".join(f"{w:.2f}" for w in factor.weights.tolist())
     show(f"the default: 7-gram and net, mixed {weights}", mixed, f"{cpu:.1f}")
+    gate = factor.cells.clone()
+    factor.cells.copy_(factor.weights.expand_as(gate))
+    show("the same, of one weight everywhere", mixed, "the same")
+    factor.cells.copy_(gate)
     show(f"its net alone, {mixed.facts['fit']['steps']:,} steps", given.Model(factor.parts[1]), "the same")
     if not (asked.quick or asked.choose):
         sha = hashlib.sha256(asked.file.read_bytes()).hexdigest()[:16]

@@ -52,6 +52,8 @@ class Conditional(nn.Module, abc.ABC):
     """
 
     arguments: Mapping[str, Any]
+    adaptive: float | bool | None = False
+    """Whether it learns of an item while it scores it, which scores then say."""
 
     def __new__(cls, *args: Any, **options: Any) -> Conditional:
         return built_with(super().__new__(cls), args, options)

@@ -306,15 +306,21 @@ class Observed(Mapping[str, Entries]):
 
 @dataclass(frozen=True)
 class Pieces:
-    """Items longer than the grid, as rows of it.
+    """Items longer than the grid, as rows of it, made when they are asked for.
 
     Attributes:
-        x: N rows; each of an item's entries is scored in one of them, and may be `context` in others.
+        rows: numbers (M,) of rows -> those rows; each of an item's entries is scored in one of all N, and may be `context` in
+            others.
         item: (N,) int64, rising: the item a row is a piece of.
     """
 
-    x: Entries
+    rows: Callable[[Tensor], Entries]
     item: Tensor
+
+    @property
+    def x(self) -> Entries:
+        """All N rows."""
+        return self.rows(torch.arange(len(self.item)))
 
 
 def built_with(self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:

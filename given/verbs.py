@@ -614,8 +614,9 @@ def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, gi
     """The score of columns x, in raw units; `share` is what a piece of a text bears of its item's other columns."""
     variables = [joint.columns[name] for name in x]
     items = log_p + share * sum((v.codec.log_volume(x[v.name]) for v in variables), torch.zeros(()))
+    adaptive = any(bool(f.adaptive) for f in joint if set(f.x.columns) & set(x))
     return Score(items.numpy(), kind, "nats/item", _measure(variables), given,
-                 sum(int(e.known.sum()) for e in x.values()) / len(items), tuple(x))
+                 sum(int(e.known.sum()) for e in x.values()) / len(items), tuple(x), adaptive=adaptive)
 
 
 def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:

@@ -13,6 +13,7 @@ from given.families import (
     VAE,
     Autoregressive,
     Categorical,
+    ChowLiuTree,
     Dequantised,
     FactorAnalysis,
     Flow,
@@ -27,7 +28,7 @@ from given.families import (
     Regression,
     VectorQuantised,
 )
-from given.laws import CategoricalHead, LogisticMixtureHead
+from given.laws import CategoricalHead, LogisticMixtureHead, WittenBell
 from given.nn import (
     GRU,
     LSTM,
@@ -78,6 +79,23 @@ CODE = Variable("code", Plain(Finite(4, axes=(Axis("place", 2),))))
 SOURCE = Variable("source", Plain(Finite(4, axes=(Axis("word", 3),))))
 MIXED = Variable("a, c", Table({"a": Plain(Finite(3)), "c": Plain(Finite(2))}))
 
+
+
+def gated(*variables, families):
+    """A mixture whose weights move with the parts' entropies, as if calibrated."""
+    mixed = Mixed(*variables, families=families)
+    generator = torch.Generator().manual_seed(0)
+    mixed.knots.copy_(torch.linspace(0.1, 1.3, mixed.knots.shape[1]).expand_as(mixed.knots))
+    mixed.cells.copy_((3 * torch.randn(mixed.cells.shape, generator=generator).double()).softmax(-1))
+    return mixed
+
+
+def chosen(*variables, families):
+    mixed = Mixed(*variables, families=families, choose=True)
+    mixed.weights.copy_(torch.tensor([0.0, 1.0]))
+    return mixed
+
+
 FAMILIES = {
     "Categorical": lambda: Categorical(ANIMAL),
     "Categorical of a label": lambda: Categorical(ANIMAL, LABEL),
@@ -86,14 +104,28 @@ FAMILIES = {
     "Independent reals": lambda: Independent(real("x", 2), LABEL),
     "Independent with atoms": lambda: Independent(SPIKED, LABEL),
     "Independent block": lambda: Independent(MIXED, LABEL),
+    "ChowLiuTree": lambda: ChowLiuTree(grid("x", 3, 2, 3), LABEL),
+    "ChowLiuTree of a few symbols": lambda: ChowLiuTree(grid("x", 2, 2, 2, ordered=False)),
+    "ChowLiuTree block": lambda: ChowLiuTree(MIXED, LABEL),
     "Memory": lambda: Memory(grid("x", 3, 2, 2), LABEL, smoothing=0.2),
     "Memory unsmoothed": lambda: Memory(grid("x", 3, 2, 2)),
     "Memory of symbols": lambda: Memory(grid("x", 3, 2, ordered=False), LABEL, smoothing="held-out"),
     "Memory of sequences": lambda: Memory(SEQUENCE, LABEL),
     "NGram": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),
+    "NGram, Witten-Bell": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=4, smoothing=WittenBell(), min_count=2),
+    "NGram, adaptive": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3, adaptive=0.7),
+    "NGram, adaptive, with an end": lambda: NGram(SEQUENCE, order=4, adaptive=2),
     "NGram of order 1": lambda: NGram(grid("x", 4, 2, 2), order=1),
     "Mixed sequences": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=3), partial(Autoregressive, net=NET))),
+    "Mixed sequences, gated": lambda: gated(SEQUENCE, LABEL, families=(
+        partial(NGram, order=3), partial(Autoregressive, net=NET))),
+    "Mixed windows, gated": lambda: gated(grid("x", 4, 5, ordered=False), families=(
+        partial(NGram, order=3), partial(NGram, order=1), partial(Autoregressive, net=NET))),
+    "Mixed orders": lambda: Mixed(grid("x", 3, 2, 2), LABEL, families=(
+        partial(Autoregressive, net=NET), partial(Autoregressive, net=NET, order=Reverse()))),
+    "Mixed, one chosen": lambda: chosen(grid("x", 3, 2, 2), LABEL, families=(
+        partial(Autoregressive, net=NET), partial(Autoregressive, net=NET, order=Reverse()))),
     "Mixed sequences as items": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=2), Memory)),
     "Mixed blocks": lambda: Mixed(MIXED, LABEL, families=(Independent, partial(Autoregressive, net=NET))),
     "Mixed blocks of reals": lambda: Mixed(BLOCK, LABEL, families=(Gaussian, Independent)),

@@ -12,8 +12,16 @@ import pytest
 import torch
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
-from test_text import check_kneser_ney, check_pieces, check_weights
-from test_toys import check_factors, check_flow_matching, check_flowing, check_latent_group, check_mixture, check_padding
+from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
+from test_toys import (
+    check_factors,
+    check_flow_matching,
+    check_flowing,
+    check_latent_group,
+    check_mixture,
+    check_padding,
+    check_tree,
+)
 from test_train import check_resume
 
 import given.codecs
@@ -97,7 +105,7 @@ MUTANTS = {
         given.laws.Chain, "_tokens", "at = orders[:, steps, None]", "at = orders[:, :tokens.shape[1], None]",
         family("steps_are_the_whole", "Autoregressive aligned")),
     "a row's own order is not undone": Mutant(
-        given.laws.Chain, "scores", "features.gather(1, back[..., None].expand_as(features))", "features",
+        given.laws.Chain, "_features", "features.gather(1, back[..., None].expand_as(features))", "features",
         family("marginals_are_normalised", "Autoregressive in any order")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_add", "weight * joint.softmax(0)", "weight + 0 * joint", check_mixture),
@@ -122,7 +130,7 @@ MUTANTS = {
         given.laws.Law, "_scored", "return x.known if", "return x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),
     "the order of drawing is not the order of the grid": Mutant(
-        given.laws.Chain, "scores", "features[:, back[0]]", "features",
+        given.laws.Chain, "_features", "features[:, back[0]]", "features",
         family("steps_are_the_whole", "Autoregressive reversed")),
     "conditioning a mixture forgets to weigh its items": Mutant(
         given.laws.Empirical, "condition", "weights = self.log_weights + ", "weights = self.log_weights + 0 * ",
@@ -168,9 +176,24 @@ MUTANTS = {
     "what stands before a piece is scored again": Mutant(
         given.codecs.Text, "pieces", "before & (first > 0)", "before & (first < 0)", check_pieces),
     "shorter grams are counted as often as they occur": Mutant(
-        given.families.NGram, "estimate", "torch.where(begin[n], count, different)", "count", check_kneser_ney),
+        given.laws.KneserNey, "share", "torch.where(counted.begin, count, counted.different)", "count", check_kneser_ney),
+    "Witten-Bell forgets the number of types": Mutant(
+        given.laws.WittenBell, "share", "+ types", "+ 1", check_witten_bell),
+    "an item's own counts hold the symbol they are asked for": Mutant(
+        given.laws.Adaptive, "each", "+ _earlier(gram, real))", "+ _earlier(gram, real) + 1)",
+        family("density_is_normalised", "NGram, adaptive")),
+    "an item's own counts go on past a branch": Mutant(
+        given.laws.adaptive._Read, "rows", "{past: dict(found) for past, found in self.counts[i].items()}",
+        "self.counts[i]", family("draws_follow_the_density", "NGram, adaptive")),
+    "a message leaves a child out": Mutant(
+        given.laws.Tree, "_up", "below.index_add(1, self.parent[some], message)",
+        "below.index_copy(1, self.parent[some], message)", family("marginals_are_sums", "ChowLiuTree")),
+    "a tree draws each entry without its parent": Mutant(
+        given.laws.Tree, "_down", "* (self.parent[some] >= 0)", "* 0", family("draws_follow_the_density", "ChowLiuTree")),
+    "the tree of least information": Mutant(
+        given.families.tree, "_information", "xlogy(pair, pair) -", "xlogy(pair, apart) -", check_tree),
     "a past is found one symbol late": Mutant(
-        given.laws.Backoff, "advance", "self.levels[:-1], past[:-1], strict", "self.levels[:-1], past[1:], strict",
+        given.laws.Backoff, "after", "nodes[:, n]", "nodes[:, n + 1]",
         family("steps_are_the_whole", "NGram")),
     "context is scored again": Mutant(
         given.laws.Sequential, "log_prob", "x.flat(self.space).known", "x.flat(self.space).told",
@@ -178,7 +201,17 @@ MUTANTS = {
     "what the order draws first is refused": Mutant(
         given.laws.Sequential, "_comes_first", "return not bool", "return bool", family("context_is_only_read", "NGram")),
     "parts are mixed without their weights": Mutant(
-        given.laws.Blend, "each", "self.log_weights + torch", "torch", family("density_is_normalised", "Mixed sequences")),
+        given.laws.Blend, "each", "self.gate.log_weights(entropies) + each", "each",
+        family("density_is_normalised", "Mixed sequences")),
+    "a gate reads the symbol it weighs": Mutant(
+        given.laws.Blend, "told", "_entropies(laws)])", "-laws.gather(2, index)[:, :, 0]])",
+        family("density_is_normalised", "Mixed windows, gated")),
+    "the whole and a step are weighed by other entropies": Mutant(
+        given.laws.Blend, "_mixed", "_entropies(laws)", "2 * _entropies(laws)",
+        family("steps_are_the_whole", "Mixed windows, gated")),
+    "a gate's corners do not share a place": Mutant(
+        given.laws.Gate, "_corners", "share * (1 - above)", "share * (1 + above)",
+        family("density_is_normalised", "Mixed windows, gated")),
     "weights forget what they were": Mutant(
         given.laws, "best_weights", "weights * ((amount", "((amount", check_weights),
     "resuming begins the epoch again": Mutant(

@@ -1,5 +1,6 @@
 """Texts: windows that score every character once, counts that equal a reference, mixtures whose weights are known."""
 
+import copy
 import math
 from collections import Counter, defaultdict
 from functools import partial
@@ -10,9 +11,10 @@ import torch
 from test_bad_input import cases, refused
 
 import given
-from given import prefix
+from given import laws, prefix
 from given.codecs import Label, Plain, Text, infer
 from given.families import Autoregressive, Categorical, Independent, Memory, Mixed, NGram
+from given.laws import Sequential
 from given.nn import Transformer
 from given.train.fit import split
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
@@ -122,6 +124,96 @@ def test_counts_are_kneser_ney():
     check_kneser_ney()
 
 
+def check_witten_bell():
+    """A toy text's law is the recursion written out, with a 1000-symbol vocabulary and a parent too."""
+    for V, labels in ((5, [0]), (1000, [0, 1])):
+        texts = np.random.default_rng(3).integers(0, 4, (40, 12)) ** 2 % V
+        x, y = symbols(12, V), Variable("y", Label([0, 1]))
+        family = NGram(x, [y] if len(labels) > 1 else [], order=3, smoothing=laws.WittenBell())
+        given_y = Observed({"y": Entries(torch.arange(40) % 2)}) if len(labels) > 1 else Observed(n=40)
+        family.estimate([(Entries(torch.from_numpy(texts)), given_y, torch.ones(40))])
+        for label in labels:
+            followers = defaultdict(Counter)
+            for text in texts[label::len(labels)].tolist():
+                padded = ["^", *text]
+                for t in range(1, 13):
+                    for n in range(min(3, t + 1)):
+                        followers[tuple(padded[t - n:t])][padded[t]] += 1
+
+            def p(past, w, followers=followers, V=V):
+                value = 1 / V
+                for n in range(min(3, len(past) + 1)):
+                    seen = followers.get(tuple(past[len(past) - n:]))
+                    if seen:
+                        value = (seen[w] + len(seen) * value) / (seen.total() + len(seen))
+                return value
+
+            probe = np.concatenate([texts[label:label + 1], np.full((1, 12), V - 1)])
+            law = family(Observed({"y": Entries(torch.full((2,), label))} if len(labels) > 1 else {}, 2))
+            hoped = [sum(math.log(p(["^", *text[:t]], text[t])) for t in range(12)) for text in probe.tolist()]
+            assert law.log_prob(Entries(torch.from_numpy(probe))).tolist() == pytest.approx(hoped, abs=1e-4)
+
+
+def test_counts_are_witten_bell():
+    check_witten_bell()
+
+
+def check_pruned():
+    """Without its rare grams a law still sums to 1 over all texts, and knows the frequent ones."""
+    x, text = symbols(4, 6, "fixed"), torch.from_numpy((np.random.default_rng(0).random((60, 4)) ** 2 * 6).astype(int))
+    every = Entries(torch.cartesian_prod(*[torch.arange(6)] * 4))
+    for smoothing in (laws.KneserNey(), laws.WittenBell()):
+        sizes = []
+        for least in (1, 3, 1000):
+            family = NGram(x, order=3, smoothing=smoothing, min_count=least)
+            family.estimate([(Entries(text), Observed(n=60), torch.ones(60))])
+            sizes.append(len(family.keys))
+            total = family(Observed(n=6**4)).log_prob(every).exp().sum()
+            assert float(total) == pytest.approx(1, abs=1e-5)
+        assert sizes[0] > sizes[1] > sizes[2] == 7
+
+
+def test_an_item_counts_itself():
+    """An adaptive law learns the text it reads, and says so; what is new to both costs it little more."""
+    rng = np.random.default_rng(1)
+    new = "".join("dcba"[i] for i in np.tile(rng.integers(0, 4, 40), 20))
+    data = {"text": [PROSE]}
+    scores = []
+    for a in (None, 3.0):
+        family = partial(NGram, order=4, adaptive=a)
+        model = given.model("p(text)", data, codecs={"text": Text(window=1024)}, families={"text": family})
+        model.fit(data, held_out=0)
+        scores.append(model.score(text=[new]).nats_per_character())
+        assert "adaptive" in str(scores[-1]) if a else "adaptive" not in str(scores[-1])
+    assert scores[1].value < 0.7 < 1 < scores[0].value
+    assert "exact, adaptive" in str(given.evaluate.compare({"fixed": scores[0], "adaptive": scores[1]}))
+
+
+def test_rare_grams_are_left_to_shorter_pasts():
+    check_pruned()
+
+
+def test_counts_in_chunks_are_counts(monkeypatch):
+    """Sorted a few places at a time, grams are numbered and counted as all together."""
+    x, y = symbols(30), Observed(n=60)
+    text = Entries(torch.from_numpy(np.random.default_rng(2).integers(0, 5, (60, 30)) ** 2 // 4))
+    for weight in (torch.ones(60), torch.arange(60) / 7):
+        together, apart = NGram(x, order=4, min_count=2), NGram(x, order=4, min_count=2)
+        together.estimate([(text, y, weight)])
+        with monkeypatch.context() as patched:
+            patched.setattr(given.families.ngram, "_AT_ONCE", 37)
+            apart.estimate([(text, y, weight)])
+        assert torch.equal(together.keys, apart.keys) and torch.allclose(together.share, apart.share)
+
+
+def test_a_law_that_answered_can_be_copied():
+    family, y = NGram(symbols(30), order=3), Observed(n=1)
+    family.estimate([(Entries(torch.arange(60).view(2, 30) % 5), Observed(n=2), torch.ones(2))])
+    law = family(y)
+    drawn = law.sample((3,)).tensor
+    assert torch.equal(copy.deepcopy(law).sample((3,)).tensor, drawn)
+
+
 def test_windows_do_not_move_counts_or_scores():
     """A gram across the edge of a window is counted and scored as anywhere else."""
     whole = given.model("p(text)", {"text": [PROSE]}, codecs={"text": Text(window=20, stride=5)},
@@ -158,6 +250,64 @@ def check_weights():
 
 def test_the_weights_of_a_mixture_are_found():
     check_weights()
+
+
+def test_a_gate_finds_which_part_knows_when():
+    """After symbol 0 one part is right, after 1 the other: weights that know the past beat the best common ones."""
+    x, noise = symbols(40, 4, "fixed"), np.random.default_rng(0)
+
+    def rows(n, sure):
+        text = np.zeros((n, 41), dtype=int)
+        for t in range(40):
+            free = np.where(text[:, t] == 0, noise.integers(0, 2, n), noise.integers(0, 4, n))
+            text[:, t + 1] = np.where(np.isin(text[:, t], sure), 3 - text[:, t], free)
+        return Entries(torch.from_numpy(text[:, 1:]))
+
+    mixed = Mixed(x, families=(partial(NGram, order=2), partial(NGram, order=2)))
+    for part, sure in zip(mixed.parts, ([0], [1]), strict=True):
+        part.estimate([(rows(300, sure), Observed(n=300), torch.ones(300))])
+    y, held, test = Observed(n=300), rows(300, [0, 1]), rows(300, [0, 1])
+    mixed.calibrate([(held, y, torch.ones(300))])
+    gated = float(mixed(y).log_prob(test).mean())
+    mixed.cells.copy_(mixed.weights.expand_as(mixed.cells))
+    assert gated > float(mixed(y).log_prob(test).mean()) + 1
+
+
+def check_laws():
+    """The laws of all places at once are those of every step, by whatever way they are found."""
+    text = torch.from_numpy(np.random.default_rng(2).integers(0, 5, (60, 30)) ** 2 // 4)
+    x, y = symbols(30), Observed(n=60)
+    mixed = Mixed(x, families=(
+        partial(NGram, order=4), partial(NGram, order=2), partial(NGram, order=3, adaptive=1.5), SMALL))
+    mixed.estimate([(Entries(text), y, torch.ones(60))])
+    mixed.calibrate([(Entries(text), y, torch.ones(60))])
+    probe = Entries(text.flip(1)[:6], context=torch.arange(30) < 3)
+    for c in (*mixed.parts, mixed):
+        law = c.eval()(Observed(n=6))
+        with torch.no_grad():
+            whole, each = torch.cat(list(law.laws(probe))), law.each(probe)
+        assert torch.allclose(whole.exp().sum(-1), torch.ones(6, 30, dtype=torch.float64), atol=1e-6)
+        assert torch.allclose(whole.gather(-1, probe.tensor[..., None])[..., 0], each, atol=1e-6)
+        for part in (law, *getattr(law, "parts", ())):
+            getattr(part, "fixed", part).begins = torch.zeros(6, dtype=torch.bool)
+        with torch.no_grad():
+            assert torch.allclose(torch.cat(list(Sequential.laws(law, Entries(probe.tensor)))), whole, atol=1e-5)
+
+
+def test_laws_are_those_of_every_step():
+    check_laws()
+
+
+def test_the_likeliest_part_is_chosen():
+    x, y, one = symbols(6, 3, "fixed"), Observed(n=50), torch.ones(50)
+    mixed = Mixed(x, families=(partial(NGram, order=1), partial(NGram, order=2), Memory), choose=True)
+    text = (torch.arange(6) + torch.arange(50)[:, None]) % 3
+    mixed.estimate([(Entries(text), y, one)])
+    assert mixed.chosen is None and isinstance(mixed(y), laws.Mixture)
+    mixed.calibrate([(Entries(text.flip(0)), y, one)])
+    assert mixed.weights.tolist() in ([0, 1, 0], [0, 0, 1]) and not isinstance(mixed(y), laws.Mixture)
+    mixed.calibrate([(Entries(torch.zeros(50, 6).long()), y, one)])
+    assert mixed.chosen != 2, "what gives held-out rows no probability was chosen"
 
 
 def test_weights_need_a_row_that_a_part_can_tell():
@@ -270,6 +420,9 @@ def model(family=NGram, formula="p(text)", **columns):
     stride=(lambda: Text(window=4, stride=5), "stride=5"),
     few_pieces=(lambda: Text("pieces", size=200), "size=200"),
     order=(lambda: model(partial(NGram, order=0)), "order=0"),
+    min_count=(lambda: model(partial(NGram, min_count=0)), "min_count=0"),
+    smoothing=(lambda: model(partial(NGram, smoothing="kn")), "expected KneserNey() or WittenBell()"),
+    adaptive=(lambda: model(partial(NGram, adaptive=-1)), "adaptive=-1"),
     reals=(lambda: given.model("p(x)", {"x": [1.5, 2.5, 3.5]}, families={"x": NGram}), "expected a finite space"),
     uncounted=(lambda: NGram(symbols(3))(Observed(n=1)), "nothing is counted yet"),
     one_family=(lambda: Mixed(symbols(3), families=(NGram,)), "expected two families or more"),

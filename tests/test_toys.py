@@ -13,11 +13,13 @@ from given.families import (
     GAN,
     VAE,
     Autoregressive,
+    ChowLiuTree,
     FactorAnalysis,
     Flow,
     FlowMatching,
     Gaussian,
     GaussianMixture,
+    Independent,
     ProbabilisticPCA,
     Regression,
     VectorQuantised,
@@ -26,7 +28,7 @@ from given.laws import Flowing, Guidance, Intractable
 from given.nn import Perceptron, Transformer
 from given.solve import DormandPrince, Euler, Heun, RungeKutta
 from given.testing import stir
-from given.variables import Axis, Entries, Finite, Observed, Real, Variable
+from given.variables import Axis, Entries, Finite, Observed, Real, UserError, Variable
 
 torch.set_num_threads(1)
 
@@ -502,3 +504,49 @@ def test_codes_and_a_model_of_codes_in_two_stages(tmp_path):
     assert float((again.tensor == x.tensor).double().mean()) > 0.98
     model.save(tmp_path / "m")
     assert given.load(tmp_path / "m").score(data).value == score.value
+
+
+def known_tree(n, seed=0):
+    """Draws (n, 7) of three symbols along a tree, its edges, and the draws' log p."""
+    parent, rng = [-1, 0, 0, 1, 1, 2, 5], np.random.default_rng(seed)
+    tables = np.random.default_rng(1).dirichlet([0.4] * 3, (7, 3))
+    x = np.zeros((n, 7), dtype=int)
+    for d, up in enumerate(parent):
+        p = tables[d, x[:, up]] if d else np.tile(tables[0, 0], (n, 1))
+        x[:, d] = (rng.random(n)[:, None] > p.cumsum(1)).sum(1).clip(max=2)
+    log_p = sum(np.log(tables[d, x[:, up] if d else 0, x[:, d]]) for d, up in enumerate(parent))
+    return x, {frozenset((d, up)) for d, up in enumerate(parent) if d}, log_p
+
+
+def check_tree():
+    """A known tree is recovered: its edges, its log p, its most probable items."""
+    x = Variable("x", Plain(Finite(3, axes=(Axis("entry", 7),))))
+    tree, (train, edges, _), (test, _, log_p) = ChowLiuTree(x), known_tree(20000), known_tree(500, seed=5)
+    cut = [Entries(torch.from_numpy(part)) for part in np.split(train, 4)]
+    tree.estimate([(part, Observed(n=5000), torch.ones(5000)) for part in cut])
+    assert {frozenset((d, up)) for d, up in enumerate(tree.parent.tolist()) if up >= 0} == edges
+    law = tree(Observed(n=500))
+    found = law.log_prob(Entries(torch.from_numpy(test)))
+    assert float(found.mean()) == pytest.approx(log_p.mean(), abs=0.01)
+    alone = Independent(x)
+    alone.estimate([(Entries(torch.from_numpy(train)), Observed(n=20000), torch.ones(20000))])
+    assert float(found.mean()) > float(alone(Observed(n=500)).log_prob(Entries(torch.from_numpy(test))).mean()) + 0.5
+    every = torch.cartesian_prod(*[torch.arange(3)] * 7)
+    best = every[tree(Observed(n=len(every))).log_prob(Entries(every)).argmax()]
+    assert torch.equal(tree(Observed(n=1)).mode().tensor[0], best), "the mode is not the most probable item"
+    seen = torch.arange(7) > 3
+    inside = every[(every[:, 4:] == every[200, 4:]).all(1)]
+    most = inside[tree(Observed(n=len(inside))).log_prob(Entries(inside)).argmax()]
+    assert torch.equal(tree(Observed(n=1)).condition(Entries(every[200:201], seen)).mode().tensor[0], most)
+
+
+def test_a_known_tree_is_recovered():
+    check_tree()
+
+
+def test_a_tree_says_what_it_cannot_count():
+    big = Variable("x", Plain(Finite(256, axes=(Axis("height", 28), Axis("width", 28)))))
+    with pytest.raises(UserError, match="too many pairs"):
+        ChowLiuTree(big)
+    with pytest.raises(UserError, match="expected finite entries"):
+        ChowLiuTree(Variable("x", Plain(Real())))

@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError
 
 __all__ = ["Text"]
+
+_AT_ONCE = 1 << 20  # characters
 
 
 class Text(Codec):
@@ -72,7 +75,9 @@ class Text(Codec):
             return
         if self.unit == "characters" and not self._stated:
             self.alphabet = "".join(sorted({*(self.alphabet or ""), *(c for item in items for c in set(item))}))
-        self._longest = max([self._longest or 0, *(len(self._symbols(item, row)) for row, item in enumerate(items))])
+        known = self.unit == "characters" and not self._stated
+        lengths = (len(item if known else self._symbols(item, row)) for row, item in enumerate(items))
+        self._longest = max([self._longest or 0, *lengths])
 
     def encode(self, raw: np.ndarray) -> Entries:
         V, longest = self._learned()
@@ -83,7 +88,7 @@ class Text(Codec):
             if len(symbols) > most:
                 way = "give the last of them, or pass Text(window=...)" if cut else "learn from data that has so long a text"
                 raise UserError(f"{len(symbols)} {self.unit}; expected at most {most}; {way}", row)
-            values[row, : len(symbols)] = torch.from_numpy(symbols)
+            values[row, : len(symbols)] = torch.from_numpy(symbols.astype(np.int64))
             if not cut:
                 values[row, len(symbols)] = V
         lengths = torch.tensor([len(symbols) for symbols in items]) + (not cut)
@@ -92,22 +97,30 @@ class Text(Codec):
     def pieces(self, raw: np.ndarray, start: int | None = None) -> Pieces | None:
         if self._learned()[1] <= self.window:
             return None
-        W, rows, item = self.window, list[tuple[np.ndarray, ...]](), list[int]()
+        W, stride, texts, firsts = self.window, self.stride, list[np.ndarray](), list[np.ndarray]()
         for row, text in enumerate(_texts(raw)):
-            symbols = self._symbols(text, row)
-            L = len(symbols)
+            L = len(symbols := self._symbols(text, row))
             if not L:
                 raise UserError("an empty text; expected at least one character; drop the row", row)
+            texts.append(symbols)
             if start is None:
-                first = np.arange(0, max(L - W, 0) + self.stride, self.stride)[:, None]
+                firsts.append(np.arange(0, max(L - W, 0) + stride, stride))
             else:  # whole windows; the outermost overlap their neighbours
-                first = np.unique(np.arange(start % W - W, L, W).clip(0, max(L - W, 0)))[:, None]
-            place = first + np.arange(W)
-            before = place < first + W - self.stride if start is None else np.zeros_like(place, dtype=bool)
-            rows.append((symbols[np.minimum(place, L - 1)], place < L, before & (first > 0)))
-            item += [row] * len(first)
-        values, valid, context = (torch.from_numpy(np.concatenate(part)) for part in zip(*rows, strict=True))
-        return Pieces(Entries(values, valid=valid, context=context), torch.tensor(item))
+                firsts.append(np.unique(np.arange(start % W - W, L, W).clip(0, max(L - W, 0))))
+        symbols, lengths = np.concatenate(texts), np.array([len(text) for text in texts])
+        begin, first = np.cumsum(lengths) - lengths, np.concatenate(firsts)
+        item = np.repeat(np.arange(len(texts)), [len(f) for f in firsts])
+
+        def rows(index: Tensor) -> Entries:
+            which = index.numpy()
+            own, f = item[which][:, None], first[which][:, None]
+            place = f + np.arange(W)
+            values = symbols[begin[own] + np.minimum(place, lengths[own] - 1)].astype(np.int64)
+            before = (place < f + W - stride) & (f > 0) if start is None else np.zeros(place.shape, dtype=bool)
+            valid, context = torch.from_numpy(place < lengths[own]), torch.from_numpy(before)
+            return Entries(torch.from_numpy(values), valid=valid, context=context)
+
+        return Pieces(rows, torch.from_numpy(item))
 
     def decode(self, x: Entries) -> np.ndarray:
         """(*draws, B, any length) -> (*draws, B)."""
@@ -141,19 +154,24 @@ class Text(Codec):
         return 256 if self.alphabet is None else len(self.alphabet), self._longest
 
     def _symbols(self, text: str, row: int) -> np.ndarray:
-        """(L,) int64."""
+        """(L,) unsigned, as small as they go."""
         if self.unit == "pieces":
-            return np.array(self._tokenizer.encode(text).ids, dtype=np.int64)
+            return np.array(self._tokenizer.encode(text).ids, dtype=np.min_scalar_type(self.size))
         if self.unit == "bytes":
-            return np.frombuffer(text.encode(errors="surrogatepass"), np.uint8).astype(np.int64)
-        codes, known = _codes(text), _codes(self.alphabet or "")
+            return np.frombuffer(text.encode(errors="surrogatepass"), np.uint8)
+        known = _codes(self.alphabet or "")
         order = known.argsort()
-        symbols = order[np.minimum(np.searchsorted(known, codes, sorter=order), len(known) - 1)] if len(known) else codes
-        wrong = np.flatnonzero(known[symbols] != codes) if len(known) else np.arange(len(codes))
-        if len(wrong):
-            at, alphabet = int(wrong[0]), self.alphabet or ""
-            listed = alphabet if len(alphabet) <= 80 else f"{alphabet[:80]}..."
-            raise UserError(f"unseen character {text[at]!r} at {at}; expected one of {listed!r}; Text('bytes') takes all", row)
+        symbols = np.empty(len(text), np.min_scalar_type(len(known)))
+        for first in range(0, len(text), _AT_ONCE):
+            codes = _codes(text[first:first + _AT_ONCE])
+            found = order[np.minimum(np.searchsorted(known, codes, sorter=order), len(known) - 1)] if len(known) else codes
+            wrong = np.flatnonzero(known[found] != codes) if len(known) else np.arange(len(codes))
+            if len(wrong):
+                at, alphabet = first + int(wrong[0]), self.alphabet or ""
+                listed = alphabet if len(alphabet) <= 80 else f"{alphabet[:80]}..."
+                raise UserError(f"unseen character {text[at]!r} at {at}; expected one of {listed!r}; Text('bytes') takes all",
+                                row)
+            symbols[first:first + _AT_ONCE] = found
         return symbols
 
     def _text(self, symbols: np.ndarray) -> str:

@@ -65,7 +65,7 @@ class Comparison:
                 value = f"{s.value:.3f}" if math.isfinite(s.value) else ("-inf" if s.unit == "nats/item" else "inf")
                 error = "-" if math.isnan(s.error) else f"{s.error:.3f}"
                 given = ", ".join(s.conditioned_on) or "-"
-                cells.append([name, value, error, s.unit, given, s.kind, s.measure, f"{s.covered:.0%}"])
+                cells.append([name, value, error, s.unit, given, s.nature, s.measure, f"{s.covered:.0%}"])
         return cells
 
     def __str__(self) -> str:

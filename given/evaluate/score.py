@@ -26,6 +26,7 @@ class Score:
         conditioned_on: the columns right of the bar.
         dimensions: seen entries an item, on average, for conversion.
         columns: what was scored.
+        adaptive: whether the model learned of an item while it scored it: a law too, but of whole items read in order.
         within: the standard error of a single item that is a text in pieces, by its pieces taken as independent.
         characters, bytes: of an item's raw text and of its UTF-8, on average, where nothing but text was scored; else 0.
     """
@@ -40,6 +41,7 @@ class Score:
     characters: float = 0
     bytes: float = 0
     within: float = math.nan
+    adaptive: bool = False
 
     @property
     def value(self) -> float:
@@ -94,11 +96,16 @@ class Score:
                 for what in ("dimensions", "characters", "bytes")}
         return replace(self, items=items, kind=weakest(part.kind for part in parts), within=math.nan, **mean)
 
+    @property
+    def nature(self) -> str:
+        """The kind, and whether it is adaptive."""
+        return f"{self.kind}, adaptive" if self.adaptive else self.kind
+
     def __str__(self) -> str:
         error = "" if math.isnan(self.error) else f" ± {self.error:.4f}"
         covered = "" if self.covered == 1 else f" ({self.covered:.1%} of items covered)"
         given = f", given {', '.join(self.conditioned_on)}" if self.conditioned_on else ""
-        return f"{self.value:.4f}{error} {self.unit}{covered} ({self.kind}; {self.measure}{given}; n = {len(self.items):,})"
+        return f"{self.value:.4f}{error} {self.unit}{covered} ({self.nature}; {self.measure}{given}; n = {len(self.items):,})"
 
     __repr__ = __str__
 

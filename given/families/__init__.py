@@ -14,12 +14,14 @@ from given.families.memory import Memory
 from given.families.mixed import Mixed
 from given.families.ngram import NGram
 from given.families.regression import Regression
+from given.families.tree import ChowLiuTree
 from given.families.vae import VAE
 from given.families.vector_quantised import VectorQuantised
 
 __all__ = [
     "Autoregressive",
     "Categorical",
+    "ChowLiuTree",
     "Dequantised",
     "FactorAnalysis",
     "Flow",

@@ -1,11 +1,15 @@
-"""Mixed: several families of one variable, mixed.
+"""Mixed: several families of one variable, mixed, or the best of them.
 
     p(x | y) = sum_k w_k p_k(x | y)
 
-Where all are sequential laws of symbols in one order they are mixed at every step instead: p(x_t | x_<t, y) = sum_k w_k
-p_k(x_t | x_<t, y). The parts learn apart, each as it does alone; the weights are those of greatest likelihood on held-out rows,
-by expectation maximisation, and even until there were some; a ten-thousandth is always shared evenly, so that no part is lost.
-`log_prob` is of its weakest part's kind.
+Where all are sequential laws of symbols in one order they are mixed at every step instead: p(x_t | x_<t, y) =
+sum_k w_k(h_t) p_k(x_t | x_<t, y), with weights that depend on how sure each part is of what comes next (`laws.Gate`). The parts
+learn apart, each as it does alone; the weights are those of greatest likelihood on held-out rows, by expectation
+maximisation, and even until there were some; a ten-thousandth is always shared evenly, so that no part is lost.
+
+Of parts that differ in their order alone, a mixture is the average over orders: a law of its own, and none of the chains.
+With `choose=True` all weight goes to the part that is likeliest on held-out rows: a search over few orders or families, and so
+an order learned. `log_prob` is of its weakest part's kind.
 
 Source: Jelinek, Mercer, Interpolated estimation of Markov source parameters from sparse data, 1980
 """
@@ -34,10 +38,11 @@ class Mixed(Conditional):
         x: what every family takes.
         parents: the same.
         families: two or more, or partials of them, built here.
+        choose: give all weight to the best instead; until there were held-out rows it is a mixture.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
-                 families: Sequence[Callable[..., Conditional]]) -> None:
+                 families: Sequence[Callable[..., Conditional]], choose: bool = False) -> None:
         super().__init__(x, parents)
         if len(families) < 2:
             raise UserError(f"Mixed {x.name}: expected two families or more, got {len(families)}")
@@ -45,15 +50,35 @@ class Mixed(Conditional):
         for part in self.parts:
             if not isinstance(part, Conditional) or len(part.players()) > 1:
                 raise UserError(f"Mixed {x.name}: expected families with one loss or none, got {part!r}")
+        self.choose = choose
         self.weights: Tensor
-        self.register_buffer("weights", torch.full((len(families),), 1 / len(families), dtype=torch.float64))
+        self.knots: Tensor
+        self.cells: Tensor
+        gate = laws.Gate.even(len(families))
+        self.register_buffer("weights", gate.cells[0].clone())
+        self.register_buffer("knots", gate.knots)
+        self.register_buffer("cells", gate.cells)
+
+    @property
+    def adaptive(self) -> bool:  # type: ignore[override]
+        """Whether a part that has weight is."""
+        return any(bool(part.adaptive) for part, w in zip(self.parts, self.weights.tolist(), strict=True) if w)
+
+    @property
+    def chosen(self) -> int | None:
+        """The number of the part that has all weight, if one has."""
+        best = int(self.weights.argmax())
+        return best if float(self.weights[best]) == 1 else None
 
     def forward(self, y: Observed) -> laws.Law:
+        return self._mixture(y) if self.chosen is None else self.parts[self.chosen](y)
+
+    def _mixture(self, y: Observed) -> laws.Mixture | laws.Blend:
         parts = [part(y) for part in self.parts]
         sequential = [p for p in parts if isinstance(p, laws.Sequential) and not p.any_order]
         if isinstance(self.x.space, Finite) and len(sequential) == len(parts) and all(
                 torch.equal(p.order, sequential[0].order) for p in sequential):
-            return laws.Blend(self.weights.log(), sequential)
+            return laws.Blend(laws.Gate(self.knots, self.cells), sequential)
         return laws.Mixture(self.weights.log().expand(y.n, -1), parts)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
@@ -69,13 +94,15 @@ class Mixed(Conditional):
             part.estimate(batches)  # type: ignore[operator]
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
-        each, amount = [], []  # log p of entries or items under every part (N, K), and their weights (N,)
+        # log p of entries or items under every part (N, K), the parts' entropies there (N, K), and their weights (N,)
+        each, entropies, amount = list[Tensor](), list[Tensor](), list[Tensor]()
         with torch.no_grad():
             for x, y, weight in batches:
-                law = self(y)
+                law = self._mixture(y)
                 if isinstance(law, laws.Blend):
                     known = x.flat(self.x.space).known
-                    each.append(torch.stack([part.each(x)[known] for part in law.parts], -1))
+                    for found, told in zip((each, entropies), law.told(x, entropies=not self.choose), strict=True):
+                        found.append(told[known])
                     amount.append(weight[:, None].expand(known.shape)[known])
                 else:
                     each.append(law.each(x))
@@ -84,4 +111,13 @@ class Mixed(Conditional):
             best = laws.best_weights(torch.cat(each), torch.cat(amount))
         except UserError as error:
             raise error.at(str(self)) from None
+        if self.choose:
+            told = torch.cat(amount)[:, None] > 0
+            total = torch.where(told, torch.cat(each) * torch.cat(amount)[:, None], 0.0).sum(0)
+            self.weights.zero_()[total.argmax()] = 1
+            return
         self.weights.copy_((1 - _EVEN) * best + _EVEN / len(best))
+        if entropies:
+            gate = laws.Gate.even(len(best)).fitted(torch.cat(each), torch.cat(entropies), torch.cat(amount), self.weights)
+            self.knots.copy_(gate.knots)
+            self.cells.copy_((1 - _EVEN) * gate.cells + _EVEN / len(best))

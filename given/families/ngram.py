@@ -1,22 +1,29 @@
 """NGram: every symbol given the few before it, counted.
 
-    p_n(w | c) = max(N(c w) - D(N(c w)), 0) / N(c .) + left(c) p_{n-1}(w | c'),    p_0(w) = 1 / V
+    p_n(w | c) = share_n(c w) + left_n(c) p_{n-1}(w | c'),    p_0(w) = 1 / V
 
-Interpolated modified Kneser-Ney: N counts occurrences in grams of the greatest length and in those a row begins with, and in
-shorter grams the different symbols that stand before them; c' is the past c without its oldest symbol; every length has three
-discounts D, for counts of 1, 2 and more, from how many grams were counted one to four times. Finite parents are counted apart.
-Learned in one pass. `log_prob` is exact, and so are marginals and conditionals of what comes first.
+c' is the past c without its oldest symbol; `smoothing` says what share of a past's probability goes to what followed it, by
+default interpolated modified Kneser-Ney. Finite parents are counted apart. Learned in one pass, which keeps a byte or few a
+symbol, then one sweep over these for every length. `log_prob` is exact, and so are marginals and conditionals of what comes
+first.
 
-Source: Kneser, Ney, Improved backing-off for m-gram language modeling, 1995
-Chen, Goodman, An empirical study of smoothing techniques for language modeling, 1998 /
-https://dash.harvard.edu/handle/1/25104739
+With `adaptive=a` an item's own symbols are counted as it is read, a counted in advance weighing as much as one of its own:
+
+    p_n(w | c) = (a (share_n(c w) + left_n(c) p_{n-1}(w | c')) + n(c w)) / (a + n(c .)),    n the item's counts so far
+
+which is exact too, a law of whole items (a text in windows: of a window), and another model than the one without.
+
+Source: Kuhn, De Mori, A cache-based natural language model for speech recognition, 1990 (adaptive); see `laws.KneserNey`
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,72 +34,82 @@ from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["NGram"]
 
+_AT_ONCE = 1 << 22  # places sorted together
+_KNESER_NEY = laws.KneserNey()
+
 
 class NGram(Conditional):
-    """Interpolated modified Kneser-Ney.
+    """Counts of grams, smoothed.
 
     Args:
         x: symbols, in the order of their grid.
         parents: finite, few enough to count apart.
         order: the length of the longest gram; a symbol is given order - 1 before it.
+        smoothing: `laws.KneserNey()` or `laws.WittenBell()`.
+        min_count: grams of two symbols or more that occur less often are left to shorter pasts: less memory.
+        adaptive: how many of an item's own counts those in advance weigh, see above; None to leave its own out.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: int = 6) -> None:
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: int = 6,
+                 smoothing: laws.Smoothing = _KNESER_NEY, min_count: int = 1, adaptive: float | None = None) -> None:
         super().__init__(x, parents)
         if not isinstance(x.space, Finite):
             raise UserError(f"NGram: expected a finite space, got {x.name}: {x.space}; use Autoregressive")
-        if not isinstance(order, int) or order < 1:
-            raise UserError(f"NGram: order={order!r}; expected a whole number from 1")
-        self.order, self.V = order, x.space.size
+        for name, value in (("order", order), ("min_count", min_count)):
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"NGram: {name}={value!r}; expected a whole number from 1")
+        if not isinstance(smoothing, laws.Smoothing):
+            raise UserError(f"NGram: smoothing={smoothing!r}; expected KneserNey() or WittenBell() of given.laws")
+        if adaptive is not None and not (isinstance(adaptive, int | float) and 0 < adaptive < math.inf):
+            raise UserError(f"NGram: adaptive={adaptive!r}; expected a number above 0, or None")
+        self.order, self.V, self.smoothing, self.min_count, self.adaptive = order, x.space.size, smoothing, min_count, adaptive
         self.states = states(self.parents, f"NGram {x.name}")
+        self._levels: tuple[Tensor, list[laws.Grams]] | None = None
         for name, dtype in (("keys", torch.int64), ("share", torch.float32), ("left", torch.float32), ("sizes", torch.int64)):
             self.register_buffer(name, torch.zeros(0, dtype=dtype))
 
-    def forward(self, y: Observed) -> laws.Backoff:
+    def forward(self, y: Observed) -> laws.Backoff | laws.Adaptive:
         if not len(self.sizes):
             raise UserError(f"NGram {self.x.name}: nothing is counted yet; fit it first")
         sizes = self.sizes.tolist()
         pasts = [self.states, *sizes[:-1]]
-        levels = [laws.Grams(*each) for each in zip(self.keys.split(sizes), self.share.split(sizes), self.left.split(pasts),
-                                                    strict=True)]
+        if self._levels is None or self._levels[0] is not self.keys:  # counted or loaded since
+            each = zip(self.keys.split(sizes), self.share.split(sizes), self.left.split(pasts), strict=True)
+            self._levels = self.keys, [laws.Grams(*tables, self.V) for tables in each]
         assert isinstance(self.x.space, Finite)
-        return laws.Backoff(self.x.space, levels, state_of(self.parents, y))
+        law = laws.Backoff(self.x.space, self._levels[1], state_of(self.parents, y))
+        return law if self.adaptive is None else laws.Adaptive(law, self.adaptive)
 
     def estimate(self, batches: Iterable[Batch]) -> None:
-        symbols, state, weight = (torch.cat(part) for part in zip(*self._streams(batches), strict=True))
-        keys, counts, begin, follows = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
-        nodes = torch.zeros(0)
-
-        def number(wanted: Tensor) -> Tensor:
-            nonlocal nodes
-            there = wanted >= 0
-            found, index = wanted[there].unique(return_inverse=True)
-            nodes = torch.full_like(wanted, -1).masked_scatter(there, index)
-            keys.append(found)
-            counts.append(torch.bincount(index, weight[there], len(found)))
-            return nodes
-
-        before = torch.zeros(0)
-        for n, (_, node) in enumerate(laws.paths(symbols, state, self.V, [number] * self.order)):
-            there = node >= 0
-            if n:  # the gram without its oldest symbol
-                follows.append(torch.zeros(len(keys[n]), dtype=torch.int64).scatter_(0, node[there], before[there]))
-            begin.append(begin[-1][keys[n] // (self.V + 1)] if n else keys[0] % (self.V + 1) == self.V)
-            before = node
-        share, left = [], []
-        for n, (key, count) in enumerate(zip(keys, counts, strict=True)):
+        self._levels = None
+        stream = _Stream.of(self._blocks(batches), self.V, self.states)
+        level, nodes = _first(stream)
+        keys, shares, left = list[Tensor](), list[Tensor](), list[Tensor]()
+        for n in range(self.order):
+            longer = None
             if n + 1 < self.order:
-                different = torch.bincount(follows[n][counts[n + 1] > 0], minlength=len(key)).double()
-                count = torch.where(begin[n], count, different)
-            kept = (count - _discounts(count)).clamp(min=0)
-            past, pasts = key // (self.V + 1), len(keys[n - 1]) if n else self.states
-            total = torch.bincount(past, count, pasts)
-            share.append((kept / total[past].clamp(min=1e-300)).float())
-            left.append((1 - torch.bincount(past, share[-1].double(), pasts)).float())
-        self.keys, self.share, self.left = torch.cat(keys), torch.cat(share), torch.cat(left)
+                longer, nodes = _longer(level, stream, nodes)
+            else:
+                del stream, nodes
+            counted = laws.Counted(torch.from_numpy(level.keys // (self.V + 1)), level.pasts, torch.from_numpy(level.count),
+                                   None if longer is None else longer.before(len(level.keys)), torch.from_numpy(level.begin))
+            share = self.smoothing.share(counted).float()
+            kept = counted.count >= self.min_count
+            if n and not bool(kept.all()):
+                share = share[kept]
+                counted.past = counted.past[kept]
+                if longer is not None:
+                    longer, nodes = longer.without(~kept.numpy(), self.V, nodes)
+                level.keys = level.keys[kept.numpy()]
+            keys.append(torch.from_numpy(level.keys))
+            shares.append(share)
+            left.append((1 - counted.of_past(share.double())).float())
+            if longer is not None:
+                level = longer
+        self.keys, self.share, self.left = torch.cat(keys), torch.cat(shares), torch.cat(left)
         self.sizes = torch.tensor([len(key) for key in keys])
 
-    def _streams(self, batches: Iterable[Batch]) -> Iterable[tuple[Tensor, Tensor, Tensor]]:
+    def _blocks(self, batches: Iterable[Batch]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Rows end to end: symbols as `laws.paths` reads them, the parents' state, the weight, 0 where nothing is counted."""
         for x, y, weight in batches:
             if not x.complete:
@@ -116,13 +133,143 @@ class NGram(Conditional):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def _discounts(counts: Tensor) -> Tensor:
-    """What every count gives up; without grams counted one to four times to tell it from, half of it, of 3 at most."""
-    times = counts.ceil().long()
-    n = torch.bincount(times.clamp(max=5), minlength=6).double()
-    kinds = torch.tensor([0, 0.5, 1, 1.5], dtype=torch.float64)
-    if bool((n[1:5] > 0).all()):
-        k = torch.arange(1, 4)
-        found = k - (k + 1) * n[1] / (n[1] + 2 * n[2]) * n[2:5] / n[1:4]
-        kinds[1:] = torch.where((found > 0) & (found < k), found, kinds[1:])
-    return kinds[times.clamp(max=3)]
+@dataclass
+class _Stream:
+    """What is counted, as small as it goes.
+
+    Attributes:
+        symbols: (M,) unsigned, V where a row begins, V + 1 where nothing is known.
+        state: (M,) int32 of the parents, or None where there is one state.
+        weight: (M,) bool, or float64 where rows weigh other than 0 or 1.
+        V, states: how many symbols and states there are.
+    """
+
+    symbols: np.ndarray
+    state: np.ndarray | None
+    weight: np.ndarray
+    V: int
+    states: int
+
+    @staticmethod
+    def of(blocks: Iterable[tuple[Tensor, Tensor, Tensor]], V: int, states: int) -> _Stream:
+        parts = list[tuple[np.ndarray, ...]]()
+        for symbols, state, weight in blocks:
+            whole = bool(((weight == 0) | (weight == 1)).all())
+            small = torch.where(symbols < 0, V + 1, symbols).numpy().astype(np.min_scalar_type(V + 1))
+            parts.append((small, state.numpy().astype(np.int32) if states > 1 else np.zeros(0, np.int32),
+                          weight.numpy() > 0 if whole else weight.numpy()))
+        all_symbols, all_states, weights = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return _Stream(all_symbols, all_states if states > 1 else None, weights, V, states)
+
+    def chunks(self) -> Iterator[slice]:
+        return (slice(a, min(a + _AT_ONCE, len(self.symbols))) for a in range(0, len(self.symbols), _AT_ONCE))
+
+
+@dataclass
+class _Level:
+    """Grams of one length.
+
+    Attributes:
+        keys: (N,) int64, sorted.
+        pasts: how many pasts there are.
+        count: (N,) float64, how often each occurs.
+        begin: (N,) bool, whether a row begins with it.
+        rest: (N,) int32, the gram without its oldest symbol, -1 where that was dropped.
+    """
+
+    keys: np.ndarray
+    pasts: int
+    count: np.ndarray
+    begin: np.ndarray
+    rest: np.ndarray
+
+    def before(self, N: int) -> Tensor:
+        """How many symbols stand before each of the N grams one shorter: (N,) float64."""
+        rest = self.rest[(self.count > 0) & (self.rest >= 0)]
+        return torch.from_numpy(np.bincount(rest, minlength=N).astype(np.float64))
+
+    def without(self, dropped: np.ndarray, V: int, nodes: np.ndarray) -> tuple[_Level, np.ndarray]:
+        """The level once some pasts are not there, and the places' nodes (M,)."""
+        past = self.keys // (V + 1)
+        kept, number = ~dropped[past], np.cumsum(~dropped) - 1
+        keys = self.keys[kept] + (number[past[kept]] - past[kept]) * (V + 1)
+        renumbered = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+        for a in range(0, len(nodes), _AT_ONCE):
+            some = nodes[a:a + _AT_ONCE]
+            some[:] = np.where(some < 0, -1, renumbered[some])
+        return _Level(keys, int((~dropped).sum()), self.count[kept], self.begin[kept], self.rest[kept]), nodes
+
+
+def _first(stream: _Stream) -> tuple[_Level, np.ndarray]:
+    """Single symbols given the state, and the node (M,) int32 of every place's, -1 where there is none."""
+    def keys(chunk: slice) -> np.ndarray:
+        symbols = stream.symbols[chunk].astype(np.int64)
+        state = 0 if stream.state is None else stream.state[chunk].astype(np.int64)
+        return np.where(symbols <= stream.V, state * (stream.V + 1) + symbols, -1)
+
+    found, count, nodes = _numbered(stream, keys)
+    level = _Level(found, stream.states, count, found % (stream.V + 1) == stream.V, np.zeros(0, np.int32))
+    return level, nodes
+
+
+def _longer(level: _Level, stream: _Stream, nodes: np.ndarray) -> tuple[_Level, np.ndarray]:
+    """Grams one symbol longer than a level whose nodes (M,) places have, and the places' nodes of these."""
+    def keys(chunk: slice) -> np.ndarray:
+        symbols = stream.symbols[chunk].astype(np.int64)
+        past = nodes[chunk.start - 1:chunk.stop - 1] if chunk.start else np.concatenate([[-1], nodes[:chunk.stop - 1]])
+        return np.where((symbols < stream.V) & (past >= 0), past * np.int64(stream.V + 1) + symbols, -1)
+
+    found, count, longer = _numbered(stream, keys)
+    rest = np.zeros(len(found), np.int32)
+    for chunk in stream.chunks():
+        there = longer[chunk] >= 0
+        rest[longer[chunk][there]] = nodes[chunk][there]
+    return _Level(found, len(level.keys), count, level.begin[found // (stream.V + 1)], rest), longer
+
+
+def _numbered(stream: _Stream, keys: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The different keys of all places (N,), sorted; how much each weighs, (N,) float64; every place's number (M,) int32.
+
+    Args:
+        stream: M places.
+        keys: chunk of places -> their keys, -1 where there is none.
+    """
+    numbers = np.full(len(stream.symbols), -1, np.int32)
+    runs = list[tuple[np.ndarray, np.ndarray]]()
+    small = np.float32 if stream.weight.dtype == bool else np.float64
+    for chunk in stream.chunks():
+        key = keys(chunk)
+        there = np.flatnonzero(key >= 0)
+        different, which = _different(key[there])
+        weight = stream.weight[chunk][there]
+        runs.append((different, np.bincount(which, weight, len(different)).astype(small)))
+        numbers[chunk][there] = which
+    found = runs[0][0]
+    if len(runs) > 1:
+        found = np.concatenate([different for different, _ in runs])
+        found.sort()
+        found = found[np.append(True, found[1:] != found[:-1])] if len(found) else found
+    count = np.zeros(len(found))
+    for chunk, (different, amount) in zip(stream.chunks(), runs, strict=True):
+        at = np.searchsorted(found, different).astype(np.int32)
+        count[at] += amount
+        if len(runs) > 1:
+            some = numbers[chunk]
+            numbered = some >= 0
+            some[numbered] = at[some[numbered]]
+    return found, count, numbers
+
+
+def _different(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different keys, sorted, and the number (M,) of each place's among them."""
+    bits = len(keys).bit_length()
+    if not len(keys) or int(keys.max()) >> (63 - bits):
+        return np.unique(keys, return_inverse=True)
+    # One sort of numbers is five times as fast as one that moves an index along.
+    both: np.ndarray = (keys << bits) | np.arange(len(keys))
+    both.sort()
+    ordered, place = both >> bits, both & ((1 << bits) - 1)
+    new = np.append(True, ordered[1:] != ordered[:-1])
+    which = np.empty(len(keys), np.int64)
+    which[place] = np.cumsum(new) - 1
+    return ordered[new], which

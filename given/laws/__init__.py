@@ -1,5 +1,6 @@
 """Which distributions? Values that sample, score and condition; heads that make them; transforms of them."""
 
+from given.laws.adaptive import Adaptive
 from given.laws.atomic import Atomic
 from given.laws.backoff import Backoff, Grams, paths
 from given.laws.blend import Blend
@@ -9,6 +10,7 @@ from given.laws.dequantised import Dequantised, dequantise
 from given.laws.empirical import Empirical
 from given.laws.entrywise import Entrywise
 from given.laws.flowing import Flowing, Guidance
+from given.laws.gate import Gate
 from given.laws.grouped import Grouped
 from given.laws.heads import AtomicHead, CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
 from given.laws.implicit import Implicit
@@ -20,11 +22,14 @@ from given.laws.noise import Noise, choose, far_apart
 from given.laws.normal import Normal
 from given.laws.normal_mixture import NormalMixture
 from given.laws.sequential import Chain, Sequential, State
+from given.laws.smoothing import Counted, KneserNey, Smoothing, WittenBell
 from given.laws.stacked import Stacked
 from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
+from given.laws.tree import Tree
 
 __all__ = [
+    "Adaptive",
     "Atomic",
     "AtomicHead",
     "Backoff",
@@ -33,10 +38,12 @@ __all__ = [
     "Categorical",
     "CategoricalHead",
     "Chain",
+    "Counted",
     "Dequantised",
     "Empirical",
     "Entrywise",
     "Flowing",
+    "Gate",
     "Grams",
     "Grouped",
     "Guidance",
@@ -44,6 +51,7 @@ __all__ = [
     "Implicit",
     "Intractable",
     "Kind",
+    "KneserNey",
     "Latent",
     "Law",
     "LogisticMixtureHead",
@@ -54,10 +62,13 @@ __all__ = [
     "NormalMixture",
     "NormalMixtureHead",
     "Sequential",
+    "Smoothing",
     "Stacked",
     "State",
     "Torch",
     "Transformed",
+    "Tree",
+    "WittenBell",
     "best_weights",
     "choose",
     "default_head",

@@ -4,15 +4,19 @@
 
 c' is the past c without its oldest symbol. A gram is a node of level n, numbered by its place among the sorted keys
 (number of its past's node on level n - 1) (V + 1) + w, so that no order is too long for 64 bits; a node of level 0 is a state
-of the parents. The row's beginning stands in pasts as the symbol V, unless the row is a piece of something longer.
+of the parents. What may follow a past stands together. The row's beginning stands in pasts as the symbol V, unless the row is a
+piece of something longer.
 """
 
 from __future__ import annotations
 
 import copy
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,6 +28,10 @@ from given.variables import Entries, Finite
 
 __all__ = ["Backoff", "Grams", "paths"]
 
+_FEW = 4  # rows up to which one after another is faster than all together
+_SHORT = 2  # symbols of a past whose law is kept once asked for
+_MET = 1 << 20  # numbers of such laws kept a length
+
 
 @dataclass(frozen=True)
 class Grams:
@@ -33,11 +41,13 @@ class Grams:
         keys: (N,) int64, sorted.
         share: (N,) of its past's probability, what the last symbol has of its own.
         left: (N',) for every node of the level above, what shorter pasts get.
+        V: how many symbols there are.
     """
 
     keys: Tensor
     share: Tensor
     left: Tensor
+    V: int
 
     def find(self, keys: Tensor) -> Tensor:
         """The nodes of keys, -1 where there is none; a key below 0 has none."""
@@ -46,15 +56,57 @@ class Grams:
         place = torch.searchsorted(self.keys, keys).clamp(max=len(self.keys) - 1)
         return torch.where(self.keys[place] == keys, place, -1)
 
+    @cached_property
+    def followers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What follows each past: (N' + 1,) where its nodes begin, (N,) their last symbols; (N,) share; (N',) left.
+
+        The row's beginning follows nothing, but has a node; its symbol is V and its share 0.
+        """
+        keys = self.keys.numpy()
+        past = keys // (self.V + 1)
+        first = np.searchsorted(past, np.arange(len(self.left) + 1)).astype(np.int64)
+        return first, (keys - past * (self.V + 1)).astype(np.int32), self.share.numpy(), self.left.numpy()
+
+    @cached_property
+    def views(self) -> tuple[memoryview, memoryview, memoryview]:
+        """Where nodes begin, their last symbols, and left: faster than arrays where one number is read at a time."""
+        first, symbol, _, left = self.followers
+        return first.data, symbol.data, left.data
+
+    def __getstate__(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # views cannot be copied, and are soon made
+
+    @cached_property
+    def met(self) -> dict[int, np.ndarray]:
+        """p (V,) after short pasts that were asked for."""
+        return {}
+
+    def add(self, p: np.ndarray, past: int) -> None:
+        """Interpolate p (V,), of shorter pasts, with what follows this one."""
+        _, symbol, share, _ = self.followers
+        first, symbols, left = self.views
+        a, b = first[past], first[past + 1]
+        if b > a and symbols[b - 1] == self.V:  # the beginning
+            b -= 1
+        p *= left[past]
+        p[symbol[a:b]] += share[a:b]
+
+    def after(self, past: int, entry: int) -> int:
+        """The node of a past and what followed it, -1 where there is none."""
+        first, symbols, _ = self.views
+        end = first[past + 1]
+        at = bisect_left(symbols, entry, first[past], end)
+        return at if at < end and symbols[at] == entry else -1
+
 
 @dataclass(frozen=True)
 class _Nodes:
-    """Where rows stand: the node (B,) of the last n symbols, for every n."""
+    """Where rows stand: the nodes (B, levels) int64 of their last n symbols, for every n; -1 where there is none."""
 
-    nodes: list[Tensor]
+    nodes: np.ndarray
 
     def rows(self, index: Tensor) -> _Nodes:
-        return _Nodes([n[index] for n in self.nodes])
+        return _Nodes(self.nodes[index.numpy()])
 
 
 class Backoff(Sequential):
@@ -72,21 +124,77 @@ class Backoff(Sequential):
         self.begins = torch.ones(self.n, dtype=torch.bool)  # whether a row's first entry is the first there is
 
     def each(self, x: Entries) -> Tensor:
-        flat, row = self._whole(x)
-        self._check_first(flat.told)
-        begins = self.begins[row] & flat.begins
-        values = torch.where(flat.told, flat.tensor, -1).long()
-        symbols = F.pad(values, (1, 0))
-        symbols[:, 0] = torch.where(begins, self.V, -1)
+        symbols, row = self.stream(x)
         p = torch.full(symbols.shape, 1 / self.V, dtype=torch.float64).reshape(-1)
-        state = self.state[row].repeat_interleave(symbols.shape[1])
-        find = (level.find for level in self.levels)
-        for level, (past, node) in zip(self.levels, paths(symbols.reshape(-1), state, self.V, find), strict=True):
+        for level, (past, node) in zip(self.levels, self.paths(symbols, row), strict=True):
             p = _or(level.share, node, 0.0) + _or(level.left, past, 1.0) * p
         log_p = p.view(symbols.shape)[:, 1:].log()
         if self.end is not None:
-            log_p[:, -1] = torch.where(values[:, -1] == self.end, 0.0, -torch.inf)
+            log_p[:, -1] = torch.where(symbols[:, -1] == self.end, 0.0, -torch.inf)
         return log_p.reshape(*x.flat(self.space).tensor.shape)
+
+    def laws(self, x: Entries) -> Iterator[Tensor]:
+        symbols, row = self.stream(x)
+        for rows in self.blocks(len(row)):
+            some = symbols[rows]
+            pasts = [past.view(some.shape)[:, 1:].reshape(-1) for past, _ in self.paths(some, row[rows])]
+            log_p = torch.from_numpy(self.interpolated(torch.stack(pasts, 1).numpy())).log()
+            yield self._ending(Categorical(log_p.view(len(some), -1, self.V)), slice(None)).log_probs  # type: ignore[attr-defined]
+
+    def stream(self, x: Entries) -> tuple[Tensor, Tensor]:
+        """Rows as `paths` reads them (N, 1 + D), and which of the B rows each belongs to."""
+        flat, row = self._whole(x)
+        self._check_first(flat.told)
+        symbols = F.pad(torch.where(flat.told, flat.tensor, -1).long(), (1, 0))
+        symbols[:, 0] = torch.where(self.begins[row] & flat.begins, self.V, -1)
+        return symbols, row
+
+    def paths(self, symbols: Tensor, row: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Of what `stream` gave, end to end: `paths` among the nodes of every level."""
+        find = (level.find for level in self.levels)
+        return paths(symbols.reshape(-1), self.state[row].repeat_interleave(symbols.shape[1]), self.V, find)
+
+    def interpolated(self, nodes: np.ndarray) -> np.ndarray:
+        """p of every symbol after pasts (M, levels): (M, V) float64."""
+        if len(nodes) <= _FEW:
+            return np.array([self._row(past) for past in nodes.tolist()])
+        p = np.full((len(nodes), self.V), 1 / self.V)
+        for n in range(len(self.levels)):
+            self.add(p, n, nodes[:, n])
+        return p
+
+    def _row(self, past: list[int]) -> np.ndarray:
+        """`interpolated` of one past: (V,), from what short pasts were found to say before."""
+        short = min(_SHORT, len(past) - 1)
+        while past[short] < 0:
+            short -= 1
+        met = self.levels[short].met
+        p = met.get(past[short])
+        if p is None:
+            p = np.full(self.V, 1 / self.V)
+            for level, node in zip(self.levels[:short + 1], past, strict=False):
+                level.add(p, node)
+            if len(met) * self.V < _MET:
+                met[past[short]] = p
+        p = p.copy()
+        for level, node in zip(self.levels[short + 1:], past[short + 1:], strict=True):
+            if node < 0:
+                break
+            level.add(p, node)
+        return p
+
+    def add(self, p: np.ndarray, n: int, past: np.ndarray) -> None:
+        """Interpolate p (M, V), of shorter pasts, with what level n says after its nodes (M,)."""
+        first, symbol, share, left = self.levels[n].followers
+        there = np.flatnonzero(past >= 0)
+        node = past[there]
+        p[there] *= left[node][:, None]
+        size = first[node + 1] - first[node]
+        index = np.arange(size.sum()) + np.repeat(first[node] - (size.cumsum() - size), size)
+        at, last = np.repeat(there, size), symbol[index]
+        if n == 0:
+            at, last, index = at[last < self.V], last[last < self.V], index[last < self.V]
+        p.reshape(-1)[at * self.V + last] += share[index]
 
     def condition(self, evidence: Entries) -> Law:
         flat = self._known(evidence)
@@ -96,26 +204,37 @@ class Backoff(Sequential):
         return law
 
     def start(self) -> State:
-        nowhere = torch.full((self.n,), -1)
-        nodes = [self.state, torch.where(self.begins, self.levels[0].find(self.state * (self.V + 1) + self.V), -1)]
-        nodes += [nowhere] * (len(self.levels) - 2)
-        return State(0, torch.zeros(self.n, len(self.order), dtype=torch.float64), None, _Nodes(nodes[: len(self.levels)]))
+        nodes = np.full((self.n, len(self.levels)), -1)
+        nodes[:, 0] = self.state.numpy()
+        if len(self.levels) > 1:
+            begun = self.levels[0].find(self.state * (self.V + 1) + self.V)
+            nodes[:, 1] = torch.where(self.begins, begun, -1).numpy()
+        return State(0, torch.zeros(self.n, len(self.order), dtype=torch.float64), None, _Nodes(nodes))
 
     def next(self, state: State) -> Categorical:
-        p = torch.full((len(state.values), self.V), 1 / self.V, dtype=torch.float64)
-        for level, past in zip(self.levels, state.cache.nodes, strict=True):
-            keys = torch.where(past[:, None] < 0, -1, past[:, None] * (self.V + 1) + torch.arange(self.V))
-            p = _or(level.share, level.find(keys), 0.0) + _or(level.left, past, 1.0)[:, None] * p
-        law = Categorical(p.log())
+        law = Categorical(torch.from_numpy(self.interpolated(state.cache.nodes)).log())
         self._ending(law, state.t)
         return law
 
     def advance(self, state: State, entries: Tensor) -> State:
-        state.values[:, state.t] = entries.double()
-        past = state.cache.nodes
-        found = [level.find(torch.where(p < 0, -1, p * (self.V + 1) + entries.long()))
-                 for level, p in zip(self.levels[:-1], past[:-1], strict=True)]
-        return replace(state, t=state.t + 1, cache=_Nodes([past[0], *found]))
+        state.values[:, state.t] = entries
+        return replace(state, t=state.t + 1, cache=_Nodes(self.after(state.cache.nodes, entries)))
+
+    def after(self, nodes: np.ndarray, entries: Tensor) -> np.ndarray:
+        """Where rows stand (B, levels) once their next symbols (B,) are known."""
+        found = np.full_like(nodes, -1)
+        found[:, 0] = nodes[:, 0]
+        if len(nodes) > _FEW:
+            for n, level in enumerate(self.levels[:-1]):
+                past = torch.from_numpy(nodes[:, n])
+                found[:, n + 1] = level.find(torch.where(past < 0, -1, past * (self.V + 1) + entries.long())).numpy()
+            return found
+        for row, past, entry in zip(found, nodes.tolist(), entries.tolist(), strict=True):
+            for n, level in enumerate(self.levels[:-1]):
+                if past[n] < 0:
+                    break
+                row[n + 1] = level.after(past[n], entry)
+        return found
 
 
 def paths(symbols: Tensor, state: Tensor, V: int,

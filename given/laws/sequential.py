@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ from given.nn import Condition
 from given.variables import Entries, Finite, Product, Space
 
 __all__ = ["Chain", "Sequential", "State"]
+
+_AT_ONCE = 1 << 21  # numbers of laws of symbols, 16 MB
 
 
 @dataclass
@@ -93,6 +95,28 @@ class Sequential(Law):
     @abc.abstractmethod
     def advance(self, state: State, entries: Tensor) -> State:
         """The state once the next entry (B,), or group (B, G), is known. Consumes the state it is given."""
+
+    def laws(self, x: Entries) -> Iterator[Tensor]:
+        """log p of every symbol (finite spaces) at every entry given those before it: blocks (M, D, V) float64 of x's rows.
+
+        Raises:
+            Intractable: as `each`.
+        """
+        flat, row = self._whole(x)
+        self._check_first(flat.told)
+        values = torch.where(flat.told, flat.tensor, 0.0)
+        for rows in self.blocks(len(row)):
+            state, found = self.start().rows(row[rows]), []
+            for entry in self.order.tolist():
+                found.append(self.next(state).log_probs)  # type: ignore[attr-defined]
+                state = self.advance(state, values[rows, entry])
+            yield torch.stack(found, 1)[:, self.order.argsort()]
+
+    def blocks(self, n: int) -> Iterator[slice]:
+        """n rows, so many at a time that their laws fit: alike for all laws of a space."""
+        assert isinstance(self.space, Finite)
+        size = max(1, _AT_ONCE // (self.space.dimensions * self.space.size))
+        return (slice(first, first + size) for first in range(0, n, size))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         scored = x.flat(self.space).known
@@ -211,10 +235,7 @@ class Chain(Sequential):
             row: (N,) which of the B rows of y each belongs to.
             orders: (1 or N, D).
         """
-        y = self.y if self.n == len(row) else self.y.rows(row)
-        features = self.net(self._tokens(values, y, orders, slice(None)), y, orders)
-        back = orders.argsort(1)
-        features = features[:, back[0]] if len(back) == 1 else features.gather(1, back[..., None].expand_as(features))
+        features = self._features(values, row, orders)
         entries, found = Entries(values).shaped(self.space), []
         columns = entries.columns if isinstance(self.space, Product) else {"": entries}
         for i, (name, part) in enumerate(self.space.parts):
@@ -224,6 +245,22 @@ class Chain(Sequential):
                 each = law.each(columns[name].tensor)
             found.append(each.flatten(1) if part.axes else each[:, None])
         return torch.cat(found, 1)
+
+    def laws(self, x: Entries) -> Iterator[Tensor]:
+        flat, row = self._whole(x)
+        self._check_first(flat.told)
+        values = torch.where(flat.told, flat.tensor, 0.0)
+        for rows in self.blocks(len(row)):
+            features = self._features(values[rows], row[rows], self.order[None])
+            law = self.heads[0](features.reshape(len(features), *self.space.shape, -1))
+            yield self._ending(law, slice(None)).log_probs.reshape(*features.shape[:2], -1)  # type: ignore[attr-defined]
+
+    def _features(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
+        """What the net makes of every entry's past: (N, D, C), in the entries' order."""
+        y = self.y if self.n == len(row) else self.y.rows(row)
+        features = self.net(self._tokens(values, y, orders, slice(None)), y, orders)
+        back = orders.argsort(1)
+        return features[:, back[0]] if len(back) == 1 else features.gather(1, back[..., None].expand_as(features))
 
     def _tokens(self, values: Tensor, y: Condition | None, orders: Tensor, steps: slice) -> Tensor:
         tokens = self.embed(values, orders, steps)

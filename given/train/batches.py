@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from given.conditional import Batch, Conditional
 from given.joint import Joint
 from given.laws import Noise
 from given.sources import Columns, Source
-from given.variables import Entries, UserError
+from given.variables import UserError
 
 __all__ = ["Batches", "Encoded", "Pass", "Split", "encoded"]
 
@@ -32,7 +33,7 @@ class Encoded:
     """A batch as the joint takes it.
 
     Attributes:
-        entries: column -> entries of n rows.
+        entries: column -> entries of n rows; `Pieces` where `rows` has still to take some.
         n: how many.
         weight: (n,) float64.
         first: the number of the first row in the whole pass.
@@ -41,7 +42,7 @@ class Encoded:
         share: (n,) float64, one over the number of pieces of the row's item: what it bears of the item's other columns.
     """
 
-    entries: dict[str, Entries]
+    entries: dict[str, Any]
     n: int
     weight: Tensor
     first: int
@@ -135,9 +136,9 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
     if len(cut) > 1 or not alone or joint.latents or any(v.name == text for f in joint for v in f.parents):
         raise UserError(f"{text}: is longer than its window, so it must stand alone left of one bar in {joint}, with no other "
                         "such text or a latent; pass Text(window=...) that holds it whole")
-    entries = {name: cut[name].x if name in cut else entries[name].rows(item) for name in names}
+    parts = {name: cut[name] if name in cut else entries[name].rows(item) for name in names}
     share = 1 / torch.bincount(item, minlength=batch.n).double()
-    return Encoded(entries, len(item), weights[item], first_row, first_row + item, text, share[item])
+    return Encoded(parts, len(item), weights[item], first_row, first_row + item, text, share[item])
 
 
 def _long(joint: Joint) -> bool:
