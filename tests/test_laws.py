@@ -30,6 +30,7 @@ from given.families import (
 from given.laws import CategoricalHead, LogisticMixtureHead
 from given.nn import (
     AnyOrder,
+    CausalConvolution,
     ColumnMajor,
     Embedding,
     Fixed,
@@ -141,6 +142,8 @@ FAMILIES = {
     "Autoregressive with a window": lambda: Autoregressive(grid("x", 3, 5, ordered=False), LABEL, net=partial(NET, window=2)),
     "Autoregressive after a prefix": lambda: Autoregressive(
         SEQUENCE, [SOURCE, LABEL], net=partial(NET, context="prefix", key_heads=1)),
+    "Autoregressive by convolution": lambda: Autoregressive(
+        SEQUENCE, LABEL, net=partial(CausalConvolution, width=16, layers=3, kernel=2)),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
 }

@@ -12,6 +12,7 @@ import pytest
 import torch
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
+from test_nets import check_steps
 from test_text import check_kneser_ney, check_pieces, check_weights
 from test_toys import check_factors, check_flow_matching, check_flowing, check_latent_group, check_mixture, check_padding
 from test_train import check_resume
@@ -75,6 +76,11 @@ MUTANTS = {
     "a window is one step too wide": Mutant(
         given.nn.Transformer, "_seen", "back >= self.window", "back > self.window",
         family("steps_are_the_whole", "Autoregressive with a window")),
+    "a ring is read one step late": Mutant(
+        given.nn.CausalConvolution, "_one", "ring[t % R].copy_(x)", "ring[(t + 1) % R].copy_(x)",
+        family("steps_are_the_whole", "Autoregressive by convolution")),
+    "a ring is not turned to where it begins": Mutant(
+        given.nn.CausalConvolution, "step", "ring.roll(-(t % R), 0)", "ring", partial(check_steps, "CausalConvolution")),
     "entries of one step see one another": Mutant(
         given.nn.Embedding, "__init__", "torch.searchsorted(drawn, drawn) - 1", "torch.arange(len(drawn)) - 1",
         family("steps_are_the_whole", "Autoregressive diagonal by diagonal")),

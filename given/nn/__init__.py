@@ -3,6 +3,7 @@
 from given.nn.attention import CrossAttention
 from given.nn.causal import Causal
 from given.nn.context import Condition, Context
+from given.nn.convolution import CausalConvolution
 from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
 from given.nn.feedforward import GELU, SwiGLU
@@ -16,6 +17,7 @@ from given.nn.transformer import Transformer
 __all__ = [
     "AnyOrder",
     "Causal",
+    "CausalConvolution",
     "ColumnMajor",
     "Condition",
     "Context",

@@ -1,0 +1,90 @@
+"""Causal nets: a cached step is the forward, whatever was read at once; a feature depends on the tokens it says it does."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from given.nn import CausalConvolution, Condition, Raster
+from given.nn.order import places
+from given.testing import stir
+from given.variables import Axis, Finite, UserError
+
+torch.set_num_threads(1)
+
+
+def space(*shape):
+    return Finite(2, axes=tuple(Axis(a, n) for a, n in zip(("height", "width", "channel"), shape, strict=False)))
+
+
+def built(net, shape, order=None, scale=0.1):
+    """The net, stirred, and the order (1, T) it was built for."""
+    s = space(*shape)
+    drawn = (order or Raster()).steps(s).argsort(stable=True)
+    torch.manual_seed(0)
+    made = net(places(s), order=drawn)
+    stir(made, scale)
+    return made.eval(), drawn[None]
+
+
+NETS = {
+    "CausalConvolution": (partial(CausalConvolution, width=6, layers=4, cycle=3), (13,), Raster()),
+    "CausalConvolution of 3 steps": (partial(CausalConvolution, width=4, layers=3, kernel=3), (11,), Raster()),
+}
+
+
+def check_steps(name, splits=4):
+    """A step is the forward, for several ways of reading the steps and several numbers of rows, and rows are copied whole."""
+    net, order = built(*NETS[name])
+    T, C = order.shape[1], net.width
+    generator = torch.Generator().manual_seed(1)
+    for split in range(splits):
+        B = (1, 3, 2, 5)[split % 4]
+        h, y = torch.randn(B, T, C, generator=generator), Condition(torch.randn(B, C, generator=generator))
+        whole = net(h, y, order).detach()
+        cache, t = net.start(y), 0
+        while t < T:
+            s = 1 if split == 0 else int(torch.randint(1, T if split == 1 else 4, (), generator=generator))
+            s = min(s, T - t)
+            if split == 3:  # turned round at every step, so that what a step finds is what was copied
+                h, whole, cache = h.flip(0), whole.flip(0), cache.rows(torch.arange(B).flip(0))
+            got = net.step(h[:, t:t + s], order, t, cache)
+            assert torch.allclose(got, whole[:, t:t + s], atol=2e-5, rtol=1e-4), \
+                f"{name}: steps {t} to {t + s} of {T} are off by {float((got - whole[:, t:t + s]).abs().max()):.2g}"
+            t += s
+
+
+def field(net, order):
+    """(T, T) which tokens the features of each step depend on, by derivatives summed over random tokens."""
+    T, C = order.shape[1], net.width
+    h = torch.randn(1, T, C, generator=torch.Generator().manual_seed(3))
+    y = Condition(torch.zeros(1, C))
+    moved = torch.autograd.functional.jacobian(lambda x: net(x, y, order)[0], h)  # (T, C, 1, T, C)
+    return moved.abs().sum((1, 2, 4)) > 0
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_step_is_the_forward(name):
+    check_steps(name)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_no_feature_depends_on_later_tokens(name):
+    net, order = built(*NETS[name])
+    seen = field(net, order)
+    assert not bool(seen.triu(1).any())
+    assert bool(seen.diagonal().all())
+
+
+def test_a_convolution_reaches_as_far_as_it_says():
+    net, order = built(partial(CausalConvolution, width=5, layers=3), (12,))
+    assert net.field == 8
+    back = torch.arange(12)[:, None] - torch.arange(12)
+    assert torch.equal(field(net, order), (back >= 0) & (back < 8))
+
+
+def test_what_a_convolution_cannot_be():
+    with pytest.raises(UserError, match=r"^CausalConvolution: layers=0, kernel=2, cycle=10; expected 1 layer or more"):
+        built(partial(CausalConvolution, layers=0), (4,))
+    with pytest.raises(UserError, match=r"^CausalConvolution: does not read the tokens of y; use Transformer"):
+        CausalConvolution(places(space(4)), attends=True)
