@@ -35,6 +35,7 @@ from given.nn import (
     Embedding,
     Fixed,
     Perceptron,
+    PixelCNN,
     Reverse,
     Rotary,
     Summed,
@@ -71,6 +72,7 @@ THREE = Variable("a, c, d", Table({"a": Plain(Real()), "c": Plain(Finite(2)), "d
 SEQUENCE = Variable("target", Plain(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
 CODE = Variable("code", Plain(Finite(4, axes=(Axis("place", 2),))))
 SOURCE = Variable("source", Plain(Finite(4, axes=(Axis("word", 3),))))
+COLOUR = Variable("x", Plain(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 2)))))
 MIXED = Variable("a, c", Table({"a": Plain(Finite(3)), "c": Plain(Finite(2))}))
 
 FAMILIES = {
@@ -144,6 +146,9 @@ FAMILIES = {
         SEQUENCE, [SOURCE, LABEL], net=partial(NET, context="prefix", key_heads=1)),
     "Autoregressive by convolution": lambda: Autoregressive(
         SEQUENCE, LABEL, net=partial(CausalConvolution, width=16, layers=3, kernel=2)),
+    "Autoregressive PixelCNN": lambda: Autoregressive(grid("x", 3, 3, 2), LABEL, net=partial(PixelCNN, width=8, layers=2)),
+    "Autoregressive PixelCNN in colour": lambda: Autoregressive(
+        COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(PixelCNN, width=8, layers=1), order=ColumnMajor()),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
 }

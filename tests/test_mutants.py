@@ -24,6 +24,8 @@ import given.laws
 import given.nn.attention
 import given.nn.context
 import given.nn.embedding
+import given.nn.lines
+import given.nn.pixel_cnn
 import given.nn.single
 import given.train.em
 import given.train.loop
@@ -81,6 +83,14 @@ MUTANTS = {
         family("steps_are_the_whole", "Autoregressive by convolution")),
     "a ring is not turned to where it begins": Mutant(
         given.nn.CausalConvolution, "step", "ring.roll(-(t % R), 0)", "ring", partial(check_steps, "CausalConvolution")),
+    "a mask lets the next pixel through": Mutant(
+        given.nn.pixel_cnn._Block, "__init__", "mask[:, :, r, r + 1:] = 0", "mask[:, :, r, r + 2:] = 0",
+        family("density_is_normalised", "Autoregressive PixelCNN")),
+    "red reads green": Mutant(
+        given.nn.lines.Lines, "mask", ".tril()", "", family("density_is_normalised", "Autoregressive PixelCNN in colour")),
+    "a line above is read a line late": Mutant(
+        given.nn.pixel_cnn.PixelLines, "begin", "self.kept[:, :, 1:].clone()", "self.kept[:, :, :-1].clone()",
+        family("steps_are_the_whole", "Autoregressive PixelCNN")),
     "entries of one step see one another": Mutant(
         given.nn.Embedding, "__init__", "torch.searchsorted(drawn, drawn) - 1", "torch.arange(len(drawn)) - 1",
         family("steps_are_the_whole", "Autoregressive diagonal by diagonal")),

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from given.nn import CausalConvolution, Condition, Raster
+from given.nn import CausalConvolution, ColumnMajor, Condition, PixelCNN, Raster, Reverse
 from given.nn.order import places
 from given.testing import stir
 from given.variables import Axis, Finite, UserError
@@ -30,6 +30,10 @@ def built(net, shape, order=None, scale=0.1):
 NETS = {
     "CausalConvolution": (partial(CausalConvolution, width=6, layers=4, cycle=3), (13,), Raster()),
     "CausalConvolution of 3 steps": (partial(CausalConvolution, width=4, layers=3, kernel=3), (11,), Raster()),
+    "PixelCNN": (partial(PixelCNN, width=6, layers=2), (4, 5), Raster()),
+    "PixelCNN of a wide kernel": (partial(PixelCNN, width=4, layers=2, kernel=5), (4, 3), ColumnMajor()),
+    "PixelCNN of one pixel": (partial(PixelCNN, width=4, layers=2, kernel=1), (3, 3), Reverse()),
+    "PixelCNN in colour": (partial(PixelCNN, width=4, layers=2), (3, 4, 3), Raster()),
 }
 
 
@@ -57,10 +61,10 @@ def check_steps(name, splits=4):
 def field(net, order):
     """(T, T) which tokens the features of each step depend on, by derivatives summed over random tokens."""
     T, C = order.shape[1], net.width
-    h = torch.randn(1, T, C, generator=torch.Generator().manual_seed(3))
-    y = Condition(torch.zeros(1, C))
-    moved = torch.autograd.functional.jacobian(lambda x: net(x, y, order)[0], h)  # (T, C, 1, T, C)
-    return moved.abs().sum((1, 2, 4)) > 0
+    h = torch.randn(8, T, C, generator=torch.Generator().manual_seed(3))
+    y = Condition(torch.zeros(8, C))
+    moved = torch.autograd.functional.jacobian(lambda x: net(x, y, order).abs().sum((0, 2)), h)  # (T, 8, T, C)
+    return moved.abs().sum((1, 3)) > 0
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -74,6 +78,38 @@ def test_no_feature_depends_on_later_tokens(name):
     seen = field(net, order)
     assert not bool(seen.triu(1).any())
     assert bool(seen.diagonal().all())
+
+
+def paths(T, links):
+    """(T, T) what a step depends on through layers, each of which reads of every step what `links` (T, T) says."""
+    found = torch.eye(T)
+    for link in links:
+        found = ((link.float() @ found) > 0).float()
+    return found > 0
+
+
+def reads(L, W, d, rule):
+    """(T, T): whether a layer reads, at entry (line, pixel, channel), another, by a rule of offsets and channels."""
+    line, pixel, channel = torch.cartesian_prod(*(torch.arange(n) for n in (L, W, d))).unbind(1)
+    return rule(line - line[:, None], pixel - pixel[:, None], channel, channel[:, None])
+
+
+def masked(r):
+    """A PixelCNN's mask: lines above, the line up to the pixel, in it channels up to its own."""
+    return lambda dy, dx, c, own: (dx.abs() <= r) & (dy >= -r) & ((dy < 0) | (dy == 0) & ((dx < 0) | (dx == 0) & (c <= own)))
+
+
+@pytest.mark.parametrize(("shape", "kernel", "layers"), [((5, 6), 3, 3), ((4, 5), 5, 2), ((3, 4, 3), 3, 2)])
+def test_a_pixel_cnn_depends_on_what_its_masks_say(shape, kernel, layers):
+    net, order = built(partial(PixelCNN, width=12, layers=layers, kernel=kernel), shape)
+    L, W, d = (*shape, 1)[:3]
+    assert torch.equal(field(net, order), paths(L * W * d, [reads(L, W, d, masked(kernel // 2))] * layers))
+
+
+def test_a_pixel_cnn_has_a_blind_spot():
+    net, order = built(partial(PixelCNN, width=8, layers=7), (4, 6))
+    seen = field(net, order)[2 * 6 + 2]  # line 2, pixel 2
+    assert bool(seen[:6 + 4].all() == 0) and not bool(seen[6 + 4]) and not bool(seen[6 + 5]) and bool(seen[6 + 3])
 
 
 def test_a_convolution_reaches_as_far_as_it_says():

@@ -10,6 +10,7 @@ from given.nn.feedforward import GELU, SwiGLU
 from given.nn.linear import Linear, RMSNorm
 from given.nn.order import AnyOrder, ColumnMajor, Fixed, Order, Raster, Reverse, Wavefront
 from given.nn.perceptron import Perceptron
+from given.nn.pixel_cnn import PixelCNN
 from given.nn.positions import Offsets, Positions, Rotary, Summed
 from given.nn.sequence import Sequence
 from given.nn.transformer import Transformer
@@ -30,6 +31,7 @@ __all__ = [
     "Offsets",
     "Order",
     "Perceptron",
+    "PixelCNN",
     "Positions",
     "RMSNorm",
     "Raster",

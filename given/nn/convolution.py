@@ -55,30 +55,32 @@ class CausalConvolution(Causal):
         return 1 + sum(layer.reach for layer in self.layers)  # type: ignore[misc]
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
+        layers: Any = self.layers
         x, skip = h, torch.zeros_like(h)
-        for layer in self.layers:
-            taps = layer.taps(F.pad(x, (0, 0, layer.reach, 0)), x.shape[1], 1)  # type: ignore[operator]
-            pre = taps @ layer.weight + layer.condition(y.pooled)[:, None]  # type: ignore[operator]
-            x, skip = layer.mixed(pre, x, skip)  # type: ignore[operator]
+        for layer in layers:
+            taps = layer.taps(F.pad(x, (0, 0, layer.reach, 0)), x.shape[1], 1)
+            x, skip = layer.mixed(taps @ layer.weight + layer.condition(y.pooled)[:, None], x, skip)
         return F.relu(self.out(F.relu(skip)))
 
     def start(self, y: Condition) -> Rings:
+        layers: Any = self.layers
         with torch.no_grad():
-            rings = [y.pooled.new_zeros(layer.reach, len(y.pooled), self.width) for layer in self.layers]  # type: ignore[arg-type]
-            return Rings(rings, [layer.condition(y.pooled) for layer in self.layers])  # type: ignore[operator]
+            rings = [y.pooled.new_zeros(layer.reach, len(y.pooled), self.width) for layer in layers]
+            return Rings(rings, [layer.condition(y.pooled) for layer in layers])
 
     def step(self, h: Tensor, order: Tensor, t: int, cache: Rings) -> Tensor:  # type: ignore[override]
         with torch.no_grad():
             if h.shape[1] == 1:
                 return self._one(h[:, 0], t, cache)[:, None]
+            layers: Any = self.layers
             x = h.transpose(0, 1)
             skip = torch.zeros_like(x)
-            for layer, ring, added in zip(self.layers, cache.rings, cache.added, strict=True):
+            for layer, ring, added in zip(layers, cache.rings, cache.added, strict=True):
                 R, s = len(ring), len(x)
                 past = torch.cat([ring.roll(-(t % R), 0), x])  # from step t - R on
                 last = torch.arange(max(t, t + s - R), t + s)
                 ring[last % R] = past[last - t + R]
-                x, skip = layer.mixed(layer.taps(past, s, 0) @ layer.weight + added, x, skip)  # type: ignore[operator]
+                x, skip = layer.mixed(layer.taps(past, s, 0) @ layer.weight + added, x, skip)
             return F.relu(self.out(F.relu(skip))).transpose(0, 1)
 
     def _one(self, h: Tensor, t: int, cache: Rings) -> Tensor:
