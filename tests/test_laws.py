@@ -34,6 +34,7 @@ from given.nn import (
     ColumnMajor,
     Embedding,
     Fixed,
+    GatedPixelCNN,
     Perceptron,
     PixelCNN,
     Reverse,
@@ -149,6 +150,10 @@ FAMILIES = {
     "Autoregressive PixelCNN": lambda: Autoregressive(grid("x", 3, 3, 2), LABEL, net=partial(PixelCNN, width=8, layers=2)),
     "Autoregressive PixelCNN in colour": lambda: Autoregressive(
         COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(PixelCNN, width=8, layers=1), order=ColumnMajor()),
+    "Autoregressive GatedPixelCNN": lambda: Autoregressive(
+        grid("x", 3, 3, 2), LABEL, net=partial(GatedPixelCNN, width=8, layers=2), order=Reverse()),
+    "Autoregressive GatedPixelCNN in colour": lambda: Autoregressive(
+        COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(GatedPixelCNN, width=8, layers=2)),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
 }

@@ -24,6 +24,7 @@ import given.laws
 import given.nn.attention
 import given.nn.context
 import given.nn.embedding
+import given.nn.gated_pixel_cnn
 import given.nn.lines
 import given.nn.pixel_cnn
 import given.nn.single
@@ -91,6 +92,12 @@ MUTANTS = {
     "a line above is read a line late": Mutant(
         given.nn.pixel_cnn.PixelLines, "begin", "self.kept[:, :, 1:].clone()", "self.kept[:, :, :-1].clone()",
         family("steps_are_the_whole", "Autoregressive PixelCNN")),
+    "the vertical stack begins on its own line": Mutant(
+        given.nn.GatedPixelCNN, "forward", "F.pad(x[:, :-1], (0, 0, 0, 0, 1, 0))", "x",
+        family("density_is_normalised", "Autoregressive GatedPixelCNN")),
+    "the horizontal stack keeps no line": Mutant(
+        given.nn.gated_pixel_cnn.Stacks, "begin", "v = self.line[0, :, r * size:]", "v = self.line[0, :, :self.W * size]",
+        family("steps_are_the_whole", "Autoregressive GatedPixelCNN")),
     "entries of one step see one another": Mutant(
         given.nn.Embedding, "__init__", "torch.searchsorted(drawn, drawn) - 1", "torch.arange(len(drawn)) - 1",
         family("steps_are_the_whole", "Autoregressive diagonal by diagonal")),

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from given.nn import CausalConvolution, ColumnMajor, Condition, PixelCNN, Raster, Reverse
+from given.nn import CausalConvolution, ColumnMajor, Condition, GatedPixelCNN, PixelCNN, Raster, Reverse
 from given.nn.order import places
 from given.testing import stir
 from given.variables import Axis, Finite, UserError
@@ -34,6 +34,10 @@ NETS = {
     "PixelCNN of a wide kernel": (partial(PixelCNN, width=4, layers=2, kernel=5), (4, 3), ColumnMajor()),
     "PixelCNN of one pixel": (partial(PixelCNN, width=4, layers=2, kernel=1), (3, 3), Reverse()),
     "PixelCNN in colour": (partial(PixelCNN, width=4, layers=2), (3, 4, 3), Raster()),
+    "GatedPixelCNN": (partial(GatedPixelCNN, width=6, layers=3), (4, 5), Raster()),
+    "GatedPixelCNN of a wide kernel": (partial(GatedPixelCNN, width=4, layers=2, kernel=5), (4, 3), ColumnMajor()),
+    "GatedPixelCNN of one pixel": (partial(GatedPixelCNN, width=4, layers=2, kernel=1), (3, 3), Reverse()),
+    "GatedPixelCNN in colour": (partial(GatedPixelCNN, width=4, layers=2), (3, 4, 3), Raster()),
 }
 
 
@@ -110,6 +114,25 @@ def test_a_pixel_cnn_has_a_blind_spot():
     net, order = built(partial(PixelCNN, width=8, layers=7), (4, 6))
     seen = field(net, order)[2 * 6 + 2]  # line 2, pixel 2
     assert bool(seen[:6 + 4].all() == 0) and not bool(seen[6 + 4]) and not bool(seen[6 + 5]) and bool(seen[6 + 3])
+
+
+@pytest.mark.parametrize(("shape", "kernel", "layers"), [((5, 6), 3, 2), ((4, 5), 5, 1), ((3, 4, 3), 3, 2)])
+def test_a_gated_pixel_cnn_depends_on_what_its_stacks_read(shape, kernel, layers):
+    net, order = built(partial(GatedPixelCNN, width=6, layers=layers, kernel=kernel), shape)
+    (L, W, d), r = (*shape, 1)[:3], kernel // 2
+    late = reads(L, W, d, lambda dy, dx, c, own: (dy == -1) & (dx == 0) & (c == own))
+    above = reads(L, W, d, lambda dy, dx, c, own: (dx.abs() <= r) & (-r <= dy) & (dy <= 0))
+    beside = reads(L, W, d, lambda dy, dx, c, own: (dy == 0) & (-r <= dx) & ((dx < 0) | (dx == 0) & (c <= own)))
+    T = L * W * d
+    seen = paths(T, [beside] * layers)
+    for of_v in range(1, layers + 1):
+        seen = seen | paths(T, [late, *[above] * of_v, *[beside] * (layers - of_v)])
+    assert torch.equal(field(net, order), seen)
+
+
+def test_a_gated_pixel_cnn_has_no_blind_spot():
+    net, order = built(partial(GatedPixelCNN, width=8, layers=6), (4, 6))
+    assert torch.equal(field(net, order), torch.ones(24, 24).tril() > 0)
 
 
 def test_a_convolution_reaches_as_far_as_it_says():

@@ -7,6 +7,7 @@ from given.nn.convolution import CausalConvolution
 from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
 from given.nn.feedforward import GELU, SwiGLU
+from given.nn.gated_pixel_cnn import GatedPixelCNN
 from given.nn.linear import Linear, RMSNorm
 from given.nn.order import AnyOrder, ColumnMajor, Fixed, Order, Raster, Reverse, Wavefront
 from given.nn.perceptron import Perceptron
@@ -27,6 +28,7 @@ __all__ = [
     "Embedding",
     "Fixed",
     "GELU",
+    "GatedPixelCNN",
     "Linear",
     "Offsets",
     "Order",
