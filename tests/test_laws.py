@@ -39,6 +39,7 @@ from given.nn import (
     PixelCNN,
     Reverse,
     Rotary,
+    RowLSTM,
     Summed,
     SwiGLU,
     Transformer,
@@ -154,6 +155,10 @@ FAMILIES = {
         grid("x", 3, 3, 2), LABEL, net=partial(GatedPixelCNN, width=8, layers=2), order=Reverse()),
     "Autoregressive GatedPixelCNN in colour": lambda: Autoregressive(
         COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(GatedPixelCNN, width=8, layers=2)),
+    "Autoregressive RowLSTM": lambda: Autoregressive(
+        grid("x", 3, 3, 2), LABEL, net=partial(RowLSTM, width=8, layers=2), order=ColumnMajor()),
+    "Autoregressive RowLSTM in colour": lambda: Autoregressive(
+        COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(RowLSTM, width=8, layers=1)),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
 }

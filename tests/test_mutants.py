@@ -27,6 +27,7 @@ import given.nn.embedding
 import given.nn.gated_pixel_cnn
 import given.nn.lines
 import given.nn.pixel_cnn
+import given.nn.row_lstm
 import given.nn.single
 import given.train.em
 import given.train.loop
@@ -98,6 +99,9 @@ MUTANTS = {
     "the horizontal stack keeps no line": Mutant(
         given.nn.gated_pixel_cnn.Stacks, "begin", "v = self.line[0, :, r * size:]", "v = self.line[0, :, :self.W * size]",
         family("steps_are_the_whole", "Autoregressive GatedPixelCNN")),
+    "a row's memory comes from the left": Mutant(
+        given.nn.row_lstm.Rows, "_look", "self.c[n, :, own:own + C]", "self.c[n, :, :C]",
+        family("steps_are_the_whole", "Autoregressive RowLSTM")),
     "entries of one step see one another": Mutant(
         given.nn.Embedding, "__init__", "torch.searchsorted(drawn, drawn) - 1", "torch.arange(len(drawn)) - 1",
         family("steps_are_the_whole", "Autoregressive diagonal by diagonal")),

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from given.nn import CausalConvolution, ColumnMajor, Condition, GatedPixelCNN, PixelCNN, Raster, Reverse
+from given.nn import CausalConvolution, ColumnMajor, Condition, GatedPixelCNN, PixelCNN, Raster, Reverse, RowLSTM
 from given.nn.order import places
 from given.testing import stir
 from given.variables import Axis, Finite, UserError
@@ -38,6 +38,10 @@ NETS = {
     "GatedPixelCNN of a wide kernel": (partial(GatedPixelCNN, width=4, layers=2, kernel=5), (4, 3), ColumnMajor()),
     "GatedPixelCNN of one pixel": (partial(GatedPixelCNN, width=4, layers=2, kernel=1), (3, 3), Reverse()),
     "GatedPixelCNN in colour": (partial(GatedPixelCNN, width=4, layers=2), (3, 4, 3), Raster()),
+    "RowLSTM": (partial(RowLSTM, width=6, layers=2), (4, 5), Raster()),
+    "RowLSTM of a wide kernel": (partial(RowLSTM, width=4, layers=2, kernel=5), (4, 3), ColumnMajor()),
+    "RowLSTM of one pixel": (partial(RowLSTM, width=4, layers=2, kernel=1), (3, 3), Reverse()),
+    "RowLSTM in colour": (partial(RowLSTM, width=4, layers=2), (3, 4, 3), Raster()),
 }
 
 
@@ -133,6 +137,15 @@ def test_a_gated_pixel_cnn_depends_on_what_its_stacks_read(shape, kernel, layers
 def test_a_gated_pixel_cnn_has_no_blind_spot():
     net, order = built(partial(GatedPixelCNN, width=8, layers=6), (4, 6))
     assert torch.equal(field(net, order), torch.ones(24, 24).tril() > 0)
+
+
+@pytest.mark.parametrize(("shape", "kernel", "layers"), [((5, 6), 3, 2), ((4, 5), 5, 1), ((3, 4, 2), 3, 1)])
+def test_a_row_lstm_depends_on_a_triangle(shape, kernel, layers):
+    net, order = built(partial(RowLSTM, width=4, layers=layers, kernel=kernel), shape)
+    (L, W, d), r = (*shape, 1)[:3], kernel // 2
+    own = reads(L, W, d, lambda dy, dx, c, own: (dy == 0) & (-r <= dx) & ((dx < 0) | (dx == 0) & (c <= own)))
+    down = reads(L, W, d, lambda dy, dx, c, own: (dy == -1) & (dx.abs() <= r) | (dy == 0) & (dx == 0) & (c == own))
+    assert torch.equal(field(net, order), paths(L * W * d, [own, *[down] * L] * layers))
 
 
 def test_a_convolution_reaches_as_far_as_it_says():

@@ -13,6 +13,7 @@ from given.nn.order import AnyOrder, ColumnMajor, Fixed, Order, Raster, Reverse,
 from given.nn.perceptron import Perceptron
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.positions import Offsets, Positions, Rotary, Summed
+from given.nn.row_lstm import RowLSTM
 from given.nn.sequence import Sequence
 from given.nn.transformer import Transformer
 
@@ -39,6 +40,7 @@ __all__ = [
     "Raster",
     "Reverse",
     "Rotary",
+    "RowLSTM",
     "Sequence",
     "Summed",
     "SwiGLU",
