@@ -32,6 +32,7 @@ from given.nn import (
     AnyOrder,
     CausalConvolution,
     ColumnMajor,
+    DiagonalLSTM,
     Embedding,
     Fixed,
     GatedPixelCNN,
@@ -159,6 +160,12 @@ FAMILIES = {
         grid("x", 3, 3, 2), LABEL, net=partial(RowLSTM, width=8, layers=2), order=ColumnMajor()),
     "Autoregressive RowLSTM in colour": lambda: Autoregressive(
         COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(RowLSTM, width=8, layers=1)),
+    "Autoregressive DiagonalLSTM": lambda: Autoregressive(
+        grid("x", 3, 3, 2), LABEL, net=partial(DiagonalLSTM, width=8, layers=2)),
+    "Autoregressive DiagonalLSTM in colour": lambda: Autoregressive(
+        COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(DiagonalLSTM, width=8, layers=1)),
+    "Autoregressive DiagonalLSTM diagonal by diagonal": lambda: Autoregressive(
+        grid("x", 3, 2, 3), LABEL, net=partial(DiagonalLSTM, width=8, layers=1, both=False), order=Wavefront()),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
 }

@@ -23,6 +23,7 @@ import given.infer.query
 import given.laws
 import given.nn.attention
 import given.nn.context
+import given.nn.diagonal_lstm
 import given.nn.embedding
 import given.nn.gated_pixel_cnn
 import given.nn.lines
@@ -102,6 +103,15 @@ MUTANTS = {
     "a row's memory comes from the left": Mutant(
         given.nn.row_lstm.Rows, "_look", "self.c[n, :, own:own + C]", "self.c[n, :, :C]",
         family("steps_are_the_whole", "Autoregressive RowLSTM")),
+    "states from the right stay on their line": Mutant(
+        given.nn.diagonal_lstm._Layer, "forward", "[:-1], (0, 0, 0, 0, 0, 0, 1, 0))", ", (0, 0, 0, 0))",
+        family("density_is_normalised", "Autoregressive DiagonalLSTM")),
+    "a diagonal's states are read a line too low": Mutant(
+        given.nn.diagonal_lstm.Cells, "take", "h[above]", "h[above + 1]",
+        family("steps_are_the_whole", "Autoregressive DiagonalLSTM diagonal by diagonal")),
+    "a line begins with the memory of the last": Mutant(
+        given.nn.diagonal_lstm.Sides, "_begin", "self.c.zero_()", "pass",
+        family("steps_are_the_whole", "Autoregressive DiagonalLSTM")),
     "entries of one step see one another": Mutant(
         given.nn.Embedding, "__init__", "torch.searchsorted(drawn, drawn) - 1", "torch.arange(len(drawn)) - 1",
         family("steps_are_the_whole", "Autoregressive diagonal by diagonal")),

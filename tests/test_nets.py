@@ -5,7 +5,19 @@ from functools import partial
 import pytest
 import torch
 
-from given.nn import CausalConvolution, ColumnMajor, Condition, GatedPixelCNN, PixelCNN, Raster, Reverse, RowLSTM
+from given.nn import (
+    CausalConvolution,
+    ColumnMajor,
+    Condition,
+    DiagonalLSTM,
+    Fixed,
+    GatedPixelCNN,
+    PixelCNN,
+    Raster,
+    Reverse,
+    RowLSTM,
+    Wavefront,
+)
 from given.nn.order import places
 from given.testing import stir
 from given.variables import Axis, Finite, UserError
@@ -42,6 +54,11 @@ NETS = {
     "RowLSTM of a wide kernel": (partial(RowLSTM, width=4, layers=2, kernel=5), (4, 3), ColumnMajor()),
     "RowLSTM of one pixel": (partial(RowLSTM, width=4, layers=2, kernel=1), (3, 3), Reverse()),
     "RowLSTM in colour": (partial(RowLSTM, width=4, layers=2), (3, 4, 3), Raster()),
+    "DiagonalLSTM": (partial(DiagonalLSTM, width=6, layers=2), (4, 5), Raster()),
+    "DiagonalLSTM from the left": (partial(DiagonalLSTM, width=6, layers=2, both=False), (4, 3), Reverse()),
+    "DiagonalLSTM in colour": (partial(DiagonalLSTM, width=4, layers=2), (3, 4, 3), ColumnMajor()),
+    "DiagonalLSTM diagonal by diagonal": (partial(DiagonalLSTM, width=6, layers=2, both=False), (4, 5), Wavefront()),
+    "DiagonalLSTM by steep diagonals": (partial(DiagonalLSTM, width=6, layers=2, both=False), (5, 4), Wavefront(slope=2)),
 }
 
 
@@ -146,6 +163,35 @@ def test_a_row_lstm_depends_on_a_triangle(shape, kernel, layers):
     own = reads(L, W, d, lambda dy, dx, c, own: (dy == 0) & (-r <= dx) & ((dx < 0) | (dx == 0) & (c <= own)))
     down = reads(L, W, d, lambda dy, dx, c, own: (dy == -1) & (dx.abs() <= r) | (dy == 0) & (dx == 0) & (c == own))
     assert torch.equal(field(net, order), paths(L * W * d, [own, *[down] * L] * layers))
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (5, 3), (3, 3, 2)])
+def test_a_diagonal_lstm_from_both_sides_knows_all_that_was_drawn(shape):
+    net, order = built(partial(DiagonalLSTM, width=6, layers=1), shape, scale=0.3)
+    T = order.shape[1]
+    assert torch.equal(field(net, order), torch.ones(T, T).tril() > 0)
+
+
+@pytest.mark.parametrize("order", [Raster(), Wavefront(), Wavefront(slope=2)])
+def test_a_diagonal_lstm_from_the_left_knows_a_rectangle(order):
+    net, drawn = built(partial(DiagonalLSTM, width=6, layers=1, both=False), (4, 4), order, scale=0.3)
+    rectangle = reads(4, 4, 1, lambda dy, dx, c, own: (dy <= 0) & (dx <= 0))[drawn[0]][:, drawn[0]]
+    assert torch.equal(field(net, drawn), rectangle)
+
+
+def test_what_a_diagonal_lstm_cannot_be():
+    with pytest.raises(UserError, match=r"^DiagonalLSTM: from both sides .* use both=False for Wavefront"):
+        built(DiagonalLSTM, (4, 4), Wavefront())
+    with pytest.raises(UserError, match=r"^DiagonalLSTM: expected an order that draws the neighbours to the left and above"):
+        built(partial(DiagonalLSTM, both=False), (2, 2), Fixed((0, 3, 1, 2)))
+
+
+@pytest.mark.parametrize("net", [PixelCNN, GatedPixelCNN, RowLSTM])
+def test_nets_of_lines_expect_lines(net):
+    with pytest.raises(UserError, match=rf"^{net.__name__}: expected an order that draws line by line"):
+        built(net, (3, 3), Wavefront())
+    with pytest.raises(UserError, match=rf"^{net.__name__}: expected a grid of two axes or more"):
+        built(net, (9,))
 
 
 def test_a_convolution_reaches_as_far_as_it_says():

@@ -4,6 +4,7 @@ from given.nn.attention import CrossAttention
 from given.nn.causal import Causal
 from given.nn.context import Condition, Context
 from given.nn.convolution import CausalConvolution
+from given.nn.diagonal_lstm import DiagonalLSTM
 from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
 from given.nn.feedforward import GELU, SwiGLU
@@ -25,6 +26,7 @@ __all__ = [
     "Condition",
     "Context",
     "CrossAttention",
+    "DiagonalLSTM",
     "Dropout",
     "Embedding",
     "Fixed",
