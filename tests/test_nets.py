@@ -1,10 +1,13 @@
 """Causal nets: a cached step is the forward, whatever was read at once; a feature depends on the tokens it says it does."""
 
+import math
 from functools import partial
 
 import pytest
 import torch
 
+from given.codecs import Plain
+from given.families import Autoregressive
 from given.nn import (
     CausalConvolution,
     ColumnMajor,
@@ -20,7 +23,7 @@ from given.nn import (
 )
 from given.nn.order import places
 from given.testing import stir
-from given.variables import Axis, Finite, UserError
+from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 
 torch.set_num_threads(1)
 
@@ -192,6 +195,24 @@ def test_nets_of_lines_expect_lines(net):
         built(net, (3, 3), Wavefront())
     with pytest.raises(UserError, match=rf"^{net.__name__}: expected a grid of two axes or more"):
         built(net, (9,))
+
+
+@pytest.mark.parametrize("net", [partial(PixelCNN, layers=1), partial(GatedPixelCNN, layers=1, dropout=0.0)])
+def test_the_channels_of_a_pixel_are_conditioned_on_each_other(net):
+    """Of grey images of 4 levels all is known of a pixel once its red is; what is left is log 4 a pixel."""
+    x = Variable("x", Plain(Finite(4, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 3)))))
+    torch.manual_seed(0)
+    model, generator = Autoregressive(x, net=partial(net, width=16)), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam(model.parameters(), 2e-2)
+    for _ in range(150):
+        red = torch.randint(0, 4, (64, 2, 2, 1), generator=generator)
+        loss = model.loss(Entries(red.expand(-1, -1, -1, 3)), Observed({}, 64)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    drawn = model.eval()(Observed({}, 200)).sample(seed=0).tensor
+    assert loss.item() < 4 * math.log(4) + 1.5
+    assert float((drawn == drawn[..., :1]).double().mean()) > 0.95
 
 
 def test_a_convolution_reaches_as_far_as_it_says():
