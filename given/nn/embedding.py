@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,7 @@ class Embedding(nn.Module):
         self.register_buffer("part_of", torch.tensor([*part_of, -1]), persistent=False)
         self.plan: tuple[Tensor, Tensor, Tensor] | None = None
         self.grid: _Grid | None = None
+        self.single: tuple[Tensor, Tensor] | None = None
         if steps is not None:
             order = steps.argsort(stable=True)
             rank, drawn = F.pad(steps, (0, 1), value=D), steps[order]
@@ -65,13 +67,18 @@ class Embedding(nn.Module):
             last = torch.where(before < 0, D, order[before.clamp(min=0)])
             near = self.table[order]
             self.plan = order[None], last[None], torch.where(rank[near] >= drawn[:, None], D, near)[None]
-            if len(space.parts) == 1 and len(space.axes) == 2 and self.near[0] and not self.near[0].symbols and bool(  # type: ignore[union-attr]
+            if len(space.parts) == 1 and K and not cast(_Value, self.near[0]).symbols:
+                told = torch.cat([last[:, None], self.plan[2][0]], 1)
+                self.single = told.clamp(max=D - 1), (told < D).float()[..., None]
+            if len(space.parts) == 1 and len(space.axes) == 2 and self.near[0] and not self.near[0].symbols and bool(
                     (self.plan[2] == near).all()):
                 self.grid = _Grid(found, space.shape, order)
 
     def forward(self, values: Tensor, order: Tensor, steps: slice = slice(None)) -> Tensor:
         """(B, D) values, of which only those before each step are read; order (1 or B, D) -> tokens (B, len(steps), C)."""
         D = order.shape[1]
+        if self.single is not None and steps.start is not None and steps.stop == steps.start + 1:
+            return self._one(values, steps.start)
         entry, last, near = self._plan(order, steps) if self.plan is None else (part[:, steps] for part in self.plan)
         padded = F.pad(values, (0, 1))
         tokens = self.place[entry] + self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])
@@ -82,6 +89,15 @@ class Embedding(nn.Module):
         if self.grid is not None and entry.shape[1] == D:
             return tokens + self.grid.told(self.near[0], values)  # type: ignore[arg-type]
         return tokens + self._told(self.near, entry, _pick(padded, near), near == D)
+
+    def _one(self, values: Tensor, t: int) -> Tensor:
+        """The token (B, 1, C) of step t alone, in few calls: the entry drawn just before and the near ones picked together."""
+        assert self.plan is not None and self.single is not None
+        last, near = cast(_Value, self.values[0]), cast(_Value, self.near[0])
+        index, there = self.single[0][t], self.single[1][t]
+        features = near.features(values.index_select(1, index)) * there  # (B, 1 + K, F)
+        token = torch.addmm(self.place[self.plan[0][0, t]], features[:, 0], last.weight)
+        return token.addmm(features[:, 1:].mT.flatten(1), near.weight)[:, None]
 
     def _plan(self, order: Tensor, steps: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Of every step the entry, the entry drawn just before, and the near ones drawn earlier; D where there is none."""
