@@ -176,6 +176,15 @@ class Sides:
         self.right = right[0] if right else None
         self.line, self.h, self.c = new(n, B, W * d * C), new(n, B, (W + 1) * d * C), new(n, B, d * C)
         self.base, self.other = new(n, B, W, 4 * d * C), new(n, B, W, d * C)
+        self._room()
+
+    def _room(self) -> None:
+        """Room for the results of a step, and views of what it reads and writes, made as they are asked for."""
+        B, C, new = self.h.shape[1], self.C, self.h.new_empty
+        self.x, self.sum, self.pre = new(B, C), new(B, C), new(B, 4 * C)
+        self.gates, self.candidate = self.pre[:, :3 * C], self.pre[:, 3 * C:]
+        self.i, self.f, self.o = self.gates.chunk(3, -1)
+        self.views: dict[int, list[tuple[Tensor, ...]]] = {}
 
     def rows(self, index: Tensor) -> Sides:
         """The rows `index`, copied."""
@@ -183,15 +192,15 @@ class Sides:
         some.left, some.line, some.h, some.c, some.base, some.other = (
             kept[:, index] for kept in (self.left, self.line, self.h, self.c, self.base, self.other))
         some.right = None if self.right is None else self.right[:, index]
+        some._room()
         return some
 
     def take(self, x: Tensor, run: Run) -> Tensor:
         """Tokens (B, G, C) of the steps of a run -> (B, G, C)."""
         if run.pixel == 0 and not run.entry:
             self._begin(run.line)
-        if run.entry is not None or self.d == 1:
-            return torch.stack([self._one(h, run.pixel + k, run.entry or 0) for k, h in enumerate(x.unbind(1))], 1)
-        return torch.stack([self._one(h, run.pixel + k // self.d, k % self.d) for k, h in enumerate(x.unbind(1))], 1)
+        first = run.pixel * self.d + (run.entry or 0)
+        return torch.stack([self._one(h, first + k).clone() for k, h in enumerate(x.unbind(1))], 1)
 
     def _begin(self, line: int) -> None:
         n, B, W, size = self.other.shape
@@ -209,21 +218,34 @@ class Sides:
         torch.add(above, self.left[:, :, None], out=self.base)
         self.c.zero_()
 
-    def _one(self, x: Tensor, pixel: int, i: int) -> Tensor:
-        """One entry: (B, C) -> (B, C)."""
-        C, size = self.C, self.d * self.C
-        at, mine, gates = pixel * size, slice(i * C, (i + 1) * C), slice(4 * i * C, 4 * (i + 1) * C)
-        for n, (own, beside) in enumerate(self.of[i]):
-            line, h, c = self.line[n, :, at:at + size], self.h[n, :, at:at + 2 * size], self.c[n, :, mine]
-            line[:, mine] = x
-            pre = torch.addmm(self.base[n, :, pixel, gates], line, own).addmm_(h[:, :size], beside)
-            state, memory = cell(pre, c)
-            h[:, size:][:, mine] = state
-            c.copy_(memory)
+    def _one(self, x: Tensor, entry: int) -> Tensor:
+        """An entry of the line: (B, C) -> (B, C), in as few calls as it takes."""
+        views = self.views.get(entry) or self._look(entry)
+        views[0][0].copy_(x)
+        for slot, line, base, own, before, beside, state, c, other, grow, after in views:
+            torch.addmm(base, line, own, out=self.pre)
+            self.pre.addmm_(before, beside)
+            self.gates.sigmoid_()
+            self.candidate.tanh_()
+            c.mul_(self.f).addcmul_(self.i, self.candidate)
+            torch.tanh(c, out=self.sum)
+            torch.mul(self.o, self.sum, out=state)
             if self.right is not None:
-                state = state + self.other[n, :, pixel, mine]
-            x = torch.addmm(x, state, self.grow[n])
-        return x
+                torch.add(state, other, out=self.sum)
+            torch.addmm(slot, state if self.right is None else self.sum, grow, out=after)
+        return self.x
+
+    def _look(self, entry: int) -> list[tuple[Tensor, ...]]:
+        """Of each layer what one step writes, reads and multiplies by."""
+        (pixel, i), C, size = divmod(entry, self.d), self.C, self.d * self.C
+        at, mine, gates = pixel * size, slice(i * C, (i + 1) * C), slice(4 * i * C, 4 * (i + 1) * C)
+        slots = [*(line[:, at:at + size][:, mine] for line in self.line), self.x]
+        views: list[tuple[Tensor, ...]] = [
+            (slots[n], line[:, at:at + size], self.base[n, :, pixel, gates], self.of[i][n][0], self.h[n, :, at:at + size],
+             self.of[i][n][1], self.h[n, :, at + size:at + 2 * size][:, mine], self.c[n, :, mine],
+             self.other[n, :, pixel, mine], self.grow[n], slots[n + 1]) for n, line in enumerate(self.line)]
+        self.views[entry] = views
+        return views
 
 
 class Cells:
