@@ -28,21 +28,28 @@ from given.families import (
     Regression,
     VectorQuantised,
 )
-from given.laws import CategoricalHead, LogisticMixtureHead, WittenBell
+from given.laws import BernoulliHead, CategoricalHead, LogisticMixtureHead, WittenBell
 from given.nn import (
     GRU,
     LSTM,
     MADE,
     AnyOrder,
+    CausalConvolution,
     ColumnMajor,
     CrossAttention,
     Embedding,
     Fixed,
     MinGRU,
+    DiagonalLSTM,
+    Embedding,
+    Fixed,
+    GatedPixelCNN,
     Perceptron,
+    PixelCNN,
     Reverse,
     Rotary,
     Sequence,
+    RowLSTM,
     Summed,
     SwiGLU,
     Transformer,
@@ -50,7 +57,7 @@ from given.nn import (
 )
 from given.solve import Euler
 from given.testing import CODEC_LAWS, FAMILY_LAWS, conditions, prepared
-from given.variables import Axis, Finite, Real, Variable
+from given.variables import Axis, Finite, Real, UserError, Variable
 
 torch.set_num_threads(1)
 
@@ -77,6 +84,8 @@ THREE = Variable("a, c, d", Table({"a": Plain(Real()), "c": Plain(Finite(2)), "d
 SEQUENCE = Variable("target", Plain(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
 CODE = Variable("code", Plain(Finite(4, axes=(Axis("place", 2),))))
 SOURCE = Variable("source", Plain(Finite(4, axes=(Axis("word", 3),))))
+COLOUR = Variable("x", Plain(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 2)))))
+LEVELS = Variable("x", Plain(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 1), Axis("channel", 2)))))
 MIXED = Variable("a, c", Table({"a": Plain(Finite(3)), "c": Plain(Finite(2))}))
 
 
@@ -186,6 +195,29 @@ FAMILIES = {
         SEQUENCE, [SOURCE, LABEL], net=partial(Sequence, nets=(GRU, CrossAttention), width=16)),
     "Autoregressive MinGRU": lambda: Autoregressive(
         grid("x", 3, 5, ordered=False), LABEL, net=partial(MinGRU, width=16, layers=2)),
+    "Autoregressive by convolution": lambda: Autoregressive(
+        SEQUENCE, LABEL, net=partial(CausalConvolution, width=16, layers=3, kernel=2)),
+    "Autoregressive PixelCNN": lambda: Autoregressive(grid("x", 3, 3, 2), LABEL, net=partial(PixelCNN, width=8, layers=2)),
+    "Autoregressive PixelCNN in colour": lambda: Autoregressive(
+        COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(PixelCNN, width=8, layers=1), order=ColumnMajor()),
+    "Autoregressive GatedPixelCNN": lambda: Autoregressive(
+        grid("x", 3, 3, 2), LABEL, net=partial(GatedPixelCNN, width=8, layers=2), order=Reverse()),
+    "Autoregressive GatedPixelCNN in colour": lambda: Autoregressive(
+        COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(GatedPixelCNN, width=8, layers=2)),
+    "Autoregressive RowLSTM": lambda: Autoregressive(
+        grid("x", 3, 3, 2), LABEL, net=partial(RowLSTM, width=8, layers=2), order=ColumnMajor()),
+    "Autoregressive RowLSTM in colour": lambda: Autoregressive(
+        COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(RowLSTM, width=8, layers=1)),
+    "Autoregressive DiagonalLSTM": lambda: Autoregressive(
+        grid("x", 3, 3, 2), LABEL, net=partial(DiagonalLSTM, width=8, layers=2)),
+    "Autoregressive DiagonalLSTM in colour": lambda: Autoregressive(
+        COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(DiagonalLSTM, width=8, layers=1)),
+    "Autoregressive DiagonalLSTM diagonal by diagonal": lambda: Autoregressive(
+        grid("x", 3, 2, 3), LABEL, net=partial(DiagonalLSTM, width=8, layers=1, both=False), order=Wavefront()),
+    "Autoregressive two symbols": lambda: Autoregressive(
+        grid("x", 2, 4, ordered=False), LABEL, net=NET, head=BernoulliHead),
+    "Autoregressive levels in colour": lambda: Autoregressive(
+        LEVELS, LABEL, net=partial(GatedPixelCNN, width=8, layers=1), head=partial(LogisticMixtureHead, components=2)),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
 }
@@ -263,6 +295,14 @@ def test_a_constant_keeps_its_unit_scale(n):
     codec = Number()
     codec.learn(np.full((n, 2), [0.1, 1e9]))
     assert codec.state()["scale"] == [1, 1]
+
+
+def test_a_bernoulli_head_is_of_two_symbols():
+    head = BernoulliHead(Finite(2), 3)
+    features = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(head(features).log_probs[:, 1], torch.nn.functional.logsigmoid(head.logit(features)[:, 0].double()))
+    with pytest.raises(UserError, match=r"^BernoulliHead: expected two symbols, got .*; use CategoricalHead$"):
+        BernoulliHead(Finite(3), 3)
 
 
 def test_the_head_is_a_mixture_of_cells():

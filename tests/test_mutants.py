@@ -12,6 +12,7 @@ import pytest
 import torch
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
+from test_nets import check_steps
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
     check_factors,
@@ -30,7 +31,12 @@ import given.infer.query
 import given.laws
 import given.nn.attention
 import given.nn.context
+import given.nn.diagonal_lstm
 import given.nn.embedding
+import given.nn.gated_pixel_cnn
+import given.nn.lines
+import given.nn.pixel_cnn
+import given.nn.row_lstm
 import given.nn.single
 import given.train.em
 import given.train.loop
@@ -83,6 +89,37 @@ MUTANTS = {
     "a window is one step too wide": Mutant(
         given.nn.Transformer, "_seen", "back >= self.window", "back > self.window",
         family("steps_are_the_whole", "Autoregressive with a window")),
+    "a ring is read one step late": Mutant(
+        given.nn.CausalConvolution, "_one", "ring[t % R].copy_(x)", "ring[(t + 1) % R].copy_(x)",
+        family("steps_are_the_whole", "Autoregressive by convolution")),
+    "a ring is not turned to where it begins": Mutant(
+        given.nn.CausalConvolution, "step", "ring.roll(-(t % R), 0)", "ring", partial(check_steps, "CausalConvolution")),
+    "a mask lets the next pixel through": Mutant(
+        given.nn.pixel_cnn._Block, "__init__", "mask[:, :, r, r + 1:] = 0", "mask[:, :, r, r + 2:] = 0",
+        family("density_is_normalised", "Autoregressive PixelCNN")),
+    "red reads green": Mutant(
+        given.nn.lines.Lines, "mask", ".tril()", "", family("density_is_normalised", "Autoregressive PixelCNN in colour")),
+    "a line above is read a line late": Mutant(
+        given.nn.pixel_cnn.PixelLines, "begin", "self.kept[:, :, 1:].clone()", "self.kept[:, :, :-1].clone()",
+        family("steps_are_the_whole", "Autoregressive PixelCNN")),
+    "the vertical stack begins on its own line": Mutant(
+        given.nn.GatedPixelCNN, "forward", "F.pad(x[:, :-1], (0, 0, 0, 0, 1, 0))", "x",
+        family("density_is_normalised", "Autoregressive GatedPixelCNN")),
+    "the horizontal stack keeps no line": Mutant(
+        given.nn.gated_pixel_cnn.Stacks, "begin", "v = self.line[0, :, r * size:]", "v = self.line[0, :, :self.W * size]",
+        family("steps_are_the_whole", "Autoregressive GatedPixelCNN")),
+    "a row's memory comes from the left": Mutant(
+        given.nn.row_lstm.Rows, "_look", "self.c[n, :, own:own + C]", "self.c[n, :, :C]",
+        family("steps_are_the_whole", "Autoregressive RowLSTM")),
+    "states from the right stay on their line": Mutant(
+        given.nn.diagonal_lstm._Layer, "forward", "[:-1], (0, 0, 0, 0, 0, 0, 1, 0))", ", (0, 0, 0, 0))",
+        family("density_is_normalised", "Autoregressive DiagonalLSTM")),
+    "a diagonal's states are read a line too low": Mutant(
+        given.nn.diagonal_lstm.Cells, "take", "h[above]", "h[above + 1]",
+        family("steps_are_the_whole", "Autoregressive DiagonalLSTM diagonal by diagonal")),
+    "a line begins with the memory of the last": Mutant(
+        given.nn.diagonal_lstm.Sides, "_begin", "self.c.zero_()", "pass",
+        family("steps_are_the_whole", "Autoregressive DiagonalLSTM")),
     "entries of one step see one another": Mutant(
         given.nn.Embedding, "__init__", "torch.searchsorted(drawn, drawn) - 1", "torch.arange(len(drawn)) - 1",
         family("steps_are_the_whole", "Autoregressive diagonal by diagonal")),

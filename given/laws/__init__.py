@@ -12,7 +12,14 @@ from given.laws.entrywise import Entrywise
 from given.laws.flowing import Flowing, Guidance
 from given.laws.gate import Gate
 from given.laws.grouped import Grouped
-from given.laws.heads import AtomicHead, CategoricalHead, LogisticMixtureHead, NormalMixtureHead, default_head
+from given.laws.heads import (
+    AtomicHead,
+    BernoulliHead,
+    CategoricalHead,
+    LogisticMixtureHead,
+    NormalMixtureHead,
+    default_head,
+)
 from given.laws.implicit import Implicit
 from given.laws.latent import Latent
 from given.laws.law import How, Intractable, Kind, Law, weakest
@@ -33,6 +40,7 @@ __all__ = [
     "Atomic",
     "AtomicHead",
     "Backoff",
+    "BernoulliHead",
     "Blend",
     "Block",
     "Categorical",

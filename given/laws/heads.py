@@ -20,7 +20,7 @@ from given.laws.normal_mixture import NormalMixture
 from given.nn import Linear
 from given.variables import Axis, Finite, Real, Space, UserError
 
-__all__ = ["AtomicHead", "CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
+__all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
 
@@ -46,10 +46,35 @@ class CategoricalHead(nn.Module):
         return Categorical(self.logits(features), _on_grid(self.space, features))
 
 
+class BernoulliHead(nn.Module):
+    """The logit of the second of two symbols.
+
+    Args:
+        space: finite, of two symbols.
+        width: C.
+    """
+
+    def __init__(self, space: Space, width: int) -> None:
+        super().__init__()
+        if not isinstance(space, Finite) or space.size != 2:
+            raise UserError(f"BernoulliHead: expected two symbols, got {space}; use CategoricalHead")
+        self.space = space
+        self.logit = nn.Linear(width, 1)
+        nn.init.normal_(self.logit.weight, std=0.02)
+
+    def forward(self, features: Tensor) -> Categorical:
+        """(B, *grid, C) -> the law of (B, *grid)."""
+        return Categorical(F.pad(self.logit(features), (1, 0)), _on_grid(self.space, features))
+
+
 class LogisticMixtureHead(nn.Module):
     """A mixture of logistic densities, integrated over the cells of ordered levels on [-1, 1]; the outer cells reach to
     infinity, so the levels' probabilities sum to one. Of a single entry, no grid, every level also has a logit of its own:
     numbers that people give heap at round ones, which few components cannot follow.
+
+    PixelCNN++ is `Autoregressive(image, net=GatedPixelCNN, head=LogisticMixtureHead)`. It draws the channels of a pixel at once
+    and has the means of the later depend linearly on the earlier. Here they are entries that follow one another, so the whole
+    law of a channel, weights and scales too, depends on those before it in any way the net can learn, and needs no more.
 
     Args:
         space: finite and ordered.
@@ -147,10 +172,12 @@ class AtomicHead(nn.Module):
 
 
 def default_head(space: Space) -> type[nn.Module]:
-    """A mixture of normals for reals, with atoms where there are some; of logistics for ordered levels, one logit a symbol for
-    others."""
+    """A mixture of normals for reals, with atoms where there are some; of logistics for ordered levels, one logit for two
+    symbols, one a symbol for others."""
     if isinstance(space, Real):
         return AtomicHead if space.atoms else NormalMixtureHead
+    if isinstance(space, Finite) and space.size == 2:
+        return BernoulliHead
     ordered = isinstance(space, Finite) and space.ordered and space.size > 2
     return LogisticMixtureHead if ordered else CategoricalHead
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,7 @@ class Embedding(nn.Module):
         self.register_buffer("part_of", torch.tensor([*part_of, -1]), persistent=False)
         self.plan: tuple[Tensor, Tensor, Tensor] | None = None
         self.grid: _Grid | None = None
+        self.single = list[tuple[Tensor, ...]]()
         if steps is not None:
             order = steps.argsort(stable=True)
             rank, drawn = F.pad(steps, (0, 1), value=D), steps[order]
@@ -65,17 +67,19 @@ class Embedding(nn.Module):
             last = torch.where(before < 0, D, order[before.clamp(min=0)])
             near = torch.where(rank[self.table[order]] >= drawn[:, None], D, self.table[order])
             self.plan = order[None], last[None], near[None]
-            self.rows = list(zip(*(part.clamp(max=D - 1).unbind(0) for part in (order, last, near)),
-                                 *((part == D).unbind(0) for part in (last, near)), strict=True)) if len(space.parts) == 1 else []
-            if len(space.parts) == 1 and len(space.axes) == 2 and self.near[0] and not self.near[0].symbols and bool(  # type: ignore[union-attr]
+            if len(space.parts) == 1:
+                told = torch.cat([last[:, None], near], 1)
+                there = (told < D).to(self.place.dtype)[..., None]
+                self.single = list(zip(order, told.clamp(max=D - 1), told == D, there, strict=True))
+            if len(space.parts) == 1 and len(space.axes) == 2 and K and not cast(_Value, self.near[0]).symbols and bool(
                     (near == self.table[order]).all()):
                 self.grid = _Grid(found, space.shape, order)
 
     def forward(self, values: Tensor, order: Tensor, steps: slice = slice(None)) -> Tensor:
         """(B, D) values, of which only those before each step are read; order (1 or B, D) -> tokens (B, len(steps), C)."""
         D = order.shape[1]
-        if self.plan is not None and self.rows and steps.start is not None and steps.stop == steps.start + 1:
-            return self._single(values, *self.rows[steps.start])
+        if self.single and steps.start is not None and steps.stop == steps.start + 1:
+            return self._single(values, *self.single[steps.start])
         entry, last, near = self._plan(order, steps) if self.plan is None else (part[:, steps] for part in self.plan)
         padded = F.pad(values, (0, 1))
         tokens = self.place[entry] + self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])
@@ -87,11 +91,15 @@ class Embedding(nn.Module):
             return tokens + self.grid.told(self.near[0], values)  # type: ignore[arg-type]
         return tokens + self._told(self.near, entry, _pick(padded, near), near == D)
 
-    def _single(self, values: Tensor, entry: Tensor, last: Tensor, near: Tensor, first: Tensor, none: Tensor) -> Tensor:
-        """The token (B, 1, C) of one step, in few calls."""
-        told = self.values[0](values[:, last, None, None], first)
-        tokens = told + self.place[entry]
-        return tokens if not len(near) else tokens + self.near[0](values[:, None, near], none)
+    def _single(self, values: Tensor, entry: Tensor, told: Tensor, none: Tensor, there: Tensor) -> Tensor:
+        """The token (B, 1, C) of one step, in few calls: the entry drawn just before and the near ones picked together."""
+        picked, last, near = values.index_select(1, told), cast(_Value, self.values[0]), self.near[0]
+        if last.symbols:
+            token = self.place[entry] + last(picked[:, None, :1], none[:1])
+            return token + near(picked[:, None, 1:], none[1:]) if isinstance(near, _Value) else token
+        features = last.features(picked) * there  # (B, 1 + K, F)
+        token = torch.addmm(self.place[entry], features[:, 0], last.weight)
+        return (token.addmm(features[:, 1:].mT.flatten(1), near.weight) if isinstance(near, _Value) else token)[:, None]
 
     def _plan(self, order: Tensor, steps: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Of every step the entry, the entry drawn just before, and the near ones drawn earlier; D where there is none."""
