@@ -211,7 +211,7 @@ MUTANTS = {
     "decoding forgets the mean": Mutant(
         given.codecs.number._Line, "r", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
     "what stands before a piece is scored again": Mutant(
-        given.codecs.Text, "pieces", "before & (first > 0)", "before & (first < 0)", check_pieces),
+        given.codecs.Text, "pieces", "& (f > 0)", "& (f < 0)", check_pieces),
     "shorter grams are counted as often as they occur": Mutant(
         given.laws.KneserNey, "share", "torch.where(counted.begin, count, counted.different)", "count", check_kneser_ney),
     "Witten-Bell forgets the number of types": Mutant(
