@@ -19,8 +19,11 @@ from given.laws.moments import Moments, positive, shrunk
 from given.laws.noise import Noise, choose, far_apart
 from given.laws.normal import Normal
 from given.laws.normal_mixture import NormalMixture
-from given.laws.sequential import Chain, Sequential, State
+from given.laws.searched import Searched
+from given.laws.sequential import Chain, Drawn, Sequential, State
+from given.laws.speculated import Speculated, Tally
 from given.laws.stacked import Stacked
+from given.laws.steered import Place, Steered, Steps
 from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 
@@ -34,6 +37,7 @@ __all__ = [
     "CategoricalHead",
     "Chain",
     "Dequantised",
+    "Drawn",
     "Empirical",
     "Entrywise",
     "Flowing",
@@ -53,9 +57,15 @@ __all__ = [
     "Normal",
     "NormalMixture",
     "NormalMixtureHead",
+    "Place",
+    "Searched",
     "Sequential",
+    "Speculated",
     "Stacked",
     "State",
+    "Steered",
+    "Steps",
+    "Tally",
     "Torch",
     "Transformed",
     "best_weights",

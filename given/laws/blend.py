@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from given.laws.categorical import Categorical
+from given.laws.entrywise import Entrywise
 from given.laws.law import Law, weakest
 from given.laws.sequential import Sequential, State
 from given.variables import Entries
@@ -57,7 +58,16 @@ class Blend(Sequential):
         return State(0, nothing, None, _States([part.start() for part in self.parts]))
 
     def next(self, state: State) -> Categorical:
-        laws = [part.next(s) for part, s in zip(self.parts, state.cache.states, strict=True)]
+        return self._mixed([part.next(s) for part, s in zip(self.parts, state.cache.states, strict=True)])
+
+    def ahead(self, state: State, entries: Tensor) -> list[Entrywise]:
+        each = [part.ahead(s, entries) for part, s in zip(self.parts, state.cache.states, strict=True)]
+        return [self._mixed(laws) for laws in zip(*each, strict=True)]
+
+    def back(self, state: State) -> State:
+        return replace(state, cache=_States([part.back(s) for part, s in zip(self.parts, state.cache.states, strict=True)]))
+
+    def _mixed(self, laws: Sequence[Entrywise]) -> Categorical:
         each = torch.stack([law.log_probs for law in laws if isinstance(law, Categorical)], -1)
         return Categorical(torch.logsumexp(self.log_weights + each, -1))
 

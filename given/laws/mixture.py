@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import Law, weakest
+from given.laws.law import How, Law, weakest
 from given.laws.noise import Noise, choose
 from given.variables import Entries, UserError
 
@@ -34,6 +34,10 @@ class Mixture(Law):
         self.log_weights = log_weights.double().log_softmax(-1)
         self.parts = list(parts)
         self.kind = weakest(part.kind for part in parts)
+
+    def by(self, how: How) -> Mixture:
+        # Its parts are steered, and weigh what they did.
+        return Mixture(self.log_weights, [part.by(how) for part in self.parts])
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         chosen = choose(self.log_weights.exp(), noise.fold("part").uniform(shape))

@@ -3,15 +3,15 @@
     log p(x | y) = sum_t log p(x_{o(t)} | x_{o(0)}, ..., x_{o(t-1)}, y)
 
 Three methods carry every algorithm that draws, ranks or codes step by step: `start` gives the state before the first
-entry, `next` the law of the entry to come, `advance` the state once it is known. `Chain` is the sequential law of an
-order, a causal net and heads.
+entry, `next` the law of the entry to come, `advance` the state once it is known. A law that reads several entries at once
+says so by `ahead`. `Chain` is the sequential law of an order, a causal net and heads.
 """
 
 from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,12 +21,12 @@ from torch import Tensor, nn
 from given.laws.categorical import Categorical
 from given.laws.entrywise import Entrywise
 from given.laws.grouped import Grouped
-from given.laws.law import How, Intractable, Kind, Law
+from given.laws.law import Intractable, Kind, Law
 from given.laws.noise import Noise
 from given.nn import Condition
 from given.variables import Entries, Finite, Product, Space
 
-__all__ = ["Chain", "Sequential", "State"]
+__all__ = ["Chain", "Drawn", "Sequential", "State"]
 
 
 @dataclass
@@ -53,6 +53,23 @@ class State:
         return State(self.t, self.values[index], condition, self.cache.rows(index), self.read)
 
 
+@dataclass
+class Drawn:
+    """Where the draws of a law stand: N = draws B rows, the rows of one draw together.
+
+    Attributes:
+        t: steps taken.
+        state: of N rows.
+        over: (N,) whether nothing more is to come.
+        valid: (N, D) whether an entry is one, and no padding.
+    """
+
+    t: int
+    state: State
+    over: Tensor
+    valid: Tensor
+
+
 class Sequential(Law):
     """A law that draws its entries in an order.
 
@@ -60,9 +77,14 @@ class Sequential(Law):
         order: (D,) int64, the entry of each step: numbered row by row, the columns of a block one after another.
         evidence: (B, D) entries already known, returned by draws and not scored.
         any_order: whether what is known may stand anywhere, not only first in the order.
+        one_at_a_time: whether a step is one entry, and not a group of several.
+        more: how many entries are to come when all D are drawn, as in a text that goes on past its window.
     """
 
     any_order = False
+    one_at_a_time = True
+    draws_together = True
+    more = 0
 
     def __init__(self, space: Space, n: int, order: Tensor) -> None:
         super().__init__(space, n)
@@ -96,27 +118,87 @@ class Sequential(Law):
             scored = scored & ~self.evidence.known
         return torch.where(scored, self.each(x), 0.0).sum(-1)
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
+    def ahead(self, state: State, entries: Tensor) -> list[Entrywise]:
+        """The laws of the next k + 1 entries, were the next k to be `entries` (B, k). The state stays where it is; once it has
+        moved on by what came instead, `back` says so.
+        """
+        state, found = state.rows(torch.arange(len(entries))), list[Entrywise]()
+        for each in entries.unbind(1):
+            found.append(self.next(state))
+            state = self.advance(state, each)
+        return [*found, self.next(state)]
+
+    def back(self, state: State) -> State:
+        """A state that stands at step t, whose law may have read further `ahead` than that. What a cache holds of later steps
+        is written over when they are read again, so to go back is to say how far was read.
+        """
+        return state
+
+    def over(self, state: State) -> Tensor:
+        """(B,) whether the entry just written is a row's last, where that is not told by the grid."""
+        last = state.values[:, int(self.order[state.t - 1])]
+        return last == self.end if self.end is not None else torch.zeros(len(last), dtype=torch.bool)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether a row may be over before all D entries are drawn."""
+        return self.end is not None
+
+    def after(self, state: State) -> Sequential:
+        """The same law, for what is drawn after this state in a window of its own."""
+        return self
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws, D = torch.Size(shape).numel(), len(self.order)
-        u = Noise.of(seed, self.n).uniform(shape, (D,)).reshape(draws * self.n, D)
-        evidence = self.evidence.rows(torch.arange(self.n).repeat(draws)) if self.evidence is not None else None
-        over = torch.zeros(draws * self.n, dtype=torch.bool)  # past the end symbol
-        valid = torch.ones(draws * self.n, D, dtype=torch.bool)
+        own = len(noise.keys) == draws * self.n  # a stream of noise for every draw
+        u = noise.uniform((), (D,)) if own else noise.uniform(shape, (D,)).reshape(draws * self.n, D)
         with torch.no_grad():
-            state = self.start().rows(torch.arange(self.n).repeat(draws))
-            for t, entry in enumerate(self.order.tolist()):
-                known = evidence.known[:, entry] if evidence is not None else torch.zeros_like(over)
-                value = evidence.tensor[:, entry].double() if evidence is not None else torch.zeros(len(over))
-                if not bool((known | over).all()):
-                    law = self.next(state)
-                    drawn = (how(law) if how else law).pick(u[:, t]).double()
-                    value = torch.where(known, value, drawn)
-                valid[:, entry] = ~over
-                state = self.advance(state, torch.where(over, 0.0, value))
-                if self.end is not None:
-                    over = over | (value == self.end)
+            for drawn in self.run(u):
+                pass
         lead = (*shape, self.n, D)
-        return Entries(state.values.reshape(lead), valid=valid.reshape(lead)).shaped(self.space)
+        return Entries(drawn.state.values.reshape(lead), valid=drawn.valid.reshape(lead)).shaped(self.space)
+
+    def run(self, u: Tensor, over: Tensor | None = None) -> Iterator[Drawn]:
+        """Draws step by step, from uniform numbers (N, D): where they stand once what all rows know is written, and after
+        every step from there until all are over, as those in `over` (B,) are before. What is known is read once for all draws
+        of a row.
+        """
+        draws, D, order, ends = len(u) // self.n, len(self.order), self.order.tolist(), self.may_end
+        state, first, last = self.start(), 0, 0
+        over = torch.zeros(self.n, dtype=torch.bool) if over is None else over
+        valid = torch.full((self.n, D), not ends)
+        if self.evidence is not None:
+            known, values = self.evidence.known[:, self.order], self.evidence.tensor[:, self.order].double()
+            every = [*known.all(0).tolist(), False]
+            first, last = every.index(False), int(known.any(0).sum())
+            for t in range(first):
+                if ends:
+                    valid[:, order[t]] = ~over
+                state = self.advance(state, values[:, t])
+                over = over | self.over(state) if ends else over
+        law = self.next(state) if first < D else None
+        if draws > 1:
+            row = torch.arange(self.n).repeat(draws)
+            state, over, valid = state.rows(row), over[row], valid[row]
+            if last > first:
+                known, values = known[row], values[row]
+        yield Drawn(first, state, over, valid)
+        for t, each in enumerate(u[:, first:].T.contiguous(), first):
+            if ends and bool(over.all()):
+                break
+            if law is None:
+                value = self.next(state).pick(each).double()
+            else:  # of B rows still
+                value, law = law.pick(each.view(draws, self.n)).view(-1).double(), None
+            if t < last:
+                value = torch.where(known[:, t], values[:, t], value)
+            if ends:
+                valid[:, order[t]] = ~over
+                value = value.masked_fill(over, 0.0)
+            state = self.advance(state, value)
+            if ends:
+                over = over | self.over(state)
+            yield Drawn(t + 1, state, over, valid)
 
     def _whole(self, x: Entries) -> tuple[Entries, Tensor]:
         """x with the evidence in its place, (N, D) each, and which of the B rows each belongs to."""
@@ -260,3 +342,16 @@ class Chain(Sequential):
     def advance(self, state: State, entries: Tensor) -> State:
         state.values[:, self.order[state.t]] = entries.double()
         return replace(state, t=state.t + 1)
+
+    def ahead(self, state: State, entries: Tensor) -> list[Entrywise]:
+        order, t, k = self.order[None], state.t, entries.shape[1]
+        assert state.condition is not None
+        state.values[:, self.order[t:t + k]] = entries.double()
+        tokens = self._tokens(state.values, state.condition, order, slice(state.read, t + k + 1))
+        features = self.net.step(tokens, state.condition, order, state.read, state.cache)[:, t - state.read:]  # type: ignore[operator]
+        state.read = t + k + 1
+        return [self._ending(self.heads[self.part_of[entry]](each), entry)
+                for entry, each in zip(self.order[t:t + k + 1].tolist(), features.unbind(1), strict=True)]
+
+    def back(self, state: State) -> State:
+        return replace(state, read=min(state.read, state.t))

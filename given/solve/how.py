@@ -6,7 +6,7 @@ import abc
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["How"]
+__all__ = ["How", "Unchanged"]
 
 
 class How(abc.ABC):
@@ -15,6 +15,10 @@ class How(abc.ABC):
     @abc.abstractmethod
     def __call__(self, law: Any) -> Any:
         """The law to draw from instead."""
+
+    def of(self, variable: Any, y: Any = None) -> How:
+        """The same, told whose law is drawn from: the variable, with what its symbols are, and the values of its parents."""
+        return self
 
     def __or__(self, other: How) -> How:
         return _Both(self, other)
@@ -27,3 +31,13 @@ class _Both(How):
 
     def __call__(self, law: Any) -> Any:
         return self.second(self.first(law))
+
+    def of(self, variable: Any, y: Any = None) -> How:
+        return _Both(self.first.of(variable, y), self.second.of(variable, y))
+
+
+class Unchanged(How):
+    """The law as it is: what a how is of a variable that it does not concern."""
+
+    def __call__(self, law: Any) -> Any:
+        return law
