@@ -17,8 +17,8 @@ from given.codecs import Table, Text, infer_table
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
 from given.families import Autoregressive, Categorical, Flow, Gaussian, GaussianMixture, Independent, Mixed, NGram, Regression
-from given.infer import Query as _Query
 from given.infer import Part, Stop, observe
+from given.infer import Query as _Query
 from given.infer.windows import spoken
 from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
@@ -540,7 +540,9 @@ class Query:
         _, query = next(self._parts(1))
         blocks = query.stream(texts[0].name, seed=_whole(seed), how=how, length=length)
         next(blocks)  # what is given
-        return spoken(texts[0].codec, blocks)
+        codec = texts[0].codec
+        assert isinstance(codec, Text)
+        return spoken(codec, blocks)
 
     def rank(self, data: Mapping[str, Any] | None = None, /, *, pmi: bool | Model = False, seed: int = 0,
              **candidates: Any) -> Columns:
@@ -561,9 +563,10 @@ class Query:
         values = _named(data, candidates)
         by, value = "log_prob", self.log_prob(values, seed=seed)
         if pmi is not False:
-            base = self.model if pmi is True else pmi
+            base = Query(self.model if isinstance(pmi, bool) else pmi, {}, {})
+            base._prior = self._prior if isinstance(pmi, bool) else {}
             try:
-                by, value = "pmi", value - Query(base, {}, {}, self._prior).log_prob(values, seed=seed)
+                by, value = "pmi", value - base.log_prob(values, seed=seed)
             except UserError as error:
                 raise UserError(f"rank: no p({', '.join(values)}) to compare with ({error}); declare what is missing, pass "
                                 "given(..., prior=...), or pass pmi=another model that has it") from None

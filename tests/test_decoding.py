@@ -85,7 +85,7 @@ HOWS = {
     "both": (TopP(0.8) | Temperature(0.7), None), "Longest": (Longest(2), lambda t: len(t) == 2),
     "Stop": (Stop(["ab", "c"]), lambda t: "ab" in t or "c" in t),
     "stopped": (TopK(2) | Stop("b") | Longest(3), lambda t: "b" in t or len(t) == 3),
-    "Matching": (Matching("a?(b|cc)"), lambda t: re.fullmatch("a?(b|cc)", t) is not None),
+    "Matching": (Matching("a*(b|cc)"), lambda t: re.fullmatch("a*(b|cc)", t) is not None),
 }
 
 
@@ -105,24 +105,20 @@ def check_truncated_law(name="mixed", length="modelled", how="TopP"):
     """A truncated law sums to 1, and its draws follow it."""
     x, (how, over) = variable(length), HOWS[how]
     law = law_of(name, length).by(how.of(x))
-    over = over if over is not None and length == "given" else lambda text: False
-    if over is not None and length == "modelled" and isinstance(how, Longest):
-        over = lambda text: False  # noqa: E731
-    every = texts(length, over)
+    every = texts(length, over) if over is not None and length == "given" else texts(length)
     with torch.no_grad():
         p = dict(zip(every, law.log_prob(entries(every, x))[:, 0].exp().tolist(), strict=True))
     assert sum(p.values()) == pytest.approx(1, abs=1e-5), f"the law's total is {sum(p.values())}"
     frequencies_follow(x.codec.decode(law.sample((1500,), seed=3))[:, 0].tolist(), p)
-    return p
+    if isinstance(how, Matching):
+        assert {t for t in p if p[t] > 1e-12} == {t for t in p if re.fullmatch(how.regex, t)}, "the wrong texts match"
 
 
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("length", ["modelled", "given"])
 def test_a_truncated_law_sums_to_one_and_is_drawn(how, length):
     for name in ["counts", "net", "mixed"] if how in ("TopP", "stopped") else ["mixed"]:
-        p = check_truncated_law(name, length, how)
-    if how == "Matching":
-        assert {t for t in p if p[t] > 1e-12} == {t for t in p if re.fullmatch("a?(b|cc)", t)}
+        check_truncated_law(name, length, how)
 
 
 def cut_by_hand(how, p, past):
@@ -171,9 +167,9 @@ def test_cuts_are_those_by_hand():
 def test_ways_to_draw_compose_in_order():
     x, law = variable("given"), law_of("mixed", "given")
     some = entries(texts("given"), x)
-    one, other = (law.by(how).log_prob(some) for how in (TopP(0.6) | Temperature(3.0), Temperature(3.0) | TopP(0.6)))
+    one, other = (law.by(how).log_prob(some) for how in (TopP(0.6) | Temperature(0.1), Temperature(0.1) | TopP(0.6)))
     assert not torch.allclose(one, other)
-    assert torch.equal(one, Temperature(3.0)(TopP(0.6)(law)).log_prob(some))
+    assert torch.equal(one, Temperature(0.1)(TopP(0.6)(law)).log_prob(some))
 
 
 class Cut(Conditional):
@@ -221,15 +217,12 @@ def best_by_beam(law, x, width, alpha):
     """Beam search that reads every beginning afresh, by the scores of beginnings: texts of symbols 0 to 2."""
     D, beams = x.space.dimensions, [((), 0.0, False)]
     for _ in range(D):
-        more = []
-        for values, score, over in beams:
-            if over:
-                more.append((values, score, True))
-                continue
-            for v in range(x.space.size):
-                row = torch.tensor([[*values, v] + [0] * (D - len(values) - 1)])
-                p = law.log_prob(Entries(row, torch.arange(D) <= len(values)))
-                more.append(((*values, v), float(p), v == x.space.end))
+        more = [beam for beam in beams if beam[2]]
+        longer = [(*values, v) for values, _, over in beams if not over for v in range(x.space.size)]
+        rows = torch.tensor([[*values] + [0] * (D - len(values)) for values in longer])
+        if longer:
+            p = law.log_prob(Entries(rows[:, None], torch.arange(D) < len(longer[0])))[:, 0].tolist()
+            more += [(values, each, values[-1] == x.space.end) for values, each in zip(longer, p, strict=True)]
         beams = sorted(more, key=lambda b: -b[1] / ((5 + len(b[0])) / 6) ** alpha)[:width]
     return beams
 
@@ -247,7 +240,8 @@ def check_beam(models=10):
         with torch.no_grad():
             found, scores = Searched(law, 3, alpha).search()
             hoped = best_by_beam(law, x, 3, alpha)
-        for row, valid, score, (values, total, _) in zip(found.tensor[:, 0], found.valid[:, 0], scores[:, 0], hoped, strict=True):
+        columns = found.tensor[:, 0], found.valid[:, 0], scores[:, 0]
+        for row, valid, score, (values, total, _) in zip(*columns, hoped, strict=True):
             assert tuple(row[valid].tolist()) == values, f"model {seed}: {row[valid].tolist()}, uncached {values}"
             assert float(score) == pytest.approx(total / ((5 + len(values)) / 6) ** alpha, abs=1e-4)
 
@@ -262,8 +256,8 @@ def test_a_wide_beam_finds_the_best_there_is():
         scores = law.log_prob(entries(texts("modelled"), x))[:, 0]
     best = [texts("modelled")[i] for i in scores.argsort(descending=True)[:5].tolist()]
     assert x.codec.decode(Beam(60)(law).sample((5,)))[:, 0].tolist() == best
-    assert x.codec.decode((Matching("a.*") | Beam(60)).of(x)(law).sample((3,)))[:, 0].tolist() == [
-        t for t in best if t[:1] == "a"][:3] or True
+    drawn = x.codec.decode((Matching("a.*") | Beam(60)).of(x)(law).sample((3,)))[:, 0].tolist()
+    assert all(t.startswith("a") for t in drawn) and len(set(drawn)) == 3
     cut = (TopK(1) | Beam(4))(law)
     assert x.codec.decode(cut.sample(()))[0] == x.codec.decode(law.by(Temperature(0)).sample(()))[0]
 
@@ -275,7 +269,8 @@ def check_speculation(name="net", length="given"):
     with torch.no_grad():
         p = dict(zip(every, law.log_prob(entries(every, x))[:, 0].exp().tolist(), strict=True))
     how = Speculative(guess, ahead=3)
-    drawn = how(law).sample((1500,), seed=3)
+    with torch.no_grad():
+        drawn = how(law).sample((1500,), seed=3)
     frequencies_follow(x.codec.decode(drawn)[:, 0].tolist(), p)
     assert 0 < how.rate < 1 and how.tally.judged > 0
     for ahead in (1, 2, 9):
@@ -357,7 +352,7 @@ def words(unit="characters"):
 @pytest.mark.parametrize("unit", ["characters", "bytes", "pieces"])
 def test_a_text_stops_where_a_string_ends_however_symbols_cut_it(unit):
     asked = prose(unit).given(text=prefix("the cat"))
-    drawn = asked.sample(20, how=Stop(["mat.", "é"]), length=60)["text"].tolist()
+    drawn = asked.sample(20, how=Stop(["mat.", "é"]), length=600)["text"].tolist()
     for text in drawn:
         rest = text.removeprefix("the cat")
         assert "mat." in rest or "é" in rest
@@ -365,6 +360,22 @@ def test_a_text_stops_where_a_string_ends_however_symbols_cut_it(unit):
     if unit == "pieces":
         cut = [prose(unit).joint.columns["text"].codec._symbols("mat.", 0)]
         assert len(cut[0]) > 1, "the string is one piece: it tests nothing"
+
+
+def check_strings():
+    """A text is over where the first of some strings ends, however they overlap."""
+    x, noise = variable("given"), np.random.default_rng(0)
+    for _ in range(60):
+        strings = ["".join("abc"[i] for i in noise.integers(0, 2, n)) for n in noise.integers(1, 6, 3)]
+        how, text = Stop(strings).of(x), "".join("abc"[i] for i in noise.integers(0, 2, 40))
+        memory = torch.zeros(1, dtype=torch.int64)
+        for n, c in enumerate(text, 1):
+            memory = how.move(memory, torch.tensor(["abc".index(c)]))
+            assert bool(how.done(memory)) == any(s in text[:n] for s in strings), f"{strings} in {text[:n]}"
+
+
+def test_strings_are_found_where_they_end():
+    check_strings()
 
 
 def test_what_is_given_does_not_stop_a_text():
@@ -415,17 +426,15 @@ class Counted(Chain):
 
 
 def test_what_is_given_is_read_once_for_all_draws_and_drawing_ends_with_the_texts(monkeypatch):
-    data = {"word": ["abab", "ab"] * 10}
-    model = given.model("p(word)", data, codecs={"word": Text()}, families={"word": SMALL})
-    model.fit(data, held_out=0, steps=1)
+    model = given.Model(family("net"))
     monkeypatch.setattr(given.laws, "Chain", Counted)
     for how in (None, TopP(0.99)):
         Counted.asked = []
-        model.given(word=prefix("ab")).sample(9, how=how)
+        model.given(x=prefix("ab")).sample(9, how=how)
         assert Counted.asked[0] == (1, 3) and {rows for rows, _ in Counted.asked[1:]} <= {9}
         assert all(steps == 1 for _, steps in Counted.asked[1:])
     Counted.asked = []
-    model.given(word=prefix("a")).sample(9, how=Longest(1))
+    model.given(x=prefix("a")).sample(9, how=Longest(1))
     assert len(Counted.asked) == 2, "all texts are over, and it is still drawing"
 
 
@@ -441,8 +450,7 @@ def test_a_stream_is_the_draw_and_whole_characters(unit):
                 said = list(asked.stream(seed=4, length=length, how=how))
                 whole = asked.sample(1, seed=4, length=length, how=how)["text"][0]
                 assert "".join(said) == whole.removeprefix(begun)
-                if unit != "pieces":
-                    assert all(len(part) == 1 for part in said) and "é" not in whole or "é" in "".join(said) + begun
+                assert unit == "pieces" or all(len(part) == 1 for part in said)
     assert "".join(prose(unit).given(text=prefix("the ")).stream(length=90, stop=["at"], seed=1)).count("at") == 1
 
 
@@ -498,8 +506,7 @@ def test_candidates_are_ranked_by_what_is_given():
     more_than_beams=(lambda: words().sample(5, how=Beam(3)), "Beam: 5 draws of 3 beams"),
     fewer_texts=(lambda: words().sample(5, how=TopK(1) | Beam(8)), "there are no more texts"),
     beam_scores=(lambda: Beam(2)(law_of("net")).log_prob(law_of("net").sample()), "score it without Beam"),
-    beam_windows=(lambda: prose().sample_(), "") if False else (
-        lambda: prose().given().sample(1, how=Beam(2), length=40), "see one window"),
+    beam_windows=(lambda: prose().given().sample(1, how=Beam(2), length=40), "see one window"),
     ahead=(lambda: Speculative(words(), ahead=0), "Speculative: expected a whole number of guesses from 1"),
     draft=(lambda: Speculative(3), "expected a draft that is a model of one factor"),
     draft_space=(lambda: Speculative(law_of("net", "given"))(law_of("net")), "expected a draft of Finite"),

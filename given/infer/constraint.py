@@ -45,6 +45,8 @@ class Matching(Steps):
         self.next: Tensor | None = None  # (S, V): the state a symbol leads to; the last is that of what cannot match any more
         self.far = torch.zeros(0)  # (S,) how many symbols, an end among them, a match is away
         self.complete = torch.zeros(0, dtype=torch.bool)  # (S,) whether nothing may follow
+        self.open = torch.zeros(0, dtype=torch.bool)  # (S, V) whether a match can follow, if there is room for it
+        self.most = 0  # symbols that any such match takes
         _library()
 
     def __repr__(self) -> str:
@@ -63,6 +65,10 @@ class Matching(Steps):
         told.next, told.far = torch.from_numpy(table), torch.from_numpy(_distance(table, final))
         told.complete = torch.from_numpy(final & (told.far[told.next] >= _FAR).all(1).numpy())
         told.complete[-1] = False
+        # What is over, or cannot match any more, has been said to be so: nothing is forbidden after it.
+        told.open = (told.far[told.next] < _FAR) | told.complete[:, None]
+        told.open[-1] = True
+        told.most = int(told.far[told.far < _FAR].max())
         return told
 
     def __call__(self, law: Any) -> Any:
@@ -74,16 +80,18 @@ class Matching(Steps):
         told = 0 if law.evidence is None else int(law.evidence.told.sum(1).max())
         far, left = int(self.far[self.begins]), len(law.order) - told + law.more
         if far > left:
-            said = f"the shortest takes {far} symbols, and there is room for {left}" if far < _FAR else "no text of its symbols does"
-            raise UserError(f"{self}: nothing that can be drawn matches: {said}; loosen it, or give less before it")
+            room = f"the shortest takes {far} symbols, and there is room for {left}"
+            raise UserError(f"{self}: nothing that can be drawn matches: {room if far < _FAR else 'no text of its symbols does'}; "
+                            "loosen it, or give less before it")
         return torch.full((law.n,), self.begins)
 
     def steer(self, log_p: Tensor, place: Place) -> Tensor:
         assert self.next is not None and place.memory is not None
-        allowed = self.far[self.next[place.memory]] <= place.left - 1
-        # What does not match, or is over, has been said to be so: nothing is forbidden after it.
-        free = (place.memory == len(self.next) - 1) | self.complete[place.memory]
-        steered = torch.where(allowed | free[:, None], log_p, -torch.inf)
+        allowed = self.open[place.memory]
+        if place.left <= self.most:
+            allowed = self.far[self.next[place.memory]] < place.left
+            allowed = allowed | ~allowed.any(-1, keepdim=True)
+        steered = torch.where(allowed, log_p, -torch.inf)
         if bool((steered.amax(-1) == -torch.inf).any()):
             raise UserError(f"{self}: allows nothing that is left to draw from; put it before what cuts, as in "
                             f"{type(self).__name__}(...) | TopK(...)")
@@ -109,8 +117,8 @@ class Schema(Matching):
         try:
             regex = _library().json_schema.build_regex_from_schema(text)
         except ValueError as error:
-            raise UserError(f"Schema: expected a JSON schema, got one that is not understood ({' '.join(str(error).split())[:80]})"
-                            ) from None
+            said = " ".join(str(error).split())[:80]
+            raise UserError(f"Schema: expected a JSON schema, got one that is not understood ({said})") from None
         super().__init__(regex)
         self.schema = text
 

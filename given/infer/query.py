@@ -219,10 +219,10 @@ class Query:
             yield x
             return
         begun = seen.get(factor.x.name)
-        if length is not None and begun is not None and (
-                not bool(begun.valid.all()) or int(begun.known.sum(-1).max()) > length):  # type: ignore[union-attr]
-            raise UserError(f"{factor.x.name}: {int(begun.known.sum(-1).max())} symbols are given; go on from them by prefix(...) "
-                            "and a length above")
+        if length is not None and begun is not None:
+            known = int(begun.known.sum(-1).max())
+            if not bool(begun.valid.all()) or known > length:  # type: ignore[union-attr]
+                raise UserError(f"{factor.x.name}: {known} symbols are given; go on from them by prefix(...) and a length above")
 
         def later(before: Entries, more: int) -> Law:
             law = told(self.joint.law(factor, seen, len(before)).condition(before), seen, more)

@@ -56,7 +56,8 @@ class Speculative(How):
         if not isinstance(draft, Conditional | Sequential):
             found = list(draft) if isinstance(draft, Joint) else []
             if len(found) != 1 or not isinstance(found[0], Conditional):
-                raise UserError(f"Speculative: expected a draft that is a model of one factor, a family or a law, got {draft!r}")
+                raise UserError("Speculative: expected a draft that is a model of one factor, a family or a law, got "
+                                f"{draft}")
             draft = found[0]
         self.draft, self.ahead, self.tally = draft, ahead, Tally()
 

@@ -20,8 +20,8 @@ __all__ = ["joined", "spoken", "written"]
 
 
 @torch.no_grad()
-def written(law: Law | None, begun: Entries | None, later: Callable[[Entries, int], Law], noise: Noise, window: int, stride: int,
-            length: int | None) -> Iterator[Entries]:
+def written(law: Law | None, begun: Entries | None, later: Callable[[Entries, int], Law], noise: Noise, window: int,
+            stride: int, length: int | None) -> Iterator[Entries]:
     """The blocks (N, k) of a text's draws: what is given, and then what is drawn, an entry at a time where the law draws so.
 
     Args:
@@ -35,7 +35,8 @@ def written(law: Law | None, begun: Entries | None, later: Callable[[Entries, in
     text, t, drawn, own = list[Tensor](), 0, None, noise
     while True:
         skip = window - stride if text else 0
-        for block, drawn in _blocks(law, begun, own, skip, drawn):
+        over = None if drawn is None else drawn.over
+        for block, drawn in _blocks(law, begun, own, skip, over):
             if length is not None:
                 block = block.map(lambda each: each[:, : length - t])
             text, t = [*text, block.tensor], t + block.tensor.shape[1]
@@ -55,13 +56,13 @@ def written(law: Law | None, begun: Entries | None, later: Callable[[Entries, in
 
 
 def _blocks(law: Law | None, begun: Entries | None, noise: Noise, skip: int,
-            before: Drawn | None) -> Iterator[tuple[Entries, Drawn | None]]:
+            over: Tensor | None) -> Iterator[tuple[Entries, Drawn | None]]:
     """The blocks of one window from entry `skip` on, each with where the draws stand."""
     if law is None:
         assert begun is not None
         yield begun, None
     elif isinstance(law, Sequential) and bool((law.order == torch.arange(len(law.order))).all()):
-        for drawn in law.run(noise.uniform((), (len(law.order),)), None if before is None else before.over):
+        for drawn in law.run(noise.uniform((), (len(law.order),)), over):
             if drawn.t > skip or not skip:
                 yield Entries(drawn.state.values[:, skip:drawn.t].long(), valid=drawn.valid[:, skip:drawn.t]), drawn
                 skip = drawn.t

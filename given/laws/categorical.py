@@ -29,7 +29,7 @@ class Categorical(Entrywise):
         return self.logits.double().log_softmax(-1)
 
     def pick(self, u: Tensor) -> Tensor:
-        return choose(self.log_probs.exp(), u)
+        return choose(self.logits.double().softmax(-1), u)
 
     def each(self, values: Tensor) -> Tensor:
         log_probs = self.log_probs

@@ -344,11 +344,11 @@ class Chain(Sequential):
         return replace(state, t=state.t + 1)
 
     def ahead(self, state: State, entries: Tensor) -> list[Entrywise]:
-        order, t, k = self.order[None], state.t, entries.shape[1]
+        order, t, k, read = self.order[None], state.t, entries.shape[1], min(state.read, state.t)
         assert state.condition is not None
         state.values[:, self.order[t:t + k]] = entries.double()
-        tokens = self._tokens(state.values, state.condition, order, slice(state.read, t + k + 1))
-        features = self.net.step(tokens, state.condition, order, state.read, state.cache)[:, t - state.read:]  # type: ignore[operator]
+        tokens = self._tokens(state.values, state.condition, order, slice(read, t + k + 1))
+        features = self.net.step(tokens, state.condition, order, read, state.cache)[:, t - read:]  # type: ignore[operator]
         state.read = t + k + 1
         return [self._ending(self.heads[self.part_of[entry]](each), entry)
                 for entry, each in zip(self.order[t:t + k + 1].tolist(), features.unbind(1), strict=True)]

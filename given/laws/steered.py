@@ -131,8 +131,10 @@ class Steered(Sequential):
         return self._state(inner, replace(state.cache, state=inner))
 
     def over(self, state: State) -> Tensor:
-        over = self.law.over(state.cache.state)
-        return over | self.how.done(state.cache.memory) if self.how.ends and self.end is None else over
+        if not self.how.ends or self.end is not None:
+            return self.law.over(state.cache.state)
+        done = self.how.done(state.cache.memory)
+        return done | self.law.over(state.cache.state) if self.law.may_end else done
 
     @property
     def may_end(self) -> bool:

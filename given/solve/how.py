@@ -24,10 +24,13 @@ class How(abc.ABC):
         return _Both(self, other)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Both(How):
     first: How
     second: How
+
+    def __repr__(self) -> str:
+        return f"{self.first!r} | {self.second!r}"
 
     def __call__(self, law: Any) -> Any:
         return self.second(self.first(law))
