@@ -532,8 +532,8 @@ class Query:
         texts = [f.x for f in self.model.joint if isinstance(f.x.codec, Text)
                  and not (f.x.name in self._evidence and f.x.name not in self._begun)]
         if len(texts) != 1 or self.n > 1:
-            raise UserError(f"stream: expected one text to draw of one item, got {len(texts)} texts of {self.n} items; give the "
-                            "others, or use sample")
+            raise UserError(f"stream: expected one text to draw of one item, got {len(texts)} texts of {self.n} items; give "
+                            "the others, or use sample")
         _check_draws(how, length)
         if stop:
             how = Stop(stop) if how is None else how | Stop(stop)

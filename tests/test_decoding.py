@@ -148,7 +148,8 @@ def check_by_hand(*hows):
     x = variable("given")
     law = law_of("mixed", "given")
     with torch.no_grad():
-        whole = {t: p for t, p in zip(texts("given"), law.log_prob(entries(texts("given"), x))[:, 0].exp().tolist(), strict=True)}
+        every = texts("given")
+        whole = dict(zip(every, law.log_prob(entries(every, x))[:, 0].exp().tolist(), strict=True))
         for how in hows or [how for how, over in HOWS.values() if over is None and not hasattr(how, "first")]:
             scores = law.by(how).log_prob(entries(list(whole), x))[:, 0].exp().tolist()
             for text, score in zip(whole, scores, strict=True):
@@ -208,6 +209,16 @@ def test_laws_made_of_others_hand_it_on():
     model = given.model("p(a, b)", data, families={"a, b": Independent})
     model.fit(data, held_out=0)
     assert set(zip(*model.sample(20, how=Temperature(0)).values(), strict=True)) == {("x", "v")}
+
+
+def test_what_concerns_texts_leaves_images_and_labels_alone():
+    data = given.read("digits").rows(slice(0, 40))
+    model = given.model("p(label) p(image | label)", data, families={"image": SMALL})
+    model.fit(data, held_out=0, steps=1)
+    plain = model.sample(2, seed=1)
+    for how in (Longest(3), Stop("a"), Matching("[a-z]+"), Speculative(words())):
+        drawn = model.sample(2, seed=1, how=how)
+        assert all((drawn[name] == plain[name]).all() for name in plain), how
 
 
 # Search

@@ -80,9 +80,9 @@ class Matching(Steps):
         told = 0 if law.evidence is None else int(law.evidence.told.sum(1).max())
         far, left = int(self.far[self.begins]), len(law.order) - told + law.more
         if far > left:
-            room = f"the shortest takes {far} symbols, and there is room for {left}"
-            raise UserError(f"{self}: nothing that can be drawn matches: {room if far < _FAR else 'no text of its symbols does'}; "
-                            "loosen it, or give less before it")
+            why = f"the shortest takes {far} symbols, and there is room for {left}" if far < _FAR else (
+                "no text of its symbols does")
+            raise UserError(f"{self}: nothing that can be drawn matches: {why}; loosen it, or give less before it")
         return torch.full((law.n,), self.begins)
 
     def steer(self, log_p: Tensor, place: Place) -> Tensor:

@@ -222,7 +222,8 @@ class Query:
         if length is not None and begun is not None:
             known = int(begun.known.sum(-1).max())
             if not bool(begun.valid.all()) or known > length:  # type: ignore[union-attr]
-                raise UserError(f"{factor.x.name}: {known} symbols are given; go on from them by prefix(...) and a length above")
+                raise UserError(f"{factor.x.name}: {known} symbols are given; go on from them by prefix(...) "
+                                "and a length above")
 
         def later(before: Entries, more: int) -> Law:
             law = told(self.joint.law(factor, seen, len(before)).condition(before), seen, more)

@@ -21,7 +21,7 @@ __all__ = ["Longest", "Stop", "spelled"]
 
 
 class Longest(Steps):
-    """At most n symbols are drawn.
+    """At most n symbols are drawn of what has no fixed length, such as a text.
 
     Args:
         n: from 1.
@@ -36,6 +36,9 @@ class Longest(Steps):
 
     def __repr__(self) -> str:
         return f"Longest({self.n})"
+
+    def of(self, variable: Any, y: Any = None) -> How:
+        return self if any(axis.length != "fixed" for axis in variable.space.axes) else Unchanged()
 
     def begin(self, law: Sequential) -> Tensor:
         return torch.zeros(law.n, dtype=torch.int64)

@@ -36,9 +36,8 @@ def written(law: Law | None, begun: Entries | None, later: Callable[[Entries, in
     while True:
         skip = window - stride if text else 0
         over = None if drawn is None else drawn.over
-        for block, drawn in _blocks(law, begun, own, skip, over):
-            if length is not None:
-                block = block.map(lambda each: each[:, : length - t])
+        for block, drawn in _blocks(law, begun, own, skip, over):  # noqa: B007
+            block = block if length is None else block.map(lambda each, most=length - t: each[:, :most])  # type: ignore[misc]
             text, t = [*text, block.tensor], t + block.tensor.shape[1]
             yield block
             if t == length:

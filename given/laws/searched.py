@@ -48,8 +48,8 @@ class Searched(Law):
             raise UserError(f"Beam: {k} draws of {self.width} beams; expected at most {self.width}; widen the beam")
         found, scores = self.search()
         if bool((scores[:k] == -torch.inf).any()):
-            raise UserError(f"Beam: {k} draws; expected at most {int((scores > -torch.inf).sum(0).min())}, for there are no more "
-                            "texts")
+            most = int((scores > -torch.inf).sum(0).min())
+            raise UserError(f"Beam: {k} draws; expected at most {most}, for there are no more texts")
         return found.map(lambda t: t[:k].reshape(*shape, *t.shape[1:]))
 
     @torch.no_grad()

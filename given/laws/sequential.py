@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import abc
 import copy
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -153,8 +154,7 @@ class Sequential(Law):
         own = len(noise.keys) == draws * self.n  # a stream of noise for every draw
         u = noise.uniform((), (D,)) if own else noise.uniform(shape, (D,)).reshape(draws * self.n, D)
         with torch.no_grad():
-            for drawn in self.run(u):
-                pass
+            drawn = deque(self.run(u), maxlen=1).pop()
         lead = (*shape, self.n, D)
         return Entries(drawn.state.values.reshape(lead), valid=drawn.valid.reshape(lead)).shaped(self.space)
 
