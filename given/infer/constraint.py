@@ -10,6 +10,7 @@ Source: Willard, Louf, Efficient guided generation for large language models, 20
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -58,7 +59,7 @@ class Matching(Steps):
         told = type(self).__new__(type(self))
         vars(told).update(vars(self))
         try:
-            table, final, told.begins = _automaton(self.regex, spelled(variable), variable.space.end)
+            table, final, told.begins = _automaton(self.regex, tuple(spelled(variable)), variable.space.end)
         except ValueError as error:
             raise UserError(f"{self}: expected a regular expression without look-around, got one that does not compile "
                             f"({' '.join(str(error).split())[:80]})") from None
@@ -79,7 +80,7 @@ class Matching(Steps):
     def begin(self, law: Sequential) -> Tensor:
         told = 0 if law.evidence is None else int(law.evidence.told.sum(1).max())
         far, left = int(self.far[self.begins]), len(law.order) - told + law.more
-        if far > left:
+        if far > left and not law.goes_on:
             why = f"the shortest takes {far} symbols, and there is room for {left}" if far < _FAR else (
                 "no text of its symbols does")
             raise UserError(f"{self}: nothing that can be drawn matches: {why}; loosen it, or give less before it")
@@ -126,7 +127,8 @@ class Schema(Matching):
         return f"Schema({self.schema if len(self.schema) <= 60 else self.schema[:57] + '...'})"
 
 
-def _automaton(regex: str, symbols: list[bytes], end: int | None) -> tuple[np.ndarray, np.ndarray, int]:
+@functools.lru_cache(maxsize=8)
+def _automaton(regex: str, symbols: tuple[bytes, ...], end: int | None) -> tuple[np.ndarray, np.ndarray, int]:
     """The table (S, V) of states, the last of which is that nothing matches; which are final (S,); and the first.
 
     An end leads from a final state to a final one that nothing leaves.

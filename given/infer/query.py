@@ -199,9 +199,9 @@ class Query:
         """Draws of a factor's x, (draws n, *grid): at once, or of a text block by block, to a length if there is one."""
         noise, space = noise.fold(factor.x.name), factor.x.space
 
-        def told(law: Law | None, some: Columns, more: int) -> Law | None:
-            if isinstance(law, Sequential) and more:
-                law = law._but(more=more)
+        def told(law: Law | None, some: Columns, more: int, goes_on: bool = False) -> Law | None:
+            if isinstance(law, Sequential) and (more or goes_on):
+                law = law._but(more=more, goes_on=goes_on)
             if law is None or how is None:
                 return law
             return law.by(how.of(factor.x, self.joint.y(factor, some, law.n)) if isinstance(how, How) else how)
@@ -226,7 +226,7 @@ class Query:
                                 "and a length above")
 
         def later(before: Entries, more: int) -> Law:
-            law = told(self.joint.law(factor, seen, len(before)).condition(before), seen, more)
+            law = told(self.joint.law(factor, seen, len(before)).condition(before), seen, more, True)
             assert law is not None
             return law
 

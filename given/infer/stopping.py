@@ -5,6 +5,7 @@ Where the end of a text is a symbol, that symbol is certain from there on; elsew
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -81,8 +82,7 @@ class Stop(Steps):
         if not isinstance(variable.codec, Text):
             return Unchanged()
         told = Stop(self.strings)
-        by_byte = _automaton([string.encode(errors="surrogatepass") for string in self.strings])
-        told.next = torch.from_numpy(_by_symbol(by_byte, spelled(variable)))
+        told.next = torch.from_numpy(_by_symbol(self.strings, tuple(spelled(variable))))
         return told
 
     def __call__(self, law: Any) -> Any:
@@ -139,8 +139,10 @@ def _automaton(strings: list[bytes]) -> np.ndarray:
     return np.where(complete[table], last, table)
 
 
-def _by_symbol(by_byte: np.ndarray, symbols: list[bytes]) -> np.ndarray:
+@functools.lru_cache(maxsize=8)
+def _by_symbol(strings: tuple[str, ...], symbols: tuple[bytes, ...]) -> np.ndarray:
     """(S, V) int64: where a symbol leads, from where its bytes lead."""
+    by_byte = _automaton([string.encode(errors="surrogatepass") for string in strings])
     table = np.empty((len(by_byte), len(symbols)), dtype=np.int64)
     for v, symbol in enumerate(symbols):
         state = np.arange(len(by_byte))

@@ -80,12 +80,14 @@ class Sequential(Law):
         any_order: whether what is known may stand anywhere, not only first in the order.
         one_at_a_time: whether a step is one entry, and not a group of several.
         more: how many entries are to come when all D are drawn, as in a text that goes on past its window.
+        goes_on: whether it is of a later window, and what is known was drawn in those before.
     """
 
     any_order = False
     one_at_a_time = True
     draws_together = True
     more = 0
+    goes_on = False
 
     def __init__(self, space: Space, n: int, order: Tensor) -> None:
         super().__init__(space, n)

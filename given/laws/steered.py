@@ -97,7 +97,7 @@ class Steered(Sequential):
     def __init__(self, law: Sequential, how: Steps) -> None:
         super().__init__(law.space, law.n, law.order)
         self.law, self.how, self.kind, self.evidence = law, how, law.kind, law.evidence
-        self.one_at_a_time, self.more = law.one_at_a_time, law.more
+        self.one_at_a_time, self.more, self.goes_on = law.one_at_a_time, law.more, law.goes_on
         self.memory = how.begin(law)
         # What is known already is not drawn; what `condition` adds is.
         self.given = law.evidence.told if self.memory is not None and law.evidence is not None else None
