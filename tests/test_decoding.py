@@ -335,8 +335,10 @@ def test_several_entries_are_read_at_once(name):
 
 def test_groups_of_entries_are_refused():
     law = law_of("net")._but(one_at_a_time=False)
-    for how in (Beam(2), Speculative(law_of("net")), Speculative(law)):
+    told = [Stop("a").of(variable()), Matching("a+").of(variable())]
+    for how in (Beam(2), Speculative(law_of("net")), Longest(2), RepetitionPenalty(2.0), *told):
         refused(lambda how=how: how(law), "one entry a step")
+    refused(lambda: Speculative(law)(law_of("net")), "one entry a step")
 
 
 # Texts

@@ -23,6 +23,8 @@ __all__ = ["MinP", "RepetitionPenalty", "Temperature", "TopK", "TopP"]
 class _Pointwise(Steps):
     """A map of the law of any symbol, whatever stands before it."""
 
+    one_by_one = False
+
     def __call__(self, law: Any) -> Any:
         if isinstance(law, Categorical):
             return law._but(logits=self.cut(law.log_probs))

@@ -20,9 +20,10 @@ from given.laws.categorical import Categorical
 from given.laws.law import Intractable, Kind, Law
 from given.laws.noise import Noise
 from given.laws.sequential import Sequential
+from given.laws.steered import check_steps
 from given.variables import Entries, UserError
 
-__all__ = ["Searched", "check_steps"]
+__all__ = ["Searched"]
 
 
 class Searched(Law):
@@ -104,10 +105,3 @@ class Searched(Law):
         law = self.law.condition(evidence)
         assert isinstance(law, Sequential)
         return Searched(law, self.width, self.alpha)
-
-
-def check_steps(law: Sequential, who: str) -> None:
-    """Raise `UserError` unless a law draws one entry a step."""
-    if not law.one_at_a_time:
-        raise UserError(f"{who}: expected a law that draws one entry a step, got one that draws several; learn with "
-                        "order=Raster(), or leave it out")

@@ -24,8 +24,8 @@ from given.laws.categorical import Categorical
 from given.laws.entrywise import Entrywise
 from given.laws.law import Law
 from given.laws.noise import Noise, choose
-from given.laws.searched import check_steps
 from given.laws.sequential import Sequential, State
+from given.laws.steered import check_steps
 from given.variables import Entries, UserError
 
 __all__ = ["Speculated", "Tally"]

@@ -22,9 +22,9 @@ from given.laws.categorical import Categorical
 from given.laws.entrywise import Entrywise
 from given.laws.law import How, Law
 from given.laws.sequential import Sequential, State
-from given.variables import Entries
+from given.variables import Entries, UserError
 
-__all__ = ["Place", "Steered", "Steps"]
+__all__ = ["Place", "Steered", "Steps", "check_steps"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Steps(How):
     """A how that maps the law of every next entry; other laws stay as they are."""
 
     ends = False  # whether `done` is ever true
+    one_by_one = True  # whether it looks at entries before the next, and so at one a step
 
     def __call__(self, law: Any) -> Any:
         return Steered(law, self) if isinstance(law, Sequential) else law
@@ -96,6 +97,8 @@ class Steered(Sequential):
 
     def __init__(self, law: Sequential, how: Steps) -> None:
         super().__init__(law.space, law.n, law.order)
+        if how.one_by_one:
+            check_steps(law, type(how).__name__)
         self.law, self.how, self.kind, self.evidence = law, how, law.kind, law.evidence
         self.one_at_a_time, self.more, self.goes_on = law.one_at_a_time, law.more, law.goes_on
         self.memory = how.begin(law)
@@ -192,3 +195,10 @@ class Steered(Sequential):
             return None
         moved = self.how.move(led.memory, entries.long())
         return moved if led.given is None else torch.where(led.given[:, int(self.order[t])], led.memory, moved)
+
+
+def check_steps(law: Sequential, who: str) -> None:
+    """Raise `UserError` unless a law draws one entry a step."""
+    if not law.one_at_a_time:
+        raise UserError(f"{who}: expected a law that draws one entry a step, got one that draws several; learn with "
+                        "order=Raster(), or leave it out")
