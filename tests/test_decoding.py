@@ -549,6 +549,8 @@ def test_at_the_edge_of_bad_input():
     assert len(set(words().sample(9, how=Temperature(0))["word"])) == 1
     empty = prose().given(text=prefix("")).sample(2, length=30, how=TopP(0.9))["text"]
     assert empty.tolist() == prose().given().sample(2, length=30, how=TopP(0.9))["text"].tolist()
+    for law in (law_of("net", n=2), Speculated(law_of("net", n=2), law_of("counts", n=2), 2)):
+        assert torch.equal(law.sample((1,), seed=4).tensor, law.sample((3,), seed=4).tensor[:1])
     assert isinstance(TopP(0.5)(law_of("net")), Steered) and math.isnan(Speculative(words()).rate)
     with pytest.raises(UserError, match="length above"):
         prose().given(text=prefix("the cat sat")).sample(1, length=8, how=TopK(3))

@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
                      "given sample people.given city=Rome -n 1000 -o rome.csv", "given sample photos.given label=fox -o foxes/",
                      "given sample book.given 'text=To be' --length 300 --top-p 0.9 --stream", model=True)
     sample.add_argument("given", nargs="*", type=_pair, metavar="NAME=VALUE",
-                        help="what is observed; of a text on which nothing else depends, what it begins with")
+                        help="what is observed; of a text, what it begins with, where nothing else is left to draw")
     sample.add_argument("-n", type=_count, help="how many draws (default 16; with --stream one)")
     sample.add_argument("-o", "--output", metavar="FILE",
                         help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each")

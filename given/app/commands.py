@@ -117,11 +117,10 @@ def _plan(model: Model, data: Source) -> dict[str, str]:
 def sample(a: argparse.Namespace) -> None:
     """`given sample`"""
     model, how = given.load(a.model), _how(a)
-    parents = {v.name for factor in model.joint for v in factor.parents}
-    # What a text of the model's own begins with.
-    observed = {name: prefix(value) if name in model.joint.columns and name not in parents
-                and isinstance(model.joint.columns[name].codec, _codecs.Text) else value
-                for name, value in _once(a.given, "NAME=VALUE").items()}
+    observed: dict[str, Any] = dict(_once(a.given, "NAME=VALUE"))
+    for name, variable in model.joint.columns.items() if observed.keys() >= model.joint.columns.keys() else ():
+        if isinstance(variable.codec, _codecs.Text) and name not in model.joint.conditions:
+            observed[name] = prefix(observed[name])  # given whole, nothing would be left to draw
     asked = model.given(observed)
     if not a.stream:
         _answer(asked.sample(a.n or 16, seed=a.seed, how=how, length=a.length), a, model)

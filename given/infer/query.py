@@ -18,9 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from given.codecs import Text
 from given.conditional import Conditional
-from given.infer.windows import joined, written
+from given.infer.windows import in_windows, joined, written
 from given.joint import Joint
 from given.laws import Categorical, How, Intractable, Kind, Law, Noise, Sequential, choose, weakest
 from given.variables import Entries, Finite, Real, UserError
@@ -167,7 +166,7 @@ class Query:
         """
         seen, noise = self._begun(draws, seed)
         for factor in self.joint:
-            longer = length if _in_windows(factor) else None
+            longer = length if in_windows(factor) else None
             if longer is not None or not _whole(factor, seen):
                 seen |= factor.x.split(joined([*self._drawn(factor, seen, draws, noise, how, longer)], longer))
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()
@@ -178,7 +177,7 @@ class Query:
         seen, noise = self._begun(1, seed)
         for factor in self.joint:
             if factor.x.name == name:
-                yield from self._drawn(factor, seen, 1, noise, how, length if _in_windows(factor) else None, True)
+                yield from self._drawn(factor, seen, 1, noise, how, length if in_windows(factor) else None, True)
                 return
             if not _whole(factor, seen):
                 seen |= factor.x.split(next(self._drawn(factor, seen, 1, noise, how, None)))
@@ -299,8 +298,3 @@ class Query:
 
 def _whole(factor: Conditional, seen: Columns) -> bool:
     return all(name in seen and seen[name].complete for name in factor.x.columns)
-
-
-def _in_windows(factor: Conditional) -> bool:
-    """Whether x is a text that may be longer than its grid."""
-    return isinstance(factor.x.codec, Text) and factor.x.space.axes[0].length == "given"

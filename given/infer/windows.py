@@ -13,10 +13,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from given.codecs import Text
+from given.conditional import Conditional
 from given.laws import Drawn, Law, Noise, Sequential
 from given.variables import Entries, UserError
 
-__all__ = ["joined", "spoken", "written"]
+__all__ = ["in_windows", "joined", "spoken", "written"]
+
+
+def in_windows(factor: Conditional) -> bool:
+    """Whether a factor's x is a text that may be longer than its grid."""
+    return isinstance(factor.x.codec, Text) and factor.x.space.axes[0].length == "given"
 
 
 @torch.no_grad()

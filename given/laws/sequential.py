@@ -153,7 +153,7 @@ class Sequential(Law):
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws, D = torch.Size(shape).numel(), len(self.order)
-        own = len(noise.keys) == draws * self.n  # a stream of noise for every draw
+        own = not shape or len(noise.keys) != self.n  # a stream of noise for every draw
         u = noise.uniform((), (D,)) if own else noise.uniform(shape, (D,)).reshape(draws * self.n, D)
         with torch.no_grad():
             drawn = deque(self.run(u), maxlen=1).pop()

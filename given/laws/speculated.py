@@ -71,7 +71,7 @@ class Speculated(Law):
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         law, order, D, draws = self.law, self.law.order.tolist(), len(self.law.order), torch.Size(shape).numel()
         N, row = draws * self.n, torch.arange(self.n).repeat(draws)
-        own = noise if len(noise.keys) == N else noise.repeat(draws)
+        own = noise.repeat(draws) if shape and len(noise.keys) == self.n else noise  # a stream of noise for every draw
         u, keep, again = (own.fold(k).uniform((), (D,)) for k in range(3))  # guess, whether to keep it, what instead
         state = law.start().rows(row)
         other = self.guess.start().rows(row if self.guess.n == self.n else torch.zeros_like(row))
