@@ -17,8 +17,9 @@ from given.codecs import Table, Text, infer_table
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
 from given.families import Autoregressive, Categorical, Flow, Gaussian, GaussianMixture, Independent, Mixed, NGram, Regression
+from given.infer import Part, Stop, observe
 from given.infer import Query as _Query
-from given.infer import observe
+from given.infer.windows import spoken
 from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
 from given.nn import Embedding, MinGRU
@@ -473,6 +474,7 @@ class Query:
             raise UserError(f"given: expected columns of one length, got {lengths}")
         self._single, self.n = not lengths, next(iter(lengths.values()), 1)
         self._evidence = {name: x for name, (x, _) in seen.items()}
+        self._begun = {name for name, value in observed.items() if isinstance(value, Part)}
         self._prior = {name: _log_prior(model, name, p) for name, p in prior.items()}
         model.joint.eval()
 
@@ -509,40 +511,68 @@ class Query:
             length: symbols of a text in windows, one window by default; past it the window moves on by the text's stride, and
                 what was drawn last is read.
         """
-        if length is not None and not (isinstance(length, int) and length > 0):
-            raise UserError(f"sample: length={length!r}; expected a whole number of symbols from 1")
         if not isinstance(n, int | np.integer) or n < 1:
             raise UserError(f"sample: expected a whole number of draws from 1, got {n!r}")
         n, seed = int(n), _whole(seed)
-        if how is not None and not callable(how):
-            raise UserError(f"sample: how={how!r}; expected a map from law to law")
-        parts, order = self._asked(lambda q: q.sample(n, seed=seed, how=how), n)
-        if length is not None:
-            drawn = {name: _put_back([part[name] for part in parts], order, 1) for name in parts[0]}
-            for factor in self.model.joint:
-                name = factor.x.name
-                if isinstance(factor.x.codec, Text) and factor.x.space.axes[0].length == "given":
-                    told = self._evidence[name].known.sum(-1).max() if name in self._evidence else 0
-                    if not bool(drawn[name].valid.all()) or told > length:  # type: ignore[union-attr]
-                        raise UserError(f"{name}: {told} symbols are given; go on from them by prefix(...) and a length above")
-                    drawn[name] = self._longer(factor, factor.x.codec.stride, drawn, length, seed, how)
-            parts, order = [drawn], torch.arange(self.n)
+        _check_draws(how, length)
+        parts, order = self._asked(lambda q: q.sample(n, seed=seed, how=how, length=length), n)
         return self._columns(parts, order, (n, self.n))
 
-    def _longer(self, factor: Conditional, stride: int, drawn: Mapping[str, Entries], length: int, seed: int,
-                how: How | None) -> Entries:
-        """A text that was drawn, (n, items, W), drawn on to (n, items, length)."""
-        text, N, name = drawn[factor.x.name].tensor, drawn[factor.x.name].tensor[..., 0].numel(), factor.x.name
-        lead, W = text.shape[:-1], text.shape[-1]
-        known = {k: e.rows(torch.arange(self.n).repeat(lead[0]) % len(e)) for k, e in self._evidence.items()}
-        known |= {k: e.map(lambda t: t.flatten(0, 1)) for k, e in drawn.items()}
-        law, noise = self.model.joint.law(factor, known, N), Noise.of(seed, self.n, draws=lead[0]).fold(name)
-        text, read = text.flatten(0, 1), torch.arange(W) < W - stride
-        while text.shape[1] < length:
-            before = torch.nn.functional.pad(text[:, text.shape[1] - W + stride:], (0, stride))
-            more = law.condition(Entries(before, read, context=read)).sample(seed=noise.fold(text.shape[1]), how=how)
-            text = torch.cat([text, more.tensor[:, W - stride:]], 1)
-        return Entries(text[:, :length].reshape(*lead, -1))
+    def stream(self, *, seed: int = 0, how: How | None = None, length: int | None = None,
+               stop: str | Sequence[str] = ()) -> Iterator[str]:
+        """One draw of a text as it is drawn, whole characters at a time: what comes after what is given.
+
+        Args:
+            seed, how, length: as of `sample`.
+            stop: strings after which the text is over: short for `how | Stop(stop)`.
+
+        Raises:
+            UserError: there is not one text to draw, or more than one item is given.
+        """
+        texts = [f.x for f in self.model.joint if isinstance(f.x.codec, Text)
+                 and not (f.x.name in self._evidence and f.x.name not in self._begun)]
+        if len(texts) != 1 or self.n > 1:
+            raise UserError(f"stream: expected one text to draw of one item, got {len(texts)} texts of {self.n} items; give "
+                            "the others, or use sample")
+        _check_draws(how, length)
+        if stop:
+            how = Stop(stop) if how is None else how | Stop(stop)
+        _, query = next(self._parts(1))
+        blocks = query.stream(texts[0].name, seed=_whole(seed), how=how, length=length)
+        next(blocks)  # what is given
+        codec = texts[0].codec
+        assert isinstance(codec, Text)
+        return spoken(codec, blocks)
+
+    def rank(self, data: Mapping[str, Any] | None = None, /, *, pmi: bool | Model = False, seed: int = 0,
+             **candidates: Any) -> Columns:
+        """Candidates, the most probable given what is observed first, with their `log_prob` in nats.
+
+        Args:
+            data, candidates: columns of candidates, as of `score`.
+            pmi: rank by what the observed tells of them instead, pointwise mutual information
+                log p(x | y) - log p(x), in the column `pmi`. p(x) is the model's own, y summed out where it can be; or pass
+                another model that has p(x).
+            seed: of the noise of estimates.
+
+        Raises:
+            UserError: several items are observed, or there is no p(x).
+        """
+        if not self._single:
+            raise UserError(f"rank: expected one item to be given, got {self.n}; ask for each")
+        values = _named(data, candidates)
+        by, value = "log_prob", self.log_prob(values, seed=seed)
+        if pmi is not False:
+            base = Query(self.model if isinstance(pmi, bool) else pmi, {}, {})
+            base._prior = self._prior if isinstance(pmi, bool) else {}
+            try:
+                by, value = "pmi", value - base.log_prob(values, seed=seed)
+            except UserError as error:
+                raise UserError(f"rank: no p({', '.join(values)}) to compare with ({error}); declare what is missing, pass "
+                                "given(..., prior=...), or pass pmi=another model that has it") from None
+        rows = Columns({name: observed if np.ndim(observed) else [observed] for name, observed in values.items()})
+        order = np.argsort(-value, kind="stable")
+        return Columns({**{name: each[order] for name, each in rows.items()}, by: value[order]})
 
     def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
         """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64."""
@@ -634,6 +664,13 @@ def _named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             raise UserError(f"expected a mapping or columns by keyword, got {type(data).__name__}")
     return {**(data or {}), **columns}
+
+
+def _check_draws(how: Any, length: Any) -> None:
+    if length is not None and not (isinstance(length, int) and length > 0):
+        raise UserError(f"sample: length={length!r}; expected a whole number of symbols from 1")
+    if how is not None and not callable(how):
+        raise UserError(f"sample: how={how!r}; expected a map from law to law, as TopP(0.9)")
 
 
 def _whole(seed: Any) -> int:

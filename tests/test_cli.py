@@ -437,3 +437,32 @@ def test_holes_are_filled_with_values_of_the_data(tmp_path, capsys):
     cells = [line.split(",") for line in out.splitlines()[1:]]
     assert status == 0 and len(cells) == 100 and all(a and b in ("x", "y") for a, b in cells)
     assert float(cells[2][0]) == 0.25 and cells[0][1] == "x"
+
+
+@pytest.fixture(scope="module")
+def tale(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tale")
+    (folder / "tale.txt").write_text("the cat sat on the mat. a hat, the cat! " * 60)
+    path = folder / "tale.given"
+    assert main(["fit", str(folder / "tale.txt"), "p(text)", "--family", "text=NGram", "-o", str(path)]) == 0
+    return path
+
+
+def test_a_text_is_drawn_as_options_say_and_streamed(tale, tmp_path, capsys):
+    (tmp_path / "schema.json").write_text('{"enum": ["a", "b"]}')
+    how = ["--temperature", "0.8", "--top-k", "9", "--top-p", "0.95", "--min-p", "0.01", "--repetition-penalty", "1.1"]
+    asked = ["sample", tale, "text=the ", "--length", 60, "--stop", ".", "--stop", "!", *how]
+    status, out, err = run(capsys, *asked, "-n", 1, "--json")
+    text = json.loads(out)["text"]
+    assert (status, err) == (0, "") and text.startswith("the ") and (text[-1] in ".!" or len(text) == 60)
+    assert run(capsys, *asked, "--stream")[1] == text + "\n"
+    asked = given.load(tale).given(text=given.prefix("a "))
+    out = run(capsys, "sample", tale, "text=a ", "--matching", "[chm]at", "--beam", 2, "-n", 2, "--json")[1]
+    assert [json.loads(line)["text"] for line in out.splitlines()] == asked.sample(
+        2, how=given.Matching("[chm]at") | given.Beam(2))["text"].tolist()
+    assert len(json.loads(run(capsys, "sample", tale, "text=a ", "--longest", 3, "-n", 1, "--json")[1])["text"]) == 5
+    for bad, said in ((["--stream", "-n", 3], "prints one text"), (["--temperature", -1], "expected a number from 0"),
+                      (["--schema", tmp_path / "none.json"], "none.json"), (["--schema", tmp_path / "schema.json"], "Schema"),
+                      (["--matching", "x+9"], "no text of its symbols does"), (["--top-p", 2], "expected a probability")):
+        status, _, err = run(capsys, "sample", tale, *bad)
+        assert status == 1 and said in err and err.count("\n") == 1, err

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 import torch
+from test_decoding import check_ahead, check_beam, check_by_hand, check_speculation, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
 from test_nets import check_steps
@@ -27,7 +28,9 @@ from test_train import check_resume
 
 import given.codecs
 import given.families
+import given.infer.constraint
 import given.infer.query
+import given.infer.stopping
 import given.laws
 import given.nn.attention
 import given.nn.context
@@ -251,6 +254,34 @@ MUTANTS = {
         family("density_is_normalised", "Mixed windows, gated")),
     "weights forget what they were": Mutant(
         given.laws, "best_weights", "weights * ((amount", "((amount", check_weights),
+    "top-p drops one symbol too many": Mutant(
+        given.TopP, "cut", "before >= self.p", "before + p >= self.p", lambda: check_by_hand(given.TopP(0.7))),
+    "top-k keeps one symbol too many": Mutant(
+        given.TopK, "cut", "self.k:]", "self.k + 1:]", lambda: check_by_hand(given.TopK(2))),
+    "a repetition is looked for one entry too far back": Mutant(
+        given.RepetitionPenalty, "steer", "place.t - self.window)", "place.t - self.window - 1)",
+        lambda: check_by_hand(given.RepetitionPenalty(2.0, window=2))),
+    "a truncated law scores what it cut away": Mutant(
+        given.laws.Steered, "each", "self.next(state)", "self.law.next(state.cache.state)", check_truncated_law),
+    "a text goes on when it is over": Mutant(
+        given.laws.Steered, "over", "self.how.done(state.cache.memory)", "self.law.over(state.cache.state)",
+        lambda: check_truncated_law(length="given", how="Stop")),
+    "a string is looked for from its first byte alone": Mutant(
+        given.infer.stopping, "_automaton", "table[fail[node]] if node else 0", "0", check_strings),
+    "a constraint may end anywhere": Mutant(
+        given.infer.constraint, "_automaton", "np.where(final[:ended], ended, dead)", "ended",
+        lambda: check_truncated_law(how="Matching")),
+    "a constraint forgets what room there is": Mutant(
+        given.Matching, "steer", "place.left <= self.most", "place.left < 0",
+        lambda: check_truncated_law(length="given", how="Matching")),
+    "a beam does not reorder its cache": Mutant(
+        given.laws.Searched, "search", "state, over, valid = state.rows(index),", "state, over, valid = state,", check_beam),
+    "a residual is not normalised": Mutant(
+        given.laws.Speculated, "draw", "rest / rest.sum(-1, keepdim=True), again", "rest, again", check_speculation),
+    "what replaces a guess is drawn from the law": Mutant(
+        given.laws.Speculated, "draw", "(p - q).clamp(min=0)", "p", check_speculation),
+    "entries ahead are written one step late": Mutant(
+        given.laws.Chain, "ahead", "self.order[t:t + k]]", "self.order[t + 1:t + k + 1]]", check_ahead),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
 }

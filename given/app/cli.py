@@ -105,11 +105,13 @@ def parser() -> argparse.ArgumentParser:
 
     sample = command("sample", "draw from a model", "given sample digits.given label=3 -n 16 -o threes.png",
                      "given sample people.given city=Rome -n 1000 -o rome.csv", "given sample photos.given label=fox -o foxes/",
-                     model=True)
-    sample.add_argument("given", nargs="*", type=_pair, metavar="NAME=VALUE", help="what is observed")
-    sample.add_argument("-n", type=_count, default=16, help="how many draws (default 16)")
+                     "given sample book.given 'text=To be' --length 300 --top-p 0.9 --stream", model=True)
+    sample.add_argument("given", nargs="*", type=_pair, metavar="NAME=VALUE",
+                        help="what is observed; of a text, what it begins with, where nothing else is left to draw")
+    sample.add_argument("-n", type=_count, help="how many draws (default 16; with --stream one)")
     sample.add_argument("-o", "--output", metavar="FILE",
                         help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each")
+    _drawing(sample)
 
     score = command("score", "log p of every item, and its mean", "given score people.given new.csv --anomalies 5",
                     "tail -n +1 -f log.csv | given score log.given -", model=True, data=_DATA)
@@ -149,6 +151,22 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _drawing(sub: argparse.ArgumentParser) -> None:
+    """How symbols are drawn, in the order in which the law of the next one is changed."""
+    sub.add_argument("--matching", metavar="REGEX", help="draw only texts that match, whole, after what is given")
+    sub.add_argument("--schema", metavar="FILE", help="draw only JSON of this schema")
+    sub.add_argument("--repetition-penalty", type=_number, metavar="STRENGTH", help="above 1: symbols come back less often")
+    sub.add_argument("--temperature", type=_number, metavar="T", help="below 1 sharper, above flatter; at 0 greedy")
+    sub.add_argument("--top-k", type=_count, metavar="K", help="only the K most probable symbols")
+    sub.add_argument("--top-p", type=_number, metavar="P", help="only the most probable symbols that together reach P")
+    sub.add_argument("--min-p", type=_number, metavar="P", help="only symbols at least P times as probable as the best")
+    sub.add_argument("--stop", action="append", metavar="STRING", help="end a text after this string; may be said again")
+    sub.add_argument("--longest", type=_count, metavar="N", help="draw at most N symbols")
+    sub.add_argument("--beam", type=_count, metavar="WIDTH", help="the most probable texts that so many beams find, not draws")
+    sub.add_argument("--length", type=_count, metavar="N", help="symbols of a text in windows (default one window)")
+    sub.add_argument("--stream", action="store_true", help="print one text as it is drawn")
+
+
 def _reading(sub: argparse.ArgumentParser) -> None:
     """How data is read, where its ending and its first rows do not say it."""
     sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "images", "npz", "npy"),
@@ -158,6 +176,13 @@ def _reading(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--by", choices=("file", "line", "paragraph"), help="what a row is of text (default file)")
     sub.add_argument("--size", type=_size, metavar="HxW", help="resample images to this size")
     sub.add_argument("--skip-bad", action="store_true", help="leave bad rows and files out, and say how many and which")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text}") from None
 
 
 def _positive(text: str) -> float:

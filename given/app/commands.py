@@ -7,10 +7,11 @@ import ast
 import inspect
 import json
 import math
+import operator
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from types import ModuleType
 from typing import Any
 
@@ -115,9 +116,36 @@ def _plan(model: Model, data: Source) -> dict[str, str]:
 
 def sample(a: argparse.Namespace) -> None:
     """`given sample`"""
-    model = given.load(a.model)
-    drawn = model.given(_once(a.given, "NAME=VALUE")).sample(a.n, seed=a.seed)
-    _answer(drawn, a, model)
+    model, how = given.load(a.model), _how(a)
+    observed: dict[str, Any] = dict(_once(a.given, "NAME=VALUE"))
+    for name, variable in model.joint.columns.items() if observed.keys() >= model.joint.columns.keys() else ():
+        if isinstance(variable.codec, _codecs.Text) and name not in model.joint.conditions:
+            observed[name] = prefix(observed[name])  # given whole, nothing would be left to draw
+    asked = model.given(observed)
+    if not a.stream:
+        _answer(asked.sample(a.n or 16, seed=a.seed, how=how, length=a.length), a, model)
+        return
+    if a.n not in (None, 1) or a.output or a.json:
+        raise UserError("sample: --stream prints one text as it is drawn; leave out -n, -o and --json")
+    said = asked.stream(seed=a.seed, how=how, length=a.length)
+    print(*(begun.values for begun in observed.values() if isinstance(begun, Part)), sep="", end="", flush=True)
+    for part_of_text in said:
+        print(part_of_text, end="", flush=True)
+    print()
+
+
+def _how(a: argparse.Namespace) -> Any:
+    """How to draw, as the options say; None where none does."""
+    asked = [(a.matching, given.Matching), (a.schema, _schema), (a.repetition_penalty, given.RepetitionPenalty),
+             (a.temperature, given.Temperature), (a.top_k, given.TopK), (a.top_p, given.TopP), (a.min_p, given.MinP),
+             (a.stop, given.Stop), (a.longest, given.Longest), (a.beam, given.Beam)]
+    hows = [made(value) for value, made in asked if value is not None]
+    return reduce(operator.or_, hows) if hows else None
+
+
+def _schema(path: str) -> Any:
+    with open(path, encoding="utf-8") as file:
+        return given.Schema(file.read())
 
 
 def score(a: argparse.Namespace) -> None:

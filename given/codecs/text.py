@@ -130,6 +130,14 @@ class Text(Codec):
         rows = zip(values.reshape(-1, values.shape[-1]), there.reshape(-1, values.shape[-1]), strict=True)
         return np.array([self._text(row[mask]) for row, mask in rows], dtype=str).reshape(shape)
 
+    def spelled(self) -> list[bytes]:
+        """The bytes of UTF-8 that every symbol but the end writes: (V,), together those of the text."""
+        V, _ = self._learned()
+        if self.unit == "pieces":
+            return [_piece(self._tokenizer.id_to_token(v)) for v in range(V)]
+        return [bytes([v]) for v in range(V)] if self.alphabet is None else [
+            c.encode(errors="surrogatepass") for c in self.alphabet]
+
     def state(self) -> dict[str, Any]:
         _, longest = self._learned()
         tokenizer = None if self._tokenizer is None else self._tokenizer.to_str()
@@ -209,6 +217,14 @@ def _tokenizers() -> Any:
     except ImportError:
         raise UserError("Text('pieces') needs the package tokenizers; pip install 'given[text]', or use 'bytes'") from None
     return tokenizers
+
+
+def _piece(token: str) -> bytes:
+    """The bytes of a piece, which is written with a printable character a byte: its own where it is one, else the next from
+    256 on, in order."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    other = [byte for byte in range(256) if byte not in plain]
+    return bytes(code if code < 256 else other[code - 256] for code in map(ord, token))
 
 
 def _trained(corpus: list[str], size: int) -> Any:

@@ -1,6 +1,11 @@
-"""What follows from what is seen? Bayes' rule, completion."""
+"""What follows from what is seen? Bayes' rule, completion, ways to draw."""
 
+from given.infer.constraint import Matching, Schema
 from given.infer.evidence import Part, observe, others, part, prefix
 from given.infer.query import Query
+from given.infer.search import Beam, Speculative
+from given.infer.stopping import Longest, Stop
+from given.infer.truncation import MinP, RepetitionPenalty, Temperature, TopK, TopP
 
-__all__ = ["Part", "Query", "observe", "others", "part", "prefix"]
+__all__ = ["Beam", "Longest", "Matching", "MinP", "Part", "Query", "RepetitionPenalty", "Schema", "Speculative", "Stop",
+           "Temperature", "TopK", "TopP", "observe", "others", "part", "prefix"]

@@ -12,15 +12,16 @@ variable is conditioned on by its law. This file works on entries; raw data is t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from given.conditional import Conditional
+from given.infer.windows import in_windows, joined, written
 from given.joint import Joint
-from given.laws import Categorical, How, Intractable, Kind, Law, Noise, choose, weakest
+from given.laws import Categorical, How, Intractable, Kind, Law, Noise, Sequential, choose, weakest
 from given.variables import Entries, Finite, Real, UserError
 
 __all__ = ["Posterior", "Query"]
@@ -145,7 +146,7 @@ class Query:
 
     def _law(self, factor: Conditional, seen: Columns, n: int) -> Law | None:
         """The law of a factor's x given what is seen; None where that is everything."""
-        if all(name in seen and seen[name].complete for name in factor.x.columns):
+        if _whole(factor, seen):
             return None
         law = self.joint.law(factor, seen, n)
         return law.condition(self.joint.x(factor, seen)) if set(factor.x.columns) & set(seen) else law
@@ -157,21 +158,78 @@ class Query:
         except Intractable as error:
             raise error.at(str(factor)) from None
 
-    def sample(self, draws: int, *, seed: int = 0, how: How | None = None) -> Columns:
-        """Draws of every column that is not a given condition, evidence untouched: (draws, n, *grid) each."""
-        noise = Noise.of(seed, self.n, first_row=self.first_row, draws=draws)
-        N, row = draws * self.n, torch.arange(self.n).repeat(draws)
+    def sample(self, draws: int, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Columns:
+        """Draws of every column that is not a given condition, evidence untouched: (draws, n, *grid) each.
+
+        Args:
+            length: of texts in windows, one window by default.
+        """
+        seen, noise = self._begun(draws, seed)
+        for factor in self.joint:
+            longer = length if in_windows(factor) else None
+            if longer is not None or not _whole(factor, seen):
+                seen |= factor.x.split(joined([*self._drawn(factor, seen, draws, noise, how, longer)], longer))
+        return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()
+                if name not in self.joint.conditions or name not in self.evidence}
+
+    def stream(self, name: str, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Iterator[Entries]:
+        """One draw of a text in blocks (n, k): what is given, then what is drawn, symbol by symbol where its law draws so."""
+        seen, noise = self._begun(1, seed)
+        for factor in self.joint:
+            if factor.x.name == name:
+                yield from self._drawn(factor, seen, 1, noise, how, length if in_windows(factor) else None, True)
+                return
+            if not _whole(factor, seen):
+                seen |= factor.x.split(next(self._drawn(factor, seen, 1, noise, how, None)))
+
+    def _begun(self, draws: int, seed: int) -> tuple[Columns, Noise]:
+        """What is given and what is drawn of the rest by Bayes' rule, (draws n, *grid) each; and the noise of every draw."""
+        noise, row = Noise.of(seed, self.n, first_row=self.first_row, draws=draws), torch.arange(self.n).repeat(draws)
         posterior = self.posterior()
         seen = {name: e.rows(row) for name, e in self.evidence.items()}
         seen |= posterior.pick(choose(posterior.log_weights.exp()[row], noise.fold(0).uniform()))
         for name, log_p in self.prior.items():
             if name not in seen:
-                seen[name] = Categorical(log_p.expand(N, -1)).sample(seed=noise.fold(name))
-        for factor in self.joint:
-            if law := self._law(factor, seen, N):
-                seen |= factor.x.split(law.sample(seed=noise.fold(factor.x.name), how=how))
-        return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()
-                if name not in self.joint.conditions or name not in self.evidence}
+                seen[name] = Categorical(log_p.expand(len(row), -1)).sample(seed=noise.fold(name))
+        return seen, noise
+
+    def _drawn(self, factor: Conditional, seen: Columns, draws: int, noise: Noise, how: How | None, length: int | None,
+               in_blocks: bool = False) -> Iterator[Entries]:
+        """Draws of a factor's x, (draws n, *grid): at once, or of a text block by block, to a length if there is one."""
+        noise, space = noise.fold(factor.x.name), factor.x.space
+
+        def told(law: Law | None, some: Columns, more: int, goes_on: bool = False) -> Law | None:
+            if isinstance(law, Sequential) and (more or goes_on):
+                law = law._but(more=more, goes_on=goes_on)
+            if law is None or how is None:
+                return law
+            return law.by(how.of(factor.x, self.joint.y(factor, some, law.n)) if isinstance(how, How) else how)
+
+        law, more = None, 0 if length is None else length - space.dimensions
+        names = {*factor.x.columns, *(v.name for v in factor.parents)} & seen.keys()
+        if draws > 1 and names <= self.evidence.keys():  # what is given is read once for all draws
+            law = told(self._law(factor, self.evidence, self.n), self.evidence, more)
+        if law is None or not law.draws_together:
+            law = told(self._law(factor, seen, draws * self.n), seen, more)
+        if length is None and not in_blocks:
+            assert law is not None
+            x = law.sample(seed=noise) if len(noise.keys) == law.n else law.sample((draws,), seed=noise).map(
+                lambda t: t.flatten(0, 1))
+            yield x
+            return
+        begun = seen.get(factor.x.name)
+        if length is not None and begun is not None:
+            known = int(begun.known.sum(-1).max())
+            if not bool(begun.valid.all()) or known > length:  # type: ignore[union-attr]
+                raise UserError(f"{factor.x.name}: {known} symbols are given; go on from them by prefix(...) "
+                                "and a length above")
+
+        def later(before: Entries, more: int) -> Law:
+            law = told(self.joint.law(factor, seen, len(before)).condition(before), seen, more, True)
+            assert law is not None
+            return law
+
+        yield from written(law, begun, later, noise, space.dimensions, getattr(factor.x.codec, "stride", 0), length)
 
     def log_prob(self, x: Mapping[str, Entries], *, seed: int = 0) -> tuple[Tensor, Kind]:
         """log p(x | e), unmentioned columns summed out: (n,) float64, and its kind."""
@@ -236,3 +294,7 @@ class Query:
             raise Intractable(f"{self.joint}: entropy is that of finite columns above what is given; none is unknown")
         p = posterior.log_weights.exp()
         return -torch.where(p > 0, p * posterior.log_weights, 0.0).sum(-1)
+
+
+def _whole(factor: Conditional, seen: Columns) -> bool:
+    return all(name in seen and seen[name].complete for name in factor.x.columns)

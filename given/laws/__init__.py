@@ -6,6 +6,7 @@ from given.laws.backoff import Backoff, Grams, paths
 from given.laws.blend import Blend
 from given.laws.block import Block
 from given.laws.categorical import Categorical
+from given.laws.chain import Chain
 from given.laws.dequantised import Dequantised, dequantise
 from given.laws.empirical import Empirical
 from given.laws.entrywise import Entrywise
@@ -28,9 +29,12 @@ from given.laws.moments import Moments, positive, shrunk
 from given.laws.noise import Noise, choose, far_apart
 from given.laws.normal import Normal
 from given.laws.normal_mixture import NormalMixture
-from given.laws.sequential import Chain, Sequential, State
+from given.laws.searched import Searched
+from given.laws.sequential import Drawn, Sequential, State
 from given.laws.smoothing import Counted, KneserNey, Smoothing, WittenBell
+from given.laws.speculated import Speculated, Tally
 from given.laws.stacked import Stacked
+from given.laws.steered import Place, Steered, Steps
 from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 from given.laws.tree import Tree
@@ -48,6 +52,7 @@ __all__ = [
     "Chain",
     "Counted",
     "Dequantised",
+    "Drawn",
     "Empirical",
     "Entrywise",
     "Flowing",
@@ -69,10 +74,16 @@ __all__ = [
     "Normal",
     "NormalMixture",
     "NormalMixtureHead",
+    "Place",
+    "Searched",
     "Sequential",
     "Smoothing",
+    "Speculated",
     "Stacked",
     "State",
+    "Steered",
+    "Steps",
+    "Tally",
     "Torch",
     "Transformed",
     "Tree",

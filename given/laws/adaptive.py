@@ -135,7 +135,7 @@ class Adaptive(Sequential):
                 found = counts.setdefault(past[len(past) - n:], {})
                 found[entry] = found.get(entry, 0) + 1
             last.append((past + (entry,))[max(0, len(past) + 1 - longest):])
-        return replace(state, t=state.t + 1, cache=_Read(self.fixed.after(read.nodes, entries), last, read.counts))
+        return replace(state, t=state.t + 1, cache=_Read(self.fixed.moved(read.nodes, entries), last, read.counts))
 
 
 def _earlier(group: Tensor, counts: Tensor) -> Tensor:

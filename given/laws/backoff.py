@@ -218,9 +218,9 @@ class Backoff(Sequential):
 
     def advance(self, state: State, entries: Tensor) -> State:
         state.values[:, state.t] = entries
-        return replace(state, t=state.t + 1, cache=_Nodes(self.after(state.cache.nodes, entries)))
+        return replace(state, t=state.t + 1, cache=_Nodes(self.moved(state.cache.nodes, entries)))
 
-    def after(self, nodes: np.ndarray, entries: Tensor) -> np.ndarray:
+    def moved(self, nodes: np.ndarray, entries: Tensor) -> np.ndarray:
         """Where rows stand (B, levels) once their next symbols (B,) are known."""
         found = np.full_like(nodes, -1)
         found[:, 0] = nodes[:, 0]

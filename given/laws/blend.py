@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from given.laws.categorical import Categorical
+from given.laws.entrywise import Entrywise
 from given.laws.gate import Gate
 from given.laws.law import Law, weakest
 from given.laws.sequential import Sequential, State
@@ -90,8 +91,18 @@ class Blend(Sequential):
         return State(0, nothing, None, _States([part.start() for part in self.parts]))
 
     def next(self, state: State) -> Categorical:
-        laws = [part.next(s).log_probs for part, s in zip(self.parts, state.cache.states, strict=True)]  # type: ignore[attr-defined]
-        return Categorical(self._mixed(torch.stack(laws, -1)))
+        laws = [part.next(s) for part, s in zip(self.parts, state.cache.states, strict=True)]
+        return self._blended(laws)
+
+    def ahead(self, state: State, entries: Tensor) -> list[Entrywise]:
+        each = [part.ahead(s, entries) for part, s in zip(self.parts, state.cache.states, strict=True)]
+        return [self._blended(laws) for laws in zip(*each, strict=True)]
+
+    def back(self, state: State) -> State:
+        return replace(state, cache=_States([part.back(s) for part, s in zip(self.parts, state.cache.states, strict=True)]))
+
+    def _blended(self, laws: Sequence[Entrywise]) -> Categorical:
+        return Categorical(self._mixed(torch.stack([law.log_probs for law in laws if isinstance(law, Categorical)], -1)))
 
     def advance(self, state: State, entries: Tensor) -> State:
         state.values[:, self.order[state.t]] = entries.double()

@@ -26,9 +26,11 @@ class Block(Law):
         self.laws = dict(laws)
         self.kind = weakest(law.kind for law in self.laws.values())
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        noise = Noise.of(seed, self.n)
-        return Entries.block({k: law.sample(shape, seed=noise.fold(k), how=how) for k, law in self.laws.items()})
+    def by(self, how: How) -> Block:
+        return Block({k: law.by(how) for k, law in self.laws.items()})
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        return Entries.block({k: law.sample(shape, seed=noise.fold(k)) for k, law in self.laws.items()})
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         columns, noise = x.columns, Noise.of(seed, self.n)

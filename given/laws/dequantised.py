@@ -43,8 +43,11 @@ class Dequantised(Law):
         self.law, self.samples = law, samples
         self.levels = space.size
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        z = self.law.sample(shape, seed=seed, how=how).tensor
+    def by(self, how: How) -> Dequantised:
+        return self._but(law=self.law.by(how))
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        z = self.law.sample(shape, seed=noise).tensor
         # By definition of the outermost cells, which reach to infinity.
         return Entries(((z + 1) * (self.levels / 2)).floor().long().clamp(0, self.levels - 1))
 

@@ -28,9 +28,12 @@ class Grouped(Law):
         self.back = torch.cat([rows for rows, _ in groups]).argsort()
         self.kind = weakest(law.kind for _, law in groups)
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        noise, lead = Noise.of(seed, self.n), len(shape)
-        drawn = [law.sample(shape, seed=Noise(noise.keys[rows.numpy()]), how=how).flat(self.space) for rows, law in self.groups]
+    def by(self, how: How) -> Grouped:
+        return Grouped([(rows, law.by(how)) for rows, law in self.groups], self.space)
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        lead = len(shape)
+        drawn = [law.sample(shape, seed=Noise(noise.keys[rows.numpy()])).flat(self.space) for rows, law in self.groups]
         return Entries.cat(drawn, lead).map(lambda t: t.index_select(lead, self.back)).shaped(self.space)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:

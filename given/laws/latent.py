@@ -42,12 +42,14 @@ class Latent(Law):
         with torch.no_grad():
             super().__init__(likelihood(prior.sample(), rows).space, prior.n)
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
+    def by(self, how: How) -> Latent:
+        return self._but(prior=self.prior.by(how), likelihood=lambda z, rows: self.likelihood(z, rows).by(how))
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
-        noise = Noise.of(seed, self.n)
-        z = self.prior.sample((draws,), seed=noise.fold("latent"), how=how).map(lambda t: t.flatten(0, 1))
+        z = self.prior.sample((draws,), seed=noise.fold("latent")).map(lambda t: t.flatten(0, 1))
         # One stream of noise for every draw of every row.
-        x = self.likelihood(z, torch.arange(self.n).repeat(draws)).sample(seed=noise.fold("entries").repeat(draws), how=how)
+        x = self.likelihood(z, torch.arange(self.n).repeat(draws)).sample(seed=noise.fold("entries").repeat(draws))
         return x.map(lambda t: t.reshape(*shape, self.n, *t.shape[1:]))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:

@@ -45,10 +45,13 @@ class Law(abc.ABC):
         kind: what `log_prob` returns: the `exact` value, a lower `bound`, an `estimate` (of a value or of a bound), or
             `none`.
         evidence: entries already known, or None: returned by draws and not scored.
+        draws_together: whether several draws of a row cost less together than apart; such a law also takes noise of
+            every draw, (draws * B,) keys.
     """
 
     kind: Kind = "exact"
     evidence: Entries | None = None
+    draws_together = False
 
     @property
     def kind_of_part(self) -> Kind:
@@ -65,10 +68,15 @@ class Law(abc.ABC):
         Args:
             shape: leading shape of independent draws.
             seed: a whole number, or the rows' own `Noise`.
-            how: a map from law to law, applied to each law that is drawn from. A law made of others overrides `sample` and
-                hands it on to them; another writes `draw`.
+            how: a map from law to law: short for `by(how).sample(shape, seed=seed)`.
         """
-        return self.draw(shape, Noise.of(seed, self.n)) if how is None else how(self).sample(shape, seed=seed)
+        if how is not None:
+            return self.by(how).sample(shape, seed=seed)
+        return self.draw(shape, seed if self.draws_together and isinstance(seed, Noise) else Noise.of(seed, self.n))
+
+    def by(self, how: How) -> Law:
+        """The law that is drawn from by `how`, to draw from or to score. A law made of others hands it on to them."""
+        return how(self)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         """`sample` from the rows' own noise."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.laws.law import Kind, Law, weakest
+from given.laws.law import How, Kind, Law, weakest
 from given.laws.noise import Noise, choose
 from given.variables import Entries, UserError
 
@@ -39,6 +39,10 @@ class Mixture(Law):
     def kind_of_part(self) -> Kind:
         """That of its weakest part."""
         return weakest(part.kind_of_part for part in self.parts)
+
+    def by(self, how: How) -> Mixture:
+        # Its parts are steered, and weigh what they did.
+        return Mixture(self.log_weights, [part.by(how) for part in self.parts])
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         chosen = choose(self.log_weights.exp(), noise.fold("part").uniform(shape))

@@ -3,30 +3,29 @@
     log p(x | y) = sum_t log p(x_{o(t)} | x_{o(0)}, ..., x_{o(t-1)}, y)
 
 Three methods carry every algorithm that draws, ranks or codes step by step: `start` gives the state before the first
-entry, `next` the law of the entry to come, `advance` the state once it is known. `Chain` is the sequential law of an
-order, a causal net and heads.
+entry, `next` the law of the entry to come, `advance` the state once it is known. A law that reads several entries at once
+says so by `ahead`. `Chain` is the sequential law of an order, a causal net and heads.
 """
 
 from __future__ import annotations
 
 import abc
-import copy
+from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from given.laws.categorical import Categorical
 from given.laws.entrywise import Entrywise
-from given.laws.grouped import Grouped
-from given.laws.law import How, Intractable, Kind, Law
+from given.laws.law import Intractable, Law
 from given.laws.noise import Noise
 from given.nn import Condition
-from given.variables import Entries, Finite, Product, Space
+from given.variables import Entries, Finite, Space
 
-__all__ = ["Chain", "Sequential", "State"]
+__all__ = ["Drawn", "Sequential", "State"]
 
 _AT_ONCE = 1 << 21  # numbers of laws of symbols, 16 MB
 
@@ -55,6 +54,23 @@ class State:
         return State(self.t, self.values[index], condition, self.cache.rows(index), self.read)
 
 
+@dataclass
+class Drawn:
+    """Where the draws of a law stand: N = draws B rows, the rows of one draw together.
+
+    Attributes:
+        t: steps taken.
+        state: of N rows.
+        over: (N,) whether nothing more is to come.
+        valid: (N, D) whether an entry is one, and no padding.
+    """
+
+    t: int
+    state: State
+    over: Tensor
+    valid: Tensor
+
+
 class Sequential(Law):
     """A law that draws its entries in an order.
 
@@ -65,9 +81,16 @@ class Sequential(Law):
         entries: the order as a list.
         evidence: (B, D) entries already known, returned by draws and not scored.
         any_order: whether what is known may stand anywhere, not only first in the order.
+        one_at_a_time: whether a step is one entry, and not a group of several.
+        more: how many entries are to come when all D are drawn, as in a text that goes on past its window.
+        goes_on: whether it is of a later window, and what is known was drawn in those before.
     """
 
     any_order = False
+    one_at_a_time = True
+    draws_together = True
+    more = 0
+    goes_on = False
 
     def __init__(self, space: Space, n: int, order: Tensor) -> None:
         super().__init__(space, n)
@@ -107,10 +130,11 @@ class Sequential(Law):
         values = torch.where(flat.told, flat.tensor, 0.0)
         for rows in self.blocks(len(row)):
             state, found = self.start().rows(row[rows]), []
-            for entry in self.order.tolist():
-                found.append(self.next(state).log_probs)  # type: ignore[attr-defined]
-                state = self.advance(state, values[rows, entry])
-            yield torch.stack(found, 1)[:, self.order.argsort()]
+            while state.t < len(self.order):
+                log_p = self.next(state).log_probs  # type: ignore[attr-defined]
+                found.append(log_p if log_p.dim() == 3 else log_p[:, None])
+                state = self.advance(state, self._at(values[rows][:, self.order], state.t))
+            yield torch.cat(found, 1)[:, self.order.argsort()]
 
     def blocks(self, n: int) -> Iterator[slice]:
         """n rows, so many at a time that their laws fit: alike for all laws of a space."""
@@ -124,32 +148,93 @@ class Sequential(Law):
             scored = scored & ~self.evidence.known
         return torch.where(scored, self.each(x), 0.0).sum(-1)
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
+    def ahead(self, state: State, entries: Tensor) -> list[Entrywise]:
+        """The laws of the next k + 1 entries, were the next k to be `entries` (B, k). The state stays where it is; once it has
+        moved on by what came instead, `back` says so.
+        """
+        state, found = state.rows(torch.arange(len(entries))), list[Entrywise]()
+        for each in entries.unbind(1):
+            found.append(self.next(state))
+            state = self.advance(state, each)
+        return [*found, self.next(state)]
+
+    def back(self, state: State) -> State:
+        """A state that stands at step t, whose law may have read further `ahead` than that. What a cache holds of later steps
+        is written over when they are read again, so to go back is to say how far was read.
+        """
+        return state
+
+    def over(self, state: State) -> Tensor:
+        """(B,) whether the entry just written is a row's last, where that is not told by the grid."""
+        last = state.values[:, int(self.order[state.t - 1])]
+        return last == self.end if self.end is not None else torch.zeros(len(last), dtype=torch.bool)
+
+    @property
+    def may_end(self) -> bool:
+        """Whether a row may be over before all D entries are drawn."""
+        return self.end is not None
+
+    def after(self, state: State) -> Sequential:
+        """The same law, for what is drawn after this state in a window of its own."""
+        return self
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws, D = torch.Size(shape).numel(), len(self.order)
-        u = Noise.of(seed, self.n).uniform(shape, (D,)).reshape(draws * self.n, D)
-        evidence = self.evidence.rows(torch.arange(self.n).repeat(draws)) if self.evidence is not None else None
-        over = torch.zeros(draws * self.n, dtype=torch.bool)  # past the end symbol
-        valid = torch.ones(draws * self.n, D, dtype=torch.bool)
+        own = not shape or len(noise.keys) != self.n  # a stream of noise for every draw
+        u = noise.uniform((), (D,)) if own else noise.uniform(shape, (D,)).reshape(draws * self.n, D)
         with torch.no_grad():
-            state = self.start().rows(torch.arange(self.n).repeat(draws))
-            while state.t < D:
-                t, end = state.t, self.ends[state.t]
-                places = slice(t, end) if end > t + 1 else t
-                entry = self.order[places]
-                known = evidence.known[:, entry] if evidence is not None else torch.zeros_like(u[:, places], dtype=torch.bool)
-                value = evidence.tensor[:, entry].double() if evidence is not None else torch.zeros_like(u[:, places])
-                if not bool((known | over.reshape(-1, *[1] * (known.dim() - 1))).all()):
-                    law = self.next(state)
-                    drawn = (how(law) if how else law).pick(u[:, places]).double()
-                    value = torch.where(known, value, drawn)
-                valid[:, entry] = ~over.reshape(-1, *[1] * (known.dim() - 1))
-                if self.end is not None:
-                    state = self.advance(state, torch.where(over, 0.0, value))
-                    over = over | (value == self.end)
-                else:
-                    state = self.advance(state, value)
+            drawn = deque(self.run(u), maxlen=1).pop()
         lead = (*shape, self.n, D)
-        return Entries(state.values.reshape(lead), valid=valid.reshape(lead)).shaped(self.space)
+        return Entries(drawn.state.values.reshape(lead), valid=drawn.valid.reshape(lead)).shaped(self.space)
+
+    def run(self, u: Tensor, over: Tensor | None = None) -> Iterator[Drawn]:
+        """Draws step by step, from uniform numbers (N, D): where they stand once what all rows know is written, and after
+        every step from there until all are over, as those in `over` (B,) are before. What is known is read once for all draws
+        of a row.
+        """
+        draws, D, order, ends = len(u) // self.n, len(self.order), self.order.tolist(), self.may_end
+        state, first, last = self.start(), 0, 0
+        over = torch.zeros(self.n, dtype=torch.bool) if over is None else over
+        valid = torch.full((self.n, D), not ends)
+        if self.evidence is not None:
+            known, values = self.evidence.known[:, self.order], self.evidence.tensor[:, self.order].double()
+            every = [*known.all(0).tolist(), False]
+            first, last = every.index(False), int(known.any(0).sum())
+            while state.t < first and self.ends[state.t] <= first:  # a group that is known in part is drawn
+                if ends:
+                    valid[:, order[state.t]] = ~over
+                state = self.advance(state, self._at(values, state.t))
+                over = over | self.over(state) if ends else over
+            first = state.t
+        law = self.next(state) if first < D else None
+        if draws > 1:
+            row = torch.arange(self.n).repeat(draws)
+            state, over, valid = state.rows(row), over[row], valid[row]
+            if last > first:
+                known, values = known[row], values[row]
+        yield Drawn(first, state, over, valid)
+        numbers = u.T.contiguous().unbind(0) if self.one_at_a_time else None
+        while (t := state.t) < D:
+            if ends and bool(over.all()):
+                break
+            each = numbers[t] if numbers else self._at(u, t)
+            if law is None:
+                value = self.next(state).pick(each).double()
+            else:  # of B rows still
+                value, law = law.pick(each.reshape(draws, self.n, *each.shape[1:])).flatten(0, 1).double(), None
+            if t < last:
+                value = torch.where(self._at(known, t), self._at(values, t), value)
+            if ends:
+                valid[:, order[t]] = ~over
+                value = value.masked_fill(over, 0.0)
+            state = self.advance(state, value)
+            if ends:
+                over = over | self.over(state)
+            yield Drawn(state.t, state, over, valid)
+
+    def _at(self, drawn: Tensor, t: int) -> Tensor:
+        """What (B, D) in the order of drawing holds of the entry or the group at t: (B,) or (B, G)."""
+        return drawn[:, t] if self.ends[t] == t + 1 else drawn[:, t:self.ends[t]]
 
     def _whole(self, x: Entries) -> tuple[Entries, Tensor]:
         """x with the evidence in its place, (N, D) each, and which of the B rows each belongs to."""
@@ -184,135 +269,3 @@ class Sequential(Law):
             other = torch.arange(self.space.size) != self.end
             law.logits = law.logits.masked_fill(last[..., None] & other, -torch.inf)
         return law
-
-
-class Chain(Sequential):
-    """An order, a causal net and heads, with y bound.
-
-    Args:
-        space: of D entries.
-        steps: (D,) int64, the step at which each entry is drawn.
-        embed: values (B, D), order (1 or B, D), steps -> tokens (B, T, C).
-        net: tokens, condition, order -> features (B, T, C) in the order of drawing; with `start` and `step`.
-        heads: one for each part of the space: features -> entrywise law.
-        condition: y, B rows.
-        any_order: whether the net learned every order, so that what is known may come first.
-    """
-
-    def __init__(self, space: Space, steps: Tensor, embed: nn.Module, net: nn.Module, heads: nn.ModuleList,
-                 condition: Condition, any_order: bool = False) -> None:
-        super().__init__(space, len(condition.pooled), steps.argsort(stable=True))
-        drawn = steps[self.order]
-        self.ends = torch.searchsorted(drawn, drawn, right=True).tolist()
-        self.embed, self.net, self.heads, self.y = embed, net, heads, condition
-        self.any_order = any_order
-        sizes = [part.dimensions for _, part in space.parts]
-        self.part_of = [i for i, size in enumerate(sizes) for _ in range(size)]
-        self.first = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
-
-    @property
-    def kind_of_part(self) -> Kind:
-        """An estimate where every order was learned: orders agree only as far as learning made them."""
-        return "estimate" if self.any_order else self.kind
-
-    def each(self, x: Entries) -> Tensor:
-        flat, row = self._whole(x)
-        orders = self.order[None]
-        if not self._comes_first(flat.told, self.order):
-            if not self.any_order:
-                self._check_first(flat.told)
-            # A row's own order: what is known, then the rest, each as the order has it.
-            orders = self.order[(~flat.told[:, self.order]).long().argsort(dim=1, stable=True)]
-        # Whatever stands where nothing is known, or padding, is nothing.
-        values = torch.where(flat.told, flat.tensor, 0.0)
-        return self.scores(values, row, orders).reshape(*x.flat(self.space).tensor.shape)
-
-    def scores(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
-        """log p of every entry given those before it: (N, D) float64.
-
-        Args:
-            values: (N, D).
-            row: (N,) which of the B rows of y each belongs to.
-            orders: (1 or N, D).
-        """
-        features = self._features(values, row, orders)
-        entries, found = Entries(values).shaped(self.space), []
-        columns = entries.columns if isinstance(self.space, Product) else {"": entries}
-        for i, (name, part) in enumerate(self.space.parts):
-            mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
-            with torch.autocast(mine.device.type, enabled=False):  # a law is made of all the bits there are
-                law = self._ending(self.heads[i](mine.float()), slice(None))
-                each = law.each(columns[name].tensor)
-            found.append(each.flatten(1) if part.axes else each[:, None])
-        return torch.cat(found, 1)
-
-    def laws(self, x: Entries) -> Iterator[Tensor]:
-        flat, row = self._whole(x)
-        self._check_first(flat.told)
-        values = torch.where(flat.told, flat.tensor, 0.0)
-        for rows in self.blocks(len(row)):
-            features = self._features(values[rows], row[rows], self.order[None])
-            law = self.heads[0](features.reshape(len(features), *self.space.shape, -1))
-            yield self._ending(law, slice(None)).log_probs.reshape(*features.shape[:2], -1)  # type: ignore[attr-defined]
-
-    def _features(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
-        """What the net makes of every entry's past: (N, D, C), in the entries' order."""
-        y = self.y if self.n == len(row) else self.y.rows(row)
-        features = self.net(self._tokens(values, y, orders, slice(None)), y, orders)
-        back = orders.argsort(1)
-        return features[:, back[0]] if len(back) == 1 else features.gather(1, back[..., None].expand_as(features))
-
-    def _tokens(self, values: Tensor, y: Condition | None, orders: Tensor, steps: slice) -> Tensor:
-        tokens = self.embed(values, orders, steps)
-        if y is not None and y.aligned is not None:
-            at = orders[:, steps, None].expand(len(values), -1, y.aligned.shape[-1])
-            tokens = tokens + y.aligned.gather(1, at)
-        return tokens
-
-    def condition(self, evidence: Entries) -> Law:
-        flat = self._known(evidence)
-        if not self.any_order:
-            self._check_first(flat.known)
-        if self._comes_first(flat.known, self.order):
-            return self._given(flat, self.order)
-        patterns, which = flat.known.unique(dim=0, return_inverse=True)
-        groups = []
-        for i, pattern in enumerate(patterns):
-            rows = (which == i).nonzero()[:, 0]
-            order = torch.cat([self.order[pattern[self.order]], self.order[~pattern[self.order]]])
-            groups.append((rows, self._rows(rows)._given(flat.rows(rows), order)))
-        return Grouped(groups, self.space)
-
-    def _given(self, evidence: Entries, order: Tensor) -> Chain:
-        law = copy.copy(self)
-        law.evidence, law.order, law.entries = evidence, order, order.tolist()
-        law.kind = self.kind_of_part
-        return law
-
-    def _rows(self, rows: Tensor) -> Chain:
-        law = copy.copy(self)
-        law.n, law.y = len(rows), self.y.rows(rows)
-        return law
-
-    def start(self) -> State:
-        nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64)
-        return State(0, nothing, self.y, self.net.start(self.y))  # type: ignore[operator]
-
-    def next(self, state: State) -> Entrywise:
-        # What was known and never asked for is read here, all at once.
-        order, t, end = self.order[None], state.t, self.ends[state.t]
-        tokens = self._tokens(state.values, state.condition, order, slice(state.read, end))
-        features = self.net.step(tokens, order, state.read, state.cache)  # type: ignore[operator]
-        state.read = end
-        entry = self.entries[t]
-        head = self.heads[self.part_of[entry]]
-        if end == t + 1:
-            return self._ending(head(features[:, -1]), entry)
-        return self._ending(head(features[:, t - end:]), self.order[t:end])
-
-    def advance(self, state: State, entries: Tensor) -> State:
-        if entries.dim() == 1:
-            state.values[:, self.entries[state.t]] = entries
-        else:
-            state.values[:, self.order[state.t:self.ends[state.t]]] = entries.double()
-        return replace(state, t=self.ends[state.t])

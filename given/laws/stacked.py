@@ -46,8 +46,11 @@ class Stacked(Law):
         """The real vector that holds a space's entries."""
         return Real(axes=(Axis("entry", space.dimensions),))
 
-    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
-        return self.law.sample(shape, seed=seed, how=how).shaped(self.space)
+    def by(self, how: How) -> Stacked:
+        return Stacked(self.law.by(how), self.space)
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        return self.law.sample(shape, seed=noise).shaped(self.space)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         return self.law.log_prob(x.flat(self.space), seed=seed)

@@ -1,6 +1,6 @@
 """Which numerics? Ordinary differential equations, and how a law is drawn. There is no learning in here."""
 
-from given.solve.how import How
+from given.solve.how import How, Unchanged
 from given.solve.ode import DormandPrince, Euler, Heun, RungeKutta, Solvable, Solver
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "RungeKutta",
     "Solvable",
     "Solver",
+    "Unchanged",
 ]

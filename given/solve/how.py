@@ -6,7 +6,7 @@ import abc
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["How"]
+__all__ = ["How", "Unchanged"]
 
 
 class How(abc.ABC):
@@ -16,14 +16,31 @@ class How(abc.ABC):
     def __call__(self, law: Any) -> Any:
         """The law to draw from instead."""
 
+    def of(self, variable: Any, y: Any = None) -> How:
+        """The same, told whose law is drawn from: the variable, with what its symbols are, and the values of its parents."""
+        return self
+
     def __or__(self, other: How) -> How:
         return _Both(self, other)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Both(How):
     first: How
     second: How
 
+    def __repr__(self) -> str:
+        return f"{self.first!r} | {self.second!r}"
+
     def __call__(self, law: Any) -> Any:
         return self.second(self.first(law))
+
+    def of(self, variable: Any, y: Any = None) -> How:
+        return _Both(self.first.of(variable, y), self.second.of(variable, y))
+
+
+class Unchanged(How):
+    """The law as it is: what a how is of a variable that it does not concern."""
+
+    def __call__(self, law: Any) -> Any:
+        return law

@@ -1,0 +1,166 @@
+"""Chain: the sequential law of an order, a causal net and heads, with y bound."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from given.laws.entrywise import Entrywise
+from given.laws.grouped import Grouped
+from given.laws.law import Kind, Law
+from given.laws.sequential import Sequential, State
+from given.nn import Condition
+from given.variables import Entries, Product, Space
+
+__all__ = ["Chain"]
+
+
+class Chain(Sequential):
+    """An order, a causal net and heads, with y bound.
+
+    Args:
+        space: of D entries.
+        steps: (D,) int64, the step at which each entry is drawn.
+        embed: values (B, D), order (1 or B, D), steps -> tokens (B, T, C).
+        net: tokens, condition, order -> features (B, T, C) in the order of drawing; with `start` and `step`.
+        heads: one for each part of the space: features -> entrywise law.
+        condition: y, B rows.
+        any_order: whether the net learned every order, so that what is known may come first.
+    """
+
+    def __init__(self, space: Space, steps: Tensor, embed: nn.Module, net: nn.Module, heads: nn.ModuleList,
+                 condition: Condition, any_order: bool = False) -> None:
+        super().__init__(space, len(condition.pooled), steps.argsort(stable=True))
+        drawn = steps[self.order]
+        self.ends = torch.searchsorted(drawn, drawn, right=True).tolist()
+        self.one_at_a_time = int(drawn[-1]) == len(drawn) - 1
+        self.embed, self.net, self.heads, self.y = embed, net, heads, condition
+        self.any_order = any_order
+        sizes = [part.dimensions for _, part in space.parts]
+        self.part_of = [i for i, size in enumerate(sizes) for _ in range(size)]
+        self.first = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+
+    @property
+    def kind_of_part(self) -> Kind:
+        """An estimate where every order was learned: orders agree only as far as learning made them."""
+        return "estimate" if self.any_order else self.kind
+
+    def each(self, x: Entries) -> Tensor:
+        flat, row = self._whole(x)
+        orders = self.order[None]
+        if not self._comes_first(flat.told, self.order):
+            if not self.any_order:
+                self._check_first(flat.told)
+            # A row's own order: what is known, then the rest, each as the order has it.
+            orders = self.order[(~flat.told[:, self.order]).long().argsort(dim=1, stable=True)]
+        # Whatever stands where nothing is known, or padding, is nothing.
+        values = torch.where(flat.told, flat.tensor, 0.0)
+        return self.scores(values, row, orders).reshape(*x.flat(self.space).tensor.shape)
+
+    def scores(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
+        """log p of every entry given those before it: (N, D) float64.
+
+        Args:
+            values: (N, D).
+            row: (N,) which of the B rows of y each belongs to.
+            orders: (1 or N, D).
+        """
+        features = self._features(values, row, orders)
+        entries, found = Entries(values).shaped(self.space), []
+        columns = entries.columns if isinstance(self.space, Product) else {"": entries}
+        for i, (name, part) in enumerate(self.space.parts):
+            mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
+            with torch.autocast(mine.device.type, enabled=False):  # a law is made of all the bits there are
+                law = self._ending(self.heads[i](mine.float()), slice(None))
+                each = law.each(columns[name].tensor)
+            found.append(each.flatten(1) if part.axes else each[:, None])
+        return torch.cat(found, 1)
+
+    def laws(self, x: Entries) -> Iterator[Tensor]:
+        flat, row = self._whole(x)
+        self._check_first(flat.told)
+        values = torch.where(flat.told, flat.tensor, 0.0)
+        for rows in self.blocks(len(row)):
+            features = self._features(values[rows], row[rows], self.order[None])
+            law = self.heads[0](features.reshape(len(features), *self.space.shape, -1))
+            yield self._ending(law, slice(None)).log_probs.reshape(*features.shape[:2], -1)  # type: ignore[attr-defined]
+
+    def _features(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
+        """What the net makes of every entry's past: (N, D, C), in the entries' order."""
+        y = self.y if self.n == len(row) else self.y.rows(row)
+        features = self.net(self._tokens(values, y, orders, slice(None)), y, orders)
+        back = orders.argsort(1)
+        return features[:, back[0]] if len(back) == 1 else features.gather(1, back[..., None].expand_as(features))
+
+    def _tokens(self, values: Tensor, y: Condition | None, orders: Tensor, steps: slice) -> Tensor:
+        tokens = self.embed(values, orders, steps)
+        if y is not None and y.aligned is not None:
+            at = orders[:, steps, None].expand(len(values), -1, y.aligned.shape[-1])
+            tokens = tokens + y.aligned.gather(1, at)
+        return tokens
+
+    def condition(self, evidence: Entries) -> Law:
+        flat = self._known(evidence)
+        if not self.any_order:
+            self._check_first(flat.known)
+        if self._comes_first(flat.known, self.order):
+            return self._given(flat, self.order)
+        patterns, which = flat.known.unique(dim=0, return_inverse=True)
+        groups = []
+        for i, pattern in enumerate(patterns):
+            rows = (which == i).nonzero()[:, 0]
+            order = torch.cat([self.order[pattern[self.order]], self.order[~pattern[self.order]]])
+            groups.append((rows, self._rows(rows)._given(flat.rows(rows), order)))
+        return Grouped(groups, self.space)
+
+    def _given(self, evidence: Entries, order: Tensor) -> Chain:
+        law = copy.copy(self)
+        law.evidence, law.order, law.entries = evidence, order, order.tolist()
+        law.kind = self.kind_of_part
+        return law
+
+    def _rows(self, rows: Tensor) -> Chain:
+        law = copy.copy(self)
+        law.n, law.y = len(rows), self.y.rows(rows)
+        return law
+
+    def start(self) -> State:
+        nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64)
+        return State(0, nothing, self.y, self.net.start(self.y))  # type: ignore[operator]
+
+    def next(self, state: State) -> Entrywise:
+        # What was known and never asked for is read here, all at once.
+        order, t, end = self.order[None], state.t, self.ends[state.t]
+        tokens = self._tokens(state.values, state.condition, order, slice(state.read, end))
+        features = self.net.step(tokens, order, state.read, state.cache)  # type: ignore[operator]
+        state.read = end
+        entry = self.entries[t]
+        head = self.heads[self.part_of[entry]]
+        if end == t + 1:
+            return self._ending(head(features[:, -1]), entry)
+        return self._ending(head(features[:, t - end:]), self.order[t:end])
+
+    def advance(self, state: State, entries: Tensor) -> State:
+        if entries.dim() == 1:
+            state.values[:, self.entries[state.t]] = entries
+        else:
+            state.values[:, self.order[state.t:self.ends[state.t]]] = entries.double()
+        return replace(state, t=self.ends[state.t])
+
+    def ahead(self, state: State, entries: Tensor) -> list[Entrywise]:
+        if self.net.alters_past or not self.one_at_a_time:
+            return super().ahead(state, entries)
+        order, t, k, read = self.order[None], state.t, entries.shape[1], min(state.read, state.t)
+        state.values[:, self.order[t:t + k]] = entries.double()
+        tokens = self._tokens(state.values, state.condition, order, slice(read, t + k + 1))
+        features = self.net.step(tokens, order, read, state.cache)[:, t - read:]  # type: ignore[operator]
+        state.read = t + k + 1
+        return [self._ending(self.heads[self.part_of[entry]](each), entry)
+                for entry, each in zip(self.entries[t:t + k + 1], features.unbind(1), strict=True)]
+
+    def back(self, state: State) -> State:
+        return replace(state, read=min(state.read, state.t))

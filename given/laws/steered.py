@@ -1,0 +1,208 @@
+"""Steered: a sequential law whose next entry is drawn from a map of its law, and that is a sequential law again.
+
+    q(x) = prod_t q_t(x_t | x_<t),    q_t = map(p(x_t | x_<t), x_<t)
+
+Truncation, temperature, constraints and stopping are such maps. Each q_t is normalised, so q is a law: it scores what it
+draws, exactly, step by step. It is not p given the constraint: q pays for a constraint only where it bites.
+
+A map concerns what is drawn, and not what was given before it: that was said by someone else.
+"""
+
+from __future__ import annotations
+
+import abc
+import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from given.laws.categorical import Categorical
+from given.laws.entrywise import Entrywise
+from given.laws.law import How, Law
+from given.laws.sequential import Sequential, State
+from given.variables import Entries, UserError
+
+__all__ = ["Place", "Steered", "Steps", "check_steps"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a draw stands.
+
+    Attributes:
+        law: that is steered.
+        t: steps taken.
+        values: (B, D) the entries of the steps before.
+        memory: (B,) what the map remembers, or None.
+    """
+
+    law: Sequential
+    t: int
+    values: Tensor
+    memory: Tensor | None
+
+    @property
+    def left(self) -> int:
+        """How many entries are to come, this one among them."""
+        return len(self.law.order) - self.t + self.law.more
+
+
+class Steps(How):
+    """A how that maps the law of every next entry; other laws stay as they are."""
+
+    ends = False  # whether `done` is ever true
+    one_by_one = True  # whether it looks at entries before the next, and so at one a step
+
+    def __call__(self, law: Any) -> Any:
+        return Steered(law, self) if isinstance(law, Sequential) else law
+
+    @abc.abstractmethod
+    def steer(self, log_p: Tensor, place: Place) -> Tensor:
+        """log p (B, V) float64 of the next symbol -> that to draw it from, normalised or not."""
+
+    def begin(self, law: Sequential) -> Tensor | None:
+        """(B,) what is remembered before the first entry is drawn; None where the map remembers nothing."""
+        return None
+
+    def move(self, memory: Tensor, entries: Tensor) -> Tensor:
+        """(B,) what is remembered once the next symbol (B,) int64 is drawn."""
+        return memory
+
+    def done(self, memory: Tensor) -> Tensor:
+        """(B,) whether nothing may be drawn any more: but the end, where that is a symbol."""
+        return torch.zeros(len(memory), dtype=torch.bool)
+
+
+@dataclass(frozen=True)
+class _Led:
+    """The state of the law that is steered, what the map remembers, and what was given before it (B, D)."""
+
+    state: State
+    memory: Tensor | None
+    given: Tensor | None
+
+    def rows(self, index: Tensor) -> _Led:
+        return _Led(self.state.rows(index), *(None if t is None else t[index] for t in (self.memory, self.given)))
+
+
+class Steered(Sequential):
+    """A law of B rows.
+
+    Args:
+        law: that is steered.
+        how: the map.
+    """
+
+    def __init__(self, law: Sequential, how: Steps) -> None:
+        super().__init__(law.space, law.n, law.order)
+        if how.one_by_one:
+            check_steps(law, type(how).__name__)
+        self.law, self.how, self.kind, self.evidence = law, how, law.kind, law.evidence
+        self.ends, self.entries = law.ends, law.entries
+        self.one_at_a_time, self.more, self.goes_on = law.one_at_a_time, law.more, law.goes_on
+        self.memory = how.begin(law)
+        # What is known already is not drawn; what `condition` adds is.
+        self.given = law.evidence.told if self.memory is not None and law.evidence is not None else None
+
+    def start(self) -> State:
+        inner = self.law.start()
+        return self._state(inner, _Led(inner, self.memory, self.given))
+
+    def next(self, state: State) -> Entrywise:
+        led: _Led = state.cache
+        return self._map(self.law.next(led.state), Place(self, state.t, led.state.values, led.memory))
+
+    def advance(self, state: State, entries: Tensor) -> State:
+        led: _Led = state.cache
+        memory = self._move(led, state.t, entries)
+        inner = self.law.advance(led.state, entries)
+        return self._state(inner, _Led(inner, memory, led.given))
+
+    def ahead(self, state: State, entries: Tensor) -> list[Entrywise]:
+        led: _Led = state.cache
+        values, found = led.state.values.clone(), list[Entrywise]()
+        for i, law in enumerate(self.law.ahead(led.state, entries)):
+            found.append(self._map(law, Place(self, state.t + i, values, led.memory)))
+            if i < entries.shape[1]:
+                values[:, self.order[state.t + i]] = entries[:, i].double()
+                led = replace(led, memory=self._move(led, state.t + i, entries[:, i]))
+        return found
+
+    def back(self, state: State) -> State:
+        inner = self.law.back(state.cache.state)
+        return self._state(inner, replace(state.cache, state=inner))
+
+    def over(self, state: State) -> Tensor:
+        if not self.how.ends or self.end is not None:
+            return self.law.over(state.cache.state)
+        done = self.how.done(state.cache.memory)
+        return done | self.law.over(state.cache.state) if self.law.may_end else done
+
+    @property
+    def may_end(self) -> bool:
+        return self.how.ends or self.law.may_end
+
+    def after(self, state: State) -> Steered:
+        law = copy.copy(self)
+        law.law, law.memory = self.law.after(state.cache.state), state.cache.memory
+        return law
+
+    def each(self, x: Entries) -> Tensor:
+        flat, row = self._whole(x)
+        self._check_first(flat.told)
+        values = torch.where(flat.told, flat.tensor, 0.0)
+        given = self.given[row] if self.given is not None else torch.zeros_like(flat.told)
+        read = given | flat.context  # type: ignore[operator]
+        found, over = torch.zeros_like(values, dtype=torch.float64), torch.zeros(len(values), dtype=torch.bool)
+        state = self.start().rows(row)
+        if self.memory is not None:
+            state.cache = replace(state.cache, given=read)
+        last = int(flat.told[:, self.order].sum(1).max())
+        while state.t < last:
+            group = self.order[state.t:self.ends[state.t]]
+            entry = group if len(group) > 1 else int(group)
+            law, value = self.next(state), values[:, entry]
+            each = law.each(value.long() if isinstance(law, Categorical) else value)
+            # A text that is over does not go on.
+            found[:, entry] = each.masked_fill(over, -torch.inf) if each.dim() == 1 else each
+            state = self.advance(state, value)
+            if self.may_end and self.end is None:
+                over = over | self.over(state)
+        return found.reshape(*x.flat(self.space).tensor.shape)
+
+    def condition(self, evidence: Entries) -> Law:
+        flat = self._known(evidence)
+        self._check_first(flat.known)
+        inner = self.law.condition(evidence)
+        assert isinstance(inner, Sequential)
+        law = copy.copy(self)
+        law.law, law.evidence = inner, flat
+        return law
+
+    def _state(self, inner: State, led: _Led) -> State:
+        return State(inner.t, inner.values, None, led, inner.read)
+
+    def _map(self, law: Entrywise, place: Place) -> Entrywise:
+        if not isinstance(law, Categorical):
+            return law
+        log_p = self.how.steer(law.log_probs, place)
+        if self.how.ends and self.end is not None and place.memory is not None:
+            other = torch.arange(log_p.shape[-1]) != self.end
+            certain = torch.zeros_like(log_p).masked_fill(other, -torch.inf)
+            log_p = torch.where(self.how.done(place.memory)[:, None], certain, log_p)
+        return Categorical(log_p, law.space)  # type: ignore[arg-type]
+
+    def _move(self, led: _Led, t: int, entries: Tensor) -> Tensor | None:
+        if led.memory is None:
+            return None
+        moved = self.how.move(led.memory, entries.long())
+        return moved if led.given is None else torch.where(led.given[:, int(self.order[t])], led.memory, moved)
+
+
+def check_steps(law: Sequential, who: str) -> None:
+    """Raise `UserError` unless a law draws one entry a step."""
+    if not law.one_at_a_time:
+        raise UserError(f"{who}: expected a law that draws one entry a step, got one that draws several; learn with "
+                        "order=Raster(), or leave it out")
