@@ -1,7 +1,7 @@
 """How fast nets learn and draw: every row against the plain way of the same model in the same run.
 
-    python benchmarks/decoding.py            # some ten minutes on one core; appends to RESULTS.md
-    python benchmarks/decoding.py --quick    # a minute, prints only
+    python benchmarks/decoding.py shakespeare.txt            # some ten minutes on one core; appends to RESULTS.md
+    python benchmarks/decoding.py shakespeare.txt --quick    # a minute, prints only
 
 CPU-seconds of one thread. Learning is compared with nanoGPT's documented configuration for a processor (4 layers, 4 heads, 128
 wide, 64 characters, 12 rows a step), which made 10,500 tokens a second on a core that multiplied matrices at 91 GFLOP/s; the same
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,8 +22,9 @@ from record import append
 import given
 from given.codecs import Plain, Text
 from given.families import Autoregressive, NGram
+from given.infer import Speculative
 from given.laws import Noise
-from given.nn import GELU, Embedding, PixelCNN, Rotary, Summed, Transformer
+from given.nn import GELU, DiagonalLSTM, Embedding, GatedPixelCNN, PixelCNN, Rotary, RowLSTM, Summed, Transformer
 from given.testing import stir
 from given.train import Batches, Budget, Trainer
 from given.variables import Axis, Finite, Observed, Variable
@@ -120,18 +122,68 @@ def images(quick):
     space = Finite(2, ordered=True, axes=(Axis("height", 28), Axis("width", 28)))
     variable, n = Variable("image", Plain(space)), 16
     for name, net in (("PixelCNN, 15 blocks, 32 channels", partial(PixelCNN, width=32, layers=15)),
-                      ("Image GPT, 8 blocks, 64 wide", partial(Transformer, width=64, layers=8, heads=4, dropout=0.0))):
+                      ("Image GPT, 8 blocks, 64 wide", partial(Transformer, width=64, layers=8, heads=4, dropout=0.0)),
+                      ("Gated PixelCNN, 4 blocks, 32 channels", partial(GatedPixelCNN, width=32, layers=4)),
+                      ("Row LSTM, 4 layers, 32 channels", partial(RowLSTM, width=32, layers=4)),
+                      ("Diagonal BiLSTM, 4 layers, 32 channels", partial(DiagonalLSTM, width=32, layers=4))):
         torch.manual_seed(0)
         made = Autoregressive(variable, net=net)
         stir(made, 0.1)
-        law, noise, steps = made.eval()(Observed(n=n)), Noise.of(0, n), 20 if quick else 784
+        whole = not isinstance(made.net, Transformer)  # every step recomputes the whole grid, so a few tell what all take
+        law, noise, steps = made.eval()(Observed(n=n)), Noise.of(0, n), 20 if quick or whole else 784
         with torch.no_grad():
             drawn = law.sample(seed=noise).tensor.reshape(n, -1)
             fast = cpu(lambda law=law, noise=noise: law.sample(seed=noise))
-            whole = not isinstance(law.net, Transformer)
             began = time.process_time()
             values = recomputed(law, noise, steps, whole)
             slow = (time.process_time() - began) * (784 / steps)
         same = torch.equal(drawn[:, :steps], values[:, :steps].long())
         rows.append([name, f"{fast:.2f}", f"{slow:.1f}", f"{slow / fast:.0f}", "the same" if same else "OTHERS"])
     return [["16 images of 28 x 28", "CPU-s, cached", "recomputing", "ratio", "entries"], *rows]
+
+
+def speculation(quick, file, seconds):
+    """Drawing from a trained transformer of 10.65M parameters, alone and by the guesses of counts."""
+    source = file.read_text()
+    data, window = given.read(text=[source[: round(0.9 * len(source))]]), 255
+    codec, net = Text(window=window), partial(Transformer, width=384, layers=6, heads=6, positions=Rotary, dropout=0.1)
+    model = given.model("p(text)", data, codecs={"text": codec},
+                        families={"text": partial(Autoregressive, net=net, embed=partial(Embedding, offsets=0))})
+    fit = model.fit(data, held_out=0.1, cpu_seconds=10 if quick else seconds, batch=8, lr=1e-3, bfloat16=True, patience=None)
+    counts = given.model("p(text)", data, codecs={"text": codec}, families={"text": partial(NGram, order=6)})
+    counts.fit(data, held_out=0)
+    target = model.joint.declared[0].eval()
+    law, noise = target(Observed(n=1)), Noise.of(0, 1)
+    alone = window / cpu(lambda: law.sample(seed=noise))
+    held = -fit.held_out / round(0.09 * len(source))
+    rows = [["none", "-", "-", f"{alone:,.0f}", "1.00"]]
+    for ahead in (2, 3, 4, 6):
+        how = Speculative(counts, ahead=ahead).of(target.x, Observed(n=1))
+        fast = window / cpu(lambda how=how: law.sample(seed=noise, how=how))
+        rows.append([f"6-gram, {ahead} ahead", f"{how.rate:.2f}", f"{how.tally.judged / how.tally.passes:.1f}", f"{fast:,.0f}",
+                     f"{fast / alone:.2f}"])
+    said = f"a transformer of 10.65M, {fit.cpu_seconds:.0f} CPU-s of learning, {held:.2f} nats held out"
+    return [[f"draft for {said}", "kept", "judged a pass", "tokens/CPU-s", "times alone"], *rows]
+
+
+def main() -> None:
+    """Run all of it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path, help="a text in UTF-8, for the drafts")
+    parser.add_argument("--quick", action="store_true", help="short; print, and record nothing")
+    parser.add_argument("--only", choices=("training", "drawing", "images", "speculation"), help="one of the tables")
+    parser.add_argument("--cpu-seconds", type=float, default=420, help="of the large net's learning (%(default)s)")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    tables = {}
+    for name, table in (("training", training), ("drawing", drawing), ("images", images),
+                        ("speculation", partial(speculation, file=asked.file, seconds=asked.cpu_seconds))):
+        if asked.only in (None, name):
+            tables[name] = table(asked.quick)
+            print(*tables[name], sep="\n", flush=True)
+    if not (asked.quick or asked.only):
+        append("decoding", tables, {"threads": "1", "file": asked.file.name})
+
+
+if __name__ == "__main__":
+    main()

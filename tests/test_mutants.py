@@ -276,8 +276,6 @@ MUTANTS = {
         lambda: check_truncated_law(length="given", how="Matching")),
     "a beam does not reorder its cache": Mutant(
         given.laws.Searched, "search", "state, over, valid = state.rows(index),", "state, over, valid = state,", check_beam),
-    "a residual is not normalised": Mutant(
-        given.laws.Speculated, "draw", "rest / rest.sum(-1, keepdim=True), again", "rest, again", check_speculation),
     "what replaces a guess is drawn from the law": Mutant(
         given.laws.Speculated, "draw", "(p - q).clamp(min=0)", "p", check_speculation),
     "entries ahead are written one step late": Mutant(

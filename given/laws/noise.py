@@ -81,12 +81,14 @@ class Noise:
 
 
 def choose(p: Tensor, u: Tensor) -> Tensor:
-    """The symbols that numbers u (*shape, ...) in (0, 1) pick by inverse transform from probabilities p (..., K)."""
+    """The symbols that numbers u (*shape, ...) in (0, 1) pick by inverse transform from probabilities p (..., K), normalised or
+    not."""
     cumulative = p.cumsum(-1)
-    if u.shape == p.shape[:-1]:  # the last symbol that can be takes what rounding left over
-        return torch.searchsorted(cumulative, u.to(p)[..., None] * cumulative[..., -1:]).squeeze(-1)
-    cumulative = torch.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
-    return (cumulative < u.to(p.device)[..., None]).sum(-1)
+    # Of the whole as it was summed: the last symbol that can be takes what rounding left over.
+    upto = u.to(cumulative)[..., None] * cumulative[..., -1:]
+    if upto.dim() == p.dim():
+        return torch.searchsorted(cumulative, upto).squeeze(-1)
+    return (cumulative < upto).sum(-1)
 
 
 def far_apart(rows: Tensor, u: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -96,7 +96,7 @@ class Speculated(Law):
                 rest = (p - q).clamp(min=0)
                 # Where nothing is left, p is q to rounding and every guess is right.
                 rest = torch.where(rest.sum(-1, keepdim=True) > 0, rest, p)
-                entries = torch.where(kept | right, guesses, choose(rest / rest.sum(-1, keepdim=True), again[:, t:steps.stop]))
+                entries = torch.where(kept | right, guesses, choose(rest, again[:, t:steps.stop]))
                 drawn, kept = ~kept, kept | right
                 n = min(len(steps), int(kept.all(0).long().cumprod(0).sum()) + 1)
                 self.tally.judged += int(drawn[:, :n].sum())
