@@ -3,8 +3,8 @@
     python benchmarks/decoding.py shakespeare.txt            # some ten minutes on one core; appends to RESULTS.md
     python benchmarks/decoding.py shakespeare.txt --quick    # a minute, prints only
 
-CPU-seconds of one thread. Learning is compared with nanoGPT's documented configuration for a processor (4 layers, 4 heads, 128
-wide, 64 characters, 12 rows a step), which made 10,500 tokens a second on a core that multiplied matrices at 91 GFLOP/s; the same
+CPU-seconds of one thread. Learning is compared with nanoGPT's documented configuration for a processor (4 layers, 4 heads,
+128 wide, 64 characters, 12 rows a step), which made 10,500 tokens a second on a core that multiplied matrices at 91 GFLOP/s; the same
 product is timed here and scales that figure. Drawing is compared with recomputing everything drawn so far at every step.
 """
 

@@ -452,7 +452,8 @@ def _distinct(every: Entries, mask: Tensor) -> int:
 def context_is_only_read(c: Conditional) -> None:
     """Context is not scored: what comes after it is scored given it by a sequential law, as if it were unseen by others."""
     law = _law(c)
-    if law.kind in ("none", "estimate") or not _masks(law) or (law.kind_of_part != law.kind and not isinstance(law, Sequential)):
+    weighed = law.kind_of_part != law.kind and not isinstance(law, Sequential)  # a mixture of several orders
+    if law.kind in ("none", "estimate") or not _masks(law) or weighed:
         return
     x, mask = law.sample(seed=9), _masks(law)[0]
     with torch.no_grad():

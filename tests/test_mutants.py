@@ -79,7 +79,8 @@ MUTANTS = {
         "memory.kept[0, :, :, max(M + t - 1, 0):max(end - 1, 1)], memory.kept[1, :, :, M + t:end] = k, v",
         family("steps_are_the_whole", "Autoregressive after a prefix")),
     "a single step writes its keys one step late": Mutant(
-        given.nn.single._One, "step", "select(3, t)", "select(3, max(t - 1, 0))", family("steps_are_the_whole", "Autoregressive")),
+        given.nn.single._One, "step", "select(3, t)", "select(3, max(t - 1, 0))",
+        family("steps_are_the_whole", "Autoregressive")),
     "a single step forgets to turn its keys": Mutant(
         given.nn.single._One, "step", "if turn is not None", "if turn is not None and t % 2",
         family("steps_are_the_whole", "Autoregressive column by column")),
@@ -127,8 +128,8 @@ MUTANTS = {
         given.nn.Embedding, "__init__", "torch.searchsorted(drawn, drawn) - 1", "torch.arange(len(drawn)) - 1",
         family("steps_are_the_whole", "Autoregressive diagonal by diagonal")),
     "a token holds its own entry": Mutant(
-        given.nn.Embedding, "forward", "tokens = self.place[entry] + self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])",
-        "tokens = self.place[entry] + self._told(self.values, last, _pick(padded, entry)[..., None], (last == -1)[..., None])",
+        given.nn.Embedding, "forward", "self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])",
+        "self._told(self.values, last, _pick(padded, entry)[..., None], (last == -1)[..., None])",
         family("density_is_normalised", "Autoregressive")),
     "padding is attended to": Mutant(
         given.nn.attention.Asking, "forward", "attn_mask=y.there", "attn_mask=None",
@@ -233,7 +234,7 @@ MUTANTS = {
     "the tree of least information": Mutant(
         given.families.tree, "_information", "xlogy(pair, pair) -", "xlogy(pair, apart) -", check_tree),
     "a past is found one symbol late": Mutant(
-        given.laws.Backoff, "after", "nodes[:, n]", "nodes[:, n + 1]",
+        given.laws.Backoff, "moved", "past = torch.from_numpy(nodes[:, n])", "past = torch.from_numpy(nodes[:, n + 1])",
         family("steps_are_the_whole", "NGram")),
     "context is scored again": Mutant(
         given.laws.Sequential, "log_prob", "x.flat(self.space).known", "x.flat(self.space).told",

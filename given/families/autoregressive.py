@@ -80,4 +80,5 @@ class Autoregressive(Conditional):
         at_random = Noise.of(seed, y.n).fold("order").uniform((), flat.tensor.shape[1:])
         orders = torch.where(flat.known, at_random, at_random + 1).argsort(1)
         values = torch.where(flat.known, flat.tensor, 0.0)
-        return -torch.where(flat.known, self._chain(self.steps, self.context.condition(y)).scores(values, torch.arange(y.n), orders), 0.0).sum(-1)
+        chain = self._chain(self.steps, self.context.condition(y))  # type: ignore[operator]
+        return -torch.where(flat.known, chain.scores(values, torch.arange(y.n), orders), 0.0).sum(-1)

@@ -39,7 +39,7 @@ class Chain(Sequential):
         self.ends = torch.searchsorted(drawn, drawn, right=True).tolist()
         self.one_at_a_time = int(drawn[-1]) == len(drawn) - 1
         self.embed, self.net, self.heads, self.y = embed, net, heads, condition
-        self.any_order = any_order
+        self.any_order, self.each_head, self.one_order = any_order, list(heads), self.order[None]
         sizes = [part.dimensions for _, part in space.parts]
         self.part_of = [i for i, size in enumerate(sizes) for _ in range(size)]
         self.first = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
@@ -119,7 +119,7 @@ class Chain(Sequential):
 
     def _given(self, evidence: Entries, order: Tensor) -> Chain:
         law = copy.copy(self)
-        law.evidence, law.order, law.entries = evidence, order, order.tolist()
+        law.evidence, law.order, law.entries, law.one_order = evidence, order, order.tolist(), order[None]
         law.kind = self.kind_of_part
         return law
 
@@ -134,12 +134,12 @@ class Chain(Sequential):
 
     def next(self, state: State) -> Entrywise:
         # What was known and never asked for is read here, all at once.
-        order, t, end = self.order[None], state.t, self.ends[state.t]
+        order, t, end = self.one_order, state.t, self.ends[state.t]
         tokens = self._tokens(state.values, state.condition, order, slice(state.read, end))
         features = self.net.step(tokens, order, state.read, state.cache)  # type: ignore[operator]
         state.read = end
         entry = self.entries[t]
-        head = self.heads[self.part_of[entry]]
+        head = self.each_head[self.part_of[entry]]
         if end == t + 1:
             return self._ending(head(features[:, -1]), entry)
         return self._ending(head(features[:, t - end:]), self.order[t:end])

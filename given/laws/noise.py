@@ -86,7 +86,7 @@ def choose(p: Tensor, u: Tensor) -> Tensor:
     cumulative = p.cumsum(-1)
     # Of the whole as it was summed: the last symbol that can be takes what rounding left over.
     upto = u.to(cumulative)[..., None] * cumulative[..., -1:]
-    if upto.dim() == p.dim():
+    if upto.shape[:-1] == p.shape[:-1]:
         return torch.searchsorted(cumulative, upto).squeeze(-1)
     return (cumulative < upto).sum(-1)
 

@@ -182,10 +182,10 @@ class Sequential(Law):
         draws, D = torch.Size(shape).numel(), len(self.order)
         own = not shape or len(noise.keys) != self.n  # a stream of noise for every draw
         u = noise.uniform((), (D,)) if own else noise.uniform(shape, (D,)).reshape(draws * self.n, D)
-        with torch.no_grad():
+        with torch.inference_mode():  # a step is small: what a call costs is what it takes
             drawn = deque(self.run(u), maxlen=1).pop()
         lead = (*shape, self.n, D)
-        return Entries(drawn.state.values.reshape(lead), valid=drawn.valid.reshape(lead)).shaped(self.space)
+        return Entries(drawn.state.values.clone().reshape(lead), valid=drawn.valid.clone().reshape(lead)).shaped(self.space)
 
     def run(self, u: Tensor, over: Tensor | None = None) -> Iterator[Drawn]:
         """Draws step by step, from uniform numbers (N, D): where they stand once what all rows know is written, and after

@@ -27,7 +27,8 @@ __all__ = ["Answers", "Asking", "Attention", "CrossAttention", "Memory"]
 
 @dataclass
 class Memory:
-    """Keys and values (2, B, G, M + T, K) of a prefix of M tokens and of T steps; `there` (B, M), which tokens are no padding."""
+    """Keys and values (2, B, G, M + T, K) of a prefix of M tokens and of T steps; `there` (B, M) says which tokens are none of
+    padding."""
 
     kept: Tensor
     prefix: int = 0
@@ -60,7 +61,7 @@ class Attention(nn.Module):
     def forward(self, h: Tensor, seen: Tensor | None, order: Tensor, t: int, memory: Memory, positions: Positions) -> Tensor:
         """(B, s, C) -> (B, s, C), the steps t ...; a memory with room is written to."""
         q, k, v = self._asked(h)
-        q, k, v = positions.turned(q, order, t).transpose(1, 2), positions.turned(k, order, t).transpose(1, 2), v.transpose(1, 2)
+        q, k, v = (part.transpose(1, 2) for part in (positions.turned(q, order, t), positions.turned(k, order, t), v))
         M, end = memory.prefix, memory.prefix + t + h.shape[1]
         if memory.kept.shape[3] > M:
             memory.kept[0, :, :, M + t:end], memory.kept[1, :, :, M + t:end] = k, v

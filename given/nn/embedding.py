@@ -59,7 +59,7 @@ class Embedding(nn.Module):
         self.register_buffer("part_of", torch.tensor([*part_of, -1]), persistent=False)
         self.plan: tuple[Tensor, Tensor, Tensor] | None = None
         self.grid: _Grid | None = None
-        self.single = list[tuple[Tensor, ...]]()
+        self.single = list[tuple[int, Tensor, Tensor, Tensor, int]]()
         if steps is not None:
             order = steps.argsort(stable=True)
             rank, drawn = F.pad(steps, (0, 1), value=D), steps[order]
@@ -70,7 +70,7 @@ class Embedding(nn.Module):
             if len(space.parts) == 1:
                 told = torch.cat([last[:, None], near], 1)
                 there = (told < D).to(self.place.dtype)[..., None]
-                self.single = list(zip(order, told.clamp(max=D - 1), told == D, there, strict=True))
+                self.single = list(zip(order.tolist(), told.clamp(max=D - 1), told == D, there, last.tolist(), strict=True))
             if len(space.parts) == 1 and len(space.axes) == 2 and K and not cast(_Value, self.near[0]).symbols and bool(
                     (near == self.table[order]).all()):
                 self.grid = _Grid(found, space.shape, order)
@@ -91,9 +91,13 @@ class Embedding(nn.Module):
             return tokens + self.grid.told(self.near[0], values)  # type: ignore[arg-type]
         return tokens + self._told(self.near, entry, _pick(padded, near), near == D)
 
-    def _single(self, values: Tensor, entry: Tensor, told: Tensor, none: Tensor, there: Tensor) -> Tensor:
+    def _single(self, values: Tensor, entry: int, told: Tensor, none: Tensor, there: Tensor, before: int) -> Tensor:
         """The token (B, 1, C) of one step, in few calls: the entry drawn just before and the near ones picked together."""
-        picked, last, near = values.index_select(1, told), cast(_Value, self.values[0]), self.near[0]
+        last, near = cast(_Value, self.values[0]), self.near[0]
+        if last.symbols and before < len(self.place):
+            token = F.embedding(values[:, before, None].long(), last.weight) + self.place[entry]
+            return token + near(values.index_select(1, told[1:])[:, None], none[1:]) if isinstance(near, _Value) else token
+        picked = values.index_select(1, told)
         if last.symbols:
             token = self.place[entry] + last(picked[:, None, :1], none[:1])
             return token + near(picked[:, None, 1:], none[1:]) if isinstance(near, _Value) else token

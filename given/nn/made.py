@@ -1,7 +1,7 @@
 """MADE: one masked perceptron over all steps at once.
 
-Every hidden unit has a degree d, a step: it reads tokens 0 ... d and units of degrees up to its own, and is read by the features
-of steps from d on. So one pass gives every conditional of the chain rule. Drawn step by step, a unit is found once, at the step
+Every hidden unit has a degree d, a step: it reads tokens 0 ... d and units of degrees up to its own, and is read by features of
+steps from d on. So one pass gives every conditional of the chain rule. Drawn step by step, a unit is found once, at the step
 of its degree, so that a whole item costs about one pass.
 
 Each token is told to the units by a few numbers; what the units say is added to the token, which holds the values near its
@@ -13,6 +13,7 @@ https://arxiv.org/abs/1502.03509
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ class MADE(Causal):
         reads = [torch.arange(T).repeat_interleave(numbers), *self.degrees]
         says = [*self.degrees, torch.arange(T).repeat_interleave(features)]
         sizes = [len(d) for d in (*reads, says[-1])]
-        self.layers = nn.ModuleList(Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.masks = nn.Buffer(torch.cat([(a[:, None] <= b).flatten() for a, b in zip(reads, says, strict=True)]),
                                persistent=False)
         self.known = nn.ModuleList(Linear(width, n, bias=False) for n in hidden)
@@ -77,10 +78,10 @@ class MADE(Causal):
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
         units = self.tell(h).flatten(1)
-        sizes = [layer.weight.numel() for layer in self.layers]  # type: ignore[union-attr,operator]
+        sizes = [layer.weight.numel() for layer in self.layers]  # type: ignore[operator]
         masks = self.masks.split(sizes)
         for i, (layer, mask) in enumerate(zip(self.layers, masks, strict=True)):
-            units = torch.addmm(layer.bias, units, layer.weight * mask.view(layer.weight.shape))  # type: ignore[arg-type,union-attr]
+            units = torch.addmm(layer.bias, units, layer.weight * mask.view(layer.weight.shape))  # type: ignore[arg-type]
             if i < len(self.known):
                 units = self.drop(F.silu(units + self.known[i](y.pooled)))
         return self._said(h, units)

@@ -62,8 +62,8 @@ class ColumnMajor(Order):
 class Wavefront(Order):
     """Diagonals of a grid of two axes one after another: row i, column j at step slope i + j, all of one step at once.
 
-    A 28 x 28 image takes 55 steps in place of 784; entries of a diagonal are independent given what lies before it. With slope 2
-    the entry above and to the right lies before, too.
+    A 28 x 28 image takes 55 steps in place of 784; entries of a diagonal are independent given what lies before it. With slope
+    2 the entry above and to the right lies before, too.
 
     Args:
         slope: from 1.

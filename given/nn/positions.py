@@ -54,7 +54,7 @@ class Offsets(Positions):
 
 
 class Rotary(Positions):
-    """Pairs of channels of queries and keys turned by angles that grow with the place, the channels shared out among the axes."""
+    """Pairs of channels of queries and keys turned by angles that grow with the place, channels shared out among the axes."""
 
     def __init__(self, places: Tensor, layers: int, heads: int, width: int) -> None:
         super().__init__()

@@ -2,8 +2,8 @@
 
     h_t = a_t h_{t-1} + b_t
 
-Steps are cut into blocks; the blocks advance side by side, then one carry a block, then every step takes its block's carry: of T
-steps some 2 sqrt(T) follow one another. The gradient is the same recurrence backwards.
+Steps are cut into blocks; the blocks advance side by side, then one carry a block, then every step takes its block's carry:
+of T steps some 2 sqrt(T) follow one another. The gradient is the same recurrence backwards.
 
 Source: Blelloch, Prefix sums and their applications, 1990 / https://www.cs.cmu.edu/~guyb/papers/Ble93.pdf
 Martin, Cundy, Parallelizing linear recurrent neural nets over sequence length, 2018 / https://arxiv.org/abs/1709.04057
@@ -25,7 +25,7 @@ def scan(a: Tensor, b: Tensor, start: Tensor) -> Tensor:
     """(B, T, C) factors and terms, (B, C) the state before -> (B, T, C) the states, in float32 at least."""
     if a.shape[1] == 1:
         return torch.addcmul(b, a, start[:, None])
-    return _Scan.apply(a, b, start)  # type: ignore[no-untyped-call]
+    return _Scan.apply(a, b, start)
 
 
 class _Scan(torch.autograd.Function):

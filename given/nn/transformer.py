@@ -94,7 +94,6 @@ class Transformer(Causal):
         with torch.no_grad():
             if h.shape[1] == 1 and Single.can(self, cache):
                 return cache.single(self).step(h[:, 0], order, t)[:, None]
-            cache.alone = None
             h = self._added(h, order, t)
             for i, (layer, memory, added, asked) in enumerate(zip(self.layers, cache.memory, cache.added, cache.asked,
                                                                   strict=True)):
@@ -177,5 +176,6 @@ class Stepping:
 
     def single(self, net: Transformer) -> Single:
         """Steps of one entry at a time."""
-        self.alone = self.alone or Single(net, self.memory, self.added)
+        if self.alone is None:
+            self.alone = Single(net, self.memory, self.added)
         return self.alone
