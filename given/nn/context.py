@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.nn.dot_product import mixed
 from given.nn.dropout import Dropout
 from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
 
@@ -215,6 +216,5 @@ class _Attention(nn.Module):
     def forward(self, h: Tensor, there: Tensor) -> Tensor:
         B, M, C = h.shape
         q, k, v = self.qkv(self.read(h)).view(B, M, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=there[:, None, None])
-        h = h + self.out(mixed.transpose(1, 2).reshape(B, M, C))
+        h = h + self.out(mixed(q, k, v, there[:, None, None]).transpose(1, 2).reshape(B, M, C))
         return h + self.more(self.read_more(h))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,4 +53,22 @@ class RMSNorm(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        return nn.functional.rms_norm(h.to(self.weight.dtype), self.weight.shape, self.weight, self.epsilon)
+        return _Normed.apply(h.to(self.weight.dtype), self.weight, self.epsilon)
+
+
+class _Normed(torch.autograd.Function):
+    """The norm in few passes over memory; torch's own takes a dozen on a processor."""
+
+    @staticmethod
+    def forward(context: Any, h: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        scale = (torch.linalg.vecdot(h, h)[..., None] / h.shape[-1] + epsilon).rsqrt()
+        x = h * scale
+        context.save_for_backward(x, scale, weight)
+        return x * weight
+
+    @staticmethod
+    def backward(context: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, scale, weight = context.saved_tensors
+        g = grads[0] * weight
+        along = torch.linalg.vecdot(g, x)[..., None] / x.shape[-1]
+        return torch.addcmul(g, x, along, value=-1) * scale, (grads[0] * x).flatten(0, -2).sum(0), None
