@@ -230,7 +230,7 @@ class Model:
             weight: the column of the rows' weights.
             minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes or 100 epochs
                 where none is given.
-            batch: rows a step; by default 32, and of texts in windows as many as hold 1,024 symbols.
+            batch: rows a step; by default 32, and of texts in windows as many as hold 2,048 symbols.
             lr: the highest learning rate.
             seed: of the split, of the order of rows, of noise and dropout.
             patience: stop after so many of the budget's 25 evaluations without improvement; None never.
@@ -252,7 +252,7 @@ class Model:
             _known([weight], source.names, "weight")
         if batch is None:
             windows = [f.x.space.shape[0] for f in self.joint if f.x.space.axes and f.x.space.axes[0].length == "given"]
-            batch = max(1, 1024 // windows[0]) if windows else 32
+            batch = max(1, 2048 // windows[0]) if windows else 32
         batches = Batches(self.joint, train, batch, seed, weight)
         if minutes is cpu_seconds is steps is epochs is None:
             minutes, epochs = 2, 100
