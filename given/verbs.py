@@ -19,7 +19,7 @@ from given.evaluate import Comparison, Score, compare
 from given.families import Autoregressive, Categorical, Flow, Gaussian, GaussianMixture, Independent, Mixed, NGram, Regression
 from given.infer import Part, Stop, observe
 from given.infer import Query as _Query
-from given.infer.windows import spoken
+from given.infer.windows import in_windows, spoken
 from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
 from given.nn import Embedding, MinGRU
@@ -514,7 +514,7 @@ class Query:
         if not isinstance(n, int | np.integer) or n < 1:
             raise UserError(f"sample: expected a whole number of draws from 1, got {n!r}")
         n, seed = int(n), _whole(seed)
-        _check_draws(how, length)
+        _check_draws(self.model.joint, how, length, "sample")
         parts, order = self._asked(lambda q: q.sample(n, seed=seed, how=how, length=length), n)
         return self._columns(parts, order, (n, self.n))
 
@@ -534,7 +534,7 @@ class Query:
         if len(texts) != 1 or self.n > 1:
             raise UserError(f"stream: expected one text to draw of one item, got {len(texts)} texts of {self.n} items; give "
                             "the others, or use sample")
-        _check_draws(how, length)
+        _check_draws(self.model.joint, how, length, "stream")
         if stop:
             how = Stop(stop) if how is None else how | Stop(stop)
         _, query = next(self._parts(1))
@@ -666,11 +666,14 @@ def _named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
     return {**(data or {}), **columns}
 
 
-def _check_draws(how: Any, length: Any) -> None:
-    if length is not None and not (isinstance(length, int) and length > 0):
-        raise UserError(f"sample: length={length!r}; expected a whole number of symbols from 1")
+def _check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:
+    if length is not None and (not isinstance(length, int | np.integer) or isinstance(length, bool) or length < 1):
+        raise UserError(f"{verb}: length={length!r}; expected a whole number of symbols from 1")
+    if length is not None and not any(map(in_windows, joint)):
+        raise UserError(f"{verb}: length={length}; {joint} has no text longer than its window, so its length is drawn; use "
+                        f"how=Longest({length})")
     if how is not None and not callable(how):
-        raise UserError(f"sample: how={how!r}; expected a map from law to law, as TopP(0.9)")
+        raise UserError(f"{verb}: how={how!r}; expected a map from law to law, as TopP(0.9)")
 
 
 def _whole(seed: Any) -> int:

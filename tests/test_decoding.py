@@ -554,3 +554,47 @@ def test_at_the_edge_of_bad_input():
     assert isinstance(TopP(0.5)(law_of("net")), Steered) and math.isnan(Speculative(words()).rate)
     with pytest.raises(UserError, match="length above"):
         prose().given(text=prefix("the cat sat")).sample(1, length=8, how=TopK(3))
+
+
+
+
+@pytest.mark.parametrize("search", [True, False], ids=["search", "guesses"])
+@pytest.mark.parametrize("then", [TopK(1), Beam(2)], ids=["cut", "search"])
+def test_nothing_comes_after_a_search_or_guesses(search, then):
+    law = law_of("net")
+    closed = Searched(law, 2) if search else Speculated(law, law_of("counts"), 2)
+    with pytest.raises(UserError, match="comes after a search or guesses"):
+        then(closed)
+
+
+def test_tiny_temperatures_are_greedy_and_not_nan():
+    law = law_of("net")
+    greedy, tiny = (law.by(Temperature(t)).sample((20,), seed=1).tensor for t in (0, 1e-310))
+    assert torch.equal(greedy, tiny)
+
+
+def test_a_constraint_that_only_the_empty_text_meets_is_refused():
+    with pytest.raises(UserError, match="nothing but the empty text"):
+        Matching("").of(variable())
+
+
+def test_a_length_is_of_windows():
+    model = given.model("p(x)", {"x": ["abc", "ab", "ca"]}, families={"x": partial(NGram, order=2)})
+    model.fit({"x": ["abc", "ab", "ca"]}, held_out=0)
+    with pytest.raises(UserError, match=r"sample: length=9.*Longest\(9\)"):
+        model.given().sample(2, length=9)
+
+
+def test_positions_of_ones_own_are_not_dropped_in_a_step():
+    from given.nn import Positions
+
+    class Shifted(Positions):
+        def __init__(self, places, layers, heads, width):
+            super().__init__()
+            self.shift = torch.nn.Parameter(torch.randn(len(places), heads * width, generator=torch.Generator().manual_seed(0)))
+
+        def added(self, h, order, t=0):
+            return h + self.shift[order[:, t:t + h.shape[1]]]
+
+    net = partial(Transformer, width=16, layers=1, heads=2, positions=Shifted)
+    FAMILY_LAWS["steps_are_the_whole"](prepared(Autoregressive(variable("given"), net=net)))

@@ -134,6 +134,7 @@ FAMILIES = {
     "Mixed, one chosen": lambda: chosen(grid("x", 3, 2, 2), LABEL, families=(
         partial(Autoregressive, net=NET), partial(Autoregressive, net=NET, order=Reverse()))),
     "Mixed sequences as items": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=2), Memory)),
+    "Mixed wavefronts": lambda: Mixed(grid("x", 2, 2, 3), families=[partial(Autoregressive, net=NET, order=Wavefront())] * 2),
     "Mixed blocks": lambda: Mixed(MIXED, LABEL, families=(Independent, partial(Autoregressive, net=NET))),
     "Mixed blocks of reals": lambda: Mixed(BLOCK, LABEL, families=(Gaussian, Independent)),
     "Mixed items": lambda: Mixed(grid("x", 3, 2, 2), LABEL, families=(Independent, partial(Memory, smoothing=0.2))),
@@ -169,6 +170,9 @@ FAMILIES = {
     "Autoregressive reals": lambda: Autoregressive(real("x", 2), LABEL, net=NET),
     "Autoregressive with atoms": lambda: Autoregressive(ATOMS, [LABEL, Variable("z", Plain(Real(atoms=(0.0,))))], net=NET),
     "Autoregressive block with atoms": lambda: Autoregressive(SPIKED, net=NET),
+    "Autoregressive block of two grids": lambda: Autoregressive(
+        Variable("a, b", Table({"a": grid("a", 2, 2, 2).codec, "b": grid("b", 2, 1, 3).codec})), net=NET,
+        embed=partial(Embedding, offsets=3)),
     "Autoregressive mixed block": lambda: Autoregressive(THREE, net=NET),
     "Autoregressive in any order": lambda: Autoregressive(grid("x", 3, 2, 2), LABEL, net=NET, order=AnyOrder()),
     "Autoregressive aligned": lambda: Autoregressive(grid("x", 3, 2, 2), [grid("map", 3, 2, 2, ordered=False), LABEL], net=NET),

@@ -24,6 +24,7 @@ from given import laws
 from given.conditional import Conditional
 from given.laws import Noise
 from given.nn import AnyOrder, Condition, Context, Embedding, Order, Raster, Transformer
+from given.nn.context import attends
 from given.nn.order import places
 from given.variables import Entries, Observed, Product, Variable
 
@@ -51,11 +52,11 @@ class Autoregressive(Conditional):
         super().__init__(x, parents)
         space = x.space
         order = order or (AnyOrder() if isinstance(space, Product) else Raster())
-        self.any_order, self.average = order.learns_all, getattr(order, "average", 1)
+        self.any_order, self.average = order.learns_all, order.average
         self.steps: Tensor
         self.register_buffer("steps", order.steps(space), persistent=False)
         self.net = net(places(space), order=None if self.any_order else self.steps.argsort(stable=True),
-                       attends=Context(self.parents, 1, grid=space).attends)
+                       attends=attends(self.parents, space))
         width: int = self.net.width  # type: ignore[assignment]
         self.heads = nn.ModuleList((head or laws.default_head(part))(part, width) for _, part in space.parts)
         self.embed = embed(space, width, steps=None if self.any_order else self.steps)

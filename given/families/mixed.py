@@ -75,7 +75,7 @@ class Mixed(Conditional):
 
     def _mixture(self, y: Observed) -> laws.Mixture | laws.Blend:
         parts = [part(y) for part in self.parts]
-        sequential = [p for p in parts if isinstance(p, laws.Sequential) and not p.any_order]
+        sequential = [p for p in parts if isinstance(p, laws.Sequential) and not p.any_order and p.one_at_a_time]
         if isinstance(self.x.space, Finite) and len(sequential) == len(parts) and all(
                 torch.equal(p.order, sequential[0].order) for p in sequential):
             return laws.Blend(laws.Gate(self.knots, self.cells), sequential)

@@ -66,6 +66,8 @@ class Matching(Steps):
         told.next, told.far = torch.from_numpy(table), torch.from_numpy(_distance(table, final))
         told.complete = torch.from_numpy(final & (told.far[told.next] >= _FAR).all(1).numpy())
         told.complete[-1] = False
+        if told.complete[told.begins]:
+            raise UserError(f"{self}: matches nothing but the empty text; leave it out")
         # What is over, or cannot match any more, has been said to be so: nothing is forbidden after it.
         told.open = (told.far[told.next] < _FAR) | told.complete[:, None]
         told.open[-1] = True

@@ -9,7 +9,7 @@ import torch
 
 from given.conditional import Conditional
 from given.joint import Joint
-from given.laws import Searched, Sequential, Speculated, Tally
+from given.laws import Searched, Sequential, Speculated, Tally, check_open
 from given.solve import How, Unchanged
 from given.variables import Observed, UserError
 
@@ -35,6 +35,7 @@ class Beam(How):
         return f"Beam({self.width}, alpha={self.alpha})"
 
     def __call__(self, law: Any) -> Any:
+        check_open(law, "Beam")
         return Searched(law, self.width, self.alpha) if isinstance(law, Sequential) else law
 
 

@@ -51,7 +51,7 @@ class Temperature(_Pointwise):
     def cut(self, log_p: Tensor) -> Tensor:
         if self.t == 0:
             return torch.full_like(log_p, -torch.inf).scatter_(-1, log_p.argmax(-1, keepdim=True), 0.0)
-        return log_p / self.t
+        return (log_p - log_p.amax(-1, keepdim=True)) / self.t
 
 
 @dataclass(frozen=True)

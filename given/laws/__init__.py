@@ -34,7 +34,7 @@ from given.laws.sequential import Drawn, Sequential, State
 from given.laws.smoothing import Counted, KneserNey, Smoothing, WittenBell
 from given.laws.speculated import Speculated, Tally
 from given.laws.stacked import Stacked
-from given.laws.steered import Place, Steered, Steps
+from given.laws.steered import Place, Steered, Steps, check_open
 from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 from given.laws.tree import Tree
@@ -89,6 +89,7 @@ __all__ = [
     "Tree",
     "WittenBell",
     "best_weights",
+    "check_open",
     "choose",
     "default_head",
     "dequantise",

@@ -52,6 +52,7 @@ class Law(abc.ABC):
     kind: Kind = "exact"
     evidence: Entries | None = None
     draws_together = False
+    closed = False  # whether it draws by a search or by guesses of its own, into which no way to draw reaches
 
     @property
     def kind_of_part(self) -> Kind:

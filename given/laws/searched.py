@@ -36,7 +36,7 @@ class Searched(Law):
     """
 
     kind: Kind = "none"
-    draws_together = True
+    draws_together = closed = True
 
     def __init__(self, law: Sequential, width: int, alpha: float = 0.0) -> None:
         super().__init__(law.space, law.n)
@@ -71,7 +71,7 @@ class Searched(Law):
                 break
             step = law.next(state)
             if not isinstance(step, Categorical):
-                raise UserError(f"Beam: expected an entry among finitely many symbols, got {step.space}; use Temperature(0)")
+                raise UserError(f"Beam: expected an entry among finitely many symbols, got {step.space}; leave Beam out")
             each = step.log_probs.masked_fill(log_p.view(-1, 1) == -torch.inf, -torch.inf)
             V = each.shape[-1]
             only = over if known is None else over | known[:, entry]

@@ -129,11 +129,11 @@ class Sequential(Law):
         self._check_first(flat.told)
         values = torch.where(flat.told, flat.tensor, 0.0)
         for rows in self.blocks(len(row)):
-            state, found = self.start().rows(row[rows]), []
+            state, found, drawn = self.start().rows(row[rows]), [], values[rows][:, self.order]
             while state.t < len(self.order):
                 log_p = self.next(state).log_probs  # type: ignore[attr-defined]
                 found.append(log_p if log_p.dim() == 3 else log_p[:, None])
-                state = self.advance(state, self._at(values[rows][:, self.order], state.t))
+                state = self.advance(state, self._at(drawn, state.t))
             yield torch.cat(found, 1)[:, self.order.argsort()]
 
     def blocks(self, n: int) -> Iterator[slice]:

@@ -50,7 +50,7 @@ class Speculated(Law):
         tally: where they are counted.
     """
 
-    draws_together = True
+    draws_together = closed = True
 
     def __init__(self, law: Sequential, guess: Sequential, ahead: int, tally: Tally | None = None) -> None:
         super().__init__(law.space, law.n)
@@ -113,11 +113,12 @@ class Speculated(Law):
 
     def _guess(self, state: State, entries: list[int], u: Tensor, known: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """The next symbols (N, k) as the draft guesses them, and its probabilities (N, k, V)."""
-        fork, guesses, laws = state.rows(torch.arange(len(u))), list[Tensor](), list[Entrywise]()
+        guesses, laws = list[Tensor](), [self.guess.next(state)]  # what it reads here, it need not read again
+        fork = state.rows(torch.arange(len(u)))
         for i, entry in enumerate(entries):
             if i:
                 fork = self.guess.advance(fork, guesses[-1])
-            laws.append(self.guess.next(fork))
+                laws.append(self.guess.next(fork))
             q = _probabilities(laws[-1:])[:, 0]
             guesses.append(torch.where(known[:, entry], value[:, entry].long(), choose(q, u[:, i])))
         return torch.stack(guesses, 1), _probabilities(laws)

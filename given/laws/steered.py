@@ -20,7 +20,7 @@ from torch import Tensor
 
 from given.laws.categorical import Categorical
 from given.laws.entrywise import Entrywise
-from given.laws.law import How, Law
+from given.laws.law import How, Intractable, Law
 from given.laws.sequential import Sequential, State
 from given.variables import Entries, UserError
 
@@ -56,6 +56,7 @@ class Steps(How):
     one_by_one = True  # whether it looks at entries before the next, and so at one a step
 
     def __call__(self, law: Any) -> Any:
+        check_open(law, type(self).__name__)
         return Steered(law, self) if isinstance(law, Sequential) else law
 
     @abc.abstractmethod
@@ -151,6 +152,9 @@ class Steered(Sequential):
 
     def each(self, x: Entries) -> Tensor:
         flat, row = self._whole(x)
+        if self.law.any_order and not self._comes_first(flat.told, self.order):
+            raise Intractable("what is seen does not come first, and a law that is steered goes step by step; condition on it, "
+                              "then steer: law.condition(evidence).by(how)")
         self._check_first(flat.told)
         values = torch.where(flat.told, flat.tensor, 0.0)
         given = self.given[row] if self.given is not None else torch.zeros_like(flat.told)
@@ -199,6 +203,13 @@ class Steered(Sequential):
             return None
         moved = self.how.move(led.memory, entries.long())
         return moved if led.given is None else torch.where(led.given[:, int(self.order[t])], led.memory, moved)
+
+
+def check_open(law: Any, who: str) -> None:
+    """Raise `UserError` where a law draws by a search or by guesses, which nothing that comes after can reach into."""
+    if isinstance(law, Law) and law.closed:
+        raise UserError(f"{who}: comes after a search or guesses, which draw as they are; put it first, as in "
+                        f"{who}(...) | Beam(...)")
 
 
 def check_steps(law: Sequential, who: str) -> None:

@@ -20,6 +20,7 @@ from given.nn.context import Condition
 from given.nn.dot_product import mixed
 from given.nn.linear import Linear, RMSNorm
 from given.nn.positions import Positions
+from given.variables import UserError
 
 __all__ = ["Answers", "Asking", "Attention", "CrossAttention", "Memory"]
 
@@ -154,15 +155,18 @@ class CrossAttention(Causal):
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64,
                  heads: int = 4) -> None:
         super().__init__()
+        if width % heads:
+            raise UserError(f"CrossAttention: width={width}, heads={heads}; expected heads that divide the width")
         self.width = width
         self.ask = Asking(width, heads) if attends else None
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
-        return self.step(h, order, 0, self.start(y))
+        return h if self.ask is None else h + self.ask(h, self.ask.answers(y))
 
     def start(self, y: Condition) -> Answered:
         return Answered(None if self.ask is None else self.ask.answers(y))
 
+    @torch.no_grad()
     def step(self, h: Tensor, order: Tensor, t: int, cache: Answered) -> Tensor:  # type: ignore[override]
         return h if self.ask is None or cache.answers is None else h + self.ask(h, cache.answers)
 

@@ -73,7 +73,10 @@ def lines(places: Tensor, order: Tensor | None, who: str) -> tuple[int, int]:
     drawn = places[order][:, :2]
     if places.shape[1] > 2:  # the channels of a pixel follow one another
         depth = int(places[:, 2:].amax(0).add(1).prod())
-        drawn = drawn[::depth]
+        pixels = drawn.reshape(-1, depth, 2)
+        if bool((pixels != pixels[:, :1]).any()):
+            raise UserError(f"{who}: expected an order that draws the channels of a pixel one after another, as Raster does")
+        drawn = pixels[:, 0]
     for slow in (0, 1):
         length = int(places[:, 1 - slow].max()) + 1
         grid = drawn.reshape(-1, length, 2)

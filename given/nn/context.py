@@ -20,7 +20,7 @@ from given.nn.dot_product import mixed
 from given.nn.dropout import Dropout
 from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
 
-__all__ = ["Condition", "Context"]
+__all__ = ["Condition", "Context", "attends"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Condition:
         pooled: (B, C).
         aligned: (B, D, C), a vector for every entry of x, or None.
         tokens: (B, M, C), or None.
-        there: (B, M) bool, which tokens are no padding, or None.
+        there: (B, M) bool, which tokens are no padding; None where there are none.
     """
 
     pooled: Tensor
@@ -61,22 +61,16 @@ class Context(nn.Module):
         self.parts = nn.ModuleDict()
         self.roles: list[str] = []
         for i, v in enumerate(self.parents):
-            role = "pooled" if grid is None or isinstance(v.space, Product) or not v.space.axes else "tokens"
-            shared = _shared(v.space, grid) if role == "tokens" and grid is not None else 0
+            role, shared = _role(v.space, grid)
             part: nn.Module
-            if shared and grid is not None:
-                role, part = "aligned", _Aligned(v.space, shared, width)
+            if role == "aligned":
+                part = _Aligned(v.space, shared, width)
             elif role == "tokens":
                 part = _Tokens(v.space, width, layers)
             else:
                 part = _pooled(v.space, width)
             self.roles.append(role)
             self.parts[str(i)] = part
-
-    @property
-    def attends(self) -> bool:
-        """Whether there are tokens to attend to."""
-        return "tokens" in self.roles
 
     def forward(self, y: Observed) -> Tensor:
         """(B, C): what is pooled."""
@@ -101,6 +95,19 @@ class Context(nn.Module):
                 tokens.append(self.parts[str(i)](x))
                 there.append(x.valid.reshape(y.n, -1))  # type: ignore[union-attr]
         return Condition(self(y), aligned, torch.cat(tokens, 1) if tokens else None, torch.cat(there, 1) if there else None)
+
+
+def attends(parents: Sequence[Variable], grid: Space) -> bool:
+    """Whether parents of an x on a grid become tokens to attend to."""
+    return any(_role(v.space, grid)[0] == "tokens" for v in parents)
+
+
+def _role(space: Space, grid: Space | None) -> tuple[str, int]:
+    """What a parent becomes, `pooled`, `aligned` or `tokens`, and how many leading axes it shares with x."""
+    if grid is None or isinstance(space, Product) or not space.axes:
+        return "pooled", 0
+    shared = _shared(space, grid)
+    return ("aligned", shared) if shared else ("tokens", 0)
 
 
 def _shared(space: Space, grid: Space) -> int:

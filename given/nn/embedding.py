@@ -52,7 +52,8 @@ class Embedding(nn.Module):
             first += part.dimensions
             self.values.append(_Value(part, 1, width))
             self.near.append(_Value(part, table.shape[1], width) if table.shape[1] else nn.Identity())
-        K = max(t.shape[1] for t in tables)
+        self.near_of = [t.shape[1] for t in tables]
+        K = max(self.near_of)
         self.table: Tensor
         self.part_of: Tensor
         self.register_buffer("table", torch.cat([F.pad(t, (0, K - t.shape[1]), value=D) for t in tables]), persistent=False)
@@ -120,8 +121,10 @@ class Embedding(nn.Module):
         if len(parts) == 1:
             return parts[0](values, none)
         part = self.part_of[entry][..., None]
-        each = [torch.where(part == i, module(torch.where(part == i, values, 0), none | (part != i)), 0)
-                for i, module in enumerate(parts) if not isinstance(module, nn.Identity)]
+        offsets = self.near_of if parts is self.near else [1] * len(parts)
+        each = [torch.where(part == i, module(torch.where(part == i, values, 0)[..., :K], (none | (part != i))[..., :K]), 0)
+                for i, (module, K) in enumerate(zip(parts, offsets, strict=True))
+                if not isinstance(module, nn.Identity)]
         return torch.stack(each).sum(0)
 
 

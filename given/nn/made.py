@@ -25,6 +25,7 @@ from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.linear import Linear
+from given.variables import UserError
 
 __all__ = ["MADE"]
 
@@ -59,6 +60,8 @@ class MADE(Causal):
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64,
                  hidden: Sequence[int] = (512,), numbers: int = 2, features: int = 8, dropout: float = 0.0) -> None:
         super().__init__(attends=attends)
+        if not hidden or min(hidden) < 1:
+            raise UserError(f"MADE: hidden={hidden}; expected one layer or more, of one unit or more")
         T = len(places)
         self.width, self.features, self.numbers = width, features, numbers
         self.tell = Linear(width, numbers, bias=False)

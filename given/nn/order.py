@@ -21,6 +21,7 @@ class Order(abc.ABC):
     """An order of the entries of a space, numbered row by row, the columns of a block one after another."""
 
     learns_all = False  # whether every order is learned, so that whatever is known can come first
+    average = 1  # of how many orders a law is the mixture
 
     @abc.abstractmethod
     def steps(self, space: Space) -> Tensor:
@@ -72,7 +73,7 @@ class Wavefront(Order):
     slope: int = 1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.slope, int) or self.slope < 1:
+        if not isinstance(self.slope, int) or isinstance(self.slope, bool) or self.slope < 1:
             raise UserError(f"Wavefront: slope={self.slope!r}; expected a whole number from 1")
 
     def steps(self, space: Space) -> Tensor:
@@ -114,7 +115,7 @@ class AnyOrder(Order):
     learns_all = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.average, int) or self.average < 1:
+        if not isinstance(self.average, int) or isinstance(self.average, bool) or self.average < 1:
             raise UserError(f"AnyOrder: average={self.average!r}; expected a whole number of orders from 1")
 
     def steps(self, space: Space) -> Tensor:

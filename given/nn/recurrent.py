@@ -55,13 +55,17 @@ class _Stacked(Causal):
         self.drop, self.norm = Dropout(dropout), RMSNorm(width)
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
-        return self.step(h, order, 0, self.start(y))
+        return self._read(h, self.start(y))
+
+    @torch.no_grad()
+    def step(self, h: Tensor, order: Tensor, t: int, cache: Carried) -> Tensor:  # type: ignore[override]
+        return self._read(h, cache)
 
     def start(self, y: Condition) -> Carried:
         states = 2 if self.cell is nn.LSTM else 1
         return Carried(y.pooled, tuple(y.pooled.new_zeros(len(self.layers), *y.pooled.shape) for _ in range(states)))
 
-    def step(self, h: Tensor, order: Tensor, t: int, cache: Carried) -> Tensor:  # type: ignore[override]
+    def _read(self, h: Tensor, cache: Carried) -> Tensor:
         h = h + cache.y[:, None]
         found = list[tuple[Tensor, ...]]()
         for i, layer in enumerate(self.layers):
@@ -112,12 +116,16 @@ class MinGRU(Causal):
         self.drop, self.norm = Dropout(dropout), RMSNorm(width)
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
-        return self.step(h, order, 0, self.start(y))
+        return self._read(h, self.start(y))
+
+    @torch.no_grad()
+    def step(self, h: Tensor, order: Tensor, t: int, cache: Carried) -> Tensor:  # type: ignore[override]
+        return self._read(h, cache)
 
     def start(self, y: Condition) -> Carried:
         return Carried(y.pooled, (y.pooled.new_zeros(len(self.layers), len(y.pooled), self.states),))
 
-    def step(self, h: Tensor, order: Tensor, t: int, cache: Carried) -> Tensor:  # type: ignore[override]
+    def _read(self, h: Tensor, cache: Carried) -> Tensor:
         h = self.drop(h)
         found = list[Tensor]()
         for layer, state in zip(self.layers, cache.states[0], strict=True):

@@ -22,9 +22,9 @@ __all__ = ["scan"]
 
 
 def scan(a: Tensor, b: Tensor, start: Tensor) -> Tensor:
-    """(B, T, C) factors and terms, (B, C) the state before -> (B, T, C) the states, in float32 at least."""
+    """(B, T, C) factors and terms, (B, C) the state before -> (B, T, C) the states, in 32 bits at least."""
     if a.shape[1] == 1:
-        return torch.addcmul(b, a, start[:, None])
+        return torch.addcmul(b.to(start), a.to(start), start[:, None])
     return _Scan.apply(a, b, start)
 
 

@@ -1,4 +1,4 @@
-"""Sequence: causal nets one after another, or averaged side by side."""
+"""Sequence: causal nets one after another."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sequence(Causal):
 
     Args:
         places, order, attends: as of every net.
-        nets: two or more of one width, or partials of them, built here. Those that cannot read y's tokens are not told of them;
+        nets: one or more of one width, or partials of them, built here. Those that cannot read y's tokens are not told of them;
             one that can must be among them where y has some.
         width: C.
     """
@@ -39,6 +39,8 @@ class Sequence(Causal):
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False,
                  nets: Several[Callable[..., nn.Module]], width: int = 64) -> None:
         super().__init__()
+        if not nets:
+            raise UserError("Sequence: expected one net or more, got none")
         built, told = list[nn.Module](), False
         for net in nets:
             try:

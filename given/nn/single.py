@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from given.nn.feedforward import GELU, SwiGLU
-from given.nn.positions import Rotary, Summed
+from given.nn.positions import Offsets, Rotary, Summed
 
 if TYPE_CHECKING:
     from given.nn.attention import Memory
@@ -62,7 +62,7 @@ class Single:
         """Whether it knows how."""
         return cache.alone is not None or (
             len(cache.added[0]) <= _MOST_ROWS and not cache.memory[0].prefix and cache.asked[0] is None
-            and isinstance(net.layers[0].more, GELU | SwiGLU))
+            and isinstance(net.layers[0].more, GELU | SwiGLU) and type(net.positions) in (Offsets, Rotary, Summed))
 
     def step(self, h: Tensor, order: Tensor, t: int) -> Tensor:
         """Tokens (B, C) of step t -> features (B, C)."""

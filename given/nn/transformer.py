@@ -63,9 +63,10 @@ class Transformer(Causal):
                  positions: Callable[..., nn.Module] = Offsets, window: int | None = None,
                  context: Literal["cross", "prefix"] = "cross", dropout: float = 0.2) -> None:
         super().__init__()
-        if width % heads or heads % (key_heads or heads):
-            raise UserError(f"Transformer: width={width}, heads={heads}, key_heads={key_heads}; expected heads that divide the "
-                            "width, and key_heads that divide the heads")
+        key_heads = heads if key_heads is None else key_heads
+        if min(width, layers, heads, key_heads) < 1 or width % heads or heads % key_heads:
+            raise UserError(f"Transformer: width={width}, layers={layers}, heads={heads}, key_heads={key_heads}; expected 1 or "
+                            "more of each, heads that divide the width, and key_heads that divide the heads")
         if window is not None and window < 1:
             raise UserError(f"Transformer: window={window}; expected 1 or more steps, or None for all")
         if context not in ("cross", "prefix"):
@@ -74,7 +75,7 @@ class Transformer(Causal):
         self.prefix = attends and context == "prefix"
         self.drop = Dropout(dropout)
         self.positions = positions(places, layers, heads, width // heads)
-        self.layers = nn.ModuleList(_Layer(width, heads, key_heads or heads, feedforward, dropout, attends and not self.prefix)
+        self.layers = nn.ModuleList(_Layer(width, heads, key_heads, feedforward, dropout, attends and not self.prefix)
                                     for _ in range(layers))
         self.norm = RMSNorm(width)
 
