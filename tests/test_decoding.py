@@ -575,7 +575,7 @@ def test_tiny_temperatures_are_greedy_and_not_nan():
 
 def test_a_constraint_that_only_the_empty_text_meets_is_refused():
     with pytest.raises(UserError, match="nothing but the empty text"):
-        Matching("").of(variable())
+        Matching("").of(variable("given"))
 
 
 def test_a_length_is_of_windows():
