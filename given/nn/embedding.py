@@ -53,6 +53,7 @@ class Embedding(nn.Module):
             self.values.append(_Value(part, 1, width))
             self.near.append(_Value(part, table.shape[1], width) if table.shape[1] else nn.Identity())
         self.near_of = [t.shape[1] for t in tables]
+        self.only = cast(_Value, self.values[0]), self.near[0]  # of a space that is no block
         K = max(self.near_of)
         self.table: Tensor
         self.part_of: Tensor
@@ -94,7 +95,7 @@ class Embedding(nn.Module):
 
     def _single(self, values: Tensor, entry: int, told: Tensor, none: Tensor, there: Tensor, before: int) -> Tensor:
         """The token (B, 1, C) of one step, in few calls: the entry drawn just before and the near ones picked together."""
-        last, near = cast(_Value, self.values[0]), self.near[0]
+        last, near = self.only
         if last.symbols and before < len(self.place):
             token = F.embedding(values[:, before, None].long(), last.weight) + self.place[entry]
             return token + near(values.index_select(1, told[1:])[:, None], none[1:]) if isinstance(near, _Value) else token

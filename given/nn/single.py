@@ -55,28 +55,28 @@ class Single:
         below = [added[0], *(a if (bias := one.down_bias) is None else a + bias
                              for a, one in zip(added[1:], self.layers, strict=False))]
         self.added, self.last = below, self.layers[-1].down_bias
-        self.window = 0
+        self.window, self.biased = 0, isinstance(net.positions, Offsets)
+        self.turns: tuple[Tensor, ...] = ()
 
     @staticmethod
     def can(net: Transformer, cache: Stepping) -> bool:
         """Whether it knows how."""
-        return cache.alone is not None or (
-            len(cache.added[0]) <= _MOST_ROWS and not cache.memory[0].prefix and cache.asked[0] is None
-            and isinstance(net.layers[0].more, GELU | SwiGLU) and type(net.positions) in (Offsets, Rotary, Summed))
+        return (len(cache.added[0]) <= _MOST_ROWS and not cache.memory[0].prefix and cache.asked[0] is None
+                and type(net.layers[0].more) in (GELU, SwiGLU) and type(net.positions) in (Offsets, Rotary, Summed))
 
     def step(self, h: Tensor, order: Tensor, t: int) -> Tensor:
         """Tokens (B, C) of step t -> features (B, C)."""
+        positions: Any = self.net.positions
         if t >= self.window:
             self._widen(t)
-        positions: Any = self.net.positions
+            self.turns = positions.turn[order[0, :self.window]].unbind(0) if isinstance(positions, Rotary) else ()
         if isinstance(positions, Summed):
             h = positions.added(h[:, None], order, t)[:, 0]
         self.h.copy_(h)
-        turn = positions.turn[order[0, t]] if isinstance(positions, Rotary) else None
+        turn = self.turns[t] if self.turns else None
         for i, (one, added) in enumerate(zip(self.layers, self.added, strict=True)):
             self.h += added
-            bias = positions.bias(i, order, t, 1)
-            one.step(self, turn, self.masks[t] if bias is None else self._biased(bias, t), t)
+            one.step(self, turn, self._biased(positions.bias(i, order, t, 1), t) if self.biased else self.masks[t], t)
         if self.last is not None:
             self.h += self.last
         x, scale = self.norm()

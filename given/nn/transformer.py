@@ -93,7 +93,7 @@ class Transformer(Causal):
 
     def step(self, h: Tensor, order: Tensor, t: int, cache: Stepping) -> Tensor:  # type: ignore[override]
         with torch.no_grad():
-            if h.shape[1] == 1 and Single.can(self, cache):
+            if h.shape[1] == 1 and (cache.alone is not None or Single.can(self, cache)):
                 return cache.single(self).step(h[:, 0], order, t)[:, None]
             h = self._added(h, order, t)
             for i, (layer, memory, added, asked) in enumerate(zip(self.layers, cache.memory, cache.added, cache.asked,
