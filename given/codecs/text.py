@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.sources.tokenizer import read_tokenizer, spelled, tokenizers, uncovered, unknown
+from given.sources.tokenizer import read_tokenizer, spelled, tokenizer_of, tokenizers, uncovered, unknown
 from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError
 
 __all__ = ["Text"]
@@ -154,6 +154,13 @@ class Text(Codec):
             return spelled(self._tokenizer, V)
         return [bytes([v]) for v in range(V)] if self.alphabet is None else [
             c.encode(errors="surrogatepass") for c in self.alphabet]
+
+    def as_tokenizer(self) -> Any:
+        """Its symbols, number by number, as an object of the package tokenizers."""
+        self._learned()
+        if self.unit == "pieces":
+            return tokenizers().Tokenizer.from_str(self._tokenizer.to_str())
+        return tokenizer_of(self.alphabet)
 
     def state(self) -> dict[str, Any]:
         _, longest = self._learned()

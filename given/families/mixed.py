@@ -17,6 +17,7 @@ Source: Jelinek, Mercer, Interpolated estimation of Markov source parameters fro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,10 @@ class Mixed(Conditional):
         for part in self.parts:
             if not isinstance(part, Conditional) or len(part.players()) > 1:
                 raise UserError(f"Mixed {x.name}: expected families with one loss or none, got {part!r}")
+        # Saved is how the parts stand, which may be more than what they were built from: see Pretrained.
+        said = [{k: v for k, v in part.arguments.items() if k not in ("x", "parents")} for part in self.parts]  # type: ignore[union-attr]
+        self.arguments = {**self.arguments, "families": tuple(
+            partial(type(part), **each) for part, each in zip(self.parts, said, strict=True))}
         self.choose = choose
         self.weights: Tensor
         self.knots: Tensor

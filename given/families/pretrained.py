@@ -163,12 +163,14 @@ def _read(path: str | os.PathLike[str]) -> tuple[Any, str]:
         try:
             model, info = _kind(config).from_pretrained(
                 folder, config=config, dtype=torch.float32, local_files_only=True, use_safetensors=True,
-                trust_remote_code=False, output_loading_info=True)
+                trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True)
         except Exception as error:  # whatever a foreign file makes of it
             raise UserError(f"{folder}: cannot be read ({' '.join(str(error).split())[:160]}); save it again") from None
-    missing = sorted(info["missing_keys"]) + sorted(str(m) for m in info.get("mismatched_keys", ()))
-    if missing:
-        raise UserError(f"{folder}: its weights lack {missing[0]}, which {type(model).__name__} has; save the whole model again")
+    # What is missing would be filled at random.
+    other = [f"{name[0] if isinstance(name, tuple) else name} has another size than config.json says"
+             for name in sorted(info["mismatched_keys"])]
+    if wrong := other + [f"its weights lack {name}" for name in sorted(info["missing_keys"])]:
+        raise UserError(f"{folder}: {wrong[0]}; expected a whole {type(model).__name__}; save it again")
     return model, _said(model.config)
 
 
