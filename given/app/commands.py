@@ -34,7 +34,8 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
 
-__all__ = ["complete", "completion", "demo", "encode", "export", "families", "fit", "query", "report", "sample", "score", "tasks"]
+__all__ = ["complete", "completion", "demo", "encode", "export", "families", "fit", "query", "report", "sample", "score",
+           "tasks"]
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12  # encoded at once

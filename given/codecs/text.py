@@ -45,7 +45,8 @@ class Text(Codec):
                  alphabet: str | None = None, tokenizer: str | os.PathLike[str] | None = None) -> None:
         if tokenizer is not None:
             if unit not in ("characters", "pieces") or alphabet is not None:
-                raise UserError(f"Text: unit={unit!r}, alphabet={alphabet!r}; a tokenizer says what its symbols are; leave both out")
+                raise UserError(f"Text: unit={unit!r}, alphabet={alphabet!r}; a tokenizer says what its symbols are; leave "
+                                "both out")
             unit = "pieces"
         if unit not in ("characters", "bytes", "pieces"):
             raise UserError(f"Text: unit={unit!r}; expected 'characters', 'bytes' or 'pieces'")
@@ -224,11 +225,12 @@ class Text(Codec):
         self._read()
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         if (at := uncovered(encoding, text, self._unknown)) is not None:
-            raise UserError(f"{text[at]!r} at {at}: the tokenizer of {self.tokenizer} has no symbol for it; leave it out, or take "
-                            "a tokenizer that writes all bytes", row)
+            raise UserError(f"{text[at]!r} at {at}: the tokenizer of {self.tokenizer} has no symbol for it; leave it out, or "
+                            "take a tokenizer that writes all bytes", row)
         if self._end in encoding.ids:
             end = self._tokenizer.id_to_token(self._end)
-            raise UserError(f"holds {end!r}, which to its tokenizer is the end of a text; expected text alone; cut it there", row)
+            raise UserError(f"holds {end!r}, which to its tokenizer is the end of a text; expected text alone; cut it there",
+                            row)
         return np.array(encoding.ids, dtype=np.uint32)
 
     def _text(self, symbols: np.ndarray) -> str:

@@ -3,9 +3,9 @@
     p(x | y) = prod_t p(x_t | l, y, x_0, ..., x_{t-1})
 
 A causal model (GPT-2, Llama) reads the lead l, then what the parents hold, then the symbols before the next; one with an
-encoder (T5, BART) encodes l and the parents and decodes x after its own start symbol. The lead is what the model's tokenizer puts
-before a text, its beginning symbol as a rule, so that the first symbol of x has a probability too: with neither that nor a
-parent there would be nothing to read before it. `log_prob` is exact, of the symbols that the codec cut the text into, and
+encoder (T5, BART) encodes l and the parents and decodes x after its own start symbol. The lead is what the model's tokenizer
+puts before a text, its beginning symbol as a rule, so that the first symbol of x has a probability too: without it there would
+be nothing to read before x. `log_prob` is exact, of the symbols that the codec cut the text into, and
 the law is that of `Autoregressive`: a chain with a cache, here the model's own keys and values. Numbers of the model's table
 beyond x's symbols, which pad it, are left out and the rest normalised. Learned on by maximum likelihood, without dropout.
 
@@ -85,8 +85,8 @@ class Pretrained(Conditional):
                 raise UserError(f"{self}: expected texts of the model's symbols, got {v.name}: {v.space}; pass "
                                 "Text(tokenizer=path) as their codec")
             if v.space.size > V:
-                raise UserError(f"{self}: {v.name} has {v.space.size} symbols, its end among them, the model knows {V}; use the "
-                                "model's own tokenizer, Text(tokenizer=path), one that says which symbol ends a text")
+                raise UserError(f"{self}: {v.name} has {v.space.size} symbols, its end among them, the model knows {V}; use "
+                                "the model's own tokenizer, Text(tokenizer=path), one that says which symbol ends a text")
         if self.encodes and not self.parents:
             raise UserError(f"{self}: the model has an encoder, which reads parents, and there are none; declare one, as in "
                             "p(target | source)")
@@ -146,8 +146,8 @@ def _read(path: str | os.PathLike[str]) -> tuple[Any, str]:
     """A folder's model in float32, and its configuration as JSON."""
     folder = Path(path)
     if not folder.is_dir():
-        raise UserError(f"{path}: no such folder; expected one with config.json and *.safetensors (nothing is downloaded unasked: "
-                        "given.pretrained(name, download=True) does)")
+        raise UserError(f"{path}: no such folder; expected one with config.json and *.safetensors (nothing is downloaded "
+                        "unasked: given.pretrained(name, download=True) does)")
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: config.json is missing; expected a folder that save_pretrained of transformers wrote")
     try:
@@ -157,8 +157,9 @@ def _read(path: str | os.PathLike[str]) -> tuple[Any, str]:
     config = _config(said, f"{folder}/config.json")
     if not any(folder.glob("*.safetensors")):
         pickled = sorted(f.name for kind in ("*.bin", "*.pt", "*.pth", "*.ckpt") for f in folder.glob(kind))
-        raise UserError(f"{folder}: {pickled[0]} is a pickle, which can run any code, and there are no safetensors; have someone "
-                        "you trust save it as safetensors" if pickled else f"{folder}: no *.safetensors; expected the weights")
+        raise UserError(f"{folder}: {pickled[0]} is a pickle, which can run any code, and there are no safetensors; have "
+                        "someone you trust save it as safetensors" if pickled else
+                        f"{folder}: no *.safetensors; expected the weights")
     with _quiet():
         try:
             model, info = _kind(config).from_pretrained(
@@ -193,7 +194,8 @@ def _config(said: Any, where: str) -> Any:
         raise UserError(f"{where}: is quantised; expected weights in 16 or 32 bits")
     known = _transformers().CONFIG_MAPPING
     if said["model_type"] not in known:
-        raise UserError(f"{where}: model_type {said['model_type']!r} is unknown to this version of transformers; use a newer one")
+        raise UserError(f"{where}: model_type {said['model_type']!r} is unknown to this version of transformers; use a "
+                        "newer one")
     try:
         return known[said["model_type"]].from_dict(said)
     except Exception as error:  # each architecture checks its own
@@ -210,8 +212,8 @@ def _kind(config: Any) -> Any:
     layers = t.DynamicCache(config=config).layers if type(config) in kinds else ()
     if type(config) not in kinds or not all(isinstance(layer, t.cache_utils.DynamicLayer) and not isinstance(
             layer, getattr(t.cache_utils, "LinearAttentionCacheLayerMixin", ())) for layer in layers):
-        raise UserError(f"model_type {config.model_type!r}: expected a language model, causal or with an encoder, that remembers "
-                        "keys and values")
+        raise UserError(f"model_type {config.model_type!r}: expected a language model, causal or with an encoder, that "
+                        "remembers keys and values")
     return auto
 
 

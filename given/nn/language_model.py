@@ -150,7 +150,8 @@ class Past:
                 one = copy.copy(getattr(self.kept, name))
                 one.layers = [_rows(layer, index) for layer in one.layers]
                 setattr(kept, name, one)
-        return Past(kept, self.last[index], self.before, self.there[index], None if self.encoded is None else self.encoded[index])
+        encoded = None if self.encoded is None else self.encoded[index]
+        return Past(kept, self.last[index], self.before, self.there[index], encoded)
 
     def cut(self, t: int) -> None:
         """Forget what was kept of step t and later ones."""

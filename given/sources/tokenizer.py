@@ -49,7 +49,8 @@ def read_tokenizer(path: str | os.PathLike[str]) -> tuple[Any, int | None]:
     except UserError:
         raise
     except Exception as error:  # the package raises nothing narrower
-        raise UserError(f"{folder}/tokenizer.json: cannot be read ({' '.join(str(error).split())[:80]}); save it again") from None
+        said = " ".join(str(error).split())[:80]
+        raise UserError(f"{folder}/tokenizer.json: cannot be read ({said}); save it again") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer, _end(folder, tokenizer)
@@ -122,7 +123,8 @@ def tokenizer_of(alphabet: str | None) -> Any:
     try:
         tokenizer = t.Tokenizer(t.models.BPE(vocab={symbol: v for v, symbol in enumerate(symbols)}, merges=[]))
     except (UnicodeEncodeError, TypeError):
-        raise UserError("export: its characters hold half a surrogate pair, which UTF-8 does not write; use Text('bytes')") from None
+        raise UserError("export: its characters hold half a surrogate pair, which UTF-8 does not write; use "
+                        "Text('bytes')") from None
     if alphabet is None:
         tokenizer.pre_tokenizer = t.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         tokenizer.decoder = t.decoders.ByteLevel()

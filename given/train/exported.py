@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -36,6 +37,7 @@ from given.variables import Finite, Observed, UserError
 
 __all__ = ["EXPORTED_FILES", "export_joint"]
 
+_NONE = 1 << 31  # the number of no symbol
 EXPORTED_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -51,19 +53,26 @@ def export_joint(path: str | os.PathLike[str], joint: Joint) -> None:
     codec = factor.x.codec
     if len(factors) > 1 or not isinstance(codec, Text) or not isinstance(factor.x.space, Finite):
         raise UserError(f"export: expected a model of one text, p(text), got {joint}")
-    if isinstance(factor, Pretrained):
-        config, weights = json.loads(factor.arguments["config"]), factor.net.model.state_dict()  # type: ignore[union-attr]
-        begin, end = None, factor.x.space.end
-    else:
-        _check(factor)
-        config, weights, begin, end = _llama(factor)
     tokenizer = codec.as_tokenizer()
-    said = _tokenizer(tokenizer, factor, begin, end)
-    drawing: dict[str, Any] = {"eos_token_id": end} if end is not None else {}
-    if begin is not None:
-        drawing |= {"bos_token_id": begin} | ({"suppress_tokens": [begin]} if end is None else {})
-    content = (_json(config), _json(drawing), save({k: v.detach().contiguous().clone() for k, v in weights.items()}, {"format": "pt"}),
-               tokenizer.to_str(pretty=True).encode(), _json(said))
+    if isinstance(factor, Pretrained):
+        config, weights = json.loads(factor.arguments["config"]), factor.net.model.state_dict()
+    else:
+        if wrong := next(_wrong(factor), None):
+            part, way = wrong
+            raise UserError(f"export: {factor}: {part} has no counterpart in Llama; learn with {way}")
+        config, weights = _llama(factor)
+        _begin(tokenizer, config, factor)
+    tokens = {name: config[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
+              if isinstance(config.get(name), int)}
+    said = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False,
+            "model_max_length": factor.x.space.dimensions}
+    for name in ("bos_token", "eos_token", "pad_token"):
+        if (token := tokenizer.id_to_token(tokens.get(f"{name}_id", _NONE))) is not None:
+            said[name] = token
+    if isinstance(factor, Autoregressive) and "eos_token_id" not in tokens:
+        tokens["suppress_tokens"] = [tokens["bos_token_id"]]
+    packed = save({k: v.detach().contiguous().clone() for k, v in weights.items()}, {"format": "pt"})
+    content = (_json(config), _json(tokens), packed, tokenizer.to_str(pretty=True).encode(), _json(said))
     replace_folder(path, dict(zip(EXPORTED_FILES, content, strict=True)))
 
 
@@ -71,41 +80,40 @@ def _json(said: dict[str, Any]) -> bytes:
     return (json.dumps(said, indent=1) + "\n").encode()
 
 
-def _check(factor: Conditional) -> None:
-    """Raise `UserError` at the first part that is not Llama's."""
-    def refuse(part: str, way: str) -> None:
-        raise UserError(f"export: {factor}: {part} has no counterpart in Llama; learn with {way}")
-
+def _wrong(factor: Any) -> Iterator[tuple[str, str]]:
+    """The parts that are not Llama's, and what to learn with instead, the first that is wrong first."""
     if not isinstance(factor, Autoregressive):
-        refuse(f"{type(factor).__name__}", "families={...: partial(Autoregressive, ...)}, as docs/pretrained.md shows")
+        yield type(factor).__name__, "families={...: partial(Autoregressive, ...)}, as docs/pretrained.md shows"
         return
-    net, embed, head = factor.net, factor.embed, factor.heads[0]
+    net: Any = factor.net
+    embed: Any = factor.embed
     if factor.parents:
-        refuse(f"its condition {factor.parents[0].name}", "p(text) alone")
+        yield f"its condition {factor.parents[0].name}", "p(text) alone"
     if factor.any_order or not torch.equal(factor.steps, torch.arange(len(factor.steps))):
-        refuse("its order", "order=Raster()")
+        yield "its order", "order=Raster()"
     if not isinstance(net, Transformer):
-        refuse(f"net={type(net).__name__}", "net=partial(Transformer, positions=Rotary, feedforward=SwiGLU)")
+        yield f"net={type(net).__name__}", "net=partial(Transformer, positions=Rotary, feedforward=SwiGLU)"
         return
     if not isinstance(net.positions, Rotary):
-        refuse(f"positions={type(net.positions).__name__}", "partial(Transformer, positions=Rotary)")
-    if not isinstance(net.layers[0].more, SwiGLU):
-        refuse(f"feedforward={type(net.layers[0].more).__name__}", "partial(Transformer, feedforward=SwiGLU)")
+        yield f"positions={type(net.positions).__name__}", "partial(Transformer, positions=Rotary)"
+    layer: Any = net.layers[0]
+    if not isinstance(layer.more, SwiGLU):
+        yield f"feedforward={type(layer.more).__name__}", "partial(Transformer, feedforward=SwiGLU)"
     if net.window is not None:
-        refuse(f"window={net.window}", "window=None")
+        yield f"window={net.window}", "window=None"
     if not isinstance(embed, Embedding) or not isinstance(embed.near[0], nn.Identity):
-        refuse("its embedding of entries further back", "embed=partial(Embedding, offsets=0, places=False)")
-    if isinstance(embed.place, nn.Parameter):
-        refuse("the embedding's vector a place", "embed=partial(Embedding, offsets=0, places=False)")
+        yield "its embedding of entries further back", "embed=partial(Embedding, offsets=0, places=False)"
+    elif isinstance(embed.place, nn.Parameter):
+        yield "the embedding's vector a place", "embed=partial(Embedding, offsets=0, places=False)"
+    head: Any = factor.heads[0]
     if not isinstance(head, CategoricalHead):
-        refuse(f"head={type(head).__name__}", "head=partial(CategoricalHead, bias=False)")
-        return
-    if head.logits.bias is not None:
-        refuse("the bias of the head's logits", "head=partial(CategoricalHead, bias=False)")
+        yield f"head={type(head).__name__}", "head=partial(CategoricalHead, bias=False)"
+    elif head.logits.bias is not None:
+        yield "the bias of the head's logits", "head=partial(CategoricalHead, bias=False)"
 
 
-def _llama(factor: Any) -> tuple[dict[str, Any], dict[str, Tensor], int, int | None]:
-    """Configuration and weights (outputs, inputs), the symbol that begins a text, and the one that ends it."""
+def _llama(factor: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and weights (outputs, inputs)."""
     net, space, table = factor.net, factor.x.space, factor.embed.values[0].weight
     first: Any = net.layers[0]
     H, G, K, C = first.attend.heads, first.attend.key_heads, first.attend.size, net.width
@@ -134,11 +142,12 @@ def _llama(factor: Any) -> tuple[dict[str, Any], dict[str, Tensor], int, int | N
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": len(symbols), "hidden_size": C,
         "intermediate_size": first.more.down.weight.shape[0], "num_hidden_layers": len(net.layers), "num_attention_heads": H,
         "num_key_value_heads": G, "head_dim": K, "hidden_act": "silu", "max_position_embeddings": space.dimensions,
-        "rms_norm_eps": net.norm.epsilon, "rope_theta": 10000.0, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
+        "rms_norm_eps": net.norm.epsilon, "rope_theta": 10000.0,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0},
         "attention_bias": False, "mlp_bias": biased, "attention_dropout": 0.0, "tie_word_embeddings": False,
         "bos_token_id": begin, "eos_token_id": space.end, "torch_dtype": "float32", "dtype": "float32",
     }
-    return config, weights, begin, space.end
+    return config, weights
 
 
 def _halves(rows: Tensor, K: int) -> Tensor:
@@ -146,19 +155,13 @@ def _halves(rows: Tensor, K: int) -> Tensor:
     return rows.unflatten(0, (-1, K // 2, 2)).transpose(1, 2).flatten(0, 2)
 
 
-def _tokenizer(tokenizer: Any, factor: Conditional, begin: int | None, end: int | None) -> dict[str, Any]:
-    """Let a tokenizer put the symbol that begins a text first, and say what it is."""
-    said: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False,
-                            "model_max_length": factor.x.space.dimensions}
-    if begin is not None:
-        if tokenizer.id_to_token(begin) is None:
-            name = "<|begin|>" if end is None else "<|end|>"
-            tokenizer.add_special_tokens([name])
-            if tokenizer.token_to_id(name) != begin:
-                raise UserError(f"export: {factor}: its vocabulary has a symbol {name!r} already, or gaps; take another tokenizer")
-        name = tokenizer.id_to_token(begin)
-        tokenizer.post_processor = tokenizers().processors.TemplateProcessing(single=f"{name} $A", special_tokens=[(name, begin)])
-        said["bos_token"] = name
-    if end is not None:
-        said["eos_token"] = tokenizer.id_to_token(end)
-    return said
+def _begin(tokenizer: Any, config: Mapping[str, Any], factor: Conditional) -> None:
+    """Let a tokenizer put the symbol that begins a text first."""
+    begin = config["bos_token_id"]
+    if tokenizer.id_to_token(begin) is None:
+        name = "<|begin|>" if config["eos_token_id"] is None else "<|end|>"
+        tokenizer.add_special_tokens([name])
+        if tokenizer.token_to_id(name) != begin:
+            raise UserError(f"export: {factor}: its vocabulary has a symbol {name!r} already, or gaps; take another tokenizer")
+    name = tokenizer.id_to_token(begin)
+    tokenizer.post_processor = tokenizers().processors.TemplateProcessing(single=f"{name} $A", special_tokens=[(name, begin)])
