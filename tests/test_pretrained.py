@@ -20,7 +20,7 @@ from given.families import Autoregressive, Independent, Mixed, NGram, Pretrained
 from given.laws import Blend, CategoricalHead
 from given.nn import Embedding, Rotary, SwiGLU, Transformer
 from given.sources.tokenizer import spelled
-from given.testing import stir
+from given.testing import CODEC_LAWS, stir
 from given.variables import Observed, UserError, Variable
 
 transformers = pytest.importorskip("transformers")
@@ -200,7 +200,29 @@ def test_what_was_learned_on_leaves_as_it_came(folder, tmp_path):
     assert again.log_prob(text=PROSE) == pytest.approx(model.log_prob(text=PROSE), abs=1e-4)
 
 
+def test_texts_longer_than_a_window(folder):
+    path, text = folder("llama"), " ".join(PROSE * 4)
+    model = given.model("p(text)", {"text": [text]}, codecs={"text": Text(tokenizer=path, window=8)},
+                        families={"text": partial(Pretrained, path=path)})
+    model.fit({"text": [text]}, steps=2, lr=1e-3, held_out=0)
+    assert model.score(text=text).characters == len(text)
+    drawn = model.given(text=prefix("the cat")).sample(2, length=30, how=TopP(0.9))["text"]
+    assert all(t.startswith("the cat") for t in drawn) and len(drawn[0]) > 30
+
+
+def test_many_symbols_are_scored_in_parts(folder, monkeypatch):
+    model = given.pretrained(folder("gpt2"), window=20)
+    whole = model.log_prob(text=PROSE)
+    monkeypatch.setattr("given.laws.chain._AT_ONCE", 270 * 21 * 3)
+    assert model.log_prob(text=PROSE) == pytest.approx(whole, abs=1e-6)
+
+
 # Tokenizers
+
+
+@pytest.mark.parametrize("law", CODEC_LAWS)
+def test_a_codec_of_a_tokenizer(folder, law):
+    CODEC_LAWS[law](Text(tokenizer=folder("gpt2")), np.array(["the cat", "", "é ha\t"]))
 
 
 def words(kind):

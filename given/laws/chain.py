@@ -74,8 +74,8 @@ class Chain(Sequential):
         """
         most = max(1, _AT_ONCE // (values.shape[1] * getattr(self.space, "size", 1)))
         if len(values) > most and not torch.is_grad_enabled():
-            parts = zip(values.split(most), row.split(most), orders.expand(len(values), -1).split(most) if len(orders) > 1 else
-                       itertools.repeat(orders), strict=False)
+            own = orders.split(most) if len(orders) > 1 else itertools.repeat(orders)
+            parts = zip(values.split(most), row.split(most), own, strict=False)
             return torch.cat([self.scores(*part) for part in parts])
         features = self._features(values, row, orders)
         entries, found = Entries(values).shaped(self.space), []
