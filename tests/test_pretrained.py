@@ -300,6 +300,14 @@ def test_foreign_folders(folder, tmp_path, bad, said):
     refused(lambda: given.pretrained(path, window=20), said)
 
 
+def test_how_to_compute_is_not_taken_from_a_folder(folder, tmp_path):
+    path = shutil.copytree(folder("llama"), tmp_path / "copy")
+    spoil(path, attn_implementation="some/kernel", _attn_implementation="some/kernel", use_kernels=True)
+    model = given.pretrained(path, window=20)
+    assert model.log_prob(text=PROSE[0]) == pytest.approx(given.pretrained(folder("llama"), window=20).log_prob(text=PROSE[0]))
+    assert "some/kernel" not in model.joint.declared[0].arguments["config"]
+
+
 def test_variables_that_do_not_fit(folder, monkeypatch):
     text, path = Variable("text", Text(tokenizer=folder("gpt2"), window=20)), folder("gpt2")
     refused(lambda: given.pretrained("no/such"), "no/such: no such folder")

@@ -197,9 +197,16 @@ def _config(said: Any, where: str) -> Any:
         raise UserError(f"{where}: model_type {said['model_type']!r} is unknown to this version of transformers; use a "
                         "newer one")
     try:
-        return known[said["model_type"]].from_dict(said)
+        return known[said["model_type"]].from_dict(_plain(said))
     except Exception as error:  # each architecture checks its own
         raise UserError(f"{where}: is no configuration ({' '.join(str(error).split())[:160]})") from None
+
+
+def _plain(said: Any) -> Any:
+    """Without what says how to compute, such as `attn_implementation`: it may name kernels to fetch, and is not the model's."""
+    if not isinstance(said, dict):
+        return said
+    return {k: _plain(v) for k, v in said.items() if not k.startswith("_") and "implementation" not in k and k != "use_kernels"}
 
 
 def _kind(config: Any) -> Any:
