@@ -16,7 +16,18 @@ from torch import Tensor
 from given.codecs import Table, Text, infer_table
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
-from given.families import Autoregressive, Categorical, Flow, Gaussian, GaussianMixture, Independent, Mixed, NGram, Regression
+from given.families import (
+    Autoregressive,
+    Categorical,
+    Flow,
+    Gaussian,
+    GaussianMixture,
+    Independent,
+    Mixed,
+    NGram,
+    Pretrained,
+    Regression,
+)
 from given.infer import Part, Stop, observe
 from given.infer import Query as _Query
 from given.infer.windows import in_windows, spoken
@@ -24,6 +35,7 @@ from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
 from given.nn import Embedding, MinGRU
 from given.sources import Columns, Source, Stream, read
+from given.sources.tokenizer import downloaded
 from given.train import (
     Batches,
     Budget,
@@ -32,6 +44,7 @@ from given.train import (
     Pass,
     Trainer,
     encoded,
+    export_joint,
     fit,
     held_out_score,
     load_joint,
@@ -41,7 +54,7 @@ from given.train import (
 )
 from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable
 
-__all__ = ["Model", "Query", "default_family", "load", "model"]
+__all__ = ["Model", "Query", "default_family", "load", "model", "pretrained"]
 
 _ENTRIES_AT_ONCE = 1 << 16
 _FEW_STATES = 1000
@@ -64,6 +77,26 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model
     model = Model(*joint.declared, latents=joint.latents)
     model.facts = facts
     return model
+
+
+def pretrained(path: str | os.PathLike[str], formula: str = "p(text)", *, window: int = 256, download: bool = False) -> Model:
+    """A language model of the package transformers (extra `pretrained`), ready to be asked or to learn on.
+
+    Args:
+        path: its folder, with config.json, *.safetensors and tokenizer.json; with download=True the name of a public one.
+        formula: one factor whose names are texts, such as "p(answer | question)"; a model with an encoder needs a parent.
+        window: the most symbols of each text.
+        download: fetch it over the network, unless it was before; nothing is fetched otherwise.
+
+    Raises:
+        UserError: there is no such folder, or one with pickled weights, with code of its own, without a tokenizer.
+    """
+    terms = parse(formula)
+    if len(terms) > 1 or len(terms[0].left) > 1:
+        raise UserError(f"pretrained: expected one factor of one text, as p(text) or p(answer | question), got {formula!r}")
+    folder = downloaded(os.fspath(path)) if download and not os.path.isdir(path) else path
+    texts = [Variable(name, Text(tokenizer=folder, window=window)) for name in (*terms[0].left, *terms[0].parents)]
+    return Model(Pretrained(texts[0], texts[1:], path=folder))
 
 
 def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
@@ -297,6 +330,15 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as a folder, whole or not at all; an older one there is replaced."""
         save_joint(path, self.joint, self.facts)
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write a model of one text as a folder that transformers loads: an Autoregressive transformer with rotary positions
+        and gated units as a Llama, a Pretrained as what it is.
+
+        Raises:
+            UserError: a part has no counterpart there, with what to learn with instead.
+        """
+        export_joint(path, self.joint)
 
     # Asking
 

@@ -143,6 +143,10 @@ def parser() -> argparse.ArgumentParser:
                                                         "what the model learned from, and its held-out rows are the test")
     report.add_argument("-o", "--output", metavar="FILE", default="report.html", help="the page (default report.html)")
 
+    export = command("export", "write a text model as a folder that transformers, and engines that serve its models, load",
+                     "given export book.given -o book-llama", model=True, seed=False)
+    export.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where to write")
+
     command("families", "the families, a line each", "given families", seed=False)
     command("tasks", "what is modelled where no formula is given", "given tasks", seed=False)
     completion = command("completion", "a script that completes commands and options in a shell",

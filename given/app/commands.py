@@ -34,7 +34,8 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
 
-__all__ = ["complete", "completion", "demo", "encode", "families", "fit", "query", "report", "sample", "score", "tasks"]
+__all__ = ["complete", "completion", "demo", "encode", "export", "families", "fit", "query", "report", "sample", "score",
+           "tasks"]
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12  # encoded at once
@@ -317,6 +318,12 @@ def report(a: argparse.Namespace) -> None:
     name = a.data if a.train else f"the rows of {a.data} that were held out"
     page = _report(model, test, train, name=name, seed=a.seed)
     write_file(a.output, lambda file: file.write(page.encode()))
+    print(f"wrote {a.output}", file=sys.stderr)
+
+
+def export(a: argparse.Namespace) -> None:
+    """`given export`"""
+    given.load(a.model).export(a.output)
     print(f"wrote {a.output}", file=sys.stderr)
 
 

@@ -31,14 +31,15 @@ class CategoricalHead(nn.Module):
     Args:
         space: finite.
         width: C.
+        bias: whether a logit has a part that no feature moves; without, it can be exported.
     """
 
-    def __init__(self, space: Space, width: int) -> None:
+    def __init__(self, space: Space, width: int, *, bias: bool = True) -> None:
         super().__init__()
         if not isinstance(space, Finite):
             raise UserError(f"CategoricalHead: expected a finite space, got {space}")
         self.space = space
-        self.logits = Linear(width, space.size)
+        self.logits = Linear(width, space.size, bias=bias)
         nn.init.normal_(self.logits.weight, std=0.02)
 
     def forward(self, features: Tensor) -> Categorical:
