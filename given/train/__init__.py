@@ -5,7 +5,7 @@ from given.train.checkpoint import check_place, replace_folder, whole_folder
 from given.train.em import maximise_expectation
 from given.train.fit import Fit, fit, held_out_score, split
 from given.train.loop import Budget, Diverged, Trainer
-from given.train.saved import MODEL_FILES, load_joint, save_joint
+from given.train.saved import MODEL_FILES, fingerprint, load_joint, save_joint
 
 __all__ = [
     "Batches",
@@ -18,6 +18,7 @@ __all__ = [
     "Trainer",
     "check_place",
     "encoded",
+    "fingerprint",
     "fit",
     "held_out_score",
     "load_joint",
