@@ -105,9 +105,17 @@ def test_a_text_in_one_lane_takes_the_bits_of_its_score(made):
     assert lanes.bits != code.bits and lanes.bits < 1.1 * code.bits and same(model.decompress(lanes), data)
 
 
-def test_counts_of_a_text_go_on_past_its_window(made):
-    model, data = made("text in windows, adaptive")
-    assert model.compress(data).bits < -0.8 * model.score(data).items.sum() / np.log(2)
+def check_counts():
+    """In windows that show as much as counts look back, a text's own counts are those of one window that holds it all."""
+    says, told = SAYS[:60] * 3, [SAYS[:50] + SAYS[20:60] * 2]
+    narrow, wide = (fitted("p(text)", {"text": [says]}, codecs={"text": Text(window=window, stride=8)},
+                           families={"text": partial(NGram, order=3, adaptive=4)}) for window in (32, len(told[0])))
+    assert narrow.compress(text=told).bits == pytest.approx(-wide.score(text=told).items.sum() / np.log(2), rel=1e-6)  # shares are float32
+    assert narrow.score(text=told).items.sum() < wide.score(text=told).items.sum()
+
+
+def test_counts_of_a_text_go_on_past_its_window():
+    check_counts()
 
 
 def test_tables_give_every_symbol_something():
