@@ -14,9 +14,9 @@ from given.app.cli import main
 from given.codecs import Integer, Label, Number, Text
 from given.families import Autoregressive, Dequantised, Gaussian, Independent, Memory, Mixed, NGram
 from given.infer import coding
-from given.laws import CellsHead
+from given.laws import Cells, CellsHead
 from given.nn import MADE, AnyOrder, GatedPixelCNN, MinGRU, Transformer, Wavefront
-from given.variables import UserError
+from given.variables import Axis, Entries, Finite, UserError
 
 RNG = np.random.default_rng(0)
 SAYS = "".join(RNG.choice(list("to be or not "), 150))
@@ -110,7 +110,8 @@ def check_counts():
     says, told = SAYS[:60] * 3, [SAYS[:50] + SAYS[20:60] * 2]
     narrow, wide = (fitted("p(text)", {"text": [says]}, codecs={"text": Text(window=window, stride=8)},
                            families={"text": partial(NGram, order=3, adaptive=4)}) for window in (32, len(told[0])))
-    assert narrow.compress(text=told).bits == pytest.approx(-wide.score(text=told).items.sum() / np.log(2), rel=1e-6)  # shares are float32
+    scored = -wide.score(text=told).items.sum() / np.log(2)
+    assert narrow.compress(text=told).bits == pytest.approx(scored, rel=1e-6)  # shares are float32
     assert narrow.score(text=told).items.sum() < wide.score(text=told).items.sum()
 
 
@@ -130,6 +131,14 @@ def check_tables():
     writer = coding.Writer()
     writer.code(p, torch.tensor([2, 0]))
     assert coding.Reader(writer.content).code(p, torch.zeros(2)).tolist() == [2, 0]
+
+
+def test_what_a_law_holds_impossible_is_coded_all_the_same():
+    law = Cells(torch.tensor([[[1e4, 0.0, 0.0]]] * 3), torch.zeros(3, 1, 1), torch.ones(3, 1, 1),
+                Finite(9, ordered=True, axes=(Axis("place", 1),)))
+    writer, x = coding.Writer(), Entries(torch.tensor([[0], [7], [8]]))
+    coding.coded(law, x, writer)
+    assert coding.coded(law, None, coding.Reader(writer.content)).tensor.tolist() == x.tensor.tolist()
 
 
 READ = """import sys, torch, given

@@ -120,8 +120,7 @@ def coded(law: Law, x: Entries | None, coder: Coder) -> Entries:
     if isinstance(law, Sequential):
         state, valid = steps(law, told, coder)
         return Entries(state.values, valid=valid).shaped(law.space)
-    p = _probabilities(law, law.n)
-    values = coder.code(p.flatten(0, 1), told.flatten()).view(law.n, D)
+    values = _coded(law, told, torch.ones(law.n, D, dtype=torch.bool), coder)
     return Entries(values.double()).shaped(law.space)
 
 
@@ -142,8 +141,7 @@ def steps(law: Sequential, told: Tensor, coder: Coder, there: Tensor | None = No
     while state.t < last and not bool(over.all()):
         group = law.order[state.t:law.ends[state.t]]
         on = (~over[:, None]).expand(-1, len(group)) if there is None else there[:, group]
-        p, found = _probabilities(law.next(state), law.n), torch.zeros(on.shape, dtype=torch.int64)
-        found[on] = coder.code(p[on], told[:, group][on])
+        found = _coded(law.next(state), told[:, group], on, coder)
         valid[:, group] = on
         state = law.advance(state, (found if len(group) > 1 else found[:, 0]).double())
         if law.may_end:
@@ -215,14 +213,28 @@ def _lanes(factor: Conditional, y: Observed, told: Tensor, size: Tensor, begins:
         base, first = base + stride, W - stride
 
 
-def _probabilities(law: Law, n: int) -> Tensor:
-    """(N, entries, V) float64."""
-    assert isinstance(law, Categorical | Cells), f"{type(law).__name__} is no law of symbols"
-    p = law.probs if isinstance(law, Cells) else law.log_probs.exp()
-    p = p.reshape(n, -1, p.shape[-1])
+def _coded(law: Law, told: Tensor, on: Tensor, coder: Coder) -> Tensor:
+    """Symbols (B, G) int64 of a law of B rows through a coder, where `on` (B, G); 0 elsewhere."""
+    found = torch.zeros(on.shape, dtype=torch.int64)
+    if isinstance(law, Cells):  # most pixels are the ground: only of the others are all levels worked out
+        lowest = law.lowest.reshape(on.shape)[on]
+        above = _checked(coder, torch.stack([lowest, 1 - lowest], 1), (told[on] > 0).long()) > 0
+        on = on.masked_scatter(on, above)
+        if bool(above.any()):
+            p = law.of(on.reshape(law.logits.shape[:-1])).probs
+            p[:, 0], p[:, 1:] = 0, p[:, 1:] + 1e-300  # all there is, should the ground have been certain
+            found[on] = _checked(coder, p / p.sum(1, keepdim=True), told[on])
+        return found
+    assert isinstance(law, Categorical), f"{type(law).__name__} is no law of symbols"
+    p = law.log_probs.exp().reshape(*on.shape, -1)
+    found[on] = _checked(coder, p[on], told[on])
+    return found
+
+
+def _checked(coder: Coder, p: Tensor, symbols: Tensor) -> Tensor:
     if bool(p.isnan().any()):
         raise UserError("coding: a probability is not a number; the weights are broken, learn them again")
-    return p
+    return coder.code(p, symbols)
 
 
 def _constriction() -> Any:

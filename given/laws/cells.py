@@ -57,6 +57,18 @@ class Cells(Entrywise):
         p[..., -1] += w[..., 1]
         return p
 
+    @property
+    def lowest(self) -> Tensor:
+        """p of the lowest level: (B, *grid) float64, as `probs` has it."""
+        w = self.logits.double().softmax(-1)
+        slope = 1 / self.scales.double()
+        edge = (slope * (2 / self.V - 1)).sub_(slope * self.means).sigmoid_()
+        return (w[..., 0] + (w[..., 2:] * edge).sum(-1)).clamp_(max=1)  # rounding alone can pass it
+
+    def of(self, entries: Tensor) -> Cells:
+        """The laws of some entries (B, *grid) bool, one a row."""
+        return Cells(self.logits[entries], self.means[entries], self.scales[entries], Finite(self.V, ordered=True))
+
     def pick(self, u: Tensor) -> Tensor:
         return choose(self.probs, u)
 

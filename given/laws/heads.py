@@ -21,7 +21,8 @@ from given.laws.normal_mixture import NormalMixture
 from given.nn import Linear
 from given.variables import Axis, Finite, Real, Space, UserError
 
-__all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "CellsHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
+__all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "CellsHead", "LogisticMixtureHead", "NormalMixtureHead",
+           "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
 
@@ -121,8 +122,8 @@ class LogisticMixtureHead(nn.Module):
 
 
 class CellsHead(nn.Module):
-    """A mixture of logistics over ordered levels, and a heap at each outer level, for grids of many levels: a level's probability
-    takes two edges a component, not a number a level. Half a page is often quite white.
+    """A mixture of logistics over ordered levels, and a heap at each outer level, for grids of many: the probability of a
+    level takes two edges a component, not a number a level. Much of a page is quite white.
 
     Args:
         space: finite and ordered.
