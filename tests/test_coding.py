@@ -55,6 +55,9 @@ CASES = {
                                 {"text": [SAYS, "to be", SAYS[:33]]}),
     "text in windows, adaptive": lambda: (windows(partial(NGram, order=3, adaptive=4), stride=8),
                                           {"text": ["tobe oort " * 20]}),
+    "text in windows, given a label": lambda: (fitted(
+        "p(label) p(text | label)", {"label": ["a", "b"], "text": [SAYS, SAYS[::-1]]}, codecs={"text": Text(window=32)},
+        families={"text": NGram}), {"label": ["b", "a"], "text": [SAYS[40:110], SAYS]}),
     "lines with an end, given a label": lambda: (fitted("p(label) p(text | label)", {
         "label": ["a", "b"] * 10, "text": [SAYS[i:i + i % 7] for i in range(20)]}, codecs={"text": Text()},
         families={"text": NET}),
