@@ -285,7 +285,8 @@ MUTANTS = {
         given.laws.Chain, "ahead", "self.order[t:t + k]]", "self.order[t + 1:t + k + 1]]", check_ahead),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
-    "a symbol gets nothing of a table": Mutant(given.infer.coding, "tables", "(total - V)) + 1", "(total - V))", check_tables),
+    "a symbol gets nothing of a table": Mutant(
+        given.infer.coding, "tables", "(total - V)) + 1", "(total - V))", check_tables),
     "a code of another model is read": Mutant(
         given.infer.archive, "_opened", "if body[:_FINGERPRINT] != fingerprint[:_FINGERPRINT]", "if False", check_other_weights),
     "what two windows share is counted twice": Mutant(
