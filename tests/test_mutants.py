@@ -288,7 +288,7 @@ MUTANTS = {
     "a symbol gets nothing of a table": Mutant(
         given.infer.coding, "tables", "(total - V)) + 1", "(total - V))", check_tables),
     "a code of another model is read": Mutant(
-        given.infer.archive, "_opened", "if body[:_FINGERPRINT] != fingerprint[:_FINGERPRINT]", "if False", check_other_weights),
+        given.infer.archive, "_opened", "!= fingerprint[:_FINGERPRINT]", "!= body[:_FINGERPRINT]", check_other_weights),
     "what two windows share is counted twice": Mutant(
         given.laws.Adaptive, "advance", "0 if again else", "", check_counts),
 }
