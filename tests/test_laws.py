@@ -31,7 +31,7 @@ from given.families import (
     Regression,
     VectorQuantised,
 )
-from given.laws import BernoulliHead, CategoricalHead, LogisticMixtureHead, WittenBell
+from given.laws import BernoulliHead, CategoricalHead, CellsHead, LogisticMixtureHead, WittenBell
 from given.nn import (
     GRU,
     LSTM,
@@ -237,6 +237,7 @@ FAMILIES = {
         grid("x", 2, 4, ordered=False), LABEL, net=NET, head=BernoulliHead),
     "Autoregressive levels in colour": lambda: Autoregressive(
         LEVELS, LABEL, net=partial(GatedPixelCNN, width=8, layers=1), head=partial(LogisticMixtureHead, components=2)),
+    "Autoregressive cells": lambda: Autoregressive(grid("x", 5, 2, 2), LABEL, net=NET, head=partial(CellsHead, components=2)),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
     "Autoregressive, as a Llama": lambda: Autoregressive(

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 import torch
+from test_coding import check_counts, check_other_weights, check_tables
 from test_decoding import check_ahead, check_beam, check_by_hand, check_speculation, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
@@ -28,6 +29,8 @@ from test_train import check_resume
 
 import given.codecs
 import given.families
+import given.infer.archive
+import given.infer.coding
 import given.infer.constraint
 import given.infer.query
 import given.infer.stopping
@@ -315,6 +318,12 @@ MUTANTS = {
         pretrained(check_export)),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
+    "a symbol gets nothing of a table": Mutant(
+        given.infer.coding, "tables", "(total - V)) + 1", "(total - V))", check_tables),
+    "a code of another model is read": Mutant(
+        given.infer.archive, "_opened", "!= fingerprint[:_FINGERPRINT]", "!= body[:_FINGERPRINT]", check_other_weights),
+    "what two windows share is counted twice": Mutant(
+        given.laws.Adaptive, "advance", "0 if again else", "", check_counts),
 }
 
 

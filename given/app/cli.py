@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
   given score digits.given digits --anomalies 5
   given query digits.given "label | image" digits
   given complete people.given holes.csv -o filled.csv
+  given compress digits.given digits -o digits.gvnc
 """
 _DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt, a folder of images or texts, a glob in quotes, - for "
          "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare")
@@ -135,6 +136,23 @@ def parser() -> argparse.ArgumentParser:
     encode = command("encode", "the representation of every row, where a family has one",
                      "given encode wine.given wine -o codes.csv", model=True, data=_DATA, seed=False)
     encode.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
+
+    compress = command("compress", "rows as a file, without loss, in some -log2 p bits each",
+                       "given compress book.given book.txt -o book.gvnc", "given compress digits.given digits -o digits.gvnc",
+                       model=True, data=_DATA, seed=False)
+    compress.add_argument("-o", "--output", metavar="FILE", required=True, help="the file")
+    compress.add_argument("--batch", type=_count, metavar="N", help="rows coded side by side (default 512 or fewer)")
+    compress.add_argument("--span", type=_count, default=1 << 13, metavar="N",
+                          help="a long text is coded in lanes of N symbols, side by side: longer ones make a smaller file, and "
+                               "take longer (default 8192)")
+    compress.add_argument("--no-verify", action="store_true", help="do not read the file again before it is written")
+
+    decompress = command("decompress", "the rows of a file that compress wrote, by the same model",
+                         "given decompress book.given book.gvnc -o book.txt",
+                         "given decompress digits.given digits.gvnc -o digits.npz", model=True, seed=False)
+    decompress.add_argument("file", metavar="FILE", help="that compress wrote")
+    decompress.add_argument("-o", "--output", metavar="DATA",
+                            help="write .csv, .tsv, .jsonl, .parquet or .npz; of a single text .txt; of images FOLDER/")
 
     report = command("report", "a page that says whether a model is any good, and where it is not",
                      "given report people.given people.csv -o people.html",

@@ -6,7 +6,7 @@ from given.train.em import maximise_expectation
 from given.train.exported import EXPORTED_FILES, export_joint
 from given.train.fit import Fit, fit, held_out_score, split
 from given.train.loop import Budget, Diverged, Trainer
-from given.train.saved import MODEL_FILES, load_joint, save_joint
+from given.train.saved import MODEL_FILES, fingerprint, load_joint, save_joint
 
 __all__ = [
     "Batches",
@@ -21,6 +21,7 @@ __all__ = [
     "check_place",
     "encoded",
     "export_joint",
+    "fingerprint",
     "fit",
     "held_out_score",
     "load_joint",
