@@ -179,17 +179,16 @@ def main() -> None:
     parser.add_argument("file", type=Path, help="a text in UTF-8, for the drafts")
     parser.add_argument("--quick", action="store_true", help="short; print, and record nothing")
     parser.add_argument("--only", choices=("training", "drawing", "images", "speculation"), help="one of the tables")
-    parser.add_argument("--cpu-seconds", type=float, default=420, help="of the large net's learning (%(default)s)")
+    parser.add_argument("--cpu-seconds", type=float, default=300, help="of the large net's learning (%(default)s)")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    tables = {}
     for name, table in (("training", training), ("drawing", drawing), ("images", images),
                         ("speculation", partial(speculation, file=asked.file, seconds=asked.cpu_seconds))):
         if asked.only in (None, name):
-            tables[name] = table(asked.quick)
-            print(*tables[name], sep="\n", flush=True)
-    if not (asked.quick or asked.only):
-        append("decoding", tables, {"threads": "1", "file": asked.file.name})
+            rows = table(asked.quick)
+            print(*rows, sep="\n", flush=True)
+            if not asked.quick:
+                append(f"decoding_{name}", {name: rows}, {"threads": "1"})
 
 
 if __name__ == "__main__":
