@@ -44,6 +44,7 @@ _HOME = {
     "model": "given.verbs",
     "part": "given.infer",
     "prefix": "given.infer",
+    "pretrained": "given.verbs",
     "read": "given.sources",
 }
 

@@ -7,6 +7,7 @@ regression), `estimate` (counting, closed forms, EM) or `players` (games); the t
 from __future__ import annotations
 
 import abc
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,14 @@ class Conditional(nn.Module, abc.ABC):
         names = [x.name, *(v.name for v in self.parents)]
         if len(set(names)) < len(names):
             raise UserError(f"{factor_name(x.name, names[1:])}: a name is used twice; a variable has one place in a factor")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Conditional:
+        """A copy with weights of its own; its variables are the same."""
+        memo |= {id(v): v for v in (self.x, *self.parents)}
+        twin = nn.Module.__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
 
     @abc.abstractmethod
     def forward(self, y: Observed) -> Law:

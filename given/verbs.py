@@ -16,14 +16,26 @@ from torch import Tensor
 from given.codecs import Table, Text, infer_table
 from given.conditional import Conditional
 from given.evaluate import Comparison, Score, compare
-from given.families import Autoregressive, Categorical, Flow, Gaussian, GaussianMixture, Independent, Mixed, NGram, Regression
-from given.infer import Part, Stop, observe
+from given.families import (
+    Autoregressive,
+    Categorical,
+    Flow,
+    Gaussian,
+    GaussianMixture,
+    Independent,
+    Mixed,
+    NGram,
+    Pretrained,
+    Regression,
+)
+from given.infer import Compressed, Part, Stop, compress, decompress, observe
 from given.infer import Query as _Query
 from given.infer.windows import in_windows, spoken
 from given.joint import Joint, Term, parse
 from given.laws import How, Kind, Noise, weakest
 from given.nn import Embedding, MinGRU
 from given.sources import Columns, Source, Stream, read
+from given.sources.tokenizer import downloaded
 from given.train import (
     Batches,
     Budget,
@@ -32,6 +44,8 @@ from given.train import (
     Pass,
     Trainer,
     encoded,
+    export_joint,
+    fingerprint,
     fit,
     held_out_score,
     load_joint,
@@ -41,7 +55,7 @@ from given.train import (
 )
 from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable
 
-__all__ = ["Model", "Query", "default_family", "load", "model"]
+__all__ = ["Model", "Query", "default_family", "load", "model", "pretrained"]
 
 _ENTRIES_AT_ONCE = 1 << 16
 _FEW_STATES = 1000
@@ -64,6 +78,26 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model
     model = Model(*joint.declared, latents=joint.latents)
     model.facts = facts
     return model
+
+
+def pretrained(path: str | os.PathLike[str], formula: str = "p(text)", *, window: int = 256, download: bool = False) -> Model:
+    """A language model of the package transformers (extra `pretrained`), ready to be asked or to learn on.
+
+    Args:
+        path: its folder, with config.json, *.safetensors and tokenizer.json; with download=True the name of a public one.
+        formula: one factor whose names are texts, such as "p(answer | question)"; a model with an encoder needs a parent.
+        window: the most symbols of each text.
+        download: fetch it over the network, unless it was before; nothing is fetched otherwise.
+
+    Raises:
+        UserError: there is no such folder, or one with pickled weights, with code of its own, without a tokenizer.
+    """
+    terms = parse(formula)
+    if len(terms) > 1 or len(terms[0].left) > 1:
+        raise UserError(f"pretrained: expected one factor of one text, as p(text) or p(answer | question), got {formula!r}")
+    folder = downloaded(os.fspath(path)) if download and not os.path.isdir(path) else path
+    texts = [Variable(name, Text(tokenizer=folder, window=window)) for name in (*terms[0].left, *terms[0].parents)]
+    return Model(Pretrained(texts[0], texts[1:], path=folder))
 
 
 def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
@@ -298,6 +332,15 @@ class Model:
         """Write the model as a folder, whole or not at all; an older one there is replaced."""
         save_joint(path, self.joint, self.facts)
 
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write a model of one text as a folder that transformers loads: an Autoregressive transformer with rotary positions
+        and gated units as a Llama, a Pretrained as what it is.
+
+        Raises:
+            UserError: a part has no counterpart there, with what to learn with instead.
+        """
+        export_joint(path, self.joint)
+
     # Asking
 
     def score(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> Score:
@@ -434,6 +477,36 @@ class Model:
     def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None, **observed: Any) -> Columns:
         """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them."""
         return self.given(**observed).sample(n, seed=seed, how=how)
+
+    def compress(self, data: Any = None, /, *, batch: int | None = None, span: int = 1 << 13, verify: bool = True,
+                 **columns: Any) -> Compressed:
+        """Rows as the bytes of a file, without loss, in about -log2 p(row) bits each. All laws must be exact.
+
+        Args:
+            data, columns: all the model's columns, as of `score`.
+            batch: rows coded side by side; by default 512, or fewer of laws that say all entries at once.
+            span: a text longer than its window is cut into lanes of so many symbols at most, coded side by side: long ones take
+                fewer bits, and longer.
+            verify: read the bytes again before they are handed out.
+
+        Raises:
+            UserError: a column or a law that cannot be coded, or a value that would not come back as it was.
+        """
+        self._check_fitted()
+        for name, value in (("batch", batch), ("span", span)):
+            if value is not None and not (isinstance(value, int) and value > 0):
+                raise UserError(f"compress: {name}={value!r}; expected a whole number from 1")
+        rows = next(self._source(data, columns).batches(1 << 60), Columns({name: [] for name in self.joint.columns}))
+        return compress(self.joint, rows, fingerprint(self.joint), batch=batch, span=span, verify=verify)
+
+    def decompress(self, content: bytes | Compressed) -> Columns:
+        """The rows that `compress` of the same model made bytes of.
+
+        Raises:
+            UserError: these are not such bytes, or the rows would not be those that were compressed.
+        """
+        content = content.content if isinstance(content, Compressed) else content
+        return decompress(self.joint, content, fingerprint(self.joint))
 
     def _check_fitted(self) -> None:
         if not self.facts.get("fitted", True):

@@ -1,5 +1,7 @@
 """One table of families, one of codecs; one test is one law."""
 
+import importlib.util
+import json
 from functools import partial
 
 import numpy as np
@@ -24,11 +26,12 @@ from given.families import (
     Memory,
     Mixed,
     NGram,
+    Pretrained,
     ProbabilisticPCA,
     Regression,
     VectorQuantised,
 )
-from given.laws import BernoulliHead, CategoricalHead, LogisticMixtureHead, WittenBell
+from given.laws import BernoulliHead, CategoricalHead, CellsHead, LogisticMixtureHead, WittenBell
 from given.nn import (
     GRU,
     LSTM,
@@ -80,6 +83,7 @@ ATOMS = Variable("x", Plain(Real(atoms=(-1.0, 0.5), axes=(Axis("entry", 2),))))
 SPIKED = Variable("a, b", Table({"a": Plain(Real(atoms=(0.0,))), "b": Plain(Real())}))
 THREE = Variable("a, c, d", Table({"a": Plain(Real()), "c": Plain(Finite(2)), "d": Plain(Finite(3, ordered=True))}))
 SEQUENCE = Variable("target", Plain(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
+SEQUENCE_BEFORE = Variable("before", SEQUENCE.codec)
 CODE = Variable("code", Plain(Finite(4, axes=(Axis("place", 2),))))
 SOURCE = Variable("source", Plain(Finite(4, axes=(Axis("word", 3),))))
 COLOUR = Variable("x", Plain(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 2)))))
@@ -102,6 +106,19 @@ def chosen(*variables, families):
     mixed.weights.copy_(torch.tensor([0.0, 1.0]))
     return mixed
 
+
+def tiny(kind, **sizes):
+    """The configuration of a language model of four symbols and one that begins."""
+    return json.dumps({"model_type": kind, "vocab_size": 5, "bos_token_id": 4, "eos_token_id": 3, "pad_token_id": 3,
+                       "decoder_start_token_id": 4, "is_encoder_decoder": kind in ("bart", "t5"), **sizes})
+
+
+LLAMA = tiny("llama", hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1)
+SLIDING = tiny("mistral", hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
+               num_key_value_heads=1, sliding_window=2)
+T5 = tiny("t5", d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, relative_attention_num_buckets=4)
+BART = tiny("bart", d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+            encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=16)
 
 FAMILIES = {
     "Categorical": lambda: Categorical(ANIMAL),
@@ -220,9 +237,20 @@ FAMILIES = {
         grid("x", 2, 4, ordered=False), LABEL, net=NET, head=BernoulliHead),
     "Autoregressive levels in colour": lambda: Autoregressive(
         LEVELS, LABEL, net=partial(GatedPixelCNN, width=8, layers=1), head=partial(LogisticMixtureHead, components=2)),
+    "Autoregressive cells": lambda: Autoregressive(grid("x", 5, 2, 2), LABEL, net=NET, head=partial(CellsHead, components=2)),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
+    "Autoregressive, as a Llama": lambda: Autoregressive(
+        SEQUENCE, net=partial(NET, positions=Rotary, feedforward=SwiGLU), embed=partial(Embedding, places=False),
+        head=partial(CategoricalHead, bias=False)),
+    "Pretrained": lambda: Pretrained(SEQUENCE, config=LLAMA),
+    "Pretrained after a prompt": lambda: Pretrained(SEQUENCE, SOURCE, config=LLAMA),
+    "Pretrained in a window": lambda: Pretrained(grid("x", 4, 4, ordered=False), SOURCE, config=SLIDING),
+    "Pretrained T5": lambda: Pretrained(SEQUENCE, SOURCE, config=T5),
+    "Pretrained BART": lambda: Pretrained(SEQUENCE, [SOURCE, SEQUENCE_BEFORE], config=BART),
 }
+if importlib.util.find_spec("transformers") is None:
+    FAMILIES = {name: make for name, make in FAMILIES.items() if not name.startswith("Pretrained")}
 
 RNG = np.random.default_rng(0)
 CODECS = {
@@ -284,7 +312,8 @@ def test_the_mean_of_a_mixture_of_blocks():
 
 def test_every_family_has_a_case():
     present = {type(make()).__name__ for make in FAMILIES.values()}
-    assert present == set(families.__all__)
+    absent = {"Pretrained"} if importlib.util.find_spec("transformers") is None else set()
+    assert present == set(families.__all__) - absent
 
 
 def test_every_codec_has_a_case():

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 import torch
+from test_coding import check_counts, check_other_weights, check_tables
 from test_decoding import check_ahead, check_beam, check_by_hand, check_speculation, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
@@ -28,6 +29,8 @@ from test_train import check_resume
 
 import given.codecs
 import given.families
+import given.infer.archive
+import given.infer.coding
 import given.infer.constraint
 import given.infer.query
 import given.infer.stopping
@@ -37,17 +40,33 @@ import given.nn.context
 import given.nn.diagonal_lstm
 import given.nn.embedding
 import given.nn.gated_pixel_cnn
+import given.nn.language_model
 import given.nn.lines
 import given.nn.pixel_cnn
 import given.nn.row_lstm
 import given.nn.single
 import given.train.em
+import given.train.exported
 import given.train.loop
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
 
 
 def family(law, case):
     return lambda: FAMILY_LAWS[law](prepared(FAMILIES[case]()))
+
+
+def pretrained(check):
+    def checked():
+        pytest.importorskip("transformers")
+        check()
+
+    return checked
+
+
+def check_export():
+    from test_pretrained import check_export
+
+    check_export()
 
 
 def codec(law, case):
@@ -281,8 +300,30 @@ MUTANTS = {
         given.laws.Speculated, "draw", "(p - q).clamp(min=0)", "p", check_speculation),
     "entries ahead are written one step late": Mutant(
         given.laws.Chain, "ahead", "self.order[t:t + k]]", "self.order[t + 1:t + k + 1]]", check_ahead),
+    "what was read ahead stays in a model's cache": Mutant(
+        given.nn.language_model.Past, "cut", "self.before + t]", "self.before + t + 1]",
+        pretrained(lambda: check_ahead("pretrained"))),
+    "a model's first step reads another symbol of its prompt": Mutant(
+        given.nn.LanguageModel, "start", "ids[:, -1]", "ids[:, 0]",
+        pretrained(family("steps_are_the_whole", "Pretrained after a prompt"))),
+    "a model reads the padding of its prompt": Mutant(
+        given.families.Pretrained, "_before", "e.told & (", "e.seen & (",
+        pretrained(family("padding_of_y_moves_nothing", "Pretrained after a prompt"))),
+    "exported queries and keys keep their pairs together": Mutant(
+        given.train.exported, "_halves", ".transpose(1, 2)", "", pretrained(check_export)),
+    "an exported layer adds what the one before it does": Mutant(
+        given.train.exported, "_llama", "added[i + 1]", "added[i]", pretrained(check_export)),
+    "an exported text begins with what never begins one": Mutant(
+        given.train.exported, "_llama", "symbols[begin] = table[-1]", "symbols[begin] = table[begin]",
+        pretrained(check_export)),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
+    "a symbol gets nothing of a table": Mutant(
+        given.infer.coding, "tables", "(total - V)) + 1", "(total - V))", check_tables),
+    "a code of another model is read": Mutant(
+        given.infer.archive, "_opened", "!= fingerprint[:_FINGERPRINT]", "!= body[:_FINGERPRINT]", check_other_weights),
+    "what two windows share is counted twice": Mutant(
+        given.laws.Adaptive, "advance", "0 if again else", "", check_counts),
 }
 
 

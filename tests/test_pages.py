@@ -67,7 +67,7 @@ def test_the_command_line_page_is_what_help_prints():
     assert made == (DOCS / "command-line.md").read_text(), "run python docs/make.py"
 
 
-@pytest.mark.parametrize("page", ["tables", "images", "text", "autoregression"])
+@pytest.mark.parametrize("page", ["tables", "images", "text", "autoregression", "compression"])
 def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{page}.md").read_text()
@@ -80,3 +80,13 @@ def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
         assert capsys.readouterr().out or "-o" in line or not line.startswith("given "), f"{line}: printed nothing"
     for block in re.findall(r"(?s)```python\n(.*?)```", text):
         exec(block, {})
+
+
+def test_the_page_on_pretrained_models_runs(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("transformers")
+    monkeypatch.chdir(tmp_path)
+    for block in re.findall(r"(?s)```python run\n(.*?)```", (DOCS / "pretrained.md").read_text()):
+        exec(block.replace("steps=200", "steps=2"), {})
+    ours, theirs = map(float, re.findall(r"-[\d.]+", capsys.readouterr().out))
+    assert ours == pytest.approx(theirs, abs=1e-4)
+    assert main(["export", "tale.given", "-o", "again"]) == 0

@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
   given score digits.given digits --anomalies 5
   given query digits.given "label | image" digits
   given complete people.given holes.csv -o filled.csv
+  given compress digits.given digits -o digits.gvnc
 """
 _DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt, a folder of images or texts, a glob in quotes, - for "
          "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare")
@@ -136,12 +137,33 @@ def parser() -> argparse.ArgumentParser:
                      "given encode wine.given wine -o codes.csv", model=True, data=_DATA, seed=False)
     encode.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
+    compress = command("compress", "rows as a file, without loss, in some -log2 p bits each",
+                       "given compress book.given book.txt -o book.gvnc", "given compress digits.given digits -o digits.gvnc",
+                       model=True, data=_DATA, seed=False)
+    compress.add_argument("-o", "--output", metavar="FILE", required=True, help="the file")
+    compress.add_argument("--batch", type=_count, metavar="N", help="rows coded side by side (default 512 or fewer)")
+    compress.add_argument("--span", type=_count, default=1 << 13, metavar="N",
+                          help="a long text is coded in lanes of N symbols, side by side: longer ones make a smaller file, and "
+                               "take longer (default 8192)")
+    compress.add_argument("--no-verify", action="store_true", help="do not read the file again before it is written")
+
+    decompress = command("decompress", "the rows of a file that compress wrote, by the same model",
+                         "given decompress book.given book.gvnc -o book.txt",
+                         "given decompress digits.given digits.gvnc -o digits.npz", model=True, seed=False)
+    decompress.add_argument("file", metavar="FILE", help="that compress wrote")
+    decompress.add_argument("-o", "--output", metavar="DATA",
+                            help="write .csv, .tsv, .jsonl, .parquet or .npz; of a single text .txt; of images FOLDER/")
+
     report = command("report", "a page that says whether a model is any good, and where it is not",
                      "given report people.given people.csv -o people.html",
                      "given report people.given new.csv --train people.csv", model=True, data=_DATA)
     report.add_argument("--train", metavar="DATA", help="the rows the baseline is counted from; without them DATA must be "
                                                         "what the model learned from, and its held-out rows are the test")
     report.add_argument("-o", "--output", metavar="FILE", default="report.html", help="the page (default report.html)")
+
+    export = command("export", "write a text model as a folder that transformers, and engines that serve its models, load",
+                     "given export book.given -o book-llama", model=True, seed=False)
+    export.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where to write")
 
     command("families", "the families, a line each", "given families", seed=False)
     command("tasks", "what is modelled where no formula is given", "given tasks", seed=False)

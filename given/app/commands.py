@@ -34,7 +34,8 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
 
-__all__ = ["complete", "completion", "demo", "encode", "families", "fit", "query", "report", "sample", "score", "tasks"]
+__all__ = ["complete", "completion", "compress", "decompress", "demo", "encode", "export", "families", "fit", "query", "report",
+           "sample", "score", "tasks"]
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12  # encoded at once
@@ -305,6 +306,36 @@ def _encoded(model: Model, factors: Sequence[Any], data: Source) -> Iterator[dic
                          given.variables.Observed(n=batch.n)).tensor.reshape(batch.n, -1).numpy().T)}
 
 
+def compress(a: argparse.Namespace) -> None:
+    """`given compress`"""
+    model = given.load(a.model)
+    found = model.compress(_read(a.data, a, model), batch=a.batch, span=a.span, verify=not a.no_verify)
+    write_file(a.output, lambda file: file.write(found.content))
+    size = len(found.content)
+    facts({"file": a.output, "rows": found.rows, "bytes": size, "bits an entry": round(8 * size / found.entries, 4),
+           "-log2 p of it": round(found.bits / found.entries, 4), "verified": "no" if a.no_verify else "yes"}, a.json)
+
+
+def decompress(a: argparse.Namespace) -> None:
+    """`given decompress`"""
+    model = given.load(a.model)
+    with open(a.file, "rb") as file:
+        content = file.read()
+    try:
+        found = model.decompress(content)
+    except UserError as error:
+        raise error.at(a.file) from None
+    if not _of_text(model) or found.n > 1 or not (a.output or ".txt").endswith(".txt"):
+        _answer(found, a, model)
+        return
+    text = str(next(iter(found.values()))[0])
+    if a.output:
+        write_file(a.output, lambda file: file.write(text.encode()))
+        print(f"wrote {a.output}", file=sys.stderr)
+    else:
+        print(text, end="")
+
+
 def report(a: argparse.Namespace) -> None:
     """`given report`"""
     model = given.load(a.model)
@@ -317,6 +348,12 @@ def report(a: argparse.Namespace) -> None:
     name = a.data if a.train else f"the rows of {a.data} that were held out"
     page = _report(model, test, train, name=name, seed=a.seed)
     write_file(a.output, lambda file: file.write(page.encode()))
+    print(f"wrote {a.output}", file=sys.stderr)
+
+
+def export(a: argparse.Namespace) -> None:
+    """`given export`"""
+    given.load(a.model).export(a.output)
     print(f"wrote {a.output}", file=sys.stderr)
 
 

@@ -9,6 +9,7 @@ https://arxiv.org/abs/1508.07909
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from given.sources.tokenizer import read_tokenizer, spelled, tokenizer_of, tokenizers, uncovered, unknown
 from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError
 
 __all__ = ["Text"]
@@ -35,10 +37,17 @@ class Text(Codec):
             or as many as there are; half a window by default.
         size: of the pieces' vocabulary, from 257.
         alphabet: the characters, learned (sorted) when left out.
+        tokenizer: a folder with the `tokenizer.json` of a pretrained language model, whose pieces are taken. Its symbol for the
+            end is that of a text. Before it has seen data the longest text is that of a window.
     """
 
     def __init__(self, unit: str = "characters", *, window: int = 256, stride: int | None = None, size: int = 1024,
-                 alphabet: str | None = None) -> None:
+                 alphabet: str | None = None, tokenizer: str | os.PathLike[str] | None = None) -> None:
+        if tokenizer is not None:
+            if unit not in ("characters", "pieces") or alphabet is not None:
+                raise UserError(f"Text: unit={unit!r}, alphabet={alphabet!r}; a tokenizer says what its symbols are; leave "
+                                "both out")
+            unit = "pieces"
         if unit not in ("characters", "bytes", "pieces"):
             raise UserError(f"Text: unit={unit!r}; expected 'characters', 'bytes' or 'pieces'")
         self.unit, self.window, self.size = unit, window, size
@@ -49,7 +58,13 @@ class Text(Codec):
             raise UserError(f"Text: size={size}; expected more than the 256 bytes that pieces are made of")
         self.alphabet, self._stated = alphabet, alphabet is not None
         self._longest: int | None = None
+        self.tokenizer = None if tokenizer is None else os.fspath(tokenizer)
+        if tokenizer is not None:
+            self.arguments = {**self.arguments, "tokenizer": self.tokenizer}
         self._tokenizer: Any = None
+        self._end: int | None = None  # of a tokenizer; otherwise the end is one symbol more
+        self._unknown: int | None = None
+        self._pieces = 0
         self._corpus: list[str] = []  # pieces are learned from all of it, when first asked for
 
     @property
@@ -57,7 +72,8 @@ class Text(Codec):
         V, longest = self._learned()
         if longest > self.window:
             return Finite(V, axes=(Axis("place", self.window, "given"),))
-        return Finite(V + 1, end=V, axes=(Axis("place", longest + 1, "modelled"),))
+        axis = Axis("place", longest + 1, "modelled")
+        return Finite(V + 1, end=V, axes=(axis,)) if self._end is None else Finite(V, end=self._end, axes=(axis,))
 
     @property
     def measure(self) -> str:
@@ -69,7 +85,7 @@ class Text(Codec):
 
     def learn(self, raw: np.ndarray) -> None:
         items = _texts(raw)
-        if self.unit == "pieces":
+        if self.unit == "pieces" and self.tokenizer is None:
             self._corpus += items
             self._tokenizer = None
             return
@@ -86,11 +102,12 @@ class Text(Codec):
         values = torch.zeros(len(items), most + (not cut), dtype=torch.int64)
         for row, symbols in enumerate(items):
             if len(symbols) > most:
-                way = "give the last of them, or pass Text(window=...)" if cut else "learn from data that has so long a text"
+                way = "give the last of them, or pass Text(window=...)" if cut or self.tokenizer is not None else (
+                    "learn from data that has so long a text")
                 raise UserError(f"{len(symbols)} {self.unit}; expected at most {most}; {way}", row)
             values[row, : len(symbols)] = torch.from_numpy(symbols.astype(np.int64))
             if not cut:
-                values[row, len(symbols)] = V
+                values[row, len(symbols)] = V if self._end is None else self._end
         lengths = torch.tensor([len(symbols) for symbols in items]) + (not cut)
         return Entries(values, valid=torch.arange(values.shape[1]) < lengths[:, None])
 
@@ -125,7 +142,8 @@ class Text(Codec):
     def decode(self, x: Entries) -> np.ndarray:
         """(*draws, B, any length) -> (*draws, B)."""
         V, _ = self._learned()
-        values, there = x.tensor.numpy(), x.valid.numpy() & (x.tensor.numpy() < V)  # type: ignore[union-attr]
+        values = x.tensor.numpy()
+        there = x.valid.numpy() & (values < V if self._end is None else values != self._end)  # type: ignore[union-attr]
         shape = values.shape[:-1]
         rows = zip(values.reshape(-1, values.shape[-1]), there.reshape(-1, values.shape[-1]), strict=True)
         return np.array([self._text(row[mask]) for row, mask in rows], dtype=str).reshape(shape)
@@ -134,25 +152,35 @@ class Text(Codec):
         """The bytes of UTF-8 that every symbol but the end writes: (V,), together those of the text."""
         V, _ = self._learned()
         if self.unit == "pieces":
-            return [_piece(self._tokenizer.id_to_token(v)) for v in range(V)]
+            return spelled(self._tokenizer, V)
         return [bytes([v]) for v in range(V)] if self.alphabet is None else [
             c.encode(errors="surrogatepass") for c in self.alphabet]
+
+    def as_tokenizer(self) -> Any:
+        """Its symbols, number by number, as an object of the package tokenizers."""
+        self._learned()
+        if self.unit == "pieces":
+            return tokenizers().Tokenizer.from_str(self._tokenizer.to_str())
+        return tokenizer_of(self.alphabet)
 
     def state(self) -> dict[str, Any]:
         _, longest = self._learned()
         tokenizer = None if self._tokenizer is None else self._tokenizer.to_str()
-        return {"alphabet": self.alphabet, "longest": longest, "tokenizer": tokenizer}
+        return {"alphabet": self.alphabet, "longest": longest, "tokenizer": tokenizer, "end": self._end}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.alphabet, self._longest = state["alphabet"], int(state["longest"])
         if state["tokenizer"] is not None:
-            self._tokenizer = _tokenizers().Tokenizer.from_str(state["tokenizer"])
+            self._take(tokenizers().Tokenizer.from_str(state["tokenizer"]), state.get("end"))
 
     def _learned(self) -> tuple[int, int]:
         """How many symbols there are, and how many of them the longest text has."""
         if self._tokenizer is None and self._corpus:
             self._tokenizer = _trained(self._corpus, self.size)
             self._longest = max(len(self._symbols(item, row)) for row, item in enumerate(self._corpus))
+        if self.tokenizer is not None:
+            self._read()
+            return self._pieces, max(self.window if self._longest is None else self._longest, 1)
         if self._longest is None:
             raise UserError("Text() has not seen data yet; let it learn first")
         if not self._longest:
@@ -161,8 +189,18 @@ class Text(Codec):
             return self._tokenizer.get_vocab_size(), self._longest
         return 256 if self.alphabet is None else len(self.alphabet), self._longest
 
+    def _read(self) -> None:
+        if self._tokenizer is None and self.tokenizer is not None:
+            self._take(*read_tokenizer(self.tokenizer))
+
+    def _take(self, tokenizer: Any, end: int | None) -> None:
+        self._tokenizer, self._end, self._unknown = tokenizer, end, unknown(tokenizer)
+        self._pieces = max(tokenizer.get_vocab().values()) + 1  # numbers may have gaps
+
     def _symbols(self, text: str, row: int) -> np.ndarray:
         """(L,) unsigned, as small as they go."""
+        if self.tokenizer is not None:
+            return self._cut(text, row)
         if self.unit == "pieces":
             return np.array(self._tokenizer.encode(text).ids, dtype=np.min_scalar_type(self.size))
         if self.unit == "bytes":
@@ -182,6 +220,19 @@ class Text(Codec):
             symbols[first:first + _AT_ONCE] = found
         return symbols
 
+    def _cut(self, text: str, row: int) -> np.ndarray:
+        """Its symbols by a tokenizer that was not learned from the data."""
+        self._read()
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        if (at := uncovered(encoding, text, self._unknown)) is not None:
+            raise UserError(f"{text[at]!r} at {at}: the tokenizer of {self.tokenizer} has no symbol for it; leave it out, or "
+                            "take a tokenizer that writes all bytes", row)
+        if self._end in encoding.ids:
+            end = self._tokenizer.id_to_token(self._end)
+            raise UserError(f"holds {end!r}, which to its tokenizer is the end of a text; expected text alone; cut it there",
+                            row)
+        return np.array(encoding.ids, dtype=np.uint32)
+
     def _text(self, symbols: np.ndarray) -> str:
         if self.unit == "pieces":
             return self._tokenizer.decode(symbols.tolist())
@@ -190,7 +241,7 @@ class Text(Codec):
         return _codes(self.alphabet or "")[symbols].astype("<u4").tobytes().decode("utf-32-le", errors="surrogatepass")
 
     def __repr__(self) -> str:
-        if self._longest is None and not self._corpus:
+        if self._longest is None and not self._corpus and self.tokenizer is None:
             return "Text()" if self.unit == "characters" else f"Text({self.unit!r})"
         V, longest = self._learned()
         length = f"in windows of {self.window} every {self.stride}" if longest > self.window else f"at most {longest} long"
@@ -211,25 +262,9 @@ def _texts(raw: np.ndarray) -> list[str]:
     return raw.tolist()
 
 
-def _tokenizers() -> Any:
-    try:
-        import tokenizers
-    except ImportError:
-        raise UserError("Text('pieces') needs the package tokenizers; pip install 'given[text]', or use 'bytes'") from None
-    return tokenizers
-
-
-def _piece(token: str) -> bytes:
-    """The bytes of a piece, which is written with a printable character a byte: its own where it is one, else the next from
-    256 on, in order."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    other = [byte for byte in range(256) if byte not in plain]
-    return bytes(code if code < 256 else other[code - 256] for code in map(ord, token))
-
-
 def _trained(corpus: list[str], size: int) -> Any:
     """Byte-pair encoding of at most `size` pieces, all 256 bytes among them."""
-    t = _tokenizers()
+    t = tokenizers()
     tokenizer = t.Tokenizer(t.models.BPE())
     tokenizer.pre_tokenizer = t.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = t.decoders.ByteLevel()

@@ -13,6 +13,7 @@ from given.families.independent import Independent
 from given.families.memory import Memory
 from given.families.mixed import Mixed
 from given.families.ngram import NGram
+from given.families.pretrained import Pretrained
 from given.families.regression import Regression
 from given.families.tree import ChowLiuTree
 from given.families.vae import VAE
@@ -33,6 +34,7 @@ __all__ = [
     "Memory",
     "Mixed",
     "NGram",
+    "Pretrained",
     "ProbabilisticPCA",
     "Regression",
     "VAE",

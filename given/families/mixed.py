@@ -17,6 +17,8 @@ Source: Jelinek, Mercer, Interpolated estimation of Markov source parameters fro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +52,11 @@ class Mixed(Conditional):
         for part in self.parts:
             if not isinstance(part, Conditional) or len(part.players()) > 1:
                 raise UserError(f"Mixed {x.name}: expected families with one loss or none, got {part!r}")
+        # Saved is how the parts stand, which may be more than what they were built from: see Pretrained.
+        arguments: list[Any] = [part.arguments for part in self.parts]
+        said = [{k: v for k, v in each.items() if k not in ("x", "parents")} for each in arguments]
+        self.arguments = {**self.arguments, "families": tuple(
+            partial(type(part), **each) for part, each in zip(self.parts, said, strict=True))}
         self.choose = choose
         self.weights: Tensor
         self.knots: Tensor

@@ -6,6 +6,7 @@ from given.laws.backoff import Backoff, Grams, paths
 from given.laws.blend import Blend
 from given.laws.block import Block
 from given.laws.categorical import Categorical
+from given.laws.cells import Cells
 from given.laws.chain import Chain
 from given.laws.dequantised import Dequantised, dequantise
 from given.laws.empirical import Empirical
@@ -17,6 +18,7 @@ from given.laws.heads import (
     AtomicHead,
     BernoulliHead,
     CategoricalHead,
+    CellsHead,
     LogisticMixtureHead,
     NormalMixtureHead,
     default_head,
@@ -49,6 +51,8 @@ __all__ = [
     "Block",
     "Categorical",
     "CategoricalHead",
+    "Cells",
+    "CellsHead",
     "Chain",
     "Counted",
     "Dequantised",

@@ -57,11 +57,15 @@ class Adaptive(Sequential):
     Args:
         fixed: the counts in advance.
         weight: a, how many of an item's own symbols they weigh.
+
+    Attributes:
+        met: of each row, what was counted in windows before this one; None where there were none.
     """
 
     def __init__(self, fixed: Backoff, weight: float) -> None:
         super().__init__(fixed.space, fixed.n, fixed.order)
         self.fixed, self.weight = fixed, weight
+        self.met: list[dict[tuple[int, ...], dict[int, int]]] | None = None
 
     def each(self, x: Entries) -> Tensor:
         symbols, row = self.fixed.stream(x)
@@ -109,7 +113,13 @@ class Adaptive(Sequential):
     def start(self) -> State:
         state = self.fixed.start()
         last: list[tuple[int, ...]] = [(self.fixed.V,) if begins else () for begins in self.fixed.begins.tolist()]
-        return replace(state, cache=_Read(state.cache.nodes, last, [{} for _ in last]))
+        return replace(state, cache=_Read(state.cache.nodes, last, [{} for _ in last] if self.met is None else self.met))
+
+    def after(self, state: State) -> Adaptive:
+        """The law of the next window, which goes on counting; consumes the state, and starts once."""
+        law = copy.copy(self)
+        law.met = state.cache.counts
+        return law
 
     def next(self, state: State) -> Categorical:
         read = state.cache
@@ -130,8 +140,9 @@ class Adaptive(Sequential):
         state.values[:, state.t] = entries
         read, longest = state.cache, len(self.fixed.levels) - 1
         last = list[tuple[int, ...]]()
+        again = self.met is not None and self.evidence is not None and bool(self.evidence.known[0, state.t])
         for past, counts, entry in zip(read.last, read.counts, entries.long().tolist(), strict=True):
-            for n in range(min(longest, len(past)) + 1):
+            for n in range(0 if again else min(longest, len(past)) + 1):  # a window before has counted its context
                 found = counts.setdefault(past[len(past) - n:], {})
                 found[entry] = found.get(entry, 0) + 1
             last.append((past + (entry,))[max(0, len(past) + 1 - longest):])

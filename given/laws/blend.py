@@ -101,6 +101,11 @@ class Blend(Sequential):
     def back(self, state: State) -> State:
         return replace(state, cache=_States([part.back(s) for part, s in zip(self.parts, state.cache.states, strict=True)]))
 
+    def after(self, state: State) -> Blend:
+        law = copy.copy(self)
+        law.parts = [part.after(s) for part, s in zip(self.parts, state.cache.states, strict=True)]
+        return law
+
     def _blended(self, laws: Sequence[Entrywise]) -> Categorical:
         return Categorical(self._mixed(torch.stack([law.log_probs for law in laws if isinstance(law, Categorical)], -1)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,6 +18,8 @@ from given.nn import Condition
 from given.variables import Entries, Product, Space
 
 __all__ = ["Chain"]
+
+_AT_ONCE = 1 << 26  # logits of large vocabularies, half a gigabyte in float64
 
 
 class Chain(Sequential):
@@ -69,6 +72,11 @@ class Chain(Sequential):
             row: (N,) which of the B rows of y each belongs to.
             orders: (1 or N, D).
         """
+        most = max(1, _AT_ONCE // (values.shape[1] * getattr(self.space, "size", 1)))
+        if len(values) > most and not torch.is_grad_enabled():
+            own = orders.split(most) if len(orders) > 1 else itertools.repeat(orders)
+            parts = zip(values.split(most), row.split(most), own, strict=False)
+            return torch.cat([self.scores(*part) for part in parts])
         features = self._features(values, row, orders)
         entries, found = Entries(values).shaped(self.space), []
         columns = entries.columns if isinstance(self.space, Product) else {"": entries}

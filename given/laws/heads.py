@@ -16,11 +16,13 @@ from torch.nn import functional as F
 
 from given.laws.atomic import Atomic
 from given.laws.categorical import Categorical
+from given.laws.cells import Cells
 from given.laws.normal_mixture import NormalMixture
 from given.nn import Linear
 from given.variables import Axis, Finite, Real, Space, UserError
 
-__all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "LogisticMixtureHead", "NormalMixtureHead", "default_head"]
+__all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "CellsHead", "LogisticMixtureHead", "NormalMixtureHead",
+           "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
 
@@ -31,14 +33,15 @@ class CategoricalHead(nn.Module):
     Args:
         space: finite.
         width: C.
+        bias: whether a logit has a part that no feature moves; without, it can be exported.
     """
 
-    def __init__(self, space: Space, width: int) -> None:
+    def __init__(self, space: Space, width: int, *, bias: bool = True) -> None:
         super().__init__()
         if not isinstance(space, Finite):
             raise UserError(f"CategoricalHead: expected a finite space, got {space}")
         self.space = space
-        self.logits = Linear(width, space.size)
+        self.logits = Linear(width, space.size, bias=bias)
         nn.init.normal_(self.logits.weight, std=0.02)
 
     def forward(self, features: Tensor) -> Categorical:
@@ -117,6 +120,36 @@ class LogisticMixtureHead(nn.Module):
         if self.heaps is not None:
             mixed = mixed + self.heaps(features)
         return Categorical(mixed, _on_grid(self.space, features))
+
+
+class CellsHead(nn.Module):
+    """A mixture of logistics over ordered levels, and a heap at each outer level, for grids of many: the probability of a
+    level takes two edges a component, not a number a level. Much of a page is quite white.
+
+    Args:
+        space: finite and ordered.
+        width: C.
+        components: of the mixture.
+    """
+
+    def __init__(self, space: Space, width: int, *, components: int = 5) -> None:
+        super().__init__()
+        if not isinstance(space, Finite) or not space.ordered or space.size < 2:
+            raise UserError(f"CellsHead: expected ordered levels, at least 2, got {space}; use CategoricalHead")
+        self.space, self.sizes = space, [2 + components, components, components]
+        self.parameters_of = Linear(width, sum(self.sizes))
+        nn.init.normal_(self.parameters_of.weight, std=0.02)
+        with torch.no_grad():
+            logits, means, scales = self.parameters_of.bias.split(self.sizes)  # type: ignore[union-attr]
+            logits.zero_()
+            means.copy_(torch.linspace(-1, 1, components + 2)[1:-1])
+            scales.fill_(-1.0)
+
+    def forward(self, features: Tensor) -> Cells:
+        """(B, *grid, C) -> the law of (B, *grid)."""
+        logits, means, scales = self.parameters_of(features).split(self.sizes, -1)
+        # softplus keeps the scale away from zero without a clamp
+        return Cells(logits, means, F.softplus(scales) + 1e-3, _on_grid(self.space, features))
 
 
 class NormalMixtureHead(nn.Module):

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from given.laws.categorical import Categorical
+from given.laws.cells import Cells
 from given.laws.entrywise import Entrywise
 from given.laws.law import How, Intractable, Law
 from given.laws.sequential import Sequential, State
@@ -189,6 +190,8 @@ class Steered(Sequential):
         return State(inner.t, inner.values, None, led, inner.read)
 
     def _map(self, law: Entrywise, place: Place) -> Entrywise:
+        if isinstance(law, Cells):
+            law = Categorical(law.log_probs, law.space)  # type: ignore[arg-type]
         if not isinstance(law, Categorical):
             return law
         log_p = self.how.steer(law.log_probs, place)

@@ -9,6 +9,7 @@ from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
 from given.nn.feedforward import GELU, SwiGLU
 from given.nn.gated_pixel_cnn import GatedPixelCNN
+from given.nn.language_model import LanguageModel, SymbolBefore
 from given.nn.linear import Linear, RMSNorm
 from given.nn.made import MADE
 from given.nn.order import AnyOrder, ColumnMajor, Fixed, Order, Raster, Reverse, Wavefront
@@ -36,6 +37,7 @@ __all__ = [
     "GRU",
     "GatedPixelCNN",
     "LSTM",
+    "LanguageModel",
     "Linear",
     "MADE",
     "MinGRU",
@@ -52,6 +54,7 @@ __all__ = [
     "Sequence",
     "Summed",
     "SwiGLU",
+    "SymbolBefore",
     "Transformer",
     "Wavefront",
     "seed_dropout",

@@ -34,12 +34,20 @@ class Embedding(nn.Module):
         steps: (D,) the step of every entry in the one order it will be asked for, or None for any order.
         offsets: how many nearest offsets on a grid a token sees, beside the entry drawn just before; by default 12 on grids
             of two axes and more, none on sequences.
+        places: whether a token has a vector for the entry it is of; a net that is told places otherwise, as by `Rotary`, needs
+            none, and can be exported.
     """
 
-    def __init__(self, space: Space, width: int, *, steps: Tensor | None = None, offsets: int | None = None) -> None:
+    place: Tensor
+
+    def __init__(self, space: Space, width: int, *, steps: Tensor | None = None, offsets: int | None = None,
+                 places: bool = True) -> None:
         super().__init__()
         D = space.dimensions
-        self.place = nn.Parameter(torch.randn(D, width) * 0.02)
+        if places:
+            self.place = nn.Parameter(torch.randn(D, width) * 0.02)
+        else:
+            self.register_buffer("place", torch.zeros(D, width), persistent=False)
         self.before = nn.Parameter(torch.randn(D + 1, width) * 0.02) if steps is None else None
         self.values = nn.ModuleList()
         self.near = nn.ModuleList()

@@ -3,14 +3,16 @@
 from given.train.batches import Batches, Encoded, Pass, encoded
 from given.train.checkpoint import check_place, replace_folder, whole_folder
 from given.train.em import maximise_expectation
+from given.train.exported import EXPORTED_FILES, export_joint
 from given.train.fit import Fit, fit, held_out_score, split
 from given.train.loop import Budget, Diverged, Trainer
-from given.train.saved import MODEL_FILES, load_joint, save_joint
+from given.train.saved import MODEL_FILES, fingerprint, load_joint, save_joint
 
 __all__ = [
     "Batches",
     "Budget",
     "Diverged",
+    "EXPORTED_FILES",
     "Encoded",
     "Fit",
     "MODEL_FILES",
@@ -18,6 +20,8 @@ __all__ = [
     "Trainer",
     "check_place",
     "encoded",
+    "export_joint",
+    "fingerprint",
     "fit",
     "held_out_score",
     "load_joint",

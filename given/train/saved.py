@@ -29,7 +29,7 @@ from given.joint import Joint, Term
 from given.train.checkpoint import packed, replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable
 
-__all__ = ["MODEL_FILES", "load_joint", "save_joint"]
+__all__ = ["MODEL_FILES", "fingerprint", "load_joint", "save_joint"]
 
 _FLOORS: dict[str, ModuleType] = {m.__name__.split(".")[1]: m for m in (codecs, families, laws, nn, solve, variables)}
 MODEL_FILES = ("README.md", "config.json", "model.safetensors")
@@ -41,20 +41,22 @@ def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, A
     Raises:
         UserError: an argument of a factor cannot be written down.
     """
-    config: dict[str, Any] = {
-        "given": __version__,
-        "formula": str(joint),
-        "variables": {name: _describe(v.codec, repr(v.codec)) for name, v in joint.columns.items()},
-        "factors": [_describe(f, str(f)) for f in joint.declared],
-        "latents": list(joint.latents),
-        "facts": dict(facts),
-    }
-
+    config: dict[str, Any] = {"given": __version__, **_described(joint), "facts": dict(facts)}
     weights = packed(joint.state_dict())
     config["sha256"] = hashlib.sha256(weights).hexdigest()
     config["checksum"] = _checksum(config)
     content = _card(joint, facts).encode(), (json.dumps(config, indent=1) + "\n").encode(), weights
     replace_folder(path, dict(zip(MODEL_FILES, content, strict=True)))
+
+
+def fingerprint(joint: Joint) -> bytes:
+    """SHA-256 of all that a joint's laws depend on: what it was built with and its weights, and not what is known of it.
+
+    Raises:
+        UserError: an argument of a factor cannot be written down.
+    """
+    said = json.dumps(_described(joint), sort_keys=True)
+    return hashlib.sha256(said.encode() + packed(joint.state_dict())).digest()
 
 
 def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tuple[Joint, dict[str, Any]]:
@@ -98,6 +100,12 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
     except (RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{folder}/model.safetensors: does not fit {config['formula']} ({reason}); save it again") from None
+
+
+def _described(joint: Joint) -> dict[str, Any]:
+    return {"formula": str(joint), "latents": list(joint.latents),
+            "variables": {name: _describe(v.codec, repr(v.codec)) for name, v in joint.columns.items()},
+            "factors": [_describe(f, str(f)) for f in joint.declared]}
 
 
 def _joint(config: Mapping[str, Any], known: Mapping[str, Any]) -> Joint:

@@ -1,0 +1,245 @@
+"""Coding: symbols as bits, by any law that says what comes next, in as many bits as it finds them improbable.
+
+    bits(x | y) = -sum_t log2 p(x_t | x_<t, y)  to some thousandths, and back again, without loss
+
+A range coder takes a symbol and its probabilities, and hands it back when it is shown the same probabilities. Last bits differ
+between a pass over all entries and one step by step, and between float32 on one processor and another; so there is one path,
+`coded`, which writer and reader walk alike: the same steps, the same rows side by side, in float64 on one thread. What
+probabilities are rounded to is coarse beside float64, and no symbol gets nothing.
+
+Texts in windows are cut into lanes that are coded side by side, and move on by a stride a window, with what they had before as
+context. A lane begins without one: some tens of bits are what walking together costs.
+
+Source: Martin, Range encoding: an algorithm for removing redundancy from a digitised message, 1979
+Bamler, Understanding entropy coding with asymmetric numeral systems, 2022 / https://arxiv.org/abs/2201.01741 (constriction)
+"""
+
+from __future__ import annotations
+
+import abc
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from given.conditional import Conditional
+from given.joint import Joint
+from given.laws import Block, Categorical, Cells, Law, Sequential, State
+from given.variables import Entries, Observed, UserError
+
+__all__ = ["Coder", "Reader", "Writer", "alike", "check_law", "coded", "coded_text"]
+
+_LANES = 512  # coded side by side
+
+
+class Coder(abc.ABC):
+    """Hands symbols on, to a code or from it."""
+
+    @abc.abstractmethod
+    def code(self, p: Tensor, symbols: Tensor) -> Tensor:
+        """Symbols (N,), of which only a writer is told, under probabilities (N, V) float64 -> symbols (N,) int64."""
+
+
+class Writer(Coder):
+    """Writes symbols.
+
+    Attributes:
+        bits: -log2 p of all so far.
+    """
+
+    def __init__(self) -> None:
+        self.coder, self.bits = _constriction().stream.queue.RangeEncoder(), 0.0
+        self.family = _constriction().stream.model.Categorical(perfect=False)
+
+    def code(self, p: Tensor, symbols: Tensor) -> Tensor:
+        self.bits -= float(p.gather(1, symbols[:, None]).log2().sum())
+        self.coder.encode(symbols.numpy().astype(np.int32), self.family, tables(p))
+        return symbols
+
+    @property
+    def content(self) -> bytes:
+        """What was written."""
+        return self.coder.get_compressed().astype("<u4").tobytes()
+
+
+class Reader(Coder):
+    """Reads what a writer wrote.
+
+    Args:
+        content: of it.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.coder = _constriction().stream.queue.RangeDecoder(np.frombuffer(content, "<u4").astype(np.uint32))
+        self.family = _constriction().stream.model.Categorical(perfect=False)
+
+    def code(self, p: Tensor, symbols: Tensor) -> Tensor:
+        return torch.from_numpy(self.coder.decode(self.family, tables(p)).astype(np.int64))
+
+
+def tables(p: Tensor) -> np.ndarray:
+    """Probabilities (N, V) as whole numbers from 1, in float64: what a coder makes of these it makes of them everywhere."""
+    V = p.shape[1]
+    total = 2.0 ** (20 if V <= 1 << 10 else 24)  # the fewer, the rarer is it that last bits decide; not below some a symbol
+    return np.floor(p.numpy() * (total - V)) + 1
+
+
+@contextmanager
+def alike(joint: Joint) -> Iterator[Joint]:
+    """A joint whose laws are the same numbers whenever they are asked: in float64, on one thread, without dropout."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            yield copy.deepcopy(joint, {id(v): v for v in joint.columns.values()}).double().eval()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def check_law(law: Law, who: str) -> None:
+    """Raise `UserError` unless a law is one that codes."""
+    parts = law.laws.values() if isinstance(law, Block) else [law]
+    for part in parts:
+        if part.kind != "exact" or not isinstance(part, Sequential | Categorical | Cells):
+            got = type(part).__name__ + (f", whose log p is of kind {part.kind}" if part.kind != "exact" else "")
+            raise UserError(f"{who}: expected an exact law of one entry after another, to code by, got {got}; use "
+                            "Autoregressive, NGram, Mixed of these, Independent or Categorical")
+
+
+def coded(law: Law, x: Entries | None, coder: Coder) -> Entries:
+    """x (B, *grid) through a coder; a reader is told None."""
+    if isinstance(law, Block):
+        columns = {} if x is None else x.columns
+        return Entries.block({name: coded(each, columns.get(name), coder) for name, each in law.laws.items()})
+    D = law.space.dimensions
+    told = torch.zeros(law.n, D, dtype=torch.int64) if x is None else x.flat(law.space).tensor.long()
+    if isinstance(law, Sequential):
+        state, valid = steps(law, told, coder)
+        return Entries(state.values, valid=valid).shaped(law.space)
+    values = _coded(law, told, torch.ones(law.n, D, dtype=torch.bool), coder)
+    return Entries(values.double()).shaped(law.space)
+
+
+def steps(law: Sequential, told: Tensor, coder: Coder, there: Tensor | None = None,
+          first: int = 0) -> tuple[State, Tensor]:
+    """Entries of B rows step by step: the state after the last, and where there are any, (B, D).
+
+    Args:
+        told: (B, D) int64, those that a writer writes, and those before `first` which both know.
+        there: (B, D) which to code, where that does not follow from the entries.
+        first: how many are known.
+    """
+    state, over = law.start(), torch.zeros(law.n, dtype=torch.bool)
+    while state.t < first:
+        state = law.advance(state, told[:, law.entries[state.t]].double())
+    last = len(law.order) if there is None else int(there.any(0).nonzero()[-1]) + 1
+    valid = torch.zeros(told.shape, dtype=torch.bool)
+    while state.t < last and not bool(over.all()):
+        group = law.order[state.t:law.ends[state.t]]
+        on = (~over[:, None]).expand(-1, len(group)) if there is None else there[:, group]
+        found = _coded(law.next(state), told[:, group], on, coder)
+        valid[:, group] = on
+        state = law.advance(state, (found if len(group) > 1 else found[:, 0]).double())
+        if law.may_end:
+            over = over | law.over(state)
+    return state, valid
+
+
+def coded_text(factor: Conditional, y: Observed, texts: Sequence[Tensor] | None, lengths: Sequence[int], span: int,
+               coder: Coder) -> list[Tensor]:
+    """Texts longer than their window through a coder: their symbols (length,) int64, one text a row of y.
+
+    Args:
+        texts: their symbols; None for a reader.
+        lengths: how many each has.
+        span: the most of a lane.
+    """
+    cut = [(item, start) for item, L in enumerate(lengths) for start in _starts(L, span)]
+    ends = [*(start for _, start in cut[1:]), 0]
+    size = np.array([(end if end > start else lengths[item]) - start for (item, start), end in zip(cut, ends, strict=True)])
+    found = [torch.zeros(L, dtype=torch.int64) for L in lengths]
+    order = np.argsort(-size, kind="stable")  # those that end first stand last
+    for some in np.split(order, range(_LANES, len(order), _LANES)):
+        told = torch.zeros(len(some), int(size[some[0]]), dtype=torch.int64)
+        for row, k in enumerate(some.tolist()):
+            item, start = cut[k]
+            if texts is not None:
+                told[row, :size[k]] = texts[item][start:start + size[k]]
+        own = y.rows(torch.tensor([cut[k][0] for k in some.tolist()]))
+        begins = torch.tensor([cut[k][1] == 0 for k in some.tolist()])
+        _lanes(factor, own, told, torch.from_numpy(size[some]), begins, coder)
+        for row, k in enumerate(some.tolist()):
+            item, start = cut[k]
+            found[item][start:start + size[k]] = told[row, :size[k]]
+    return found
+
+
+def _starts(length: int, span: int) -> list[int]:
+    """Where the lanes of a text begin: all of about one length."""
+    lanes = -(-length // span)
+    return [length * k // lanes for k in range(lanes)]
+
+
+def _lanes(factor: Conditional, y: Observed, told: Tensor, size: Tensor, begins: Tensor, coder: Coder) -> None:
+    """Lanes (N, L), the longest first, through a coder; what a reader reads is written into `told`.
+
+    Args:
+        size: (N,) of each.
+        begins: (N,) whether it is a text's beginning.
+    """
+    W, stride = factor.x.space.dimensions, factor.x.codec.stride  # type: ignore[attr-defined]
+    base = first = 0
+    before: State | None = None
+    while base + first < told.shape[1]:
+        rows = torch.arange(int((size > base + first).sum()))
+        window = torch.zeros(len(rows), W, dtype=torch.int64)
+        window[:, :told.shape[1] - base] = told[:len(rows), base:base + W]
+        place = torch.arange(W)
+        read = (place < first).expand(len(rows), -1)
+        context = read | ((place == 0) & (~begins[rows, None] | (base > 0)))
+        law = factor(y.rows(rows)).condition(Entries(window, seen=read, context=context))
+        if not isinstance(law, Sequential) or law.entries != place.tolist():
+            raise UserError(f"{factor}: a text longer than its window is coded from its beginning on, symbol by symbol; use "
+                            "NGram, or Autoregressive in the order Raster()")
+        if before is not None:
+            law = law.after(before if len(before.values) == len(rows) else before.rows(rows))
+        there = (place >= first) & (place + base < size[rows, None])
+        before, _ = steps(law, window, coder, there, first)
+        told[:len(rows), base:base + W] = torch.where(there, before.values.long(), window)[:, :told.shape[1] - base]
+        base, first = base + stride, W - stride
+
+
+def _coded(law: Law, told: Tensor, on: Tensor, coder: Coder) -> Tensor:
+    """Symbols (B, G) int64 of a law of B rows through a coder, where `on` (B, G); 0 elsewhere."""
+    found = torch.zeros(on.shape, dtype=torch.int64)
+    if isinstance(law, Cells):  # most pixels are the ground: only of the others are all levels worked out
+        lowest = law.lowest.reshape(on.shape)[on]
+        above = _checked(coder, torch.stack([lowest, 1 - lowest], 1), (told[on] > 0).long()) > 0
+        on = on.masked_scatter(on, above)
+        if bool(above.any()):
+            p = law.of(on.reshape(law.logits.shape[:-1])).probs
+            p[:, 0], p[:, 1:] = 0, p[:, 1:] + 1e-300  # all there is, should the ground have been certain
+            found[on] = _checked(coder, p / p.sum(1, keepdim=True), told[on])
+        return found
+    assert isinstance(law, Categorical), f"{type(law).__name__} is no law of symbols"
+    p = law.log_probs.exp().reshape(*on.shape, -1)
+    found[on] = _checked(coder, p[on], told[on])
+    return found
+
+
+def _checked(coder: Coder, p: Tensor, symbols: Tensor) -> Tensor:
+    if bool(p.isnan().any()):
+        raise UserError("coding: a probability is not a number; the weights are broken, learn them again")
+    return coder.code(p, symbols)
+
+
+def _constriction() -> Any:
+    try:
+        import constriction
+    except ImportError:
+        raise UserError("compress needs the package constriction; pip install 'given[compress]'") from None
+    return constriction
