@@ -25,7 +25,7 @@ from given.laws import WittenBell
 from given.nn import Embedding, MinGRU
 from given.train import Pass
 
-NET = partial(Autoregressive, net=partial(MinGRU, width=256, layers=3, dropout=0.3), embed=partial(Embedding, offsets=4))
+NET = partial(Autoregressive, net=partial(MinGRU, width=256, layers=3, dropout=0.1), embed=partial(Embedding, offsets=4))
 
 
 def main() -> None:
