@@ -1,4 +1,4 @@
-"""Text: characters, bytes or byte-pair pieces. Counted.
+"""Text: characters, bytes, byte-pair pieces or words. Counted.
 
 Where every text that was learned from fits the window, a text is one row and its end is an entry, so its length is modelled.
 Where one is longer, texts are cut into pieces of the window's length and their lengths are given, not modelled.
@@ -9,6 +9,8 @@ https://arxiv.org/abs/1508.07909
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +23,10 @@ from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError
 __all__ = ["Text"]
 
 _AT_ONCE = 1 << 20  # characters
+_OTHER = "\ufffd"
+_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]|\n")
+_CLOSING = re.compile(r"[.,;:!?)\]}]$")
+_BEFORE, _AFTER = re.compile(r" ([.,;:!?)\]}\n])"), re.compile(r"([(\[{\n]) ")
 
 
 class Text(Codec):
@@ -29,28 +35,33 @@ class Text(Codec):
     Args:
         unit: `characters`, those of the data, another being an error; `bytes` of UTF-8, which write any text; or `pieces`,
             byte-pair encoding learned from the data (of the extra `text`), which writes any text in fewer symbols. A score of
-            pieces is that of one way to cut the text, so at most that of the text.
+            pieces is that of one way to cut the text, so at most that of the text. Or `words`, marks and line ends, those of
+            the data met most, any other being one symbol, written \ufffd; what is blank between them is not kept.
         window: the most symbols a row holds.
         stride: a text longer than the window is scored in pieces of so many symbols, each given the window - stride before it,
             or as many as there are; half a window by default.
-        size: of the pieces' vocabulary, from 257.
+        size: of the vocabulary of pieces, from 257, or of words, from 2.
         alphabet: the characters, learned (sorted) when left out.
     """
 
     def __init__(self, unit: str = "characters", *, window: int = 256, stride: int | None = None, size: int = 1024,
                  alphabet: str | None = None) -> None:
-        if unit not in ("characters", "bytes", "pieces"):
-            raise UserError(f"Text: unit={unit!r}; expected 'characters', 'bytes' or 'pieces'")
+        if unit not in ("characters", "bytes", "pieces", "words"):
+            raise UserError(f"Text: unit={unit!r}; expected 'characters', 'bytes', 'pieces' or 'words'")
         self.unit, self.window, self.size = unit, window, size
         self.stride = max(1, window // 2) if stride is None else stride
         if not 1 <= self.stride <= window:
             raise UserError(f"Text: window={window}, stride={stride}; expected a stride from 1 to the window")
         if unit == "pieces" and size <= 256:
             raise UserError(f"Text: size={size}; expected more than the 256 bytes that pieces are made of")
+        if unit == "words" and size < 2:
+            raise UserError(f"Text: size={size}; expected two words or more, one of them that of all others")
         self.alphabet, self._stated = alphabet, alphabet is not None
         self._longest: int | None = None
         self._tokenizer: Any = None
         self._corpus: list[str] = []  # pieces are learned from all of it, when first asked for
+        self._counts: Counter[str] = Counter()
+        self._words: dict[str, int] = {}
 
     @property
     def space(self) -> Finite:
@@ -72,6 +83,13 @@ class Text(Codec):
         if self.unit == "pieces":
             self._corpus += items
             self._tokenizer = None
+            return
+        if self.unit == "words":
+            each = [_words(item) for item in items]
+            self._counts.update(word for words in each for word in words)
+            self._longest = max([self._longest or 0, *map(len, each)])
+            kept = sorted(self._counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self.size - 1]
+            self._words = {word: i for i, word in enumerate([_OTHER, *(word for word, _ in kept)])}
             return
         if self.unit == "characters" and not self._stated:
             self.alphabet = "".join(sorted({*(self.alphabet or ""), *(c for item in items for c in set(item))}))
@@ -122,6 +140,9 @@ class Text(Codec):
 
         return Pieces(rows, torch.from_numpy(item))
 
+    def lengths(self, raw: np.ndarray) -> np.ndarray | None:
+        return np.char.str_len(np.asarray(raw, dtype=str)) if self._learned()[1] <= self.window else None
+
     def decode(self, x: Entries) -> np.ndarray:
         """(*draws, B, any length) -> (*draws, B)."""
         V, _ = self._learned()
@@ -135,16 +156,20 @@ class Text(Codec):
         V, _ = self._learned()
         if self.unit == "pieces":
             return [_piece(self._tokenizer.id_to_token(v)) for v in range(V)]
+        if self.unit == "words":
+            return [(word if word == "\n" or _CLOSING.match(word) else f" {word}").encode() for word in self._words]
         return [bytes([v]) for v in range(V)] if self.alphabet is None else [
             c.encode(errors="surrogatepass") for c in self.alphabet]
 
     def state(self) -> dict[str, Any]:
         _, longest = self._learned()
         tokenizer = None if self._tokenizer is None else self._tokenizer.to_str()
-        return {"alphabet": self.alphabet, "longest": longest, "tokenizer": tokenizer}
+        return {"alphabet": self.alphabet, "longest": longest, "tokenizer": tokenizer,
+                **({"words": list(self._words)} if self.unit == "words" else {})}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.alphabet, self._longest = state["alphabet"], int(state["longest"])
+        self._words = {word: i for i, word in enumerate(state.get("words", ()))}
         if state["tokenizer"] is not None:
             self._tokenizer = _tokenizers().Tokenizer.from_str(state["tokenizer"])
 
@@ -159,12 +184,16 @@ class Text(Codec):
             raise UserError("expected some text, got only empty ones")
         if self.unit == "pieces":
             return self._tokenizer.get_vocab_size(), self._longest
+        if self.unit == "words":
+            return len(self._words), self._longest
         return 256 if self.alphabet is None else len(self.alphabet), self._longest
 
     def _symbols(self, text: str, row: int) -> np.ndarray:
         """(L,) unsigned, as small as they go."""
         if self.unit == "pieces":
             return np.array(self._tokenizer.encode(text).ids, dtype=np.min_scalar_type(self.size))
+        if self.unit == "words":
+            return np.array([self._words.get(word, 0) for word in _words(text)], dtype=np.min_scalar_type(self.size))
         if self.unit == "bytes":
             return np.frombuffer(text.encode(errors="surrogatepass"), np.uint8)
         known = _codes(self.alphabet or "")
@@ -185,6 +214,8 @@ class Text(Codec):
     def _text(self, symbols: np.ndarray) -> str:
         if self.unit == "pieces":
             return self._tokenizer.decode(symbols.tolist())
+        if self.unit == "words":
+            return _sentence([*map(list(self._words).__getitem__, symbols.tolist())])
         if self.unit == "bytes":
             return symbols.astype(np.uint8).tobytes().decode(errors="replace")
         return _codes(self.alphabet or "")[symbols].astype("<u4").tobytes().decode("utf-32-le", errors="surrogatepass")
@@ -195,6 +226,16 @@ class Text(Codec):
         V, longest = self._learned()
         length = f"in windows of {self.window} every {self.stride}" if longest > self.window else f"at most {longest} long"
         return f"Text({V} {self.unit}, {length})"
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text)
+
+
+def _sentence(words: list[str]) -> str:
+    """Words with the blanks that writing puts between them."""
+    text = " ".join(words)
+    return _AFTER.sub(r"\1", _BEFORE.sub(r"\1", text))
 
 
 def _codes(text: str) -> np.ndarray:

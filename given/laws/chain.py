@@ -14,9 +14,12 @@ from given.laws.grouped import Grouped
 from given.laws.law import Kind, Law
 from given.laws.sequential import Sequential, State
 from given.nn import Condition
-from given.variables import Entries, Product, Space
+from given.nn.context import last_of
+from given.variables import Entries, Finite, Product, Space
 
 __all__ = ["Chain"]
+
+_AT_ONCE = 1 << 22  # logits
 
 
 class Chain(Sequential):
@@ -40,6 +43,7 @@ class Chain(Sequential):
         self.one_at_a_time = int(drawn[-1]) == len(drawn) - 1
         self.embed, self.net, self.heads, self.y = embed, net, heads, condition
         self.any_order = any_order
+        self.trims = isinstance(space, Finite) and len(space.axes) == 1 and space.axes[0].length != "fixed"
         sizes = [part.dimensions for _, part in space.parts]
         self.part_of = [i for i, size in enumerate(sizes) for _ in range(size)]
         self.first = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
@@ -59,7 +63,20 @@ class Chain(Sequential):
             orders = self.order[(~flat.told[:, self.order]).long().argsort(dim=1, stable=True)]
         # Whatever stands where nothing is known, or padding, is nothing.
         values = torch.where(flat.told, flat.tensor, 0.0)
-        return self.scores(values, row, orders).reshape(*x.flat(self.space).tensor.shape)
+        T = last_of(flat.told[:, self.order]) if self.trims and len(orders) == 1 else len(self.order)
+        found = self._first(values, row, T) if T < len(self.order) else self.scores(values, row, orders)
+        return found.reshape(*x.flat(self.space).tensor.shape)
+
+    def _first(self, values: Tensor, row: Tensor, T: int) -> Tensor:
+        """`scores` (N, D) of the first T entries drawn, where all that follow is padding."""
+        y, order, mine = self.y if self.n == len(row) else self.y.rows(row), self.order[None], self.order[:T]
+        features = self.net(self._tokens(values, y, order, slice(0, T)), y, order[:, :T])
+        assert isinstance(self.space, Finite)
+        rows = max(1, len(values) if features.requires_grad else _AT_ONCE // (T * self.space.size))
+        with torch.autocast(features.device.type, enabled=False):  # a law is made of all the bits there are
+            each = [self._ending(self.heads[0](some.float()), mine).each(value.long())
+                    for some, value in zip(features.split(rows), values[:, mine].split(rows), strict=True)]
+        return torch.zeros(values.shape, dtype=torch.float64).index_copy(1, mine, torch.cat(each))
 
     def scores(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
         """log p of every entry given those before it: (N, D) float64.

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.nn.answers import attend
 from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.linear import Linear, RMSNorm
@@ -74,16 +75,14 @@ class Attention(nn.Module):
             padding = torch.zeros(memory.there.shape, dtype=h.dtype).masked_fill(~memory.there, -torch.inf)
             lead = (len(h), seen.shape[1], h.shape[1], -1)
             seen = torch.cat([padding[:, None, None].expand(lead), seen.expand(lead)], -1)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=None if seen is None else seen.to(q.dtype),
-                                               is_causal=seen is None and h.shape[1] > 1,
-                                               enable_gqa=self.key_heads < self.heads)
+        mixed = attend(q, k, v, None if seen is None else seen.to(q.dtype), causal=seen is None and h.shape[1] > 1)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def prefix(self, h: Tensor, there: Tensor | None, steps: int) -> tuple[Tensor, Memory]:
         """Tokens (B, M, C) ask one another, padding left out: (B, M, C), and a memory of them with room for so many steps."""
         q, k, v = (part.transpose(1, 2) for part in self._asked(h))
         mask = None if there is None else there[:, None, None]
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=self.key_heads < self.heads)
+        mixed = attend(q, k, v, mask)
         kept = F.pad(torch.stack([k, v]), (0, 0, 0, steps))
         return self.out(mixed.transpose(1, 2).flatten(2)), Memory(kept, h.shape[1], there)
 
@@ -128,7 +127,7 @@ class Asking(nn.Module):
     def forward(self, h: Tensor, y: Answers) -> Tensor:
         """(B, s, C) -> (B, s, C)."""
         q = self.ask(self.read(h)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        mixed = F.scaled_dot_product_attention(q, y.keys, y.values, attn_mask=y.there)
+        mixed = attend(q, y.keys, y.values, y.there)
         return self.take(mixed.transpose(1, 2).flatten(2))
 
     def weights(self, h: Tensor, y: Answers) -> Tensor:

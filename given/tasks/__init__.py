@@ -1,0 +1,82 @@
+"""Tasks: named formulas, and which of them data asks for where nobody wrote one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from given.codecs import Image, Label, Text, infer_table
+from given.conditional import quoted
+from given.sources import Source
+from given.variables import Codec
+
+__all__ = ["TASKS", "Task", "task_of"]
+
+_Names = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question that data of a kind is asked.
+
+    Attributes:
+        name: of it.
+        what: in a line.
+        baseline: what a model of it is set beside.
+        unit: of its score.
+        example: a command.
+        formula: from the names of images, of texts, of labels and of all columns, the formula; None where it is another task's.
+    """
+
+    name: str
+    what: str
+    baseline: str
+    unit: str
+    example: str
+    formula: Callable[[_Names, _Names, _Names, _Names], str | None]
+
+
+def _labelled_images(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str | None:
+    if len(images) != 1 or len(labels) != 1 or len(names) != 2:
+        return None
+    return f"p({quoted(labels[0])}) p({quoted(images[0])} | {quoted(labels[0])})"
+
+
+def _images(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str | None:
+    return f"p({quoted(images[0])})" if len(images) == 1 and len(names) == 1 else None
+
+
+def _text(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str | None:
+    return f"p({quoted(texts[0])})" if len(texts) == 1 and len(names) == 1 else None
+
+
+def _table(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str | None:
+    return f"p({', '.join(map(quoted, names))})" if not images and not texts else None
+
+
+TASKS = (
+    Task("labelled images", "which images each label has; turned round, which label an image has", "independent pixels "
+         "and labels", "nats/item", "given fit photos/", _labelled_images),
+    Task("images", "what images look like: draw, score, finish them", "independent pixels", "bits/dim",
+         "given fit photos/ 'p(image)'", _images),
+    Task("text", "what comes next in a text", "5-gram", "nats/character", "given fit book.txt", _text),
+    Task("table", "any columns given any others, as one block", "independent columns", "nats/item", "given fit people.csv",
+         _table),
+)
+
+
+def task_of(data: Source, stated: Mapping[str, Codec]) -> tuple[Task, str, list[str]] | None:
+    """The first task that the columns fit, its formula, and a note on every column left out of it; None where a formula has to
+    be written.
+
+    Args:
+        data: the rows.
+        stated: codecs of columns that are not inferred.
+    """
+    codecs, notes = infer_table(data, stated)
+    of = {kind: [name for name, codec in codecs.items() if isinstance(codec, kind)] for kind in (Image, Text, Label)}
+    for task in TASKS:
+        formula = task.formula(of[Image], of[Text], of[Label], list(codecs))
+        if formula is not None:
+            return task, formula, [note for note in notes if note.partition(": ")[0] not in codecs]
+    return None
