@@ -82,9 +82,11 @@ def parser() -> argparse.ArgumentParser:
 
     fit = command("fit", "learn a model from data", "given fit people.csv --dry-run",
                   'given fit people.csv "p(city) p(age, income | city)" --as zip=label',
-                  "given fit photos/ --minutes 10", "given fit book.txt", 'given fit "logs/*.jsonl" --skip-bad', data=_DATA)
+                  "given fit photos/ --minutes 10", "given fit book.txt", "given fit train.de train.en --task translate", 'given fit "logs/*.jsonl" --skip-bad', data=_DATA)
     fit.add_argument("formula", nargs="?", help='such as "p(label) p(image | label)"; without one, that of the first task '
-                                                "of `given tasks` that the columns fit")
+                                                "of `given tasks` that the columns fit. With --task translate: the file of "
+                                                "translations")
+    fit.add_argument("--task", metavar="NAME", help="learn for a task of `given tasks`, set beside its baseline")
     fit.add_argument("-o", "--output", metavar="FOLDER", help="where to save the model (default: after the data, .given)")
     fit.add_argument("--as", dest="codecs", action="append", default=[], type=_pair, metavar="COLUMN=CODEC",
                      help="how a column is read, as year=label, note=text or 'size=Number(atoms=[0])'")
@@ -112,6 +114,16 @@ def parser() -> argparse.ArgumentParser:
     sample.add_argument("-o", "--output", metavar="FILE",
                         help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each")
     _drawing(sample)
+
+    translate = command("translate", "texts in another language, a line each", "given translate de-en.given letter.txt",
+                        "echo 'Ein Hund rennt.' | given translate de-en.given --attention hund.png", model=True, seed=False)
+    translate.add_argument("data", metavar="FILE", nargs="?", default="-", help="a text a line (default: standard input)")
+    translate.add_argument("--beam", type=_count, default=5, metavar="WIDTH", help="how many beams search (default 5)")
+    translate.add_argument("--attention", metavar="PNG", help="draw which words of the first line each word was taken from")
+
+    chat = command("chat", "talk with a model of dialogues: it replies to every line, of the tasks it learned alone",
+                   "given chat dialogues.given", "given chat dialogues.given --temperature 0.5 --seed 1", model=True)
+    chat.add_argument("--temperature", type=_number, default=0.5, metavar="T", help="of replies (default 0.5); at 0 greedy")
 
     score = command("score", "log p of every item, and its mean", "given score people.given new.csv --anomalies 5",
                     "tail -n +1 -f log.csv | given score log.given -", model=True, data=_DATA)

@@ -34,7 +34,8 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
 
-__all__ = ["complete", "completion", "demo", "encode", "families", "fit", "query", "report", "sample", "score", "tasks"]
+__all__ = ["chat", "complete", "completion", "demo", "encode", "families", "fit", "place_of", "plan", "query", "report", "sample",
+           "score", "tasks", "translate"]
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12  # encoded at once
@@ -50,6 +51,10 @@ def demo(a: argparse.Namespace) -> None:
 
 def fit(a: argparse.Namespace) -> int:
     """`given fit`"""
+    if a.task is not None:
+        from given.app.tasks import fit as fit_task
+
+        return fit_task(a)
     data = _read(a.data, a)
     codecs = {name: _codec(text) for name, text in _once(a.codecs, "--as").items()}
     families = {name: _built(text, _families, "--family") for name, text in _once(a.family, "--family").items()}
@@ -65,10 +70,9 @@ def fit(a: argparse.Namespace) -> int:
     model.facts["notes"] += left_out
     if a.dry_run:
         asked = {"task": f"{task.name}: {task.what}"} if task else {}
-        facts({"formula": str(model), **asked, "data": data.described(), **_plan(model, data)}, a.json)
+        facts({"formula": str(model), **asked, "data": data.described(), **plan(model, data)}, a.json)
         return 0
-    name = "stdin" if a.data == "-" else os.path.splitext(os.path.basename(a.data.rstrip("/")))[0]
-    path = f"{name}.given" if a.output is None else a.output
+    path = place_of(a)
     check_place(path, MODEL_FILES)  # before the time is spent
     done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
                      seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16)
@@ -78,6 +82,12 @@ def fit(a: argparse.Namespace) -> int:
     facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
            "cpu-seconds": round(done.cpu_seconds, 1), **held_out}, a.json)
     return 130 if done.stopped == "interrupted" else 0
+
+
+def place_of(a: argparse.Namespace) -> str:
+    """Where the model is saved."""
+    name = "stdin" if a.data == "-" else os.path.splitext(os.path.basename(a.data.rstrip("/").removesuffix(".gz")))[0]
+    return f"{name}.given" if a.output is None else a.output
 
 
 def _held_out(model: Model, data: Source) -> dict[str, str]:
@@ -98,7 +108,7 @@ def _held_out(model: Model, data: Source) -> dict[str, str]:
     return {f"held-out rows, {name}": str(score) for name, score in scores.items()}
 
 
-def _plan(model: Model, data: Source) -> dict[str, str]:
+def plan(model: Model, data: Source) -> dict[str, str]:
     """What was inferred, line by line."""
     why = dict(note.split(": ", 1) for note in model.notes)
     lines = dict[str, str]()
@@ -337,6 +347,20 @@ def tasks(a: argparse.Namespace) -> None:
         return
     for t in TASKS:
         print(f"{t.name}: {t.what}\n  {t.example}    ({t.unit}, beside {t.baseline})")
+
+
+def translate(a: argparse.Namespace) -> None:
+    """`given translate`"""
+    from given.app.tasks import translate as run
+
+    run(a)
+
+
+def chat(a: argparse.Namespace) -> None:
+    """`given chat`"""
+    from given.app.tasks import chat as run
+
+    run(a)
 
 
 def completion(a: argparse.Namespace) -> None:

@@ -25,18 +25,22 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
 
 from given.codecs import Text
 from given.families import Autoregressive
 from given.infer import Beam
 from given.nn import Context, Transformer
+from given.nn.attention import Asking
 from given.sources import Columns, File, Source
 from given.sources import read as read_table
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
 
-__all__ = ["TRAINING", "WordByWord", "baselines", "bleu", "measure", "model", "read", "translate"]
+__all__ = ["TRAINING", "WordByWord", "attention", "baselines", "bleu", "measure", "model", "picture", "read", "translate"]
 
 TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 1e-3, "patience": None}
 _PIECES, _MOST_PIECES = 4000, 256
@@ -127,6 +131,46 @@ def translate(model: Model, source: Sequence[str], *, beam: int = 5, alpha: floa
         for i, text in zip(some, drawn.tolist(), strict=True):
             found[i] = text
     return found
+
+
+@torch.no_grad()
+def attention(model: Model, source: str, target: str) -> tuple[list[str], list[str], np.ndarray]:
+    """The pieces of a text and of its translation, and how much each of the latter takes of each of the former in the last layer
+    that asks them: (T, M), the ends among them, each row of which sums to one."""
+    factor, kept = model.joint.declared[0], list[Tensor]()
+    asking = [part for part in factor.modules() if isinstance(part, Asking)][-1]
+    entries = {name: v.encode({name: np.array([text])}) for (name, v), text in zip(
+        model.joint.columns.items(), (target, source), strict=True)}
+    hook = asking.register_forward_hook(lambda part, args, _: kept.append(part.weights(*args)))
+    try:
+        factor(model.joint.y(factor, entries, 1)).log_prob(entries["target"])
+    finally:
+        hook.remove()
+    pieces = []
+    for name in ("source", "target"):
+        x, codec = entries[name], model.joint.columns[name].codec
+        assert isinstance(codec, Text)
+        spelled = [*(piece.decode(errors="replace") for piece in codec.spelled()), "end"]
+        pieces.append([spelled[v] for v in x.tensor[0][x.valid[0]].tolist()])  # type: ignore[index]
+    return pieces[0], pieces[1], kept[-1][0, :len(pieces[1]), :len(pieces[0])].numpy()
+
+
+def picture(model: Model, source: str, target: str, size: int = 24) -> Image.Image:
+    """`attention` drawn: a row for each piece of the translation, a column for each of the source, the darker the more."""
+    left, right, weights = attention(model, source, target)
+    room = 8 * max(map(len, (*left, *right))) + 8
+    drawn = Image.new("L", (room + size * len(left), room + size * len(right)), 255)
+    pen = ImageDraw.Draw(drawn)
+    for j, piece in enumerate(right):
+        pen.text((4, room + size * j + 5), piece.strip(), fill=0)
+        for i in range(len(left)):
+            corner = (room + size * i, room + size * j)
+            pen.rectangle((*corner, corner[0] + size - 1, corner[1] + size - 1), fill=round(255 * (1 - float(weights[j, i]))))
+    for i, piece in enumerate(left):  # upwards
+        turned = Image.new("L", (room, size), 255)
+        ImageDraw.Draw(turned).text((4, 5), piece.strip(), fill=0)
+        drawn.paste(turned.rotate(90, expand=True), (room + size * i, 0))
+    return drawn
 
 
 def bleu(said: Sequence[str], truth: Sequence[str]) -> float:

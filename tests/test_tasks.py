@@ -1,0 +1,167 @@
+"""Tasks of texts, each on a tiny made-up language: learned through the command line, asked, and asked wrongly."""
+
+import gzip
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import given
+from given.app.cli import main
+from given.tasks import chat, translate
+from given.variables import UserError
+
+WORDS = {"un": "a", "chien": "dog", "chat": "cat", "voit": "sees", "mange": "eats", "le": "the", "pain": "bread"}
+
+
+def sentences(n, seed=0):
+    rng = np.random.default_rng(seed)
+
+    def noun():
+        return [str(rng.choice(["un", "le"])), str(rng.choice(["chien", "chat", "pain"]))]
+
+    return [" ".join([*noun(), str(rng.choice(["voit", "mange"])), *noun()]) for _ in range(n)]
+
+
+def english(text):
+    return " ".join(WORDS[word] for word in text.split())
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    source = sentences(300)
+    with gzip.open(folder / "train.fr.gz", "wt") as file:
+        file.write("\n".join(source) + "\n")
+    (folder / "train.en").write_text("\n".join(map(english, source)) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def translator(pairs):
+    data = translate.read(pairs / "train.fr.gz", pairs / "train.en")
+    model = translate.model(data, pieces=260, width=32, layers=1, dropout=0.0)
+    model.fit(data, steps=100, **translate.TRAINING | {"lr": 1.5e-2})
+    model.save(pairs / "fr-en.given")
+    return pairs / "fr-en.given"
+
+
+def run(capsys, *words, stdin=None, monkeypatch=None):
+    if stdin is not None:
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    status = main([str(word) for word in words])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_word_by_word_finds_the_words(pairs):
+    data = translate.read(pairs / "train.fr.gz", pairs / "train.en")
+    words = translate.WordByWord().fit(data["source"].tolist(), data["target"].tolist())
+    assert words.best == WORDS
+    assert words.translate("le chien mange , un oiseau .") == "the dog eats, a oiseau."
+
+
+def test_translation_is_learned_and_set_beside_its_baselines(pairs, translator, tmp_path, capsys):
+    files = pairs / "train.fr.gz", pairs / "train.en"
+    assert run(capsys, "fit", *files, "--task", "translate", "--dry-run")[0] == 0
+    status, _, err = run(capsys, "fit", *files, "--task", "translate", "-o", tmp_path / "m.given", "--steps", "1")
+    scores = given.load(tmp_path / "m.given").facts["scores"]
+    assert status == 0 and list(scores) == ["held out, this model", "held out, a copy of the source", "held out, word by word"]
+    assert "held out, word by word: BLEU 100" in err
+    data = translate.read(*files)
+    train, held = given.load(translator).split(data)
+    assert translate.measure(given.load(translator), held)["BLEU"] > 60
+
+
+def test_beams_translate_in_any_order_and_leave_blank_lines(translator, tmp_path, capsys, monkeypatch):
+    lines = ["un chat voit le pain", "", "le chien mange un chat"]
+    status, out, _ = run(capsys, "translate", translator, "--attention", tmp_path / "a.png", stdin="\n".join(lines),
+                         monkeypatch=monkeypatch)
+    said = out.split("\n")
+    assert status == 0 and said[1] == "" and len(said) == 4
+    model = given.load(translator)
+    assert translate.translate(model, lines[::-1]) == said[2::-1]
+    source, target, weights = translate.attention(model, lines[0], said[0])
+    assert weights.shape == (len(target), len(source)) and np.allclose(weights.sum(1), 1, atol=1e-5)
+    assert "".join(source[:-1]) == lines[0] and source[-1] == target[-1] == "end"
+    with Image.open(tmp_path / "a.png") as drawn:
+        assert drawn.size[0] > 24 * len(source)
+
+
+@pytest.mark.parametrize(("source", "target", "words"), [
+    (b"a\nb\n", b"c\n", "has 2 lines"), (b"a\n\nb\n", b"c\nd\ne\n", "line 2: is empty"), (b"\n\n", b"\n\n", "got none"),
+    (b"a\n\xff\n", b"b\nc\n", "line 2: not UTF-8")])
+def test_pairs_that_are_none(tmp_path, source, target, words):
+    (tmp_path / "s").write_bytes(source)
+    (tmp_path / "t").write_bytes(target)
+    with pytest.raises(UserError, match=words) as error:
+        translate.read(tmp_path / "s", tmp_path / "t")
+    assert "\n" not in str(error.value)
+
+
+def test_a_table_of_pairs(tmp_path):
+    (tmp_path / "pairs.tsv").write_text("fr\ten\nun chien\ta dog\nle chat\tthe cat\n")
+    assert translate.read(tmp_path / "pairs.tsv")["target"].tolist() == ["a dog", "the cat"]
+    (tmp_path / "three.tsv").write_text("fr\ten\tde\nun\ta\tein\n")
+    with pytest.raises(UserError, match="expected two columns"):
+        translate.read(tmp_path / "three.tsv")
+
+
+def test_the_other_language_is_noticed(translator):
+    with pytest.raises(UserError, match="or are the two files swapped"):
+        translate.translate(given.load(translator), ["the dog eats the bread", "a cat sees the dog"])
+
+
+def dialogues(n):
+    rng = np.random.default_rng(1)
+    for i in range(n):
+        town, dish = rng.choice(["Rome", "Oslo", "Bern"]), rng.choice(["fish", "rice", "soup"])
+        said = [f"food in {town} please", f"what food in {town}?", f"{dish} please", f"{dish} it is, bye"]
+        yield {"split": "train" if i % 5 else "test", "turns": [
+            {"speaker": "AB"[j % 2], "utterance": text} for j, text in enumerate(said)]}
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory):
+    path = tmp_path_factory.mktemp("talk") / "talk.jsonl"
+    path.write_text("\n".join(json.dumps(d) for d in dialogues(120)) + "\n")
+    return path
+
+
+def test_replies_are_read_with_what_was_said_before(talk):
+    data = chat.read(talk, split="test")
+    assert data.n == 48 and set(data["number"]) == set(range(0, 120, 5))
+    assert data["dialogue"][1].split("\n")[1] == data["reply"][0] and data["dialogue"][1].startswith("> food in")
+    assert chat.so_far(["aaaa", "bbbb", "cccc"], 10) == "bbbb\ncccc" and chat.so_far(["a" * 30], 10) == "a" * 10
+    own = chat.read(talk, speaker="A")
+    assert own["dialogue"][0].startswith("> food") is False and own["reply"][0].endswith("please")
+
+
+def test_a_reply_is_ranked_streamed_and_talked_with(talk, tmp_path, capsys, monkeypatch):
+    status, out, err = run(capsys, "fit", talk, "--task", "chat", "-o", tmp_path / "talk.given", "--steps", "25", "--json")
+    assert status == 0 and "TF-IDF" in err
+    model, test = given.load(tmp_path / "talk.given"), chat.read(talk, split="test")
+    asked, replies = chat.candidates(test, 20)
+    assert len(asked) == 20 and {len(each) for each in replies} == {10}
+    value = chat.rank(model, asked, replies, chat.prior(model, chat.read(talk, split="train")))
+    assert value.shape == (20, 10) and chat._first(value) > 0.25
+    status, out, err = run(capsys, "chat", tmp_path / "talk.given", stdin="food in Rome please\nsoup\x07\nsoup please\n\n",
+                           monkeypatch=monkeypatch)
+    assert status == 0 and len(out.splitlines()) == 2 and "no partner for open conversation" in err
+    assert "a control character '\\x07' at 4" in err
+    status, _, err = run(capsys, "translate", tmp_path / "talk.given", stdin="x", monkeypatch=monkeypatch)
+    assert status == 1 and "needs one learned by given fit ... --task translate" in err
+
+
+@pytest.mark.parametrize("line", ["nonsense", "[]", '{"turns": ["a"]}', '{"messages": [{"role": "a"}]}'])
+def test_a_line_that_is_no_dialogue(tmp_path, line):
+    (tmp_path / "d.jsonl").write_text(line + "\n")
+    with pytest.raises(UserError, match="line 1: expected a dialogue"):
+        chat.read(tmp_path / "d.jsonl")
+
+
+def test_tasks_that_do_not_exist(talk, capsys):
+    status, _, err = run(capsys, "fit", talk, "--task", "sing")
+    assert status == 1 and "unknown task 'sing'; expected translate, chat" in err
