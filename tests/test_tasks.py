@@ -10,7 +10,7 @@ from PIL import Image
 
 import given
 from given.app.cli import main
-from given.tasks import chat, translate
+from given.tasks import chat, keyboard, translate
 from given.variables import UserError
 
 WORDS = {"un": "a", "chien": "dog", "chat": "cat", "voit": "sees", "mange": "eats", "le": "the", "pain": "bread"}
@@ -140,12 +140,13 @@ def test_replies_are_read_with_what_was_said_before(talk):
 
 
 def test_a_reply_is_ranked_streamed_and_talked_with(talk, tmp_path, capsys, monkeypatch):
-    status, out, err = run(capsys, "fit", talk, "--task", "chat", "-o", tmp_path / "talk.given", "--steps", "25", "--json")
-    assert status == 0 and "TF-IDF" in err
-    model, test = given.load(tmp_path / "talk.given"), chat.read(talk, split="test")
+    train, test = (chat.read(talk, split=split) for split in ("train", "test"))
+    model = chat.model(train, pieces=270, width=32, layers=1)
+    model.fit(train, steps=60, **chat.TRAINING | {"lr": 1e-2})
+    model.save(tmp_path / "talk.given")
     asked, replies = chat.candidates(test, 20)
     assert len(asked) == 20 and {len(each) for each in replies} == {10}
-    value = chat.rank(model, asked, replies, chat.prior(model, chat.read(talk, split="train")))
+    value = chat.rank(model, asked, replies, chat.prior(model, train))
     assert value.shape == (20, 10) and chat._first(value) > 0.25
     status, out, err = run(capsys, "chat", tmp_path / "talk.given", stdin="food in Rome please\nsoup\x07\nsoup please\n\n",
                            monkeypatch=monkeypatch)
@@ -153,6 +154,11 @@ def test_a_reply_is_ranked_streamed_and_talked_with(talk, tmp_path, capsys, monk
     assert "a control character '\\x07' at 4" in err
     status, _, err = run(capsys, "translate", tmp_path / "talk.given", stdin="x", monkeypatch=monkeypatch)
     assert status == 1 and "needs one learned by given fit ... --task translate" in err
+
+
+def test_a_chat_is_set_beside_words_in_common(talk, tmp_path, capsys):
+    status, out, err = run(capsys, "fit", talk, "--task", "chat", "-o", tmp_path / "m.given", "--steps", "1", "--held-out", ".05")
+    assert status == 0 and "TF-IDF" in err and "held out, this model" in out
 
 
 @pytest.mark.parametrize("line", ["nonsense", "[]", '{"turns": ["a"]}', '{"messages": [{"role": "a"}]}'])
@@ -164,4 +170,40 @@ def test_a_line_that_is_no_dialogue(tmp_path, line):
 
 def test_tasks_that_do_not_exist(talk, capsys):
     status, _, err = run(capsys, "fit", talk, "--task", "sing")
-    assert status == 1 and "unknown task 'sing'; expected translate, chat" in err
+    assert status == 1 and "unknown task 'sing'; expected translate, chat, keyboard" in err
+
+
+PLAY = "\n".join("CAT: the dog sees a cat, and the cat sees the dog .".split(" . ") * 25) + "\n"
+
+
+def test_a_keyboard_proposes_words_and_ends_of_words():
+    data = given.read(text=[PLAY])
+    model = keyboard.model(data, width=16, layers=1)
+    model.fit(data, steps=3, **keyboard.TRAINING)
+    (word, p), *_ = keyboard.next_words(model, "CAT: the dog sees ")
+    assert word == "a" and p > 0.5
+    assert [word for word, _ in keyboard.next_words(model, "CAT: the dog s", 1)] == ["sees"]
+    assert [word for word, _ in keyboard.next_words(model, "")][0] == "CAT"
+    figures = keyboard.measure(model, given.read(text=["CAT: the dog sees a cat\nCAT: a zebra"]))
+    assert figures["first"] <= figures["among three"] < 1 and 0 < figures["keys saved"] < 1
+    for text, words in (("the\x1b[2J", "control character"), ("the q", "begins with 'q'")):
+        with pytest.raises(UserError, match=words):
+            keyboard.next_words(model, text)
+
+
+def test_a_keyboard_on_the_command_line(tmp_path, capsys):
+    (tmp_path / "play.txt").write_text(PLAY)
+    status, out, err = run(capsys, "fit", tmp_path / "play.txt", "--task", "keyboard", "-o", tmp_path / "k.given", "--steps", "1")
+    assert status == 0 and "trigram: first" in err and "held out, this model" in out
+    status, out, _ = run(capsys, "keyboard", tmp_path / "k.given", "CAT: the dog ", "-n", "2", "--json")
+    assert status == 0 and list(json.loads(out))[0] == "sees"
+
+
+def test_keys_that_are_saved_are_those_of_somebody_who_types():
+    """By hand: counts propose aa, ab, ac, always: of 12 keys those of two words are saved."""
+    data = given.read(text=["aa ab ac ad aa ab ac aa ab aa " * 20])
+    model = given.model("p(text)", data, codecs={"text": keyboard.Text("words", window=8)},
+                        families={"text": lambda x, y: keyboard.NGram(x, y, order=1)})
+    model.fit(data, held_out=0)
+    figures = keyboard.measure(model, given.read(text=["aa ab ad zz"]))
+    assert figures == {"first": 0.25, "among three": 0.5, "keys saved": pytest.approx(4 / 12)}

@@ -125,6 +125,11 @@ def parser() -> argparse.ArgumentParser:
                    "given chat dialogues.given", "given chat dialogues.given --temperature 0.5 --seed 1", model=True)
     chat.add_argument("--temperature", type=_number, default=0.5, metavar="T", help="of replies (default 0.5); at 0 greedy")
 
+    keyboard = command("keyboard", "the next words of a text, with their probabilities", 'given keyboard book.given "To be or "',
+                       'given keyboard book.given "To be or n" -n 5', model=True, seed=False)
+    keyboard.add_argument("text", metavar="TEXT", help="so far; a last word without a blank after it is being typed")
+    keyboard.add_argument("-n", type=_count, default=3, help="how many words (default 3)")
+
     score = command("score", "log p of every item, and its mean", "given score people.given new.csv --anomalies 5",
                     "tail -n +1 -f log.csv | given score log.given -", model=True, data=_DATA)
     score.add_argument("--anomalies", type=_count, metavar="N", help="print only the N least probable items, worst first")

@@ -34,8 +34,8 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
 
-__all__ = ["chat", "complete", "completion", "demo", "encode", "families", "fit", "place_of", "plan", "query", "report", "sample",
-           "score", "tasks", "translate"]
+__all__ = ["chat", "complete", "completion", "demo", "encode", "families", "fit", "keyboard", "place_of", "plan", "query",
+           "report", "sample", "score", "tasks", "translate"]
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12  # encoded at once
@@ -359,6 +359,13 @@ def translate(a: argparse.Namespace) -> None:
 def chat(a: argparse.Namespace) -> None:
     """`given chat`"""
     from given.app.tasks import chat as run
+
+    run(a)
+
+
+def keyboard(a: argparse.Namespace) -> None:
+    """`given keyboard`"""
+    from given.app.tasks import keyboard as run
 
     run(a)
 

@@ -17,7 +17,7 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import UserError
 from given.verbs import Model
 
-__all__ = ["chat", "fit", "translate"]
+__all__ = ["chat", "fit", "keyboard", "translate"]
 
 _HELD = 1000  # rows that a task is judged by, at most
 
@@ -31,6 +31,8 @@ def fit(a: argparse.Namespace) -> int:
     if stray:
         raise UserError(f"fit: {stray[0]} is not for --task {a.task}, which says so itself; leave it out, or write a formula")
     data = task.own.read(*[path for path in (a.data, a.formula) if path is not None])
+    if data.skipped:
+        print(f"left out {len(data.skipped):,}, the first {data.skipped[0]}", file=sys.stderr)
     model = task.own.model(data, seed=a.seed)
     model.facts["task"] = task.name
     if a.dry_run:
@@ -95,6 +97,13 @@ def chat(a: argparse.Namespace) -> None:
             continue
         print(json.dumps({"reply": reply}) if a.json else "", flush=True)
         said += [line.strip(), reply]
+
+
+def keyboard(a: argparse.Namespace) -> None:
+    """`given keyboard`"""
+    model = _of_task(a.model, "keyboard", lambda m: getattr(next(iter(m.joint.columns.values())).codec, "unit", "") == "words")
+    found = tasks.keyboard.next_words(model, a.text, a.n)
+    print(json.dumps(dict(found)) if a.json else "\n".join(f"{p:.3f}  {word}" for word, p in found))
 
 
 def _of_task(path: str, name: str, fits: Callable[[Model], Any]) -> Model:

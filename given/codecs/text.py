@@ -20,7 +20,7 @@ from torch import Tensor
 
 from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError
 
-__all__ = ["Text"]
+__all__ = ["Text", "words_of"]
 
 _AT_ONCE = 1 << 20  # characters
 _OTHER = "\ufffd"
@@ -85,7 +85,7 @@ class Text(Codec):
             self._tokenizer = None
             return
         if self.unit == "words":
-            each = [_words(item) for item in items]
+            each = [words_of(item) for item in items]
             self._counts.update(word for words in each for word in words)
             self._longest = max([self._longest or 0, *map(len, each)])
             kept = sorted(self._counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self.size - 1]
@@ -151,6 +151,19 @@ class Text(Codec):
         rows = zip(values.reshape(-1, values.shape[-1]), there.reshape(-1, values.shape[-1]), strict=True)
         return np.array([self._text(row[mask]) for row, mask in rows], dtype=str).reshape(shape)
 
+    @property
+    def words(self) -> list[str]:
+        """The word of every symbol but the end, where the unit is words; the first stands for all that are none of them."""
+        return list(self._words)
+
+    def windows_end(self, text: str) -> Entries:
+        """The end of a text that may be longer than the window, (1, window), with room for a symbol more."""
+        D = self.space.shape[0]
+        symbols = self._symbols(text, 0)[1 - D:]
+        values = torch.zeros(1, D, dtype=torch.int64)
+        values[0, :len(symbols)] = torch.from_numpy(symbols.astype(np.int64))
+        return Entries(values, seen=torch.arange(D)[None] < len(symbols))
+
     def spelled(self) -> list[bytes]:
         """The bytes of UTF-8 that every symbol but the end writes: (V,), together those of the text."""
         V, _ = self._learned()
@@ -193,7 +206,7 @@ class Text(Codec):
         if self.unit == "pieces":
             return np.array(self._tokenizer.encode(text).ids, dtype=np.min_scalar_type(self.size))
         if self.unit == "words":
-            return np.array([self._words.get(word, 0) for word in _words(text)], dtype=np.min_scalar_type(self.size))
+            return np.array([self._words.get(word, 0) for word in words_of(text)], dtype=np.min_scalar_type(self.size))
         if self.unit == "bytes":
             return np.frombuffer(text.encode(errors="surrogatepass"), np.uint8)
         known = _codes(self.alphabet or "")
@@ -228,7 +241,8 @@ class Text(Codec):
         return f"Text({V} {self.unit}, {length})"
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """A text's words, marks and line ends, in order."""
     return _WORD.findall(text)
 
 

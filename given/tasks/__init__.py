@@ -13,10 +13,10 @@ from typing import Any
 from given.codecs import Image, Label, Text, infer_table
 from given.conditional import quoted
 from given.sources import Source
-from given.tasks import chat, translate
+from given.tasks import chat, keyboard, translate
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "chat", "task_named", "task_of", "translate"]
+__all__ = ["TASKS", "Task", "chat", "keyboard", "task_named", "task_of", "translate"]
 
 _Names = Sequence[str]
 
@@ -68,13 +68,15 @@ TASKS = (
          "and labels", "nats/item", "given fit photos/", _labelled_images),
     Task("images", "what images look like: draw, score, finish them", "independent pixels", "bits/dim",
          "given fit photos/ 'p(image)'", _images),
-    Task("text", "what comes next in a text", "5-gram", "nats/character", "given fit book.txt", _text),
+    Task("language", "what comes next in a text: continue it, score it", "5-gram", "nats/character", "given fit book.txt", _text),
     Task("table", "any columns given any others, as one block", "independent columns", "nats/item", "given fit people.csv",
          _table),
     Task("translate", "what a text is in another language", "word by word (IBM model 1), a copy", "BLEU",
          "given fit train.de train.en --task translate", own=translate),
     Task("chat", "what is replied in a dialogue, and which of ten replies is the true one", "words in common (TF-IDF)",
          "share of true replies ranked first", "given fit dialogues.jsonl --task chat", own=chat),
+    Task("keyboard", "which word comes next, while somebody types", "trigram", "share of words proposed, share of keys saved",
+         "given fit book.txt --task keyboard", own=keyboard),
 )
 
 
