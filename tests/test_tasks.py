@@ -10,7 +10,7 @@ from PIL import Image
 
 import given
 from given.app.cli import main
-from given.tasks import chat, keyboard, translate
+from given.tasks import chat, code, keyboard, translate
 from given.variables import UserError
 
 WORDS = {"un": "a", "chien": "dog", "chat": "cat", "voit": "sees", "mange": "eats", "le": "the", "pain": "bread"}
@@ -170,7 +170,7 @@ def test_a_line_that_is_no_dialogue(tmp_path, line):
 
 def test_tasks_that_do_not_exist(talk, capsys):
     status, _, err = run(capsys, "fit", talk, "--task", "sing")
-    assert status == 1 and "unknown task 'sing'; expected translate, chat, keyboard" in err
+    assert status == 1 and "unknown task 'sing'; expected translate, chat, keyboard, code" in err
 
 
 PLAY = "\n".join("CAT: the dog sees a cat, and the cat sees the dog .".split(" . ") * 25) + "\n"
@@ -207,3 +207,47 @@ def test_keys_that_are_saved_are_those_of_somebody_who_types():
     model.fit(data, held_out=0)
     figures = keyboard.measure(model, given.read(text=["aa ab ad zz"]))
     assert figures == {"first": 0.25, "among three": 0.5, "keys saved": pytest.approx(4 / 12)}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("src")
+    (folder / "inner").mkdir()
+    for i, name in enumerate(["add", "sub", "mul", "div", "pow", "mod"]):
+        (folder / "inner" / f"{name}.py").write_text("".join(
+            f"def {name}{j}(a, b):\n    return a {'+-*/@%'[i]} b\n\n\n" for j in range(9)))
+    (folder / "picture.png").write_bytes(bytes(range(256)))
+    (folder / "notes.md").write_text("notes\n")
+    return folder
+
+
+def test_a_folder_of_sources(sources, tmp_path):
+    data = code.read(sources)
+    assert data.n == 6 and len(data.skipped) == 2
+    assert "picture.png: is no text" in data.skipped[0] and "notes.md: does not end in .py" in data.skipped[1]
+    (tmp_path / "a.py").write_bytes(b"\0")
+    for folder, words in ((tmp_path, "got none that are text"), (sources / "notes.md", "expected a folder")):
+        with pytest.raises(UserError, match=words):
+            code.read(folder)
+
+
+def test_stretches_are_told_whole(sources):
+    data = code.read(sources)
+    told = code.arranged(data, window=64)["text"].tolist()
+    stretches = [text for text in told if text.startswith(code.MARKS[0])]
+    assert len(told) == len(stretches) + data.n and all(len(text.encode()) <= 64 for text in stretches)
+    for text in stretches:
+        before, after, middle = text[1:-1].replace(code.MARKS[1], code.MARKS[2]).split(code.MARKS[2])
+        assert any(before + middle + after in whole for whole in data["text"])
+
+
+def test_code_is_scored_and_filled(sources, tmp_path, capsys, monkeypatch):
+    status, out, err = run(capsys, "fit", sources, "--task", "code", "-o", tmp_path / "c.given", "--steps", "1", "--held-out", ".3")
+    assert status == 0 and "left out 2" in err and "xz after all" in err and "middle bits/byte" in out
+    hole = "def add1(a, b):\n    return\f b\n"
+    status, out, _ = run(capsys, "fill", tmp_path / "c.given", "-n", "2", "--json", stdin=hole, monkeypatch=monkeypatch)
+    assert status == 0 and len(json.loads(out)) == 2
+    status, _, err = run(capsys, "fill", tmp_path / "c.given", stdin="def", monkeypatch=monkeypatch)
+    assert status == 1 and "expected a form feed" in err
+    with pytest.raises(UserError, match="control character"):
+        code.fill(given.load(tmp_path / "c.given"), "a\x1b", "b")

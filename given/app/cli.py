@@ -130,6 +130,13 @@ def parser() -> argparse.ArgumentParser:
     keyboard.add_argument("text", metavar="TEXT", help="so far; a last word without a blank after it is being typed")
     keyboard.add_argument("-n", type=_count, default=3, help="how many words (default 3)")
 
+    fill = command("fill", "what stands between two parts of a source file",
+                   "printf 'def add(a, b):\n    \f\n' | given fill src.given", "given fill src.given holed.py -n 3", model=True)
+    fill.add_argument("data", metavar="FILE", nargs="?", default="-",
+                      help="the file, a form feed where it has a hole (default: standard input)")
+    fill.add_argument("-n", type=_count, default=1, help="how many draws (default 1)")
+    fill.add_argument("--temperature", type=_number, default=0.5, metavar="T", help="of draws (default 0.5); at 0 greedy")
+
     score = command("score", "log p of every item, and its mean", "given score people.given new.csv --anomalies 5",
                     "tail -n +1 -f log.csv | given score log.given -", model=True, data=_DATA)
     score.add_argument("--anomalies", type=_count, metavar="N", help="print only the N least probable items, worst first")

@@ -34,7 +34,7 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
 
-__all__ = ["chat", "complete", "completion", "demo", "encode", "families", "fit", "keyboard", "place_of", "plan", "query",
+__all__ = ["chat", "complete", "completion", "demo", "encode", "families", "fill", "fit", "keyboard", "place_of", "plan", "query",
            "report", "sample", "score", "tasks", "translate"]
 
 _SKIPPED = 10  # bad rows that are named
@@ -366,6 +366,13 @@ def chat(a: argparse.Namespace) -> None:
 def keyboard(a: argparse.Namespace) -> None:
     """`given keyboard`"""
     from given.app.tasks import keyboard as run
+
+    run(a)
+
+
+def fill(a: argparse.Namespace) -> None:
+    """`given fill`"""
+    from given.app.tasks import fill as run
 
     run(a)
 

@@ -17,7 +17,7 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import UserError
 from given.verbs import Model
 
-__all__ = ["chat", "fit", "keyboard", "translate"]
+__all__ = ["chat", "fill", "fit", "keyboard", "translate"]
 
 _HELD = 1000  # rows that a task is judged by, at most
 
@@ -45,7 +45,8 @@ def fit(a: argparse.Namespace) -> int:
         held = held.rows(slice(_HELD))
     beside = {} if held is None else _figures(task.own.baselines(train, held))
     print("".join(f"{name}: {figure}\n" for name, figure in beside.items()), end="", file=sys.stderr)
-    done = model.fit(train, held_out=held or 0, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps, seed=a.seed,
+    learned = task.own.arranged(train, a.seed) if task.own is tasks.code else train
+    done = model.fit(learned, held_out=held or 0, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps, seed=a.seed,
                      checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16, **task.own.TRAINING)
     own = {} if held is None else _figures({"this model": task.own.measure(model, held)})
     model.facts["scores"] = {**own, **beside}
@@ -66,8 +67,7 @@ def translate(a: argparse.Namespace) -> None:
     if a.data == "-":
         lines = sys.stdin.read().splitlines()
     else:
-        with open(a.data, encoding="utf-8") as file:
-            lines = file.read().splitlines()
+        lines = _read(a.data).splitlines()
     said = tasks.translate.translate(model, lines, beam=a.beam)
     print(json.dumps(said) if a.json else "\n".join(said))
     if a.attention and lines:
@@ -104,6 +104,22 @@ def keyboard(a: argparse.Namespace) -> None:
     model = _of_task(a.model, "keyboard", lambda m: getattr(next(iter(m.joint.columns.values())).codec, "unit", "") == "words")
     found = tasks.keyboard.next_words(model, a.text, a.n)
     print(json.dumps(dict(found)) if a.json else "\n".join(f"{p:.3f}  {word}" for word, p in found))
+
+
+def fill(a: argparse.Namespace) -> None:
+    """`given fill`"""
+    model = _of_task(a.model, "code", lambda m: m.facts.get("task") == "code")
+    text = sys.stdin.read() if a.data == "-" else _read(a.data)
+    before, hole, after = text.partition("\f")
+    if not hole:
+        raise UserError(f"{'stdin' if a.data == '-' else a.data}: expected a form feed where the text has a hole, got none")
+    drawn = tasks.code.fill(model, before, after, n=a.n, seed=a.seed, how=given.Temperature(a.temperature))
+    print(json.dumps(drawn) if a.json else "\n".join(drawn))
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", newline="") as file:
+        return file.read()
 
 
 def _of_task(path: str, name: str, fits: Callable[[Model], Any]) -> Model:

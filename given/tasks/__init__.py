@@ -13,10 +13,10 @@ from typing import Any
 from given.codecs import Image, Label, Text, infer_table
 from given.conditional import quoted
 from given.sources import Source
-from given.tasks import chat, keyboard, translate
+from given.tasks import chat, code, keyboard, translate
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "chat", "keyboard", "task_named", "task_of", "translate"]
+__all__ = ["TASKS", "Task", "chat", "code", "keyboard", "task_named", "task_of", "translate"]
 
 _Names = Sequence[str]
 
@@ -77,6 +77,8 @@ TASKS = (
          "share of true replies ranked first", "given fit dialogues.jsonl --task chat", own=chat),
     Task("keyboard", "which word comes next, while somebody types", "trigram", "share of words proposed, share of keys saved",
          "given fit book.txt --task keyboard", own=keyboard),
+    Task("code", "what comes next in a source file, and what stands between two parts of it", "5-gram, xz", "bits/byte",
+         "given fit src/ --task code", own=code),
 )
 
 
