@@ -131,13 +131,13 @@ MUTANTS = {
         "tokens = self.place[entry] + self._told(self.values, last, _pick(padded, entry)[..., None], (last == -1)[..., None])",
         family("density_is_normalised", "Autoregressive")),
     "padding is attended to": Mutant(
-        given.nn.attention.Asking, "forward", "attn_mask=y.there", "attn_mask=None",
+        given.nn.attention.Asking, "forward", "y.values, y.there)", "y.values)",
         check_padding),
     "padding of a prefix is attended to": Mutant(
         given.nn.attention.Attention, "forward", "masked_fill(~memory.there, -torch.inf)", "masked_fill(~memory.there, 0)",
         partial(check_padding, context="prefix")),
     "padding's own tokens are attended to": Mutant(
-        given.nn.context._Attention, "forward", "attn_mask=there[:, None, None]", "attn_mask=None",
+        given.nn.context._Attention, "forward", "v, there[:, None, None])", "v)",
         check_padding),
     "the end of a sequence is left to chance": Mutant(
         given.laws.Sequential, "_ending", "- 1\n", "+ 1\n", family("density_is_normalised", "Autoregressive sequence")),

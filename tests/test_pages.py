@@ -67,7 +67,7 @@ def test_the_command_line_page_is_what_help_prints():
     assert made == (DOCS / "command-line.md").read_text(), "run python docs/make.py"
 
 
-@pytest.mark.parametrize("page", ["tables", "images", "text", "autoregression"])
+@pytest.mark.parametrize("page", ["tables", "images", "text", "autoregression", "translate", "chat", "keyboard", "code"])
 def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{page}.md").read_text()

@@ -71,7 +71,7 @@ def test_translation_is_learned_and_set_beside_its_baselines(pairs, translator, 
     assert status == 0 and list(scores) == ["held out, this model", "held out, a copy of the source", "held out, word by word"]
     assert "held out, word by word: BLEU 100" in err
     data = translate.read(*files)
-    train, held = given.load(translator).split(data)
+    _, held = given.load(translator).split(data)
     assert translate.measure(given.load(translator), held)["BLEU"] > 60
 
 
@@ -157,7 +157,8 @@ def test_a_reply_is_ranked_streamed_and_talked_with(talk, tmp_path, capsys, monk
 
 
 def test_a_chat_is_set_beside_words_in_common(talk, tmp_path, capsys):
-    status, out, err = run(capsys, "fit", talk, "--task", "chat", "-o", tmp_path / "m.given", "--steps", "1", "--held-out", ".05")
+    status, out, err = run(capsys, "fit", talk, "--task", "chat", "-o", tmp_path / "m.given", "--steps", "1", "--held-out",
+                           ".05")
     assert status == 0 and "TF-IDF" in err and "held out, this model" in out
 
 
@@ -183,7 +184,7 @@ def test_a_keyboard_proposes_words_and_ends_of_words():
     (word, p), *_ = keyboard.next_words(model, "CAT: the dog sees ")
     assert word == "a" and p > 0.5
     assert [word for word, _ in keyboard.next_words(model, "CAT: the dog s", 1)] == ["sees"]
-    assert [word for word, _ in keyboard.next_words(model, "")][0] == "CAT"
+    assert next(word for word, _ in keyboard.next_words(model, "")) == "CAT"
     figures = keyboard.measure(model, given.read(text=["CAT: the dog sees a cat\nCAT: a zebra"]))
     assert figures["first"] <= figures["among three"] < 1 and 0 < figures["keys saved"] < 1
     for text, words in (("the\x1b[2J", "control character"), ("the q", "begins with 'q'")):
@@ -193,10 +194,11 @@ def test_a_keyboard_proposes_words_and_ends_of_words():
 
 def test_a_keyboard_on_the_command_line(tmp_path, capsys):
     (tmp_path / "play.txt").write_text(PLAY)
-    status, out, err = run(capsys, "fit", tmp_path / "play.txt", "--task", "keyboard", "-o", tmp_path / "k.given", "--steps", "1")
+    status, out, err = run(capsys, "fit", tmp_path / "play.txt", "--task", "keyboard", "-o", tmp_path / "k.given", "--steps",
+                           "1")
     assert status == 0 and "trigram: first" in err and "held out, this model" in out
     status, out, _ = run(capsys, "keyboard", tmp_path / "k.given", "CAT: the dog ", "-n", "2", "--json")
-    assert status == 0 and list(json.loads(out))[0] == "sees"
+    assert status == 0 and next(iter(json.loads(out))) == "sees"
 
 
 def test_keys_that_are_saved_are_those_of_somebody_who_types():
@@ -242,7 +244,8 @@ def test_stretches_are_told_whole(sources):
 
 
 def test_code_is_scored_and_filled(sources, tmp_path, capsys, monkeypatch):
-    status, out, err = run(capsys, "fit", sources, "--task", "code", "-o", tmp_path / "c.given", "--steps", "1", "--held-out", ".3")
+    status, out, err = run(capsys, "fit", sources, "--task", "code", "-o", tmp_path / "c.given", "--steps", "1", "--held-out",
+                           ".3")
     assert status == 0 and "left out 2" in err and "xz after all" in err and "middle bits/byte" in out
     hole = "def add1(a, b):\n    return\f b\n"
     status, out, _ = run(capsys, "fill", tmp_path / "c.given", "-n", "2", "--json", stdin=hole, monkeypatch=monkeypatch)

@@ -13,9 +13,11 @@ import pytest
 import torch
 
 import given
+from given.codecs import Text
 from given.families import Autoregressive, Categorical
 from given.nn import Transformer
 from given.sources import Columns, Source
+from given.testing import stir
 from given.train import Batches, Budget, Diverged, Trainer, replace_folder, whole_folder
 from given.train import loop as loop_module
 from given.variables import UserError
@@ -351,3 +353,28 @@ def test_cached_draws_are_the_uncached_ones():
         cached = law.sample(seed=noise).tensor.reshape(4, -1)
         values = uncached(law, noise.uniform((), (6,)))
     assert torch.equal(cached, values)
+
+
+def test_batches_hold_texts_of_about_one_length():
+    """Every row once an epoch, whole batches first, and less padding than batches drawn at random have."""
+    rng = np.random.default_rng(0)
+    texts = ["a" * int(n) for n in rng.integers(1, 40, 300)]
+    joint = given.model("p(text)", given.read(text=texts), codecs={"text": Text()},
+                        families={"text": SMALL["image"]}).joint
+    batches = list(Batches(joint, given.read(text=texts), 8, 0).epoch(0))
+    assert [batch.n for batch in batches] == [8] * 37 + [4] and sorted(torch.cat([
+        batch.entries["text"].valid.sum(1) for batch in batches]).tolist()) == sorted(len(text) + 1 for text in texts)
+    spread = [int(np.ptp(batch.entries["text"].valid.sum(1).numpy())) for batch in batches]
+    assert np.mean(spread[:-1]) < 5
+
+
+def test_what_is_padding_in_all_rows_is_left_out_and_changes_nothing():
+    texts = ["ab", "a", "b" * 30, "ba"]
+    m = given.model("p(text | note)", given.read(text=texts, note=texts[::-1]), codecs={
+        name: Text() for name in ("text", "note")}, families={"text": SMALL["image"]})
+    stir(m.joint)
+    m.facts["fitted"] = True
+    whole = m.log_prob(text=texts, note=texts[::-1])
+    some = m.log_prob(text=texts[:2], note=["b", "ab"])
+    again = m.log_prob(text=[*texts[:2], texts[2]], note=["b", "ab", texts[2]])
+    assert np.allclose(some, again[:2], atol=1e-5) and not np.allclose(some, whole[:2], atol=1e-3)

@@ -82,7 +82,8 @@ def parser() -> argparse.ArgumentParser:
 
     fit = command("fit", "learn a model from data", "given fit people.csv --dry-run",
                   'given fit people.csv "p(city) p(age, income | city)" --as zip=label',
-                  "given fit photos/ --minutes 10", "given fit book.txt", "given fit train.de train.en --task translate", 'given fit "logs/*.jsonl" --skip-bad', data=_DATA)
+                  "given fit photos/ --minutes 10", "given fit book.txt",
+                  "given fit train.de train.en --task translate", 'given fit "logs/*.jsonl" --skip-bad', data=_DATA)
     fit.add_argument("formula", nargs="?", help='such as "p(label) p(image | label)"; without one, that of the first task '
                                                 "of `given tasks` that the columns fit. With --task translate: the file of "
                                                 "translations")
@@ -125,7 +126,8 @@ def parser() -> argparse.ArgumentParser:
                    "given chat dialogues.given", "given chat dialogues.given --temperature 0.5 --seed 1", model=True)
     chat.add_argument("--temperature", type=_number, default=0.5, metavar="T", help="of replies (default 0.5); at 0 greedy")
 
-    keyboard = command("keyboard", "the next words of a text, with their probabilities", 'given keyboard book.given "To be or "',
+    keyboard = command("keyboard", "the next words of a text, with their probabilities",
+                       'given keyboard book.given "To be or "',
                        'given keyboard book.given "To be or n" -n 5', model=True, seed=False)
     keyboard.add_argument("text", metavar="TEXT", help="so far; a last word without a blank after it is being typed")
     keyboard.add_argument("-n", type=_count, default=3, help="how many words (default 3)")

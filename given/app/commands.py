@@ -34,8 +34,8 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
 
-__all__ = ["chat", "complete", "completion", "demo", "encode", "families", "fill", "fit", "keyboard", "place_of", "plan", "query",
-           "report", "sample", "score", "tasks", "translate"]
+__all__ = ["chat", "complete", "completion", "demo", "encode", "families", "fill", "fit", "keyboard", "place_of", "plan",
+           "query", "report", "sample", "score", "tasks", "translate"]
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12  # encoded at once

@@ -71,8 +71,11 @@ def translate(a: argparse.Namespace) -> None:
     said = tasks.translate.translate(model, lines, beam=a.beam)
     print(json.dumps(said) if a.json else "\n".join(said))
     if a.attention and lines:
-        tasks.translate.picture(model, lines[0], said[0]).save(a.attention)
-        print(f"wrote {a.attention}", file=sys.stderr)
+        try:
+            tasks.translate.picture(model, lines[0], said[0]).save(a.attention)
+            print(f"wrote {a.attention}", file=sys.stderr)
+        except UserError as error:  # a model that has learned little says what no text is cut into
+            print(f"given: no picture: {error}", file=sys.stderr)
 
 
 def chat(a: argparse.Namespace) -> None:

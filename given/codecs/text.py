@@ -38,6 +38,7 @@ class Text(Codec):
             pieces is that of one way to cut the text, so at most that of the text. Or `words`, marks and line ends, those of
             the data met most, any other being one symbol, written \ufffd; what is blank between them is not kept.
         window: the most symbols a row holds.
+        longest: room for texts of so many symbols, where none so long is learned from; at most the window.
         stride: a text longer than the window is scored in pieces of so many symbols, each given the window - stride before it,
             or as many as there are; half a window by default.
         size: of the vocabulary of pieces, from 257, or of words, from 2.
@@ -45,13 +46,16 @@ class Text(Codec):
     """
 
     def __init__(self, unit: str = "characters", *, window: int = 256, stride: int | None = None, size: int = 1024,
-                 alphabet: str | None = None) -> None:
+                 alphabet: str | None = None, longest: int = 0) -> None:
         if unit not in ("characters", "bytes", "pieces", "words"):
             raise UserError(f"Text: unit={unit!r}; expected 'characters', 'bytes', 'pieces' or 'words'")
         self.unit, self.window, self.size = unit, window, size
         self.stride = max(1, window // 2) if stride is None else stride
         if not 1 <= self.stride <= window:
             raise UserError(f"Text: window={window}, stride={stride}; expected a stride from 1 to the window")
+        self.longest = longest
+        if not 0 <= longest <= window:
+            raise UserError(f"Text: window={window}, longest={longest}; expected room for at most a window")
         if unit == "pieces" and size <= 256:
             raise UserError(f"Text: size={size}; expected more than the 256 bytes that pieces are made of")
         if unit == "words" and size < 2:
@@ -196,10 +200,10 @@ class Text(Codec):
         if not self._longest:
             raise UserError("expected some text, got only empty ones")
         if self.unit == "pieces":
-            return self._tokenizer.get_vocab_size(), self._longest
+            return self._tokenizer.get_vocab_size(), max(self._longest, self.longest)
         if self.unit == "words":
-            return len(self._words), self._longest
-        return 256 if self.alphabet is None else len(self.alphabet), self._longest
+            return len(self._words), max(self._longest, self.longest)
+        return 256 if self.alphabet is None else len(self.alphabet), max(self._longest, self.longest)
 
     def _symbols(self, text: str, row: int) -> np.ndarray:
         """(L,) unsigned, as small as they go."""

@@ -1,7 +1,8 @@
 """Tasks: what it is all for. Named formulas, and which of them data asks for where nobody wrote one.
 
-A task that is more than a formula has a file of its own, which says how its data is read (`read`), what models it (`model`), how
-that learns (`TRAINING`, options of `Model.fit`), what it is set beside (`baselines`, run first) and how it is judged (`measure`).
+A task that is more than a formula has a file of its own, which says how its data is read (`read`), what models it (`model`),
+how that learns (`TRAINING`, options of `Model.fit`), what it is set beside (`baselines`, run first) and how it is judged
+(`measure`).
 """
 
 from __future__ import annotations
@@ -68,14 +69,15 @@ TASKS = (
          "and labels", "nats/item", "given fit photos/", _labelled_images),
     Task("images", "what images look like: draw, score, finish them", "independent pixels", "bits/dim",
          "given fit photos/ 'p(image)'", _images),
-    Task("language", "what comes next in a text: continue it, score it", "5-gram", "nats/character", "given fit book.txt", _text),
+    Task("language", "what comes next in a text: continue it, score it", "5-gram", "nats/character", "given fit book.txt",
+         _text),
     Task("table", "any columns given any others, as one block", "independent columns", "nats/item", "given fit people.csv",
          _table),
     Task("translate", "what a text is in another language", "word by word (IBM model 1), a copy", "BLEU",
          "given fit train.de train.en --task translate", own=translate),
     Task("chat", "what is replied in a dialogue, and which of ten replies is the true one", "words in common (TF-IDF)",
          "share of true replies ranked first", "given fit dialogues.jsonl --task chat", own=chat),
-    Task("keyboard", "which word comes next, while somebody types", "trigram", "share of words proposed, share of keys saved",
+    Task("keyboard", "which word comes next, while somebody types", "trigram", "share of words proposed, of keys saved",
          "given fit book.txt --task keyboard", own=keyboard),
     Task("code", "what comes next in a source file, and what stands between two parts of it", "5-gram, xz", "bits/byte",
          "given fit src/ --task code", own=code),

@@ -1,4 +1,4 @@
-"""Chat: p(reply | dialogue so far), learned from dialogues of two speakers; and which of some replies is the one that was given.
+"""Chat: p(reply | dialogue so far), learned from dialogues of two speakers; and which of some replies is the true one.
 
 A row is a reply of one speaker, by default the second to speak, and what was said before it, as much as fits; what the other
 said is marked. Only replies are scored. A model as small as one learned here speaks of the tasks of its dialogues, in their
@@ -36,6 +36,7 @@ __all__ = ["LIMITS", "TRAINING", "baselines", "candidates", "measure", "model", 
 TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 1.5e-3, "patience": None}
 LIMITS = "a model learned here does the tasks of its dialogues, in their words; it is no partner for open conversation"
 _PIECES, _MOST_PIECES = 3000, 256
+_ROOM = {"dialogue": 120, "reply": 160}
 _SO_FAR = 240  # characters of what was said before, at most
 _THEIRS = "> "  # before what the other said
 _TURNS, _SPEAKER, _SAID = ("turns", "messages"), ("speaker", "role"), ("utterance", "content", "text")
@@ -80,8 +81,8 @@ def _turns(line: bytes, where: str) -> tuple[list[tuple[str, str]], Any]:
     try:
         found = json.loads(line)
         turns = next(found[key] for key in _TURNS if key in found)
-        return [(str(next(t[k] for k in _SPEAKER if k in t)), str(next(t[k] for k in _SAID if k in t))) for t in turns], found.get(
-            "split")
+        said = [(str(next(t[k] for k in _SPEAKER if k in t)), str(next(t[k] for k in _SAID if k in t))) for t in turns]
+        return said, found.get("split")
     except (ValueError, TypeError, KeyError, StopIteration, AttributeError):
         raise UserError(f'{where}: expected a dialogue as {{"turns": [{{"speaker": "a", "utterance": "hello"}}, ...]}}, got '
                         f"{line[:60].decode(errors='replace').strip()}...") from None
@@ -103,7 +104,7 @@ def model(data: Source, *, seed: int = 0, pieces: int = _PIECES, width: int = 19
     """A model of replies, nothing of it learned yet but its pieces; arguments as of a translator."""
     family = partial(Autoregressive, net=partial(Transformer, width=width, layers=layers, dropout=dropout),
                      context=partial(Context, layers=layers, dropout=dropout))
-    codecs = {name: Text("pieces", size=pieces, window=_MOST_PIECES) for name in ("dialogue", "reply")}
+    codecs = {name: Text("pieces", size=pieces, window=_MOST_PIECES, longest=room) for name, room in _ROOM.items()}
     return model_of("p(reply | dialogue)", data, codecs=codecs, families={"reply": family}, seed=seed)
 
 

@@ -102,7 +102,8 @@ def measure(model: Model, test: Source) -> dict[str, float]:
     variable = model.joint.columns["text"]
     names, first, among, keys, spared, n = _names(variable), 0, 0, 0, 0, 0
     letters = _letters(names)
-    typed_words = (word for batch in test.batches(1 << 16) for text in batch["text"] for word in words_of(str(text)) if word != "\n")
+    texts = (str(text) for batch in test.batches(1 << 16) for text in batch["text"])
+    typed_words = (word for text in texts for word in words_of(text) if word != "\n")
     for log_p, symbols in _laws(model, variable, test):
         log_p = torch.where(_proposed(variable, log_p.shape[-1]), log_p, -torch.inf)
         mine = log_p.gather(-1, symbols[:, None])

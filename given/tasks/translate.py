@@ -43,7 +43,7 @@ from given.verbs import model as model_of
 __all__ = ["TRAINING", "WordByWord", "attention", "baselines", "bleu", "measure", "model", "picture", "read", "translate"]
 
 TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 1e-3, "patience": None}
-_PIECES, _MOST_PIECES = 4000, 256
+_PIECES, _MOST_PIECES, _ROOM = 4000, 256, 80
 _AT_ONCE = 64  # sentences
 _COMMON = 100  # words by which a language is told
 
@@ -62,14 +62,14 @@ def read(*paths: str | os.PathLike[str]) -> Columns:
         names = ("source", "target") if {"source", "target"} <= set(table.names) else table.names
         if len(names) != 2:
             raise UserError(f"{paths[0]}: expected two columns, source and target, got {', '.join(names)}; or pass two files")
-        sides, where = [[str(v) if v is not None else "" for v in table[name].tolist()] for name in names], names
+        sides, where = [[str(v) if v is not None else "" for v in table[name].tolist()] for name in names], (names[0], names[1])
     elif len(paths) == 2:
-        sides, where = [_lines(path) for path in paths], tuple(map(str, paths))
+        sides, where = [_lines(path) for path in paths], (str(paths[0]), str(paths[1]))
     else:
         raise UserError(f"translate: expected two files, or a table of two columns, got {len(paths)} files")
     if len(sides[0]) != len(sides[1]):
-        raise UserError(f"{where[0]} has {len(sides[0]):,} lines, {where[1]} {len(sides[1]):,}; expected line i of one to be the "
-                        "translation of line i of the other")
+        raise UserError(f"{where[0]} has {len(sides[0]):,} lines, {where[1]} {len(sides[1]):,}; expected line i of one to be "
+                        "the translation of line i of the other")
     pairs = list[tuple[str, str]]()
     for i, pair in enumerate(zip(*sides, strict=True)):
         there = [bool(side.strip()) for side in pair]
@@ -104,7 +104,7 @@ def model(data: Source, *, seed: int = 0, pieces: int = _PIECES, width: int = 25
     """
     family = partial(Autoregressive, net=partial(Transformer, width=width, layers=layers, dropout=dropout),
                      context=partial(Context, layers=layers, dropout=dropout))
-    codecs = {name: Text("pieces", size=pieces, window=_MOST_PIECES) for name in ("source", "target")}
+    codecs = {name: Text("pieces", size=pieces, window=_MOST_PIECES, longest=_ROOM) for name in ("source", "target")}
     made = model_of("p(target | source)", data, codecs=codecs, families={"target": family}, seed=seed)
     made.facts["common"] = {name: _common(_column(data, name)) for name in ("source", "target")}
     return made
@@ -135,8 +135,8 @@ def translate(model: Model, source: Sequence[str], *, beam: int = 5, alpha: floa
 
 @torch.no_grad()
 def attention(model: Model, source: str, target: str) -> tuple[list[str], list[str], np.ndarray]:
-    """The pieces of a text and of its translation, and how much each of the latter takes of each of the former in the last layer
-    that asks them: (T, M), the ends among them, each row of which sums to one."""
+    """The pieces of a text and of its translation, and how much each of the latter takes of each of the former in the last
+    layer that asks them: (T, M), the ends among them, each row of which sums to one."""
     factor, kept = model.joint.declared[0], list[Tensor]()
     asking = [part for part in factor.modules() if isinstance(part, Asking)][-1]
     entries = {name: v.encode({name: np.array([text])}) for (name, v), text in zip(

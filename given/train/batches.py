@@ -245,10 +245,9 @@ def _alike(order: np.ndarray, lengths: np.ndarray, size: int, rng: np.random.Gen
     n, found = len(order), list[np.ndarray]()
     for start in range(0, n, _BATCHES * size):
         some = order[start:start + _BATCHES * size]
-        some = some[lengths[some].argsort(kind="stable")]
-        batches = np.split(some, range(size, len(some), size))
-        last = [batches.pop()] if len(batches[-1]) < size else []  # the epoch's smaller batch stays last
-        found += [batches[i] for i in rng.permutation(len(batches))] + last
+        whole, rest = some[:len(some) // size * size], some[len(some) // size * size:]  # the epoch's smaller batch stays last
+        batches = whole[lengths[whole].argsort(kind="stable")].reshape(-1, size)
+        found += [batches[rng.permutation(len(batches))].reshape(-1), rest]
     return np.concatenate(found)
 
 
