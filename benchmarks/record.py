@@ -53,7 +53,10 @@ def latest(name: str, title: str) -> str:
     table = re.search(rf"(?ms)^### {re.escape(title)}\n\n(```.*?```|.*?)\n\n", mine[-1] + "\n\n")
     if table is None:
         raise SystemExit(f"RESULTS.md: the run of {name} has no table {title}")
-    return f"{table[1]}\n\n*benchmarks/{name}.py: {said}.*"
+    words = name.split("_")  # one script may record several tables apart, by longer names than its own
+    names = ["_".join(words[:n]) for n in range(len(words), 0, -1)]
+    script = next(each for each in names if (ROOT / "benchmarks" / f"{each}.py").exists())
+    return f"{table[1]}\n\n*benchmarks/{script}.py: {said}.*"
 
 
 def fill(text: str) -> str:
