@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
+from given.nn.line_net import LineNet
 from given.nn.linear import Linear
 from given.nn.lines import Lines, Run
 from given.variables import UserError
@@ -32,7 +32,7 @@ __all__ = ["GatedPixelCNN"]
 # Shapes: B rows, L lines of W pixels of d entries, C width, r how far a kernel reaches, K = 2 r + 1.
 
 
-class GatedPixelCNN(Causal):
+class GatedPixelCNN(LineNet):
     """A vertical and a horizontal stack.
 
     Args:
@@ -46,10 +46,10 @@ class GatedPixelCNN(Causal):
 
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 32, layers: int = 4,
                  kernel: int = 3, dropout: float = 0.2) -> None:
-        super().__init__(attends=attends)
+        super().__init__(places, order, attends, width)
         if layers < 1 or kernel % 2 != 1:
             raise UserError(f"GatedPixelCNN: layers={layers}, kernel={kernel}; expected 1 layer or more and an odd kernel")
-        self.lines, self.width, self.reach = Lines.of(places, order, "GatedPixelCNN"), width, kernel // 2
+        self.reach = kernel // 2
         self.layers = nn.ModuleList(_Layer(self.lines, width, kernel // 2, dropout) for _ in range(layers))
         self.out = Linear(width, width)
 
@@ -58,24 +58,11 @@ class GatedPixelCNN(Causal):
         v = F.pad(x[:, :-1], (0, 0, 0, 0, 1, 0))
         for layer in self.layers:
             v, x = layer(v, x, y.pooled)
-        return self._out(self.lines.taken(x))
+        return self.told(self.lines.taken(x))
 
     def start(self, y: Condition) -> Stacks:
         with torch.no_grad():
             return Stacks(self, y)
-
-    def step(self, h: Tensor, order: Tensor, t: int, cache: Stacks) -> Tensor:  # type: ignore[override]
-        with torch.no_grad():
-            found = []
-            for run in self.lines.runs(t, h.shape[1]):
-                if run.pixel == 0 and not run.entry:
-                    cache.begin()
-                x = h[:, run.steps]
-                found.append(self._out(cache.one(x[:, 0], run)[:, None] if x.shape[1] == 1 else cache.several(x, run)))
-            return found[0] if len(found) == 1 else torch.cat(found, 1)
-
-    def _out(self, x: Tensor) -> Tensor:
-        return F.relu(self.out(F.relu(x)))
 
 
 class _Layer(nn.Module):

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
+from given.nn.line_net import LineNet
 from given.nn.linear import Linear
 from given.nn.lines import Lines, Run
 from given.variables import UserError
@@ -33,7 +33,7 @@ __all__ = ["PixelCNN"]
 # that it reads, the last of them its own.
 
 
-class PixelCNN(Causal):
+class PixelCNN(LineNet):
     """Residual blocks of masked convolutions.
 
     Args:
@@ -47,11 +47,11 @@ class PixelCNN(Causal):
 
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 32, layers: int = 8,
                  kernel: int = 3, dropout: float = 0.1) -> None:
-        super().__init__(attends=attends)
+        super().__init__(places, order, attends, width)
         if width % 2 or layers < 1 or kernel % 2 != 1:
             raise UserError(f"PixelCNN: width={width}, layers={layers}, kernel={kernel}; expected an even width, 1 layer or "
                             "more and an odd kernel")
-        self.lines, self.width, self.reach = Lines.of(places, order, "PixelCNN"), width, kernel // 2
+        self.reach = kernel // 2
         self.layers = nn.ModuleList(_Block(self.lines, width, kernel // 2, dropout) for _ in range(layers))
         self.out = Linear(width, width)
 
@@ -59,24 +59,11 @@ class PixelCNN(Causal):
         x = self.lines.laid(h)
         for block in self.layers:
             x = block(x, y.pooled)
-        return self._out(self.lines.taken(x))
+        return self.told(self.lines.taken(x))
 
     def start(self, y: Condition) -> PixelLines:
         with torch.no_grad():
             return PixelLines(self, y)
-
-    def step(self, h: Tensor, order: Tensor, t: int, cache: PixelLines) -> Tensor:  # type: ignore[override]
-        with torch.no_grad():
-            found = []
-            for run in self.lines.runs(t, h.shape[1]):
-                if run.pixel == 0 and not run.entry:
-                    cache.begin()
-                x = h[:, run.steps]
-                found.append(self._out(cache.one(x[:, 0], run)[:, None] if x.shape[1] == 1 else cache.several(x, run)))
-            return found[0] if len(found) == 1 else torch.cat(found, 1)
-
-    def _out(self, x: Tensor) -> Tensor:
-        return F.relu(self.out(F.relu(x)))
 
 
 class _Block(nn.Module):

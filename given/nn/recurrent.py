@@ -14,6 +14,7 @@ Feng et al., Were RNNs all we needed?, 2024 / https://arxiv.org/abs/2410.01201
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -42,7 +43,25 @@ class Carried:
         return Carried(self.y[index], tuple(state[:, index] for state in self.states))
 
 
-class _Stacked(Causal):
+class _Carrying(Causal):
+    """Steps read alike while learning and while drawing."""
+
+    def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
+        return self._read(h, self.start(y))
+
+    @torch.no_grad()
+    def step(self, h: Tensor, order: Tensor, t: int, cache: Carried) -> Tensor:  # type: ignore[override]
+        return self._read(h, cache)
+
+    @abc.abstractmethod
+    def start(self, y: Condition) -> Carried: ...
+
+    @abc.abstractmethod
+    def _read(self, h: Tensor, cache: Carried) -> Tensor:
+        """Tokens (B, s, C) -> features (B, s, C); the cache moves on."""
+
+
+class _Stacked(_Carrying):
     """Layers of one of torch's recurrent cells."""
 
     cell: type[nn.LSTM] | type[nn.GRU]
@@ -53,13 +72,6 @@ class _Stacked(Causal):
         self.width = width
         self.layers = nn.ModuleList(self.cell(width, width, batch_first=True) for _ in range(layers))
         self.drop, self.norm = Dropout(dropout), RMSNorm(width)
-
-    def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
-        return self._read(h, self.start(y))
-
-    @torch.no_grad()
-    def step(self, h: Tensor, order: Tensor, t: int, cache: Carried) -> Tensor:  # type: ignore[override]
-        return self._read(h, cache)
 
     def start(self, y: Condition) -> Carried:
         states = 2 if self.cell is nn.LSTM else 1
@@ -96,7 +108,7 @@ class GRU(_Stacked):
     cell = nn.GRU
 
 
-class MinGRU(Causal):
+class MinGRU(_Carrying):
     """Layers of minimal gated recurrent units, trained by a parallel scan, each followed by a feedforward.
 
     Args:
@@ -114,13 +126,6 @@ class MinGRU(Causal):
         self.width, self.states = width, round(expansion * width)
         self.layers = nn.ModuleList(_Minimal(width, self.states, feedforward, dropout) for _ in range(layers))
         self.drop, self.norm = Dropout(dropout), RMSNorm(width)
-
-    def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
-        return self._read(h, self.start(y))
-
-    @torch.no_grad()
-    def step(self, h: Tensor, order: Tensor, t: int, cache: Carried) -> Tensor:  # type: ignore[override]
-        return self._read(h, cache)
 
     def start(self, y: Condition) -> Carried:
         return Carried(y.pooled, (y.pooled.new_zeros(len(self.layers), len(y.pooled), self.states),))

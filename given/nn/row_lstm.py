@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
+from given.nn.line_net import LineNet
 from given.nn.linear import Linear
 from given.nn.lines import Lines, Run
 from given.variables import UserError
@@ -29,7 +29,7 @@ __all__ = ["RowLSTM", "cell"]
 # Shapes: B rows, L lines of W pixels of d entries, C width, r how far a kernel reaches, K = 2 r + 1.
 
 
-class RowLSTM(Causal):
+class RowLSTM(LineNet):
     """Residual layers of an LSTM that runs down the lines.
 
     Args:
@@ -43,10 +43,10 @@ class RowLSTM(Causal):
 
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 32, layers: int = 4,
                  kernel: int = 3, dropout: float = 0.1) -> None:
-        super().__init__(attends=attends)
+        super().__init__(places, order, attends, width)
         if layers < 1 or kernel % 2 != 1:
             raise UserError(f"RowLSTM: layers={layers}, kernel={kernel}; expected 1 layer or more and an odd kernel")
-        self.lines, self.width, self.reach = Lines.of(places, order, "RowLSTM"), width, kernel // 2
+        self.reach = kernel // 2
         self.layers = nn.ModuleList(_Layer(self.lines, width, kernel // 2, dropout) for _ in range(layers))
         self.out = Linear(width, width)
 
@@ -54,24 +54,11 @@ class RowLSTM(Causal):
         x = self.lines.laid(h)
         for layer in self.layers:
             x = layer(x, y.pooled)
-        return self._out(self.lines.taken(x))
+        return self.told(self.lines.taken(x))
 
     def start(self, y: Condition) -> Rows:
         with torch.no_grad():
             return Rows(self, y)
-
-    def step(self, h: Tensor, order: Tensor, t: int, cache: Rows) -> Tensor:  # type: ignore[override]
-        with torch.no_grad():
-            found = []
-            for run in self.lines.runs(t, h.shape[1]):
-                if run.pixel == 0 and not run.entry:
-                    cache.begin()
-                x = h[:, run.steps]
-                found.append(self._out(cache.one(x[:, 0], run)[:, None] if x.shape[1] == 1 else cache.several(x, run)))
-            return found[0] if len(found) == 1 else torch.cat(found, 1)
-
-    def _out(self, x: Tensor) -> Tensor:
-        return F.relu(self.out(F.relu(x)))
 
 
 def cell(pre: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
