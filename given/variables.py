@@ -372,6 +372,10 @@ class Codec(abc.ABC):
         """
         return None
 
+    def lengths(self, raw: Any) -> np.ndarray | None:
+        """How long items are, (B,), in any unit, so that those alike can be learned together; None where all are."""
+        return None
+
     @abc.abstractmethod
     def decode(self, x: Entries) -> Any:
         """Entries (*draws, B, *grid) -> raw values (*draws, B, ...)."""

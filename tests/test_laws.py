@@ -283,6 +283,7 @@ CODECS = {
     "Text": (lambda: Text(), np.array(["abc", "", "ba", "cab"])),
     "Text in bytes": (lambda: Text("bytes"), np.array(["aß\n", "", "ba", "日本"])),
     "Text in pieces": (lambda: Text("pieces", size=260), np.array(["ab ab", "", "ab ß", " ab\t"])),
+    "Text in words": (lambda: Text("words", size=6), np.array(["a b", "", "b, a\nb", "a"])),
     "Plain": (lambda: Plain(Finite(3)), np.array([0, 2, 1])),
     "Plain real": (lambda: Plain(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
     "Table": (lambda: Table({"city": Label(), "size": Number()}),

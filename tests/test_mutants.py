@@ -25,7 +25,7 @@ from test_toys import (
     check_padding,
     check_tree,
 )
-from test_train import check_resume
+from test_train import check_orthogonal, check_resume
 
 import given.codecs
 import given.families
@@ -318,6 +318,8 @@ MUTANTS = {
         pretrained(check_export)),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
+    "a square of the polynomial is left out": Mutant(
+        given.train.muon, "orthogonal", "torch.addmm(square, square, square, beta=b, alpha=c)", "square", check_orthogonal),
     "a symbol gets nothing of a table": Mutant(
         given.infer.coding, "tables", "(total - V)) + 1", "(total - V))", check_tables),
     "a code of another model is read": Mutant(

@@ -21,6 +21,8 @@ from given.nn import (
     RowLSTM,
     Wavefront,
 )
+from given.nn.dot_product import mixed
+from given.nn.dropout import Dropout
 from given.nn.order import places
 from given.testing import stir
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
@@ -227,3 +229,26 @@ def test_what_a_convolution_cannot_be():
         built(partial(CausalConvolution, layers=0), (4,))
     with pytest.raises(UserError, match=r"^CausalConvolution: does not read the tokens of y; use Transformer"):
         CausalConvolution(places(space(4)), attends=True)
+
+
+@pytest.mark.parametrize("seen", ["causal", "all", "bool", "added"])
+def test_the_plain_form_of_attention_is_the_fused(seen):
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, heads, 5, 4, generator=generator) for heads in (4, 2, 2))
+    u = torch.rand(2, 1, 5, 5, generator=generator)
+    mask = {"bool": u < 0.8, "added": u}.get(seen)
+    if seen == "bool":
+        mask[..., 0] = True
+    plain = mixed(q.requires_grad_(), k, v, mask, causal=seen == "causal")
+    with torch.no_grad():
+        assert torch.allclose(plain, mixed(q, k, v, mask, causal=seen == "causal"), atol=1e-6)
+
+
+def test_dropout_drops_its_share_by_its_seed():
+    drop = Dropout(0.3).train()
+    h = torch.ones(101, 99)
+    first = drop(h)
+    assert abs(float((first == 0).float().mean()) - 0.3) < 0.02 and torch.allclose(first[first > 0], torch.tensor(1 / 0.7))
+    assert not torch.equal(first, drop(h))
+    drop.calls = 0
+    assert torch.equal(first, drop(h)) and torch.equal(Dropout(0.3).eval()(h), h)

@@ -67,7 +67,8 @@ def test_the_command_line_page_is_what_help_prints():
     assert made == (DOCS / "command-line.md").read_text(), "run python docs/make.py"
 
 
-@pytest.mark.parametrize("page", ["tables", "images", "text", "autoregression", "compression"])
+@pytest.mark.parametrize("page", ["tables", "images", "text", "autoregression", "compression", "translate", "chat", "keyboard",
+                                  "code", "answer-by-rank"])
 def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{page}.md").read_text()
@@ -76,7 +77,8 @@ def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
         if line.startswith("given "):
             assert main(shlex.split(line)[1:]) == 0, f"{line}: {capsys.readouterr().err}"
         else:
-            subprocess.run(line.replace("python ", f"{sys.executable} ", 1), shell=True, check=True)
+            line = line.replace("python ", f"{sys.executable} ", 1).replace("| given ", f"| {sys.executable} -m given ")
+            subprocess.run(line, shell=True, check=True, cwd=tmp_path)
         assert capsys.readouterr().out or "-o" in line or not line.startswith("given "), f"{line}: printed nothing"
     for block in re.findall(r"(?s)```python\n(.*?)```", text):
         exec(block, {})

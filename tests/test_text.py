@@ -416,7 +416,7 @@ def model(family=NGram, formula="p(text)", **columns):
     prompt=(lambda: model().given(text=prefix(PROSE)), f"text, row 0: {len(PROSE)} characters; expected at most 16"),
     numbers=(lambda: model().score(text=[3]), "text, row 0: expected text, got 3"),
     hole=(lambda: model().score(text=np.array(["a", None], dtype=object)), "text, row 1: expected text, got None"),
-    unit=(lambda: Text("words"), "unit='words'"),
+    unit=(lambda: Text("sentences"), "unit='sentences'"),
     stride=(lambda: Text(window=4, stride=5), "stride=5"),
     few_pieces=(lambda: Text("pieces", size=200), "size=200"),
     order=(lambda: model(partial(NGram, order=0)), "order=0"),

@@ -13,11 +13,14 @@ import pytest
 import torch
 
 import given
+from given.codecs import Text
 from given.families import Autoregressive, Categorical
 from given.nn import Transformer
 from given.sources import Columns, Source
+from given.testing import stir
 from given.train import Batches, Budget, Diverged, Trainer, replace_folder, whole_folder
 from given.train import loop as loop_module
+from given.train import muon as muon_module
 from given.variables import UserError
 
 torch.set_num_threads(1)
@@ -43,22 +46,22 @@ def same(a, b):
     return all(torch.equal(a[k], b[k]) for k in a)
 
 
-def check_resume(folder=None):
+def check_resume(muon=False):
     """Interrupted and resumed is uninterrupted, bit for bit."""
     import tempfile
 
     data = toy()
     with tempfile.TemporaryDirectory() as folder:
         whole = model(data)
-        whole.fit(data, steps=40, batch=16, held_out=0, patience=None)
+        whole.fit(data, steps=40, batch=16, held_out=0, patience=None, muon=muon)
         first = model(data)
         cut = _interrupt_at(23)
         try:
-            first.fit(data, steps=40, batch=16, held_out=0, patience=None, checkpoint=f"{folder}/c")
+            first.fit(data, steps=40, batch=16, held_out=0, patience=None, muon=muon, checkpoint=f"{folder}/c")
         finally:
             cut()
         second = model(data, seed=5)
-        done = second.fit(data, steps=40, batch=16, held_out=0, patience=None, checkpoint=f"{folder}/c", resume=True)
+        done = second.fit(data, steps=40, batch=16, held_out=0, patience=None, muon=muon, checkpoint=f"{folder}/c", resume=True)
         assert done.steps == 40
         assert same(weights(whole), weights(second)), "the resumed run is another"
 
@@ -80,8 +83,30 @@ def _interrupt_at(step):
     return undo
 
 
-def test_resume_is_uninterrupted():
-    check_resume()
+@pytest.mark.parametrize("muon", [False, True])
+def test_resume_is_uninterrupted(muon):
+    check_resume(muon)
+
+
+def check_orthogonal(shape=(24, 7)):
+    """Singular vectors stay, singular values come near one."""
+    g = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    u, _, v = torch.linalg.svd(g, full_matrices=False)
+    found = u.T @ muon_module.orthogonal(g) @ v.T
+    assert torch.allclose(found, found.diag().diag(), atol=1e-6) and bool((found.diag() - 1).abs().max() < 0.35)
+
+
+@pytest.mark.parametrize("shape", [(24, 7), (7, 24), (8, 8)])
+def test_a_matrix_is_made_orthogonal(shape):
+    check_orthogonal(shape)
+
+
+def test_muon_moves_the_matrices_between_features_alone():
+    trainer = Trainer(model(toy()).joint, None, Budget(steps=1), muon=True)
+    names = {id(p): name for name, p in trainer.joint.named_parameters()}
+    matrices, rest = ([names[id(p)] for group in each.param_groups for p in group["params"]] for each in trainer.optimisers[0])
+    assert len(matrices) + len(rest) == len(names) and any("attend.qkv" in name for name in matrices)
+    assert not any("head" in name or "embed" in name or name.endswith("bias") for name in matrices)
 
 
 def test_resume_under_a_budget_of_epochs(tmp_path):
@@ -351,3 +376,28 @@ def test_cached_draws_are_the_uncached_ones():
         cached = law.sample(seed=noise).tensor.reshape(4, -1)
         values = uncached(law, noise.uniform((), (6,)))
     assert torch.equal(cached, values)
+
+
+def test_batches_hold_texts_of_about_one_length():
+    """Every row once an epoch, whole batches first, and less padding than batches drawn at random have."""
+    rng = np.random.default_rng(0)
+    texts = ["a" * int(n) for n in rng.integers(1, 40, 300)]
+    joint = given.model("p(text)", given.read(text=texts), codecs={"text": Text()},
+                        families={"text": SMALL["image"]}).joint
+    batches = list(Batches(joint, given.read(text=texts), 8, 0).epoch(0))
+    assert [batch.n for batch in batches] == [8] * 37 + [4] and sorted(torch.cat([
+        batch.entries["text"].valid.sum(1) for batch in batches]).tolist()) == sorted(len(text) + 1 for text in texts)
+    spread = [int(np.ptp(batch.entries["text"].valid.sum(1).numpy())) for batch in batches]
+    assert np.mean(spread[:-1]) < 5
+
+
+def test_what_is_padding_in_all_rows_is_left_out_and_changes_nothing():
+    texts = ["ab", "a", "b" * 30, "ba"]
+    m = given.model("p(text | note)", given.read(text=texts, note=texts[::-1]), codecs={
+        name: Text() for name in ("text", "note")}, families={"text": SMALL["image"]})
+    stir(m.joint)
+    m.facts["fitted"] = True
+    whole = m.log_prob(text=texts, note=texts[::-1])
+    some = m.log_prob(text=texts[:2], note=["b", "ab"])
+    again = m.log_prob(text=[*texts[:2], texts[2]], note=["b", "ab", texts[2]])
+    assert np.allclose(some, again[:2], atol=1e-5) and not np.allclose(some, whole[:2], atol=1e-3)

@@ -83,9 +83,12 @@ def parser() -> argparse.ArgumentParser:
 
     fit = command("fit", "learn a model from data", "given fit people.csv --dry-run",
                   'given fit people.csv "p(city) p(age, income | city)" --as zip=label',
-                  "given fit photos/ --minutes 10", "given fit book.txt", 'given fit "logs/*.jsonl" --skip-bad', data=_DATA)
+                  "given fit photos/ --minutes 10", "given fit book.txt",
+                  "given fit train.de train.en --task translate", 'given fit "logs/*.jsonl" --skip-bad', data=_DATA)
     fit.add_argument("formula", nargs="?", help='such as "p(label) p(image | label)"; without one, that of the first task '
-                                                "of `given tasks` that the columns fit")
+                                                "of `given tasks` that the columns fit. With --task translate: the file of "
+                                                "translations")
+    fit.add_argument("--task", metavar="NAME", help="learn for a task of `given tasks`, set beside its baseline")
     fit.add_argument("-o", "--output", metavar="FOLDER", help="where to save the model (default: after the data, .given)")
     fit.add_argument("--as", dest="codecs", action="append", default=[], type=_pair, metavar="COLUMN=CODEC",
                      help="how a column is read, as year=label, note=text or 'size=Number(atoms=[0])'")
@@ -98,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--steps", type=_count, help="budget of steps")
     fit.add_argument("--bfloat16", action="store_true",
                      help="multiply matrices in 16 bits while learning: faster where the processor has units for it")
+    fit.add_argument("--muon", action="store_true", help="move matrices by Muon, which takes fewer steps of most nets")
     fit.add_argument("--device", choices=("auto", "cpu"), default="auto",
                      help="where to learn (default auto: the processor; no family learns elsewhere yet)")
     fit.add_argument("--checkpoint", metavar="FOLDER", help="write checkpoints here while learning")
@@ -114,6 +118,30 @@ def parser() -> argparse.ArgumentParser:
                         help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each")
     _drawing(sample)
 
+    translate = command("translate", "texts in another language, a line each", "given translate de-en.given letter.txt",
+                        "echo 'Ein Hund rennt.' | given translate de-en.given --attention hund.png", model=True, seed=False)
+    translate.add_argument("data", metavar="FILE", nargs="?", default="-", help="a text a line (default: standard input)")
+    translate.add_argument("--beam", type=_count, default=5, metavar="WIDTH", help="how many beams search (default 5)")
+    translate.add_argument("--attention", metavar="PNG", help="draw which words of the first line each word was taken from")
+
+    chat = command("chat", "talk with a model of dialogues: it replies to every line, of the tasks it learned alone",
+                   "given chat dialogues.given", "given chat dialogues.given --temperature 0.5 --seed 1", model=True)
+    chat.add_argument("--temperature", type=_number, default=0.5, metavar="T", help="of replies (default 0.5); at 0 greedy")
+
+    keyboard = command("keyboard", "the next words of a text, with their probabilities",
+                       'given keyboard book.given "To be or "',
+                       'given keyboard book.given "To be or n" -n 5', model=True, seed=False)
+    keyboard.add_argument("text", metavar="TEXT", help="so far; a last word without a blank after it is being typed")
+    keyboard.add_argument("-n", type=_count, default=3, help="how many words (default 3)")
+
+    fill = command("fill", "what stands between two parts of a source file",
+                   r"printf 'def add(a, b):\n    \f\n' | given fill src.given", "given fill src.given holed.py -n 3",
+                   model=True)
+    fill.add_argument("data", metavar="FILE", nargs="?", default="-",
+                      help="the file, a form feed where it has a hole (default: standard input)")
+    fill.add_argument("-n", type=_count, default=1, help="how many draws (default 1)")
+    fill.add_argument("--temperature", type=_number, default=0.5, metavar="T", help="of draws (default 0.5); at 0 greedy")
+
     score = command("score", "log p of every item, and its mean", "given score people.given new.csv --anomalies 5",
                     "tail -n +1 -f log.csv | given score log.given -", model=True, data=_DATA)
     score.add_argument("--anomalies", type=_count, metavar="N", help="print only the N least probable items, worst first")
@@ -126,6 +154,14 @@ def parser() -> argparse.ArgumentParser:
     _reading(query)
     query.add_argument("-n", type=_count, default=1, help="draws a row, where the answer is drawn (default 1)")
     query.add_argument("-o", "--output", metavar="FILE", help="write the answer: .csv, .tsv, .jsonl, .parquet or .npz")
+
+    rank = command("rank", "candidates, the most probable given what is observed first",
+                   "given rank faq.given answers.txt 'question=How do I get in?'",
+                   "given rank digits.given few.npz label=3 --pmi self", model=True, data="the candidates: " + _DATA)
+    rank.add_argument("given", nargs="*", type=_pair, metavar="NAME=VALUE", help="what is observed")
+    rank.add_argument("--pmi", metavar="MODEL", help="rank by what the observed tells of a candidate, log p(x | y) - log p(x), "
+                                                     "by a model that has p(x), or `self`")
+    rank.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
     complete = command("complete", "fill the holes of data with draws from p(missing | seen)",
                        "given complete people.given holes.csv -o filled.csv", "given complete book.given prompts.txt",

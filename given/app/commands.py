@@ -34,8 +34,8 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
 
-__all__ = ["complete", "completion", "compress", "decompress", "demo", "encode", "export", "families", "fit", "query", "report",
-           "sample", "score", "tasks"]
+__all__ = ["chat", "complete", "completion", "compress", "decompress", "demo", "encode", "export", "families", "fill", "fit",
+           "keyboard", "place_of", "plan", "query", "rank", "report", "sample", "score", "tasks", "translate"]
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12  # encoded at once
@@ -51,6 +51,10 @@ def demo(a: argparse.Namespace) -> None:
 
 def fit(a: argparse.Namespace) -> int:
     """`given fit`"""
+    if a.task is not None:
+        from given.app.tasks import fit as fit_task
+
+        return fit_task(a)
     data = _read(a.data, a)
     codecs = {name: _codec(text) for name, text in _once(a.codecs, "--as").items()}
     families = {name: _built(text, _families, "--family") for name, text in _once(a.family, "--family").items()}
@@ -66,19 +70,25 @@ def fit(a: argparse.Namespace) -> int:
     model.facts["notes"] += left_out
     if a.dry_run:
         asked = {"task": f"{task.name}: {task.what}"} if task else {}
-        facts({"formula": str(model), **asked, "data": data.described(), **_plan(model, data)}, a.json)
+        facts({"formula": str(model), **asked, "data": data.described(), **plan(model, data)}, a.json)
         return 0
-    name = "stdin" if a.data == "-" else os.path.splitext(os.path.basename(a.data.rstrip("/")))[0]
-    path = f"{name}.given" if a.output is None else a.output
+    path = place_of(a)
     check_place(path, MODEL_FILES)  # before the time is spent
     done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
-                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16)
+                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16,
+                     muon=a.muon)
     held_out = _held_out(model, data)
     model.facts["scores"] = held_out
     model.save(path)
     facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
            "cpu-seconds": round(done.cpu_seconds, 1), **held_out}, a.json)
     return 130 if done.stopped == "interrupted" else 0
+
+
+def place_of(a: argparse.Namespace) -> str:
+    """Where the model is saved."""
+    name = "stdin" if a.data == "-" else os.path.splitext(os.path.basename(a.data.rstrip("/").removesuffix(".gz")))[0]
+    return f"{name}.given" if a.output is None else a.output
 
 
 def _held_out(model: Model, data: Source) -> dict[str, str]:
@@ -99,7 +109,7 @@ def _held_out(model: Model, data: Source) -> dict[str, str]:
     return {f"held-out rows, {name}": str(score) for name, score in scores.items()}
 
 
-def _plan(model: Model, data: Source) -> dict[str, str]:
+def plan(model: Model, data: Source) -> dict[str, str]:
     """What was inferred, line by line."""
     why = dict(note.split(": ", 1) for note in model.notes)
     lines = dict[str, str]()
@@ -230,6 +240,19 @@ def query(a: argparse.Namespace) -> None:
         drawn = asked.sample(a.n, seed=a.seed)
         answer = Columns({name: drawn[name] for name in term.left}, drawn.axes)
     _answer(answer, a, model)
+
+
+def rank(a: argparse.Namespace) -> None:
+    """`given rank`"""
+    model, observed = given.load(a.model), _once(a.given, "NAME=VALUE")
+    a.by = a.by or "line"  # of a file of text, a candidate a line
+    found = next(_read(a.data, a).batches(1 << 60))
+    asked = [name for name in model.joint.columns if name not in observed]
+    values = {name: found[name] for name in found.names}
+    if found.names == ("text",) and len(asked) == 1:
+        values = {asked[0]: found["text"]}
+    pmi = True if a.pmi == "self" else given.load(a.pmi) if a.pmi else False
+    _answer(model.given(observed).rank(values, pmi=pmi), a, model)
 
 
 def complete(a: argparse.Namespace) -> None:
@@ -374,6 +397,34 @@ def tasks(a: argparse.Namespace) -> None:
         return
     for t in TASKS:
         print(f"{t.name}: {t.what}\n  {t.example}    ({t.unit}, beside {t.baseline})")
+
+
+def translate(a: argparse.Namespace) -> None:
+    """`given translate`"""
+    from given.app.tasks import translate as run
+
+    run(a)
+
+
+def chat(a: argparse.Namespace) -> None:
+    """`given chat`"""
+    from given.app.tasks import chat as run
+
+    run(a)
+
+
+def keyboard(a: argparse.Namespace) -> None:
+    """`given keyboard`"""
+    from given.app.tasks import keyboard as run
+
+    run(a)
+
+
+def fill(a: argparse.Namespace) -> None:
+    """`given fill`"""
+    from given.app.tasks import fill as run
+
+    run(a)
 
 
 def completion(a: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Text: characters, bytes or byte-pair pieces. Counted.
+"""Text: characters, bytes, byte-pair pieces or words. Counted.
 
 Where every text that was learned from fits the window, a text is one row and its end is an entry, so its length is modelled.
 Where one is longer, texts are cut into pieces of the window's length and their lengths are given, not modelled.
@@ -10,6 +10,8 @@ https://arxiv.org/abs/1508.07909
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,9 +22,13 @@ from torch import Tensor
 from given.sources.tokenizer import read_tokenizer, spelled, tokenizer_of, tokenizers, uncovered, unknown
 from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError
 
-__all__ = ["Text"]
+__all__ = ["Text", "words_of"]
 
 _AT_ONCE = 1 << 20  # characters
+_OTHER = "\ufffd"
+_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]|\n")
+_CLOSING = re.compile(r"[.,;:!?)\]}]$")
+_BEFORE, _AFTER = re.compile(r" ([.,;:!?)\]}\n])"), re.compile(r"([(\[{\n]) ")
 
 
 class Text(Codec):
@@ -31,31 +37,38 @@ class Text(Codec):
     Args:
         unit: `characters`, those of the data, another being an error; `bytes` of UTF-8, which write any text; or `pieces`,
             byte-pair encoding learned from the data (of the extra `text`), which writes any text in fewer symbols. A score of
-            pieces is that of one way to cut the text, so at most that of the text.
+            pieces is that of one way to cut the text, so at most that of the text. Or `words`, marks and line ends, those of
+            the data met most, any other being one symbol, written \ufffd; what is blank between them is not kept.
         window: the most symbols a row holds.
+        longest: room for texts of so many symbols, where none so long is learned from; at most the window.
         stride: a text longer than the window is scored in pieces of so many symbols, each given the window - stride before it,
             or as many as there are; half a window by default.
-        size: of the pieces' vocabulary, from 257.
+        size: of the vocabulary of pieces, from 257, or of words, from 2.
         alphabet: the characters, learned (sorted) when left out.
         tokenizer: a folder with the `tokenizer.json` of a pretrained language model, whose pieces are taken. Its symbol for the
             end is that of a text. Before it has seen data the longest text is that of a window.
     """
 
     def __init__(self, unit: str = "characters", *, window: int = 256, stride: int | None = None, size: int = 1024,
-                 alphabet: str | None = None, tokenizer: str | os.PathLike[str] | None = None) -> None:
+                 alphabet: str | None = None, longest: int = 0, tokenizer: str | os.PathLike[str] | None = None) -> None:
         if tokenizer is not None:
             if unit not in ("characters", "pieces") or alphabet is not None:
                 raise UserError(f"Text: unit={unit!r}, alphabet={alphabet!r}; a tokenizer says what its symbols are; leave "
                                 "both out")
             unit = "pieces"
-        if unit not in ("characters", "bytes", "pieces"):
-            raise UserError(f"Text: unit={unit!r}; expected 'characters', 'bytes' or 'pieces'")
+        if unit not in ("characters", "bytes", "pieces", "words"):
+            raise UserError(f"Text: unit={unit!r}; expected 'characters', 'bytes', 'pieces' or 'words'")
         self.unit, self.window, self.size = unit, window, size
         self.stride = max(1, window // 2) if stride is None else stride
         if not 1 <= self.stride <= window:
             raise UserError(f"Text: window={window}, stride={stride}; expected a stride from 1 to the window")
+        self.longest = longest
+        if not 0 <= longest <= window:
+            raise UserError(f"Text: window={window}, longest={longest}; expected room for at most a window")
         if unit == "pieces" and size <= 256:
             raise UserError(f"Text: size={size}; expected more than the 256 bytes that pieces are made of")
+        if unit == "words" and size < 2:
+            raise UserError(f"Text: size={size}; expected two words or more, one of them that of all others")
         self.alphabet, self._stated = alphabet, alphabet is not None
         self._longest: int | None = None
         self.tokenizer = None if tokenizer is None else os.fspath(tokenizer)
@@ -66,6 +79,8 @@ class Text(Codec):
         self._unknown: int | None = None
         self._pieces = 0
         self._corpus: list[str] = []  # pieces are learned from all of it, when first asked for
+        self._counts: Counter[str] = Counter()
+        self._words: dict[str, int] = {}
 
     @property
     def space(self) -> Finite:
@@ -88,6 +103,13 @@ class Text(Codec):
         if self.unit == "pieces" and self.tokenizer is None:
             self._corpus += items
             self._tokenizer = None
+            return
+        if self.unit == "words":
+            each = [words_of(item) for item in items]
+            self._counts.update(word for words in each for word in words)
+            self._longest = max([self._longest or 0, *map(len, each)])
+            kept = sorted(self._counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self.size - 1]
+            self._words = {word: i for i, word in enumerate([_OTHER, *(word for word, _ in kept)])}
             return
         if self.unit == "characters" and not self._stated:
             self.alphabet = "".join(sorted({*(self.alphabet or ""), *(c for item in items for c in set(item))}))
@@ -139,6 +161,9 @@ class Text(Codec):
 
         return Pieces(rows, torch.from_numpy(item))
 
+    def lengths(self, raw: np.ndarray) -> np.ndarray | None:
+        return np.char.str_len(np.asarray(raw, dtype=str)) if self._learned()[1] <= self.window else None
+
     def decode(self, x: Entries) -> np.ndarray:
         """(*draws, B, any length) -> (*draws, B)."""
         V, _ = self._learned()
@@ -148,11 +173,26 @@ class Text(Codec):
         rows = zip(values.reshape(-1, values.shape[-1]), there.reshape(-1, values.shape[-1]), strict=True)
         return np.array([self._text(row[mask]) for row, mask in rows], dtype=str).reshape(shape)
 
+    @property
+    def words(self) -> list[str]:
+        """The word of every symbol but the end, where the unit is words; the first stands for all that are none of them."""
+        return list(self._words)
+
+    def windows_end(self, text: str) -> Entries:
+        """The end of a text that may be longer than the window, (1, window), with room for a symbol more."""
+        D = self.space.shape[0]
+        symbols = self._symbols(text, 0)[1 - D:]
+        values = torch.zeros(1, D, dtype=torch.int64)
+        values[0, :len(symbols)] = torch.from_numpy(symbols.astype(np.int64))
+        return Entries(values, seen=torch.arange(D)[None] < len(symbols))
+
     def spelled(self) -> list[bytes]:
         """The bytes of UTF-8 that every symbol but the end writes: (V,), together those of the text."""
         V, _ = self._learned()
         if self.unit == "pieces":
             return spelled(self._tokenizer, V)
+        if self.unit == "words":
+            return [(word if word == "\n" or _CLOSING.match(word) else f" {word}").encode() for word in self._words]
         return [bytes([v]) for v in range(V)] if self.alphabet is None else [
             c.encode(errors="surrogatepass") for c in self.alphabet]
 
@@ -161,15 +201,19 @@ class Text(Codec):
         self._learned()
         if self.unit == "pieces":
             return tokenizers().Tokenizer.from_str(self._tokenizer.to_str())
+        if self.unit == "words":
+            raise UserError("a text in words has no tokenizer, which keeps blanks; expected characters, bytes or pieces")
         return tokenizer_of(self.alphabet)
 
     def state(self) -> dict[str, Any]:
         _, longest = self._learned()
         tokenizer = None if self._tokenizer is None else self._tokenizer.to_str()
-        return {"alphabet": self.alphabet, "longest": longest, "tokenizer": tokenizer, "end": self._end}
+        return {"alphabet": self.alphabet, "longest": longest, "tokenizer": tokenizer, "end": self._end,
+                **({"words": list(self._words)} if self.unit == "words" else {})}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.alphabet, self._longest = state["alphabet"], int(state["longest"])
+        self._words = {word: i for i, word in enumerate(state.get("words", ()))}
         if state["tokenizer"] is not None:
             self._take(tokenizers().Tokenizer.from_str(state["tokenizer"]), state.get("end"))
 
@@ -186,8 +230,10 @@ class Text(Codec):
         if not self._longest:
             raise UserError("expected some text, got only empty ones")
         if self.unit == "pieces":
-            return self._tokenizer.get_vocab_size(), self._longest
-        return 256 if self.alphabet is None else len(self.alphabet), self._longest
+            return self._tokenizer.get_vocab_size(), max(self._longest, self.longest)
+        if self.unit == "words":
+            return len(self._words), max(self._longest, self.longest)
+        return 256 if self.alphabet is None else len(self.alphabet), max(self._longest, self.longest)
 
     def _read(self) -> None:
         if self._tokenizer is None and self.tokenizer is not None:
@@ -203,6 +249,8 @@ class Text(Codec):
             return self._cut(text, row)
         if self.unit == "pieces":
             return np.array(self._tokenizer.encode(text).ids, dtype=np.min_scalar_type(self.size))
+        if self.unit == "words":
+            return np.array([self._words.get(word, 0) for word in words_of(text)], dtype=np.min_scalar_type(self.size))
         if self.unit == "bytes":
             return np.frombuffer(text.encode(errors="surrogatepass"), np.uint8)
         known = _codes(self.alphabet or "")
@@ -236,6 +284,8 @@ class Text(Codec):
     def _text(self, symbols: np.ndarray) -> str:
         if self.unit == "pieces":
             return self._tokenizer.decode(symbols.tolist())
+        if self.unit == "words":
+            return _sentence([*map(list(self._words).__getitem__, symbols.tolist())])
         if self.unit == "bytes":
             return symbols.astype(np.uint8).tobytes().decode(errors="replace")
         return _codes(self.alphabet or "")[symbols].astype("<u4").tobytes().decode("utf-32-le", errors="surrogatepass")
@@ -246,6 +296,17 @@ class Text(Codec):
         V, longest = self._learned()
         length = f"in windows of {self.window} every {self.stride}" if longest > self.window else f"at most {longest} long"
         return f"Text({V} {self.unit}, {length})"
+
+
+def words_of(text: str) -> list[str]:
+    """A text's words, marks and line ends, in order."""
+    return _WORD.findall(text)
+
+
+def _sentence(words: list[str]) -> str:
+    """Words with the blanks that writing puts between them."""
+    text = " ".join(words)
+    return _AFTER.sub(r"\1", _BEFORE.sub(r"\1", text))
 
 
 def _codes(text: str) -> np.ndarray:

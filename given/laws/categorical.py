@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from given.laws.entrywise import Entrywise
 from given.laws.noise import choose
@@ -33,6 +34,10 @@ class Categorical(Entrywise):
         return choose(self.logits.softmax(-1, torch.float64), u)
 
     def each(self, values: Tensor) -> Tensor:
+        if self.logits.requires_grad and values.shape == self.logits.shape[:-1]:
+            # What is learned from is noisy anyhow: in the logits' own precision, in one pass over the symbols.
+            loss = F.cross_entropy(self.logits.flatten(0, -2), values.flatten(), reduction="none")
+            return -loss.double().view(values.shape)
         log_probs = self.log_probs
         return log_probs.expand(*values.shape, log_probs.shape[-1]).gather(-1, values[..., None]).squeeze(-1)
 

@@ -15,7 +15,8 @@ from given.laws.grouped import Grouped
 from given.laws.law import Kind, Law
 from given.laws.sequential import Sequential, State
 from given.nn import Condition
-from given.variables import Entries, Product, Space
+from given.nn.context import last_of
+from given.variables import Entries, Finite, Product, Space
 
 __all__ = ["Chain"]
 
@@ -43,6 +44,7 @@ class Chain(Sequential):
         self.one_at_a_time = int(drawn[-1]) == len(drawn) - 1
         self.embed, self.net, self.heads, self.y = embed, net, heads, condition
         self.any_order, self.each_head, self.one_order = any_order, list(heads), self.order[None]
+        self.trims = isinstance(space, Finite) and len(space.axes) == 1 and space.axes[0].length != "fixed"
         sizes = [part.dimensions for _, part in space.parts]
         self.part_of = [i for i, size in enumerate(sizes) for _ in range(size)]
         self.first = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
@@ -62,7 +64,19 @@ class Chain(Sequential):
             orders = self.order[(~flat.told[:, self.order]).long().argsort(dim=1, stable=True)]
         # Whatever stands where nothing is known, or padding, is nothing.
         values = torch.where(flat.told, flat.tensor, 0.0)
-        return self.scores(values, row, orders).reshape(*x.flat(self.space).tensor.shape)
+        T = last_of(flat.told[:, self.order]) if self.trims and len(orders) == 1 else len(self.order)
+        found = self._first(values, row, T) if T < len(self.order) else self.scores(values, row, orders)
+        return found.reshape(*x.flat(self.space).tensor.shape)
+
+    def _first(self, values: Tensor, row: Tensor, T: int) -> Tensor:
+        """`scores` (N, D) of the first T entries drawn, where all that follow is padding."""
+        y, order, mine = self.y if self.n == len(row) else self.y.rows(row), self.order[None], self.order[:T]
+        features = self.net(self._tokens(values, y, order, slice(0, T)), y, order[:, :T])
+        assert isinstance(self.space, Finite)
+        rows = max(1, len(values) if features.requires_grad else _AT_ONCE // (T * self.space.size))
+        each = [self._law(0, some, mine).each(value.long())
+                for some, value in zip(features.split(rows), values[:, mine].split(rows), strict=True)]
+        return torch.zeros(values.shape, dtype=torch.float64).index_copy(1, mine, torch.cat(each))
 
     def scores(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
         """log p of every entry given those before it: (N, D) float64.
@@ -82,11 +96,16 @@ class Chain(Sequential):
         columns = entries.columns if isinstance(self.space, Product) else {"": entries}
         for i, (name, part) in enumerate(self.space.parts):
             mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
-            with torch.autocast(mine.device.type, enabled=False):  # a law is made of all the bits there are
-                law = self._ending(self.heads[i](mine.float()), slice(None))
-                each = law.each(columns[name].tensor)
+            each = self._law(i, mine, slice(None)).each(columns[name].tensor)
             found.append(each.flatten(1) if part.axes else each[:, None])
         return torch.cat(found, 1)
+
+    def _law(self, part: int, features: Tensor, place: slice | Tensor) -> Entrywise:
+        """The law of a part's entries, of all the bits there are but where a head says that 16 do to multiply."""
+        head, kind = self.heads[part], features.device.type
+        with torch.autocast(kind, enabled=torch.is_autocast_enabled(kind) and getattr(head, "sixteen_bits", False)):
+            law = head(features.float())
+        return self._ending(law, place)
 
     def laws(self, x: Entries) -> Iterator[Tensor]:
         flat, row = self._whole(x)

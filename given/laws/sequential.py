@@ -266,6 +266,8 @@ class Sequential(Law):
         """On an axis whose length is modelled, the last entry is the end and nothing else."""
         if self.end is not None and isinstance(self.space, Finite) and isinstance(law, Categorical):
             last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
+            if not bool(last.any()):
+                return law
             other = torch.arange(self.space.size) != self.end
             law.logits = law.logits.masked_fill(last[..., None] & other, -torch.inf)
         return law

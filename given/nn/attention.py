@@ -132,6 +132,12 @@ class Asking(nn.Module):
         found = mixed(q, y.keys, y.values, y.there)
         return self.take(found.transpose(1, 2).flatten(2))
 
+    def weights(self, h: Tensor, y: Answers) -> Tensor:
+        """(B, s, M) how much each step takes of each token, the mean over heads."""
+        q = self.ask(self.read(h)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        scores = (q @ y.keys.mT / q.shape[-1] ** 0.5).masked_fill(~y.there, -torch.inf)
+        return scores.softmax(-1).mean(1)
+
 
 class CrossAttention(Causal):
     """Every step asks the tokens of y, and nothing of its own past: what makes of a recurrent net before it in a `Sequence` a

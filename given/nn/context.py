@@ -18,9 +18,12 @@ from torch.nn import functional as F
 
 from given.nn.dot_product import mixed
 from given.nn.dropout import Dropout
+from given.nn.linear import RMSNorm
 from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
 
-__all__ = ["Condition", "Context", "attends"]
+__all__ = ["Condition", "Context", "attends", "last_of"]
+
+_TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,11 @@ class Context(nn.Module):
         width: C.
         grid: the space of x, for a net that reads vectors an entry and attends to tokens; None for one that reads (B, C).
         layers: of self-attention among the tokens of a parent.
+        dropout: probability, of what tokens take from one another, while training.
     """
 
-    def __init__(self, parents: Sequence[Variable], width: int, *, grid: Space | None = None, layers: int = 1) -> None:
+    def __init__(self, parents: Sequence[Variable], width: int, *, grid: Space | None = None, layers: int = 1,
+                 dropout: float = 0.1) -> None:
         super().__init__()
         self.parents, self.width, self.grid = tuple(parents), width, grid
         self.always = nn.Parameter(torch.zeros(width))
@@ -66,7 +71,7 @@ class Context(nn.Module):
             if role == "aligned":
                 part = _Aligned(v.space, shared, width)
             elif role == "tokens":
-                part = _Tokens(v.space, width, layers)
+                part = _Tokens(v.space, width, layers, dropout)
             else:
                 part = _pooled(v.space, width)
             self.roles.append(role)
@@ -92,8 +97,9 @@ class Context(nn.Module):
                 found = found.repeat_interleave(self.grid.dimensions // found.shape[1], 1)
                 aligned = found if aligned is None else aligned + found
             elif role == "tokens":
-                tokens.append(self.parts[str(i)](x))
-                there.append(x.valid.reshape(y.n, -1))  # type: ignore[union-attr]
+                told = x.valid.reshape(y.n, -1)  # type: ignore[union-attr]
+                there.append(told[:, :last_of(told)])
+                tokens.append(self.parts[str(i)](x, there[-1]))
         return Condition(self(y), aligned, torch.cat(tokens, 1) if tokens else None, torch.cat(there, 1) if there else None)
 
 
@@ -108,6 +114,13 @@ def _role(space: Space, grid: Space | None) -> tuple[str, int]:
         return "pooled", 0
     shared = _shared(space, grid)
     return ("aligned", shared) if shared else ("tokens", 0)
+
+
+def last_of(valid: Tensor) -> int:
+    """How many of the places (B, D) reach to the last that holds anything in any row: what lies beyond is padding in all of
+    them and need not be worked out. Rounded up, for every new shape costs the making of its kernels."""
+    places = valid.any(0).nonzero()
+    return min(-(-(int(places[-1]) + 1 if len(places) else 1) // _TOGETHER) * _TOGETHER, valid.shape[1])
 
 
 def _shared(space: Space, grid: Space) -> int:
@@ -159,7 +172,7 @@ class _Symbol(nn.Module):
         self.table = nn.Parameter(torch.randn(space.size + 1, width) * 0.5)
 
     def forward(self, x: Entries) -> Tensor:
-        return self.table[torch.where(x.known, x.tensor, self.unseen)]
+        return F.embedding(torch.where(x.known, x.tensor, self.unseen), self.table)
 
 
 class _Columns(nn.Module):
@@ -192,19 +205,25 @@ class _Aligned(nn.Module):
 class _Tokens(nn.Module):
     """A parent as tokens: value, place from the first and place from the last entry, then self-attention."""
 
-    def __init__(self, space: Space, width: int, layers: int) -> None:
+    def __init__(self, space: Space, width: int, layers: int, dropout: float) -> None:
         super().__init__()
-        self.features = _Features(space)
         M = space.dimensions
-        self.value = nn.Linear(self.features.size, width)
+        self.value: nn.Module
+        if isinstance(space, Finite) and not space.ordered:
+            self.value = _Symbol(space, width)
+        else:
+            features = _Features(space)
+            self.value = nn.Sequential(features, nn.Linear(features.size, width))
         self.first, self.last = (nn.Parameter(torch.randn(M, width) * 0.5) for _ in range(2))
-        self.layers = nn.ModuleList(_Attention(width) for _ in range(layers))
+        self.layers = nn.ModuleList(_Attention(width, dropout=dropout) for _ in range(layers))
+        self.drop = Dropout(dropout)
 
-    def forward(self, x: Entries) -> Tensor:
-        there = x.valid.reshape(len(x), -1)  # type: ignore[union-attr]
+    def forward(self, x: Entries, there: Tensor) -> Tensor:
+        """Of the first M places, those of `there` (B, M): (B, M, C)."""
         M = there.shape[1]
         from_last = (there.sum(1, keepdim=True) - 1 - torch.arange(M, device=there.device)).clamp(min=0)
-        h = self.value(self.features(x).reshape(len(x), M, -1)) + self.first + self.last[from_last]
+        flat = x.map(lambda t: t.reshape(len(x), -1)[:, :M])
+        h = self.drop(self.value(flat) + self.first[:M] + F.embedding(from_last, self.last))
         for layer in self.layers:
             h = layer(h, there)
         return h
@@ -213,15 +232,17 @@ class _Tokens(nn.Module):
 class _Attention(nn.Module):
     """Tokens attend to one another, padding left out."""
 
-    def __init__(self, width: int, heads: int = 4) -> None:
+    def __init__(self, width: int, heads: int = 4, *, dropout: float) -> None:
         super().__init__()
         self.heads = heads if width % heads == 0 else 1
-        self.read, self.read_more = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.read, self.read_more = RMSNorm(width), RMSNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
-        self.more = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width), Dropout(0.1))
+        self.more = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.drop = Dropout(dropout)
 
     def forward(self, h: Tensor, there: Tensor) -> Tensor:
         B, M, C = h.shape
         q, k, v = self.qkv(self.read(h)).view(B, M, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        h = h + self.out(mixed(q, k, v, there[:, None, None]).transpose(1, 2).reshape(B, M, C))
-        return h + self.more(self.read_more(h))
+        found = mixed(q, k, v, there[:, None, None])
+        h = h + self.drop(self.out(found.transpose(1, 2).reshape(B, M, C)))
+        return h + self.drop(self.more(self.read_more(h)))

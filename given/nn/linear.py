@@ -29,8 +29,9 @@ class Linear(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """(..., inputs) -> (..., outputs)."""
-        out = h @ self.weight
-        return out if self.bias is None else out + self.bias
+        if self.bias is None:
+            return h @ self.weight
+        return torch.addmm(self.bias, h.flatten(0, -2), self.weight).unflatten(0, h.shape[:-1])
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[0]}, {self.weight.shape[1]}, bias={self.bias is not None}"

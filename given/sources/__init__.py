@@ -4,7 +4,7 @@ from given.sources.columns import Columns, Source, write_file
 from given.sources.live import Live
 from given.sources.read import read
 from given.sources.samples import SAMPLES
-from given.sources.stream import Stream, joined
+from given.sources.stream import File, Stream, joined
 from given.sources.table import Table
 
-__all__ = ["Columns", "Live", "SAMPLES", "Source", "Stream", "Table", "joined", "read", "write_file"]
+__all__ = ["Columns", "File", "Live", "SAMPLES", "Source", "Stream", "Table", "joined", "read", "write_file"]

@@ -194,7 +194,7 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
 def _format(file: File) -> str:
     """By the ending, or, of what has no name, by how it begins."""
     if not file.piped:
-        ending = os.path.splitext(file.path)[1].lower()
+        ending = os.path.splitext(file.path.removesuffix(".gz"))[1].lower()
         if ending not in _ENDINGS:
             raise UserError(f"{file.name}: cannot read {ending or 'a file without an ending'}; expected "
                             f"{', '.join(ending for ending in _ENDINGS if ending not in IMAGES)} or an image; or pass format=")

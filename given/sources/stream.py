@@ -38,11 +38,12 @@ class File:
     piped: bool = False
 
     def open(self) -> IO[bytes]:
-        """Its bytes, unpacked where it is a packed sample."""
-        if self.path.endswith(".xz"):
+        """Its bytes, unpacked where its name ends in .gz or .xz."""
+        if self.path.endswith((".gz", ".xz")):
+            import gzip
             import lzma
 
-            return lzma.open(self.path)
+            return gzip.open(self.path) if self.path.endswith(".gz") else lzma.open(self.path)  # type: ignore[return-value]
         return open(self.path, "rb")
 
     @property

@@ -26,6 +26,7 @@ from given.variables import UserError
 __all__ = ["Batches", "Encoded", "Pass", "Split", "encoded"]
 
 _SHUFFLED_AT_ONCE = 1 << 16
+_BATCHES = 32  # whose rows are sorted by length
 
 
 @dataclass(frozen=True)
@@ -207,12 +208,20 @@ class Batches:
             windows = _encode(self.joint, run, first, self.weight, cut) if self.long else None
             n = run.n if windows is None else windows.n
             order = rng.permutation(n)
+            if windows is None and (lengths := self._lengths(run)) is not None:
+                order = _alike(order, lengths, self.size, rng)
             for start in range(0, n, self.size):
                 if made >= skip:
                     rows = order[start:start + self.size]
                     yield self._encode(run, rows, first) if windows is None else windows.rows(torch.from_numpy(rows), 0)
                 made += 1
             first += run.n
+
+    def _lengths(self, run: Columns) -> np.ndarray | None:
+        """(n,) how long rows are, where some are longer than others."""
+        each = [v.codec.lengths(run[name]) for name, v in self.joint.columns.items() if name in run and not v.codec.columns]
+        known = [lengths for lengths in each if lengths is not None]
+        return np.sum(known, 0) if known else None
 
     def _encode(self, run: Columns, rows: np.ndarray, first: int) -> Encoded:
         try:
@@ -228,6 +237,18 @@ class Batches:
     def in_order(self) -> Iterator[Encoded]:
         """One pass in the data's order."""
         return encoded(self.joint, self.data, _at_once(self.joint, self.size), self.weight)
+
+
+def _alike(order: np.ndarray, lengths: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A shuffled order of rows (n,) in which batches hold rows of about one length, which cost less padding: every run of
+    batches sorted by length, then its batches shuffled."""
+    n, found = len(order), list[np.ndarray]()
+    for start in range(0, n, _BATCHES * size):
+        some = order[start:start + _BATCHES * size]
+        whole, rest = some[:len(some) // size * size], some[len(some) // size * size:]  # the epoch's smaller batch stays last
+        batches = whole[lengths[whole].argsort(kind="stable")].reshape(-1, size)
+        found += [batches[rng.permutation(len(batches))].reshape(-1), rest]
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True)

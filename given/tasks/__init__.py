@@ -1,16 +1,23 @@
-"""Tasks: named formulas, and which of them data asks for where nobody wrote one."""
+"""Tasks: what it is all for. Named formulas, and which of them data asks for where nobody wrote one.
+
+A task that is more than a formula has a file of its own, which says how its data is read (`read`), what models it (`model`),
+how that learns (`TRAINING`, options of `Model.fit`), what it is set beside (`baselines`, run first) and how it is judged
+(`measure`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from given.codecs import Image, Label, Text, infer_table
 from given.conditional import quoted
 from given.sources import Source
-from given.variables import Codec
+from given.tasks import chat, code, keyboard, translate
+from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "task_of"]
+__all__ = ["TASKS", "Task", "chat", "code", "keyboard", "task_named", "task_of", "translate"]
 
 _Names = Sequence[str]
 
@@ -25,7 +32,9 @@ class Task:
         baseline: what a model of it is set beside.
         unit: of its score.
         example: a command.
-        formula: from the names of images, of texts, of labels and of all columns, the formula; None where it is another task's.
+        formula: from the names of images, of texts, of labels and of all columns, the formula; None where it is another task's,
+            or where the task has to be asked for.
+        own: the module of a task with a file of its own.
     """
 
     name: str
@@ -33,7 +42,8 @@ class Task:
     baseline: str
     unit: str
     example: str
-    formula: Callable[[_Names, _Names, _Names, _Names], str | None]
+    formula: Callable[[_Names, _Names, _Names, _Names], str | None] = lambda *_: None
+    own: Any = None
 
 
 def _labelled_images(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str | None:
@@ -59,10 +69,33 @@ TASKS = (
          "and labels", "nats/item", "given fit photos/", _labelled_images),
     Task("images", "what images look like: draw, score, finish them", "independent pixels", "bits/dim",
          "given fit photos/ 'p(image)'", _images),
-    Task("text", "what comes next in a text", "5-gram", "nats/character", "given fit book.txt", _text),
+    Task("language", "what comes next in a text: continue it, score it", "5-gram", "nats/character", "given fit book.txt",
+         _text),
     Task("table", "any columns given any others, as one block", "independent columns", "nats/item", "given fit people.csv",
          _table),
+    Task("translate", "what a text is in another language", "word by word (IBM model 1), a copy", "BLEU",
+         "given fit train.de train.en --task translate", own=translate),
+    Task("chat", "what is replied in a dialogue of two", "words in common (TF-IDF)", "share of true replies ranked first",
+         "given fit dialogues.jsonl --task chat", own=chat),
+    Task("answer-by-rank", "which of some answers is that to a question", "words in common (TF-IDF)",
+         "share of true answers ranked first", "given fit faq.csv --task answer-by-rank", own=chat),
+    Task("keyboard", "which word comes next, while somebody types", "trigram", "share of words proposed, of keys saved",
+         "given fit book.txt --task keyboard", own=keyboard),
+    Task("code", "what comes next in a source file, and what stands between two parts of it", "5-gram, xz", "bits/byte",
+         "given fit src/ --task code", own=code),
 )
+
+
+def task_named(name: str) -> Task:
+    """A task with a file of its own, by its name.
+
+    Raises:
+        UserError: there is none.
+    """
+    own = {task.name: task for task in TASKS if task.own is not None}
+    if name not in own:
+        raise UserError(f"--task: unknown task {name!r}; expected {', '.join(own)}")
+    return own[name]
 
 
 def task_of(data: Source, stated: Mapping[str, Codec]) -> tuple[Task, str, list[str]] | None:

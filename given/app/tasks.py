@@ -1,0 +1,132 @@
+"""Tasks on the command line: `given fit --task`, and what is asked of the models it saves."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import given
+from given import tasks
+from given.app.output import facts
+from given.sources import Columns
+from given.tasks import task_named
+from given.train import MODEL_FILES, check_place, split
+from given.variables import UserError
+from given.verbs import Model
+
+__all__ = ["chat", "fill", "fit", "keyboard", "translate"]
+
+_HELD = 1000  # rows that a task is judged by, at most
+
+
+def fit(a: argparse.Namespace) -> int:
+    """`given fit DATA [FILE] --task NAME`"""
+    from given.app.commands import place_of, plan
+
+    task = task_named(a.task)
+    stray = [said for said, there in (("--as", a.codecs), ("--family", a.family), ("--weight", a.weight)) if there]
+    if stray:
+        raise UserError(f"fit: {stray[0]} is not for --task {a.task}, which says so itself; leave it out, or write a formula")
+    data = task.own.read(*[path for path in (a.data, a.formula) if path is not None])
+    if data.skipped:
+        print(f"left out {len(data.skipped):,}, the first {data.skipped[0]}", file=sys.stderr)
+    model = task.own.model(data, seed=a.seed)
+    model.facts["task"] = task.name
+    if a.dry_run:
+        facts({"formula": str(model), "task": f"{task.name}: {task.what}", **plan(model, data)}, a.json)
+        return 0
+    path = place_of(a)
+    check_place(path, MODEL_FILES)
+    train, held = split(data, a.held_out, a.seed, model.joint)
+    if isinstance(held, Columns):
+        held = held.rows(slice(_HELD))
+    beside = {} if held is None else _figures(task.own.baselines(train, held))
+    print("".join(f"{name}: {figure}\n" for name, figure in beside.items()), end="", file=sys.stderr)
+    learned = task.own.arranged(train, a.seed) if task.own is tasks.code else train
+    done = model.fit(learned, held_out=held or 0, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps, seed=a.seed,
+                     checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16, **task.own.TRAINING)
+    own = {} if held is None else _figures({"this model": task.own.measure(model, held)})
+    model.facts["scores"] = {**own, **beside}
+    model.save(path)
+    facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
+           "cpu-seconds": round(done.cpu_seconds, 1), **own, **beside}, a.json)
+    return 130 if done.stopped == "interrupted" else 0
+
+
+def _figures(each: dict[str, dict[str, float]]) -> dict[str, str]:
+    return {f"held out, {name}": ", ".join(f"{what} {value:.4g}" for what, value in figures.items())
+            for name, figures in each.items()}
+
+
+def translate(a: argparse.Namespace) -> None:
+    """`given translate`"""
+    model = _of_task(a.model, "translate", lambda m: [v for v in m.joint.columns] == ["target", "source"])
+    if a.data == "-":
+        lines = sys.stdin.read().splitlines()
+    else:
+        lines = _read(a.data).splitlines()
+    said = tasks.translate.translate(model, lines, beam=a.beam)
+    print(json.dumps(said) if a.json else "\n".join(said))
+    if a.attention and lines:
+        try:
+            tasks.translate.picture(model, lines[0], said[0]).save(a.attention)
+            print(f"wrote {a.attention}", file=sys.stderr)
+        except UserError as error:  # a model that has learned little says what no text is cut into
+            print(f"given: no picture: {error}", file=sys.stderr)
+
+
+def chat(a: argparse.Namespace) -> None:
+    """`given chat`"""
+    model = _of_task(a.model, "chat", lambda m: [v for v in m.joint.columns] == ["reply", "dialogue"])
+    shown = sys.stdin.isatty()
+    print(f"given: {tasks.chat.LIMITS}" + "; an empty line ends it" * shown, file=sys.stderr)
+    said = list[str]()
+    while True:
+        print("> " * shown, end="", file=sys.stderr, flush=True)
+        line = sys.stdin.readline()
+        if not line.strip():
+            return
+        reply = ""
+        try:
+            for part in tasks.chat.reply(model, [*said, line.strip()], seed=a.seed + len(said),
+                                         how=given.Temperature(a.temperature)):
+                reply += part
+                print("" if a.json else part, end="", flush=True)
+        except UserError as error:
+            print(f"given: {error}", file=sys.stderr)
+            continue
+        print(json.dumps({"reply": reply}) if a.json else "", flush=True)
+        said += [line.strip(), reply]
+
+
+def keyboard(a: argparse.Namespace) -> None:
+    """`given keyboard`"""
+    model = _of_task(a.model, "keyboard", lambda m: getattr(next(iter(m.joint.columns.values())).codec, "unit", "") == "words")
+    found = tasks.keyboard.next_words(model, a.text, a.n)
+    print(json.dumps(dict(found)) if a.json else "\n".join(f"{p:.3f}  {word}" for word, p in found))
+
+
+def fill(a: argparse.Namespace) -> None:
+    """`given fill`"""
+    model = _of_task(a.model, "code", lambda m: m.facts.get("task") == "code")
+    text = sys.stdin.read() if a.data == "-" else _read(a.data)
+    before, hole, after = text.partition("\f")
+    if not hole:
+        raise UserError(f"{'stdin' if a.data == '-' else a.data}: expected a form feed where the text has a hole, got none")
+    drawn = tasks.code.fill(model, before, after, n=a.n, seed=a.seed, how=given.Temperature(a.temperature))
+    print(json.dumps(drawn) if a.json else "\n".join(drawn))
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", newline="") as file:
+        return file.read()
+
+
+def _of_task(path: str, name: str, fits: Callable[[Model], Any]) -> Model:
+    model = given.load(path)
+    if not fits(model):
+        raise UserError(f"{path}: is a model {model}; given {name} needs one learned by given fit ... --task {name}")
+    return model
