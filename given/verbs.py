@@ -324,6 +324,11 @@ class Model:
                              "recounted": bool(share and valid is not None and weighed)}
         return done
 
+    def _marginal(self, names: list[str]) -> Model | None:
+        """p(x) that the family of p(x | y) holds, if it does."""
+        each = [getattr(factor, "marginal", None) for factor in self.joint.declared if list(factor.x.columns) == names]
+        return Model(each[0]) if each and isinstance(each[0], Conditional) else None
+
     @property
     def _rows_at_once(self) -> int:
         return max(1, _ENTRIES_AT_ONCE // max(f.x.space.dimensions for f in self.joint))
@@ -624,8 +629,8 @@ class Query:
         Args:
             data, candidates: columns of candidates, as of `score`.
             pmi: rank by what the observed tells of them instead, pointwise mutual information
-                log p(x | y) - log p(x), in the column `pmi`. p(x) is the model's own, y summed out where it can be; or pass
-                another model that has p(x).
+                log p(x | y) - log p(x), in the column `pmi`. p(x) is the model's own, that of its family (Contrastive) or y
+                summed out where it can be; or pass another model that has p(x).
             seed: of the noise of estimates.
 
         Raises:
@@ -636,7 +641,8 @@ class Query:
         values = _named(data, candidates)
         by, value = "log_prob", self.log_prob(values, seed=seed)
         if pmi is not False:
-            base = Query(self.model if isinstance(pmi, bool) else pmi, {}, {})
+            own = self.model._marginal(list(values)) if pmi is True else None
+            base = Query(own or (self.model if isinstance(pmi, bool) else pmi), {}, {})
             base._prior = self._prior if isinstance(pmi, bool) else {}
             try:
                 by, value = "pmi", value - base.log_prob(values, seed=seed)

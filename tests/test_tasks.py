@@ -10,7 +10,8 @@ from PIL import Image
 
 import given
 from given.app.cli import main
-from given.tasks import chat, code, keyboard, translate
+from given.sources import so_far
+from given.tasks import answer, chat, code, keyboard, translate
 from given.variables import UserError
 
 WORDS = {"un": "a", "chien": "dog", "chat": "cat", "voit": "sees", "mange": "eats", "le": "the", "pain": "bread"}
@@ -134,7 +135,7 @@ def test_replies_are_read_with_what_was_said_before(talk):
     data = chat.read(talk, split="test")
     assert data.n == 48 and set(data["number"]) == set(range(0, 120, 5))
     assert data["dialogue"][1].split("\n")[1] == "< " + data["reply"][0] and data["dialogue"][1].startswith("food in")
-    assert chat.so_far(["aaaa", "bbbb", "cccc"], 10) == "bbbb\ncccc" and chat.so_far(["a" * 30], 10) == "a" * 10
+    assert so_far(["aaaa", "bbbb", "cccc"], 10) == "bbbb\ncccc" and so_far(["a" * 30], 10) == "a" * 10
     own = chat.read(talk, speaker="A")
     assert own["dialogue"][0].startswith("< food in") and own["reply"][0].endswith("please")
 
@@ -144,10 +145,8 @@ def test_a_reply_is_ranked_streamed_and_talked_with(talk, tmp_path, capsys, monk
     model = chat.model(train, pieces=270, width=32, layers=1)
     model.fit(train, steps=60, **chat.TRAINING | {"lr": 1e-2})
     model.save(tmp_path / "talk.given")
-    asked, replies = chat.candidates(test, 20)
-    assert len(asked) == 20 and {len(each) for each in replies} == {10}
-    value = chat.rank(model, asked, replies, chat.prior(model, train))
-    assert value.shape == (20, 10) and chat._first(value) > 0.25
+    value = chat.rank(model, *answer.candidates(test, 20), chat.prior(model, train))
+    assert value.shape == (20, 10) and answer.ranked_first(value) > 0.25
     status, out, err = run(capsys, "chat", tmp_path / "talk.given", stdin="food in Rome please\nsoup\x07\nsoup please\n\n",
                            monkeypatch=monkeypatch)
     assert status == 0 and len(out.splitlines()) == 2 and "no partner for open conversation" in err
@@ -156,24 +155,36 @@ def test_a_reply_is_ranked_streamed_and_talked_with(talk, tmp_path, capsys, monk
     assert status == 1 and "needs one learned by given fit ... --task translate" in err
 
 
-def test_a_chat_is_set_beside_words_in_common(talk, tmp_path, capsys):
+def test_a_chat_is_set_beside_a_trigram(talk, tmp_path, capsys):
     status, out, err = run(capsys, "fit", talk, "--task", "chat", "-o", tmp_path / "m.given", "--steps", "1", "--held-out",
                            ".05")
-    assert status == 0 and "TF-IDF" in err and "held out, this model" in out
+    assert status == 0 and "trigram" in err and "held out, this model" in out
+
+
+def test_candidates_hold_the_true_reply_first_and_nine_of_other_dialogues(talk):
+    test = chat.read(talk, split="test")
+    asked, replies = answer.candidates(test, 20)
+    assert len(asked) == 20 and {len(each) for each in replies} == {10}
+    pairs = set(zip(test["dialogue"].tolist(), test["reply"].tolist(), strict=True))
+    assert all((dialogue, each[0]) in pairs for dialogue, each in zip(asked, replies, strict=True))
+    assert answer.ranked_first(np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])) == 0.5
 
 
 def test_answers_are_chosen_by_rank(tmp_path, capsys):
     towns, rng = ["Rome", "Oslo", "Bern", "Lima", "Cork"], np.random.default_rng(0)
-    pairs = [(f"when is the train to {town}", f"to {town} at {hour}") for town in towns for hour in rng.permutation(24)[:20]]
+    pairs = [(f"when is the train to {town}", f"to {town} at {hour}") for hour in rng.permutation(24) for town in towns]
     given.read(question=[q for q, _ in pairs], answer=[a for _, a in pairs]).save(tmp_path / "faq.csv")
     status, out, err = run(capsys, "fit", tmp_path / "faq.csv", "--task", "answer-by-rank", "-o", tmp_path / "faq.given",
                            "--steps", "60")
     assert status == 0 and "TF-IDF" in err and "one of ten" in out
     (tmp_path / "answers.txt").write_text("".join(f"to {town} at 7\n" for town in towns))
-    status, out, _ = run(capsys, "rank", tmp_path / "faq.given", tmp_path / "answers.txt", "dialogue=when is the train to Bern")
-    assert status == 0 and out.splitlines()[0] == "reply,log_prob" and len(out.splitlines()) == 6
-    values = [float(line.rpartition(",")[2]) for line in out.splitlines()[1:]]
-    assert values == sorted(values, reverse=True)
+    for pmi, by in (((), "log_prob"), (("--pmi", "self"), "pmi")):
+        status, out, _ = run(capsys, "rank", tmp_path / "faq.given", tmp_path / "answers.txt",
+                             "dialogue=when is the train to Bern", *pmi)
+        assert status == 0 and out.splitlines()[0] == f"reply,{by}" and len(out.splitlines()) == 6
+        assert out.splitlines()[1].startswith("to Bern at 7,")
+    own = answer.rank(given.load(tmp_path / "faq.given"), ["when is the train to Bern"], [["to Oslo at 7", "to Bern at 7"]])
+    assert float(own[0, 1]) == pytest.approx(float(out.splitlines()[1].rpartition(",")[2]), abs=1e-4)
     (tmp_path / "bad.csv").write_text("question,answer\nwhen?,\n")
     with pytest.raises(UserError, match="row 0: holds nothing in one of question, answer"):
         chat.read(tmp_path / "bad.csv")

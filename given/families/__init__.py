@@ -2,6 +2,7 @@
 
 from given.families.autoregressive import Autoregressive
 from given.families.categorical import Categorical
+from given.families.contrastive import Contrastive
 from given.families.dequantised import Dequantised
 from given.families.factor_analysis import FactorAnalysis, ProbabilisticPCA
 from given.families.flow import Flow
@@ -23,6 +24,7 @@ __all__ = [
     "Autoregressive",
     "Categorical",
     "ChowLiuTree",
+    "Contrastive",
     "Dequantised",
     "FactorAnalysis",
     "Flow",

@@ -37,6 +37,7 @@ from given.laws.smoothing import Counted, KneserNey, Smoothing, WittenBell
 from given.laws.speculated import Speculated, Tally
 from given.laws.stacked import Stacked
 from given.laws.steered import Place, Steered, Steps, check_open
+from given.laws.tilted import Tilted
 from given.laws.torch_law import Torch
 from given.laws.transformed import Transformed
 from given.laws.tree import Tree
@@ -88,6 +89,7 @@ __all__ = [
     "Steered",
     "Steps",
     "Tally",
+    "Tilted",
     "Torch",
     "Transformed",
     "Tree",

@@ -1,6 +1,7 @@
 """Which functions? Orders, embeddings, networks. There is no probability in here."""
 
 from given.nn.attention import CrossAttention
+from given.nn.bag import Bag
 from given.nn.causal import Causal
 from given.nn.context import Condition, Context
 from given.nn.convolution import CausalConvolution
@@ -23,6 +24,7 @@ from given.nn.transformer import Transformer
 
 __all__ = [
     "AnyOrder",
+    "Bag",
     "Causal",
     "CausalConvolution",
     "ColumnMajor",

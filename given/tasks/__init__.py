@@ -14,10 +14,10 @@ from typing import Any
 from given.codecs import Image, Label, Text, infer_table
 from given.conditional import quoted
 from given.sources import Source
-from given.tasks import chat, code, keyboard, translate
+from given.tasks import answer, chat, code, keyboard, translate
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "chat", "code", "keyboard", "task_named", "task_of", "translate"]
+__all__ = ["TASKS", "Task", "answer", "chat", "code", "keyboard", "task_named", "task_of", "translate"]
 
 _Names = Sequence[str]
 
@@ -75,10 +75,10 @@ TASKS = (
          _table),
     Task("translate", "what a text is in another language", "word by word (IBM model 1), a copy", "BLEU",
          "given fit train.de train.en --task translate", own=translate),
-    Task("chat", "what is replied in a dialogue of two", "words in common (TF-IDF)", "share of true replies ranked first",
+    Task("chat", "what is replied in a dialogue of two", "trigram", "nats/character",
          "given fit dialogues.jsonl --task chat", own=chat),
     Task("answer-by-rank", "which of some answers is that to a question", "words in common (TF-IDF)",
-         "share of true answers ranked first", "given fit faq.csv --task answer-by-rank", own=chat),
+         "share of true answers ranked first", "given fit faq.csv --task answer-by-rank", own=answer),
     Task("keyboard", "which word comes next, while somebody types", "trigram", "share of words proposed, of keys saved",
          "given fit book.txt --task keyboard", own=keyboard),
     Task("code", "what comes next in a source file, and what stands between two parts of it", "5-gram, xz", "bits/byte",

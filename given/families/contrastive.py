@@ -1,0 +1,125 @@
+"""Contrastive: what y tells of x, learned by telling the true x of a row from those of others.
+
+    p(x | y) = p0(x) exp s(x, y) / Z(y),    s(x, y) = e^t <f(x), g(y)>,  f and g of length one
+
+p0, counted, knows nothing of y. f, g and t are learned by choosing among the x of a batch (InfoNCE),
+
+    -log exp s(x_i, y_i) / sum_j exp s(x_j, y_i),
+
+which is least where s = log p(x | y) / p(x) + c(y): the mutual information of x and y, item by item. `log_prob` is an
+estimate, through Z from K draws of p0; the order of candidates for one y does not depend on Z. Made for choosing: it learns
+what goes with what in a fraction of the time a net needs to learn to write it. It draws what p0 draws, only more aptly.
+
+Source: van den Oord, Li, Vinyals, Representation learning with contrastive predictive coding, 2018 /
+https://arxiv.org/abs/1807.03748
+Henderson et al., Efficient natural language response suggestion for Smart Reply, 2017 / https://arxiv.org/abs/1705.00652
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from given import laws
+from given.conditional import Batch, Conditional
+from given.laws import Noise
+from given.nn import Bag, Context, Perceptron
+from given.variables import Entries, Finite, Observed, Product, Space, UserError, Variable
+
+__all__ = ["Contrastive"]
+
+
+class Contrastive(Conditional):
+    """A critic of pairs, on top of a law of x alone.
+
+    Args:
+        x: whatever the base takes.
+        parents: at least one. Sequences of symbols are read as bags, all else by a context.
+        base: family of p0(x), which learns without gradients: counts, or a closed form.
+        width: C, of the vectors compared.
+        shared: whether x and every parent are of the same symbols, which then have the same vectors.
+        draws: K.
+    """
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, base: Callable[..., Conditional],
+                 width: int = 128, shared: bool = False, draws: int = 512) -> None:
+        super().__init__(x, parents)
+        if isinstance(x.space, Product):
+            raise UserError(f"Contrastive {x.name}: expected one column, got a block; write a factor for each")
+        if not self.parents:
+            raise UserError(f"Contrastive {x.name}: expected a parent, got none; use its base alone")
+        if width < 1 or draws < 1:
+            raise UserError(f"Contrastive {x.name}: width={width}, draws={draws}; expected at least 1")
+        self.marginal = base(x)
+        if self.marginal.players():
+            raise UserError(f"Contrastive {x.name}: expected a base that is counted or solved, got {self.marginal!r}; use "
+                            "NGram or Independent")
+        self.draws = draws
+        self.read = nn.ModuleList(_reader(v, width) for v in (x, *self.parents))
+        if shared:
+            first = self.read[0]
+            for v, reader in zip(self.parents, self.read[1:], strict=True):
+                if not isinstance(reader, Bag) or not isinstance(first, Bag) or reader.table.shape != first.table.shape:
+                    raise UserError(f"Contrastive {x.name}: shared=True, but {v.name} has other symbols; give both one codec")
+                reader.table = first.table
+        self.f, self.g = (Perceptron(width, width, hidden=(2 * width,)) for _ in range(2))
+        self.log_scale = nn.Parameter(torch.tensor(2.5))
+        self.register_buffer("drawn", torch.zeros(0, *x.space.shape, dtype=torch.int64))
+        self.register_buffer("there", torch.zeros(0, *x.space.shape, dtype=torch.bool))
+
+    def forward(self, y: Observed) -> laws.Tilted:
+        if not len(self.drawn):
+            raise UserError(f"Contrastive {self.x.name}: nothing is counted yet; fit it first")
+        drawn = Entries(self.drawn, valid=self.there)
+        g, scale = self._given(y), self.log_scale.exp()
+        return laws.Tilted(self.marginal(Observed(n=y.n)), lambda x, row: (self._of(x) * g[row]).sum(-1) * scale, drawn,
+                           scale * g @ self._of(drawn).T)
+
+    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
+        """-log of the share of the row's own x among those of all rows, so it depends on what stands beside it."""
+        scores = self.log_scale.exp() * self._given(y) @ self._of(x).T
+        return F.cross_entropy(scores.float(), torch.arange(y.n), reduction="none").double()
+
+    def estimate(self, batches: Iterable[Batch]) -> None:
+        self.marginal.estimate(_Alone(batches))
+        drawn = self.marginal.eval()(Observed(n=1)).sample((self.draws,), seed=0).map(lambda t: t[:, 0])
+        self.drawn, self.there = drawn.tensor.clone(), drawn.valid.clone()
+
+    def _of(self, x: Entries) -> Tensor:
+        """(N, C) of length one."""
+        h = _vector(self.read[0], self.x, x)
+        return F.normalize(h + self.f(h), dim=-1)
+
+    def _given(self, y: Observed) -> Tensor:
+        h = torch.stack([_vector(reader, v, y[v.name]) for v, reader in zip(self.parents, self.read[1:], strict=True)]).sum(0)
+        return F.normalize(h + self.g(h), dim=-1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in ("drawn", "there"):
+            setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def _reader(v: Variable, width: int) -> nn.Module:
+    space: Space = v.space
+    return Bag(space, width) if isinstance(space, Finite) and space.axes and not space.ordered else Context([v], width)
+
+
+def _vector(reader: nn.Module, v: Variable, x: Entries) -> Tensor:
+    """(N, C)."""
+    return reader(x) if isinstance(reader, Bag) else reader(Observed({v.name: x}, len(x)))
+
+
+class _Alone:
+    """Re-iterable batches of x without its parents."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        for x, y, weight in self.batches:
+            yield x, Observed(n=y.n), weight
