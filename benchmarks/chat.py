@@ -4,9 +4,9 @@
     python benchmarks/chat.py sgd.jsonl.gz --model sgd.given # measures a transformer that was learned before
     python benchmarks/chat.py sgd.jsonl.gz --quick           # prints only
 
-A dialogue a line, with its "split" (train, dev, test). What stops the learning, and how long the counts of p(reply) look back, is
-chosen on dev. 1,000 replies of test with nine others each, of other dialogues, drawn once, are ranked: by the words they have in
-common with the dialogue, by a model that learned to choose (three seeds), and by a transformer that learned to write.
+A dialogue a line, with its "split" (train, dev, test). What stops the learning, and how long the counts of p(reply) look back,
+is chosen on dev. 1,000 replies of test with nine others each, of other dialogues, drawn once, are ranked: by the words they have
+in common with the dialogue, by a model that learned to choose (three seeds), and by a transformer that learned to write.
 """
 
 from __future__ import annotations
@@ -42,8 +42,9 @@ def main() -> None:
     ranked = [["ranked by", "true one of ten first", "95 % interval", "seeds", "CPU-s to learn", "CPU-s to rank 1,000"]]
 
     def show(name: str, shares: list[float], *rest: str) -> None:
-        low, high = given.evaluate.interval(round(np.mean(shares) * 1000), 1000)
-        ranked.append([name, f"{np.mean(shares):.1%}", f"{low:.1%} to {high:.1%}", ", ".join(f"{s:.1%}" for s in shares), *rest])
+        low, high = given.evaluate.interval(round(float(np.mean(shares)) * 1000), 1000)
+        each = ", ".join(f"{share:.1%}" for share in shares)
+        ranked.append([name, f"{np.mean(shares):.1%}", f"{low:.1%} to {high:.1%}", each, *rest])
         print(ranked[-1], flush=True)
 
     show("words in common (TF-IDF)", [answer.ranked_first(answer.words_in_common(train, dialogue, replies))], "-", "-")
