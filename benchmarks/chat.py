@@ -5,8 +5,8 @@
     python benchmarks/chat.py sgd.jsonl.gz --quick           # prints only
 
 A dialogue a line, with its "split" (train, dev, test). What stops the learning, and how long the counts of p(reply) look back,
-is chosen on dev. 1,000 replies of test with nine others each, of other dialogues, drawn once, are ranked: by the words they have
-in common with the dialogue, by a model that learned to choose (three seeds), and by a transformer that learned to write.
+is chosen on dev. 1,000 replies of test with nine others each, of other dialogues, drawn once, are ranked: by the words they
+have in common with the dialogue, by a model that learned to choose (three seeds), and by a transformer that learned to write.
 """
 
 from __future__ import annotations

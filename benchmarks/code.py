@@ -45,7 +45,8 @@ def main() -> None:
     began = time.process_time()
     model = code.model(train)
     model.fit(code.arranged(train), held_out=0.02, cpu_seconds=asked.cpu_seconds, bfloat16=True, threads=1, **code.TRAINING)
-    show("7-gram and a net, mixed", code.measure(model, test), f"{time.process_time() - began:.0f}")
+    seconds = f"{time.process_time() - began:.0f}"
+    show("14-gram of before and of the file, and a net, mixed (adaptive)", code.measure(model, test), seconds)
     if not asked.quick:
         sizes = [sum(len(text.encode()) for text in part["text"]) for part in (train, test)]
         data = f"Python {platform.python_version()}, {sizes[0]:,} bytes and {sizes[1]:,} held out"

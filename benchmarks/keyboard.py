@@ -52,7 +52,8 @@ def main() -> None:
         model.save(asked.save)
     began = time.process_time()
     figures = keyboard.measure(model, test)
-    show("trigram and a net, mixed", figures, f"{model.facts['fit']['cpu_seconds']:.0f}", f"{time.process_time() - began:.0f}")
+    seconds = f"{model.facts['fit']['cpu_seconds']:.0f}", f"{time.process_time() - began:.0f}"
+    show("trigram of before and of what was typed, and a net, mixed (adaptive)", figures, *seconds)
     if not asked.choose:
         sha = hashlib.sha256(asked.file.read_bytes()).hexdigest()[:16]
         append("keyboard", {"words": rows}, {"file": f"{asked.file.name} (sha256 {sha})", "threads": "1", "seed": "0"})

@@ -205,7 +205,7 @@ def test_tasks_that_do_not_exist(talk, capsys):
     assert status == 1 and "unknown task 'sing'; expected translate, chat, answer-by-rank, keyboard, code" in err
 
 
-PLAY = "\n".join("CAT: the dog sees a cat, and the cat sees the dog .".split(" . ") * 25) + "\n"
+PLAY = "\n".join("CAT: the dog sees a cat, and the cat sees the dog .".split(" . ") * 90) + "\n"
 
 
 def test_a_keyboard_proposes_words_and_ends_of_words():

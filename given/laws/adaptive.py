@@ -24,6 +24,7 @@ from given.laws.backoff import Backoff, _or, paths
 from given.laws.categorical import Categorical
 from given.laws.law import Law
 from given.laws.sequential import Sequential, State
+from given.nn.context import last_of
 from given.variables import Entries
 
 __all__ = ["Adaptive"]
@@ -84,6 +85,8 @@ class Adaptive(Sequential):
         symbols, row = self.fixed.stream(x)
         for rows in self.blocks(len(row)):
             some = symbols[rows]
+            D = some.shape[1] - 1
+            some = some[:, :1 + last_of(some[:, 1:] >= 0)]  # what lies beyond is padding in all of them
             there = (some[:, 1:] >= 0) & (some[:, 1:] < self.fixed.V)
             shown = F.one_hot(torch.where(there, some[:, 1:], 0), self.fixed.V).float() * there[..., None]
             p = np.full((shown[..., 0].numel(), self.fixed.V), 1 / self.fixed.V)
@@ -92,7 +95,8 @@ class Adaptive(Sequential):
                 self.fixed.add(p, n, past.view(some.shape)[:, 1:].reshape(-1).numpy())
                 counts = _before(own.view(some.shape)[:, 1:], shown).view(p.shape).double().numpy()
                 p = (self.weight * p + counts) / (self.weight + counts.sum(1, keepdims=True))
-            law = Categorical(torch.from_numpy(p).log().view(len(some), -1, self.fixed.V))
+            log_p = torch.from_numpy(p).log().view(len(some), -1, self.fixed.V)
+            law = Categorical(F.pad(log_p, (0, 0, 0, D - log_p.shape[1])))
             yield self._ending(law, slice(None)).log_probs  # type: ignore[attr-defined]
 
     def _own(self, symbols: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,11 +1,13 @@
 """Code: p(file), left to right, and p(middle | what stands before and after it).
 
-Every file is learned as it stands, and once more cut at line ends into stretches that fit a window, each of which is cut at two
-places and told in the order prefix, suffix, middle, with a mark before each. One law then goes on from a beginning and fills
-holes. Bytes, counts of seven in a row and a net, mixed by how sure each is.
+Half of the files are learned as they stand; the others are cut at line ends into stretches, each of which is cut at two places
+and told in the order prefix, suffix, middle, with a mark before each. One law then goes on from a beginning and fills holes.
+Bytes; counts of fourteen in a row, of what was learned from and of the file at hand as it is read, and a net, mixed by how sure
+each is.
 
 Its trivial baselines are a 5-gram, and xz, whose dictionary is everything learned from: what the compressed files grow by. The
-metric is bits a byte of files never seen; and of middles, given both sides and given the left alone.
+metric is bits a byte of files never seen, in windows of 2,048, each given half of one before it; and of middles, given both
+sides and given the left alone.
 
 Source: Bavarian et al., Efficient training of language models to fill in the middle, 2022 / https://arxiv.org/abs/2207.14255
 """
@@ -34,10 +36,11 @@ from given.verbs import model as model_of
 
 __all__ = ["MARKS", "TRAINING", "arranged", "baselines", "fill", "measure", "model", "read"]
 
-TRAINING: Mapping[str, Any] = {"batch": 4, "lr": 3e-3, "patience": None}
+TRAINING: Mapping[str, Any] = {"batch": 2, "lr": 3e-3, "patience": None}
 MARKS = ("\x1c", "\x1d", "\x1e")  # before prefix, suffix and middle; the first again where the middle ends
-_WINDOW = 256
+_WINDOW, _STRETCH = 2048, 1000
 _MIDDLES = 200  # that are judged
+_OWN = 6  # how many bytes of a file's own the counts in advance weigh
 
 
 def read(*paths: str | os.PathLike[str], ending: str | None = None) -> Columns:
@@ -78,14 +81,17 @@ def read(*paths: str | os.PathLike[str], ending: str | None = None) -> Columns:
     return data
 
 
-def arranged(data: Source, seed: int = 0, window: int = _WINDOW) -> Columns:
-    """The texts as they stand, and stretches of theirs as prefix, suffix, middle, which fit a window."""
+def arranged(data: Source, seed: int = 0, stretch: int = _STRETCH) -> Columns:
+    """Half of the texts as they stand, and the others in stretches, as prefix, suffix, middle, which fit a window. None is
+    there twice: counts that met everything twice would think nothing rare."""
     rng, rows = np.random.default_rng(seed), list[str]()
     for text in _texts(data):
-        rows.append(text)
-        for stretch in _stretches(text, window - 4):
-            a, b = sorted(rng.integers(len(stretch) + 1, size=2).tolist())
-            rows.append(_told(stretch[:a], stretch[b:]) + stretch[a:b] + MARKS[0])
+        if rng.random() < 0.5:
+            rows.append(text)
+            continue
+        for part in _stretches(text, stretch):
+            a, b = sorted(rng.integers(len(part) + 1, size=2).tolist())
+            rows.append(_told(part[:a], part[b:]) + part[a:b] + MARKS[0])
     return Columns({"text": np.array(rows, dtype=object)})
 
 
@@ -105,7 +111,7 @@ def _stretches(text: str, most: int) -> Iterator[str]:
         yield held
 
 
-def model(data: Source, *, seed: int = 0, order: int = 7, width: int = 256, layers: int = 2, dropout: float = 0.1) -> Model:
+def model(data: Source, *, seed: int = 0, order: int = 14, width: int = 256, layers: int = 2, dropout: float = 0.1) -> Model:
     """A model of sources, nothing learned yet; let it learn from `arranged(data)`.
 
     Args:
@@ -116,7 +122,7 @@ def model(data: Source, *, seed: int = 0, order: int = 7, width: int = 256, laye
     """
     net = partial(Autoregressive, net=partial(MinGRU, width=width, layers=layers, dropout=dropout),
                   embed=partial(Embedding, offsets=4))
-    family = partial(Mixed, families=(partial(NGram, order=order), net))
+    family = partial(Mixed, families=(partial(NGram, order=order, adaptive=_OWN), net))
     return model_of("p(text)", data, codecs={"text": Text("bytes", window=_WINDOW, longest=_WINDOW)},
                     families={"text": family}, seed=seed)
 
@@ -143,7 +149,7 @@ def fill(model: Model, before: str, after: str, *, n: int = 1, seed: int = 0, ho
 def measure(model: Model, test: Source) -> dict[str, float]:
     """Bits a byte of files, and of middles given both sides and given the left alone."""
     rng, rows, bits = np.random.default_rng(0), list[tuple[str, str, str]](), math.log(2)
-    every = [stretch for text in _texts(test) for stretch in _stretches(text, _WINDOW - 4) if len(stretch) > 60]
+    every = [stretch for text in _texts(test) for stretch in _stretches(text, _STRETCH) if len(stretch) > 60]
     for i in rng.permutation(len(every))[:_MIDDLES]:
         a, b = sorted(rng.integers(20, len(every[i]) - 1, size=2).tolist())
         rows.append((every[i][:a], every[i][a:b + 1], every[i][b + 1:]))

@@ -1,7 +1,8 @@
 """Keyboard: p(next word | text so far), what a keyboard proposes while somebody types.
 
-Words, marks and line ends are symbols; counts of three in a row and a net, mixed by how sure each is. Only words and marks are
-proposed; a line end is read, and neither proposed nor judged; a word that was never learned is judged as missed.
+Words, marks and line ends are symbols; counts of three in a row, both of what was learned from and of what was typed before,
+and a net, mixed by how sure each is. Only words and marks are proposed; a line end is read, and neither proposed nor judged; a
+word that was never learned is judged as missed.
 
 Its trivial baseline is a trigram that backs off to shorter pasts. Metrics are how often the next word is the first of the
 proposals, or among three, and which share of keys three proposals save: a word of L letters and the blank after it cost L + 1
@@ -35,10 +36,11 @@ from given.verbs import model as model_of
 
 __all__ = ["TRAINING", "baselines", "measure", "model", "next_words", "read"]
 
-TRAINING: Mapping[str, Any] = {"batch": 8, "lr": 2e-3, "patience": None}
-_WORDS, _WINDOW = 20_000, 128
+TRAINING: Mapping[str, Any] = {"batch": 2, "lr": 2e-3, "patience": None}
+_WORDS, _WINDOW = 20_000, 512
 _PROPOSED = 3
-_ROWS = 32  # windows at once
+_OWN = 20  # how many words of one's own the counts in advance weigh
+_ROWS = 8  # windows at once
 
 
 def read(*paths: str | os.PathLike[str]) -> Source:
@@ -63,7 +65,7 @@ def model(data: Source, *, seed: int = 0, words: int = _WORDS, order: int = 3, w
         width, layers, dropout: of the net.
     """
     net = partial(Autoregressive, net=partial(MinGRU, width=width, layers=layers, dropout=dropout))
-    family = partial(Mixed, families=(partial(NGram, order=order), net))
+    family = partial(Mixed, families=(partial(NGram, order=order, adaptive=_OWN), net))
     codec = Text("words", size=words, window=_WINDOW, stride=_WINDOW // 2)
     return model_of("p(text)", data, codecs={"text": codec}, families={"text": family}, seed=seed)
 
@@ -86,9 +88,12 @@ def next_words(model: Model, text: str, n: int = _PROPOSED) -> list[tuple[str, f
     assert isinstance(codec, Text)
     x, D = codec.windows_end(before), variable.space.dimensions
     at = int(x.told.sum())
-    law = model.joint.declared[0](Observed(n=1))
+    law = model.joint.declared[0](Observed(n=1)).condition(x)
     assert isinstance(law, Sequential) and at < D
-    p = next(iter(law.laws(x)))[0, at].exp()
+    state = law.start()
+    for symbol in x.tensor[:, :at].unbind(1):
+        state = law.advance(state, symbol)
+    p = law.next(state).log_probs[0].exp()  # type: ignore[attr-defined]
     fits = torch.tensor([name.startswith(begun) for name in names] + [False] * (len(p) - len(names)))
     p = torch.where(fits & _proposed(variable, len(p)), p, 0.0)
     if not bool(p.any()):
