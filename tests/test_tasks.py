@@ -3,10 +3,10 @@
 import gzip
 import io
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import given
 from given.app.cli import main
@@ -78,17 +78,21 @@ def test_translation_is_learned_and_set_beside_its_baselines(pairs, translator, 
 
 def test_beams_translate_in_any_order_and_leave_blank_lines(translator, tmp_path, capsys, monkeypatch):
     lines = ["un chat voit le pain", "", "le chien mange un chat"]
-    status, out, _ = run(capsys, "translate", translator, "--attention", tmp_path / "a.png", stdin="\n".join(lines),
+    status, out, _ = run(capsys, "translate", translator, "--attention", tmp_path / "a.svg", stdin="\n".join(lines),
                          monkeypatch=monkeypatch)
     said = out.split("\n")
     assert status == 0 and said[1] == "" and len(said) == 4
     model = given.load(translator)
     assert translate.translate(model, lines[::-1]) == said[2::-1]
+    assert translate.translate(model, ["un chat voit\u00a0le pain"])  # a blank that does not break is no control character
+    with pytest.raises(UserError, match=r"text 2: a control character '\\x07' at 3"):
+        translate.translate(model, ["un chat", "un \x07"])
     source, target, weights = translate.attention(model, lines[0], said[0])
     assert weights.shape == (len(target), len(source)) and np.allclose(weights.sum(1), 1, atol=1e-5)
     assert "".join(source[:-1]) == lines[0] and source[-1] == target[-1] == "end"
-    with Image.open(tmp_path / "a.png") as drawn:
-        assert drawn.size[0] > 24 * len(source)
+    drawn = ElementTree.parse(tmp_path / "a.svg").getroot()
+    assert len(drawn.findall("{*}rect")) == 1 + len(source) * len(target)
+    assert [text.text or "" for text in drawn.findall("{*}text")] == [piece.strip() for piece in (*source, *target)]
 
 
 @pytest.mark.parametrize(("source", "target", "words"), [
@@ -266,9 +270,11 @@ def test_a_folder_of_sources(sources, tmp_path):
 
 def test_stretches_are_told_whole(sources):
     data = code.read(sources)
-    told = code.arranged(data, window=64)["text"].tolist()
+    told = code.arranged(data, stretch=60)["text"].tolist()
     stretches = [text for text in told if text.startswith(code.MARKS[0])]
-    assert len(told) == len(stretches) + data.n and all(len(text.encode()) <= 64 for text in stretches)
+    whole = [text for text in told if text not in stretches]
+    assert stretches and 0 < len(whole) < data.n and set(whole) <= set(data["text"].tolist())
+    assert all(len(text.encode()) <= 64 for text in stretches)
     for text in stretches:
         before, after, middle = text[1:-1].replace(code.MARKS[1], code.MARKS[2]).split(code.MARKS[2])
         assert any(before + middle + after in whole for whole in data["text"])

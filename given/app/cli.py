@@ -119,10 +119,10 @@ def parser() -> argparse.ArgumentParser:
     _drawing(sample)
 
     translate = command("translate", "texts in another language, a line each", "given translate de-en.given letter.txt",
-                        "echo 'Ein Hund rennt.' | given translate de-en.given --attention hund.png", model=True, seed=False)
+                        "echo 'Ein Hund rennt.' | given translate de-en.given --attention hund.svg", model=True, seed=False)
     translate.add_argument("data", metavar="FILE", nargs="?", default="-", help="a text a line (default: standard input)")
     translate.add_argument("--beam", type=_count, default=5, metavar="WIDTH", help="how many beams search (default 5)")
-    translate.add_argument("--attention", metavar="PNG", help="draw which words of the first line each word was taken from")
+    translate.add_argument("--attention", metavar="SVG", help="draw which words of the first line each word was taken from")
 
     chat = command("chat", "talk with a model of dialogues: it replies to every line, of the tasks it learned alone",
                    "given chat dialogues.given", "given chat dialogues.given --temperature 0.5 --seed 1", model=True)

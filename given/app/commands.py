@@ -245,7 +245,8 @@ def query(a: argparse.Namespace) -> None:
 def rank(a: argparse.Namespace) -> None:
     """`given rank`"""
     model, observed = given.load(a.model), _once(a.given, "NAME=VALUE")
-    a.by = a.by or "line"  # of a file of text, a candidate a line
+    if a.by is None and (a.format == "text" or a.data.removesuffix(".gz").endswith(".txt")):
+        a.by = "line"
     found = next(_read(a.data, a).batches(1 << 60))
     asked = [name for name in model.joint.columns if name not in observed]
     values = {name: found[name] for name in found.names}

@@ -72,7 +72,9 @@ def translate(a: argparse.Namespace) -> None:
     print(json.dumps(said) if a.json else "\n".join(said))
     if a.attention and lines:
         try:
-            tasks.translate.picture(model, lines[0], said[0]).save(a.attention)
+            drawn = tasks.translate.picture(model, lines[0], said[0])
+            with open(a.attention, "w", encoding="utf-8") as file:
+                file.write(drawn)
             print(f"wrote {a.attention}", file=sys.stderr)
         except UserError as error:  # a model that has learned little says what no text is cut into
             print(f"given: no picture: {error}", file=sys.stderr)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +23,7 @@ from torch import Tensor
 from given.sources.tokenizer import read_tokenizer, spelled, tokenizer_of, tokenizers, uncovered, unknown
 from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError
 
-__all__ = ["Text", "words_of"]
+__all__ = ["Text", "check_printable", "words_of"]
 
 _AT_ONCE = 1 << 20  # characters
 _OTHER = "\ufffd"
@@ -296,6 +297,13 @@ class Text(Codec):
         V, longest = self._learned()
         length = f"in windows of {self.window} every {self.stride}" if longest > self.window else f"at most {longest} long"
         return f"Text({V} {self.unit}, {length})"
+
+
+def check_printable(text: str, who: str, *, besides: str = "\n\t\r") -> None:
+    """Raise where a text holds a control character, which nobody types."""
+    odd = next((i for i, c in enumerate(text) if unicodedata.category(c) == "Cc" and c not in besides), None)
+    if odd is not None:
+        raise UserError(f"{who}: a control character {text[odd]!r} at {odd}; leave it out")
 
 
 def words_of(text: str) -> list[str]:

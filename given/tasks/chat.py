@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from given.codecs import Text
+from given.codecs.text import check_printable
 from given.families import Autoregressive, NGram
 from given.laws import How
 from given.nn import Context, Transformer
@@ -66,9 +67,7 @@ def reply(model: Model, said: Sequence[str], *, seed: int = 0, how: How | None =
     if not said or not said[-1].strip():
         raise UserError("chat: expected something to reply to, got nothing")
     for turn in said:
-        odd = next((c for c in turn if not c.isprintable() and c not in "\n\t"), None)
-        if odd is not None:
-            raise UserError(f"chat: a control character {odd!r} at {turn.index(odd)}; leave it out")
+        check_printable(turn, "chat")
     turns = [OWN + text if (len(said) - i) % 2 == 0 else text for i, text in enumerate(said)]
     codec, most = model.joint.columns["dialogue"].codec, _SO_FAR
     while most:  # rare characters take several pieces

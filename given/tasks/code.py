@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from given.codecs import Text
+from given.codecs.text import check_printable
 from given.families import Autoregressive, Mixed, NGram
 from given.infer import Stop, prefix
 from given.laws import How
@@ -135,9 +136,7 @@ def fill(model: Model, before: str, after: str, *, n: int = 1, seed: int = 0, ho
         UserError: a control character in one of them.
     """
     for text in (before, after):
-        odd = next((c for c in text if not c.isprintable() and c not in "\n\t\r"), None)
-        if odd is not None:
-            raise UserError(f"code: a control character {odd!r} at {text.index(odd)}; leave it out")
+        check_printable(text, "code")
     room = _WINDOW - longest - 4
     right = after.encode()[:room // 3].decode(errors="ignore")
     left = before.encode()[-(room - len(right.encode())):].decode(errors="ignore")

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from given.codecs import Text
-from given.codecs.text import words_of
+from given.codecs.text import check_printable, words_of
 from given.families import Autoregressive, Mixed, NGram
 from given.laws import Sequential
 from given.nn import MinGRU
@@ -77,9 +77,7 @@ def next_words(model: Model, text: str, n: int = _PROPOSED) -> list[tuple[str, f
     Raises:
         UserError: a control character in the text, or no word begins so.
     """
-    odd = next((c for c in text if not c.isprintable() and c not in "\n\t"), None)
-    if odd is not None:
-        raise UserError(f"keyboard: a control character {odd!r} at {text.index(odd)}; leave it out")
+    check_printable(text, "keyboard")
     variable, names = model.joint.columns["text"], _names(model.joint.columns["text"])
     match = re.search(r"[\w'’]+$", text)
     begun = match[0] if match else ""

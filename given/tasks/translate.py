@@ -22,14 +22,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from html import escape
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 
 from given.codecs import Text
+from given.codecs.text import check_printable
 from given.families import Autoregressive
 from given.infer import Beam
 from given.nn import Context, Transformer
@@ -121,8 +122,10 @@ def translate(model: Model, source: Sequence[str], *, beam: int = 5, alpha: floa
         alpha: how much longer texts are favoured, see `Beam`.
 
     Raises:
-        UserError: a text longer than those learned from, or texts in the language translated to.
+        UserError: a text longer than those learned from, a control character in one, or texts in the language translated to.
     """
+    for i, text in enumerate(source):
+        check_printable(text, f"translate: text {i + 1}", besides="\t")
     _check_language(model, source)
     order = [i for i in sorted(range(len(source)), key=lambda i: len(source[i])) if source[i].strip()]
     found = [""] * len(source)
@@ -156,22 +159,22 @@ def attention(model: Model, source: str, target: str) -> tuple[list[str], list[s
     return pieces[0], pieces[1], kept[-1][0, :len(pieces[1]), :len(pieces[0])].numpy()
 
 
-def picture(model: Model, source: str, target: str, size: int = 24) -> Image.Image:
-    """`attention` drawn: a row for each piece of the translation, a column for each of the source, the darker the more."""
+def picture(model: Model, source: str, target: str, size: int = 24) -> str:
+    """`attention` drawn, as SVG: a row for each piece of the translation, a column for each of the source, the darker the
+    more."""
     left, right, weights = attention(model, source, target)
-    room = 8 * max(map(len, (*left, *right))) + 8
-    drawn = Image.new("L", (room + size * len(left), room + size * len(right)), 255)
-    pen = ImageDraw.Draw(drawn)
-    for j, piece in enumerate(right):
-        pen.text((4, room + size * j + 5), piece.strip(), fill=0)
-        for i in range(len(left)):
-            corner = (room + size * i, room + size * j)
-            pen.rectangle((*corner, corner[0] + size - 1, corner[1] + size - 1), fill=round(255 * (1 - float(weights[j, i]))))
+    room = 8 * max(map(len, (*left, *right))) + 12
+    width, height = room + size * len(left), room + size * len(right)
+    drawn = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+             'font-family="sans-serif" font-size="13">', f'<rect width="{width}" height="{height}" fill="white"/>']
     for i, piece in enumerate(left):  # upwards
-        turned = Image.new("L", (room, size), 255)
-        ImageDraw.Draw(turned).text((4, 5), piece.strip(), fill=0)
-        drawn.paste(turned.rotate(90, expand=True), (room + size * i, 0))
-    return drawn
+        x, y = room + size * i + size // 2 + 4, room - 6
+        drawn.append(f'<text x="{x}" y="{y}" transform="rotate(-90 {x} {y})">{escape(piece.strip())}</text>')
+    for j, piece in enumerate(right):
+        drawn.append(f'<text x="{room - 6}" y="{room + size * j + 16}" text-anchor="end">{escape(piece.strip())}</text>')
+        drawn += [f'<rect x="{room + size * i}" y="{room + size * j}" width="{size}" height="{size}" '
+                  f'fill-opacity="{float(weights[j, i]):.3f}"/>' for i in range(len(left))]
+    return "\n".join([*drawn, "</svg>", ""])
 
 
 def bleu(said: Sequence[str], truth: Sequence[str]) -> float:
