@@ -57,7 +57,7 @@ class Mixed(Conditional):
         said = [{k: v for k, v in each.items() if k not in ("x", "parents")} for each in arguments]
         self.arguments = {**self.arguments, "families": tuple(
             partial(type(part), **each) for part, each in zip(self.parts, said, strict=True))}
-        self.choose = choose
+        self.choose, self.weighed = choose, False
         self.weights: Tensor
         self.knots: Tensor
         self.cells: Tensor
@@ -89,18 +89,21 @@ class Mixed(Conditional):
         return laws.Mixture(self.weights.log().expand(y.n, -1), parts)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        """While training, the sum of the losses of the parts that learn by gradient; else -log p of the mixture."""
+        """While parts learn, and until they are weighed, the sum of the losses of those that learn by gradient, for what is held
+        out chooses among their weights; from then on -log p of the mixture."""
         learning = [part for part in self.parts if part.players()]  # type: ignore[operator]
-        if not learning or not self.training:
+        if not learning or (self.weighed and not self.training):
             return super().loss(x, y, seed=seed)
         noise = Noise.of(seed, y.n)
         return torch.stack([part.loss(x, y, seed=noise.fold(k)) for k, part in enumerate(learning)]).sum(0)  # type: ignore[operator]
 
     def estimate(self, batches: Iterable[Batch]) -> None:
+        self.weighed = False
         for part in self.parts:
             part.estimate(batches)  # type: ignore[operator]
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
+        self.weighed = True
         # log p of entries or items under every part (N, K), the parts' entropies there (N, K), and their weights (N,)
         each, entropies, amount = list[Tensor](), list[Tensor](), list[Tensor]()
         with torch.no_grad():
