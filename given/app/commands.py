@@ -29,7 +29,7 @@ from given.infer import Part, others, part, prefix
 from given.joint import parse
 from given.laws import Intractable
 from given.sources import Columns, Live, Source, write_file
-from given.tasks import TASKS, task_of
+from given.tasks import TASKS, task_named, task_of
 from given.train import MODEL_FILES, check_place, split
 from given.variables import Codec, Entries, Finite, UserError
 from given.verbs import Model
@@ -51,10 +51,13 @@ def demo(a: argparse.Namespace) -> None:
 
 def fit(a: argparse.Namespace) -> int:
     """`given fit`"""
-    if a.task is not None:
+    wanted = None if a.task is None else task_named(a.task)
+    if wanted is not None and wanted.own is not None:
         from given.app.tasks import fit as fit_task
 
         return fit_task(a)
+    if wanted is not None and a.formula is not None:
+        raise UserError(f"fit: --task {a.task} says the formula; leave one of the two out")
     data = _read(a.data, a)
     codecs = {name: _codec(text) for name, text in _once(a.codecs, "--as").items()}
     families = {name: _built(text, _families, "--family") for name, text in _once(a.family, "--family").items()}
@@ -64,6 +67,9 @@ def fit(a: argparse.Namespace) -> int:
         if found is None:
             raise UserError(f"{a.data}: no task of `given tasks` fits columns {', '.join(data.names)}; write the formula")
         task, formula, left_out = found
+        if wanted not in (None, task):
+            raise UserError(f"{a.data}: is no data for --task {a.task}, but for {task.name} ({formula}); leave --task out, or "
+                            "write the formula")
         if not a.dry_run:
             print("".join(f"{note}\n" for note in left_out), end="", file=sys.stderr)
     model = given.model(formula, data, families=families, codecs=codecs, seed=a.seed)
@@ -75,8 +81,7 @@ def fit(a: argparse.Namespace) -> int:
     path = place_of(a)
     check_place(path, MODEL_FILES)  # before the time is spent
     done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
-                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16,
-                     muon=a.muon)
+                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16, muon=a.muon)
     held_out = _held_out(model, data)
     model.facts["scores"] = held_out
     model.save(path)

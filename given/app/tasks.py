@@ -46,8 +46,9 @@ def fit(a: argparse.Namespace) -> int:
     beside = {} if held is None else _figures(task.own.baselines(train, held))
     print("".join(f"{name}: {figure}\n" for name, figure in beside.items()), end="", file=sys.stderr)
     learned = task.own.arranged(train, a.seed) if task.own is tasks.code else train
+    training = {**task.own.TRAINING, **({"muon": True} if a.muon else {})}
     done = model.fit(learned, held_out=held or 0, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps, seed=a.seed,
-                     checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16, **task.own.TRAINING)
+                     checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16, **training)
     own = {} if held is None else _figures({"this model": task.own.measure(model, held)})
     model.facts["scores"] = {**own, **beside}
     model.save(path)

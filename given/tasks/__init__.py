@@ -87,15 +87,15 @@ TASKS = (
 
 
 def task_named(name: str) -> Task:
-    """A task with a file of its own, by its name.
+    """A task by its name.
 
     Raises:
         UserError: there is none.
     """
-    own = {task.name: task for task in TASKS if task.own is not None}
-    if name not in own:
-        raise UserError(f"--task: unknown task {name!r}; expected {', '.join(own)}")
-    return own[name]
+    each = {task.name: task for task in TASKS}
+    if name not in each:
+        raise UserError(f"--task: unknown task {name!r}; expected {', '.join(each)}")
+    return each[name]
 
 
 def task_of(data: Source, stated: Mapping[str, Codec]) -> tuple[Task, str, list[str]] | None:
