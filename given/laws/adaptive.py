@@ -29,8 +29,6 @@ from given.variables import Entries
 
 __all__ = ["Adaptive"]
 
-_AT_ONCE = 1 << 22
-
 
 @dataclass(frozen=True)
 class _Read:
@@ -87,13 +85,12 @@ class Adaptive(Sequential):
             some = symbols[rows]
             D = some.shape[1] - 1
             some = some[:, :1 + last_of(some[:, 1:] >= 0)]  # what lies beyond is padding in all of them
-            there = (some[:, 1:] >= 0) & (some[:, 1:] < self.fixed.V)
-            shown = F.one_hot(torch.where(there, some[:, 1:], 0), self.fixed.V).float() * there[..., None]
-            p = np.full((shown[..., 0].numel(), self.fixed.V), 1 / self.fixed.V)
+            shown = some[:, 1:].reshape(-1)
+            p = np.full((len(shown), self.fixed.V), 1 / self.fixed.V)
             both = zip(self.fixed.paths(some, row[rows]), self._own(some), strict=True)
             for n, ((past, _), (own, _)) in enumerate(both):
                 self.fixed.add(p, n, past.view(some.shape)[:, 1:].reshape(-1).numpy())
-                counts = _before(own.view(some.shape)[:, 1:], shown).view(p.shape).double().numpy()
+                counts = _before(own.view(some.shape)[:, 1:].reshape(-1), shown, self.fixed.V).numpy()
                 p = (self.weight * p + counts) / (self.weight + counts.sum(1, keepdims=True))
             log_p = torch.from_numpy(p).log().view(len(some), -1, self.fixed.V)
             law = Categorical(F.pad(log_p, (0, 0, 0, D - log_p.shape[1])))
@@ -165,10 +162,20 @@ def _earlier(group: Tensor, counts: Tensor) -> Tensor:
     return found
 
 
-def _before(own: Tensor, shown: Tensor) -> Tensor:
-    """What followed a place's past (M, D) so far, of the symbols shown (M, D, V): (M, D, V)."""
-    D, found = own.shape[1], []
-    for some in torch.arange(D).split(max(1, _AT_ONCE // (D * len(own)))):
-        same = (own[:, some, None] == own[:, None]) & (own[:, some, None] >= 0) & (torch.arange(D) < some[:, None])
-        found.append(same.float() @ shown)
-    return torch.cat(found, 1)
+def _before(own: Tensor, symbols: Tensor, V: int) -> Tensor:
+    """What followed the past of each of (M,) places so far: (M, V) float64. Symbols of V and above, or below 0, are none.
+
+    Places of one past stand together once sorted, in the order they are read, so a place has those before it in its group."""
+    there = (own >= 0).nonzero()[:, 0]
+    ordered, index = own[there].sort(stable=True)
+    at, place = there[index], torch.arange(len(there))
+    new = F.pad(ordered[1:] != ordered[:-1], (1, 0), value=True)[:len(place)]
+    first = torch.where(new, place, 0).cummax(0).values if len(place) else place
+    earlier = place - first
+    which = place.repeat_interleave(earlier)
+    mate = first[which] + torch.arange(len(which)) - (earlier.cumsum(0) - earlier)[which]
+    shown = symbols[at[mate]]
+    real = (shown >= 0) & (shown < V)
+    cells = (at[which] * V + shown)[real]
+    counts = torch.zeros(len(own) * V, dtype=torch.float64)
+    return counts.index_add_(0, cells, torch.ones(len(cells), dtype=torch.float64)).view(-1, V)
