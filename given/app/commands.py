@@ -24,6 +24,8 @@ from given import families as _families
 from given.app.completion import completion as _script
 from given.app.output import facts, rows, write
 from given.app.report import report as _report
+from given.app.tasks import chat, fill, keyboard, translate
+from given.app.tasks import fit as _fit_task
 from given.conditional import Encodes
 from given.infer import Part, others, part, prefix
 from given.joint import parse
@@ -53,9 +55,7 @@ def fit(a: argparse.Namespace) -> int:
     """`given fit`"""
     wanted = None if a.task is None else task_named(a.task)
     if wanted is not None and wanted.own is not None:
-        from given.app.tasks import fit as fit_task
-
-        return fit_task(a)
+        return _fit_task(a)
     if wanted is not None and a.formula is not None:
         raise UserError(f"fit: --task {a.task} says the formula; leave one of the two out")
     data = _read(a.data, a)
@@ -403,34 +403,6 @@ def tasks(a: argparse.Namespace) -> None:
         return
     for t in TASKS:
         print(f"{t.name}: {t.what}\n  {t.example}    ({t.unit}, beside {t.baseline})")
-
-
-def translate(a: argparse.Namespace) -> None:
-    """`given translate`"""
-    from given.app.tasks import translate as run
-
-    run(a)
-
-
-def chat(a: argparse.Namespace) -> None:
-    """`given chat`"""
-    from given.app.tasks import chat as run
-
-    run(a)
-
-
-def keyboard(a: argparse.Namespace) -> None:
-    """`given keyboard`"""
-    from given.app.tasks import keyboard as run
-
-    run(a)
-
-
-def fill(a: argparse.Namespace) -> None:
-    """`given fill`"""
-    from given.app.tasks import fill as run
-
-    run(a)
 
 
 def completion(a: argparse.Namespace) -> None:

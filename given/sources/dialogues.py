@@ -18,10 +18,10 @@ from given.sources.read import read
 from given.sources.stream import File
 from given.variables import UserError
 
-__all__ = ["OWN", "dialogues", "so_far"]
+__all__ = ["OWN", "SO_FAR", "dialogues", "so_far"]
 
 OWN = "< "  # before what the speaker whose replies are learned said before
-_SO_FAR = 240  # characters of what was said before, at most
+SO_FAR = 240  # characters of what was said before, at most
 _TURNS, _SPEAKER, _SAID = ("turns", "messages"), ("speaker", "role"), ("utterance", "content", "text")
 
 
@@ -88,7 +88,7 @@ def _turns(line: bytes, where: str) -> tuple[list[tuple[str, str]], Any]:
                         f"{line[:60].decode(errors='replace').strip()}...") from None
 
 
-def so_far(said: Sequence[str], most: int = _SO_FAR) -> str:
+def so_far(said: Sequence[str], most: int = SO_FAR) -> str:
     """The last turns that fit, at least the end of the last."""
     kept, size = list[str](), 0
     for text in reversed(said):

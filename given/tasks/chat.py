@@ -21,7 +21,7 @@ from given.codecs.text import check_printable
 from given.families import Autoregressive, NGram
 from given.laws import How
 from given.nn import Context, Transformer
-from given.sources import OWN, Source, dialogues, so_far
+from given.sources import OWN, SO_FAR, Source, dialogues, so_far
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
@@ -32,7 +32,6 @@ TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 4e-3, "muon": True, "patience"
 LIMITS = "a model learned here does the tasks of its dialogues, in their words; it is no partner for open conversation"
 _PIECES, _MOST_PIECES = 3000, 256
 _ROOM = {"dialogue": 120, "reply": 160}
-_SO_FAR = 240  # characters of what was said before, at most
 
 read = dialogues
 
@@ -69,7 +68,7 @@ def reply(model: Model, said: Sequence[str], *, seed: int = 0, how: How | None =
     for turn in said:
         check_printable(turn, "chat")
     turns = [OWN + text if (len(said) - i) % 2 == 0 else text for i, text in enumerate(said)]
-    codec, most = model.joint.columns["dialogue"].codec, _SO_FAR
+    codec, most = model.joint.columns["dialogue"].codec, SO_FAR
     while most:  # rare characters take several pieces
         try:
             codec.encode(np.array([so_far(turns, most)]))
