@@ -27,16 +27,17 @@ from record import append
 
 import given
 from given.codecs import Text
-from given.families import Autoregressive, Mixed, NGram
-from given.laws import CellsHead
+from given.distributions import DiscretizedLogisticMixtureHead
+from given.families import Autoregressive, Ensemble, NGram
 from given.nn import MADE, Embedding, MinGRU
 
-TEXT = partial(Mixed, families=(partial(NGram, order=7, adaptive=12), partial(
+TEXT = partial(Ensemble, families=(partial(NGram, order=7, adaptive=12), partial(
     Autoregressive, net=partial(MinGRU, width=256, layers=2, dropout=0.05), embed=partial(Embedding, offsets=4))))
 LEVELS = partial(Autoregressive, net=partial(MADE, width=48, hidden=(512,)), embed=partial(Embedding, offsets=24),
-                 head=partial(CellsHead, components=5))
+                 head=partial(DiscretizedLogisticMixtureHead, components=5))
 BITS = partial(Autoregressive, net=partial(MADE, width=32, hidden=(512,)), embed=partial(Embedding, offsets=40))
-HEAD = ["what", "bytes", "unit", "on disk", "by the law", "CPU-s to fit", "CPU-s to write", "CPU-s to read", "read back"]
+HEAD = ["what", "bytes", "unit", "on disk", "by the distribution", "CPU-s to fit", "CPU-s to write", "CPU-s to read",
+        "read back"]
 
 
 def main() -> None:

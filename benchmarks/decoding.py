@@ -20,12 +20,23 @@ import torch
 from record import append
 
 import given
-from given.codecs import Plain, Text
+from given.codecs import IdentityCodec, Text
+from given.distributions import Noise
 from given.families import Autoregressive, NGram
 from given.infer import Speculative
-from given.laws import Noise
-from given.nn import GELU, DiagonalLSTM, Embedding, GatedPixelCNN, PixelCNN, Rotary, RowLSTM, Summed, SwiGLU, Transformer
-from given.testing import stir
+from given.nn import (
+    GELU,
+    DiagonalLSTM,
+    Embedding,
+    GatedPixelCNN,
+    LearnedPositions,
+    PixelCNN,
+    Rotary,
+    RowLSTM,
+    SwiGLU,
+    Transformer,
+)
+from given.testing import perturb
 from given.train import Batches, Budget, Trainer
 from given.variables import Axis, Finite, Observed, Variable
 
@@ -50,7 +61,7 @@ def gflops(dtype=torch.float32, size=1024):
 
 
 def text(window, size=65):
-    return Variable("text", Plain(Finite(size, axes=(Axis("place", window, "given"),))))
+    return Variable("text", IdentityCodec(Finite(size, axes=(Axis("place", window, "given"),))))
 
 
 def gpt(window, width, layers, heads, positions=Rotary, size=65):
@@ -58,7 +69,7 @@ def gpt(window, width, layers, heads, positions=Rotary, size=65):
     torch.manual_seed(0)
     net = partial(Transformer, width=width, layers=layers, heads=heads, positions=positions, feedforward=GELU, dropout=0.0)
     made = Autoregressive(text(window, size), net=net, embed=partial(Embedding, offsets=0))
-    stir(made, 0.1)
+    perturb(made, 0.1)
     return made.eval()
 
 
@@ -67,7 +78,7 @@ def training(quick):
     rng = np.random.default_rng(0)
     symbols = "".join(map(chr, rng.integers(48, 113, 100_000)))
     data, net = given.read(text=[symbols]), partial(
-        Transformer, width=128, layers=4, heads=4, positions=Summed, feedforward=SwiGLU, dropout=0.0)
+        Transformer, width=128, layers=4, heads=4, positions=LearnedPositions, feedforward=SwiGLU, dropout=0.0)
     rows, steps = [], 30 if quick else 120
     a = torch.randn(1024, 1024)
     for bits in (False, True):
@@ -93,16 +104,16 @@ def training(quick):
              "times nanoGPT's, scaled"], *rows]
 
 
-def recomputed(law, noise, drawn, steps, whole):
+def recomputed(distribution, noise, drawn, steps, whole):
     """CPU-seconds to draw with everything read anew at every step, all D tokens where the net needs a whole grid, else those so
     far: from so many steps evenly spread, each given what was drawn before it; and whether they draw the same."""
-    D, order = law.space.dimensions, law.order[None]
-    u, values, same = noise.uniform((), (D,)), drawn.reshape(law.n, D).double(), True
+    D, order = distribution.space.dimensions, distribution.order[None]
+    u, values, same = noise.uniform((), (D,)), drawn.reshape(distribution.n, D).double(), True
     began = time.process_time()
     for t in (np.arange(steps) * D // steps).tolist():
         upto = D if whole else t + 1
-        tokens = law._tokens(values, law.y, order, slice(0, upto))
-        again = law.heads[0](law.net(tokens, law.y, order[:, :upto])[:, t]).pick(u[:, t])
+        tokens = distribution._tokens(values, distribution.y, order, slice(0, upto))
+        again = distribution.heads[0](distribution.net(tokens, distribution.y, order[:, :upto])[:, t]).pick(u[:, t])
         same &= torch.equal(again.double(), values[:, t])
     return (time.process_time() - began) * D / steps, "the same" if same else "OTHERS"
 
@@ -111,13 +122,13 @@ def drawing(quick):
     """Tokens a CPU-second at one row, 255 of them, with and without the cache."""
     rows = []
     for name, width, layers, heads in (("0.8M", 128, 4, 4), ("10.65M", 384, 6, 6)):
-        law = gpt(255, width, layers, heads)(Observed(n=1))
-        size = sum(p.numel() for p in law.net.parameters())
+        distribution = gpt(255, width, layers, heads)(Observed(n=1))
+        size = sum(p.numel() for p in distribution.net.parameters())
         noise, steps = Noise.of(0, 1), 51 if quick else 255
         with torch.no_grad():
-            drawn = law.sample(seed=noise).tensor
-            fast = 255 / cpu(lambda law=law, noise=noise: law.sample(seed=noise))
-            seconds, same = recomputed(law, noise, drawn, steps, False)
+            drawn = distribution.sample(seed=noise).tensor
+            fast = 255 / cpu(lambda distribution=distribution, noise=noise: distribution.sample(seed=noise))
+            seconds, same = recomputed(distribution, noise, drawn, steps, False)
         slow = 255 / seconds
         rows.append([f"{name} ({size / 1e6:.2f}M in the net), float32", f"{fast:,.0f}", f"{slow:,.0f}", f"{fast / slow:.1f}",
                      same])
@@ -128,7 +139,7 @@ def images(quick):
     """CPU-seconds to draw 16 binary images of 28 x 28."""
     rows = []
     space = Finite(2, ordered=True, axes=(Axis("height", 28), Axis("width", 28)))
-    variable, n = Variable("image", Plain(space)), 16
+    variable, n = Variable("image", IdentityCodec(space)), 16
     for name, net in (("PixelCNN, 15 blocks, 32 channels", partial(PixelCNN, width=32, layers=15)),
                       ("Image GPT, 8 blocks, 64 wide", partial(Transformer, width=64, layers=8, heads=4, dropout=0.0)),
                       ("Gated PixelCNN, 4 blocks, 32 channels", partial(GatedPixelCNN, width=32, layers=4)),
@@ -136,13 +147,13 @@ def images(quick):
                       ("Diagonal BiLSTM, 4 layers, 32 channels", partial(DiagonalLSTM, width=32, layers=4))):
         torch.manual_seed(0)
         made = Autoregressive(variable, net=net)
-        stir(made, 0.1)
+        perturb(made, 0.1)
         whole = not isinstance(made.net, Transformer)  # every step recomputes the whole grid, so a few tell what all take
-        law, noise, steps = made.eval()(Observed(n=n)), Noise.of(0, n), 14 if quick else 28
+        distribution, noise, steps = made.eval()(Observed(n=n)), Noise.of(0, n), 14 if quick else 28
         with torch.no_grad():
-            drawn = law.sample(seed=noise).tensor.reshape(n, -1)
-            fast = cpu(lambda law=law, noise=noise: law.sample(seed=noise))
-            slow, same = recomputed(law, noise, drawn, steps, whole)
+            drawn = distribution.sample(seed=noise).tensor.reshape(n, -1)
+            fast = cpu(lambda distribution=distribution, noise=noise: distribution.sample(seed=noise))
+            slow, same = recomputed(distribution, noise, drawn, steps, whole)
         rows.append([name, f"{fast:.2f}", f"{slow:.1f}", f"{slow / fast:.0f}", same])
     return [["16 images of 28 x 28", "CPU-s, cached", "recomputing", "ratio", "entries"], *rows]
 
@@ -158,13 +169,13 @@ def speculation(quick, file, seconds):
     counts = given.model("p(text)", data, codecs={"text": codec}, families={"text": partial(NGram, order=6)})
     counts.fit(data, held_out=0)
     target = model.joint.declared[0].eval()
-    law, noise = target(Observed(n=1)), Noise.of(0, 1)
-    alone = window / cpu(lambda: law.sample(seed=noise))
+    distribution, noise = target(Observed(n=1)), Noise.of(0, 1)
+    alone = window / cpu(lambda: distribution.sample(seed=noise))
     held = -fit.held_out / round(0.09 * len(source))
     rows = [["none", "-", "-", f"{alone:,.0f}", "1.00"]]
     for ahead in (2, 3, 4, 6):
         how = Speculative(counts, ahead=ahead).of(target.x, Observed(n=1))
-        fast = window / cpu(lambda how=how: law.sample(seed=noise, how=how))
+        fast = window / cpu(lambda how=how: distribution.sample(seed=noise, how=how))
         rows.append([f"6-gram, {ahead} ahead", f"{how.rate:.2f}", f"{how.tally.judged / how.tally.passes:.1f}", f"{fast:,.0f}",
                      f"{fast / alone:.2f}"])
     said = f"a transformer of 10.65M, {fit.cpu_seconds:.0f} CPU-s of learning, {held:.2f} nats held out"

@@ -1,4 +1,4 @@
-"""What `given demo` prints, for the README; about two minutes. Appends to RESULTS.md.
+"""What `given demo` prints, for docs/results.md, and its pictures, for the README; about two minutes. Appends to RESULTS.md.
 
     python benchmarks/demo.py
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import sys
 
 from record import ROOT, append
@@ -26,4 +27,6 @@ if __name__ == "__main__":
     heard = Heard()
     with contextlib.redirect_stdout(heard), contextlib.chdir(ROOT):
         demo("demo")
+    for name in ("samples", "completions", "unusual"):
+        shutil.copy(ROOT / "demo" / f"{name}.png", ROOT / "docs" / "pictures" / f"{name}.png")
     append("demo", {"output": heard.getvalue()}, {"threads": "1"})

@@ -1,4 +1,4 @@
-"""Handwritten digits: every number of the README's first tables, ours and peers', in one run.
+"""Handwritten digits: every number of the results page, ours and peers', in one run.
 
     python benchmarks/digits.py            # about 12 minutes on one core; appends to RESULTS.md
     python benchmarks/digits.py --quick    # a minute, prints only
@@ -20,9 +20,9 @@ from record import append, bold_best
 
 import given
 from given.app.demo import BASELINES, digits
-from given.evaluate import interval
+from given.distributions import CategoricalHead, Noise
+from given.evaluate import wilson_interval
 from given.families import Autoregressive
-from given.laws import CategoricalHead, Noise
 from given.nn import Transformer
 from given.variables import Axis, Entries, Finite, Observed, Variable
 
@@ -104,24 +104,24 @@ def class_accuracy(family, train, test, everything):
 def cache(rows=4):
     """Seconds to draw `rows` images of 28 x 28, step by step with a cache and with everything recomputed; and whether the
     entries are the same."""
-    from given.codecs import Label, Plain
+    from given.codecs import IdentityCodec, Label
 
-    image = Variable("image", Plain(Finite(2, ordered=True, axes=(Axis("height", 28), Axis("width", 28)))))
+    image = Variable("image", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height", 28), Axis("width", 28)))))
     label = Variable("label", Label(range(10)))
     torch.manual_seed(0)
     conditional = Autoregressive(image, label, net=partial(Transformer, width=64, layers=2), head=CategoricalHead).eval()
-    law = conditional(Observed({"label": Entries(torch.arange(rows))}))
+    distribution = conditional(Observed({"label": Entries(torch.arange(rows))}))
     noise = Noise.of(0, rows)
     with torch.no_grad():
         began = time.process_time()
-        cached = law.sample(seed=noise).tensor.reshape(rows, -1)
+        cached = distribution.sample(seed=noise).tensor.reshape(rows, -1)
         fast = time.process_time() - began
-        u, order = noise.uniform((), (784,)), law.order[None]
+        u, order = noise.uniform((), (784,)), distribution.order[None]
         values = torch.zeros(rows, 784, dtype=torch.float64)
         began = time.process_time()
         for t in range(784):
-            features = law.net(law.embed(values, order), law.y, order)[:, t]
-            values[:, t] = law.heads[0](features).pick(u[:, t]).double()
+            features = distribution.net(distribution.embed(values, order), distribution.y, order)[:, t]
+            values[:, t] = distribution.heads[0](features).pick(u[:, t]).double()
         slow = time.process_time() - began
     return fast, slow, torch.equal(cached, values.long())
 
@@ -184,7 +184,7 @@ def main() -> None:
     right = [["model", "test images told by Bayes' rule", "95 % interval", "seeds"]]
     for name, counts in sorted(accuracy.items(), key=lambda item: -np.mean(item[1])):
         share = np.mean(counts) / test.n
-        low, high = interval(round(float(np.mean(counts))), test.n)
+        low, high = wilson_interval(round(float(np.mean(counts))), test.n)
         right.append([name, f"{share:.1%}", f"{low:.1%} to {high:.1%}", ", ".join(f"{c / test.n:.1%}" for c in counts)])
     fast, slow, same = cache()
     print(rows, right, f"cache: {fast:.2f} CPU-s, recomputing {slow:.2f}, same {same}", sep="\n", flush=True)

@@ -20,7 +20,7 @@ from unittest import mock
 import numpy as np
 
 import given
-from given.sources import Source, Table
+from given.sources import DelimitedText, Source
 from given.sources.stream import File
 
 WORDS = ["Oslo", "Rome", "", "NA", "a b", " x ", "naïve", "007", "1_000", "3.5", "-2", "true", "1e9", "日本", "x,y", 'say "hi"',
@@ -129,8 +129,8 @@ def outcome(path: str, skip_bad: bool) -> str:
         assert message.startswith(path) and len(message.splitlines()) == 1 and len(message) < 600, message
         return "refused"
     assert isinstance(source, given.Columns)
-    with mock.patch("given.sources.table._CHUNK", 40):  # in pieces, as a large file is read
-        streamed = Table([File.at(path)], skip_bad=skip_bad)
+    with mock.patch("given.sources.delimited_text._CHUNK", 40):  # in pieces, as a large file is read
+        streamed = DelimitedText([File.at(path)], skip_bad=skip_bad)
         batches = list(streamed.batches(3))
     there = count(data, streamed.lexer.delimiter, streamed.header)
     assert source.n == there - len(source.skipped), f"{path}: {source.n} rows, {source.skipped}, of {there} records"

@@ -1,6 +1,6 @@
-"""RESULTS.md: what was measured, on what, from which commit; and the README's tables made from it.
+"""RESULTS.md: what was measured, on what, from which commit; and the tables of docs/results.md made from it.
 
-    python benchmarks/record.py    # writes the latest tables into README.md, between their marks
+    python benchmarks/record.py    # writes the latest tables into docs/results.md, between their marks
 """
 
 from __future__ import annotations
@@ -80,5 +80,5 @@ def _machine() -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(fill(readme.read_text()))
+    page = ROOT / "docs" / "results.md"
+    page.write_text(fill(page.read_text()))

@@ -20,10 +20,10 @@ from record import append
 
 import given
 from given.codecs import Text
-from given.families import Autoregressive, Mixed, NGram
-from given.laws import WittenBell
+from given.distributions import WittenBell
+from given.families import Autoregressive, Ensemble, NGram
 from given.nn import Embedding, MinGRU
-from given.train import Pass
+from given.train import FactorBatches
 
 NET = partial(Autoregressive, net=partial(MinGRU, width=256, layers=3, dropout=0.1), embed=partial(Embedding, offsets=4))
 
@@ -70,17 +70,18 @@ def main() -> None:
         counts = NGram(factor.x, order=best, adaptive=6)
         cut = round((1 - held_out) * end)
         some, held = (given.read(text=[part]) for part in (text[:cut], text[cut:end]))
-        beside = Mixed(factor.x, families=(lambda x, y: counts, lambda x, y: factor.parts[1]))
+        beside = Ensemble(factor.x, families=(lambda x, y: counts, lambda x, y: factor.parts[1]))
         adaptive = given.Model(beside)
         beside.eval()
-        beside.estimate(Pass(adaptive.joint, some, 8, None, beside))
-        beside.calibrate(Pass(adaptive.joint, held, 8, None, beside, most=256))
-        counts.estimate(Pass(adaptive.joint, train, 8, None, beside))
+        beside.estimate(FactorBatches(adaptive.joint, some, 8, None, beside))
+        beside.calibrate(FactorBatches(adaptive.joint, held, 8, None, beside, most=256))
+        counts.estimate(FactorBatches(adaptive.joint, train, 8, None, beside))
         show("the net and adaptive counts, mixed", adaptive, "the same")
 
     best = 7
     if asked.last:
-        return mixed("7-gram and a net of 3 layers, 10 minutes", partial(Mixed, families=(partial(NGram, order=7), NET)), 575,
+        return mixed("7-gram and a net of 3 layers, 10 minutes", partial(Ensemble, families=(partial(NGram, order=7), NET)),
+                     575,
                      0.03, batch=8, lr=3e-3, bfloat16=True)
     inner = round(0.9 * end)
     some, chooses = given.read(text=[text[:inner]]), given.read(text=[text[inner:end]])
@@ -100,7 +101,8 @@ def main() -> None:
         show(name, model, f"{cpu:.1f}")
     mixed("the default of 3 minutes: 7-gram and net, mixed", None, 180, 0.1)
     if not asked.quick:
-        mixed(f"{best}-gram and a net of 3 layers, 10 minutes", partial(Mixed, families=(partial(NGram, order=best), NET)), 575,
+        mixed(f"{best}-gram and a net of 3 layers, 10 minutes", partial(Ensemble, families=(partial(NGram, order=best), NET)),
+              575,
               0.03, batch=8, lr=3e-3, bfloat16=True)
     if not (asked.quick or asked.choose):
         sha = hashlib.sha256(asked.file.read_bytes()).hexdigest()[:16]

@@ -4,8 +4,8 @@
     python benchmarks/toys.py --quick    # prints only
 
 Every family learns 20,000 draws for 60 CPU-seconds, its weights chosen on 2,000 more, by three seeds of data and training; then
-the Kullback-Leibler divergence from the truth is the mean over 3,000 fresh draws of log p_true(x) - log p(x), paired. Flow
-matching, whose density solves an equation, is asked at two numbers of steps.
+the Kullback-Leibler divergence from the truth is the mean over 3,000 fresh draws of log p_true(x) - log p(x), paired.
+SplineFlow matching, whose density solves an equation, is asked at two numbers of steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from record import append
 
 import given
-from given.families import Flow, FlowMatching, GaussianMixture
+from given.families import FlowMatching, GaussianMixture, SplineFlow
 from given.solve import Heun
 from given.variables import Entries, Observed
 
@@ -55,7 +55,8 @@ def checkerboard():
 
 
 TOYS = {"eight Gaussians": around(EIGHT, 0.2), "two moons": around(MOONS, 0.1), "checkerboard": checkerboard()}
-FAMILIES = {"GaussianMixture of 8": partial(GaussianMixture, components=8), "Flow": Flow, "FlowMatching": FlowMatching}
+FAMILIES = {"GaussianMixture of 8": partial(GaussianMixture, components=8), "SplineFlow": SplineFlow,
+            "FlowMatching": FlowMatching}
 
 
 def scores(model, x, name):
@@ -64,8 +65,8 @@ def scores(model, x, name):
         return {"exact": model.log_prob(x=x)}
     factor, variable = next(iter(model.joint)), model.joint.columns["x"]
     entries: Entries = variable.encode({"x": x})
-    law, volume = factor(Observed(n=len(x))), variable.codec.log_volume(entries)
-    return {f"estimate, Heun({n})": (Heun(n)(law).log_prob(entries).detach() + volume).numpy() for n in (32, 64)}
+    distribution, volume = factor(Observed(n=len(x))), variable.codec.log_volume(entries)
+    return {f"estimate, Heun({n})": (Heun(n)(distribution).log_prob(entries).detach() + volume).numpy() for n in (32, 64)}
 
 
 def main() -> None:

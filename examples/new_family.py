@@ -1,9 +1,9 @@
-"""A family of your own, in the file that uses it, held to the public laws."""
+"""A family of your own, in the file that uses it, held to the public distributions."""
 
 import torch
 
-from given import Conditional, Variable, laws
-from given.codecs import Plain
+from given import Conditional, Variable, distributions
+from given.codecs import IdentityCodec
 from given.testing import FAMILY_LAWS, prepared
 from given.variables import Real
 
@@ -16,9 +16,9 @@ class Laplace(Conditional):
         self.place, self.log_scale = (torch.nn.Parameter(torch.zeros(())) for _ in range(2))
 
     def forward(self, y):
-        return laws.Torch(torch.distributions.Laplace(self.place.expand(y.n), self.log_scale.exp()), self.x.space)
+        return distributions.Torch(torch.distributions.Laplace(self.place.expand(y.n), self.log_scale.exp()), self.x.space)
 
 
-for law in FAMILY_LAWS.values():
-    law(prepared(Laplace(Variable("x", Plain(Real())))))
-print("obeys", len(FAMILY_LAWS), "laws")
+for distribution in FAMILY_LAWS.values():
+    distribution(prepared(Laplace(Variable("x", IdentityCodec(Real())))))
+print("obeys", len(FAMILY_LAWS), "distributions")

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 import given
-from given.codecs import Plain
+from given.codecs import IdentityCodec
 from given.families import Autoregressive
 from given.nn import Transformer
 from given.variables import Axis, Real
@@ -14,7 +14,7 @@ rng = np.random.default_rng(0)
 drive = rng.normal(size=(600, 8, 1))
 load = drive[:, :, 0].cumsum(1) + 0.3 * rng.normal(size=(600, 8))
 time = Axis("time", 8)
-codecs = {"load": Plain(Real(axes=(time,))), "drive": Plain(Real(axes=(time, Axis("kind", 1))))}
+codecs = {"load": IdentityCodec(Real(axes=(time,))), "drive": IdentityCodec(Real(axes=(time, Axis("kind", 1))))}
 data = given.read(load=load, drive=drive)
 net = partial(Transformer, width=32, dropout=0.0)
 model = given.model("load | drive", data, codecs=codecs, families={"load": partial(Autoregressive, net=net)})

@@ -22,15 +22,15 @@ _HOME = {
     "Comparison": "given.evaluate",
     "Conditional": "given.conditional",
     "Diverged": "given.train",
-    "Intractable": "given.laws",
+    "Intractable": "given.distributions",
+    "JSONSchema": "given.infer",
     "Joint": "given.joint",
-    "Longest": "given.infer",
-    "Matching": "given.infer",
+    "MaxLength": "given.infer",
     "MinP": "given.infer",
     "Model": "given.verbs",
     "Query": "given.verbs",
+    "Regex": "given.infer",
     "RepetitionPenalty": "given.infer",
-    "Schema": "given.infer",
     "Score": "given.evaluate",
     "Speculative": "given.infer",
     "Stop": "given.infer",
@@ -48,7 +48,7 @@ _HOME = {
     "read": "given.sources",
 }
 
-_FLOORS = ("codecs", "families", "laws", "nn", "solve", "testing", "variables")  # reached as given.families and so on
+_FLOORS = ("codecs", "distributions", "families", "nn", "solve", "testing", "variables")  # reached as given.families and so on
 
 __all__ = sorted(_HOME)
 

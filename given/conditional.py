@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from given.laws import Law, Noise
+from given.distributions import Distribution, Noise
 from given.variables import Entries, Finite, Observed, UserError, Variable, built_with
 
 __all__ = ["Batch", "Conditional", "Encodes", "Player", "factor_name", "quoted", "state_of", "states"]
@@ -76,8 +76,8 @@ class Conditional(nn.Module, abc.ABC):
         return twin
 
     @abc.abstractmethod
-    def forward(self, y: Observed) -> Law:
-        """p(x | y): a law of B rows, one for each row of y."""
+    def forward(self, y: Observed) -> Distribution:
+        """p(x | y): a distribution of B rows, one for each row of y."""
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         """(B,) what learning minimises, never reduced; -log p(x | y) unless the family says otherwise.

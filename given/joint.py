@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from given.conditional import Conditional, Encodes, Player, quoted
-from given.laws import Kind, Law, Noise, weakest
+from given.distributions import Distribution, Kind, Noise, weakest
 from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["Joint", "Term", "parse"]
@@ -174,7 +174,7 @@ class Joint(nn.Module):
                 self.encoders[name] = below[0]
             elif not isinstance(space, Finite) or space.dimensions != 1:
                 raise UserError(f"latents: {name}: expected a single finite entry, which can be summed out, or a factor that "
-                                f"encodes, such as VectorQuantised, got {space}; for others use VAE or FactorAnalysis")
+                                f"encodes, such as VQVAE, got {space}; for others use VAE or FactorAnalysis")
         self.summed = tuple(name for name in self.latents if name not in self.encoders)
 
     def __str__(self) -> str:
@@ -209,13 +209,14 @@ class Joint(nn.Module):
                             f'or pass prior={{"{absent[0]}": "uniform"}}')
         return Observed({v.name: entries[v.name] for v in factor.parents}, n)
 
-    def law(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Law:
+    def distribution(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Distribution:
         """p(factor's x | its parents among the entries)."""
         return factor(self.y(factor, entries, n))
 
     @property
     def stages(self) -> list[list[Conditional]]:
-        """Factors in the order they learn: first those that encode and whatever needs no code, then the laws of codes."""
+        """Factors in the order they learn: first those that encode and whatever needs no code, then the distributions of
+        codes."""
         second = [f for f in self if set(f.x.columns) & set(self.encoders)]
         first = [f for f in self if f not in second]
         return [stage for stage in (first, second) if stage]
@@ -297,7 +298,7 @@ class Joint(nn.Module):
         noise, total, kinds = Noise.of(seed, n), torch.zeros(n, dtype=torch.float64), list[Kind]()
         for factor in self if factors is None else factors:
             if factors is not None or set(factor.x.columns) & set(entries):
-                law, x = self.law(factor, entries, n), self.x(factor, entries)
-                kinds.append(law.kind if x.complete else law.kind_of_part)
-                total = total + law.log_prob(x, seed=noise.fold(factor.x.name)).cpu()
+                distribution, x = self.distribution(factor, entries, n), self.x(factor, entries)
+                kinds.append(distribution.kind if x.complete else distribution.kind_of_part)
+                total = total + distribution.log_prob(x, seed=noise.fold(factor.x.name)).cpu()
         return total, weakest(kinds)

@@ -25,13 +25,13 @@ import torch
 from torch import Tensor
 
 from given.conditional import Conditional
+from given.distributions import Distribution, Intractable, Noise, Sequential
 from given.infer import Query
 from given.joint import Joint
-from given.laws import Intractable, Law, Noise, Sequential
 from given.train import load_joint, save_joint
 from given.variables import Codec, Entries, Finite, Observed, Product, Real, Space, UserError, Variable
 
-__all__ = ["CODEC_LAWS", "FAMILY_LAWS", "conditions", "items", "prepared", "stir"]
+__all__ = ["CODEC_LAWS", "FAMILY_LAWS", "conditions", "items", "perturb", "prepared"]
 
 _FAILURE = 1e-6  # the rate at which a correct family may fail a test of chance
 _SIGMAS = 5.0
@@ -39,7 +39,7 @@ _MOST_ITEMS = 3_000
 _ROWS = 6
 
 
-def stir(module: torch.nn.Module, scale: float = 0.3, seed: int = 0) -> None:
+def perturb(module: torch.nn.Module, scale: float = 0.3, seed: int = 0) -> None:
     """Move every parameter away from its start: matrices by what moves their outputs, whatever their width."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -49,10 +49,10 @@ def stir(module: torch.nn.Module, scale: float = 0.3, seed: int = 0) -> None:
 
 
 def prepared(conditional: Conditional) -> Conditional:
-    """The conditional after it has learned what it counts or solves from random data, stirred, in evaluation mode."""
+    """The conditional after it has learned what it counts or solves from random data, perturbed, in evaluation mode."""
     y = conditions(conditional, 200)
     conditional.estimate([(_related(conditional.x.space, y), y, torch.ones(200, dtype=torch.float64))])
-    stir(conditional)
+    perturb(conditional)
     return conditional.eval()
 
 
@@ -122,7 +122,7 @@ def _related(space: Space, y: Observed) -> Entries:
     return entries(x.tensor, space)
 
 
-def _law(conditional: Conditional, n: int = _ROWS) -> Law:
+def _law(conditional: Conditional, n: int = _ROWS) -> Distribution:
     with torch.no_grad():
         return conditional(conditions(conditional, n))
 
@@ -152,7 +152,7 @@ def _grid(mask: Tensor, x: Entries) -> int:
     return axes
 
 
-def _masks(law: Law) -> list[Tensor]:
+def _masks(law: Distribution) -> list[Tensor]:
     """Flat masks of what is seen: what comes first in a sequential law's order, alternate entries, a single one."""
     D = law.space.dimensions
     if isinstance(law.space, Product) or D < 2 or getattr(law.space, "end", None) is not None:
@@ -241,7 +241,7 @@ def density_is_normalised(c: Conditional) -> None:
         assert bool((total > 0.2).all()), f"the bound's total is {total.tolist()}: it bounds next to nothing"
 
 
-def _expected(law: Law, x: Entries) -> Tensor:
+def _expected(law: Distribution, x: Entries) -> Tensor:
     """The score; of a bound, which holds in expectation, the mean over eight seeds."""
     seeds = range(8 if law.kind == "bound" else 1)
     return torch.stack([law.log_prob(x, seed=seed) for seed in seeds]).mean(0)
@@ -255,7 +255,7 @@ def _flatten_real(space: Space, grid: Tensor) -> Entries:
     return Entries({name: p.reshape(*p.shape[:2], *s.shape) for (name, s), p in zip(space.columns, parts, strict=True)})
 
 
-def _integral(law: Law, points: int = 241) -> Tensor:
+def _integral(law: Distribution, points: int = 241) -> Tensor:
     """The integral of exp(log_prob) of one or two reals over what 2,000 draws cover with a wide margin: (B,)."""
     grid, volume = _grid_of(law.space, law.sample((2000,), seed=11).flat(law.space).tensor, points, 0.7)
     return (_expected(law, _flatten_real(law.space, grid)).exp() * volume).sum(0)
@@ -324,7 +324,7 @@ def _numbers(x: Entries, space: Space) -> Tensor:
     return total
 
 
-def _moments_match(law: Law, drawn: Entries) -> None:
+def _moments_match(law: Distribution, drawn: Entries) -> None:
     space = law.space
     flat = drawn.flat(space).tensor
     grid, volume = _grid_of(space, flat, 161, 0.5)
@@ -615,7 +615,7 @@ def volume_is_the_derivative(codec: Codec, raw: Any) -> None:
     if isinstance(codec.space, Real):
         step, atoms = 1e-6, torch.isin(x.tensor, torch.tensor(codec.space.atoms, dtype=torch.float64))
         assert bool((volume[atoms] == 0).all()) if x.tensor.dim() == 1 else not atoms.any(), "an atom has a volume"
-        seen, back = (x.known & ~atoms).reshape(len(x), -1).numpy(), codec.decode(x)
+        seen, back = (x.scored & ~atoms).reshape(len(x), -1).numpy(), codec.decode(x)
         if back.dtype.kind != "f":  # rounded
             _slopes_between(x.tensor.numpy()[seen[:, 0]], _lengths(raw[seen[:, 0]], codec.measure), volume.numpy()[seen[:, 0]])
             return

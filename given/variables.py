@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["MISSING", "Axis", "Codec", "Entries", "Finite", "Observed", "Pieces", "Product", "Real", "Space", "UserError",
+__all__ = ["Axis", "Codec", "Entries", "Finite", "MISSING", "Observed", "Pieces", "Product", "Real", "Space", "UserError",
            "Variable"]
 
 MISSING = "(missing)"  # how the symbol of a missing value is printed
@@ -147,7 +147,7 @@ class Entries:
         seen: False where the entry is unknown, to be marginalised or drawn. Default: all True.
         valid: False where there is no entry but padding, never scored and never attended to. Default: all True.
         context: True where the entry is scored elsewhere and only read here, as what stands before a piece of a long text is. A
-            law that cannot read it leaves it out as it does the unseen. Default: all False.
+            distribution that cannot read it leaves it out as it does the unseen. Default: all False.
     """
 
     __slots__ = ("context", "seen", "valid", "values")
@@ -168,13 +168,13 @@ class Entries:
         return self.values
 
     @property
-    def known(self) -> Tensor:
+    def scored(self) -> Tensor:
         """Where entries are seen, valid and no context: what a log-probability scores (not for a product)."""
         assert isinstance(self.context, Tensor)
-        return self.told & ~self.context
+        return self.readable & ~self.context
 
     @property
-    def told(self) -> Tensor:
+    def readable(self) -> Tensor:
         """Where entries are seen and valid: what may be read, context too (not for a product)."""
         assert isinstance(self.seen, Tensor) and isinstance(self.valid, Tensor)
         return self.seen & self.valid
@@ -255,7 +255,7 @@ class Entries:
 
     def or_else(self, other: Entries) -> Entries:
         """What is seen here, and where nothing is, what is seen in the other (not for a product)."""
-        return Entries(torch.where(self.known, self.tensor, other.tensor), self.known | other.known)
+        return Entries(torch.where(self.scored, self.tensor, other.tensor), self.scored | other.scored)
 
     def __len__(self) -> int:
         first = next(iter(self.values.values())) if isinstance(self.values, dict) else self.values

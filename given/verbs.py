@@ -13,35 +13,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import Table, Text, infer_table
+from given.codecs import BlockCodec, Text, infer_table
 from given.conditional import Conditional
+from given.distributions import How, Kind, Noise, weakest
 from given.evaluate import Comparison, Score, compare
 from given.families import (
     Autoregressive,
     Categorical,
-    Flow,
+    Ensemble,
     Gaussian,
     GaussianMixture,
     Independent,
-    Mixed,
     NGram,
-    Pretrained,
+    PretrainedLM,
     Regression,
+    SplineFlow,
 )
 from given.infer import Compressed, Part, Stop, compress, decompress, observe
 from given.infer import Query as _Query
 from given.infer.windows import in_windows, spoken
 from given.joint import Joint, Term, parse
-from given.laws import How, Kind, Noise, weakest
 from given.nn import Embedding, MinGRU
 from given.sources import Columns, Source, Stream, read
 from given.sources.tokenizer import downloaded
 from given.train import (
     Batches,
     Budget,
-    Encoded,
-    Fit,
-    Pass,
+    EncodedBatch,
+    FactorBatches,
+    FitResult,
     Trainer,
     encoded,
     export_joint,
@@ -97,7 +97,7 @@ def pretrained(path: str | os.PathLike[str], formula: str = "p(text)", *, window
         raise UserError(f"pretrained: expected one factor of one text, as p(text) or p(answer | question), got {formula!r}")
     folder = downloaded(os.fspath(path)) if download and not os.path.isdir(path) else path
     texts = [Variable(name, Text(tokenizer=folder, window=window)) for name in (*terms[0].left, *terms[0].parents)]
-    return Model(Pretrained(texts[0], texts[1:], path=folder))
+    return Model(PretrainedLM(texts[0], texts[1:], path=folder))
 
 
 def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
@@ -119,12 +119,12 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
                     for v in parents)
         if isinstance(x.space, Product) and not parents and x.space.dimensions <= _FEW_REALS:
             return partial(GaussianMixture, components=None, ridge=1e-4)
-        return Gaussian if plain else Flow if isinstance(x.space, Product) else Regression
+        return Gaussian if plain else SplineFlow if isinstance(x.space, Product) else Regression
     if isinstance(x.space, Finite) and not x.space.axes:
         return Independent if few and parents else Categorical
     if isinstance(x.space, Finite) and few and len(x.space.axes) == 1 and x.space.axes[0].length != "fixed":
         net = partial(Autoregressive, net=partial(MinGRU, width=256), embed=partial(Embedding, offsets=4))
-        return partial(Mixed, families=(partial(NGram, order=7), net))
+        return partial(Ensemble, families=(partial(NGram, order=7), net))
     return Autoregressive
 
 
@@ -176,7 +176,9 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         torch.manual_seed(seed)
         for term in terms:
             block = len(term.left) > 1
-            x = Variable(term.name, Table({n: variables[n].codec for n in term.left})) if block else variables[term.left[0]]
+            x = variables[term.left[0]]
+            if block:
+                x = Variable(term.name, BlockCodec({n: variables[n].codec for n in term.left}))
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
     made = Model(*factors, latents=tuple(latents))
@@ -251,7 +253,7 @@ class Model:
             cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int | None = None,
             lr: float = 4e-3, seed: int = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
             resume: bool = False, progress: bool | None = None, threads: int | None = None,
-            **training: Any) -> Fit:
+            **training: Any) -> FitResult:
         """Learn from data: what is counted or solved first, then what learns by gradient.
 
         The weights kept are the averaged ones that scored best on held-out rows. Families that weigh parts on held-out rows are
@@ -308,17 +310,18 @@ class Model:
         finally:
             torch.set_num_threads(before)
         if done is None:
-            done = Fit(0, 0.0, 0.0, "closed form", None if valid is None else held_out_score(self.joint, valid, weight), ())
+            done = FitResult(0, 0.0, 0.0, "closed form", None if valid is None else held_out_score(self.joint, valid, weight),
+                             ())
         self.joint.eval()
         self.facts["fitted"] = True
         weighed = [f for f in self.joint if type(f).calibrate is not Conditional.calibrate and not self.joint.touches_latent(f)]
         if valid is not None and weighed:
             for factor in weighed:
-                factor.calibrate(Pass(self.joint, valid, batch, weight, factor, most=_PIECES))
+                factor.calibrate(FactorBatches(self.joint, valid, batch, weight, factor, most=_PIECES))
             done = replace(done, held_out=held_out_score(self.joint, valid, weight))
             self.facts["held_out"] = str(self.readable(self.score(valid)))
             for factor in weighed if share else ():  # now that they are weighed and scored, counts may have what was held out
-                factor.estimate(Pass(self.joint, source, batch, weight, factor))
+                factor.estimate(FactorBatches(self.joint, source, batch, weight, factor))
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr, "rows": _rows(source),
                              "share": held_out if share else 0, "weight": weight,
                              "recounted": bool(share and valid is not None and weighed)}
@@ -339,7 +342,7 @@ class Model:
 
     def export(self, path: str | os.PathLike[str]) -> None:
         """Write a model of one text as a folder that transformers loads: an Autoregressive transformer with rotary positions
-        and gated units as a Llama, a Pretrained as what it is.
+        and gated units as a Llama, a PretrainedLM as what it is.
 
         Raises:
             UserError: a part has no counterpart there, with what to learn with instead.
@@ -364,7 +367,8 @@ class Model:
         for score, batch in self._scored(source, seed):
             scores.append(score)
             items.append(batch.item)
-            counts.append(torch.stack([batch.entries[name].known.reshape(batch.n, -1).sum(1) for name in score.columns]).sum(0))
+            counts.append(torch.stack([batch.entries[name].scored.reshape(batch.n, -1).sum(1)
+                                       for name in score.columns]).sum(0))
             pieces |= batch.text is not None
         if not scores:
             raise UserError("data: expected at least one row, got none")
@@ -388,7 +392,7 @@ class Model:
                 raise UserError(f"{batch.text}: is longer than its window; score it whole")
             yield score
 
-    def _scored(self, source: Source, seed: int) -> Iterator[tuple[Score, Encoded]]:
+    def _scored(self, source: Source, seed: int) -> Iterator[tuple[Score, EncodedBatch]]:
         """Every batch with the score of its rows, which may be pieces of texts."""
         self._check_fitted()
         self.joint.eval()
@@ -462,7 +466,7 @@ class Model:
 
     def given(self, data: Mapping[str, Any] | None = None, /, *, prior: Mapping[str, Any] | None = None,
               **observed: Any) -> Query:
-        """The law of everything else, given what is observed: a parent, a child (Bayes' rule), or part of a variable.
+        """The distribution of everything else, given what is observed: a parent, a child (Bayes' rule), or part of a variable.
 
         Args:
             data: observed columns as a mapping; or by keyword. A value may be one item's, or a list of items'; `part`
@@ -485,17 +489,17 @@ class Model:
 
     def compress(self, data: Any = None, /, *, batch: int | None = None, span: int = 1 << 13, verify: bool = True,
                  **columns: Any) -> Compressed:
-        """Rows as the bytes of a file, without loss, in about -log2 p(row) bits each. All laws must be exact.
+        """Rows as the bytes of a file, without loss, in about -log2 p(row) bits each. All distributions must be exact.
 
         Args:
             data, columns: all the model's columns, as of `score`.
-            batch: rows coded side by side; by default 512, or fewer of laws that say all entries at once.
+            batch: rows coded side by side; by default 512, or fewer of distributions that say all entries at once.
             span: a text longer than its window is cut into lanes of so many symbols at most, coded side by side: long ones take
                 fewer bits, and longer.
             verify: read the bytes again before they are handed out.
 
         Raises:
-            UserError: a column or a law that cannot be coded, or a value that would not come back as it was.
+            UserError: a column or a distribution that cannot be coded, or a value that would not come back as it was.
         """
         self._check_fitted()
         for name, value in (("batch", batch), ("span", span)):
@@ -725,7 +729,7 @@ def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, gi
     items = log_p + share * sum((v.codec.log_volume(x[v.name]) for v in variables), torch.zeros(()))
     adaptive = any(bool(f.adaptive) for f in joint if set(f.x.columns) & set(x))
     return Score(items.numpy(), kind, "nats/item", _measure(variables), given,
-                 sum(int(e.known.sum()) for e in x.values()) / len(items), tuple(x), adaptive=adaptive)
+                 sum(int(e.scored.sum()) for e in x.values()) / len(items), tuple(x), adaptive=adaptive)
 
 
 def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:
@@ -750,9 +754,9 @@ def _check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:
         raise UserError(f"{verb}: length={length!r}; expected a whole number of symbols from 1")
     if length is not None and not any(map(in_windows, joint)):
         raise UserError(f"{verb}: length={length}; {joint} has no text longer than its window, so its length is drawn; use "
-                        f"how=Longest({length})")
+                        f"how=MaxLength({length})")
     if how is not None and not callable(how):
-        raise UserError(f"{verb}: how={how!r}; expected a map from law to law, as TopP(0.9)")
+        raise UserError(f"{verb}: how={how!r}; expected a map from distribution to distribution, as TopP(0.9)")
 
 
 def _whole(seed: Any) -> int:
@@ -766,7 +770,7 @@ def _measure(variables: Sequence[Variable]) -> str:
     """The measure of a product: one for all, or each with the columns it holds for."""
     columns: dict[str, list[str]] = {}
     for v in variables:
-        for name, codec in v.codec.codecs.items() if isinstance(v.codec, Table) else [(v.name, v.codec)]:
+        for name, codec in v.codec.codecs.items() if isinstance(v.codec, BlockCodec) else [(v.name, v.codec)]:
             columns.setdefault(codec.measure, []).append(name)
     if len(columns) == 1:
         return next(iter(columns))

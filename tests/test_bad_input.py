@@ -14,7 +14,7 @@ import pytest
 
 import given
 from given.codecs import Image, Integer, Label, Number, Time
-from given.families import Categorical, Dequantised, Gaussian, Independent, Memory
+from given.families import Categorical, Dequantised, Empirical, Gaussian, Independent
 from given.train.saved import _checksum
 
 N = 60
@@ -395,13 +395,13 @@ def test_a_checkpoint_of_another_model_is_not_resumed(tmp_path):
     no_factor=(lambda: images("p(image | label)").given(image=PIXELS[0]).mode(),
                'nothing says p(label); declare it, p(label) p(image | label), or pass prior={"label": "uniform"}'),
     no_factor_sample=(lambda: images("p(image | label)").sample(1), "p(image | label): label is not given; pass label=..."),
-    impossible=(lambda: images(family=Memory).given(image=PIXELS[0] * 0).mode(), "what is given has probability zero"),
-    not_fitted=(lambda: given.model("p(image)", DIGITS, families={"image": Memory}).sample(1),
+    impossible=(lambda: images(family=Empirical).given(image=PIXELS[0] * 0).mode(), "what is given has probability zero"),
+    not_fitted=(lambda: given.model("p(image)", DIGITS, families={"image": Empirical}).sample(1),
                 "p(image): has not learned anything yet; call fit(data) first"),
     n_zero=(lambda: people().sample(0), "sample: expected a whole number of draws from 1, got 0"),
     n_real=(lambda: people().sample(1.5), "sample: expected a whole number of draws from 1, got 1.5"),
     seed=(lambda: people().sample(1, seed="x"), "seed='x'; expected a whole number from 0"),
-    how=(lambda: people().sample(1, how="greedy"), "sample: how='greedy'; expected a map from law to law"),
+    how=(lambda: people().sample(1, how="greedy"), "sample: how='greedy'; expected a map from distribution to distribution"),
     ragged=(lambda: images().given(image=[[[1], [1, 2]]]), "image: rows of different shapes"),
     nothing_left=(lambda: people().given(city="Rome", age=1.0, income=2.0).mode(), "everything is given"),
     score_none=(lambda: people().given(city="Rome").score(), "score: nothing to score; pass the columns to score"),

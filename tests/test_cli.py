@@ -172,7 +172,7 @@ def test_families_lists_every_family(capsys):
     [], ["train"], ["fit"], ["fit", "d.csv", "--steps", "0"], ["fit", "d.csv", "--steps", "2.5"],
     ["fit", "d.csv", "--minutes", "0"],
     ["fit", "d.csv", "--minutes", "soon"], ["fit", "d.csv", "--minutes", "nan"], ["fit", "d.csv", "--seed", "-1"],
-    ["fit", "d.csv", "--family", "city"], ["fit", "d.csv", "--family", "=Memory"], ["sample", "m.given", "-n", "0"],
+    ["fit", "d.csv", "--family", "city"], ["fit", "d.csv", "--family", "=Empirical"], ["sample", "m.given", "-n", "0"],
     ["sample", "m.given", "-n", "many"], ["sample", "m.given", "city"], ["score", "m.given"],
     ["score", "m.given", "d.csv", "--anomalies", "-2"], ["query", "m.given"], ["demo", "--cpu-seconds", "0"],
 ], ids=" ".join)
@@ -191,10 +191,10 @@ def test_wrong_usage_exits_2(arguments, capsys):
     (["fit", "{people}", "p(city | age | income)"], "a stray bar"),
     (["fit", "{people}", "p(city)", "--family", "city=Wizard"], "unknown name 'Wizard'; there are Autoregressive"),
     (["fit", "{people}", "p(city)", "--family", "city=Dequantised"], "Dequantised: missing a required argument: 'family'"),
-    (["fit", "{people}", "p(city)", "--family", "city=Memory(Gaussian)"],
-     "Memory: got an unexpected keyword argument 'family'"),
+    (["fit", "{people}", "p(city)", "--family", "city=Empirical(Gaussian)"],
+     "Empirical: got an unexpected keyword argument 'family'"),
     (["fit", "{people}", "p(city)", "--family", "age=Gaussian"], "unknown name 'age'; there are city"),
-    (["fit", "{people}", "p(city)", "--family", "city=Memory", "--family", "city=Memory"], "city is said twice"),
+    (["fit", "{people}", "p(city)", "--family", "city=Empirical", "--family", "city=Empirical"], "city is said twice"),
     (["fit", "{people}", "p(city)", "-o", "{people}"], "a file is in the way"),
     (["fit", "{people}", "p(city)", "-o", "{people}/m.given"], "cannot be written"),
     (["fit", "{people}", "p(city)", "-o", ""], "expected the name of a folder"),
@@ -459,10 +459,11 @@ def test_a_text_is_drawn_as_options_say_and_streamed(tale, tmp_path, capsys):
     asked = given.load(tale).given(text=given.prefix("a "))
     out = run(capsys, "sample", tale, "text=a ", "--matching", "[chm]at", "--beam", 2, "-n", 2, "--json")[1]
     assert [json.loads(line)["text"] for line in out.splitlines()] == asked.sample(
-        2, how=given.Matching("[chm]at") | given.Beam(2))["text"].tolist()
+        2, how=given.Regex("[chm]at") | given.Beam(2))["text"].tolist()
     assert len(json.loads(run(capsys, "sample", tale, "text=a ", "--longest", 3, "-n", 1, "--json")[1])["text"]) == 5
     for bad, said in ((["--stream", "-n", 3], "prints one text"), (["--temperature", -1], "expected a number from 0"),
-                      (["--schema", tmp_path / "none.json"], "none.json"), (["--schema", tmp_path / "schema.json"], "Schema"),
+                      (["--schema", tmp_path / "none.json"], "none.json"),
+                      (["--schema", tmp_path / "schema.json"], "JSONSchema"),
                       (["--matching", "x+9"], "no text of its symbols does"), (["--top-p", 2], "expected a probability")):
         status, _, err = run(capsys, "sample", tale, *bad)
         assert status == 1 and said in err and err.count("\n") == 1, err

@@ -12,9 +12,9 @@ import torch
 import given
 from given.app.cli import main
 from given.codecs import Integer, Label, Number, Text
-from given.families import Autoregressive, Dequantised, Gaussian, Independent, Memory, Mixed, NGram
+from given.distributions import DiscretizedLogisticMixture, DiscretizedLogisticMixtureHead
+from given.families import Autoregressive, Dequantised, Empirical, Ensemble, Gaussian, Independent, NGram
 from given.infer import coding
-from given.laws import Cells, CellsHead
 from given.nn import MADE, AnyOrder, GatedPixelCNN, MinGRU, Transformer, Wavefront
 from given.variables import Axis, Entries, Finite, UserError
 
@@ -51,7 +51,7 @@ def image(family, data, formula="p(image)", **options):
 
 
 CASES = {
-    "text in windows": lambda: (windows(partial(Mixed, families=(partial(NGram, order=3), NET))),
+    "text in windows": lambda: (windows(partial(Ensemble, families=(partial(NGram, order=3), NET))),
                                 {"text": [SAYS, "to be", SAYS[:33]]}),
     "text in windows, adaptive": lambda: (windows(partial(NGram, order=3, adaptive=4), stride=8),
                                           {"text": ["tobe oort " * 20]}),
@@ -64,7 +64,7 @@ CASES = {
         {"label": ["b", "a", "b"], "text": ["", "to ", "no to "]}),
     "image with a label": lambda: (image(PICTURES, DIGITS, GIVEN), DIGITS),
     "image by diagonals, of cells": lambda: (image(partial(Autoregressive, order=Wavefront(), net=partial(
-        Transformer, width=8, layers=1), head=CellsHead), IMAGES), IMAGES),
+        Transformer, width=8, layers=1), head=DiscretizedLogisticMixtureHead), IMAGES), IMAGES),
     "image of two levels": lambda: (image(partial(Autoregressive, net=partial(MADE, width=8, hidden=(16,))), BITS), BITS),
     "table in any order": lambda: (table(Autoregressive), TABLE),
     "table of independent columns": lambda: (table(Independent), TABLE),
@@ -137,7 +137,7 @@ def check_tables():
 
 
 def test_what_a_law_holds_impossible_is_coded_all_the_same():
-    law = Cells(torch.tensor([[[1e4, 0.0, 0.0]]] * 3), torch.zeros(3, 1, 1), torch.ones(3, 1, 1),
+    law = DiscretizedLogisticMixture(torch.tensor([[[1e4, 0.0, 0.0]]] * 3), torch.zeros(3, 1, 1), torch.ones(3, 1, 1),
                 Finite(9, ordered=True, axes=(Axis("place", 1),)))
     writer, x = coding.Writer(), Entries(torch.tensor([[0], [7], [8]]))
     coding.coded(law, x, writer)
@@ -234,8 +234,9 @@ REFUSED = [
     (lambda: image(Independent, DIGITS, "p(image | label)"), DIGITS,
      r"^compress: nothing says p\(label\), which is to be coded too; declare it, p\(label\) p\(image \| label\)$"),
     (lambda: image(partial(Dequantised, family=Gaussian), IMAGES), IMAGES,
-     r"^p\(image\): expected an exact law of one entry .* got Dequantised, whose log p is of kind bound; use Autoregressive"),
-    (lambda: image(Memory, IMAGES), IMAGES, r"^p\(image\): expected an exact law of one entry .* got Empirical; use"),
+     r"^p\(image\): expected an exact .* got Dequantised, whose log p is of kind bound; use Autoregressive"),
+    (lambda: image(Empirical, IMAGES), IMAGES,
+     r"^p\(image\): expected an exact .* got Empirical; use"),
     (lambda: table(partial(Autoregressive, order=AnyOrder(average=2))), TABLE, r"got Mixture; use Autoregressive"),
     (lambda: fitted("p(label)", Z), {**Z, "x": X["x"]}, r"^compress: column x is not in p\(label\) and would be lost"),
     (lambda: fitted("p(label)", Z), {"label": ["a", "c"]}, r"^label, row 1: unseen category 'c'"),

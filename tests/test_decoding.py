@@ -16,11 +16,11 @@ from test_bad_input import cases, refused
 import given
 from given import (
     Beam,
-    Longest,
-    Matching,
+    JSONSchema,
+    MaxLength,
     MinP,
+    Regex,
     RepetitionPenalty,
-    Schema,
     Speculative,
     Stop,
     Temperature,
@@ -28,20 +28,20 @@ from given import (
     TopP,
     prefix,
 )
-from given.codecs import Label, Plain, Text
+from given.codecs import IdentityCodec, Label, Text
 from given.conditional import Conditional
-from given.families import Autoregressive, Independent, Mixed, NGram, Pretrained
-from given.laws import Chain, Mixture, Searched, Speculated, Steered
+from given.distributions import BeamSearched, Chain, Mixture, SpeculativeSampling, StepwiseTransform
+from given.families import Autoregressive, Ensemble, Independent, NGram, PretrainedLM
 from given.nn import Embedding, Transformer
-from given.testing import FAMILY_LAWS, prepared, stir
+from given.testing import FAMILY_LAWS, perturb, prepared
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 
 torch.set_num_threads(1)
 SMALL = partial(Autoregressive, net=partial(Transformer, width=16, layers=1, heads=2), embed=partial(Embedding, offsets=2))
-BOTH = partial(Mixed, families=(partial(NGram, order=3), SMALL))
+BOTH = partial(Ensemble, families=(partial(NGram, order=3), SMALL))
 FAMILIES = {"counts": partial(NGram, order=3), "net": SMALL, "mixed": BOTH}
 if importlib.util.find_spec("transformers") is not None:
-    FAMILIES["pretrained"] = partial(Pretrained, lead=(4, 1), config=json.dumps({
+    FAMILIES["pretrained"] = partial(PretrainedLM, lead=(4, 1), config=json.dumps({
         "model_type": "llama", "vocab_size": 5, "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2,
         "num_attention_heads": 2, "num_key_value_heads": 1}))
 
@@ -87,10 +87,10 @@ def texts(length, over=lambda text: False):
 HOWS = {
     "Temperature": (Temperature(0.5), None), "greedy": (Temperature(0), None), "TopK": (TopK(2), None), "all": (TopK(9), None),
     "TopP": (TopP(0.7), None), "MinP": (MinP(0.4), None), "penalty": (RepetitionPenalty(1.7, window=2), None),
-    "both": (TopP(0.8) | Temperature(0.7), None), "Longest": (Longest(2), lambda t: len(t) == 2),
+    "both": (TopP(0.8) | Temperature(0.7), None), "MaxLength": (MaxLength(2), lambda t: len(t) == 2),
     "Stop": (Stop(["ab", "c"]), lambda t: "ab" in t or "c" in t),
-    "stopped": (TopK(2) | Stop("b") | Longest(3), lambda t: "b" in t or len(t) == 3),
-    "Matching": (Matching("a*(b|cc)"), lambda t: re.fullmatch("a*(b|cc)", t) is not None),
+    "stopped": (TopK(2) | Stop("b") | MaxLength(3), lambda t: "b" in t or len(t) == 3),
+    "Regex": (Regex("a*(b|cc)"), lambda t: re.fullmatch("a*(b|cc)", t) is not None),
 }
 
 
@@ -115,7 +115,7 @@ def check_truncated_law(name="mixed", length="modelled", how="TopP"):
         p = dict(zip(every, law.log_prob(entries(every, x))[:, 0].exp().tolist(), strict=True))
     assert sum(p.values()) == pytest.approx(1, abs=1e-5), f"the law's total is {sum(p.values())}"
     frequencies_follow(x.codec.decode(law.sample((1500,), seed=3))[:, 0].tolist(), p)
-    if isinstance(how, Matching):
+    if isinstance(how, Regex):
         assert {t for t in p if p[t] > 1e-12} == {t for t in p if re.fullmatch(how.regex, t)}, "the wrong texts match"
 
 
@@ -199,7 +199,7 @@ LAWS = ["draws_have_the_shape", "scores_are_float64", "density_is_normalised", "
 
 @pytest.mark.parametrize("law", LAWS)
 def test_a_cut_law_obeys_the_laws_of_families(law):
-    x, y = Variable("x", Plain(Finite(3, axes=(Axis("place", 4),)))), Variable("y", Label(["u", "v"]))
+    x, y = Variable("x", IdentityCodec(Finite(3, axes=(Axis("place", 4),)))), Variable("y", Label(["u", "v"]))
     for how in (TopP(0.8) | Temperature(0.9), RepetitionPenalty(1.5)):
         FAMILY_LAWS[law](prepared(Cut(x, y, how=how, family=BOTH)))
 
@@ -220,7 +220,7 @@ def test_what_concerns_texts_leaves_images_and_labels_alone():
     model = given.model("p(image)", given.read("digits").rows(slice(0, 40)), families={"image": SMALL})
     model.facts["fitted"] = True
     plain = model.sample(2, seed=1)
-    for how in (Longest(3), Stop("a"), Matching("[a-z]+"), Speculative(words())):
+    for how in (MaxLength(3), Stop("a"), Regex("[a-z]+"), Speculative(words())):
         drawn = model.sample(2, seed=1, how=how)
         assert all((drawn[name] == plain[name]).all() for name in plain), how
 
@@ -250,10 +250,10 @@ def check_beam(models=10):
         net = FAMILIES["net" if seed % 2 else "mixed"](x)
         if seed % 2 == 0:
             net.estimate([(entries(["ab", "c", "abc"], x).map(lambda t: t[:, 0]), Observed(n=3), torch.ones(3))])
-        stir(net, 1.0, seed)
+        perturb(net, 1.0, seed)
         law, alpha = net.eval()(Observed(n=1)), [0.0, 1.0][seed % 4 > 1]
         with torch.no_grad():
-            found, scores = Searched(law, 3, alpha).search()
+            found, scores = BeamSearched(law, 3, alpha).search()
             hoped = best_by_beam(law, x, 3, alpha)
         columns = found.tensor[:, 0], found.valid[:, 0], scores[:, 0]
         for row, valid, score, (values, total, _) in zip(*columns, hoped, strict=True):
@@ -271,7 +271,7 @@ def test_a_wide_beam_finds_the_best_there_is():
         scores = law.log_prob(entries(texts("modelled"), x))[:, 0]
     best = [texts("modelled")[i] for i in scores.argsort(descending=True)[:5].tolist()]
     assert x.codec.decode(Beam(60)(law).sample((5,)))[:, 0].tolist() == best
-    drawn = x.codec.decode((Matching("a.*") | Beam(60)).of(x)(law).sample((3,)))[:, 0].tolist()
+    drawn = x.codec.decode((Regex("a.*") | Beam(60)).of(x)(law).sample((3,)))[:, 0].tolist()
     assert all(t.startswith("a") for t in drawn) and len(set(drawn)) == 3
     cut = (TopK(1) | Beam(4))(law)
     assert x.codec.decode(cut.sample(()))[0] == x.codec.decode(law.by(Temperature(0)).sample(()))[0]
@@ -289,9 +289,10 @@ def check_speculation(name="net", length="given"):
     frequencies_follow(x.codec.decode(drawn)[:, 0].tolist(), p)
     assert 0 < how.rate < 1 and how.tally.judged > 0
     for ahead in (1, 2, 9):
-        assert torch.equal(Speculated(law, guess, ahead).sample((60,), seed=3).tensor, drawn.tensor[:60]), (
+        assert torch.equal(SpeculativeSampling(law, guess, ahead).sample((60,), seed=3).tensor, drawn.tensor[:60]), (
             "a draw depends on how many guesses are made")
-    assert torch.equal(Speculated(law, guess, 3).sample((7,), seed=3).tensor, drawn.tensor[:7]), "a draw depends on its batch"
+    assert torch.equal(SpeculativeSampling(law, guess, 3).sample((7,), seed=3).tensor,
+                       drawn.tensor[:7]), "a draw depends on its batch"
 
 
 @pytest.mark.parametrize("length", ["modelled", "given"])
@@ -340,8 +341,8 @@ def test_several_entries_are_read_at_once(name):
 
 def test_groups_of_entries_are_refused():
     law = law_of("net")._but(one_at_a_time=False)
-    told = [Stop("a").of(variable()), Matching("a+").of(variable())]
-    for how in (Beam(2), Speculative(law_of("net")), Longest(2), RepetitionPenalty(2.0), *told):
+    told = [Stop("a").of(variable()), Regex("a+").of(variable())]
+    for how in (Beam(2), Speculative(law_of("net")), MaxLength(2), RepetitionPenalty(2.0), *told):
         refused(lambda how=how: how(law), "one entry a step")
     refused(lambda: Speculative(law)(law_of("net")), "one entry a step")
 
@@ -398,22 +399,22 @@ def test_strings_are_found_where_they_end():
 def test_what_is_given_does_not_stop_a_text():
     drawn = prose().given(text=prefix("the cat")).sample(3, how=Stop("cat"), length=50)["text"].tolist()
     assert all(len(t) > 7 and "cat" not in t[7:-3] for t in drawn)
-    assert [len(t) for t in prose().given(text=prefix("the")).sample(2, how=Longest(5), length=50)["text"]] == [8, 8]
+    assert [len(t) for t in prose().given(text=prefix("the")).sample(2, how=MaxLength(5), length=50)["text"]] == [8, 8]
 
 
 @pytest.mark.parametrize("unit", ["characters", "bytes", "pieces"])
 def test_a_constraint_holds_for_every_unit(unit):
     for regex in ("(the|a) [cmh]at", "[a-z]{3} é.", "ca[^c]{2}"):
-        drawn = prose(unit, 24).given(text=prefix("the ")).sample(5, how=Matching(regex), seed=1)["text"].tolist()
+        drawn = prose(unit, 24).given(text=prefix("the ")).sample(5, how=Regex(regex), seed=1)["text"].tolist()
         assert all(re.fullmatch(regex, t.removeprefix("the ")) for t in drawn), (regex, drawn)
-    assert {t for t in words(unit).sample(30, how=Matching("a[bc]*"))["word"] if not re.fullmatch("a[bc]*", t)} == set()
+    assert {t for t in words(unit).sample(30, how=Regex("a[bc]*"))["word"] if not re.fullmatch("a[bc]*", t)} == set()
 
 
 def test_a_constraint_holds_across_windows():
     for regex in ("[a-z .!é]{50}", "([a-z]{3} ){9}[^x]*"):
-        drawn = prose().given(text=prefix("the ")).sample(3, how=Matching(regex) | TopP(0.9), length=54)["text"].tolist()
+        drawn = prose().given(text=prefix("the ")).sample(3, how=Regex(regex) | TopP(0.9), length=54)["text"].tolist()
         assert all(re.fullmatch(regex, t.removeprefix("the ")) and len(t) == 54 for t in drawn), drawn
-    refused(lambda: prose().given(text=prefix("the ")).sample(1, how=Matching("a{60}"), length=50), "there is room for 46")
+    refused(lambda: prose().given(text=prefix("the ")).sample(1, how=Regex("a{60}"), length=50), "there is room for 46")
     surrogate = given.model("p(text)", {"text": ["a\ud800b", "ab"]}, codecs={"text": Text()}, families={"text": NGram})
     surrogate.fit({"text": ["a\ud800b", "ab"]}, held_out=0)
     assert "".join(surrogate.given(text=prefix("a\ud800")).stream(how=Temperature(0))) == "b"
@@ -424,7 +425,7 @@ def test_a_schema_draws_json():
     data = {"text": ['{"a": 12, "ok": true}', '{"a": 3, "ok": false}', '{"ok": 1}', "nonsense 456789"] * 5}
     model = given.model("p(text)", data, codecs={"text": Text()}, families={"text": NGram})
     model.fit(data, held_out=0)
-    for how in (Schema(schema), Schema(json.dumps(schema)) | TopP(0.9)):
+    for how in (JSONSchema(schema), JSONSchema(json.dumps(schema)) | TopP(0.9)):
         for text in model.sample(10, how=how, seed=2)["text"]:
             assert set(json.loads(text)) == {"a", "ok"}
     assert model.score(text='{"a": 3, "ok": true}').value < 0
@@ -442,27 +443,27 @@ def test_a_draw_depends_on_seed_draw_and_row_alone():
         assert (many[:, :1] == alone).all()
 
 
-class Counted(Chain):
+class NGramCounts(Chain):
     """A chain that remembers what its net was asked to read: rows and steps."""
 
     asked = []
 
     def next(self, state):
-        Counted.asked.append((len(state.values), state.t + 1 - state.read))
+        NGramCounts.asked.append((len(state.values), state.t + 1 - state.read))
         return super().next(state)
 
 
 def test_what_is_given_is_read_once_for_all_draws_and_drawing_ends_with_the_texts(monkeypatch):
     model = given.Model(family("net"))
-    monkeypatch.setattr(given.laws, "Chain", Counted)
+    monkeypatch.setattr(given.distributions, "Chain", NGramCounts)
     for how in (None, TopP(0.99)):
-        Counted.asked = []
+        NGramCounts.asked = []
         model.given(x=prefix("ab")).sample(9, how=how)
-        assert Counted.asked[0] == (1, 3) and {rows for rows, _ in Counted.asked[1:]} <= {9}
-        assert all(steps == 1 for _, steps in Counted.asked[1:])
-    Counted.asked = []
-    model.given(x=prefix("a")).sample(9, how=Longest(1))
-    assert len(Counted.asked) == 2, "all texts are over, and it is still drawing"
+        assert NGramCounts.asked[0] == (1, 3) and {rows for rows, _ in NGramCounts.asked[1:]} <= {9}
+        assert all(steps == 1 for _, steps in NGramCounts.asked[1:])
+    NGramCounts.asked = []
+    model.given(x=prefix("a")).sample(9, how=MaxLength(1))
+    assert len(NGramCounts.asked) == 2, "all texts are over, and it is still drawing"
 
 
 # Verbs
@@ -472,7 +473,7 @@ def test_what_is_given_is_read_once_for_all_draws_and_drawing_ends_with_the_text
 def test_a_stream_is_the_draw_and_whole_characters(unit):
     for begun in ("the cat", "a", "the mat. éa the"):
         for length in (None, 70):
-            for how in (None, TopP(0.9) | Longest(40)):
+            for how in (None, TopP(0.9) | MaxLength(40)):
                 asked = prose(unit).given(text=prefix(begun))
                 said = list(asked.stream(seed=4, length=length, how=how))
                 whole = asked.sample(1, seed=4, length=length, how=how)["text"][0]
@@ -519,15 +520,15 @@ def test_candidates_are_ranked_by_what_is_given():
     min_p=(lambda: MinP(-1), "MinP: expected a share from 0 to 1, got -1"),
     penalty=(lambda: RepetitionPenalty(0), "RepetitionPenalty: expected a number above 0, got 0"),
     penalty_window=(lambda: RepetitionPenalty(2, window=0), "window: expected a whole number from 1, got 0"),
-    longest=(lambda: Longest(0), "Longest: expected a whole number of symbols from 1, got 0"),
+    longest=(lambda: MaxLength(0), "MaxLength: expected a whole number of symbols from 1, got 0"),
     no_stop=(lambda: Stop([]), "Stop: expected a string or several, got none"),
     empty_stop=(lambda: Stop(["a", ""]), "Stop: expected strings of at least one character, got ''"),
-    untold=(lambda: Stop("a")(law_of("net")), "does not know what the symbols of a law are"),
-    regex=(lambda: words().sample(how=Matching("(")), "does not compile"),
-    impossible=(lambda: words().sample(how=Matching("x+")), "no text of its symbols does"),
-    too_long=(lambda: words().sample(how=Matching("a{9}")), "the shortest takes 10 symbols, and there is room for 5"),
-    cut_first=(lambda: words().sample(50, how=TopK(1) | Matching("c.*")), "put it before what cuts"),
-    schema=(lambda: Schema({"type": "foo"}), "Schema: expected a JSON schema"),
+    untold=(lambda: Stop("a")(law_of("net")), "does not know what the symbols of a distribution are"),
+    regex=(lambda: words().sample(how=Regex("(")), "does not compile"),
+    impossible=(lambda: words().sample(how=Regex("x+")), "no text of its symbols does"),
+    too_long=(lambda: words().sample(how=Regex("a{9}")), "the shortest takes 10 symbols, and there is room for 5"),
+    cut_first=(lambda: words().sample(50, how=TopK(1) | Regex("c.*")), "put it before what cuts"),
+    schema=(lambda: JSONSchema({"type": "foo"}), "JSONSchema: expected a JSON schema"),
     beams=(lambda: Beam(0), "Beam: expected a whole number of beams from 1, got 0"),
     alpha=(lambda: Beam(2, alpha=-1), "expected alpha to be a number from 0"),
     more_than_beams=(lambda: words().sample(5, how=Beam(3)), "Beam: 5 draws of 3 beams"),
@@ -540,7 +541,7 @@ def test_candidates_are_ranked_by_what_is_given():
     unseen=(lambda: prose().given(text=prefix("thé Ω")).sample(), "unseen character 'Ω'"),
     nothing=(lambda: words().given(word=prefix("a")).sample(0), "expected a whole number of draws from 1, got 0"),
     prompt=(lambda: prose().given(text=prefix("the cat sat on the mat")).sample(length=50), "expected at most 16"),
-    how=(lambda: words().sample(how="greedy"), "expected a map from law to law"),
+    how=(lambda: words().sample(how="greedy"), "expected a map from distribution to distribution"),
     two_items=(lambda: words().given(word=prefix(["a", "b"])).stream(), "expected one text to draw of one item"),
     no_text=(lambda: words().given(word="a").stream(), "got 0 texts"),
     rank_items=(lambda: words().given(word=prefix(["a", "b"])).rank(word=["a"]), "expected one item to be given"),
@@ -554,9 +555,9 @@ def test_at_the_edge_of_bad_input():
     assert len(set(words().sample(9, how=Temperature(0))["word"])) == 1
     empty = prose().given(text=prefix("")).sample(2, length=30, how=TopP(0.9))["text"]
     assert empty.tolist() == prose().given().sample(2, length=30, how=TopP(0.9))["text"].tolist()
-    for law in (law_of("net", n=2), Speculated(law_of("net", n=2), law_of("counts", n=2), 2)):
+    for law in (law_of("net", n=2), SpeculativeSampling(law_of("net", n=2), law_of("counts", n=2), 2)):
         assert torch.equal(law.sample((1,), seed=4).tensor, law.sample((3,), seed=4).tensor[:1])
-    assert isinstance(TopP(0.5)(law_of("net")), Steered) and math.isnan(Speculative(words()).rate)
+    assert isinstance(TopP(0.5)(law_of("net")), StepwiseTransform) and math.isnan(Speculative(words()).rate)
     with pytest.raises(UserError, match="length above"):
         prose().given(text=prefix("the cat sat")).sample(1, length=8, how=TopK(3))
 
@@ -567,7 +568,7 @@ def test_at_the_edge_of_bad_input():
 @pytest.mark.parametrize("then", [TopK(1), Beam(2)], ids=["cut", "search"])
 def test_nothing_comes_after_a_search_or_guesses(search, then):
     law = law_of("net")
-    closed = Searched(law, 2) if search else Speculated(law, law_of("counts"), 2)
+    closed = BeamSearched(law, 2) if search else SpeculativeSampling(law, law_of("counts"), 2)
     with pytest.raises(UserError, match="comes after a search or guesses"):
         then(closed)
 
@@ -580,13 +581,13 @@ def test_tiny_temperatures_are_greedy_and_not_nan():
 
 def test_a_constraint_that_only_the_empty_text_meets_is_refused():
     with pytest.raises(UserError, match="nothing but the empty text"):
-        Matching("").of(variable("given"))
+        Regex("").of(variable("given"))
 
 
 def test_a_length_is_of_windows():
     model = given.model("p(x)", {"x": ["abc", "ab", "ca"]}, families={"x": partial(NGram, order=2)})
     model.fit({"x": ["abc", "ab", "ca"]}, held_out=0)
-    with pytest.raises(UserError, match=r"sample: length=9.*Longest\(9\)"):
+    with pytest.raises(UserError, match=r"sample: length=9.*MaxLength\(9\)"):
         model.given().sample(2, length=9)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import given
 
 ROOT = Path(given.__file__).parent
-FLOORS = ["variables", "sources", "codecs", "nn", "solve", "laws", "conditional", "families", "joint", "infer", "train",
+FLOORS = ["variables", "sources", "codecs", "nn", "solve", "distributions", "conditional", "families", "joint", "infer",
+          "train",
           "evaluate", "verbs", "tasks", "testing", "app"]
 APART = {"codecs", "families", "tasks"}
 
@@ -42,7 +43,7 @@ def test_floors():
 def test_public_names():
     for name in given.__all__:
         assert getattr(given, name) is not None
-    for package in ("codecs", "families", "laws", "nn", "infer", "train", "evaluate", "sources"):
+    for package in ("codecs", "families", "distributions", "nn", "infer", "train", "evaluate", "sources"):
         module = __import__(f"given.{package}", fromlist=["__all__"])
         assert list(module.__all__) == sorted(module.__all__), f"{package}.__all__ is not sorted"
         assert all(hasattr(module, name) for name in module.__all__)

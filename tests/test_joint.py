@@ -9,12 +9,12 @@ import torch
 
 import given
 from given import part, prefix
-from given.codecs import Label, Number, Plain
-from given.families import Autoregressive, Categorical, Dequantised, Gaussian, GaussianMixture, Independent, Memory
+from given.codecs import IdentityCodec, Label, Number
+from given.distributions import Intractable, Noise
+from given.families import Autoregressive, Categorical, Dequantised, Empirical, Gaussian, GaussianMixture, Independent
 from given.joint import parse
-from given.laws import Intractable, Noise
 from given.nn import Reverse, Transformer
-from given.testing import stir
+from given.testing import perturb
 from given.variables import Axis, Finite, UserError, Variable
 
 torch.set_num_threads(1)
@@ -35,7 +35,7 @@ def toy_model(formula="p(label) p(image | label)", **families):
     chosen = {"image": partial(Autoregressive, net=partial(Transformer, width=16, layers=1, heads=2)), **families}
     model = given.model(formula, data, families={k: v for k, v in chosen.items() if k in formula})
     model.fit(data, steps=3, held_out=0)
-    stir(model.joint)
+    perturb(model.joint)
     return model, data
 
 
@@ -326,7 +326,7 @@ def test_numpy_numbers_are_numbers(tmp_path):
 
 def test_in_full():
     label = Variable("label", Label(["a", "b", "c"]))
-    image = Variable("image", Plain(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 2)))))
+    image = Variable("image", IdentityCodec(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 2)))))
     model = given.Model(Categorical(label), Autoregressive(image, parents=label, net=partial(Transformer, width=16)))
     assert str(model) == "p(label) p(image | label)"
     assert model.sample(2, label="b")["image"].shape == (2, 2, 2)
@@ -336,7 +336,7 @@ def test_a_score_is_without_dropout():
     data = toy(40)
     model = given.model("image | label", data, families={"image": partial(Autoregressive, net=partial(Transformer, width=16))})
     model.fit(data, steps=1)
-    stir(model.joint.train())
+    perturb(model.joint.train())
     assert (model.log_prob(data) == model.log_prob(data)).all()
 
 
@@ -349,7 +349,7 @@ def test_formulas():
 
 def test_memory_answers_with_what_it_stored():
     data = toy(50)
-    model = given.model("p(label) p(image | label)", data, families={"image": Memory})
+    model = given.model("p(label) p(image | label)", data, families={"image": Empirical})
     model.fit(data, held_out=0)
     stored = {(row.tobytes(), label) for row, label in zip(data["image"], data["label"], strict=True)}
     drawn = model.sample(100, seed=1)
@@ -359,7 +359,7 @@ def test_memory_answers_with_what_it_stored():
 
 def test_memory_rules_out_a_label_it_has_nothing_of():
     data = toy(60)
-    model = given.model("p(label) p(image | label)", data, families={"image": Memory})
+    model = given.model("p(label) p(image | label)", data, families={"image": Empirical})
     model.fit(data.rows(data["label"] != "c"), held_out=0)
     assert model.log_prob(image=data["image"][:1], label=["c"])[0] == -np.inf
     seen = data["image"][data["label"] == "a"][0]
@@ -428,7 +428,7 @@ def test_rows_may_be_given_different_columns():
 def test_scores_as_they_come_are_those_of_all_at_once():
     rng = np.random.default_rng(0)
     levels = {"level": rng.integers(0, 9, 300)}
-    codecs = {"level": given.codecs.Plain(given.variables.Finite(9, ordered=True, axes=()))}
+    codecs = {"level": given.codecs.IdentityCodec(given.variables.Finite(9, ordered=True, axes=()))}
     model = given.model("p(level)", levels, codecs=codecs,
                         families={"level": partial(given.families.Dequantised, family=given.families.Gaussian)})
     model.fit(levels, held_out=0)

@@ -9,50 +9,50 @@ import pytest
 import torch
 
 from given import codecs, families
-from given.codecs import Image, Integer, Label, Number, Plain, Table, Text, Time
+from given.codecs import BlockCodec, IdentityCodec, Image, Integer, Label, Number, Text, Time
+from given.distributions import BernoulliHead, CategoricalHead, DiscretizedLogisticMixtureHead, LogisticMixtureHead, WittenBell
 from given.families import (
     GAN,
     VAE,
+    VQVAE,
     Autoregressive,
     Categorical,
     ChowLiuTree,
     Contrastive,
     Dequantised,
+    Empirical,
+    Ensemble,
     FactorAnalysis,
-    Flow,
     FlowMatching,
     Gaussian,
     GaussianMixture,
     Independent,
-    Memory,
-    Mixed,
     NGram,
-    Pretrained,
+    PretrainedLM,
     ProbabilisticPCA,
     Regression,
-    VectorQuantised,
+    SplineFlow,
 )
-from given.laws import BernoulliHead, CategoricalHead, CellsHead, LogisticMixtureHead, WittenBell
 from given.nn import (
     GRU,
     LSTM,
     MADE,
+    MLP,
     AnyOrder,
     CausalConvolution,
     ColumnMajor,
     CrossAttention,
     DiagonalLSTM,
     Embedding,
-    Fixed,
+    FixedOrder,
     GatedPixelCNN,
+    LearnedPositions,
     MinGRU,
-    Perceptron,
     PixelCNN,
     Reverse,
     Rotary,
     RowLSTM,
-    Sequence,
-    Summed,
+    Stack,
     SwiGLU,
     Transformer,
     Wavefront,
@@ -66,36 +66,37 @@ torch.set_num_threads(1)
 
 def grid(name, size, *shape, ordered=True):
     axes = tuple(Axis(a, n) for a, n in zip(("height", "width"), shape, strict=False))
-    return Variable(name, Plain(Finite(size, ordered=ordered, axes=axes)))
+    return Variable(name, IdentityCodec(Finite(size, ordered=ordered, axes=axes)))
 
 
 def real(name, *shape):
-    return Variable(name, Plain(Real(axes=tuple(Axis("entry", n) for n in shape))))
+    return Variable(name, IdentityCodec(Real(axes=tuple(Axis("entry", n) for n in shape))))
 
 
 LABEL = Variable("label", Label([0, 1, 2]))
 ANIMAL = Variable("animal", Label(["cat", "dog", "fox"]))
 NET = partial(Transformer, width=16, layers=2, heads=2)
-SMALL = partial(Perceptron, hidden=(8,))
+SMALL = partial(MLP, hidden=(8,))
 REGRESSION = partial(Regression, net=SMALL, width=8)
 AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 1}
-BLOCK = Variable("a, b", Table({"a": Plain(Real()), "b": Plain(Real())}))
-ATOMS = Variable("x", Plain(Real(atoms=(-1.0, 0.5), axes=(Axis("entry", 2),))))
-SPIKED = Variable("a, b", Table({"a": Plain(Real(atoms=(0.0,))), "b": Plain(Real())}))
-THREE = Variable("a, c, d", Table({"a": Plain(Real()), "c": Plain(Finite(2)), "d": Plain(Finite(3, ordered=True))}))
-SEQUENCE = Variable("target", Plain(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
+BLOCK = Variable("a, b", BlockCodec({"a": IdentityCodec(Real()), "b": IdentityCodec(Real())}))
+ATOMS = Variable("x", IdentityCodec(Real(atoms=(-1.0, 0.5), axes=(Axis("entry", 2),))))
+SPIKED = Variable("a, b", BlockCodec({"a": IdentityCodec(Real(atoms=(0.0,))), "b": IdentityCodec(Real())}))
+THREE = Variable("a, c, d", BlockCodec({"a": IdentityCodec(Real()), "c": IdentityCodec(Finite(2)),
+                                        "d": IdentityCodec(Finite(3, ordered=True))}))
+SEQUENCE = Variable("target", IdentityCodec(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
 SEQUENCE_BEFORE = Variable("before", SEQUENCE.codec)
-CODE = Variable("code", Plain(Finite(4, axes=(Axis("place", 2),))))
-SOURCE = Variable("source", Plain(Finite(4, axes=(Axis("word", 3),))))
-COLOUR = Variable("x", Plain(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 2)))))
-LEVELS = Variable("x", Plain(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 1), Axis("channel", 2)))))
-MIXED = Variable("a, c", Table({"a": Plain(Finite(3)), "c": Plain(Finite(2))}))
+CODE = Variable("code", IdentityCodec(Finite(4, axes=(Axis("place", 2),))))
+SOURCE = Variable("source", IdentityCodec(Finite(4, axes=(Axis("word", 3),))))
+COLOUR = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 2)))))
+LEVELS = Variable("x", IdentityCodec(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 1), Axis("channel", 2)))))
+MIXED = Variable("a, c", BlockCodec({"a": IdentityCodec(Finite(3)), "c": IdentityCodec(Finite(2))}))
 
 
 
 def gated(*variables, families):
     """A mixture whose weights move with the parts' entropies, as if calibrated."""
-    mixed = Mixed(*variables, families=families)
+    mixed = Ensemble(*variables, families=families)
     generator = torch.Generator().manual_seed(0)
     mixed.knots.copy_(torch.linspace(0.1, 1.3, mixed.knots.shape[1]).expand_as(mixed.knots))
     mixed.cells.copy_((3 * torch.randn(mixed.cells.shape, generator=generator).double()).softmax(-1))
@@ -103,7 +104,7 @@ def gated(*variables, families):
 
 
 def chosen(*variables, families):
-    mixed = Mixed(*variables, families=families, choose=True)
+    mixed = Ensemble(*variables, families=families, choose=True)
     mixed.weights.copy_(torch.tensor([0.0, 1.0]))
     return mixed
 
@@ -132,31 +133,33 @@ FAMILIES = {
     "ChowLiuTree": lambda: ChowLiuTree(grid("x", 3, 2, 3), LABEL),
     "ChowLiuTree of a few symbols": lambda: ChowLiuTree(grid("x", 2, 2, 2, ordered=False)),
     "ChowLiuTree block": lambda: ChowLiuTree(MIXED, LABEL),
-    "Memory": lambda: Memory(grid("x", 3, 2, 2), LABEL, smoothing=0.2),
-    "Memory unsmoothed": lambda: Memory(grid("x", 3, 2, 2)),
-    "Memory of symbols": lambda: Memory(grid("x", 3, 2, ordered=False), LABEL, smoothing="held-out"),
-    "Memory of sequences": lambda: Memory(SEQUENCE, LABEL),
+    "Empirical": lambda: Empirical(grid("x", 3, 2, 2), LABEL, smoothing=0.2),
+    "Empirical unsmoothed": lambda: Empirical(grid("x", 3, 2, 2)),
+    "Empirical of symbols": lambda: Empirical(grid("x", 3, 2, ordered=False), LABEL, smoothing="held-out"),
+    "Empirical of sequences": lambda: Empirical(SEQUENCE, LABEL),
     "NGram": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),
     "NGram, Witten-Bell": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=4, smoothing=WittenBell(), min_count=2),
     "NGram, adaptive": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3, adaptive=0.7),
     "NGram, adaptive, with an end": lambda: NGram(SEQUENCE, order=4, adaptive=2),
     "NGram of order 1": lambda: NGram(grid("x", 4, 2, 2), order=1),
-    "Mixed sequences": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=3), partial(Autoregressive, net=NET))),
-    "Mixed sequences, gated": lambda: gated(SEQUENCE, LABEL, families=(
+    "Ensemble sequences": lambda: Ensemble(SEQUENCE, LABEL,
+                                           families=(partial(NGram, order=3), partial(Autoregressive, net=NET))),
+    "Ensemble sequences, gated": lambda: gated(SEQUENCE, LABEL, families=(
         partial(NGram, order=3), partial(Autoregressive, net=NET))),
-    "Mixed windows, gated": lambda: gated(grid("x", 4, 5, ordered=False), families=(
+    "Ensemble windows, gated": lambda: gated(grid("x", 4, 5, ordered=False), families=(
         partial(NGram, order=3), partial(NGram, order=1), partial(Autoregressive, net=NET))),
-    "Mixed orders": lambda: Mixed(grid("x", 3, 2, 2), LABEL, families=(
+    "Ensemble orders": lambda: Ensemble(grid("x", 3, 2, 2), LABEL, families=(
         partial(Autoregressive, net=NET), partial(Autoregressive, net=NET, order=Reverse()))),
-    "Mixed, one chosen": lambda: chosen(grid("x", 3, 2, 2), LABEL, families=(
+    "Ensemble, one chosen": lambda: chosen(grid("x", 3, 2, 2), LABEL, families=(
         partial(Autoregressive, net=NET), partial(Autoregressive, net=NET, order=Reverse()))),
-    "Mixed sequences as items": lambda: Mixed(SEQUENCE, LABEL, families=(partial(NGram, order=2), Memory)),
-    "Mixed wavefronts": lambda: Mixed(grid("x", 2, 2, 3), families=[partial(Autoregressive, net=NET, order=Wavefront())] * 2),
-    "Mixed blocks": lambda: Mixed(MIXED, LABEL, families=(Independent, partial(Autoregressive, net=NET))),
-    "Mixed blocks of reals": lambda: Mixed(BLOCK, LABEL, families=(Gaussian, Independent)),
-    "Mixed items": lambda: Mixed(grid("x", 3, 2, 2), LABEL, families=(Independent, partial(Memory, smoothing=0.2))),
-    "Mixed reals": lambda: Mixed(real("x", 2), LABEL, families=(Gaussian, partial(Regression, net=SMALL, width=8))),
+    "Ensemble sequences as items": lambda: Ensemble(SEQUENCE, LABEL, families=(partial(NGram, order=2), Empirical)),
+    "Ensemble wavefronts": lambda: Ensemble(grid("x", 2, 2, 3),
+                                            families=[partial(Autoregressive, net=NET, order=Wavefront())] * 2),
+    "Ensemble blocks": lambda: Ensemble(MIXED, LABEL, families=(Independent, partial(Autoregressive, net=NET))),
+    "Ensemble blocks of reals": lambda: Ensemble(BLOCK, LABEL, families=(Gaussian, Independent)),
+    "Ensemble items": lambda: Ensemble(grid("x", 3, 2, 2), LABEL, families=(Independent, partial(Empirical, smoothing=0.2))),
+    "Ensemble reals": lambda: Ensemble(real("x", 2), LABEL, families=(Gaussian, partial(Regression, net=SMALL, width=8))),
     "Gaussian": lambda: Gaussian(real("x", 2), LABEL),
     "Gaussian regression": lambda: Gaussian(real("x"), [real("z", 2), LABEL]),
     "Gaussian in five": lambda: Gaussian(real("x", 5)),
@@ -167,12 +170,12 @@ FAMILIES = {
     "FactorAnalysis": lambda: FactorAnalysis(real("x", 4), factors=1, tolerance=1e-5),
     "FactorAnalysis block": lambda: FactorAnalysis(BLOCK, factors=1, tolerance=1e-5),
     "ProbabilisticPCA": lambda: ProbabilisticPCA(real("x", 2), factors=1),
-    "Flow": lambda: Flow(real("x", 2), LABEL, transforms=2, hidden=(8,)),
-    "Flow block": lambda: Flow(BLOCK, transforms=1, hidden=(8,), passes=None),
-    "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(Perceptron, hidden=(8,)), width=4),
-    "FlowMatching block": lambda: FlowMatching(BLOCK, net=partial(Perceptron, hidden=(8,)), solver=Euler(8)),
-    "Dequantised flow": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(Flow, transforms=1, hidden=(8,))),
-    "VectorQuantised": lambda: VectorQuantised(grid("x", 3, 2, 2), CODE, encoder=SMALL, decoder=SMALL, width=4),
+    "SplineFlow": lambda: SplineFlow(real("x", 2), LABEL, transforms=2, hidden=(8,)),
+    "SplineFlow block": lambda: SplineFlow(BLOCK, transforms=1, hidden=(8,), passes=None),
+    "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(MLP, hidden=(8,)), width=4),
+    "FlowMatching block": lambda: FlowMatching(BLOCK, net=partial(MLP, hidden=(8,)), solver=Euler(8)),
+    "Dequantised flow": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(SplineFlow, transforms=1, hidden=(8,))),
+    "VQVAE": lambda: VQVAE(grid("x", 3, 2, 2), CODE, encoder=SMALL, decoder=SMALL, width=4),
     "Contrastive": lambda: Contrastive(SEQUENCE, [SOURCE, LABEL], base=partial(NGram, order=2), width=8, draws=64),
     "Contrastive of reals": lambda: Contrastive(real("x", 2), LABEL, base=Gaussian, width=8, draws=64),
     "GAN": lambda: GAN(real("x", 2), LABEL, latent=2, generator=SMALL, critic=SMALL, width=4),
@@ -188,10 +191,11 @@ FAMILIES = {
         grid("x", 4, 5, ordered=False), [LABEL, real("z", 2)], net=NET, embed=partial(Embedding, offsets=2)),
     "Autoregressive block": lambda: Autoregressive(MIXED, LABEL, net=NET),
     "Autoregressive reals": lambda: Autoregressive(real("x", 2), LABEL, net=NET),
-    "Autoregressive with atoms": lambda: Autoregressive(ATOMS, [LABEL, Variable("z", Plain(Real(atoms=(0.0,))))], net=NET),
+    "Autoregressive with atoms": lambda: Autoregressive(ATOMS, [LABEL, Variable("z", IdentityCodec(Real(atoms=(0.0,))))],
+                                                        net=NET),
     "Autoregressive block with atoms": lambda: Autoregressive(SPIKED, net=NET),
     "Autoregressive block of two grids": lambda: Autoregressive(
-        Variable("a, b", Table({"a": grid("a", 2, 2, 2).codec, "b": grid("b", 2, 1, 3).codec})), net=NET,
+        Variable("a, b", BlockCodec({"a": grid("a", 2, 2, 2).codec, "b": grid("b", 2, 1, 3).codec})), net=NET,
         embed=partial(Embedding, offsets=3)),
     "Autoregressive mixed block": lambda: Autoregressive(THREE, net=NET),
     "Autoregressive in any order": lambda: Autoregressive(grid("x", 3, 2, 2), LABEL, net=NET, order=AnyOrder()),
@@ -206,7 +210,7 @@ FAMILIES = {
     "Autoregressive rotary, gated, shared keys": lambda: Autoregressive(
         SEQUENCE, LABEL, net=partial(NET, positions=Rotary, feedforward=SwiGLU, key_heads=1)),
     "Autoregressive with positions summed, in a window": lambda: Autoregressive(
-        grid("x", 3, 2, 3), LABEL, net=partial(NET, positions=Summed, window=2)),
+        grid("x", 3, 2, 3), LABEL, net=partial(NET, positions=LearnedPositions, window=2)),
     "Autoregressive with a window": lambda: Autoregressive(grid("x", 3, 5, ordered=False), LABEL, net=partial(NET, window=2)),
     "Autoregressive after a prefix": lambda: Autoregressive(
         SEQUENCE, [SOURCE, LABEL], net=partial(NET, context="prefix", key_heads=1)),
@@ -214,7 +218,7 @@ FAMILIES = {
         grid("x", 3, 2, 3), LABEL, net=partial(MADE, width=16, hidden=(12, 10), features=2), order=Reverse()),
     "Autoregressive LSTM": lambda: Autoregressive(SEQUENCE, LABEL, net=partial(LSTM, width=16, layers=2)),
     "Autoregressive GRU with attention": lambda: Autoregressive(
-        SEQUENCE, [SOURCE, LABEL], net=partial(Sequence, nets=(GRU, CrossAttention), width=16)),
+        SEQUENCE, [SOURCE, LABEL], net=partial(Stack, nets=(GRU, CrossAttention), width=16)),
     "Autoregressive MinGRU": lambda: Autoregressive(
         grid("x", 3, 5, ordered=False), LABEL, net=partial(MinGRU, width=16, layers=2)),
     "Autoregressive by convolution": lambda: Autoregressive(
@@ -240,20 +244,21 @@ FAMILIES = {
         grid("x", 2, 4, ordered=False), LABEL, net=NET, head=BernoulliHead),
     "Autoregressive levels in colour": lambda: Autoregressive(
         LEVELS, LABEL, net=partial(GatedPixelCNN, width=8, layers=1), head=partial(LogisticMixtureHead, components=2)),
-    "Autoregressive cells": lambda: Autoregressive(grid("x", 5, 2, 2), LABEL, net=NET, head=partial(CellsHead, components=2)),
+    "Autoregressive cells": lambda: Autoregressive(grid("x", 5, 2, 2), LABEL, net=NET,
+                                                   head=partial(DiscretizedLogisticMixtureHead, components=2)),
     "Autoregressive in any one order": lambda: Autoregressive(
-        grid("x", 2, 3, 2), net=NET, order=Fixed((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
+        grid("x", 2, 3, 2), net=NET, order=FixedOrder((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
     "Autoregressive, as a Llama": lambda: Autoregressive(
         SEQUENCE, net=partial(NET, positions=Rotary, feedforward=SwiGLU), embed=partial(Embedding, places=False),
         head=partial(CategoricalHead, bias=False)),
-    "Pretrained": lambda: Pretrained(SEQUENCE, config=LLAMA),
-    "Pretrained after a prompt": lambda: Pretrained(SEQUENCE, SOURCE, config=LLAMA),
-    "Pretrained in a window": lambda: Pretrained(grid("x", 4, 4, ordered=False), SOURCE, config=SLIDING),
-    "Pretrained T5": lambda: Pretrained(SEQUENCE, SOURCE, config=T5),
-    "Pretrained BART": lambda: Pretrained(SEQUENCE, [SOURCE, SEQUENCE_BEFORE], config=BART),
+    "PretrainedLM": lambda: PretrainedLM(SEQUENCE, config=LLAMA),
+    "PretrainedLM after a prompt": lambda: PretrainedLM(SEQUENCE, SOURCE, config=LLAMA),
+    "PretrainedLM in a window": lambda: PretrainedLM(grid("x", 4, 4, ordered=False), SOURCE, config=SLIDING),
+    "PretrainedLM T5": lambda: PretrainedLM(SEQUENCE, SOURCE, config=T5),
+    "PretrainedLM BART": lambda: PretrainedLM(SEQUENCE, [SOURCE, SEQUENCE_BEFORE], config=BART),
 }
 if importlib.util.find_spec("transformers") is None:
-    FAMILIES = {name: make for name, make in FAMILIES.items() if not name.startswith("Pretrained")}
+    FAMILIES = {name: make for name, make in FAMILIES.items() if not name.startswith("PretrainedLM")}
 
 RNG = np.random.default_rng(0)
 CODECS = {
@@ -287,9 +292,9 @@ CODECS = {
     "Text in bytes": (lambda: Text("bytes"), np.array(["aß\n", "", "ba", "日本"])),
     "Text in pieces": (lambda: Text("pieces", size=260), np.array(["ab ab", "", "ab ß", " ab\t"])),
     "Text in words": (lambda: Text("words", size=6), np.array(["a b", "", "b, a\nb", "a"])),
-    "Plain": (lambda: Plain(Finite(3)), np.array([0, 2, 1])),
-    "Plain real": (lambda: Plain(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
-    "Table": (lambda: Table({"city": Label(), "size": Number()}),
+    "IdentityCodec": (lambda: IdentityCodec(Finite(3)), np.array([0, 2, 1])),
+    "IdentityCodec real": (lambda: IdentityCodec(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
+    "BlockCodec": (lambda: BlockCodec({"city": Label(), "size": Number()}),
               {"city": np.array(["a", "b", "a", "b"]), "size": np.array([1.0, 2.0, 4.0, 3.0])}),
 }
 
@@ -308,7 +313,7 @@ def test_codec(case, law):
 
 
 def test_the_mean_of_a_mixture_of_blocks():
-    mixed = prepared(FAMILIES["Mixed blocks of reals"]())
+    mixed = prepared(FAMILIES["Ensemble blocks of reals"]())
     law = mixed(conditions(mixed, 4))
     means = [part.mean().columns["b"].tensor for part in law.parts]
     assert torch.allclose(law.mean().columns["b"].tensor, (means[0] + means[1]) / 2)
@@ -316,7 +321,7 @@ def test_the_mean_of_a_mixture_of_blocks():
 
 def test_every_family_has_a_case():
     present = {type(make()).__name__ for make in FAMILIES.values()}
-    absent = {"Pretrained"} if importlib.util.find_spec("transformers") is None else set()
+    absent = {"PretrainedLM"} if importlib.util.find_spec("transformers") is None else set()
     assert present == set(families.__all__) - absent
 
 

@@ -28,23 +28,23 @@ from test_toys import (
 from test_train import check_orthogonal, check_resume
 
 import given.codecs
+import given.distributions
 import given.families
 import given.infer.archive
 import given.infer.coding
 import given.infer.constraint
 import given.infer.query
 import given.infer.stopping
-import given.laws
 import given.nn.attention
 import given.nn.context
 import given.nn.diagonal_lstm
 import given.nn.embedding
+import given.nn.fused_step
 import given.nn.gated_pixel_cnn
 import given.nn.language_model
-import given.nn.lines
 import given.nn.pixel_cnn
+import given.nn.row_layout
 import given.nn.row_lstm
-import given.nn.single
 import given.train.em
 import given.train.exported
 import given.train.loop
@@ -84,27 +84,29 @@ class Mutant:
 
 MUTANTS = {
     "the log-determinant is added, not taken away": Mutant(
-        given.laws.Normal, "log_prob", "- log_det", "+ log_det", family("density_is_normalised", "Gaussian")),
+        given.distributions.Normal, "log_prob", "- log_det", "+ log_det", family("density_is_normalised", "Gaussian")),
     "dequantisation forgets its volume's sign": Mutant(
-        given.laws.Dequantised, "log_prob", "+ scored *", "- scored *", family("density_is_normalised", "Dequantised")),
+        given.distributions.Dequantised, "log_prob", "+ scored *", "- scored *",
+        family("density_is_normalised", "Dequantised")),
     "a bound is called exact": Mutant(
-        given.laws.Dequantised, "__init__", "self.levels = space.size", "self.levels = space.size; self.kind = 'exact'",
+        given.distributions.Dequantised, "__init__", "self.levels = space.size",
+        "self.levels = space.size; self.kind = 'exact'",
         family("density_is_normalised", "Dequantised")),
     "a drawn entry is written one step late": Mutant(
-        given.laws.Chain, "advance", "self.entries[state.t]", "self.entries[state.t - 1]",
+        given.distributions.Chain, "advance", "self.entries[state.t]", "self.entries[state.t - 1]",
         family("steps_are_the_whole", "Autoregressive")),
     "the cache is written one step late": Mutant(
         given.nn.attention.Attention, "forward", "memory.kept[0, :, :, M + t:end], memory.kept[1, :, :, M + t:end] = k, v",
         "memory.kept[0, :, :, max(M + t - 1, 0):max(end - 1, 1)], memory.kept[1, :, :, M + t:end] = k, v",
         family("steps_are_the_whole", "Autoregressive after a prefix")),
     "a single step writes its keys one step late": Mutant(
-        given.nn.single._One, "step", "select(3, t)", "select(3, max(t - 1, 0))",
+        given.nn.fused_step._One, "step", "select(3, t)", "select(3, max(t - 1, 0))",
         family("steps_are_the_whole", "Autoregressive")),
     "a single step forgets to turn its keys": Mutant(
-        given.nn.single._One, "step", "if turn is not None", "if turn is not None and t % 2",
+        given.nn.fused_step._One, "step", "if turn is not None", "if turn is not None and t % 2",
         family("steps_are_the_whole", "Autoregressive column by column")),
     "a cached step takes another step's offsets": Mutant(
-        given.nn.Offsets, "bias", "order[:, t:t + s, None]", "order[:, :s, None]",
+        given.nn.RelativeBias, "bias", "order[:, t:t + s, None]", "order[:, :s, None]",
         family("steps_are_the_whole", "Autoregressive")),
     "attention sees one step ahead": Mutant(
         given.nn.Transformer, "_seen", "hidden = (back < 0) if", "hidden = (back < -1) if",
@@ -121,7 +123,8 @@ MUTANTS = {
         given.nn.pixel_cnn._Block, "__init__", "mask[:, :, r, r + 1:] = 0", "mask[:, :, r, r + 2:] = 0",
         family("density_is_normalised", "Autoregressive PixelCNN")),
     "red reads green": Mutant(
-        given.nn.lines.Lines, "mask", ".tril()", "", family("density_is_normalised", "Autoregressive PixelCNN in colour")),
+        given.nn.row_layout.RowLayout, "mask", ".tril()", "",
+        family("density_is_normalised", "Autoregressive PixelCNN in colour")),
     "a line above is read a line late": Mutant(
         given.nn.pixel_cnn.PixelLines, "begin", "self.kept[:, :, 1:].clone()", "self.kept[:, :, :-1].clone()",
         family("steps_are_the_whole", "Autoregressive PixelCNN")),
@@ -151,68 +154,72 @@ MUTANTS = {
         "self._told(self.values, last, _pick(padded, entry)[..., None], (last == -1)[..., None])",
         family("density_is_normalised", "Autoregressive")),
     "padding is attended to": Mutant(
-        given.nn.attention.Asking, "forward", "y.values, y.there)", "y.values)",
+        given.nn.attention.CrossAttentionLayer, "forward", "y.values, y.there)", "y.values)",
         check_padding),
     "padding of a prefix is attended to": Mutant(
         given.nn.attention.Attention, "forward", "masked_fill(~memory.there, -torch.inf)", "masked_fill(~memory.there, 0)",
         partial(check_padding, context="prefix")),
     "padding's own tokens are attended to": Mutant(
-        given.nn.context._Attention, "forward", "mixed(q, k, v, there[:, None, None])", "mixed(q, k, v)",
+        given.nn.context._Attention, "forward", "attention(q, k, v, there[:, None, None])", "attention(q, k, v)",
         check_padding),
     "the end of a sequence is left to chance": Mutant(
-        given.laws.Sequential, "_ending", "- 1\n", "+ 1\n", family("density_is_normalised", "Autoregressive sequence")),
+        given.distributions.Sequential, "_ending", "- 1\n", "+ 1\n",
+        family("density_is_normalised", "Autoregressive sequence")),
     "an aligned condition is read at the wrong entries": Mutant(
-        given.laws.Chain, "_tokens", "at = orders[:, steps, None]", "at = orders[:, :tokens.shape[1], None]",
+        given.distributions.Chain, "_tokens", "at = orders[:, steps, None]", "at = orders[:, :tokens.shape[1], None]",
         family("steps_are_the_whole", "Autoregressive aligned")),
     "a row's own order is not undone": Mutant(
-        given.laws.Chain, "_features", "features.gather(1, back[..., None].expand_as(features))", "features",
+        given.distributions.Chain, "_features", "features.gather(1, back[..., None].expand_as(features))", "features",
         family("marginals_are_normalised", "Autoregressive in any order")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_add", "weight * joint.softmax(0)", "weight + 0 * joint", check_mixture),
     "EM forgets who is responsible": Mutant(
         given.train.em, "_expect", "log_p.softmax(1)", "log_p.softmax(1) * 0 + 1", check_latent_group),
     "a latent's prior is left out of the bound": Mutant(
-        given.laws.Latent, "importance", "likelihood + prior - below", "likelihood - below",
+        given.distributions.Latent, "importance", "likelihood + prior - below", "likelihood - below",
         family("density_is_normalised", "VAE of levels")),
     "the divergence has the wrong sign": Mutant(
-        given.laws.Flowing, "log_prob", "math.log(2 * math.pi) + gathered", "math.log(2 * math.pi) - gathered", check_flowing),
+        given.distributions.ContinuousFlow, "log_prob", "math.log(2 * math.pi) + gathered", "math.log(2 * math.pi) - gathered",
+        check_flowing),
     "noise and data are swapped in the velocity": Mutant(
         given.families.FlowMatching, "loss", "(data - z)", "(z - data)", check_flow_matching),
     "a flow forgets its determinant": Mutant(
-        given.laws.Transformed, "log_prob", "+ ladj.double()", "+ 0 * ladj.double()", family("density_is_normalised", "Flow")),
+        given.distributions.Transformed, "log_prob", "+ ladj.double()", "+ 0 * ladj.double()",
+        family("density_is_normalised", "SplineFlow")),
     "the book of codes learns nothing": Mutant(
-        given.families.VectorQuantised, "loss", "((e.detach() - b) ** 2)", "((e.detach() - b.detach()) ** 2)",
-        family("loss_is_per_example", "VectorQuantised")),
+        given.families.VQVAE, "loss", "((e.detach() - b) ** 2)", "((e.detach() - b.detach()) ** 2)",
+        family("loss_is_per_example", "VQVAE")),
     "factors explain without their noise": Mutant(
         given.families.FactorAnalysis, "_gain", "torch.linalg.solve(self.covariance, self.loading).T", "self.loading.T",
         check_factors),
     "padding is scored": Mutant(
-        given.laws.Law, "_scored", "return x.known if", "return x.seen if",
+        given.distributions.Distribution, "_scored", "return x.scored if", "return x.seen if",
         family("what_is_unseen_moves_nothing", "Independent")),
     "the order of drawing is not the order of the grid": Mutant(
-        given.laws.Chain, "_features", "features[:, back[0]]", "features",
+        given.distributions.Chain, "_features", "features[:, back[0]]", "features",
         family("steps_are_the_whole", "Autoregressive reversed")),
     "conditioning a mixture forgets to weigh its items": Mutant(
-        given.laws.Empirical, "condition", "weights = self.log_weights + ", "weights = self.log_weights + 0 * ",
-        family("conditions_are_ratios", "Memory")),
+        given.distributions.Empirical, "condition", "weights = self.log_weights + ", "weights = self.log_weights + 0 * ",
+        family("conditions_are_ratios", "Empirical")),
     "conditioning a normal keeps its covariance": Mutant(
-        given.laws.Normal, "condition", "self.covariance - gain @ across.mT", "self.covariance",
+        given.distributions.Normal, "condition", "self.covariance - gain @ across.mT", "self.covariance",
         family("conditions_are_ratios", "Gaussian")),
     "dropout goes on after training": Mutant(
         given.nn.Dropout, "forward", "not self.training or self.p == 0", "self.p == 0",
         family("scores_are_float64", "Autoregressive")),
     "columns of a block are averaged": Mutant(
-        given.laws.Block, "log_prob", ".sum(0)", ".mean(0)", family("density_is_normalised", "Independent block")),
+        given.distributions.ProductDistribution, "log_prob", ".sum(0)", ".mean(0)",
+        family("density_is_normalised", "Independent block")),
     "weights of rows are ignored": Mutant(
-        given.laws.Moments, "add", "weight.double()[:, None, None] * outer", "outer",
+        given.distributions.Moments, "add", "weight.double()[:, None, None] * outer", "outer",
         family("weights_are_repetitions", "Gaussian")),
     "a draw depends on its batch": Mutant(
-        given.laws.Noise, "uniform", "draws[..., None], np.arange", "draws[..., None] + draws.sum(), np.arange",
+        given.distributions.Noise, "uniform", "draws[..., None], np.arange", "draws[..., None] + draws.sum(), np.arange",
         family("rows_are_their_own", "Independent")),
     "Bayes' rule without the prior": Mutant(
         given.infer.query.Query, "_weigh", "keys[row.numpy()]), factors)", "keys[row.numpy()]), factors[1:])", check_bayes),
     "an atom is a density": Mutant(
-        given.laws.Atomic, "each", "torch.where(at.any(-1), mass, ", "(",
+        given.distributions.Atomic, "each", "torch.where(at.any(-1), mass, ", "(",
         family("density_is_normalised", "Independent with atoms")),
     "the density of a number is left in standard units": Mutant(
         given.codecs.number._Line, "log_slope", "-np.log(", "0 * np.log(", check_raw_density),
@@ -236,44 +243,49 @@ MUTANTS = {
     "what stands before a piece is scored again": Mutant(
         given.codecs.Text, "pieces", "& (f > 0)", "& (f < 0)", check_pieces),
     "shorter grams are counted as often as they occur": Mutant(
-        given.laws.KneserNey, "share", "torch.where(counted.begin, count, counted.different)", "count", check_kneser_ney),
+        given.distributions.KneserNey, "share", "torch.where(counted.begin, count, counted.different)", "count",
+        check_kneser_ney),
     "Witten-Bell forgets the number of types": Mutant(
-        given.laws.WittenBell, "share", "+ types", "+ 1", check_witten_bell),
+        given.distributions.WittenBell, "share", "+ types", "+ 1", check_witten_bell),
     "an item's own counts hold the symbol they are asked for": Mutant(
-        given.laws.Adaptive, "each", "+ _earlier(gram, real))", "+ _earlier(gram, real) + 1)",
+        given.distributions.CacheNGram, "each", "+ _earlier(gram, real))", "+ _earlier(gram, real) + 1)",
         family("density_is_normalised", "NGram, adaptive")),
     "an item's own counts go on past a branch": Mutant(
-        given.laws.adaptive._Read, "rows", "{past: dict(found) for past, found in self.counts[i].items()}",
+        given.distributions.cache_ngram._Read, "rows", "{past: dict(found) for past, found in self.counts[i].items()}",
         "self.counts[i]", family("draws_follow_the_density", "NGram, adaptive")),
     "a message leaves a child out": Mutant(
-        given.laws.Tree, "_up", "below.index_add(1, self.parent[some], message)",
+        given.distributions.Tree, "_up", "below.index_add(1, self.parent[some], message)",
         "below.index_copy(1, self.parent[some], message)", family("marginals_are_sums", "ChowLiuTree")),
     "a tree draws each entry without its parent": Mutant(
-        given.laws.Tree, "_down", "* (self.parent[some] >= 0)", "* 0", family("draws_follow_the_density", "ChowLiuTree")),
+        given.distributions.Tree, "_down", "* (self.parent[some] >= 0)", "* 0",
+        family("draws_follow_the_density", "ChowLiuTree")),
     "the tree of least information": Mutant(
         given.families.tree, "_information", "xlogy(pair, pair) -", "xlogy(pair, apart) -", check_tree),
     "a past is found one symbol late": Mutant(
-        given.laws.Backoff, "moved", "past = torch.from_numpy(nodes[:, n])", "past = torch.from_numpy(nodes[:, n + 1])",
+        given.distributions.InterpolatedNGram, "moved", "past = torch.from_numpy(nodes[:, n])",
+        "past = torch.from_numpy(nodes[:, n + 1])",
         family("steps_are_the_whole", "NGram")),
     "context is scored again": Mutant(
-        given.laws.Sequential, "log_prob", "x.flat(self.space).known", "x.flat(self.space).told",
+        given.distributions.Sequential, "log_prob", "x.flat(self.space).scored", "x.flat(self.space).readable",
         family("context_is_only_read", "NGram")),
     "what the order draws first is refused": Mutant(
-        given.laws.Sequential, "_comes_first", "return not bool", "return bool", family("context_is_only_read", "NGram")),
+        given.distributions.Sequential, "_comes_first", "return not bool", "return bool",
+        family("context_is_only_read", "NGram")),
     "parts are mixed without their weights": Mutant(
-        given.laws.Blend, "each", "self.gate.log_weights(entropies) + each", "each",
-        family("density_is_normalised", "Mixed sequences")),
+        given.distributions.StepwiseMixture, "each", "self.gate.log_weights(entropies) + each", "each",
+        family("density_is_normalised", "Ensemble sequences")),
     "a gate reads the symbol it weighs": Mutant(
-        given.laws.Blend, "told", "_entropies(laws)])", "-laws.gather(2, index)[:, :, 0]])",
-        family("density_is_normalised", "Mixed windows, gated")),
+        given.distributions.StepwiseMixture, "part_log_probs", "_entropies(distributions)])",
+        "-distributions.gather(2, index)[:, :, 0]])",
+        family("density_is_normalised", "Ensemble windows, gated")),
     "the whole and a step are weighed by other entropies": Mutant(
-        given.laws.Blend, "_mixed", "_entropies(laws)", "2 * _entropies(laws)",
-        family("steps_are_the_whole", "Mixed windows, gated")),
+        given.distributions.StepwiseMixture, "_mixed", "_entropies(distributions)", "2 * _entropies(distributions)",
+        family("steps_are_the_whole", "Ensemble windows, gated")),
     "a gate's corners do not share a place": Mutant(
-        given.laws.Gate, "_corners", "share * (1 - above)", "share * (1 + above)",
-        family("density_is_normalised", "Mixed windows, gated")),
+        given.distributions.EntropyGate, "_corners", "share * (1 - above)", "share * (1 + above)",
+        family("density_is_normalised", "Ensemble windows, gated")),
     "weights forget what they were": Mutant(
-        given.laws, "best_weights", "weights * ((amount", "((amount", check_weights),
+        given.distributions, "best_weights", "weights * ((amount", "((amount", check_weights),
     "top-p drops one symbol too many": Mutant(
         given.TopP, "cut", "before >= self.p", "before + p >= self.p", lambda: check_by_hand(given.TopP(0.7))),
     "top-k keeps one symbol too many": Mutant(
@@ -282,33 +294,36 @@ MUTANTS = {
         given.RepetitionPenalty, "steer", "place.t - self.window)", "place.t - self.window - 1)",
         lambda: check_by_hand(given.RepetitionPenalty(2.0, window=2))),
     "a truncated law scores what it cut away": Mutant(
-        given.laws.Steered, "each", "self.next(state)", "self.law.next(state.cache.state)", check_truncated_law),
+        given.distributions.StepwiseTransform, "each", "self.next(state)", "self.distribution.next(state.cache.state)",
+        check_truncated_law),
     "a text goes on when it is over": Mutant(
-        given.laws.Steered, "over", "self.how.done(state.cache.memory)", "self.law.over(state.cache.state)",
+        given.distributions.StepwiseTransform, "over", "self.how.done(state.cache.memory)",
+        "self.distribution.over(state.cache.state)",
         lambda: check_truncated_law(length="given", how="Stop")),
     "a string is looked for from its first byte alone": Mutant(
         given.infer.stopping, "_automaton", "table[fail[node]] if node else 0", "0", check_strings),
     "a constraint may end anywhere": Mutant(
         given.infer.constraint, "_automaton", "np.where(final[:ended], ended, dead)", "ended",
-        lambda: check_truncated_law(how="Matching")),
+        lambda: check_truncated_law(how="Regex")),
     "a constraint forgets what room there is": Mutant(
-        given.Matching, "steer", "place.left <= self.most", "place.left < 0",
-        lambda: check_truncated_law(length="given", how="Matching")),
+        given.Regex, "steer", "place.left <= self.most", "place.left < 0",
+        lambda: check_truncated_law(length="given", how="Regex")),
     "a beam does not reorder its cache": Mutant(
-        given.laws.Searched, "search", "state, over, valid = state.rows(index),", "state, over, valid = state,", check_beam),
+        given.distributions.BeamSearched, "search", "state, over, valid = state.rows(index),", "state, over, valid = state,",
+        check_beam),
     "what replaces a guess is drawn from the law": Mutant(
-        given.laws.Speculated, "draw", "(p - q).clamp(min=0)", "p", check_speculation),
+        given.distributions.SpeculativeSampling, "draw", "(p - q).clamp(min=0)", "p", check_speculation),
     "entries ahead are written one step late": Mutant(
-        given.laws.Chain, "ahead", "self.order[t:t + k]]", "self.order[t + 1:t + k + 1]]", check_ahead),
+        given.distributions.Chain, "ahead", "self.order[t:t + k]]", "self.order[t + 1:t + k + 1]]", check_ahead),
     "what was read ahead stays in a model's cache": Mutant(
         given.nn.language_model.Past, "cut", "self.before + t]", "self.before + t + 1]",
         pretrained(lambda: check_ahead("pretrained"))),
     "a model's first step reads another symbol of its prompt": Mutant(
         given.nn.LanguageModel, "start", "ids[:, -1]", "ids[:, 0]",
-        pretrained(family("steps_are_the_whole", "Pretrained after a prompt"))),
+        pretrained(family("steps_are_the_whole", "PretrainedLM after a prompt"))),
     "a model reads the padding of its prompt": Mutant(
-        given.families.Pretrained, "_before", "e.told & (", "e.seen & (",
-        pretrained(family("padding_of_y_moves_nothing", "Pretrained after a prompt"))),
+        given.families.PretrainedLM, "_before", "e.readable & (", "e.seen & (",
+        pretrained(family("padding_of_y_moves_nothing", "PretrainedLM after a prompt"))),
     "exported queries and keys keep their pairs together": Mutant(
         given.train.exported, "_halves", ".transpose(1, 2)", "", pretrained(check_export)),
     "an exported layer adds what the one before it does": Mutant(
@@ -325,7 +340,7 @@ MUTANTS = {
     "a code of another model is read": Mutant(
         given.infer.archive, "_opened", "!= fingerprint[:_FINGERPRINT]", "!= body[:_FINGERPRINT]", check_other_weights),
     "what two windows share is counted twice": Mutant(
-        given.laws.Adaptive, "advance", "0 if again else", "", check_counts),
+        given.distributions.CacheNGram, "advance", "0 if again else", "", check_counts),
 }
 
 

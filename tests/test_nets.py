@@ -6,14 +6,14 @@ from functools import partial
 import pytest
 import torch
 
-from given.codecs import Plain
+from given.codecs import IdentityCodec
 from given.families import Autoregressive
 from given.nn import (
     CausalConvolution,
     ColumnMajor,
     Condition,
     DiagonalLSTM,
-    Fixed,
+    FixedOrder,
     GatedPixelCNN,
     PixelCNN,
     Raster,
@@ -21,10 +21,10 @@ from given.nn import (
     RowLSTM,
     Wavefront,
 )
-from given.nn.dot_product import mixed
+from given.nn.dot_product import attention
 from given.nn.dropout import Dropout
 from given.nn.order import places
-from given.testing import stir
+from given.testing import perturb
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 
 torch.set_num_threads(1)
@@ -35,12 +35,12 @@ def space(*shape):
 
 
 def built(net, shape, order=None, scale=0.1):
-    """The net, stirred, and the order (1, T) it was built for."""
+    """The net, perturbed, and the order (1, T) it was built for."""
     s = space(*shape)
     drawn = (order or Raster()).steps(s).argsort(stable=True)
     torch.manual_seed(0)
     made = net(places(s), order=drawn)
-    stir(made, scale)
+    perturb(made, scale)
     return made.eval(), drawn[None]
 
 
@@ -110,7 +110,7 @@ def test_no_feature_depends_on_later_tokens(name):
     assert bool(seen.diagonal().all())
 
 
-def paths(T, links):
+def suffix_nodes(T, links):
     """(T, T) what a step depends on through layers, each of which reads of every step what `links` (T, T) says."""
     found = torch.eye(T)
     for link in links:
@@ -133,7 +133,7 @@ def masked(r):
 def test_a_pixel_cnn_depends_on_what_its_masks_say(shape, kernel, layers):
     net, order = built(partial(PixelCNN, width=12, layers=layers, kernel=kernel), shape)
     L, W, d = (*shape, 1)[:3]
-    assert torch.equal(field(net, order), paths(L * W * d, [reads(L, W, d, masked(kernel // 2))] * layers))
+    assert torch.equal(field(net, order), suffix_nodes(L * W * d, [reads(L, W, d, masked(kernel // 2))] * layers))
 
 
 def test_a_pixel_cnn_has_a_blind_spot():
@@ -150,9 +150,9 @@ def test_a_gated_pixel_cnn_depends_on_what_its_stacks_read(shape, kernel, layers
     above = reads(L, W, d, lambda dy, dx, c, own: (dx.abs() <= r) & (-r <= dy) & (dy <= 0))
     beside = reads(L, W, d, lambda dy, dx, c, own: (dy == 0) & (-r <= dx) & ((dx < 0) | (dx == 0) & (c <= own)))
     T = L * W * d
-    seen = paths(T, [beside] * layers)
+    seen = suffix_nodes(T, [beside] * layers)
     for of_v in range(1, layers + 1):
-        seen = seen | paths(T, [late, *[above] * of_v, *[beside] * (layers - of_v)])
+        seen = seen | suffix_nodes(T, [late, *[above] * of_v, *[beside] * (layers - of_v)])
     assert torch.equal(field(net, order), seen)
 
 
@@ -167,7 +167,7 @@ def test_a_row_lstm_depends_on_a_triangle(shape, kernel, layers):
     (L, W, d), r = (*shape, 1)[:3], kernel // 2
     own = reads(L, W, d, lambda dy, dx, c, own: (dy == 0) & (-r <= dx) & ((dx < 0) | (dx == 0) & (c <= own)))
     down = reads(L, W, d, lambda dy, dx, c, own: (dy == -1) & (dx.abs() <= r) | (dy == 0) & (dx == 0) & (c == own))
-    assert torch.equal(field(net, order), paths(L * W * d, [own, *[down] * L] * layers))
+    assert torch.equal(field(net, order), suffix_nodes(L * W * d, [own, *[down] * L] * layers))
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (5, 3), (3, 3, 2)])
@@ -188,7 +188,7 @@ def test_what_a_diagonal_lstm_cannot_be():
     with pytest.raises(UserError, match=r"^DiagonalLSTM: from both sides .* use both=False for Wavefront"):
         built(DiagonalLSTM, (4, 4), Wavefront())
     with pytest.raises(UserError, match=r"^DiagonalLSTM: expected an order that draws the neighbours to the left and above"):
-        built(partial(DiagonalLSTM, both=False), (2, 2), Fixed((0, 3, 1, 2)))
+        built(partial(DiagonalLSTM, both=False), (2, 2), FixedOrder((0, 3, 1, 2)))
 
 
 @pytest.mark.parametrize("net", [PixelCNN, GatedPixelCNN, RowLSTM])
@@ -202,7 +202,7 @@ def test_nets_of_lines_expect_lines(net):
 @pytest.mark.parametrize("net", [partial(PixelCNN, layers=1), partial(GatedPixelCNN, layers=1, dropout=0.0)])
 def test_the_channels_of_a_pixel_are_conditioned_on_each_other(net):
     """Of grey images of 4 levels all is known of a pixel once its red is; what is left is log 4 a pixel."""
-    x = Variable("x", Plain(Finite(4, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 3)))))
+    x = Variable("x", IdentityCodec(Finite(4, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 3)))))
     torch.manual_seed(0)
     model, generator = Autoregressive(x, net=partial(net, width=16)), torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(model.parameters(), 2e-2)
@@ -239,9 +239,9 @@ def test_the_plain_form_of_attention_is_the_fused(seen):
     mask = {"bool": u < 0.8, "added": u}.get(seen)
     if seen == "bool":
         mask[..., 0] = True
-    plain = mixed(q.requires_grad_(), k, v, mask, causal=seen == "causal")
+    plain = attention(q.requires_grad_(), k, v, mask, causal=seen == "causal")
     with torch.no_grad():
-        assert torch.allclose(plain, mixed(q, k, v, mask, causal=seen == "causal"), atol=1e-6)
+        assert torch.allclose(plain, attention(q, k, v, mask, causal=seen == "causal"), atol=1e-6)
 
 
 def test_dropout_drops_its_share_by_its_seed():

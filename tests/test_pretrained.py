@@ -1,4 +1,5 @@
-"""Pretrained language models: scores are those of the model asked directly, whatever draws and learns holds for them, and what
+"""PretrainedLM language models: scores are those of the model asked directly, whatever draws and learns holds for them, and
+what
 is learned here leaves as a folder that transformers loads. Checkpoints are tiny and made on the spot."""
 
 import json
@@ -13,14 +14,14 @@ import torch
 from test_bad_input import cases, refused
 
 import given
-from given import Beam, Longest, Matching, Speculative, Stop, Temperature, TopK, TopP, prefix
+from given import Beam, MaxLength, Regex, Speculative, Stop, Temperature, TopK, TopP, prefix
 from given.app.cli import main
 from given.codecs import Label, Text
-from given.families import Autoregressive, Independent, Mixed, NGram, Pretrained
-from given.laws import Blend, CategoricalHead
+from given.distributions import CategoricalHead, StepwiseMixture
+from given.families import Autoregressive, Ensemble, Independent, NGram, PretrainedLM
 from given.nn import Embedding, Rotary, SwiGLU, Transformer
 from given.sources.tokenizer import spelled
-from given.testing import CODEC_LAWS, stir
+from given.testing import CODEC_LAWS, perturb
 from given.variables import Observed, UserError, Variable
 
 transformers = pytest.importorskip("transformers")
@@ -59,7 +60,7 @@ def checkpoint(folder, kind):
                                                decoder_start_token_id=0, **SIZES[kind])
     auto = transformers.AutoModelForSeq2SeqLM if kind == "t5" else transformers.AutoModelForCausalLM
     model = auto.from_config(config)
-    stir(model, 0.5)
+    perturb(model, 0.5)
     model.save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": END}))
@@ -91,7 +92,7 @@ def direct(path, before, text, encoder=None):
     return float(logits.double().log_softmax(-1)[torch.arange(len(ids)), ids].sum())
 
 
-# Asking
+# CrossAttentionLayer
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
@@ -149,13 +150,13 @@ def test_ways_to_draw(folder):
     asked = model.given(text=prefix("the"))
     assert all(t.startswith("the") for t in asked.sample(4, how=TopP(0.8) | Temperature(0.7))["text"])
     assert all("a" not in t[3:-1] for t in asked.sample(4, how=Stop("a"))["text"])
-    assert all(t[3:] in ("ab", "abb") for t in asked.sample(4, how=Matching("ab+") | TopK(9))["text"] if len(t) < 7)
+    assert all(t[3:] in ("ab", "abb") for t in asked.sample(4, how=Regex("ab+") | TopK(9))["text"] if len(t) < 7)
     law = model.joint.declared[0](Observed(n=1))
     best, second, greedy = (law.log_prob(x) for x in (*map(law.by(Beam(4)).sample((2,)).rows, (slice(0, 1), slice(1, 2))),
                                                       law.by(Temperature(0)).sample((1,))))
     assert best >= max(second, greedy) - 1e-4
     assert "the" + "".join(asked.stream(seed=3)) == asked.sample(1, seed=3)["text"][0]
-    assert len([*asked.stream(seed=3, how=Longest(2))]) <= 2
+    assert len([*asked.stream(seed=3, how=MaxLength(2))]) <= 2
 
 
 def test_guesses(folder):
@@ -171,7 +172,7 @@ def test_guesses(folder):
 
 def test_it_is_one_of_a_mixture_and_learns_on(folder, tmp_path):
     path = shutil.copytree(folder("gpt2"), tmp_path / "gpt2")
-    family = partial(Mixed, families=(partial(NGram, order=3), partial(Pretrained, path=path)))
+    family = partial(Ensemble, families=(partial(NGram, order=3), partial(PretrainedLM, path=path)))
     data = {"text": PROSE * 8}
     model = given.model("p(text)", data, codecs={"text": Text(tokenizer=path)}, families={"text": family})
     model.facts["fitted"] = True
@@ -183,7 +184,7 @@ def test_it_is_one_of_a_mixture_and_learns_on(folder, tmp_path):
 
     before = mean()
     model.fit(data, steps=20, lr=1e-2, seed=0)
-    assert mean() > before + 5 and isinstance(model.joint.declared[0](Observed(n=1)), Blend)
+    assert mean() > before + 5 and isinstance(model.joint.declared[0](Observed(n=1)), StepwiseMixture)
     model.save(tmp_path / "saved")
     shutil.rmtree(path)
     again = given.load(tmp_path / "saved")
@@ -203,7 +204,7 @@ def test_what_was_learned_on_leaves_as_it_came(folder, tmp_path):
 def test_texts_longer_than_a_window(folder):
     path, text = folder("llama"), " ".join(PROSE * 4)
     model = given.model("p(text)", {"text": [text]}, codecs={"text": Text(tokenizer=path, window=8)},
-                        families={"text": partial(Pretrained, path=path)})
+                        families={"text": partial(PretrainedLM, path=path)})
     model.fit({"text": [text]}, steps=2, lr=1e-3, held_out=0)
     assert model.score(text=text).characters == len(text)
     drawn = model.given(text=prefix("the cat")).sample(2, length=30, how=TopP(0.9))["text"]
@@ -213,7 +214,7 @@ def test_texts_longer_than_a_window(folder):
 def test_many_symbols_are_scored_in_parts(folder, monkeypatch):
     model = given.pretrained(folder("gpt2"), window=20)
     whole = model.log_prob(text=PROSE)
-    monkeypatch.setattr("given.laws.chain._AT_ONCE", 270 * 21 * 3)
+    monkeypatch.setattr("given.distributions.chain._AT_ONCE", 270 * 21 * 3)
     assert model.log_prob(text=PROSE) == pytest.approx(whole, abs=1e-6)
 
 
@@ -311,15 +312,15 @@ def test_how_to_compute_is_not_taken_from_a_folder(folder, tmp_path):
 def test_variables_that_do_not_fit(folder, monkeypatch):
     text, path = Variable("text", Text(tokenizer=folder("gpt2"), window=20)), folder("gpt2")
     refused(lambda: given.pretrained("no/such"), "no/such: no such folder")
-    refused(lambda: Pretrained(text, path="no/such"), "no/such: no such folder")
-    refused(lambda: Pretrained(text), "expected path=, the folder of a model, or config=")
-    refused(lambda: Pretrained(text, config="{"), "expected JSON")
+    refused(lambda: PretrainedLM(text, path="no/such"), "no/such: no such folder")
+    refused(lambda: PretrainedLM(text), "expected path=, the folder of a model, or config=")
+    refused(lambda: PretrainedLM(text, config="{"), "expected JSON")
     few = json.dumps({**json.loads((path / "config.json").read_text()), "vocab_size": 9})
-    refused(lambda: Pretrained(text, config=few), "text has 270 symbols, its end among them, the model knows 9")
-    refused(lambda: Pretrained(text, config=json.dumps({**json.loads(few), "vocab_size": 300, "bos_token_id": None,
+    refused(lambda: PretrainedLM(text, config=few), "text has 270 symbols, its end among them, the model knows 9")
+    refused(lambda: PretrainedLM(text, config=json.dumps({**json.loads(few), "vocab_size": 300, "bos_token_id": None,
                                                         "eos_token_id": None})), "pass lead=, the symbols read before a text")
     label = Variable("label", Label([0, 1]))
-    refused(lambda: Pretrained(text, label, path=path), "expected texts of the model's symbols, got label")
+    refused(lambda: PretrainedLM(text, label, path=path), "expected texts of the model's symbols, got label")
     refused(lambda: given.pretrained(path, window=80), "up to 81 places, the model has 64")
     refused(lambda: given.pretrained(folder("t5")), "the model has an encoder, which reads parents, and there are none")
     refused(lambda: given.pretrained(path, "p(a) p(b | a)"), "expected one factor of one text")
@@ -341,7 +342,7 @@ FAMILY = partial(Autoregressive, net=NET, embed=partial(Embedding, offsets=0, pl
 
 def ours(codec, family=FAMILY, texts=PROSE):
     model = given.model("p(text)", {"text": texts}, codecs={"text": codec}, families={"text": family})
-    stir(model.joint)
+    perturb(model.joint)
     model.facts["fitted"] = True
     model.joint.eval()
     return model
@@ -387,7 +388,8 @@ def test_an_exported_model_gives_the_same_logits(unit):
 
 @cases(
     counts=(NGram, "NGram has no counterpart in Llama; learn with families="),
-    net=(partial(FAMILY, net=partial(NET, positions=given.nn.Summed)), "positions=Summed has no counterpart"),
+    net=(partial(FAMILY, net=partial(NET, positions=given.nn.LearnedPositions)),
+         "positions=LearnedPositions has no counterpart"),
     units=(partial(FAMILY, net=partial(NET, feedforward=given.nn.GELU)), "feedforward=GELU has no counterpart"),
     window=(partial(FAMILY, net=partial(NET, window=3)), "window=3 has no counterpart"),
     recurrent=(partial(FAMILY, net=partial(given.nn.GRU, width=8)), "net=GRU has no counterpart"),

@@ -25,7 +25,7 @@ RNG = np.random.default_rng(0)
 def streaming(monkeypatch):
     """Nothing is small enough for memory, and tables are read in pieces of a few lines."""
     monkeypatch.setattr("given.sources.stream._SMALL", 0)
-    monkeypatch.setattr("given.sources.table._CHUNK", 50)
+    monkeypatch.setattr("given.sources.delimited_text._CHUNK", 50)
     monkeypatch.setattr("given.sources.jsonl._ROWS", 3)
     monkeypatch.setattr("given.sources.parquet._ROWS", 3)
     monkeypatch.setattr("given.sources.text._ROWS", 2)

@@ -11,10 +11,10 @@ import torch
 from test_bad_input import cases, refused
 
 import given
-from given import laws, prefix
-from given.codecs import Label, Plain, Text, infer
-from given.families import Autoregressive, Categorical, Independent, Memory, Mixed, NGram
-from given.laws import Sequential
+from given import distributions, prefix
+from given.codecs import IdentityCodec, Label, Text, infer
+from given.distributions import Sequential
+from given.families import Autoregressive, Categorical, Empirical, Ensemble, Independent, NGram
 from given.nn import Transformer
 from given.train.fit import split
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
@@ -26,7 +26,7 @@ SMALL = partial(Autoregressive, net=partial(Transformer, width=16, layers=1, hea
 
 
 def symbols(length, size=5, order="given"):
-    return Variable("x", Plain(Finite(size, axes=(Axis("place", length, order),))))
+    return Variable("x", IdentityCodec(Finite(size, axes=(Axis("place", length, order),))))
 
 
 def check_pieces(stride=4):
@@ -38,7 +38,7 @@ def check_pieces(stride=4):
     for i, text in enumerate(texts):
         at = 0
         for row in (cut.item == i).nonzero()[:, 0]:
-            known, context = cut.x.known[row], cut.x.context[row] & cut.x.valid[row]
+            known, context = cut.x.scored[row], cut.x.context[row] & cut.x.valid[row]
             assert not context[known.nonzero()[0, 0]:].any()
             before, now = (codec.decode(Entries(cut.x.tensor[None, row], valid=m[None]))[0] for m in (context, known))
             assert text[at:at + len(now)] == now, "a character is scored twice, or not at all"
@@ -129,7 +129,7 @@ def check_witten_bell():
     for V, labels in ((5, [0]), (1000, [0, 1])):
         texts = np.random.default_rng(3).integers(0, 4, (40, 12)) ** 2 % V
         x, y = symbols(12, V), Variable("y", Label([0, 1]))
-        family = NGram(x, [y] if len(labels) > 1 else [], order=3, smoothing=laws.WittenBell())
+        family = NGram(x, [y] if len(labels) > 1 else [], order=3, smoothing=distributions.WittenBell())
         given_y = Observed({"y": Entries(torch.arange(40) % 2)}) if len(labels) > 1 else Observed(n=40)
         family.estimate([(Entries(torch.from_numpy(texts)), given_y, torch.ones(40))])
         for label in labels:
@@ -162,7 +162,7 @@ def check_pruned():
     """Without its rare grams a law still sums to 1 over all texts, and knows the frequent ones."""
     x, text = symbols(4, 6, "fixed"), torch.from_numpy((np.random.default_rng(0).random((60, 4)) ** 2 * 6).astype(int))
     every = Entries(torch.cartesian_prod(*[torch.arange(6)] * 4))
-    for smoothing in (laws.KneserNey(), laws.WittenBell()):
+    for smoothing in (distributions.KneserNey(), distributions.WittenBell()):
         sizes = []
         for least in (1, 3, 1000):
             family = NGram(x, order=3, smoothing=smoothing, min_count=least)
@@ -235,7 +235,7 @@ def check_weights():
     rows = [Entries(torch.from_numpy((noise.random((4000, 6)) < share).astype(int))) for share in (0.4, 0.7)]
     held = Entries(torch.cat([rows[0].tensor[:3000], rows[1].tensor[:1000]]))
     for parts in ((Independent, Independent), (partial(NGram, order=1), partial(NGram, order=1))):
-        mixed, y = Mixed(x, families=parts), Observed(n=4000)
+        mixed, y = Ensemble(x, families=parts), Observed(n=4000)
         for part, own in zip(mixed.parts, rows, strict=True):
             part.estimate([(own, y, torch.ones(4000))])
         mixed.calibrate([(held, y, torch.ones(4000))])
@@ -263,7 +263,7 @@ def test_a_gate_finds_which_part_knows_when():
             text[:, t + 1] = np.where(np.isin(text[:, t], sure), 3 - text[:, t], free)
         return Entries(torch.from_numpy(text[:, 1:]))
 
-    mixed = Mixed(x, families=(partial(NGram, order=2), partial(NGram, order=2)))
+    mixed = Ensemble(x, families=(partial(NGram, order=2), partial(NGram, order=2)))
     for part, sure in zip(mixed.parts, ([0], [1]), strict=True):
         part.estimate([(rows(300, sure), Observed(n=300), torch.ones(300))])
     y, held, test = Observed(n=300), rows(300, [0, 1]), rows(300, [0, 1])
@@ -277,7 +277,7 @@ def check_laws():
     """The laws of all places at once are those of every step, by whatever way they are found."""
     text = torch.from_numpy(np.random.default_rng(2).integers(0, 5, (60, 30)) ** 2 // 4)
     x, y = symbols(30), Observed(n=60)
-    mixed = Mixed(x, families=(
+    mixed = Ensemble(x, families=(
         partial(NGram, order=4), partial(NGram, order=2), partial(NGram, order=3, adaptive=1.5), SMALL))
     mixed.estimate([(Entries(text), y, torch.ones(60))])
     mixed.calibrate([(Entries(text), y, torch.ones(60))])
@@ -285,13 +285,13 @@ def check_laws():
     for c in (*mixed.parts, mixed):
         law = c.eval()(Observed(n=6))
         with torch.no_grad():
-            whole, each = torch.cat(list(law.laws(probe))), law.each(probe)
+            whole, each = torch.cat(list(law.all_log_probs(probe))), law.each(probe)
         assert torch.allclose(whole.exp().sum(-1), torch.ones(6, 30, dtype=torch.float64), atol=1e-6)
         assert torch.allclose(whole.gather(-1, probe.tensor[..., None])[..., 0], each, atol=1e-6)
         for part in (law, *getattr(law, "parts", ())):
             getattr(part, "fixed", part).begins = torch.zeros(6, dtype=torch.bool)
         with torch.no_grad():
-            assert torch.allclose(torch.cat(list(Sequential.laws(law, Entries(probe.tensor)))), whole, atol=1e-5)
+            assert torch.allclose(torch.cat(list(Sequential.all_log_probs(law, Entries(probe.tensor)))), whole, atol=1e-5)
 
 
 def test_laws_are_those_of_every_step():
@@ -300,19 +300,19 @@ def test_laws_are_those_of_every_step():
 
 def test_the_likeliest_part_is_chosen():
     x, y, one = symbols(6, 3, "fixed"), Observed(n=50), torch.ones(50)
-    mixed = Mixed(x, families=(partial(NGram, order=1), partial(NGram, order=2), Memory), choose=True)
+    mixed = Ensemble(x, families=(partial(NGram, order=1), partial(NGram, order=2), Empirical), choose=True)
     text = (torch.arange(6) + torch.arange(50)[:, None]) % 3
     mixed.estimate([(Entries(text), y, one)])
-    assert mixed.chosen is None and isinstance(mixed(y), laws.Mixture)
+    assert mixed.chosen is None and isinstance(mixed(y), distributions.Mixture)
     mixed.calibrate([(Entries(text.flip(0)), y, one)])
-    assert mixed.weights.tolist() in ([0, 1, 0], [0, 0, 1]) and not isinstance(mixed(y), laws.Mixture)
+    assert mixed.weights.tolist() in ([0, 1, 0], [0, 0, 1]) and not isinstance(mixed(y), distributions.Mixture)
     mixed.calibrate([(Entries(torch.zeros(50, 6).long()), y, one)])
     assert mixed.chosen != 2, "what gives held-out rows no probability was chosen"
 
 
 def test_weights_need_a_row_that_a_part_can_tell():
     x, y, one = symbols(2, 3, "fixed"), Observed(n=2), torch.ones(2)
-    mixed = Mixed(x, families=(Memory, Memory))
+    mixed = Ensemble(x, families=(Empirical, Empirical))
     mixed.estimate([(Entries(torch.tensor([[0, 1], [1, 1]])), y, one)])
     held = Entries(torch.tensor([[0, 1], [2, 2]]))
     mixed.calibrate([(held, y, one)])
@@ -325,7 +325,7 @@ def test_weights_need_a_row_that_a_part_can_tell():
 def test_words_are_drawn_from_a_mixture_without_their_padding():
     words = {"word": ["ab", "ab", "ba", "b", "bab"] * 20}
     model = given.model("p(word)", words, codecs={"word": Text()}, families={
-        "word": partial(Mixed, families=(NGram, partial(NGram, order=1), Memory))})
+        "word": partial(Ensemble, families=(NGram, partial(NGram, order=1), Empirical))})
     model.fit(words, held_out=0)
     model.joint.declared[0].weights.copy_(torch.tensor([0.0, 0.0, 1.0]))
     assert set(model.sample(50, seed=0)["word"]) == set(words["word"])
@@ -335,7 +335,7 @@ def test_a_single_text_is_learned_held_out_and_continued(tmp_path):
     text = "abcdefg" * 300
     data = given.read(text=[text])
     model = given.model("p(text)", data, codecs={"text": Text(window=16)},
-                        families={"text": partial(Mixed, families=(partial(NGram, order=4), SMALL))})
+                        families={"text": partial(Ensemble, families=(partial(NGram, order=4), SMALL))})
     train, held = split(data, 0.2, 0, model.joint)
     assert train["text"][0] + held["text"][0] == text and len(held["text"][0]) == 420
     fit = model.fit(data, steps=10)
@@ -392,7 +392,7 @@ def test_bytes_and_pieces_write_any_text(unit):
     codec.learn(np.array([PROSE]))
     assert codec.decode(codec.encode(np.array(["ünseen ☃\t"]))).tolist() == ["ünseen ☃\t"]
     cut = codec.pieces(np.array([PROSE]))
-    assert "".join(codec.decode(Entries(cut.x.tensor, valid=cut.x.known)).tolist()) == PROSE
+    assert "".join(codec.decode(Entries(cut.x.tensor, valid=cut.x.scored)).tolist()) == PROSE
 
 
 @pytest.mark.parametrize(("values", "kind"), [
@@ -425,7 +425,7 @@ def model(family=NGram, formula="p(text)", **columns):
     adaptive=(lambda: model(partial(NGram, adaptive=-1)), "adaptive=-1"),
     reals=(lambda: given.model("p(x)", {"x": [1.5, 2.5, 3.5]}, families={"x": NGram}), "expected a finite space"),
     uncounted=(lambda: NGram(symbols(3))(Observed(n=1)), "nothing is counted yet"),
-    one_family=(lambda: Mixed(symbols(3), families=(NGram,)), "expected two families or more"),
+    one_family=(lambda: Ensemble(symbols(3), families=(NGram,)), "expected two families or more"),
     condition=(lambda: model(lambda x, y: Autoregressive(x), "p(text) p(k | text)", k=["a"]), "longer than its window"),
     part=(lambda: NGram(symbols(3)).estimate([(Entries(torch.zeros(1, 3).long()).hide(), Observed(n=1), torch.ones(1))]),
           "counts whole items"),

@@ -8,33 +8,33 @@ import pytest
 import torch
 
 import given
-from given.codecs import Label, Number, Plain
+from given.codecs import IdentityCodec, Label, Number
+from given.distributions import ContinuousFlow, Guidance, Intractable
 from given.families import (
     GAN,
     VAE,
+    VQVAE,
     Autoregressive,
     ChowLiuTree,
     FactorAnalysis,
-    Flow,
     FlowMatching,
     Gaussian,
     GaussianMixture,
     Independent,
     ProbabilisticPCA,
     Regression,
-    VectorQuantised,
+    SplineFlow,
 )
-from given.laws import Flowing, Guidance, Intractable
-from given.nn import Perceptron, Transformer
+from given.nn import MLP, Transformer
 from given.solve import DormandPrince, Euler, Heun, RungeKutta
-from given.testing import stir
+from given.testing import perturb
 from given.variables import Axis, Entries, Finite, Observed, Real, UserError, Variable
 
 torch.set_num_threads(1)
 
 
 def vector(D):
-    return {"x": Plain(Real(axes=(Axis("entry", D),)))}
+    return {"x": IdentityCodec(Real(axes=(Axis("entry", D),)))}
 
 
 def fitted(x, family, **options):
@@ -78,9 +78,9 @@ def check_factors():
 
 
 def check_flowing():
-    """The density of a stirred field, by its equation, integrates to 1; two numbers of steps agree."""
+    """The density of a perturbed field, by its equation, integrates to 1; two numbers of steps agree."""
     torch.manual_seed(0)
-    net = Perceptron(1 + 1, 1, hidden=(16,))
+    net = MLP(1 + 1, 1, hidden=(16,))
     for p in net.parameters():
         p.data.mul_(2)
 
@@ -88,7 +88,7 @@ def check_flowing():
         return net(torch.cat([x, t[:, None]], 1))
 
     nothing = torch.zeros(1, 1)
-    law = Flowing(velocity, nothing, nothing, Real(axes=(Axis("entry", 1),)))
+    law = ContinuousFlow(velocity, nothing, nothing, Real(axes=(Axis("entry", 1),)))
     grid = torch.linspace(-15, 15, 3001, dtype=torch.float64)[:, None, None]
     coarse, fine = (law.solved_by(Heun(n)).log_prob(Entries(grid)) for n in (32, 64))
     assert abs(float(coarse.exp().sum() * 0.01) - 1) < 5e-3
@@ -98,7 +98,7 @@ def check_flowing():
 def check_flow_matching():
     """A normal law off the centre: its mean and scale come back, and so does its density."""
     x = np.random.default_rng(0).normal([3.0, -1.0], [0.5, 1.0], (2000, 2))
-    model, data = fitted(x, partial(FlowMatching, net=partial(Perceptron, hidden=(64, 64))), steps=600, batch=256)
+    model, data = fitted(x, partial(FlowMatching, net=partial(MLP, hidden=(64, 64))), steps=600, batch=256)
     drawn = model.sample(2000, seed=1)["x"]
     assert np.abs(drawn.mean(0) - [3.0, -1.0]).max() < 0.12 and np.abs(drawn.std(0) - [0.5, 1.0]).max() < 0.12
     truth = -0.5 * (((x - [3.0, -1.0]) / [0.5, 1.0]) ** 2).sum(1) - np.log(0.5) - np.log(2 * np.pi)
@@ -108,9 +108,10 @@ def check_flow_matching():
 def check_padding(**options):
     """Tokens of padding are attended to by nobody: moving them moves nothing."""
     space = Finite(4, axes=(Axis("word", 4),))
-    source, target = Variable("source", Plain(space)), Variable("target", Plain(Finite(3, axes=(Axis("time", 3),))))
+    source, target = Variable("source", IdentityCodec(space)), Variable("target",
+                                                                        IdentityCodec(Finite(3, axes=(Axis("time", 3),))))
     conditional = Autoregressive(target, source, net=partial(Transformer, width=16, layers=1, heads=2, **options)).eval()
-    stir(conditional)
+    perturb(conditional)
     words, there = torch.tensor([[0, 1, 2, 3], [3, 2, 1, 0]]), torch.tensor([True, True, False, False])
     y = Observed({"source": Entries(words, valid=there)})
     x = Entries(torch.tensor([[0, 1, 2], [2, 1, 0]]))
@@ -252,7 +253,7 @@ def test_a_vae_bounds_a_linear_gaussian_truth():
     x, fresh = (rng.normal(size=(3000, 1)) @ W.T + noise * rng.normal(size=(3000, 2)) for _ in range(2))
     C = W @ W.T + noise**2 * np.eye(2)
     exact = -0.5 * (np.einsum("ni,ij,nj->n", fresh, np.linalg.inv(C), fresh) + np.linalg.slogdet(C)[1] + 2 * np.log(2 * np.pi))
-    linear = partial(Regression, net=partial(Perceptron, hidden=()), width=16)
+    linear = partial(Regression, net=partial(MLP, hidden=()), width=16)
     model, _ = fitted(x, partial(VAE, prior=Gaussian, likelihood=linear, posterior=linear, latent=1), steps=1200, batch=128,
                       average=0.98, lr=1e-2)
     with torch.no_grad():
@@ -267,18 +268,18 @@ def test_a_vae_bounds_a_linear_gaussian_truth():
 
 def test_a_gan_draws_and_says_who_has_a_density():
     x = np.random.default_rng(0).normal(2.0, 0.5, (1000, 2))
-    net = partial(Perceptron, hidden=(32, 32))
+    net = partial(MLP, hidden=(32, 32))
     model, _ = fitted(x, partial(GAN, latent=2, generator=net, critic=net), steps=1500, batch=128, lr=2e-3)
     drawn = model.sample(2000, seed=1)["x"]
     assert np.abs(drawn.mean(0) - 2).max() < 0.3 and 0.25 < drawn.std() < 0.9
-    with pytest.raises(Intractable, match=r"Flow and GaussianMixture.*VAE"):
+    with pytest.raises(Intractable, match=r"SplineFlow and GaussianMixture.*VAE"):
         model.log_prob(x=x)
 
 
 def test_a_flow_learns_two_clusters():
     rng = np.random.default_rng(0)
     x = rng.choice([-2.0, 2.0], (2000, 1)) + rng.normal(0, 0.4, (2000, 2))
-    model, data = fitted(x, partial(Flow, transforms=2, hidden=(32,)), steps=300, batch=256)
+    model, data = fitted(x, partial(SplineFlow, transforms=2, hidden=(32,)), steps=300, batch=256)
     d = ((x - [[[-2.0, -2.0]], [[2.0, 2.0]]]) ** 2).sum(-1) / (2 * 0.16)
     truth = np.logaddexp(-d[0], -d[1]) - np.log(2) - np.log(2 * np.pi * 0.16)
     gap = truth - model.log_prob(data)
@@ -313,7 +314,7 @@ def test_guidance_and_completion():
     x = np.stack([np.where(label == 1, 2.0, -2.0), np.zeros(2000)], 1) + rng.normal(0, 1.0, (2000, 2))
     x[:, 1] += x[:, 0]
     data = given.read(x=x, label=label)
-    family = partial(FlowMatching, net=partial(Perceptron, hidden=(64, 64)))
+    family = partial(FlowMatching, net=partial(MLP, hidden=(64, 64)))
     model = given.model("x | label", data, codecs=vector(2), families={"x": family})
     model.fit(data, held_out=0, steps=500, batch=256)
     plain, strong, none = (model.given(label=1).sample(500, seed=1, how=how)["x"][:, 0].mean()
@@ -382,7 +383,7 @@ def test_sequences_are_copied_and_reversed():
     """A toy translation of varying length, by attention: the most probable target is the right one."""
     rng = np.random.default_rng(0)
     space = Finite(7, end=6, axes=(Axis("time", 6, "modelled"),))
-    source, target = Variable("source", Plain(space)), Variable("target", Plain(space))
+    source, target = Variable("source", IdentityCodec(space)), Variable("target", IdentityCodec(space))
     conditional = Autoregressive(target, source, net=SMALL)
     a, b, valid = (torch.from_numpy(t) for t in sequences(4000, rng))
     optimiser = torch.optim.AdamW(conditional.parameters(), lr=5e-3)
@@ -410,7 +411,8 @@ def test_a_series_follows_its_covariates():
     series = np.zeros((800, 8))
     for t in range(8):
         series[:, t] = 0.5 * (series[:, t - 1] if t else 0) + drive[:, t, 0] + 0.2 * rng.normal(size=800)
-    codecs = {"series": Plain(Real(axes=(Axis("time", 8),))), "drive": Plain(Real(axes=(Axis("time", 8), Axis("kind", 2))))}
+    codecs = {"series": IdentityCodec(Real(axes=(Axis("time", 8),))),
+              "drive": IdentityCodec(Real(axes=(Axis("time", 8), Axis("kind", 2))))}
     data = given.read(series=series, drive=drive)
     model = given.model("series | drive", data, codecs=codecs, families={"series": partial(Autoregressive, net=SMALL)})
     model.fit(data, steps=400, batch=64, held_out=0.1)
@@ -430,7 +432,7 @@ def test_an_image_follows_its_map():
     marks = rng.integers(0, 2, (600, 4, 4))
     image = np.where(rng.random((600, 4, 4)) < 0.05, 1 - marks, marks) * 3
     axes = (Axis("height", 4), Axis("width", 4))
-    codecs = {"map": Plain(Finite(2, axes=axes)), "image": Plain(Finite(4, ordered=True, axes=axes))}
+    codecs = {"map": IdentityCodec(Finite(2, axes=axes)), "image": IdentityCodec(Finite(4, ordered=True, axes=axes))}
     data = given.read(map=marks, image=image)
     model = given.model("image | map", data, codecs=codecs, families={"image": partial(Autoregressive, net=SMALL)})
     model.fit(data, steps=150, batch=64, held_out=0.1)
@@ -466,7 +468,7 @@ def test_a_latent_group_beside_a_family_that_learns_by_gradient():
     x = three_clusters(500)
     cluster = np.argmin(((x[:, None] - [[0, 0], [6, 3], [0, 7]]) ** 2).sum(-1), 1)
     mark = np.stack([(cluster == k) ^ (np.random.default_rng(k).random(500) < 0.05) for k in range(3)], 1).astype(int)
-    codecs = {**vector(2), "mark": Plain(Finite(2, axes=(Axis("place", 3),)))}
+    codecs = {**vector(2), "mark": IdentityCodec(Finite(2, axes=(Axis("place", 3),)))}
     model = given.model("p(group) p(x | group) p(mark | group)", given.read(x=x, mark=mark), codecs=codecs,
                         latents={"group": Label(["a", "b", "c"])}, families={"mark": partial(Autoregressive, net=SMALL)})
     model.fit(given.read(x=x, mark=mark), steps=150, batch=64, held_out=0.1)
@@ -484,10 +486,10 @@ def test_codes_and_a_model_of_codes_in_two_stages(tmp_path):
     left = rng.integers(0, 4, 2000)
     right = np.where(rng.random(2000) < 0.5, left, (left + 1) % 4)
     image = np.stack([patterns[left], patterns[right]], 1)
-    codecs = {"image": Plain(Finite(2, axes=(Axis("height", 2), Axis("width", 4))))}
-    code = Plain(Finite(8, axes=(Axis("place", 2),)))
-    net = partial(Perceptron, hidden=(32,))
-    families = {"image": partial(VectorQuantised, encoder=net, decoder=net),
+    codecs = {"image": IdentityCodec(Finite(2, axes=(Axis("height", 2), Axis("width", 4))))}
+    code = IdentityCodec(Finite(8, axes=(Axis("place", 2),)))
+    net = partial(MLP, hidden=(32,))
+    families = {"image": partial(VQVAE, encoder=net, decoder=net),
                 "code": partial(Autoregressive, net=SMALL)}
     data = given.read(image=image)
     model = given.model("p(code) p(image | code)", data, codecs=codecs, families=families, latents={"code": code})
@@ -520,7 +522,7 @@ def known_tree(n, seed=0):
 
 def check_tree():
     """A known tree is recovered: its edges, its log p, its most probable items."""
-    x = Variable("x", Plain(Finite(3, axes=(Axis("entry", 7),))))
+    x = Variable("x", IdentityCodec(Finite(3, axes=(Axis("entry", 7),))))
     tree, (train, edges, _), (test, _, log_p) = ChowLiuTree(x), known_tree(20000), known_tree(500, seed=5)
     cut = [Entries(torch.from_numpy(part)) for part in np.split(train, 4)]
     tree.estimate([(part, Observed(n=5000), torch.ones(5000)) for part in cut])
@@ -545,8 +547,8 @@ def test_a_known_tree_is_recovered():
 
 
 def test_a_tree_says_what_it_cannot_count():
-    big = Variable("x", Plain(Finite(256, axes=(Axis("height", 28), Axis("width", 28)))))
+    big = Variable("x", IdentityCodec(Finite(256, axes=(Axis("height", 28), Axis("width", 28)))))
     with pytest.raises(UserError, match="too many pairs"):
         ChowLiuTree(big)
     with pytest.raises(UserError, match="expected finite entries"):
-        ChowLiuTree(Variable("x", Plain(Real())))
+        ChowLiuTree(Variable("x", IdentityCodec(Real())))

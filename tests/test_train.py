@@ -17,7 +17,7 @@ from given.codecs import Text
 from given.families import Autoregressive, Categorical
 from given.nn import Transformer
 from given.sources import Columns, Source
-from given.testing import stir
+from given.testing import perturb
 from given.train import Batches, Budget, Diverged, Trainer, replace_folder, whole_folder
 from given.train import loop as loop_module
 from given.train import muon as muon_module
@@ -258,12 +258,12 @@ def test_a_small_markov_chain_is_recovered():
     x[:, 0] = rng.choice(3, 3000)
     for t in range(1, 6):
         x[:, t] = (rng.random(3000)[:, None] > P[x[:, t - 1]].cumsum(1)).sum(1)
-    from given.codecs import Plain
+    from given.codecs import IdentityCodec
     from given.variables import Axis, Finite
 
     data = given.read(x=x)
     family = partial(Autoregressive, net=partial(Transformer, width=32, layers=1, heads=2, dropout=0.0))
-    m = given.model("x", data, codecs={"x": Plain(Finite(3, axes=(Axis("time", 6),)))}, families={"x": family})
+    m = given.model("x", data, codecs={"x": IdentityCodec(Finite(3, axes=(Axis("time", 6),)))}, families={"x": family})
     m.fit(data, steps=400, batch=64, held_out=0.1)
     truth = np.log(1 / 3) + np.log(P[x[:, :-1], x[:, 1:]]).sum(1)
     gap = truth - m.log_prob(data)
@@ -366,7 +366,7 @@ def test_cached_draws_are_the_uncached_ones():
     m = model(data)
     m.fit(data, steps=5)
     m.joint.eval()
-    from given.laws import Noise
+    from given.distributions import Noise
     from given.variables import Entries
 
     factor = list(m.joint)[1]
@@ -395,7 +395,7 @@ def test_what_is_padding_in_all_rows_is_left_out_and_changes_nothing():
     texts = ["ab", "a", "b" * 30, "ba"]
     m = given.model("p(text | note)", given.read(text=texts, note=texts[::-1]), codecs={
         name: Text() for name in ("text", "note")}, families={"text": SMALL["image"]})
-    stir(m.joint)
+    perturb(m.joint)
     m.facts["fitted"] = True
     whole = m.log_prob(text=texts, note=texts[::-1])
     some = m.log_prob(text=texts[:2], note=["b", "ab"])

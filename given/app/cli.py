@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument("--as", dest="codecs", action="append", default=[], type=_pair, metavar="COLUMN=CODEC",
                      help="how a column is read, as year=label, note=text or 'size=Number(atoms=[0])'")
     fit.add_argument("--family", action="append", default=[], type=_pair, metavar="NAME=FAMILY",
-                     help="the family of a factor by its left side, as image=Memory or 'image=Dequantised(family=Gaussian)'")
+                     help="the family of a factor by its left side, as image=Empirical or 'image=Dequantised(family=Gaussian)'")
     fit.add_argument("--weight", metavar="COLUMN", help="the column of the rows' weights")
     fit.add_argument("--held-out", type=_share, default=0.1, metavar="SHARE", help="of the rows, to stop by (default 0.1)")
     fit.add_argument("--minutes", type=_positive, help="budget of wall time (default 2, or 100 epochs if they come first)")
@@ -210,7 +210,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _drawing(sub: argparse.ArgumentParser) -> None:
-    """How symbols are drawn, in the order in which the law of the next one is changed."""
+    """How symbols are drawn, in the order in which the distribution of the next one is changed."""
     sub.add_argument("--matching", metavar="REGEX", help="draw only texts that match, whole, after what is given")
     sub.add_argument("--schema", metavar="FILE", help="draw only JSON of this schema")
     sub.add_argument("--repetition-penalty", type=_number, metavar="STRENGTH", help="above 1: symbols come back less often")

@@ -27,9 +27,9 @@ from given.app.report import report as _report
 from given.app.tasks import chat, fill, keyboard, translate
 from given.app.tasks import fit as _fit_task
 from given.conditional import Encodes
+from given.distributions import Intractable
 from given.infer import Part, others, part, prefix
 from given.joint import parse
-from given.laws import Intractable
 from given.sources import Columns, Live, Source, write_file
 from given.tasks import TASKS, task_named, task_of
 from given.train import MODEL_FILES, check_place, split
@@ -152,16 +152,16 @@ def sample(a: argparse.Namespace) -> None:
 
 def _how(a: argparse.Namespace) -> Any:
     """How to draw, as the options say; None where none does."""
-    asked = [(a.matching, given.Matching), (a.schema, _schema), (a.repetition_penalty, given.RepetitionPenalty),
+    asked = [(a.matching, given.Regex), (a.schema, _schema), (a.repetition_penalty, given.RepetitionPenalty),
              (a.temperature, given.Temperature), (a.top_k, given.TopK), (a.top_p, given.TopP), (a.min_p, given.MinP),
-             (a.stop, given.Stop), (a.longest, given.Longest), (a.beam, given.Beam)]
+             (a.stop, given.Stop), (a.longest, given.MaxLength), (a.beam, given.Beam)]
     hows = [made(value) for value, made in asked if value is not None]
     return reduce(operator.or_, hows) if hows else None
 
 
 def _schema(path: str) -> Any:
     with open(path, encoding="utf-8") as file:
-        return given.Schema(file.read())
+        return given.JSONSchema(file.read())
 
 
 def score(a: argparse.Namespace) -> None:
@@ -315,7 +315,7 @@ def encode(a: argparse.Namespace) -> None:
     factors = [f for f in model.joint if isinstance(f, Encodes)]
     if not factors:
         raise UserError(f"encode: no family of {model} has a representation; FactorAnalysis, ProbabilisticPCA, VAE and "
-                        "VectorQuantised have")
+                        "VQVAE have")
     found: dict[str, list[np.ndarray]] = {}
     for name, values in (pair for batch in _encoded(model, factors, data) for pair in batch.items()):
         found.setdefault(name, []).append(values)
@@ -467,7 +467,8 @@ def _codec(text: str) -> Codec:
 
 
 def _built(text: str, module: ModuleType, what: str) -> Any:
-    """A class of a module, or a partial of one: `Memory`, `Dequantised(family=Gaussian)`; only public names are looked up."""
+    """A class of a module, or a partial of one: `Empirical`, `Dequantised(family=Gaussian)`; only public names are looked
+    up."""
     def value(node: ast.expr) -> Any:
         if isinstance(node, ast.Name | ast.Call):
             return built(node)

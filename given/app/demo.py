@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 import given
-from given.evaluate import Comparison, Score, compare, interval, page, picture
+from given.evaluate import Comparison, Score, compare, page, picture, wilson_interval
 from given.evaluate.page import curve, figure, paragraph, table
-from given.families import Dequantised, Gaussian, Independent, Memory
+from given.families import Dequantised, Empirical, Gaussian, Independent
 from given.sources import Columns
 from given.variables import UserError
 from given.verbs import Model
@@ -25,8 +25,8 @@ __all__ = ["BASELINES", "demo", "digits"]
 BASELINES: tuple[tuple[str, str, Any], ...] = (
     ("independent pixels", "p(image)", Independent),
     ("independent pixels", "p(image | label)", Independent),
-    ("memory", "p(image | label)", Memory),
-    ("memory, smoothed", "p(image | label)", partial(Memory, smoothing="held-out")),
+    ("memory", "p(image | label)", Empirical),
+    ("memory, smoothed", "p(image | label)", partial(Empirical, smoothing="held-out")),
     ("Gaussian a class", "p(image | label)", partial(Dequantised, family=Gaussian)),
 )
 
@@ -69,7 +69,7 @@ def demo(output: str, *, cpu_seconds: float = 80.0, seed: int = 0) -> None:
     image, label = test["image"], test["label"]
     query = model.given(image=image)
     right = int((query.mode()["label"] == label).sum())
-    low, high = interval(right, test.n)
+    low, high = wilson_interval(right, test.n)
     accuracy = f"{right / test.n:.1%} of {test.n} right (95 % interval {low:.1%} to {high:.1%})"
     print(f"\nWhich digit is it?         p(label | image) by Bayes' rule: {accuracy}")
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from given.app.output import shown
+from given.distributions import Intractable
 from given.evaluate import Comparison, page, picture
 from given.evaluate.page import bars, curve, excerpt, figure, paragraph, table
-from given.laws import Intractable
 from given.sources import Columns, Source, joined
 from given.variables import Finite
 from given.verbs import Model

@@ -46,8 +46,8 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     one, "(other)", where there are more than 20 or the rarest holds less than one row in a hundred. Dates and times are a
     `Time`; whole numbers of at most 20 distinct values that repeat, and columns of two values, a `Label`; whole numbers over a
     range of at most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails
-    (skewness beyond 1 or kurtosis beyond 5: a normal law given a category is better off without, since two heaps are no
-    long tail), and vectors (B, D) one with lines. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A cell
+    (skewness beyond 1 or kurtosis beyond 5: a normal distribution given a category is better off without, since two heaps are
+    no long tail), and vectors (B, D) one with lines. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A cell
     that is missing, in these rows or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers, or whole

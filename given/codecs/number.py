@@ -298,11 +298,11 @@ class _Measured(Codec):
         return Entries(torch.from_numpy(np.nan_to_num(scale.z(r))), seen)
 
     def decode(self, x: Entries) -> np.ndarray:
-        return self._raw(np.where(x.known.cpu(), self._learned().r(x.tensor.detach().cpu().double().numpy()), np.nan))
+        return self._raw(np.where(x.scored.cpu(), self._learned().r(x.tensor.detach().cpu().double().numpy()), np.nan))
 
     def log_volume(self, x: Entries) -> Tensor:
         scale = self._learned()
-        each = torch.where(x.known.cpu(), torch.as_tensor(scale.log_slope(x.tensor.detach().cpu().double().numpy())), 0.0)
+        each = torch.where(x.scored.cpu(), torch.as_tensor(scale.log_slope(x.tensor.detach().cpu().double().numpy())), 0.0)
         return each.flatten(each.dim() - len(scale.shape)).sum(-1) if scale.shape else each
 
     def state(self) -> dict[str, Any]:

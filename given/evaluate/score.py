@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from given.laws import Kind, weakest
+from given.distributions import Kind, weakest
 from given.variables import UserError
 
-__all__ = ["Score", "interval"]
+__all__ = ["Score", "wilson_interval"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Score:
         conditioned_on: the columns right of the bar.
         dimensions: seen entries an item, on average, for conversion.
         columns: what was scored.
-        adaptive: whether the model learned of an item while it scored it: a law too, but of whole items read in order.
+        adaptive: whether the model learned of an item while it scored it: a distribution too, but of whole items read in order.
         within: the standard error of a single item that is a text in pieces, by its pieces taken as independent.
         characters, bytes: of an item's raw text and of its UTF-8, on average, where nothing but text was scored; else 0.
     """
@@ -110,13 +110,13 @@ class Score:
     __repr__ = __str__
 
 
-def interval(successes: int, n: int) -> tuple[float, float]:
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     """The 95 % interval of a share.
 
-    Source: Wilson, Probable inference, the law of succession, and statistical inference, 1927 /
+    Source: Wilson, Probable inference, the distribution of succession, and statistical inference, 1927 /
     https://doi.org/10.1080/01621459.1927.10502953
 
-    >>> low, high = interval(354, 360)
+    >>> low, high = wilson_interval(354, 360)
     >>> round(low, 3), round(high, 3)
     (0.964, 0.992)
     """

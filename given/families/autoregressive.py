@@ -3,10 +3,10 @@
     p(x | y) = prod_t p(x_{o(t)} | x_{o(0)}, ..., x_{o(t-1)}, y)
 
 Three objects: an *order* o of the entries, a causal *net* that at every step reads the entries before it and y, and *heads*
-that turn its features into the law of one entry, one for each column of a block. Learned by maximum likelihood, all steps at
-once; drawn step by step with a cache. `log_prob` is exact. Entries can be conditioned on and marginalised exactly where the
-order puts what is known first; a net that learned every order puts whatever is known first, and calls that an estimate, since
-its orders agree only as far as learning made them.
+that turn its features into the distribution of one entry, one for each column of a block. Learned by maximum likelihood, all
+steps at once; drawn step by step with a cache. `log_prob` is exact. Entries can be conditioned on and marginalised exactly
+where the order puts what is known first; a net that learned every order puts whatever is known first, and calls that an
+estimate, since its orders agree only as far as learning made them.
 
 Source: Larochelle, Murray, The neural autoregressive distribution estimator, 2011 /
 https://proceedings.mlr.press/v15/larochelle11a.html
@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from given import laws
+from given import distributions
 from given.conditional import Conditional
-from given.laws import Noise
+from given.distributions import Noise
 from given.nn import AnyOrder, Condition, Context, Embedding, Order, Raster, Transformer
 from given.nn.context import attends
 from given.nn.order import places
@@ -58,20 +58,20 @@ class Autoregressive(Conditional):
         self.net = net(places(space), order=None if self.any_order else self.steps.argsort(stable=True),
                        attends=attends(self.parents, space))
         width: int = self.net.width  # type: ignore[assignment]
-        self.heads = nn.ModuleList((head or laws.default_head(part))(part, width) for _, part in space.parts)
+        self.heads = nn.ModuleList((head or distributions.default_head(part))(part, width) for _, part in space.parts)
         self.embed = embed(space, width, steps=None if self.any_order else self.steps)
         self.context = context(self.parents, width, grid=space)
 
-    def forward(self, y: Observed) -> laws.Law:
+    def forward(self, y: Observed) -> distributions.Distribution:
         condition = self.context.condition(y)  # type: ignore[operator]
         if self.average == 1:
             return self._chain(self.steps, condition)
         # Orders at random, the same for every row and every time.
         keys = Noise.of(0, 1).fold("orders").uniform((self.average,), self.steps.shape)[:, 0]
-        return laws.Mixture(torch.zeros(y.n, self.average), [self._chain(key.argsort(), condition) for key in keys])
+        return distributions.Mixture(torch.zeros(y.n, self.average), [self._chain(key.argsort(), condition) for key in keys])
 
-    def _chain(self, steps: Tensor, condition: Condition) -> laws.Chain:
-        return laws.Chain(self.x.space, steps, self.embed, self.net, self.heads, condition, self.any_order)
+    def _chain(self, steps: Tensor, condition: Condition) -> distributions.Chain:
+        return distributions.Chain(self.x.space, steps, self.embed, self.net, self.heads, condition, self.any_order)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         if not self.any_order:
@@ -79,7 +79,7 @@ class Autoregressive(Conditional):
         # An order of its own for every row, what is seen first.
         flat = x.flat(self.x.space)
         at_random = Noise.of(seed, y.n).fold("order").uniform((), flat.tensor.shape[1:])
-        orders = torch.where(flat.known, at_random, at_random + 1).argsort(1)
-        values = torch.where(flat.known, flat.tensor, 0.0)
+        orders = torch.where(flat.scored, at_random, at_random + 1).argsort(1)
+        values = torch.where(flat.scored, flat.tensor, 0.0)
         chain = self._chain(self.steps, self.context.condition(y))  # type: ignore[operator]
-        return -torch.where(flat.known, chain.scores(values, torch.arange(y.n), orders), 0.0).sum(-1)
+        return -torch.where(flat.scored, chain.scores(values, torch.arange(y.n), orders), 0.0).sum(-1)

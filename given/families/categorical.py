@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from given import laws
+from given import distributions
 from given.conditional import Batch, Conditional
 from given.nn import Context
 from given.variables import Finite, Observed, UserError, Variable
@@ -46,15 +46,15 @@ class Categorical(Conditional):
             self.context = context(self.parents, width)
             self.slope = nn.Linear(width, x.space.size, bias=False)
 
-    def forward(self, y: Observed) -> laws.Categorical:
+    def forward(self, y: Observed) -> distributions.Categorical:
         logits = self.bias.expand(y.n, -1)
         if self.parents:
             logits = logits + self.slope(self.context(y))
         assert isinstance(self.x.space, Finite)
-        return laws.Categorical(logits, self.x.space)
+        return distributions.Categorical(logits, self.x.space)
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         counts = torch.full_like(self.bias, 1 / len(self.bias))
         for x, _, weight in batches:
-            counts.index_add_(0, x.tensor, torch.where(x.known, weight, 0.0).double())
+            counts.index_add_(0, x.tensor, torch.where(x.scored, weight, 0.0).double())
         self.bias.copy_(counts.log() - counts.sum().log())

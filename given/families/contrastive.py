@@ -24,17 +24,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from given import laws
+from given import distributions
 from given.conditional import Batch, Conditional
-from given.laws import Noise
-from given.nn import Bag, Context, Perceptron
+from given.distributions import Noise
+from given.nn import MLP, BagOfBigrams, Context
 from given.variables import Entries, Finite, Observed, Product, Space, UserError, Variable
 
 __all__ = ["Contrastive"]
 
 
 class Contrastive(Conditional):
-    """A critic of pairs, on top of a law of x alone.
+    """A critic of pairs, on top of a distribution of x alone.
 
     Args:
         x: whatever the base takes.
@@ -63,20 +63,22 @@ class Contrastive(Conditional):
         if shared:
             first = self.read[0]
             for v, reader in zip(self.parents, self.read[1:], strict=True):
-                if not isinstance(reader, Bag) or not isinstance(first, Bag) or reader.table.shape != first.table.shape:
+                bags = isinstance(reader, BagOfBigrams) and isinstance(first, BagOfBigrams)
+                if not bags or reader.table.shape != first.table.shape:
                     raise UserError(f"Contrastive {x.name}: shared=True, but {v.name} has other symbols; give both one codec")
                 reader.table = first.table
-        self.f, self.g = (Perceptron(width, width, hidden=(2 * width,)) for _ in range(2))
+        self.f, self.g = (MLP(width, width, hidden=(2 * width,)) for _ in range(2))
         self.log_scale = nn.Parameter(torch.tensor(2.5))
         self.register_buffer("drawn", torch.zeros(0, *x.space.shape, dtype=torch.int64))
         self.register_buffer("there", torch.zeros(0, *x.space.shape, dtype=torch.bool))
 
-    def forward(self, y: Observed) -> laws.Tilted:
+    def forward(self, y: Observed) -> distributions.EnergyTilted:
         if not len(self.drawn):
             raise UserError(f"Contrastive {self.x.name}: nothing is counted yet; fit it first")
         drawn = Entries(self.drawn, valid=self.there)
         g, scale = self._given(y), self.log_scale.exp()
-        return laws.Tilted(self.marginal(Observed(n=y.n)), lambda x, row: (self._of(x) * g[row]).sum(-1) * scale, drawn,
+        return distributions.EnergyTilted(self.marginal(Observed(n=y.n)),
+                                          lambda x, row: (self._of(x) * g[row]).sum(-1) * scale, drawn,
                            scale * g @ self._of(drawn).T)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
@@ -106,12 +108,12 @@ class Contrastive(Conditional):
 
 def _reader(v: Variable, width: int) -> nn.Module:
     space: Space = v.space
-    return Bag(space, width) if isinstance(space, Finite) and space.axes and not space.ordered else Context([v], width)
+    return BagOfBigrams(space, width) if isinstance(space, Finite) and space.axes and not space.ordered else Context([v], width)
 
 
 def _vector(reader: nn.Module, v: Variable, x: Entries) -> Tensor:
     """(N, C)."""
-    return reader(x) if isinstance(reader, Bag) else reader(Observed({v.name: x}, len(x)))
+    return reader(x) if isinstance(reader, BagOfBigrams) else reader(Observed({v.name: x}, len(x)))
 
 
 class _Alone:

@@ -1,11 +1,11 @@
-"""Dequantised: a family of continuous laws on ordered finite entries.
+"""Dequantised: a family of continuous distributions on ordered finite entries.
 
 Each level becomes a cell of [-1, 1], a point is drawn evenly from the cell, and the inner family learns those points:
 
     log P(v | y)  >=  E_u[log p(u | y)] + D log(2 / V),   u uniform in the cell of v.
 
 `log_prob` is an unbiased estimate of the right side, called a bound, under counting measure: comparable with families
-that count. Marginals over unseen entries are bounds as well, where the inner law has them.
+that count. Marginals over unseen entries are bounds as well, where the inner distribution has them.
 
 Source: Theis, van den Oord, Bethge, A note on the evaluation of generative models, 2016 /
 https://arxiv.org/abs/1511.01844
@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from torch import Tensor
 
-from given import laws
-from given.codecs import Plain
+from given import distributions
+from given.codecs import IdentityCodec
 from given.conditional import Batch, Conditional, Player
-from given.laws import Noise, dequantise
+from given.distributions import Noise, dequantise
 from given.variables import Entries, Finite, Observed, Real, UserError, Variable
 
 __all__ = ["Dequantised"]
@@ -43,10 +43,10 @@ class Dequantised(Conditional):
             raise UserError(f"Dequantised: expected ordered levels, got {x.name}: {x.space}; use Categorical or Independent")
         self.space = x.space
         self.samples = samples
-        self.inner = family(Variable(x.name, Plain(Real(axes=x.space.axes))), self.parents)
+        self.inner = family(Variable(x.name, IdentityCodec(Real(axes=x.space.axes))), self.parents)
 
-    def forward(self, y: Observed) -> laws.Dequantised:
-        return laws.Dequantised(self.inner(y), self.space, self.samples)
+    def forward(self, y: Observed) -> distributions.Dequantised:
+        return distributions.Dequantised(self.inner(y), self.space, self.samples)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         noise = Noise.of(seed, y.n)

@@ -18,16 +18,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from given import laws
+from given import distributions
 from given.conditional import Batch, Conditional
-from given.laws import Moments
+from given.distributions import Moments
 from given.variables import Entries, Observed, UserError, Variable
 
 __all__ = ["FactorAnalysis", "ProbabilisticPCA"]
 
 
 class _LinearGaussian(Conditional):
-    """What both share: a normal law with covariance W W' + P.
+    """What both share: a normal distribution with covariance W W' + P.
 
     Args:
         x: real, or a block of real columns.
@@ -40,7 +40,7 @@ class _LinearGaussian(Conditional):
     def __init__(self, x: Variable, parents: tuple[()] = (), *, factors: int = 2, tolerance: float = 1e-8,
                  most_passes: int = 5000, floor: float = 1e-6) -> None:
         super().__init__(x, parents)
-        laws.Stacked.check_real(x, type(self).__name__)
+        distributions.Flattened.check_real(x, type(self).__name__)
         D = x.space.dimensions
         if self.parents:
             raise UserError(f"{self}: {type(self).__name__} takes no parents; make them part of the block, or use Gaussian")
@@ -59,11 +59,12 @@ class _LinearGaussian(Conditional):
         """W W' + P: (D, D) float64."""
         return self.loading @ self.loading.T + self.noise.diag()
 
-    def forward(self, y: Observed) -> laws.Law:
-        return laws.Stacked.of(self._normal(y.n), self.x.space)
+    def forward(self, y: Observed) -> distributions.Distribution:
+        return distributions.Flattened.of(self._normal(y.n), self.x.space)
 
-    def _normal(self, n: int) -> laws.Normal:
-        return laws.Normal(self.mean.expand(n, -1), self.covariance.expand(n, -1, -1), laws.Stacked.real(self.x.space))
+    def _normal(self, n: int) -> distributions.Normal:
+        return distributions.Normal(self.mean.expand(n, -1), self.covariance.expand(n, -1, -1),
+                                    distributions.Flattened.real(self.x.space))
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         for k in range(self.most_passes):

@@ -2,13 +2,13 @@
 
     z ~ N(0, I),  t ~ U[0, 1],  x_t = (1 - t)^2 z + (1 - (1 - t)^2) x,    loss = |v(x_t, t; y) - (x - z)|^2
 
-whose minimiser v(x_t, t; y) = E[x - z | x_t, y], followed from noise at the lines' own pace 2 (1 - t), has the law of the data
-at t = 1. The pace slows towards the data, where edges form. y is dropped now and then, so that the field without it is learned
-too. Drawn by a solver; `log_prob` solves the equation backward and is an estimate; known entries are kept on their straight
-paths, which is an approximation to the conditional.
+whose minimiser v(x_t, t; y) = E[x - z | x_t, y], followed from noise at the lines' own pace 2 (1 - t), has the distribution of
+the data at t = 1. The pace slows towards the data, where edges form. y is dropped now and then, so that the field without it is
+learned too. Drawn by a solver; `log_prob` solves the equation backward and is an estimate; known entries are kept on their
+straight paths, which is an approximation to the conditional.
 
 Source: Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching for generative modeling, 2022 / https://arxiv.org/abs/2210.02747
-Liu, Gong, Liu, Flow straight and fast, 2022 / https://arxiv.org/abs/2209.03003
+Liu, Gong, Liu, SplineFlow straight and fast, 2022 / https://arxiv.org/abs/2209.03003
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from given import laws
+from given import distributions
 from given.conditional import Conditional
-from given.laws import Noise
-from given.nn import Context, Perceptron
+from given.distributions import Noise
+from given.nn import MLP, Context
 from given.solve import Heun, Solver
 from given.variables import Entries, Observed, UserError, Variable
 
@@ -44,12 +44,12 @@ class FlowMatching(Conditional):
         context: builds the network that reads y from parents and width.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = Perceptron,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = MLP,
                  width: int = 16, drop: float = 0.1, frequencies: int = 8, waves: int = 8,
                  solver: Solver = Heun(32),  # noqa: B008
                  context: Callable[..., nn.Module] = Context) -> None:
         super().__init__(x, parents)
-        laws.Stacked.check_real(x, "FlowMatching")
+        distributions.Flattened.check_real(x, "FlowMatching")
         D = x.space.dimensions
         self.context = context(self.parents, width)
         self.drop, self.frequencies, self.waves, self.solver = drop if self.parents else 0.0, frequencies, waves, solver
@@ -61,10 +61,11 @@ class FlowMatching(Conditional):
         wave = (x[:, :, None] * torch.arange(1, self.waves + 1) * (math.pi / 2)).flatten(1)
         return self.net(torch.cat([x, wave.sin(), wave.cos(), angle.sin(), angle.cos(), context], 1))
 
-    def forward(self, y: Observed) -> laws.Law:
+    def forward(self, y: Observed) -> distributions.Distribution:
         given, null = self.context(y), self.context(Observed({k: e.hide() for k, e in y.items()}, y.n))
-        law = laws.Flowing(self.velocity, given, null, laws.Stacked.real(self.x.space), self.solver)
-        return laws.Stacked.of(law, self.x.space)
+        distribution = distributions.ContinuousFlow(self.velocity, given, null, distributions.Flattened.real(self.x.space),
+                                                    self.solver)
+        return distributions.Flattened.of(distribution, self.x.space)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         if not x.complete:

@@ -5,7 +5,7 @@
     generator:  E softplus(-d(g(z, y), y))
 
 Two players, in turn: the generator minimises the non-saturating loss, the critic the logistic one with a penalty on its
-gradient at the data, without which the game need not settle. The law draws; it scores nothing.
+gradient at the data, without which the game need not settle. The distribution draws; it scores nothing.
 
 Source: Goodfellow et al., Generative adversarial nets, 2014 / https://arxiv.org/abs/1406.2661
 Mescheder, Geiger, Nowozin, Which training methods for GANs do actually converge?, 2018 / https://arxiv.org/abs/1801.04406
@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from given import laws
+from given import distributions
 from given.conditional import Conditional, Player
-from given.laws import Noise
-from given.nn import Context, Perceptron
+from given.distributions import Noise
+from given.nn import MLP, Context
 from given.variables import Entries, Observed, UserError, Variable
 
 __all__ = ["GAN"]
@@ -42,20 +42,20 @@ class GAN(Conditional):
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, latent: int = 8,
-                 generator: Callable[..., nn.Module] = Perceptron, critic: Callable[..., nn.Module] = Perceptron,
+                 generator: Callable[..., nn.Module] = MLP, critic: Callable[..., nn.Module] = MLP,
                  penalty: float = 1.0, critic_steps: int = 1, width: int = 16) -> None:
         super().__init__(x, parents)
-        laws.Stacked.check_real(x, "GAN")
+        distributions.Flattened.check_real(x, "GAN")
         D = x.space.dimensions
         self.latent, self.penalty, self.critic_steps = latent, penalty, critic_steps
         self.contexts = nn.ModuleList(Context(self.parents, width) for _ in range(2))
         self.generator, self.critic = generator(latent + width, D), critic(D + width, 1)
 
-    def forward(self, y: Observed) -> laws.Law:
+    def forward(self, y: Observed) -> distributions.Distribution:
         c = self.contexts[0](y)
-        law = laws.Implicit(lambda z, rows: self.generator(torch.cat([z, c[rows]], 1)), y.n, self.latent,
-                            laws.Stacked.real(self.x.space))
-        return laws.Stacked.of(law, self.x.space)
+        distribution = distributions.Implicit(lambda z, rows: self.generator(torch.cat([z, c[rows]], 1)), y.n, self.latent,
+                            distributions.Flattened.real(self.x.space))
+        return distributions.Flattened.of(distribution, self.x.space)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         """Both players' losses, for looking at."""

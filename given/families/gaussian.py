@@ -22,16 +22,16 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from given import laws
+from given import distributions
 from given.conditional import Batch, Conditional, state_of, states
-from given.laws import Moments, positive, shrunk
+from given.distributions import Moments, check_positive_definite, shrink_covariance
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["Gaussian"]
 
 
 class Gaussian(Conditional):
-    """A normal law for each value of finite parents, linear in real ones.
+    """A normal distribution for each value of finite parents, linear in real ones.
 
     Args:
         x: real, or a block of real columns.
@@ -45,11 +45,11 @@ class Gaussian(Conditional):
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, pooled: float = 1.0,
                  shrinkage: float | None = None, tolerance: float = 1e-6, most_passes: int = 500) -> None:
         super().__init__(x, parents)
-        laws.Stacked.check_real(x, "Gaussian")
+        distributions.Flattened.check_real(x, "Gaussian")
         self.finite = tuple(v for v in self.parents if isinstance(v.space, Finite))
         self.real = tuple(v for v in self.parents if not isinstance(v.space, Finite))
         for v in self.real:
-            laws.Stacked.check_real(v, "Gaussian")
+            distributions.Flattened.check_real(v, "Gaussian")
         self.pooled, self.shrinkage = pooled, shrinkage
         self.tolerance, self.most_passes = tolerance, most_passes
         S, R, D = states(self.finite, f"Gaussian {x.name}"), sum(v.space.dimensions for v in self.real), x.space.dimensions
@@ -58,8 +58,8 @@ class Gaussian(Conditional):
         self.register_buffer("slope", torch.zeros(S, 1 + R, D, dtype=torch.float64))
         self.register_buffer("covariance", torch.eye(D, dtype=torch.float64).repeat(S, 1, 1))
 
-    def forward(self, y: Observed) -> laws.Law:
-        return laws.Stacked.of(self._normal(y), self.x.space)
+    def forward(self, y: Observed) -> distributions.Distribution:
+        return distributions.Flattened.of(self._normal(y), self.x.space)
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         for _ in range(self.most_passes):
@@ -75,17 +75,17 @@ class Gaussian(Conditional):
             for s in range(S):
                 try:
                     self.slope[s], left = moments.regression(s)
-                    self.covariance[s] = positive(shrunk(left, moments.count(s), self.shrinkage))
+                    self.covariance[s] = check_positive_definite(shrink_covariance(left, moments.count(s), self.shrinkage))
                 except UserError as error:
                     raise error.at(str(self)) from None
             moved = max(float((now - old).abs().max()) for now, old in zip((self.slope, self.covariance), before, strict=True))
             if moments.complete or moved < self.tolerance:
                 return
 
-    def _normal(self, y: Observed) -> laws.Normal:
+    def _normal(self, y: Observed) -> distributions.Normal:
         state = state_of(self.finite, y)
         mean = torch.einsum("br,brd->bd", self._regressors(y), self.slope[state])
-        return laws.Normal(mean, self.covariance[state], laws.Stacked.real(self.x.space))
+        return distributions.Normal(mean, self.covariance[state], distributions.Flattened.real(self.x.space))
 
     def _regressors(self, y: Observed) -> Tensor:
         """[1, r]: (B, 1 + R) float64."""

@@ -1,4 +1,4 @@
-"""GaussianMixture: p(x | y) a mixture of K normal laws, by expectation maximisation.
+"""GaussianMixture: p(x | y) a mixture of K normal distributions, by expectation maximisation.
 
     p(x | y) = sum_k w_sk N(x; m_sk, C_sk),    s the value of the finite parents
 
@@ -9,7 +9,7 @@ conditionals.
 
 Without a K several mixtures are stacked: K from 1 to 16, each also with its covariances times 2 and 6, as a heavy tail.
 Their weights maximise the likelihood of rows left out of learning in three folds, 20,000 rows at most; the whole is one mixture
-again. Rows that all fall into one fold are one normal law.
+again. Rows that all fall into one fold are one normal distribution.
 
 Source: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977
 Smyth, Wolpert, Linearly combining density estimators via stacking, 1999 / https://doi.org/10.1023/A:1007511322260
@@ -24,9 +24,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from given import laws
+from given import distributions
 from given.conditional import Batch, Conditional, state_of, states
-from given.laws import Moments, Noise, far_apart
+from given.distributions import Moments, Noise, kmeans_plus_plus
 from given.variables import Entries, Observed, UserError, Variable
 
 __all__ = ["GaussianMixture"]
@@ -37,7 +37,7 @@ _STARTS = 5_000  # rows the means start at
 
 
 class GaussianMixture(Conditional):
-    """A mixture of normal laws for each value of finite parents.
+    """A mixture of normal distributions for each value of finite parents.
 
     Args:
         x: real, or a block of real columns.
@@ -52,7 +52,7 @@ class GaussianMixture(Conditional):
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, components: int | None = 8,
                  ridge: float = 1e-6, tolerance: float = 1e-4, most_passes: int = 200, seed: int = 0) -> None:
         super().__init__(x, parents)
-        laws.Stacked.check_real(x, "GaussianMixture")
+        distributions.Flattened.check_real(x, "GaussianMixture")
         if components is not None and components < 1:
             raise UserError(f"GaussianMixture {x.name}: components={components}; expected at least 1")
         if components is None and parents:
@@ -69,16 +69,17 @@ class GaussianMixture(Conditional):
         self.register_buffer("covariances", torch.eye(D, dtype=torch.float64).repeat(S, K, 1, 1))
         self.likelihoods: list[float] = []
 
-    def forward(self, y: Observed) -> laws.Law:
-        return laws.Stacked.of(self._mixture(state_of(self.parents, y)), self.x.space)
+    def forward(self, y: Observed) -> distributions.Distribution:
+        return distributions.Flattened.of(self._mixture(state_of(self.parents, y)), self.x.space)
 
-    def _mixture(self, state: Tensor) -> laws.Mixture:
-        space = laws.Stacked.real(self.x.space)
+    def _mixture(self, state: Tensor) -> distributions.Mixture:
+        space = distributions.Flattened.real(self.x.space)
         used = (self.weights > 0).any(0).nonzero()[:, 0]
         one, n = len(self.weights) == 1, len(state)  # one covariance for all rows is factored once
-        parts = [laws.Normal(self.means[0, k].expand(n, -1), self.covariances[0, k].expand(n, -1, -1), space) if one else
-                 laws.Normal(self.means[state, k], self.covariances[state, k], space) for k in used.tolist()]
-        return laws.Mixture(self.weights[state][:, used].log(), parts)
+        parts = [distributions.Normal(self.means[0, k].expand(n, -1), self.covariances[0, k].expand(n, -1, -1), space)
+                 if one else
+                 distributions.Normal(self.means[state, k], self.covariances[state, k], space) for k in used.tolist()]
+        return distributions.Mixture(self.weights[state][:, used].log(), parts)
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         if self.stacked:
@@ -112,7 +113,7 @@ class GaussianMixture(Conditional):
                         told = torch.cat([model(y).log_prob(x) for x, y, _, _ in held])
                         model.covariances /= breadth
                         scores[:, i, b] = torch.where(fold == f, told, scores[:, i, b])
-            share = laws.best_weights(scores.flatten(1), weight)
+            share = distributions.best_weights(scores.flatten(1), weight)
             share = torch.where(share < _LEAST, 0.0, share)
             share = (share / share.sum()).reshape(len(models), -1)
         self.weights.zero_()
@@ -153,13 +154,13 @@ class GaussianMixture(Conditional):
             self.covariances[s] = covariance = spread + self.ridge * torch.eye(D, dtype=torch.float64)
             amount, mine = chosen[s].rows.nan_to_num().split([1, D], 1)
             u = Noise.of(self.seed, 1).fold(s).uniform((), (K,))[0]
-            self.means[s] = mine[far_apart(mine / covariance.diagonal().sqrt(), u, amount[:, 0])] if K > 1 else mean
+            self.means[s] = mine[kmeans_plus_plus(mine / covariance.diagonal().sqrt(), u, amount[:, 0])] if K > 1 else mean
             self.weights[s] = 1 / K
 
     def _rows(self, x: Entries, weight: Tensor) -> Tensor:
         """The rows of weight above 0: weight, then entries, NaN where unknown; (n, 1 + D)."""
         flat = x.flat(self.x.space)
-        rows = torch.cat([weight[:, None].double(), torch.where(flat.known, flat.tensor, torch.nan)], 1)
+        rows = torch.cat([weight[:, None].double(), torch.where(flat.scored, flat.tensor, torch.nan)], 1)
         return rows[weight > 0]
 
     def _expect(self, batches: Iterable[Batch]) -> tuple[list[Moments], float]:

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor, distributions, nn
+from torch import Tensor, nn
 
-from given import laws
+from given import distributions
 from given.conditional import Batch, Conditional, state_of, states
 from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
 
@@ -38,10 +38,10 @@ class Independent(Conditional):
         self.names = list(columns)
         self.tables = nn.ModuleList(_table(space, S) for space in columns.values())
 
-    def forward(self, y: Observed) -> laws.Law:
+    def forward(self, y: Observed) -> distributions.Distribution:
         state = state_of(self.parents, y)
         each = {name: table(state) for name, table in zip(self.names, self.tables, strict=True)}
-        return laws.Block(each) if isinstance(self.x.space, Product) else each[self.x.name]
+        return distributions.ProductDistribution(each) if isinstance(self.x.space, Product) else each[self.x.name]
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         for table in self.tables:
@@ -73,12 +73,12 @@ class _Frequencies(nn.Module):
     def count(self, x: Entries, state: Tensor, weight: Tensor) -> None:
         _, D, V = self.counts.shape
         place = (state[:, None] * D + torch.arange(D)) * V + x.tensor.reshape(-1, D)
-        amount = torch.where(x.known.reshape(-1, D), weight[:, None], 0.0)
+        amount = torch.where(x.scored.reshape(-1, D), weight[:, None], 0.0)
         self.counts.view(-1).index_add_(0, place.reshape(-1), amount.reshape(-1))
 
-    def forward(self, state: Tensor) -> laws.Law:
+    def forward(self, state: Tensor) -> distributions.Distribution:
         log_probs = self.counts.log() - self.counts.sum(-1, keepdim=True).log()
-        return laws.Categorical(log_probs[state].reshape(len(state), *self.space.shape, self.space.size), self.space)
+        return distributions.Categorical(log_probs[state].reshape(len(state), *self.space.shape, self.space.size), self.space)
 
 
 class _Moments(nn.Module):
@@ -100,7 +100,7 @@ class _Moments(nn.Module):
 
     def count(self, x: Entries, state: Tensor, weight: Tensor) -> None:
         value = x.tensor.reshape(len(state), -1).double()
-        amount = torch.where(x.known.reshape(value.shape), weight[:, None], 0.0)
+        amount = torch.where(x.scored.reshape(value.shape), weight[:, None], 0.0)
         at = value[..., None] == torch.tensor(self.space.atoms, dtype=torch.float64)
         which = torch.cat([at, ~at.any(-1, keepdim=True)], -1).double() * amount[..., None]
         self.atoms.index_add_(0, state, which)
@@ -108,10 +108,10 @@ class _Moments(nn.Module):
         for sums, term in zip(self.sums, (amount, amount * value, amount * value**2), strict=True):
             sums.index_add_(0, state, term)
 
-    def forward(self, state: Tensor) -> laws.Law:
+    def forward(self, state: Tensor) -> distributions.Distribution:
         mean = self.sums[1] / self.sums[0]
         variance = self.sums[2] / self.sums[0] - mean**2
         mean, scale = (t[state].reshape(-1, *self.space.shape) for t in (mean, variance.sqrt()))
-        rest = laws.Torch(distributions.Normal(mean, scale, validate_args=False), replace(self.space, atoms=()))
+        rest = distributions.Torch(torch.distributions.Normal(mean, scale, validate_args=False), replace(self.space, atoms=()))
         logits = self.atoms[state].log().reshape(*mean.shape, -1)
-        return laws.Atomic(logits, rest, self.space) if self.space.atoms else rest
+        return distributions.Atomic(logits, rest, self.space) if self.space.atoms else rest

@@ -11,9 +11,10 @@ With `adaptive=a` an item's own symbols are counted as it is read, a counted in 
 
     p_n(w | c) = (a (share_n(c w) + left_n(c) p_{n-1}(w | c')) + n(c w)) / (a + n(c .)),    n the item's counts so far
 
-which is exact too, a law of whole items (a text in windows: of a window), and another model than the one without.
+which is exact too, a distribution of whole items (a text in windows: of a window), and another model than the one without.
 
-Source: Kuhn, De Mori, A cache-based natural language model for speech recognition, 1990 (adaptive); see `laws.KneserNey`
+Source: Kuhn, De Mori, A cache-based natural language model for speech recognition, 1990 (adaptive); see
+`distributions.KneserNey`
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from given import laws
+from given import distributions
 from given.conditional import Batch, Conditional, state_of, states
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["NGram"]
 
 _AT_ONCE = 1 << 22  # places sorted together
-_KNESER_NEY = laws.KneserNey()
+_KNESER_NEY = distributions.KneserNey()
 
 
 class NGram(Conditional):
@@ -45,40 +46,40 @@ class NGram(Conditional):
         x: symbols, in the order of their grid.
         parents: finite, few enough to count apart.
         order: the length of the longest gram; a symbol is given order - 1 before it.
-        smoothing: `laws.KneserNey()` or `laws.WittenBell()`.
+        smoothing: `distributions.KneserNey()` or `distributions.WittenBell()`.
         min_count: grams of two symbols or more that occur less often are left to shorter pasts: less memory.
         adaptive: how many of an item's own counts those in advance weigh, see above; None to leave its own out.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: int = 6,
-                 smoothing: laws.Smoothing = _KNESER_NEY, min_count: int = 1, adaptive: float | None = None) -> None:
+                 smoothing: distributions.Smoothing = _KNESER_NEY, min_count: int = 1, adaptive: float | None = None) -> None:
         super().__init__(x, parents)
         if not isinstance(x.space, Finite):
             raise UserError(f"NGram: expected a finite space, got {x.name}: {x.space}; use Autoregressive")
         for name, value in (("order", order), ("min_count", min_count)):
             if not isinstance(value, int) or value < 1:
                 raise UserError(f"NGram: {name}={value!r}; expected a whole number from 1")
-        if not isinstance(smoothing, laws.Smoothing):
-            raise UserError(f"NGram: smoothing={smoothing!r}; expected KneserNey() or WittenBell() of given.laws")
+        if not isinstance(smoothing, distributions.Smoothing):
+            raise UserError(f"NGram: smoothing={smoothing!r}; expected KneserNey() or WittenBell() of given.distributions")
         if adaptive is not None and not (isinstance(adaptive, int | float) and 0 < adaptive < math.inf):
             raise UserError(f"NGram: adaptive={adaptive!r}; expected a number above 0, or None")
         self.order, self.V, self.smoothing, self.min_count, self.adaptive = order, x.space.size, smoothing, min_count, adaptive
         self.states = states(self.parents, f"NGram {x.name}")
-        self._levels: tuple[Tensor, list[laws.Grams]] | None = None
+        self._levels: tuple[Tensor, list[distributions.NGramTable]] | None = None
         for name, dtype in (("keys", torch.int64), ("share", torch.float32), ("left", torch.float32), ("sizes", torch.int64)):
             self.register_buffer(name, torch.zeros(0, dtype=dtype))
 
-    def forward(self, y: Observed) -> laws.Backoff | laws.Adaptive:
+    def forward(self, y: Observed) -> distributions.InterpolatedNGram | distributions.CacheNGram:
         if not len(self.sizes):
             raise UserError(f"NGram {self.x.name}: nothing is counted yet; fit it first")
         sizes = self.sizes.tolist()
         pasts = [self.states, *sizes[:-1]]
         if self._levels is None or self._levels[0] is not self.keys:  # counted or loaded since
             each = zip(self.keys.split(sizes), self.share.split(sizes), self.left.split(pasts), strict=True)
-            self._levels = self.keys, [laws.Grams(*tables, self.V) for tables in each]
+            self._levels = self.keys, [distributions.NGramTable(*tables, self.V) for tables in each]
         assert isinstance(self.x.space, Finite)
-        law = laws.Backoff(self.x.space, self._levels[1], state_of(self.parents, y))
-        return law if self.adaptive is None else laws.Adaptive(law, self.adaptive)
+        distribution = distributions.InterpolatedNGram(self.x.space, self._levels[1], state_of(self.parents, y))
+        return distribution if self.adaptive is None else distributions.CacheNGram(distribution, self.adaptive)
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         self._levels = None
@@ -91,7 +92,8 @@ class NGram(Conditional):
                 longer, nodes = _longer(level, stream, nodes)
             else:
                 del stream, nodes
-            counted = laws.Counted(torch.from_numpy(level.keys // (self.V + 1)), level.pasts, torch.from_numpy(level.count),
+            counted = distributions.NGramCounts(torch.from_numpy(level.keys // (self.V + 1)), level.pasts,
+                                                torch.from_numpy(level.count),
                                    None if longer is None else longer.before(len(level.keys)), torch.from_numpy(level.begin))
             share = self.smoothing.share(counted).float()
             kept = counted.count >= self.min_count
@@ -110,23 +112,24 @@ class NGram(Conditional):
         self.sizes = torch.tensor([len(key) for key in keys])
 
     def _blocks(self, batches: Iterable[Batch]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Rows end to end: symbols as `laws.paths` reads them, the parents' state, the weight, 0 where nothing is counted."""
+        """Rows end to end: symbols as `distributions.suffix_nodes` reads them, the parents' state, the weight, 0 where nothing
+        is counted."""
         for x, y, weight in batches:
             if not x.complete:
                 raise UserError(f"{self.x.name}: NGram counts whole items, got unseen entries; use Independent")
             flat = x.flat(self.x.space)
             # Of the context only what a counted symbol is given.
-            near = flat.known
+            near = flat.scored
             for _ in range(self.order - 1):
                 near = near | F.pad(near[:, 1:], (0, 1))
-            symbols = F.pad(torch.where(near & flat.told, flat.tensor, -1).long(), (1, 0))
+            symbols = F.pad(torch.where(near & flat.readable, flat.tensor, -1).long(), (1, 0))
             symbols[:, 0] = torch.where(flat.begins, self.V, -1)
-            counted = F.pad(torch.where(flat.known, weight[:, None].double(), 0.0), (1, 0))
+            counted = F.pad(torch.where(flat.scored, weight[:, None].double(), 0.0), (1, 0))
             keep = symbols >= 0
             keep[:, 0] = True
             yield symbols[keep], state_of(self.parents, y)[:, None].expand(keep.shape)[keep], counted[keep]
 
-    # Grams have no fixed number: a loaded state brings its own.
+    # NGramTable have no fixed number: a loaded state brings its own.
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         for name in ("keys", "share", "left", "sizes"):
             setattr(self, name, torch.empty_like(state_dict[prefix + name]))
@@ -167,7 +170,7 @@ class _Stream:
 
 @dataclass
 class _Level:
-    """Grams of one length.
+    """NGramTable of one length.
 
     Attributes:
         keys: (N,) int64, sorted.
@@ -213,7 +216,7 @@ def _first(stream: _Stream) -> tuple[_Level, np.ndarray]:
 
 
 def _longer(level: _Level, stream: _Stream, nodes: np.ndarray) -> tuple[_Level, np.ndarray]:
-    """Grams one symbol longer than a level whose nodes (M,) places have, and the places' nodes of these."""
+    """NGramTable one symbol longer than a level whose nodes (M,) places have, and the places' nodes of these."""
     def keys(chunk: slice) -> np.ndarray:
         symbols = stream.symbols[chunk].astype(np.int64)
         past = nodes[chunk.start - 1:chunk.stop - 1] if chunk.start else np.concatenate([[-1], nodes[:chunk.stop - 1]])

@@ -1,4 +1,4 @@
-"""Regression: every entry by itself, its law computed from y by a net.
+"""Regression: every entry by itself, its distribution computed from y by a net.
 
     p(x | y) = prod_d p(x_d | h_d(y)),    h = net(y)
 
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from torch import distributions, nn
+import torch
+from torch import nn
 
-from given import laws
+from given import distributions
 from given.conditional import Conditional
-from given.nn import Context, Perceptron
+from given.nn import MLP, Context
 from given.variables import Finite, Observed, Product, UserError, Variable
 
 __all__ = ["Regression"]
@@ -29,13 +30,13 @@ class Regression(Conditional):
         x: reals or symbols on a grid.
         parents: of any space.
         net: builds the net from the number of inputs and outputs.
-        head: builds the law of a symbol, or of a real with atoms, from space and width; as of Autoregressive.
+        head: builds the distribution of a symbol, or of a real with atoms, from space and width; as of Autoregressive.
         width: C of the context, and of the features of a symbol.
         floor: the least scale of a real entry, so that a likelihood stays finite.
         context: builds the network that reads y from parents and width.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = Perceptron,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = MLP,
                  head: Callable[..., nn.Module] | None = None, width: int = 32, floor: float = 1e-3,
                  context: Callable[..., nn.Module] = Context) -> None:
         super().__init__(x, parents)
@@ -44,14 +45,14 @@ class Regression(Conditional):
         self.space, self.floor, self.width = x.space, floor, width
         counted = isinstance(x.space, Finite) or bool(x.space.atoms)  # type: ignore[attr-defined]
         self.context = context(self.parents, width)
-        self.head = (head or laws.default_head(x.space))(x.space, width) if counted else None
+        self.head = (head or distributions.default_head(x.space))(x.space, width) if counted else None
         self.net = net(width, x.space.dimensions * (2 if self.head is None else width))
 
-    def forward(self, y: Observed) -> laws.Law:
+    def forward(self, y: Observed) -> distributions.Distribution:
         h = self.net(self.context(y))
         if self.head is not None:
             return self.head(h.reshape(y.n, *self.space.shape, self.width))
         mean, log_scale = h.reshape(y.n, *self.space.shape, 2).unbind(-1)
         # Its draws carry gradients to mean and scale (the reparametrisation trick).
         scale = nn.functional.softplus(log_scale) + self.floor
-        return laws.Torch(distributions.Normal(mean, scale, validate_args=False), self.space)
+        return distributions.Torch(torch.distributions.Normal(mean, scale, validate_args=False), self.space)

@@ -2,9 +2,10 @@
 
     p(x | y) = prod_d p_y(x_d | x_pa(d)),    the tree that maximises sum_d I(x_d; x_pa(d) | y)
 
-Of all laws in which every entry depends on one other at most, the likeliest is the maximum spanning tree over the pairs' mutual
-information. Tables are relative frequencies with one imagined row, spread evenly over the values; finite parents have tables of
-their own, and one tree for all. Learned by counting pairs. `log_prob` is exact, and so is every marginal and every conditional.
+Of all distributions in which every entry depends on one other at most, the likeliest is the maximum spanning tree over the
+pairs' mutual information. Tables are relative frequencies with one imagined row, spread evenly over the values; finite parents
+have tables of their own, and one tree for all. Learned by counting pairs. `log_prob` is exact, and so is every marginal and
+every conditional.
 
 Source: Chow, Liu, Approximating discrete probability distributions with dependence trees, 1968 /
 https://doi.org/10.1109/TIT.1968.1054142
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from given import laws
+from given import distributions
 from given.conditional import Batch, Conditional, state_of, states
 from given.variables import Finite, Observed, UserError, Variable
 
@@ -54,15 +55,15 @@ class ChowLiuTree(Conditional):
         even = torch.where(self.there, 0.0, -torch.inf).double().log_softmax(-1)
         self.register_buffer("tables", even[None, :, None].repeat(S, 1, self.V, 1))
 
-    def forward(self, y: Observed) -> laws.Tree:
-        return laws.Tree(self.x.space, self.parent, self.tables, state_of(self.parents, y))
+    def forward(self, y: Observed) -> distributions.Tree:
+        return distributions.Tree(self.x.space, self.parent, self.tables, state_of(self.parents, y))
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         D, V, S = *self.there.shape, len(self.tables)
         pairs = torch.zeros(S, D * V, D * V, dtype=torch.float64)
         for x, y, weight in batches:
             flat, state = x.flat(self.x.space), state_of(self.parents, y)
-            shown = (flat.tensor.long()[..., None] == torch.arange(V)) & flat.known[..., None]
+            shown = (flat.tensor.long()[..., None] == torch.arange(V)) & flat.scored[..., None]
             shown = shown.flatten(1).double()
             for s in state.unique().tolist():
                 rows = state == s

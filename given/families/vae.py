@@ -3,8 +3,8 @@
     p(x | y) = int p(x | z, y) p(z | y) dz,    log p(x | y) >= E_q[log p(x | z, y) + log p(z | y) - log q(z | x, y)]
 
 Prior, likelihood and approximate posterior are families of your choice; the draws of q must carry gradients (Regression's do).
-Learning raises the bound with one draw. `log_prob` is the bound from K importance-weighted draws; the law's `importance` gives
-it with the effective number of draws, at any K. `encode` is the mean of q, `decode` that of the likelihood.
+Learning raises the bound with one draw. `log_prob` is the bound from K importance-weighted draws; the distribution's
+`importance` gives it with the effective number of draws, at any K. `encode` is the mean of q, `decode` that of the likelihood.
 
 Source: Kingma, Welling, Auto-encoding variational Bayes, 2013 / https://arxiv.org/abs/1312.6114
 """
@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor
 
-from given import laws
-from given.codecs import Plain
+from given import distributions
+from given.codecs import IdentityCodec
 from given.conditional import Batch, Conditional
-from given.laws import Noise
+from given.distributions import Noise
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 __all__ = ["VAE"]
@@ -43,14 +43,14 @@ class VAE(Conditional):
         super().__init__(x, parents)
         if latent < 1 or samples < 1:
             raise UserError(f"VAE {x.name}: latent={latent}, samples={samples}; expected at least 1")
-        self.z = Variable(f"latent of {x.name}", Plain(Real(axes=(Axis("latent", latent),))))
+        self.z = Variable(f"latent of {x.name}", IdentityCodec(Real(axes=(Axis("latent", latent),))))
         self.samples = samples
         self.prior = prior(self.z, self.parents)
         self.likelihood = likelihood(x, (self.z, *self.parents))
         self.posterior = posterior(self.z, (x, *self.parents))
 
-    def forward(self, y: Observed) -> laws.Latent:
-        return laws.Latent(self.prior(y), lambda z, rows: self.likelihood(self._with(self.z, z, y.rows(rows))),
+    def forward(self, y: Observed) -> distributions.Latent:
+        return distributions.Latent(self.prior(y), lambda z, rows: self.likelihood(self._with(self.z, z, y.rows(rows))),
                            lambda x, rows: self.posterior(self._with(self.x, x, y.rows(rows))), self.samples)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:

@@ -1,4 +1,4 @@
-"""Archive: rows as a file, and back, by a joint of exact laws.
+"""Archive: rows as a file, and back, by a joint of exact distributions.
 
     GVNC, version (1 byte), CRC-32 of what follows (4), the model's fingerprint (8), SHA-256 of the entries (16 of its bytes),
     how many rows, rows side by side and symbols of a lane, lengths of long texts (LEB128), the code
@@ -19,17 +19,17 @@ import torch
 from torch import Tensor
 
 from given.conditional import Conditional
-from given.infer.coding import Coder, Reader, Writer, alike, check_law, coded, coded_text
+from given.distributions import ProductDistribution, Sequential
+from given.infer.coding import Coder, Reader, Writer, alike, check_distribution, coded, coded_text
 from given.infer.windows import in_windows
 from given.joint import Joint
-from given.laws import Block, Sequential
 from given.sources import Columns
 from given.variables import Entries, Finite, Observed, UserError
 
 __all__ = ["Compressed", "compress", "decompress"]
 
 _MAGIC, _VERSION = b"GVNC", 1
-_BATCH, _NUMBERS = 512, 1 << 23  # rows side by side; numbers of laws that say all entries at once
+_BATCH, _NUMBERS = 512, 1 << 23  # rows side by side; numbers of distributions that say all entries at once
 SPAN = 1 << 13
 _FINGERPRINT, _DIGEST = 8, 16
 
@@ -40,7 +40,7 @@ class Compressed:
 
     Attributes:
         content: the bytes of a file.
-        bits: -log2 p of the rows under the law that coded them.
+        bits: -log2 p of the rows under the distribution that coded them.
         entries: symbols that were coded.
         rows: how many.
     """
@@ -125,16 +125,16 @@ def check(joint: Joint, names: Sequence[str]) -> None:
 
 
 def _batch(joint: Joint, rows: Columns) -> int:
-    """How many rows go side by side, once it is known that every law codes."""
+    """How many rows go side by side, once it is known that every distribution codes."""
     batch = _BATCH
     if not rows.n:
         raise UserError("compress: expected at least one row, got none")
     first = rows.rows(np.arange(1))
     told, _ = _told(joint, first, 0)
     for factor in joint:
-        law = factor(Observed({v.name: told[v.name] for v in factor.parents}, 1))
-        check_law(law, str(factor))
-        for part in law.laws.values() if isinstance(law, Block) else [law]:
+        distribution = factor(Observed({v.name: told[v.name] for v in factor.parents}, 1))
+        check_distribution(distribution, str(factor))
+        for part in distribution.distributions.values() if isinstance(distribution, ProductDistribution) else [distribution]:
             if isinstance(part.space, Finite) and not isinstance(part, Sequential):
                 batch = min(batch, max(1, _NUMBERS // (part.space.dimensions * part.space.size)))
     return batch
@@ -149,8 +149,8 @@ def _told(joint: Joint, rows: Columns, first: int) -> tuple[dict[str, Entries], 
             pieces = variable.pieces(rows, first)
             assert pieces is not None
             x = pieces.x
-            lengths = torch.zeros(rows.n, dtype=torch.int64).index_add_(0, pieces.item, x.known.sum(1))
-            texts[name] = list(x.tensor[x.known].split(lengths.tolist()))
+            lengths = torch.zeros(rows.n, dtype=torch.int64).index_add_(0, pieces.item, x.scored.sum(1))
+            texts[name] = list(x.tensor[x.scored].split(lengths.tolist()))
             back = _raw(joint, {}, {name: texts[name]})[name]
         else:
             told[name] = variable.encode(rows, first)

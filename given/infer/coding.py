@@ -1,4 +1,4 @@
-"""Coding: symbols as bits, by any law that says what comes next, in as many bits as it finds them improbable.
+"""Coding: symbols as bits, by any distribution that says what comes next, in as many bits as it finds them improbable.
 
     bits(x | y) = -sum_t log2 p(x_t | x_<t, y)  to some thousandths, and back again, without loss
 
@@ -27,11 +27,11 @@ import torch
 from torch import Tensor
 
 from given.conditional import Conditional
+from given.distributions import Categorical, DiscretizedLogisticMixture, Distribution, ProductDistribution, Sequential, State
 from given.joint import Joint
-from given.laws import Block, Categorical, Cells, Law, Sequential, State
 from given.variables import Entries, Observed, UserError
 
-__all__ = ["Coder", "Reader", "Writer", "alike", "check_law", "coded", "coded_text"]
+__all__ = ["Coder", "Reader", "Writer", "alike", "check_distribution", "coded", "coded_text"]
 
 _LANES = 512  # coded side by side
 
@@ -90,7 +90,7 @@ def tables(p: Tensor) -> np.ndarray:
 
 @contextmanager
 def alike(joint: Joint) -> Iterator[Joint]:
-    """A joint whose laws are the same numbers whenever they are asked: in float64, on one thread, without dropout."""
+    """A joint whose distributions are the same numbers whenever they are asked: in float64, on one thread, without dropout."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -100,31 +100,31 @@ def alike(joint: Joint) -> Iterator[Joint]:
         torch.set_num_threads(threads)
 
 
-def check_law(law: Law, who: str) -> None:
-    """Raise `UserError` unless a law is one that codes."""
-    parts = law.laws.values() if isinstance(law, Block) else [law]
+def check_distribution(distribution: Distribution, who: str) -> None:
+    """Raise `UserError` unless a distribution is one that codes."""
+    parts = distribution.distributions.values() if isinstance(distribution, ProductDistribution) else [distribution]
     for part in parts:
-        if part.kind != "exact" or not isinstance(part, Sequential | Categorical | Cells):
+        if part.kind != "exact" or not isinstance(part, Sequential | Categorical | DiscretizedLogisticMixture):
             got = type(part).__name__ + (f", whose log p is of kind {part.kind}" if part.kind != "exact" else "")
-            raise UserError(f"{who}: expected an exact law of one entry after another, to code by, got {got}; use "
-                            "Autoregressive, NGram, Mixed of these, Independent or Categorical")
+            raise UserError(f"{who}: expected an exact distribution of one entry after another, to code by, got {got}; use "
+                            "Autoregressive, NGram, Ensemble of these, Independent or Categorical")
 
 
-def coded(law: Law, x: Entries | None, coder: Coder) -> Entries:
+def coded(distribution: Distribution, x: Entries | None, coder: Coder) -> Entries:
     """x (B, *grid) through a coder; a reader is told None."""
-    if isinstance(law, Block):
+    if isinstance(distribution, ProductDistribution):
         columns = {} if x is None else x.columns
-        return Entries.block({name: coded(each, columns.get(name), coder) for name, each in law.laws.items()})
-    D = law.space.dimensions
-    told = torch.zeros(law.n, D, dtype=torch.int64) if x is None else x.flat(law.space).tensor.long()
-    if isinstance(law, Sequential):
-        state, valid = steps(law, told, coder)
-        return Entries(state.values, valid=valid).shaped(law.space)
-    values = _coded(law, told, torch.ones(law.n, D, dtype=torch.bool), coder)
-    return Entries(values.double()).shaped(law.space)
+        return Entries.block({name: coded(each, columns.get(name), coder) for name, each in distribution.distributions.items()})
+    D = distribution.space.dimensions
+    told = torch.zeros(distribution.n, D, dtype=torch.int64) if x is None else x.flat(distribution.space).tensor.long()
+    if isinstance(distribution, Sequential):
+        state, valid = steps(distribution, told, coder)
+        return Entries(state.values, valid=valid).shaped(distribution.space)
+    values = _coded(distribution, told, torch.ones(distribution.n, D, dtype=torch.bool), coder)
+    return Entries(values.double()).shaped(distribution.space)
 
 
-def steps(law: Sequential, told: Tensor, coder: Coder, there: Tensor | None = None,
+def steps(distribution: Sequential, told: Tensor, coder: Coder, there: Tensor | None = None,
           first: int = 0) -> tuple[State, Tensor]:
     """Entries of B rows step by step: the state after the last, and where there are any, (B, D).
 
@@ -133,19 +133,19 @@ def steps(law: Sequential, told: Tensor, coder: Coder, there: Tensor | None = No
         there: (B, D) which to code, where that does not follow from the entries.
         first: how many are known.
     """
-    state, over = law.start(), torch.zeros(law.n, dtype=torch.bool)
+    state, over = distribution.start(), torch.zeros(distribution.n, dtype=torch.bool)
     while state.t < first:
-        state = law.advance(state, told[:, law.entries[state.t]].double())
-    last = len(law.order) if there is None else int(there.any(0).nonzero()[-1]) + 1
+        state = distribution.advance(state, told[:, distribution.entries[state.t]].double())
+    last = len(distribution.order) if there is None else int(there.any(0).nonzero()[-1]) + 1
     valid = torch.zeros(told.shape, dtype=torch.bool)
     while state.t < last and not bool(over.all()):
-        group = law.order[state.t:law.ends[state.t]]
+        group = distribution.order[state.t:distribution.ends[state.t]]
         on = (~over[:, None]).expand(-1, len(group)) if there is None else there[:, group]
-        found = _coded(law.next(state), told[:, group], on, coder)
+        found = _coded(distribution.next(state), told[:, group], on, coder)
         valid[:, group] = on
-        state = law.advance(state, (found if len(group) > 1 else found[:, 0]).double())
-        if law.may_end:
-            over = over | law.over(state)
+        state = distribution.advance(state, (found if len(group) > 1 else found[:, 0]).double())
+        if distribution.may_end:
+            over = over | distribution.over(state)
     return state, valid
 
 
@@ -201,32 +201,33 @@ def _lanes(factor: Conditional, y: Observed, told: Tensor, size: Tensor, begins:
         place = torch.arange(W)
         read = (place < first).expand(len(rows), -1)
         context = read | ((place == 0) & (~begins[rows, None] | (base > 0)))
-        law = factor(y.rows(rows)).condition(Entries(window, seen=read, context=context))
-        if not isinstance(law, Sequential) or law.entries != place.tolist():
+        distribution = factor(y.rows(rows)).condition(Entries(window, seen=read, context=context))
+        if not isinstance(distribution, Sequential) or distribution.entries != place.tolist():
             raise UserError(f"{factor}: a text longer than its window is coded from its beginning on, symbol by symbol; use "
                             "NGram, or Autoregressive in the order Raster()")
         if before is not None:
-            law = law.after(before if len(before.values) == len(rows) else before.rows(rows))
+            distribution = distribution.after(before if len(before.values) == len(rows) else before.rows(rows))
         there = (place >= first) & (place + base < size[rows, None])
-        before, _ = steps(law, window, coder, there, first)
+        before, _ = steps(distribution, window, coder, there, first)
         told[:len(rows), base:base + W] = torch.where(there, before.values.long(), window)[:, :told.shape[1] - base]
         base, first = base + stride, W - stride
 
 
-def _coded(law: Law, told: Tensor, on: Tensor, coder: Coder) -> Tensor:
-    """Symbols (B, G) int64 of a law of B rows through a coder, where `on` (B, G); 0 elsewhere."""
+def _coded(distribution: Distribution, told: Tensor, on: Tensor, coder: Coder) -> Tensor:
+    """Symbols (B, G) int64 of a distribution of B rows through a coder, where `on` (B, G); 0 elsewhere."""
     found = torch.zeros(on.shape, dtype=torch.int64)
-    if isinstance(law, Cells):  # most pixels are the ground: only of the others are all levels worked out
-        lowest = law.lowest.reshape(on.shape)[on]
+    if isinstance(distribution, DiscretizedLogisticMixture):
+        # Most pixels are the ground: only of the others are all levels worked out.
+        lowest = distribution.lowest.reshape(on.shape)[on]
         above = _checked(coder, torch.stack([lowest, 1 - lowest], 1), (told[on] > 0).long()) > 0
         on = on.masked_scatter(on, above)
         if bool(above.any()):
-            p = law.of(on.reshape(law.logits.shape[:-1])).probs
+            p = distribution.of(on.reshape(distribution.logits.shape[:-1])).probs
             p[:, 0], p[:, 1:] = 0, p[:, 1:] + 1e-300  # all there is, should the ground have been certain
             found[on] = _checked(coder, p / p.sum(1, keepdim=True), told[on])
         return found
-    assert isinstance(law, Categorical), f"{type(law).__name__} is no law of symbols"
-    p = law.log_probs.exp().reshape(*on.shape, -1)
+    assert isinstance(distribution, Categorical), f"{type(distribution).__name__} is no distribution of symbols"
+    p = distribution.log_probs.exp().reshape(*on.shape, -1)
     found[on] = _checked(coder, p[on], told[on])
     return found
 

@@ -19,17 +19,17 @@ import torch
 from torch import Tensor
 
 from given.codecs import Text
+from given.distributions import LogitsProcessor, Sequential, StepContext
 from given.infer.stopping import spelled
-from given.laws import Place, Sequential, Steps
-from given.solve import How, Unchanged
+from given.solve import How, Identity
 from given.variables import UserError
 
-__all__ = ["Matching", "Schema"]
+__all__ = ["JSONSchema", "Regex"]
 
 _FAR = 1 << 40
 
 
-class Matching(Steps):
+class Regex(LogitsProcessor):
     """What is drawn matches a regular expression as a whole; what was given before it does not count. Of the extra `constrain`.
 
     Args:
@@ -55,7 +55,7 @@ class Matching(Steps):
 
     def of(self, variable: Any, y: Any = None) -> How:
         if not isinstance(variable.codec, Text):
-            return Unchanged()
+            return Identity()
         told = type(self).__new__(type(self))
         vars(told).update(vars(self))
         try:
@@ -74,21 +74,21 @@ class Matching(Steps):
         told.most = int(told.far[told.far < _FAR].max())
         return told
 
-    def __call__(self, law: Any) -> Any:
-        if isinstance(law, Sequential) and self.next is None:
-            raise UserError(f"{self}: does not know what the symbols of a law are; say so by of(variable)")
-        return super().__call__(law)
+    def __call__(self, distribution: Any) -> Any:
+        if isinstance(distribution, Sequential) and self.next is None:
+            raise UserError(f"{self}: does not know what the symbols of a distribution are; say so by of(variable)")
+        return super().__call__(distribution)
 
-    def begin(self, law: Sequential) -> Tensor:
-        told = 0 if law.evidence is None else int(law.evidence.told.sum(1).max())
-        far, left = int(self.far[self.begins]), len(law.order) - told + law.more
-        if far > left and not law.goes_on:
+    def begin(self, distribution: Sequential) -> Tensor:
+        told = 0 if distribution.evidence is None else int(distribution.evidence.readable.sum(1).max())
+        far, left = int(self.far[self.begins]), len(distribution.order) - told + distribution.more
+        if far > left and not distribution.goes_on:
             why = f"the shortest takes {far} symbols, and there is room for {left}" if far < _FAR else (
                 "no text of its symbols does")
             raise UserError(f"{self}: nothing that can be drawn matches: {why}; loosen it, or give less before it")
-        return torch.full((law.n,), self.begins)
+        return torch.full((distribution.n,), self.begins)
 
-    def steer(self, log_p: Tensor, place: Place) -> Tensor:
+    def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         assert self.next is not None and place.memory is not None
         allowed = self.open[place.memory]
         if place.left <= self.most:
@@ -108,7 +108,7 @@ class Matching(Steps):
         return self.complete[memory]
 
 
-class Schema(Matching):
+class JSONSchema(Regex):
     """What is drawn is JSON of a schema. Of the extra `constrain`.
 
     Args:
@@ -121,12 +121,12 @@ class Schema(Matching):
             regex = _library().json_schema.build_regex_from_schema(text)
         except ValueError as error:
             said = " ".join(str(error).split())[:80]
-            raise UserError(f"Schema: expected a JSON schema, got one that is not understood ({said})") from None
+            raise UserError(f"JSONSchema: expected a JSON schema, got one that is not understood ({said})") from None
         super().__init__(regex)
         self.schema = text
 
     def __repr__(self) -> str:
-        return f"Schema({self.schema if len(self.schema) <= 60 else self.schema[:57] + '...'})"
+        return f"JSONSchema({self.schema if len(self.schema) <= 60 else self.schema[:57] + '...'})"
 
 
 @functools.lru_cache(maxsize=8)
@@ -177,5 +177,5 @@ def _library() -> Any:
     try:
         import outlines_core
     except ImportError:
-        raise UserError("Matching and Schema need the package outlines_core; pip install 'given[constrain]'") from None
+        raise UserError("Regex and JSONSchema need the package outlines_core; pip install 'given[constrain]'") from None
     return outlines_core

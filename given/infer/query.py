@@ -6,7 +6,7 @@ With e the evidence and h the unobserved columns above it in the graph,
 
 The sum runs over every value of h, which must be finite and few: Bayes' rule by enumeration, exact where the factors
 are. What lies below the evidence, or has none below it, is drawn or left out: it adds nothing to p(h, e). Part of a
-variable is conditioned on by its law. This file works on entries; raw data is the business of `verbs`.
+variable is conditioned on by its distribution. This file works on entries; raw data is the business of `verbs`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,19 @@ import torch
 from torch import Tensor
 
 from given.conditional import Conditional
+from given.distributions import (
+    Categorical,
+    Distribution,
+    How,
+    Intractable,
+    Kind,
+    Noise,
+    Sequential,
+    inverse_cdf_sample,
+    weakest,
+)
 from given.infer.windows import in_windows, joined, written
 from given.joint import Joint
-from given.laws import Categorical, How, Intractable, Kind, Law, Noise, Sequential, choose, weakest
 from given.variables import Entries, Finite, Real, UserError
 
 __all__ = ["Posterior", "Query"]
@@ -50,7 +60,7 @@ class Posterior:
 
 
 class Query:
-    """The law of what is unknown, given evidence.
+    """The distribution of what is unknown, given evidence.
 
     Args:
         joint: the model.
@@ -144,15 +154,15 @@ class Query:
             raise Intractable(f"{', '.join(hidden)}: {math.prod(sizes)} joint values are too many to sum over; give some")
         return self.joint.values(hidden)
 
-    def _law(self, factor: Conditional, seen: Columns, n: int) -> Law | None:
-        """The law of a factor's x given what is seen; None where that is everything."""
+    def _distribution(self, factor: Conditional, seen: Columns, n: int) -> Distribution | None:
+        """The distribution of a factor's x given what is seen; None where that is everything."""
         if _whole(factor, seen):
             return None
-        law = self.joint.law(factor, seen, n)
-        return law.condition(self.joint.x(factor, seen)) if set(factor.x.columns) & set(seen) else law
+        distribution = self.joint.distribution(factor, seen, n)
+        return distribution.condition(self.joint.x(factor, seen)) if set(factor.x.columns) & set(seen) else distribution
 
     def _named(self, factor: Conditional, value: Callable[[], Entries]) -> Columns:
-        """The columns of a law's mode or mean; an error names the factor."""
+        """The columns of a distribution's mode or mean; an error names the factor."""
         try:
             return factor.x.split(value())
         except Intractable as error:
@@ -173,7 +183,8 @@ class Query:
                 if name not in self.joint.conditions or name not in self.evidence}
 
     def stream(self, name: str, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Iterator[Entries]:
-        """One draw of a text in blocks (n, k): what is given, then what is drawn, symbol by symbol where its law draws so."""
+        """One draw of a text in blocks (n, k): what is given, then what is drawn, symbol by symbol where its distribution draws
+        so."""
         seen, noise = self._begun(1, seed)
         for factor in self.joint:
             if factor.x.name == name:
@@ -187,7 +198,7 @@ class Query:
         noise, row = Noise.of(seed, self.n, first_row=self.first_row, draws=draws), torch.arange(self.n).repeat(draws)
         posterior = self.posterior()
         seen = {name: e.rows(row) for name, e in self.evidence.items()}
-        seen |= posterior.pick(choose(posterior.log_weights.exp()[row], noise.fold(0).uniform()))
+        seen |= posterior.pick(inverse_cdf_sample(posterior.log_weights.exp()[row], noise.fold(0).uniform()))
         for name, log_p in self.prior.items():
             if name not in seen:
                 seen[name] = Categorical(log_p.expand(len(row), -1)).sample(seed=noise.fold(name))
@@ -198,42 +209,44 @@ class Query:
         """Draws of a factor's x, (draws n, *grid): at once, or of a text block by block, to a length if there is one."""
         noise, space = noise.fold(factor.x.name), factor.x.space
 
-        def told(law: Law | None, some: Columns, more: int, goes_on: bool = False) -> Law | None:
-            if isinstance(law, Sequential) and (more or goes_on):
-                law = law._but(more=more, goes_on=goes_on)
-            if law is None or how is None:
-                return law
-            return law.by(how.of(factor.x, self.joint.y(factor, some, law.n)) if isinstance(how, How) else how)
+        def told(distribution: Distribution | None, some: Columns, more: int, goes_on: bool = False) -> Distribution | None:
+            if isinstance(distribution, Sequential) and (more or goes_on):
+                distribution = distribution._but(more=more, goes_on=goes_on)
+            if distribution is None or how is None:
+                return distribution
+            return distribution.by(how.of(factor.x, self.joint.y(factor, some, distribution.n)) if isinstance(how, How)
+                                   else how)
 
-        law, more = None, 0 if length is None else length - space.dimensions
+        distribution, more = None, 0 if length is None else length - space.dimensions
         names = {*factor.x.columns, *(v.name for v in factor.parents)} & seen.keys()
         if draws > 1 and names <= self.evidence.keys():  # what is given is read once for all draws
-            law = told(self._law(factor, self.evidence, self.n), self.evidence, more)
-        if law is None or not law.draws_together:
-            law = told(self._law(factor, seen, draws * self.n), seen, more)
+            distribution = told(self._distribution(factor, self.evidence, self.n), self.evidence, more)
+        if distribution is None or not distribution.draws_together:
+            distribution = told(self._distribution(factor, seen, draws * self.n), seen, more)
         if length is None and not in_blocks:
-            assert law is not None
-            x = law.sample(seed=noise) if len(noise.keys) == law.n else law.sample((draws,), seed=noise).map(
-                lambda t: t.flatten(0, 1))
-            yield x
+            assert distribution is not None
+            if len(noise.keys) == distribution.n:
+                yield distribution.sample(seed=noise)
+            else:
+                yield distribution.sample((draws,), seed=noise).map(lambda t: t.flatten(0, 1))
             return
         begun = seen.get(factor.x.name)
         if length is not None and begun is not None:
-            known = int(begun.known.sum(-1).max())
+            known = int(begun.scored.sum(-1).max())
             if not bool(begun.valid.all()) or known > length:  # type: ignore[union-attr]
                 raise UserError(f"{factor.x.name}: {known} symbols are given; go on from them by prefix(...) "
                                 "and a length above")
 
-        def later(before: Entries, more: int) -> Law:
-            law = told(self.joint.law(factor, seen, len(before)).condition(before), seen, more, True)
-            assert law is not None
-            return law
+        def later(before: Entries, more: int) -> Distribution:
+            distribution = told(self.joint.distribution(factor, seen, len(before)).condition(before), seen, more, True)
+            assert distribution is not None
+            return distribution
 
-        yield from written(law, begun, later, noise, space.dimensions, getattr(factor.x.codec, "stride", 0), length)
+        yield from written(distribution, begun, later, noise, space.dimensions, getattr(factor.x.codec, "stride", 0), length)
 
     def log_prob(self, x: Mapping[str, Entries], *, seed: int = 0) -> tuple[Tensor, Kind]:
         """log p(x | e), unmentioned columns summed out: (n,) float64, and its kind."""
-        again = [name for name in x if name in self.evidence and bool((x[name].known & self.evidence[name].known).any())]
+        again = [name for name in x if name in self.evidence and bool((x[name].scored & self.evidence[name].scored).any())]
         if again:
             raise UserError(f"{again[0]}: is given and scored at once; score it, or give it")
         both = {**self.evidence, **{name: e.or_else(self.evidence[name]) if name in self.evidence else e
@@ -257,13 +270,14 @@ class Query:
         return p.index_add_(1, posterior.values[name].flatten(), posterior.log_weights.exp())
 
     def mode(self) -> Columns:
-        """The most probable joint value of the columns summed over, and the modes of laws below it: (n, *grid) each."""
+        """The most probable joint value of the columns summed over, and the modes of distributions below it: (n, *grid)
+        each."""
         posterior = self.posterior()
         found = posterior.pick(posterior.log_weights.argmax(-1))
         seen = {**self.evidence, **found}
         for factor in self.joint:
-            if all(v.name in seen for v in factor.parents) and (law := self._law(factor, seen, self.n)):
-                found |= self._named(factor, law.mode)
+            if all(v.name in seen for v in factor.parents) and (distribution := self._distribution(factor, seen, self.n)):
+                found |= self._named(factor, distribution.mode)
                 seen |= found
         if not found:
             raise UserError(f"{self.joint}: has no mode to give; everything is given, or what is not lacks its conditions")
@@ -280,8 +294,8 @@ class Query:
         for k, weight in enumerate(posterior.log_weights.exp().unbind(1)):
             seen = {**self.evidence, **posterior.pick(torch.full((self.n,), k))}
             for factor in self.joint:
-                law = self._law(factor, seen, self.n) if real & set(factor.x.columns) else None
-                for name, e in self._named(factor, law.mean).items() if law else ():
+                distribution = self._distribution(factor, seen, self.n) if real & set(factor.x.columns) else None
+                for name, e in self._named(factor, distribution.mean).items() if distribution else ():
                     if name in real:
                         shaped = weight.reshape(-1, *[1] * (e.tensor.dim() - 1))
                         means[name] = means.get(name, torch.zeros_like(e.tensor)) + shaped * e.tensor

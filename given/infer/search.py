@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from given.conditional import Conditional
+from given.distributions import AcceptanceStats, BeamSearched, Sequential, SpeculativeSampling, check_open
 from given.joint import Joint
-from given.laws import Searched, Sequential, Speculated, Tally, check_open
-from given.solve import How, Unchanged
+from given.solve import How, Identity
 from given.variables import Observed, UserError
 
 __all__ = ["Beam", "Speculative"]
@@ -34,20 +34,20 @@ class Beam(How):
     def __repr__(self) -> str:
         return f"Beam({self.width}, alpha={self.alpha})"
 
-    def __call__(self, law: Any) -> Any:
-        check_open(law, "Beam")
-        return Searched(law, self.width, self.alpha) if isinstance(law, Sequential) else law
+    def __call__(self, distribution: Any) -> Any:
+        check_open(distribution, "Beam")
+        return BeamSearched(distribution, self.width, self.alpha) if isinstance(distribution, Sequential) else distribution
 
 
 class Speculative(How):
-    """The same draws in fewer passes: a cheap model guesses some entries ahead, and the law reads them all at once.
+    """The same draws in fewer passes: a cheap model guesses some entries ahead, and the distribution reads them all at once.
 
     Args:
-        draft: a model or a family of the same variable, given some of the same parents, or its law.
+        draft: a model or a family of the same variable, given some of the same parents, or its distribution.
         ahead: how many entries are guessed at a time, from 1.
 
     Attributes:
-        tally: how many guesses were judged and kept in all draws so far, and the passes of the law.
+        tally: how many guesses were judged and kept in all draws so far, and the passes of the distribution.
     """
 
     def __init__(self, draft: Any, ahead: int = 4) -> None:
@@ -57,10 +57,10 @@ class Speculative(How):
         if not isinstance(draft, Conditional | Sequential):
             found = list(draft) if isinstance(draft, Joint) else []
             if len(found) != 1 or not isinstance(found[0], Conditional):
-                raise UserError("Speculative: expected a draft that is a model of one factor, a family or a law, got "
+                raise UserError("Speculative: expected a draft that is a model of one factor, a family or a distribution, got "
                                 f"{draft}")
             draft = found[0]
-        self.draft, self.ahead, self.tally = draft, ahead, Tally()
+        self.draft, self.ahead, self.tally = draft, ahead, AcceptanceStats()
 
     def __repr__(self) -> str:
         return f"Speculative({self.draft}, ahead={self.ahead})"
@@ -74,24 +74,24 @@ class Speculative(How):
         if not isinstance(self.draft, Conditional) or y is None:
             return self
         if self.draft.x.name != variable.name or self.draft.x.space != variable.space:
-            return Unchanged()
+            return Identity()
         absent = [v.name for v in self.draft.parents if v.name not in y]
         if absent:
             raise UserError(f"Speculative: the draft is given {absent[0]}, which {variable.name} is not; leave it out")
-        told = Speculative(self._law(Observed({v.name: y[v.name] for v in self.draft.parents}, y.n)), self.ahead)
+        told = Speculative(self._distribution(Observed({v.name: y[v.name] for v in self.draft.parents}, y.n)), self.ahead)
         told.tally = self.tally
         return told
 
-    def _law(self, y: Observed) -> Sequential:
+    def _distribution(self, y: Observed) -> Sequential:
         with torch.no_grad():
-            law = self.draft.eval()(y)
-        if not isinstance(law, Sequential):
+            distribution = self.draft.eval()(y)
+        if not isinstance(distribution, Sequential):
             raise UserError(f"Speculative: expected a draft that draws entry by entry, got {self.draft}; use NGram or "
                             "Autoregressive")
-        return law
+        return distribution
 
-    def __call__(self, law: Any) -> Any:
-        if not isinstance(law, Sequential):
-            return law
-        draft = self.draft if isinstance(self.draft, Sequential) else self._law(Observed(n=law.n))
-        return Speculated(law, draft, self.ahead, self.tally)
+    def __call__(self, distribution: Any) -> Any:
+        if not isinstance(distribution, Sequential):
+            return distribution
+        draft = self.draft if isinstance(self.draft, Sequential) else self._distribution(Observed(n=distribution.n))
+        return SpeculativeSampling(distribution, draft, self.ahead, self.tally)

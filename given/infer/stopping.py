@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from given.codecs import Text
-from given.laws import Place, Sequential, Steps
-from given.solve import How, Unchanged
+from given.distributions import LogitsProcessor, Sequential, StepContext
+from given.solve import How, Identity
 from given.variables import Finite, UserError
 
-__all__ = ["Longest", "Stop", "spelled"]
+__all__ = ["MaxLength", "Stop", "spelled"]
 
 
-class Longest(Steps):
+class MaxLength(LogitsProcessor):
     """At most n symbols are drawn of what has no fixed length, such as a text.
 
     Args:
@@ -32,19 +32,19 @@ class Longest(Steps):
 
     def __init__(self, n: int) -> None:
         if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise UserError(f"Longest: expected a whole number of symbols from 1, got {n!r}")
+            raise UserError(f"MaxLength: expected a whole number of symbols from 1, got {n!r}")
         self.n = n
 
     def __repr__(self) -> str:
-        return f"Longest({self.n})"
+        return f"MaxLength({self.n})"
 
     def of(self, variable: Any, y: Any = None) -> How:
-        return self if any(axis.length != "fixed" for axis in variable.space.axes) else Unchanged()
+        return self if any(axis.length != "fixed" for axis in variable.space.axes) else Identity()
 
-    def begin(self, law: Sequential) -> Tensor:
-        return torch.zeros(law.n, dtype=torch.int64)
+    def begin(self, distribution: Sequential) -> Tensor:
+        return torch.zeros(distribution.n, dtype=torch.int64)
 
-    def steer(self, log_p: Tensor, place: Place) -> Tensor:
+    def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         return log_p
 
     def move(self, memory: Tensor, entries: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class Longest(Steps):
         return memory >= self.n
 
 
-class Stop(Steps):
+class Stop(LogitsProcessor):
     """A text is over once one of some strings has been drawn: it ends with that string, or with the piece of several characters
     that completed it. Strings are found in the text itself, however symbols cut it, and only in what is drawn.
 
@@ -80,20 +80,20 @@ class Stop(Steps):
 
     def of(self, variable: Any, y: Any = None) -> How:
         if not isinstance(variable.codec, Text):
-            return Unchanged()
+            return Identity()
         told = Stop(self.strings)
         told.next = torch.from_numpy(_by_symbol(self.strings, tuple(spelled(variable))))
         return told
 
-    def __call__(self, law: Any) -> Any:
-        if isinstance(law, Sequential) and self.next is None:
-            raise UserError(f"{self}: does not know what the symbols of a law are; say so by of(variable)")
-        return super().__call__(law)
+    def __call__(self, distribution: Any) -> Any:
+        if isinstance(distribution, Sequential) and self.next is None:
+            raise UserError(f"{self}: does not know what the symbols of a distribution are; say so by of(variable)")
+        return super().__call__(distribution)
 
-    def begin(self, law: Sequential) -> Tensor:
-        return torch.zeros(law.n, dtype=torch.int64)
+    def begin(self, distribution: Sequential) -> Tensor:
+        return torch.zeros(distribution.n, dtype=torch.int64)
 
-    def steer(self, log_p: Tensor, place: Place) -> Tensor:
+    def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         return log_p
 
     def move(self, memory: Tensor, entries: Tensor) -> Tensor:

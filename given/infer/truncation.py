@@ -1,7 +1,7 @@
-"""Truncation: ways to draw that sharpen, cut or reweigh the law of the next symbol.
+"""Truncation: ways to draw that sharpen, cut or reweigh the distribution of the next symbol.
 
-They compose, `TopK(40) | Temperature(0.8)` cuts first, and each is a law that can be scored: `law.by(TopP(0.9)).log_prob(x)`.
-Symbols that are no sequence, a label's, are drawn so too.
+They compose, `TopK(40) | Temperature(0.8)` cuts first, and each is a distribution that can be scored:
+`distribution.by(TopP(0.9)).log_prob(x)`. Symbols that are no sequence, a label's, are drawn so too.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from given.laws import Categorical, Place, Steps
+from given.distributions import Categorical, LogitsProcessor, StepContext
 from given.variables import UserError
 
 __all__ = ["MinP", "RepetitionPenalty", "Temperature", "TopK", "TopP"]
 
 
-class _Pointwise(Steps):
-    """A map of the law of any symbol, whatever stands before it."""
+class _Pointwise(LogitsProcessor):
+    """A map of the distribution of any symbol, whatever stands before it."""
 
     one_by_one = False
 
-    def __call__(self, law: Any) -> Any:
-        if isinstance(law, Categorical):
-            return law._but(logits=self.cut(law.log_probs))
-        return super().__call__(law)
+    def __call__(self, distribution: Any) -> Any:
+        if isinstance(distribution, Categorical):
+            return distribution._but(logits=self.cut(distribution.log_probs))
+        return super().__call__(distribution)
 
-    def steer(self, log_p: Tensor, place: Place) -> Tensor:
+    def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         return self.cut(log_p)
 
     @abc.abstractmethod
@@ -116,12 +116,12 @@ class MinP(_Pointwise):
 
 
 @dataclass(frozen=True)
-class RepetitionPenalty(Steps):
+class RepetitionPenalty(LogitsProcessor):
     """log p times a strength, for symbols among the last entries, what was given among them: above 1 they come less often.
 
     Args:
         strength: above 0; 1 changes nothing.
-        window: how many entries back it looks; as far as the law reads when left out.
+        window: how many entries back it looks; as far as the distribution reads when left out.
 
     Source: Keskar, McCann, Varshney, Xiong, Socher, CTRL: a conditional transformer language model, 2019 /
     https://arxiv.org/abs/1909.05858 (there of logits, which only are told up to a constant; here of log-probabilities)
@@ -136,9 +136,9 @@ class RepetitionPenalty(Steps):
         _check("RepetitionPenalty: window", self.window, self.window is None or (
             isinstance(self.window, int) and self.window >= 1), "a whole number from 1")
 
-    def steer(self, log_p: Tensor, place: Place) -> Tensor:
+    def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         first = 0 if self.window is None else max(0, place.t - self.window)
-        last = place.values[:, place.law.order[first:place.t]].long()
+        last = place.values[:, place.distribution.order[first:place.t]].long()
         there = torch.zeros(log_p.shape, dtype=torch.bool).scatter_(1, last, True)
         return torch.where(there, log_p * self.strength, log_p)
 

@@ -1,4 +1,4 @@
-"""Windows: a text that is drawn, or goes on past the window of its law, block by block.
+"""Windows: a text that is drawn, or goes on past the window of its distribution, block by block.
 
 Past its window a text is drawn in windows that move on by a stride, each given what was drawn last.
 """
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from given.codecs import Text
 from given.conditional import Conditional
-from given.laws import Drawn, Law, Noise, Sequential
+from given.distributions import Distribution, Noise, SamplerState, Sequential
 from given.variables import Entries, UserError
 
 __all__ = ["in_windows", "joined", "spoken", "written"]
@@ -26,14 +26,16 @@ def in_windows(factor: Conditional) -> bool:
 
 
 @torch.no_grad()
-def written(law: Law | None, begun: Entries | None, later: Callable[[Entries, int], Law], noise: Noise, window: int,
+def written(distribution: Distribution | None, begun: Entries | None, later: Callable[[Entries, int], Distribution],
+            noise: Noise, window: int,
             stride: int, length: int | None) -> Iterator[Entries]:
-    """The blocks (N, k) of a text's draws: what is given, and then what is drawn, an entry at a time where the law draws so.
+    """The blocks (N, k) of a text's draws: what is given, and then what is drawn, an entry at a time where the distribution
+    draws so.
 
     Args:
-        law: of the first window; None where all of it is given.
+        distribution: of the first window; None where all of it is given.
         begun: (N, window) what is given then.
-        later: what a window begins with, (N, window), and how many entries come after it -> its law.
+        later: what a window begins with, (N, window), and how many entries come after it -> its distribution.
         noise: of every draw, N streams.
         window, stride: entries of a window, and how many of them it moves on by.
         length: of the text; None for one window.
@@ -42,7 +44,7 @@ def written(law: Law | None, begun: Entries | None, later: Callable[[Entries, in
     while True:
         skip = window - stride if text else 0
         over = None if drawn is None else drawn.over
-        for block, drawn in _blocks(law, begun, own, skip, over):  # noqa: B007
+        for block, drawn in _blocks(distribution, begun, own, skip, over):  # noqa: B007
             block = block if length is None else block.map(lambda each, most=length - t: each[:, :most])  # type: ignore[misc]
             text, t = [*text, block.tensor], t + block.tensor.shape[1]
             yield block
@@ -52,28 +54,28 @@ def written(law: Law | None, begun: Entries | None, later: Callable[[Entries, in
             return
         text = [torch.cat(text, 1)[:, stride - window:] if stride < window else torch.cat(text, 1)[:, :0]]
         read = torch.arange(window) < window - stride
-        law = later(Entries(F.pad(text[0], (0, stride)), read, context=read), length - t - stride)
-        if isinstance(law, Sequential) and drawn is not None:
-            law = law.after(drawn.state)
-        elif not isinstance(law, Sequential) and law.draws_together:
+        distribution = later(Entries(F.pad(text[0], (0, stride)), read, context=read), length - t - stride)
+        if isinstance(distribution, Sequential) and drawn is not None:
+            distribution = distribution.after(drawn.state)
+        elif not isinstance(distribution, Sequential) and distribution.draws_together:
             raise UserError(f"expected at most {window} symbols of a search or of guesses, which see one window, got {length}")
         own = noise.fold(t)
 
 
-def _blocks(law: Law | None, begun: Entries | None, noise: Noise, skip: int,
-            over: Tensor | None) -> Iterator[tuple[Entries, Drawn | None]]:
+def _blocks(distribution: Distribution | None, begun: Entries | None, noise: Noise, skip: int,
+            over: Tensor | None) -> Iterator[tuple[Entries, SamplerState | None]]:
     """The blocks of one window from entry `skip` on, each with where the draws stand."""
-    if law is None:
+    if distribution is None:
         assert begun is not None
         yield begun, None
-    elif isinstance(law, Sequential) and bool((law.order == torch.arange(len(law.order))).all()):
-        for drawn in law.run(noise.uniform((), (len(law.order),)), over):
+    elif isinstance(distribution, Sequential) and bool((distribution.order == torch.arange(len(distribution.order))).all()):
+        for drawn in distribution.run(noise.uniform((), (len(distribution.order),)), over):
             if drawn.t > skip or not skip:
                 yield Entries(drawn.state.values[:, skip:drawn.t].long(), valid=drawn.valid[:, skip:drawn.t]), drawn
                 skip = drawn.t
     else:
-        draws = len(noise.keys) // law.n
-        x = law.sample((draws,), seed=noise) if draws > 1 else law.sample(seed=noise)
+        draws = len(noise.keys) // distribution.n
+        x = distribution.sample((draws,), seed=noise) if draws > 1 else distribution.sample(seed=noise)
         yield x.map(lambda t: t.reshape(-1, t.shape[-1])[:, skip:]), None
 
 

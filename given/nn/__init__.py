@@ -1,7 +1,7 @@
 """Which functions? Orders, embeddings, networks. There is no probability in here."""
 
 from given.nn.attention import CrossAttention
-from given.nn.bag import Bag
+from given.nn.bag_of_bigrams import BagOfBigrams
 from given.nn.causal import Causal
 from given.nn.context import Condition, Context
 from given.nn.convolution import CausalConvolution
@@ -10,21 +10,21 @@ from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
 from given.nn.feedforward import GELU, SwiGLU
 from given.nn.gated_pixel_cnn import GatedPixelCNN
-from given.nn.language_model import LanguageModel, SymbolBefore
+from given.nn.language_model import LanguageModel, PreviousToken
 from given.nn.linear import Linear, RMSNorm
 from given.nn.made import MADE
-from given.nn.order import AnyOrder, ColumnMajor, Fixed, Order, Raster, Reverse, Wavefront
-from given.nn.perceptron import Perceptron
+from given.nn.mlp import MLP
+from given.nn.order import AnyOrder, ColumnMajor, FixedOrder, Order, Raster, Reverse, Wavefront
 from given.nn.pixel_cnn import PixelCNN
-from given.nn.positions import Offsets, Positions, Rotary, Summed
+from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
 from given.nn.recurrent import GRU, LSTM, MinGRU
 from given.nn.row_lstm import RowLSTM
-from given.nn.sequence import Sequence
+from given.nn.stack import Stack
 from given.nn.transformer import Transformer
 
 __all__ = [
     "AnyOrder",
-    "Bag",
+    "BagOfBigrams",
     "Causal",
     "CausalConvolution",
     "ColumnMajor",
@@ -34,29 +34,29 @@ __all__ = [
     "DiagonalLSTM",
     "Dropout",
     "Embedding",
-    "Fixed",
+    "FixedOrder",
     "GELU",
     "GRU",
     "GatedPixelCNN",
     "LSTM",
     "LanguageModel",
+    "LearnedPositions",
     "Linear",
     "MADE",
+    "MLP",
     "MinGRU",
-    "Offsets",
     "Order",
-    "Perceptron",
     "PixelCNN",
     "Positions",
+    "PreviousToken",
     "RMSNorm",
     "Raster",
+    "RelativeBias",
     "Reverse",
     "Rotary",
     "RowLSTM",
-    "Sequence",
-    "Summed",
+    "Stack",
     "SwiGLU",
-    "SymbolBefore",
     "Transformer",
     "Wavefront",
     "seed_dropout",

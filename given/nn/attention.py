@@ -17,18 +17,18 @@ from torch.nn import functional as F
 
 from given.nn.causal import Causal
 from given.nn.context import Condition
-from given.nn.dot_product import mixed
+from given.nn.dot_product import attention
 from given.nn.linear import Linear, RMSNorm
 from given.nn.positions import Positions
 from given.variables import UserError
 
-__all__ = ["Answers", "Asking", "Attention", "CrossAttention", "Memory"]
+__all__ = ["Attention", "CrossAttention", "CrossAttentionLayer", "KVCache", "KeyValues"]
 
 # Shapes: B rows, s steps now, S steps attended to, M tokens of y, C width, H heads, G heads of keys, K width of a head.
 
 
 @dataclass
-class Memory:
+class KVCache:
     """Keys and values (2, B, G, M + T, K) of a prefix of M tokens and of T steps; `there` (B, M) says which tokens are none of
     padding."""
 
@@ -36,9 +36,9 @@ class Memory:
     prefix: int = 0
     there: Tensor | None = None
 
-    def rows(self, index: Tensor) -> Memory:
+    def rows(self, index: Tensor) -> KVCache:
         """The rows `index`, copied."""
-        return Memory(self.kept[:, index], self.prefix, None if self.there is None else self.there[index])
+        return KVCache(self.kept[:, index], self.prefix, None if self.there is None else self.there[index])
 
 
 class Attention(nn.Module):
@@ -56,11 +56,11 @@ class Attention(nn.Module):
         self.qkv = Linear(width, (heads + 2 * key_heads) * self.size, bias=False)
         self.out = Linear(width, width, bias=False)
 
-    def memory(self, n: int, steps: int) -> Memory:
+    def memory(self, n: int, steps: int) -> KVCache:
         """An empty one for n rows."""
-        return Memory(self.qkv.weight.new_zeros(2, n, self.key_heads, steps, self.size))
+        return KVCache(self.qkv.weight.new_zeros(2, n, self.key_heads, steps, self.size))
 
-    def forward(self, h: Tensor, seen: Tensor | None, order: Tensor, t: int, memory: Memory, positions: Positions) -> Tensor:
+    def forward(self, h: Tensor, seen: Tensor | None, order: Tensor, t: int, memory: KVCache, positions: Positions) -> Tensor:
         """(B, s, C) -> (B, s, C), the steps t ...; a memory with room is written to."""
         q, k, v = self._asked(h)
         q, k, v = (part.transpose(1, 2) for part in (positions.turned(q, order, t), positions.turned(k, order, t), v))
@@ -77,16 +77,16 @@ class Attention(nn.Module):
             padding = torch.zeros(memory.there.shape, dtype=h.dtype).masked_fill(~memory.there, -torch.inf)
             lead = (len(h), seen.shape[1], h.shape[1], -1)
             seen = torch.cat([padding[:, None, None].expand(lead), seen.expand(lead)], -1)
-        found = mixed(q, k, v, seen, causal=seen is None and h.shape[1] > 1)
+        found = attention(q, k, v, seen, causal=seen is None and h.shape[1] > 1)
         return self.out(found.transpose(1, 2).flatten(2))
 
-    def prefix(self, h: Tensor, there: Tensor | None, steps: int) -> tuple[Tensor, Memory]:
+    def prefix(self, h: Tensor, there: Tensor | None, steps: int) -> tuple[Tensor, KVCache]:
         """Tokens (B, M, C) ask one another, padding left out: (B, M, C), and a memory of them with room for so many steps."""
         q, k, v = (part.transpose(1, 2) for part in self._asked(h))
         mask = None if there is None else there[:, None, None]
-        found = mixed(q, k, v, mask)
+        found = attention(q, k, v, mask)
         kept = F.pad(torch.stack([k, v]), (0, 0, 0, steps))
-        return self.out(found.transpose(1, 2).flatten(2)), Memory(kept, h.shape[1], there)
+        return self.out(found.transpose(1, 2).flatten(2)), KVCache(kept, h.shape[1], there)
 
     def _asked(self, h: Tensor) -> tuple[Tensor, ...]:
         """(B, s, H, K) queries, (B, s, G, K) keys and values."""
@@ -94,19 +94,19 @@ class Attention(nn.Module):
 
 
 @dataclass(frozen=True)
-class Answers:
+class KeyValues:
     """Keys and values (B, H, M, K) of y's tokens, and which are no padding (B, 1, 1, M)."""
 
     keys: Tensor
     values: Tensor
     there: Tensor
 
-    def rows(self, index: Tensor) -> Answers:
+    def rows(self, index: Tensor) -> KeyValues:
         """The rows `index`."""
-        return Answers(self.keys[index], self.values[index], self.there[index])
+        return KeyValues(self.keys[index], self.values[index], self.there[index])
 
 
-class Asking(nn.Module):
+class CrossAttentionLayer(nn.Module):
     """Steps ask the tokens of y.
 
     Args:
@@ -120,19 +120,19 @@ class Asking(nn.Module):
         self.read, self.ask = RMSNorm(width), Linear(width, width, bias=False)
         self.keys, self.take = Linear(width, 2 * width, bias=False), Linear(width, width, bias=False)
 
-    def answers(self, y: Condition) -> Answers:
+    def answers(self, y: Condition) -> KeyValues:
         """What y's tokens answer."""
         assert y.tokens is not None and y.there is not None
         k, v = self.keys(y.tokens).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return Answers(k, v, y.there[:, None, None])
+        return KeyValues(k, v, y.there[:, None, None])
 
-    def forward(self, h: Tensor, y: Answers) -> Tensor:
+    def forward(self, h: Tensor, y: KeyValues) -> Tensor:
         """(B, s, C) -> (B, s, C)."""
         q = self.ask(self.read(h)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-        found = mixed(q, y.keys, y.values, y.there)
+        found = attention(q, y.keys, y.values, y.there)
         return self.take(found.transpose(1, 2).flatten(2))
 
-    def weights(self, h: Tensor, y: Answers) -> Tensor:
+    def weights(self, h: Tensor, y: KeyValues) -> Tensor:
         """(B, s, M) how much each step takes of each token, the mean over heads."""
         q = self.ask(self.read(h)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
         scores = (q @ y.keys.mT / q.shape[-1] ** 0.5).masked_fill(~y.there, -torch.inf)
@@ -158,7 +158,7 @@ class CrossAttention(Causal):
         if width % heads:
             raise UserError(f"CrossAttention: width={width}, heads={heads}; expected heads that divide the width")
         self.width = width
-        self.ask = Asking(width, heads) if attends else None
+        self.ask = CrossAttentionLayer(width, heads) if attends else None
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
         return h if self.ask is None else h + self.ask(h, self.ask.answers(y))
@@ -175,7 +175,7 @@ class CrossAttention(Causal):
 class Answered:
     """The cache of a `CrossAttention`."""
 
-    answers: Answers | None
+    answers: KeyValues | None
 
     def rows(self, index: Tensor) -> Answered:
         """The rows `index`."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from given.nn.dot_product import mixed
+from given.nn.dot_product import attention
 from given.nn.dropout import Dropout
 from given.nn.linear import RMSNorm
 from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
@@ -157,10 +157,10 @@ class _Features(nn.Module):
 
     def forward(self, x: Entries) -> Tensor:
         if self.symbols:
-            return F.one_hot(torch.where(x.known, x.tensor, self.symbols), self.symbols + 1).float()
+            return F.one_hot(torch.where(x.scored, x.tensor, self.symbols), self.symbols + 1).float()
         value = x.tensor * (2 / self.top) - 1 if self.top else x.tensor
-        at = [((x.tensor == atom) & x.known).float() for atom in self.atoms]
-        return torch.stack([torch.where(x.known, value, 0.0).float(), x.known.float(), *at], -1)
+        at = [((x.tensor == atom) & x.scored).float() for atom in self.atoms]
+        return torch.stack([torch.where(x.scored, value, 0.0).float(), x.scored.float(), *at], -1)
 
 
 class _Symbol(nn.Module):
@@ -172,7 +172,7 @@ class _Symbol(nn.Module):
         self.table = nn.Parameter(torch.randn(space.size + 1, width) * 0.5)
 
     def forward(self, x: Entries) -> Tensor:
-        return F.embedding(torch.where(x.known, x.tensor, self.unseen), self.table)
+        return F.embedding(torch.where(x.scored, x.tensor, self.unseen), self.table)
 
 
 class _Columns(nn.Module):
@@ -243,6 +243,6 @@ class _Attention(nn.Module):
     def forward(self, h: Tensor, there: Tensor) -> Tensor:
         B, M, C = h.shape
         q, k, v = self.qkv(self.read(h)).view(B, M, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        found = mixed(q, k, v, there[:, None, None])
+        found = attention(q, k, v, there[:, None, None])
         h = h + self.drop(self.out(found.transpose(1, 2).reshape(B, M, C)))
         return h + self.drop(self.more(self.read_more(h)))

@@ -23,7 +23,7 @@ from given.nn.causal import Cache, Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.linear import Linear
-from given.nn.lines import Lines, Run
+from given.nn.row_layout import RowLayout, Run
 from given.nn.row_lstm import cell
 from given.variables import UserError
 
@@ -53,7 +53,7 @@ class DiagonalLSTM(Causal):
         self.width, self.needs = width, list[int]()
         self.at: Tensor | None = None
         try:
-            self.lines = Lines.of(places, order, "DiagonalLSTM")
+            self.lines = RowLayout.of(places, order, "DiagonalLSTM")
         except UserError:
             if both or order is None or places.shape[1] != 2:
                 raise UserError("DiagonalLSTM: from both sides it expects a grid of two axes or more drawn line by line, as by "
@@ -65,7 +65,7 @@ class DiagonalLSTM(Causal):
     def _place(self, places: Tensor, order: Tensor) -> None:
         """Where every step is on the grid, and before how many steps its neighbours have been drawn."""
         L, W = (int(places[:, axis].max()) + 1 for axis in (0, 1))
-        self.lines, drawn = Lines(L, W, 1), places[order]
+        self.lines, drawn = RowLayout(L, W, 1), places[order]
         rank = torch.full((L + 1, W + 1), -1)
         rank[drawn[:, 0] + 1, drawn[:, 1] + 1] = torch.arange(len(order))
         needs = torch.maximum(rank[drawn[:, 0] + 1, drawn[:, 1]], rank[drawn[:, 0], drawn[:, 1] + 1]) + 1
@@ -104,7 +104,7 @@ class DiagonalLSTM(Causal):
 
 
 class _Layer(nn.Module):
-    def __init__(self, lines: Lines, width: int, sides: int, dropout: float) -> None:
+    def __init__(self, lines: RowLayout, width: int, sides: int, dropout: float) -> None:
         super().__init__()
         C, d = width, lines.depth
         self.lines, self.sides = lines, sides

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["mixed"]
+__all__ = ["attention"]
 
 _SHORT = 256  # keys up to which the gradient of the fused form costs a processor several times that of the plain one
 
 
-def mixed(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
+def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, causal: bool = False) -> Tensor:
     """What queries take of values by keys, (B, H, s, K), in 32 bits at least: in 16 the gradient takes a processor twenty times
     as long.
 

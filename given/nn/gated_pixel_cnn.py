@@ -24,7 +24,7 @@ from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.line_net import LineNet
 from given.nn.linear import Linear
-from given.nn.lines import Lines, Run
+from given.nn.row_layout import RowLayout, Run
 from given.variables import UserError
 
 __all__ = ["GatedPixelCNN"]
@@ -66,7 +66,7 @@ class GatedPixelCNN(LineNet):
 
 
 class _Layer(nn.Module):
-    def __init__(self, lines: Lines, width: int, reach: int, dropout: float) -> None:
+    def __init__(self, lines: RowLayout, width: int, reach: int, dropout: float) -> None:
         super().__init__()
         C, d, r = width, lines.depth, reach
         self.lines, self.reach = lines, reach

@@ -18,12 +18,12 @@ from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.variables import Space, UserError
 
-__all__ = ["LanguageModel", "SymbolBefore"]
+__all__ = ["LanguageModel", "PreviousToken"]
 
 # Shapes: B rows, P symbols of y, s steps now, V symbols.
 
 
-class SymbolBefore(nn.Module):
+class PreviousToken(nn.Module):
     """Tokens (B, T, 1): the symbol of the step before, 0 for the first.
 
     Args:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from given.nn.causal import Causal
 from given.nn.linear import Linear
-from given.nn.lines import Lines, Run
+from given.nn.row_layout import RowLayout, Run
 
 __all__ = ["LineCache", "LineNet"]
 
@@ -46,7 +46,7 @@ class LineNet(Causal):
 
     def __init__(self, places: Tensor, order: Tensor | None, attends: bool, width: int) -> None:
         super().__init__(attends=attends)
-        self.lines, self.width = Lines.of(places, order, type(self).__name__), width
+        self.lines, self.width = RowLayout.of(places, order, type(self).__name__), width
 
     def step(self, h: Tensor, order: Tensor, t: int, cache: LineCache) -> Tensor:  # type: ignore[override]
         with torch.no_grad():

@@ -74,7 +74,7 @@ class MADE(Causal):
         self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.masks = nn.Buffer(torch.cat([(a[:, None] <= b).flatten() for a, b in zip(reads, says, strict=True)]),
                                persistent=False)
-        self.known = nn.ModuleList(Linear(width, n, bias=False) for n in hidden)
+        self.scored = nn.ModuleList(Linear(width, n, bias=False) for n in hidden)
         self.lift, self.drop = Linear(features, width, bias=False), Dropout(dropout)
         self.mix = Linear(width, width)
         nn.init.normal_(self.layers[-1].weight, std=0.02)  # type: ignore[arg-type]
@@ -85,8 +85,8 @@ class MADE(Causal):
         masks = self.masks.split(sizes)
         for i, (layer, mask) in enumerate(zip(self.layers, masks, strict=True)):
             units = torch.addmm(layer.bias, units, layer.weight * mask.view(layer.weight.shape))  # type: ignore[arg-type]
-            if i < len(self.known):
-                units = self.drop(F.silu(units + self.known[i](y.pooled)))
+            if i < len(self.scored):
+                units = self.drop(F.silu(units + self.scored[i](y.pooled)))
         return self._said(h, units)
 
     def _said(self, h: Tensor, said: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ class MADE(Causal):
     def start(self, y: Condition) -> Found:
         n, T = len(y.pooled), len(self.upto[0]) - 1
         empty = y.pooled.new_empty
-        return Found([known(y.pooled) for known in self.known], empty(n, T * self.numbers),
+        return Found([known(y.pooled) for known in self.scored], empty(n, T * self.numbers),
                      [empty(n, len(d)) for d in self.degrees])
 
     def step(self, h: Tensor, order: Tensor, t: int, cache: Found) -> Tensor:  # type: ignore[override]

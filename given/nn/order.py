@@ -14,14 +14,14 @@ from torch import Tensor
 
 from given.variables import Product, Space, UserError
 
-__all__ = ["AnyOrder", "ColumnMajor", "Fixed", "Order", "Raster", "Reverse", "Wavefront", "places"]
+__all__ = ["AnyOrder", "ColumnMajor", "FixedOrder", "Order", "Raster", "Reverse", "Wavefront", "places"]
 
 
 class Order(abc.ABC):
     """An order of the entries of a space, numbered row by row, the columns of a block one after another."""
 
     learns_all = False  # whether every order is learned, so that whatever is known can come first
-    average = 1  # of how many orders a law is the mixture
+    average = 1  # of how many orders a distribution is the mixture
 
     @abc.abstractmethod
     def steps(self, space: Space) -> Tensor:
@@ -84,7 +84,7 @@ class Wavefront(Order):
 
 
 @dataclass(frozen=True)
-class Fixed(Order):
+class FixedOrder(Order):
     """Any one order.
 
     Args:
@@ -96,7 +96,7 @@ class Fixed(Order):
     def steps(self, space: Space) -> Tensor:
         D = space.dimensions
         if sorted(self.entries) != list(range(D)):
-            raise UserError(f"Fixed: expected each of 0 to {D - 1} once, got {len(self.entries)} entries")
+            raise UserError(f"FixedOrder: expected each of 0 to {D - 1} once, got {len(self.entries)} entries")
         return torch.tensor(self.entries).argsort()
 
 
@@ -106,7 +106,7 @@ class AnyOrder(Order):
     several orders; where part of an item is known, that part comes first.
 
     Args:
-        average: how many orders drawn at random a law is the mixture of; one, row by row, by default.
+        average: how many orders drawn at random a distribution is the mixture of; one, row by row, by default.
 
     Source: Uria, Murray, Larochelle, A deep and tractable density estimator, 2014 / https://arxiv.org/abs/1310.1757
     """

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from given.variables import UserError
 
-__all__ = ["Offsets", "Positions", "Rotary", "Summed"]
+__all__ = ["LearnedPositions", "Positions", "RelativeBias", "Rotary"]
 
 
 class Positions(nn.Module, abc.ABC):
@@ -34,7 +34,7 @@ class Positions(nn.Module, abc.ABC):
         return None
 
 
-class Offsets(Positions):
+class RelativeBias(Positions):
     """A learned bias for every offset on the grid between the entry that asks and the one that answers, a layer and head."""
 
     def __init__(self, places: Tensor, layers: int, heads: int, width: int) -> None:
@@ -75,7 +75,7 @@ class Rotary(Positions):
         return torch.stack([a * cos - b * sin, a * sin + b * cos], -1).flatten(-2)
 
 
-class Summed(Positions):
+class LearnedPositions(Positions):
     """A learned vector for the place on each axis, summed, added to the tokens."""
 
     def __init__(self, places: Tensor, layers: int, heads: int, width: int) -> None:

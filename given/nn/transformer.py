@@ -2,9 +2,9 @@
 
 Token t may attend to tokens 0 ... t, and no token holds the value of its own entry, so output t depends on the entries
 before t alone. Where the entries stand is told by `positions`: a learned bias for the offset on the grid between two entries
-(`Offsets`), rotations of queries and keys by the places on its axes (`Rotary`), or a vector for the place on every axis, summed
-(`Summed`). What y holds is added to what every layer reads; where y has tokens, every layer attends to them as well (by
-`context="cross"`) or they stand before the first step as a prefix (`context="prefix"`).
+(`RelativeBias`), rotations of queries and keys by the places on its axes (`Rotary`), or a vector for the place on every axis,
+summed (`LearnedPositions`). What y holds is added to what every layer reads; where y has tokens, every layer attends to them as
+well (by `context="cross"`) or they stand before the first step as a prefix (`context="prefix"`).
 
 GPT is this net over a text, Image GPT over an image, a translator with y's tokens the source sentence.
 
@@ -23,14 +23,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from given.nn.attention import Answers, Asking, Attention, Memory
+from given.nn.attention import Attention, CrossAttentionLayer, KeyValues, KVCache
 from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.feedforward import GELU
+from given.nn.fused_step import FusedStep
 from given.nn.linear import Linear, RMSNorm
-from given.nn.positions import Offsets, Positions
-from given.nn.single import Single
+from given.nn.positions import Positions, RelativeBias
 from given.variables import UserError
 
 __all__ = ["Transformer"]
@@ -50,7 +50,7 @@ class Transformer(Causal):
         heads: H; divides C.
         key_heads: G, how many heads of keys and values there are; divides H, H by default.
         feedforward: builds what follows attention from C, `GELU` or `SwiGLU`, or a partial of one.
-        positions: builds what tells places from places, H and K: `Offsets`, `Rotary` or `Summed`.
+        positions: builds what tells places from places, H and K: `RelativeBias`, `Rotary` or `LearnedPositions`.
         window: how many steps back a step may attend to, itself among them; all by default.
         context: how y's tokens are read, "cross" or "prefix".
         dropout: probability, while training.
@@ -60,7 +60,7 @@ class Transformer(Causal):
 
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64, layers: int = 2,
                  heads: int = 4, key_heads: int | None = None, feedforward: Callable[..., nn.Module] = GELU,
-                 positions: Callable[..., nn.Module] = Offsets, window: int | None = None,
+                 positions: Callable[..., nn.Module] = RelativeBias, window: int | None = None,
                  context: Literal["cross", "prefix"] = "cross", dropout: float = 0.2) -> None:
         super().__init__()
         key_heads = heads if key_heads is None else key_heads
@@ -82,18 +82,20 @@ class Transformer(Causal):
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
         h = self.drop(self._added(h, order, 0))
         for i, (layer, memory) in enumerate(zip(self.layers, self._prefix(y, 0), strict=True)):
-            h = layer(h, layer.condition(y.pooled)[:, None], self._seen(i, order, 0, h.shape[1]), order, 0, memory,  # type: ignore[operator]
+            seen = self._seen(i, order, 0, h.shape[1])
+            h = layer(h, layer.condition(y.pooled)[:, None], seen, order, 0, memory,  # type: ignore[operator]
                       self.positions, layer.asked(y))  # type: ignore[operator]
         return self.norm(h)
 
     def start(self, y: Condition) -> Stepping:
         with torch.no_grad():
             added = [layer.condition(y.pooled) for layer in self.layers]  # type: ignore[operator]
-            return Stepping(self._prefix(y, self.steps), added, [layer.asked(y) for layer in self.layers])  # type: ignore[operator]
+            asked = [layer.asked(y) for layer in self.layers]  # type: ignore[operator]
+            return Stepping(self._prefix(y, self.steps), added, asked)
 
     def step(self, h: Tensor, order: Tensor, t: int, cache: Stepping) -> Tensor:  # type: ignore[override]
         with torch.no_grad():
-            if h.shape[1] == 1 and (cache.alone is not None or Single.can(self, cache)):
+            if h.shape[1] == 1 and (cache.alone is not None or FusedStep.can(self, cache)):
                 return cache.single(self).step(h[:, 0], order, t)[:, None]
             h = self._added(h, order, t)
             for i, (layer, memory, added, asked) in enumerate(zip(self.layers, cache.memory, cache.added, cache.asked,
@@ -114,11 +116,11 @@ class Transformer(Causal):
         hidden = (back < 0) if self.window is None else (back < 0) | (back >= self.window)
         return (torch.zeros(1, 1, s, t + s) if bias is None else bias).masked_fill(hidden, -torch.inf)
 
-    def _prefix(self, y: Condition, steps: int) -> list[Memory]:
+    def _prefix(self, y: Condition, steps: int) -> list[KVCache]:
         """A memory a layer with room for so many steps, and what y's tokens leave in it where they are a prefix."""
         if not self.prefix or y.tokens is None:
             return [layer.attend.memory(len(y.pooled), steps) for layer in self.layers]  # type: ignore[union-attr,operator]
-        memories, h = list[Memory](), y.tokens
+        memories, h = list[KVCache](), y.tokens
         for layer in self.layers:
             h, memory = layer.read_prefix(h, layer.condition(y.pooled)[:, None], y.there, steps)  # type: ignore[operator]
             memories.append(memory)
@@ -132,24 +134,25 @@ class _Layer(nn.Module):
         self.condition = Linear(width, width)
         self.read, self.read_more = RMSNorm(width), RMSNorm(width)
         self.attend, self.more = Attention(width, heads, key_heads), feedforward(width)
-        self.ask = Asking(width, heads) if attends else None
+        self.ask = CrossAttentionLayer(width, heads) if attends else None
         self.drop = Dropout(dropout)
-        for start_at_nothing in (self.attend.out.weight, self.more.down.weight, self.condition.bias):  # type: ignore[union-attr]
+        zero = (self.attend.out.weight, self.more.down.weight, self.condition.bias)  # type: ignore[union-attr]
+        for start_at_nothing in zero:
             nn.init.zeros_(start_at_nothing)  # type: ignore[arg-type]
 
-    def forward(self, h: Tensor, added: Tensor, seen: Tensor | None, order: Tensor, t: int, memory: Memory,
-                positions: Positions, asked: Answers | None) -> Tensor:
+    def forward(self, h: Tensor, added: Tensor, seen: Tensor | None, order: Tensor, t: int, memory: KVCache,
+                positions: Positions, asked: KeyValues | None) -> Tensor:
         h = h + added
         h = h + self.drop(self.attend(self.read(h), seen, order, t, memory, positions))
         if self.ask is not None and asked is not None:
             h = h + self.drop(self.ask(h, asked))
         return h + self.drop(self.more(self.read_more(h)))
 
-    def asked(self, y: Condition) -> Answers | None:
+    def asked(self, y: Condition) -> KeyValues | None:
         """Keys and values of y's tokens, where the layer asks them."""
         return None if self.ask is None else self.ask.answers(y)
 
-    def read_prefix(self, h: Tensor, added: Tensor, there: Tensor | None, steps: int) -> tuple[Tensor, Memory]:
+    def read_prefix(self, h: Tensor, added: Tensor, there: Tensor | None, steps: int) -> tuple[Tensor, KVCache]:
         """Tokens (B, M, C) that attend to one another, and the memory they leave with room for so many steps."""
         h = h + added
         mixed, memory = self.attend.prefix(self.read(h), there, steps)
@@ -166,17 +169,17 @@ class Stepping:
         asked: keys and values of y's tokens, a layer, where it asks them.
     """
 
-    def __init__(self, memory: list[Memory], added: list[Tensor], asked: list[Answers | None]) -> None:
+    def __init__(self, memory: list[KVCache], added: list[Tensor], asked: list[KeyValues | None]) -> None:
         self.memory, self.added, self.asked = memory, added, asked
-        self.alone: Single | None = None
+        self.alone: FusedStep | None = None
 
     def rows(self, index: Tensor) -> Stepping:
         """The rows `index`, copied."""
         return Stepping([m.rows(index) for m in self.memory], [a[index] for a in self.added],
                         [None if a is None else a.rows(index) for a in self.asked])
 
-    def single(self, net: Transformer) -> Single:
+    def single(self, net: Transformer) -> FusedStep:
         """Steps of one entry at a time."""
         if self.alone is None:
-            self.alone = Single(net, self.memory, self.added)
+            self.alone = FusedStep(net, self.memory, self.added)
         return self.alone

@@ -1,6 +1,6 @@
-"""Which numerics? Ordinary differential equations, and how a law is drawn. There is no learning in here."""
+"""Which numerics? Ordinary differential equations, and how a distribution is drawn. There is no learning in here."""
 
-from given.solve.how import How, Unchanged
+from given.solve.how import How, Identity
 from given.solve.ode import DormandPrince, Euler, Heun, RungeKutta, Solvable, Solver
 
 __all__ = [
@@ -8,8 +8,8 @@ __all__ = [
     "Euler",
     "Heun",
     "How",
+    "Identity",
     "RungeKutta",
     "Solvable",
     "Solver",
-    "Unchanged",
 ]

@@ -1,6 +1,6 @@
 """Solvers of dx/dt = f(x, t): one `step` each, the loop written once.
 
-A solver is a `How` too: it tells a law that is defined by an equation how to solve it.
+A solver is a `How` too: it tells a distribution that is defined by an equation how to solve it.
 
 Source: Hairer, Norsett, Wanner, Solving ordinary differential equations I, 1993
 """
@@ -24,17 +24,17 @@ Field = Callable[[Tensor, float], Tensor]
 
 @runtime_checkable
 class Solvable(Protocol):
-    """A law that is drawn by solving an equation."""
+    """A distribution that is drawn by solving an equation."""
 
     def solved_by(self, solver: Solver) -> Any:
-        """The same law with another solver."""
+        """The same distribution with another solver."""
 
 
 class Solver(How):
     """How to go from x(start) to x(end)."""
 
-    def __call__(self, law: Any) -> Any:
-        return law.solved_by(self) if isinstance(law, Solvable) else law
+    def __call__(self, distribution: Any) -> Any:
+        return distribution.solved_by(self) if isinstance(distribution, Solvable) else distribution
 
     @abc.abstractmethod
     def solve(self, field: Field, x: Tensor, start: float, end: float) -> Tensor:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from given.sources.columns import Columns
+from given.sources.delimited_text import DelimitedText
 from given.sources.folder import IMAGES, classes
 from given.sources.jsonl import JsonLines
 from given.sources.stream import File, Stream
-from given.sources.table import Table
 from given.variables import UserError
 
 __all__ = ["Images", "in_folder"]
@@ -115,7 +115,7 @@ def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None, s
         raise UserError(f"{folder}: has both metadata.csv and metadata.jsonl; keep one")
     columns, lost = None, []
     if tables:
-        rows = (Table if tables[0].endswith(".csv") else JsonLines)([File.at(tables[0])], skip_bad=skip_bad).held()
+        rows = (DelimitedText if tables[0].endswith(".csv") else JsonLines)([File.at(tables[0])], skip_bad=skip_bad).held()
         if "file_name" not in rows:
             raise UserError(f"{tables[0]}: no column file_name; there are {', '.join(rows.names)}")
         named = [os.path.normpath(os.path.join(folder, str(name))) for name in rows["file_name"]]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["EXACT", "LONG", "Kind", "texts"]
+__all__ = ["EXACT", "Kind", "LONG", "texts"]
 
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 _BLANKS = " \t\r\v\f\x1c\x1d\x1e\x1f"

@@ -13,13 +13,13 @@ import numpy as np
 
 from given.sources.arrays import frame, npy, npz
 from given.sources.columns import Columns, Source
+from given.sources.delimited_text import DelimitedText
 from given.sources.folder import IMAGES, classes, tree
 from given.sources.images import Images, in_folder
 from given.sources.jsonl import JsonLines
 from given.sources.parquet import Parquet
 from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream, joined, standard_input
-from given.sources.table import Table
 from given.sources.text import Texts
 from given.variables import UserError
 
@@ -187,7 +187,8 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
         return Texts(files, labels=labels, **passed).kept()
     if format == "tsv":
         passed = {"delimiter": "\t", **passed}
-    streams: dict[str, Callable[..., Stream]] = {"csv": Table, "tsv": Table, "jsonl": JsonLines, "parquet": Parquet}
+    streams: dict[str, Callable[..., Stream]] = {"csv": DelimitedText, "tsv": DelimitedText, "jsonl": JsonLines,
+                                                 "parquet": Parquet}
     return streams[format](files, **passed).kept()
 
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from given.codecs import Text
 from given.codecs.text import check_printable
+from given.distributions import How
 from given.families import Autoregressive, NGram
-from given.laws import How
 from given.nn import Context, Transformer
 from given.sources import OWN, SO_FAR, Source, dialogues, so_far
 from given.variables import UserError

@@ -1,9 +1,9 @@
 """Code: p(file), left to right, and p(middle | what stands before and after it).
 
 Half of the files are learned as they stand; the others are cut at line ends into stretches, each of which is cut at two places
-and told in the order prefix, suffix, middle, with a mark before each. One law then goes on from a beginning and fills holes.
-Bytes; counts of fourteen in a row, of what was learned from and of the file at hand as it is read, and a net, mixed by how sure
-each is.
+and told in the order prefix, suffix, middle, with a mark before each. One distribution then goes on from a beginning and fills
+holes. Bytes; counts of fourteen in a row, of what was learned from and of the file at hand as it is read, and a net, mixed by
+how sure each is.
 
 Its trivial baselines are a 5-gram, and xz, whose dictionary is everything learned from: what the compressed files grow by. The
 metric is bits a byte of files never seen, in windows of 2,048, each given half of one before it; and of middles, given both
@@ -26,9 +26,9 @@ import numpy as np
 
 from given.codecs import Text
 from given.codecs.text import check_printable
-from given.families import Autoregressive, Mixed, NGram
+from given.distributions import How
+from given.families import Autoregressive, Ensemble, NGram
 from given.infer import Stop, prefix
-from given.laws import How
 from given.nn import Embedding, MinGRU
 from given.sources import Columns, File, Source
 from given.variables import UserError
@@ -123,7 +123,7 @@ def model(data: Source, *, seed: int = 0, order: int = 14, width: int = 256, lay
     """
     net = partial(Autoregressive, net=partial(MinGRU, width=width, layers=layers, dropout=dropout),
                   embed=partial(Embedding, offsets=4))
-    family = partial(Mixed, families=(partial(NGram, order=order, adaptive=_OWN), net))
+    family = partial(Ensemble, families=(partial(NGram, order=order, adaptive=_OWN), net))
     return model_of("p(text)", data, codecs={"text": Text("bytes", window=_WINDOW, longest=_WINDOW)},
                     families={"text": family}, seed=seed)
 

@@ -25,8 +25,8 @@ from torch import Tensor
 
 from given.codecs import Text
 from given.codecs.text import check_printable, words_of
-from given.families import Autoregressive, Mixed, NGram
-from given.laws import Sequential
+from given.distributions import Sequential
+from given.families import Autoregressive, Ensemble, NGram
 from given.nn import MinGRU
 from given.sources import Source
 from given.sources import read as read_data
@@ -65,7 +65,7 @@ def model(data: Source, *, seed: int = 0, words: int = _WORDS, order: int = 3, w
         width, layers, dropout: of the net.
     """
     net = partial(Autoregressive, net=partial(MinGRU, width=width, layers=layers, dropout=dropout))
-    family = partial(Mixed, families=(partial(NGram, order=order, adaptive=_OWN), net))
+    family = partial(Ensemble, families=(partial(NGram, order=order, adaptive=_OWN), net))
     codec = Text("words", size=words, window=_WINDOW, stride=_WINDOW // 2)
     return model_of("p(text)", data, codecs={"text": codec}, families={"text": family}, seed=seed)
 
@@ -85,13 +85,13 @@ def next_words(model: Model, text: str, n: int = _PROPOSED) -> list[tuple[str, f
     codec = variable.codec
     assert isinstance(codec, Text)
     x, D = codec.windows_end(before), variable.space.dimensions
-    at = int(x.told.sum())
-    law = model.joint.declared[0](Observed(n=1)).condition(x)
-    assert isinstance(law, Sequential) and at < D
-    state = law.start()
+    at = int(x.readable.sum())
+    distribution = model.joint.declared[0](Observed(n=1)).condition(x)
+    assert isinstance(distribution, Sequential) and at < D
+    state = distribution.start()
     for symbol in x.tensor[:, :at].unbind(1):
-        state = law.advance(state, symbol)
-    p = law.next(state).log_probs[0].exp()  # type: ignore[attr-defined]
+        state = distribution.advance(state, symbol)
+    p = distribution.next(state).log_probs[0].exp()  # type: ignore[attr-defined]
     fits = torch.tensor([name.startswith(begun) for name in names] + [False] * (len(p) - len(names)))
     p = torch.where(fits & _proposed(variable, len(p)), p, 0.0)
     if not bool(p.any()):
@@ -107,7 +107,7 @@ def measure(model: Model, test: Source) -> dict[str, float]:
     letters = _letters(names)
     texts = (str(text) for batch in test.batches(1 << 16) for text in batch["text"])
     typed_words = (word for text in texts for word in words_of(text) if word != "\n")
-    for log_p, symbols in _laws(model, variable, test):
+    for log_p, symbols in _distributions(model, variable, test):
         log_p = torch.where(_proposed(variable, log_p.shape[-1]), log_p, -torch.inf)
         mine = log_p.gather(-1, symbols[:, None])
         above = log_p > mine
@@ -138,7 +138,7 @@ def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
 
 
 @torch.no_grad()
-def _laws(model: Model, variable: Variable, test: Source) -> Iterator[tuple[Tensor, Tensor]]:
+def _distributions(model: Model, variable: Variable, test: Source) -> Iterator[tuple[Tensor, Tensor]]:
     """log p of every symbol (N, V) at words and marks, and which stood there (N,), some at a time."""
     codec, factor = variable.codec, model.joint.declared[0]
     line = _names(variable).index("\n") if "\n" in _names(variable) else -1
@@ -149,11 +149,11 @@ def _laws(model: Model, variable: Variable, test: Source) -> Iterator[tuple[Tens
         V = variable.space.size  # type: ignore[attr-defined]
         for start in range(0, len(x), _ROWS):
             rows: Entries = x.rows(slice(start, start + _ROWS))
-            law = factor(Observed(n=len(rows)))
-            assert isinstance(law, Sequential)
-            for block, some in zip(law.laws(rows), law.blocks(len(rows)), strict=True):
+            distribution = factor(Observed(n=len(rows)))
+            assert isinstance(distribution, Sequential)
+            for block, some in zip(distribution.all_log_probs(rows), distribution.blocks(len(rows)), strict=True):
                 symbols = rows.tensor[some]
-                judged = rows.known[some] & (symbols != line) & (symbols < min(V, len(_names(variable))))
+                judged = rows.scored[some] & (symbols != line) & (symbols < min(V, len(_names(variable))))
                 yield block[judged], symbols[judged]
 
 

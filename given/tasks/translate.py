@@ -34,7 +34,7 @@ from given.codecs.text import check_printable
 from given.families import Autoregressive
 from given.infer import Beam
 from given.nn import Context, Transformer
-from given.nn.attention import Asking
+from given.nn.attention import CrossAttentionLayer
 from given.sources import Columns, File, Source
 from given.sources import read as read_table
 from given.variables import UserError
@@ -142,7 +142,7 @@ def attention(model: Model, source: str, target: str) -> tuple[list[str], list[s
     """The pieces of a text and of its translation, and how much each of the latter takes of each of the former in the last
     layer that asks them: (T, M), the ends among them, each row of which sums to one."""
     factor, kept = model.joint.declared[0], list[Tensor]()
-    asking = [part for part in factor.modules() if isinstance(part, Asking)][-1]
+    asking = [part for part in factor.modules() if isinstance(part, CrossAttentionLayer)][-1]
     entries = {name: v.encode({name: np.array([text])}) for (name, v), text in zip(
         model.joint.columns.items(), (target, source), strict=True)}
     hook = asking.register_forward_hook(lambda part, args, _: kept.append(part.weights(*args)))

@@ -1,10 +1,10 @@
 """How is it learned? The loop, the batches, the checkpoints."""
 
-from given.train.batches import Batches, Encoded, Pass, encoded
+from given.train.batches import Batches, EncodedBatch, FactorBatches, encoded
 from given.train.checkpoint import check_place, replace_folder, whole_folder
 from given.train.em import maximise_expectation
 from given.train.exported import EXPORTED_FILES, export_joint
-from given.train.fit import Fit, fit, held_out_score, split
+from given.train.fit import FitResult, fit, held_out_score, split
 from given.train.loop import Budget, Diverged, Trainer
 from given.train.saved import MODEL_FILES, fingerprint, load_joint, save_joint
 
@@ -13,10 +13,10 @@ __all__ = [
     "Budget",
     "Diverged",
     "EXPORTED_FILES",
-    "Encoded",
-    "Fit",
+    "EncodedBatch",
+    "FactorBatches",
+    "FitResult",
     "MODEL_FILES",
-    "Pass",
     "Trainer",
     "check_place",
     "encoded",

@@ -18,19 +18,19 @@ import torch
 from torch import Tensor
 
 from given.conditional import Batch, Conditional
+from given.distributions import Noise
 from given.joint import Joint
-from given.laws import Noise
 from given.sources import Columns, Source
 from given.variables import UserError
 
-__all__ = ["Batches", "Encoded", "Pass", "Split", "encoded"]
+__all__ = ["Batches", "EncodedBatch", "FactorBatches", "Split", "encoded"]
 
 _SHUFFLED_AT_ONCE = 1 << 16
 _BATCHES = 32  # whose rows are sorted by length
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedBatch:
     """A batch as the joint takes it.
 
     Attributes:
@@ -51,10 +51,10 @@ class Encoded:
     text: str | None
     share: Tensor
 
-    def rows(self, index: Tensor, first: int) -> Encoded:
+    def rows(self, index: Tensor, first: int) -> EncodedBatch:
         """Some of the rows, as the rows `first` ... of a pass."""
         entries = {name: e.rows(index) for name, e in self.entries.items()}
-        return Encoded(entries, len(index), self.weight[index], first, self.item[index], self.text, self.share[index])
+        return EncodedBatch(entries, len(index), self.weight[index], first, self.item[index], self.text, self.share[index])
 
     def borne(self, factor: Conditional) -> Tensor:
         """(n,) float64: how much of a factor of its item each row bears, 1 of a text that is in pieces."""
@@ -99,7 +99,7 @@ class Split(Source):
 
 
 def encoded(joint: Joint, data: Source, size: int, weight: str | None = None, *, names: Sequence[str] | None = None,
-            most: int | None = None) -> Iterator[Encoded]:
+            most: int | None = None) -> Iterator[EncodedBatch]:
     """One pass in order, in batches of at most `size` rows.
 
     Args:
@@ -120,7 +120,7 @@ def encoded(joint: Joint, data: Source, size: int, weight: str | None = None, *,
 
 
 def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, start: int | None = None,
-            names: Sequence[str] | None = None) -> Encoded:
+            names: Sequence[str] | None = None) -> EncodedBatch:
     names = [name for name in joint.columns if name not in joint.latents] if names is None else names
     absent = [name for name in names if name not in batch]
     if absent:
@@ -131,7 +131,7 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
     weights = _weights(batch, weight, first_row)
     if not cut:
         own = torch.ones(batch.n, dtype=torch.float64)
-        return Encoded(entries, batch.n, weights, first_row, first_row + torch.arange(batch.n), None, own)
+        return EncodedBatch(entries, batch.n, weights, first_row, first_row + torch.arange(batch.n), None, own)
     text, item = next(iter(cut)), next(iter(cut.values())).item
     alone = [f for f in joint if f.x.columns == (text,) and not f.x.codec.columns]
     if len(cut) > 1 or not alone or joint.latents or any(v.name == text for f in joint for v in f.parents):
@@ -139,7 +139,7 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
                         "such text or a latent; pass Text(window=...) that holds it whole")
     parts = {name: cut[name] if name in cut else entries[name].rows(item) for name in names}
     share = 1 / torch.bincount(item, minlength=batch.n).double()
-    return Encoded(parts, len(item), weights[item], first_row, first_row + item, text, share[item])
+    return EncodedBatch(parts, len(item), weights[item], first_row, first_row + item, text, share[item])
 
 
 def _long(joint: Joint) -> bool:
@@ -199,7 +199,7 @@ class Batches:
         """Rows that are shuffled together: all that are in memory, 65,536 of a stream."""
         return self.data.batches(max(self.data.n if isinstance(self.data, Columns) else _SHUFFLED_AT_ONCE, self.size))
 
-    def epoch(self, number: int, skip: int = 0) -> Iterator[Encoded]:
+    def epoch(self, number: int, skip: int = 0) -> Iterator[EncodedBatch]:
         """The batches of one epoch, the first `skip` of them left out."""
         rng = np.random.default_rng([self.seed, number])
         made, first = 0, 0
@@ -223,18 +223,18 @@ class Batches:
         known = [lengths for lengths in each if lengths is not None]
         return np.sum(known, 0) if known else None
 
-    def _encode(self, run: Columns, rows: np.ndarray, first: int) -> Encoded:
+    def _encode(self, run: Columns, rows: np.ndarray, first: int) -> EncodedBatch:
         try:
             return _encode(self.joint, run.rows(rows), 0, self.weight)
         except UserError:
             _encode(self.joint, run, first, self.weight)  # again in order, so that the message names the file's row
             raise
 
-    def pass_for(self, factor: Conditional, shares: Sequence[Tensor] | None = None) -> Pass:
-        """Re-iterable batches of one factor, in the data's order; `shares` as of `Pass`."""
-        return Pass(self.joint, self.data, self.size, self.weight, factor, shares=shares)
+    def pass_for(self, factor: Conditional, shares: Sequence[Tensor] | None = None) -> FactorBatches:
+        """Re-iterable batches of one factor, in the data's order; `shares` as of `FactorBatches`."""
+        return FactorBatches(self.joint, self.data, self.size, self.weight, factor, shares=shares)
 
-    def in_order(self) -> Iterator[Encoded]:
+    def in_order(self) -> Iterator[EncodedBatch]:
         """One pass in the data's order."""
         return encoded(self.joint, self.data, _at_once(self.joint, self.size), self.weight)
 
@@ -252,7 +252,7 @@ def _alike(order: np.ndarray, lengths: np.ndarray, size: int, rng: np.random.Gen
 
 
 @dataclass(frozen=True)
-class Pass:
+class FactorBatches:
     """Re-iterable batches (x, y, weight) of one factor, in the data's order.
 
     Args:

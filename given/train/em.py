@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from given.distributions import Noise, kmeans_plus_plus
 from given.joint import Joint
-from given.laws import Noise, far_apart
-from given.train.batches import Batches, Encoded
+from given.train.batches import Batches, EncodedBatch
 from given.variables import Finite
 
 __all__ = ["maximise_expectation"]
@@ -62,11 +62,11 @@ def _start(batches: Batches, seed: int) -> list[Tensor]:
     rows = [_features(joint, batch, names) for batch in batches.in_order()]
     K = joint.enumerated({}, 1)[0]
     held = torch.cat(rows)
-    centres = held[far_apart(held, Noise.of(seed, 1).fold("start").uniform((), (K,))[0])]
+    centres = held[kmeans_plus_plus(held, Noise.of(seed, 1).fold("start").uniform((), (K,))[0])]
     return [torch.nn.functional.one_hot(torch.cdist(r, centres).argmin(1), K).double() for r in rows]
 
 
-def _features(joint: Joint, batch: Encoded, names: list[str]) -> Tensor:
+def _features(joint: Joint, batch: EncodedBatch, names: list[str]) -> Tensor:
     """Rows as vectors (n, F) whose distance means something: values, one of V for unordered symbols."""
     parts = []
     for name in names:
@@ -75,5 +75,5 @@ def _features(joint: Joint, batch: Encoded, names: list[str]) -> Tensor:
             parts.append(torch.nn.functional.one_hot(x.tensor.reshape(batch.n, -1), space.size).flatten(1).double())
         else:
             scale = max(space.size - 1, 1) / 2 if isinstance(space, Finite) else 1
-            parts.append(torch.where(x.known, x.tensor.double() / scale, 0.0).reshape(batch.n, -1))
+            parts.append(torch.where(x.scored, x.tensor.double() / scale, 0.0).reshape(batch.n, -1))
     return torch.cat(parts, 1)

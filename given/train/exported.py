@@ -27,9 +27,9 @@ from torch import Tensor, nn
 
 from given.codecs import Text
 from given.conditional import Conditional
-from given.families import Autoregressive, Pretrained
+from given.distributions import CategoricalHead
+from given.families import Autoregressive, PretrainedLM
 from given.joint import Joint
-from given.laws import CategoricalHead
 from given.nn import Embedding, Rotary, SwiGLU, Transformer
 from given.sources.tokenizer import tokenizers
 from given.train.checkpoint import replace_folder
@@ -54,7 +54,7 @@ def export_joint(path: str | os.PathLike[str], joint: Joint) -> None:
     if len(factors) > 1 or not isinstance(codec, Text) or not isinstance(factor.x.space, Finite):
         raise UserError(f"export: expected a model of one text, p(text), got {joint}")
     tokenizer = codec.as_tokenizer()
-    if isinstance(factor, Pretrained):
+    if isinstance(factor, PretrainedLM):
         config, weights = json.loads(factor.arguments["config"]), factor.net.model.state_dict()
     else:
         if wrong := next(_wrong(factor), None):

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from given.distributions import Noise
 from given.joint import Joint
-from given.laws import Noise
 from given.sources import Columns, Source, Stream, joined
 from given.train.batches import Split, encoded
 from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, write_checkpoint
 from given.train.loop import Diverged, Trainer
 from given.variables import UserError
 
-__all__ = ["Fit", "fit", "held_out_score", "split"]
+__all__ = ["FitResult", "fit", "held_out_score", "split"]
 
 _EVALUATIONS = 25
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}"
@@ -29,7 +29,7 @@ _PIECES = 64  # of long texts, that an evaluation scores
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitResult:
     """What learning did.
 
     Attributes:
@@ -79,7 +79,7 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
 
 
 def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, patience: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None, resume: bool = False, progress: bool | None = None) -> Fit:
+        checkpoint: str | os.PathLike[str] | None = None, resume: bool = False, progress: bool | None = None) -> FitResult:
     """Run a trainer to the end of its budget and leave the best averaged weights in the joint.
 
     Args:
@@ -137,7 +137,7 @@ def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, pa
                 best = _copy(trainer.averaged)
             print(f"interrupted at step {trainer.step}; the best weights so far are kept", file=sys.stderr)
     trainer.joint.load_state_dict(best)
-    return Fit(trainer.step, trainer.wall, trainer.cpu, stopped, best_score if history else None, tuple(history))
+    return FitResult(trainer.step, trainer.wall, trainer.cpu, stopped, best_score if history else None, tuple(history))
 
 
 def held_out_score(joint: Joint, valid: Source, weight: str | None = None, stage: int | None = None,

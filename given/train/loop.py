@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from given.conditional import Player
+from given.distributions import Noise
 from given.joint import Joint
-from given.laws import Noise
 from given.nn import Dropout, Linear, seed_dropout
-from given.train.batches import Batches, Encoded
+from given.train.batches import Batches, EncodedBatch
 from given.train.muon import Muon
 from given.variables import UserError
 
@@ -121,7 +121,7 @@ class Trainer:
                 raise UserError("fit: expected at least one row to learn from, got none")
             self.epoch, self.in_epoch = self.epoch + 1, 0
 
-    def _take(self, batch: Encoded) -> float:
+    def _take(self, batch: EncodedBatch) -> float:
         """One round: every player's steps on one batch. Returns the loss in nats an item."""
         seed_dropout(self.dropouts, self.seed, self.step)
         noise = Noise.of(self.seed, batch.n).fold(self.step)

@@ -22,8 +22,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from given import __version__, codecs, families, laws, nn, solve, variables
-from given.codecs import Table
+from given import __version__, codecs, distributions, families, nn, solve, variables
+from given.codecs import BlockCodec
 from given.conditional import Conditional
 from given.joint import Joint, Term
 from given.train.checkpoint import packed, replace_folder, whole_folder
@@ -31,7 +31,7 @@ from given.variables import Codec, UserError, Variable
 
 __all__ = ["MODEL_FILES", "fingerprint", "load_joint", "save_joint"]
 
-_FLOORS: dict[str, ModuleType] = {m.__name__.split(".")[1]: m for m in (codecs, families, laws, nn, solve, variables)}
+_FLOORS: dict[str, ModuleType] = {m.__name__.split(".")[1]: m for m in (codecs, families, distributions, nn, solve, variables)}
 MODEL_FILES = ("README.md", "config.json", "model.safetensors")
 
 
@@ -50,7 +50,8 @@ def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, A
 
 
 def fingerprint(joint: Joint) -> bytes:
-    """SHA-256 of all that a joint's laws depend on: what it was built with and its weights, and not what is known of it.
+    """SHA-256 of all that a joint's distributions depend on: what it was built with and its weights, and not what is known of
+    it.
 
     Raises:
         UserError: an argument of a factor cannot be written down.
@@ -162,7 +163,7 @@ def _build(said: Any, known: Mapping[str, Any], columns: Mapping[str, Variable])
         return columns[said["variable"]]
     if "block" in said:
         names = tuple(said["block"])
-        return Variable(Term(names).name, Table({name: columns[name].codec for name in names}))
+        return Variable(Term(names).name, BlockCodec({name: columns[name].codec for name in names}))
     if "items" in said:
         return tuple(_build(v, known, columns) for v in said["items"])
     if "arguments" not in said:

@@ -1,0 +1,107 @@
+"""Which distributions? Values that sample, score and condition; heads that make them; transforms of them."""
+
+from given.distributions.atomic import Atomic
+from given.distributions.beam_searched import BeamSearched
+from given.distributions.cache_ngram import CacheNGram
+from given.distributions.categorical import Categorical
+from given.distributions.chain import Chain
+from given.distributions.continuous_flow import ContinuousFlow, Guidance
+from given.distributions.dequantised import Dequantised, dequantise
+from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
+from given.distributions.distribution import Distribution, How, Intractable, Kind, weakest
+from given.distributions.empirical import Empirical
+from given.distributions.energy_tilted import EnergyTilted
+from given.distributions.entropy_gate import EntropyGate
+from given.distributions.factorized import Factorized
+from given.distributions.flattened import Flattened
+from given.distributions.heads import (
+    AtomicHead,
+    BernoulliHead,
+    CategoricalHead,
+    DiscretizedLogisticMixtureHead,
+    LogisticMixtureHead,
+    NormalMixtureHead,
+    default_head,
+)
+from given.distributions.implicit import Implicit
+from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
+from given.distributions.latent import Latent
+from given.distributions.mixture import Mixture, best_weights
+from given.distributions.moments import Moments, check_positive_definite, shrink_covariance
+from given.distributions.noise import Noise, inverse_cdf_sample, kmeans_plus_plus
+from given.distributions.normal import Normal
+from given.distributions.normal_mixture import NormalMixture
+from given.distributions.product import ProductDistribution
+from given.distributions.row_groups import RowGroups
+from given.distributions.sequential import SamplerState, Sequential, State
+from given.distributions.smoothing import KneserNey, NGramCounts, Smoothing, WittenBell
+from given.distributions.speculative_sampling import AcceptanceStats, SpeculativeSampling
+from given.distributions.stepwise_mixture import StepwiseMixture
+from given.distributions.stepwise_transform import LogitsProcessor, StepContext, StepwiseTransform, check_open
+from given.distributions.torch_distribution import Torch
+from given.distributions.transformed import Transformed
+from given.distributions.tree import Tree
+
+__all__ = [
+    "AcceptanceStats",
+    "Atomic",
+    "AtomicHead",
+    "BeamSearched",
+    "BernoulliHead",
+    "CacheNGram",
+    "Categorical",
+    "CategoricalHead",
+    "Chain",
+    "ContinuousFlow",
+    "Dequantised",
+    "DiscretizedLogisticMixture",
+    "DiscretizedLogisticMixtureHead",
+    "Distribution",
+    "Empirical",
+    "EnergyTilted",
+    "EntropyGate",
+    "Factorized",
+    "Flattened",
+    "Guidance",
+    "How",
+    "Implicit",
+    "InterpolatedNGram",
+    "Intractable",
+    "Kind",
+    "KneserNey",
+    "Latent",
+    "LogisticMixtureHead",
+    "LogitsProcessor",
+    "Mixture",
+    "Moments",
+    "NGramCounts",
+    "NGramTable",
+    "Noise",
+    "Normal",
+    "NormalMixture",
+    "NormalMixtureHead",
+    "ProductDistribution",
+    "RowGroups",
+    "SamplerState",
+    "Sequential",
+    "Smoothing",
+    "SpeculativeSampling",
+    "State",
+    "StepContext",
+    "StepwiseMixture",
+    "StepwiseTransform",
+    "Torch",
+    "Transformed",
+    "Tree",
+    "WittenBell",
+    "best_weights",
+    "check_open",
+    "check_positive_definite",
+    "default_head",
+    "dequantise",
+    "inverse_cdf_sample",
+    "kmeans_plus_plus",
+    "shrink_covariance",
+    "suffix_nodes",
+    "weakest",
+]

@@ -1,0 +1,195 @@
+"""Chain: the sequential distribution of an order, a causal net and heads, with y bound."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from given.distributions.distribution import Distribution, Kind
+from given.distributions.factorized import Factorized
+from given.distributions.row_groups import RowGroups
+from given.distributions.sequential import Sequential, State
+from given.nn import Condition
+from given.nn.context import last_of
+from given.variables import Entries, Finite, Product, Space
+
+__all__ = ["Chain"]
+
+_AT_ONCE = 1 << 26  # logits of large vocabularies, half a gigabyte in float64
+
+
+class Chain(Sequential):
+    """An order, a causal net and heads, with y bound.
+
+    Args:
+        space: of D entries.
+        steps: (D,) int64, the step at which each entry is drawn.
+        embed: values (B, D), order (1 or B, D), steps -> tokens (B, T, C).
+        net: tokens, condition, order -> features (B, T, C) in the order of drawing; with `start` and `step`.
+        heads: one for each part of the space: features -> entrywise distribution.
+        condition: y, B rows.
+        any_order: whether the net learned every order, so that what is known may come first.
+    """
+
+    def __init__(self, space: Space, steps: Tensor, embed: nn.Module, net: nn.Module, heads: nn.ModuleList,
+                 condition: Condition, any_order: bool = False) -> None:
+        super().__init__(space, len(condition.pooled), steps.argsort(stable=True))
+        drawn = steps[self.order]
+        self.ends = torch.searchsorted(drawn, drawn, right=True).tolist()
+        self.one_at_a_time = int(drawn[-1]) == len(drawn) - 1
+        self.embed, self.net, self.heads, self.y = embed, net, heads, condition
+        self.any_order, self.each_head, self.one_order = any_order, list(heads), self.order[None]
+        self.trims = isinstance(space, Finite) and len(space.axes) == 1 and space.axes[0].length != "fixed"
+        sizes = [part.dimensions for _, part in space.parts]
+        self.part_of = [i for i, size in enumerate(sizes) for _ in range(size)]
+        self.first = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+
+    @property
+    def kind_of_part(self) -> Kind:
+        """An estimate where every order was learned: orders agree only as far as learning made them."""
+        return "estimate" if self.any_order else self.kind
+
+    def each(self, x: Entries) -> Tensor:
+        flat, row = self._whole(x)
+        orders = self.order[None]
+        if not self._comes_first(flat.readable, self.order):
+            if not self.any_order:
+                self._check_first(flat.readable)
+            # A row's own order: what is known, then the rest, each as the order has it.
+            orders = self.order[(~flat.readable[:, self.order]).long().argsort(dim=1, stable=True)]
+        # Whatever stands where nothing is known, or padding, is nothing.
+        values = torch.where(flat.readable, flat.tensor, 0.0)
+        T = last_of(flat.readable[:, self.order]) if self.trims and len(orders) == 1 else len(self.order)
+        found = self._first(values, row, T) if T < len(self.order) else self.scores(values, row, orders)
+        return found.reshape(*x.flat(self.space).tensor.shape)
+
+    def _first(self, values: Tensor, row: Tensor, T: int) -> Tensor:
+        """`scores` (N, D) of the first T entries drawn, where all that follow is padding."""
+        y, order, mine = self.y if self.n == len(row) else self.y.rows(row), self.order[None], self.order[:T]
+        features = self.net(self._tokens(values, y, order, slice(0, T)), y, order[:, :T])
+        assert isinstance(self.space, Finite)
+        rows = max(1, len(values) if features.requires_grad else _AT_ONCE // (T * self.space.size))
+        each = [self._distribution(0, some, mine).each(value.long())
+                for some, value in zip(features.split(rows), values[:, mine].split(rows), strict=True)]
+        return torch.zeros(values.shape, dtype=torch.float64).index_copy(1, mine, torch.cat(each))
+
+    def scores(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
+        """log p of every entry given those before it: (N, D) float64.
+
+        Args:
+            values: (N, D).
+            row: (N,) which of the B rows of y each belongs to.
+            orders: (1 or N, D).
+        """
+        most = max(1, _AT_ONCE // (values.shape[1] * getattr(self.space, "size", 1)))
+        if len(values) > most and not torch.is_grad_enabled():
+            own = orders.split(most) if len(orders) > 1 else itertools.repeat(orders)
+            parts = zip(values.split(most), row.split(most), own, strict=False)
+            return torch.cat([self.scores(*part) for part in parts])
+        features = self._features(values, row, orders)
+        entries, found = Entries(values).shaped(self.space), []
+        columns = entries.columns if isinstance(self.space, Product) else {"": entries}
+        for i, (name, part) in enumerate(self.space.parts):
+            mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
+            each = self._distribution(i, mine, slice(None)).each(columns[name].tensor)
+            found.append(each.flatten(1) if part.axes else each[:, None])
+        return torch.cat(found, 1)
+
+    def _distribution(self, part: int, features: Tensor, place: slice | Tensor) -> Factorized:
+        """The distribution of a part's entries, of all the bits there are but where a head says that 16 do to multiply."""
+        head, kind = self.heads[part], features.device.type
+        with torch.autocast(kind, enabled=torch.is_autocast_enabled(kind) and getattr(head, "sixteen_bits", False)):
+            distribution = head(features.float())
+        return self._ending(distribution, place)
+
+    def all_log_probs(self, x: Entries) -> Iterator[Tensor]:
+        flat, row = self._whole(x)
+        self._check_first(flat.readable)
+        values = torch.where(flat.readable, flat.tensor, 0.0)
+        for rows in self.blocks(len(row)):
+            features = self._features(values[rows], row[rows], self.order[None])
+            distribution = self.heads[0](features.reshape(len(features), *self.space.shape, -1))
+            log_p = self._ending(distribution, slice(None)).log_probs  # type: ignore[attr-defined]
+            yield log_p.reshape(*features.shape[:2], -1)
+
+    def _features(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
+        """What the net makes of every entry's past: (N, D, C), in the entries' order."""
+        y = self.y if self.n == len(row) else self.y.rows(row)
+        features = self.net(self._tokens(values, y, orders, slice(None)), y, orders)
+        back = orders.argsort(1)
+        return features[:, back[0]] if len(back) == 1 else features.gather(1, back[..., None].expand_as(features))
+
+    def _tokens(self, values: Tensor, y: Condition | None, orders: Tensor, steps: slice) -> Tensor:
+        tokens = self.embed(values, orders, steps)
+        if y is not None and y.aligned is not None:
+            at = orders[:, steps, None].expand(len(values), -1, y.aligned.shape[-1])
+            tokens = tokens + y.aligned.gather(1, at)
+        return tokens
+
+    def condition(self, evidence: Entries) -> Distribution:
+        flat = self._known(evidence)
+        if not self.any_order:
+            self._check_first(flat.scored)
+        if self._comes_first(flat.scored, self.order):
+            return self._given(flat, self.order)
+        patterns, which = flat.scored.unique(dim=0, return_inverse=True)
+        groups = []
+        for i, pattern in enumerate(patterns):
+            rows = (which == i).nonzero()[:, 0]
+            order = torch.cat([self.order[pattern[self.order]], self.order[~pattern[self.order]]])
+            groups.append((rows, self._rows(rows)._given(flat.rows(rows), order)))
+        return RowGroups(groups, self.space)
+
+    def _given(self, evidence: Entries, order: Tensor) -> Chain:
+        distribution = copy.copy(self)
+        distribution.evidence, distribution.order = evidence, order
+        distribution.entries, distribution.one_order = order.tolist(), order[None]
+        distribution.kind = self.kind_of_part
+        return distribution
+
+    def _rows(self, rows: Tensor) -> Chain:
+        distribution = copy.copy(self)
+        distribution.n, distribution.y = len(rows), self.y.rows(rows)
+        return distribution
+
+    def start(self) -> State:
+        nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64)
+        return State(0, nothing, self.y, self.net.start(self.y))  # type: ignore[operator]
+
+    def next(self, state: State) -> Factorized:
+        # What was known and never asked for is read here, all at once.
+        order, t, end = self.one_order, state.t, self.ends[state.t]
+        tokens = self._tokens(state.values, state.condition, order, slice(state.read, end))
+        features = self.net.step(tokens, order, state.read, state.cache)  # type: ignore[operator]
+        state.read = end
+        entry = self.entries[t]
+        head = self.each_head[self.part_of[entry]]
+        if end == t + 1:
+            return self._ending(head(features[:, -1]), entry)
+        return self._ending(head(features[:, t - end:]), self.order[t:end])
+
+    def advance(self, state: State, entries: Tensor) -> State:
+        if entries.dim() == 1:
+            state.values[:, self.entries[state.t]] = entries
+        else:
+            state.values[:, self.order[state.t:self.ends[state.t]]] = entries.double()
+        return replace(state, t=self.ends[state.t])
+
+    def ahead(self, state: State, entries: Tensor) -> list[Factorized]:
+        if self.net.alters_past or not self.one_at_a_time:
+            return super().ahead(state, entries)
+        order, t, k, read = self.order[None], state.t, entries.shape[1], min(state.read, state.t)
+        state.values[:, self.order[t:t + k]] = entries.double()
+        tokens = self._tokens(state.values, state.condition, order, slice(read, t + k + 1))
+        features = self.net.step(tokens, order, read, state.cache)[:, t - read:]  # type: ignore[operator]
+        state.read = t + k + 1
+        return [self._ending(self.heads[self.part_of[entry]](each), entry)
+                for entry, each in zip(self.entries[t:t + k + 1], features.unbind(1), strict=True)]
+
+    def back(self, state: State) -> State:
+        return replace(state, read=min(state.read, state.t))

@@ -1,0 +1,93 @@
+"""DiscretizedLogisticMixture: ordered levels, cells under a mixture of logistic densities on [-1, 1], and the two outer ones
+heaps of their own.
+
+    p(v) = w_low [v = 0] + w_high [v = V - 1] + sum_k w_k (sigma((b_v+1 - m_k) / s_k) - sigma((b_v - m_k) / s_k))
+
+The outer cells reach to infinity, so the levels' probabilities sum to one. One level costs two edges a component, however many
+levels there are: 256 of them are learned as fast as two.
+
+Source: Salimans, Karpathy, Chen, Kingma, PixelCNN++, 2017 / https://arxiv.org/abs/1701.05517
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from given.distributions.factorized import Factorized
+from given.distributions.noise import inverse_cdf_sample
+from given.variables import Entries, Finite
+
+__all__ = ["DiscretizedLogisticMixture"]
+
+
+class DiscretizedLogisticMixture(Factorized):
+    """Independent entries.
+
+    Args:
+        logits: (B, *grid, 2 + K), of the lowest level's heap, the highest's, and K components.
+        means: (B, *grid, K).
+        scales: (B, *grid, K), above 0.
+        space: finite and ordered, at least 2 levels.
+    """
+
+    def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, space: Finite) -> None:
+        super().__init__(space, logits.shape[0])
+        self.logits, self.means, self.scales, self.V = logits, means, scales, space.size
+
+    def each(self, values: Tensor) -> Tensor:
+        return self._each(values[..., None], self.logits, self.means, self.scales).double()
+
+    @property
+    def log_probs(self) -> Tensor:
+        """log p of every level at every entry: (B, *grid, V) float64."""
+        wide = (part.double()[..., None, :] for part in (self.logits, self.means, self.scales))
+        return self._each(torch.arange(self.V, device=self.means.device)[:, None], *wide)
+
+    @property
+    def probs(self) -> Tensor:
+        """p of every level at every entry, (B, *grid, V) float64: to 1e-15 of one, not of p, and in a tenth of the time."""
+        w = self.logits.double().softmax(-1)
+        edges = torch.linspace(-1, 1, self.V + 1, dtype=torch.float64, device=w.device)[1:-1]
+        slope = 1 / self.scales.double()
+        z = (slope[..., None] * edges).sub_((slope * self.means)[..., None])  # (B, *grid, K, V - 1)
+        below = (w[..., None, 2:] @ z.sigmoid_())[..., 0, :]
+        p = torch.diff(F.pad(below, (1, 0)), dim=-1, append=w[..., 2:].sum(-1, keepdim=True)).clamp_(min=0)
+        p[..., 0] += w[..., 0]
+        p[..., -1] += w[..., 1]
+        return p
+
+    @property
+    def lowest(self) -> Tensor:
+        """p of the lowest level: (B, *grid) float64, as `probs` has it."""
+        w = self.logits.double().softmax(-1)
+        slope = 1 / self.scales.double()
+        edge = (slope * (2 / self.V - 1)).sub_(slope * self.means).sigmoid_()
+        return (w[..., 0] + (w[..., 2:] * edge).sum(-1)).clamp_(max=1)  # rounding alone can pass it
+
+    def of(self, entries: Tensor) -> DiscretizedLogisticMixture:
+        """The distributions of some entries (B, *grid) bool, one a row."""
+        return DiscretizedLogisticMixture(self.logits[entries], self.means[entries], self.scales[entries],
+                                          Finite(self.V, ordered=True))
+
+    def pick(self, u: Tensor) -> Tensor:
+        return inverse_cdf_sample(self.probs, u)
+
+    def mode(self) -> Entries:
+        """The most probable level of every entry: (B, *grid)."""
+        return self._kept(self.probs.argmax(-1))
+
+    def _each(self, v: Tensor, logits: Tensor, means: Tensor, scales: Tensor) -> Tensor:
+        """log p of levels (..., 1), in the precision of the parameters (..., K)."""
+        lowest, highest = v == 0, v == self.V - 1
+        width = 2 / self.V / scales
+        a = (v.to(means.dtype) * (2 / self.V) - 1 - means) / scales
+        # sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - exp(a - b)), b = a + width
+        below = torch.where(highest, 0.0, F.logsigmoid(a + width))
+        above = torch.where(lowest, 0.0, F.logsigmoid(-a))
+        both = torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(-width)))
+        log_w = logits.log_softmax(-1)
+        cells = log_w[..., 2:] + below + above + both
+        heaps = log_w[..., :2].masked_fill(~torch.cat([lowest, highest], -1), -torch.inf)
+        return torch.cat([heaps, cells], -1).logsumexp(-1)

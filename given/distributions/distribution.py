@@ -1,0 +1,135 @@
+"""Distribution: p(x | y) with y bound, over B rows of entries. It knows no raw data.
+
+A distribution is a value: it samples, scores, and where it can conditions itself on part of its entries.
+"""
+
+from __future__ import annotations
+
+import abc
+import copy
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor
+
+from given.distributions.noise import Noise
+from given.solve import How
+from given.variables import Entries, Space, UserError
+
+__all__ = ["Distribution", "How", "Intractable", "Kind", "weakest"]
+
+Kind = Literal["exact", "bound", "estimate", "none"]
+_STRENGTH: tuple[Kind, ...] = ("exact", "bound", "estimate", "none")
+
+
+class Intractable(UserError):
+    """A question this distribution has no answer to; the message names the way out."""
+
+
+def weakest(kinds: Iterable[Kind]) -> Kind:
+    """The kind of a product: that of its weakest factor.
+
+    >>> weakest(["exact", "bound"])
+    'bound'
+    """
+    return max(kinds, key=_STRENGTH.index, default="exact")
+
+
+class Distribution(abc.ABC):
+    """A distribution over B rows of entries of a space.
+
+    Attributes:
+        space: of the entries.
+        n: B, the number of rows.
+        kind: what `log_prob` returns: the `exact` value, a lower `bound`, an `estimate` (of a value or of a bound), or
+            `none`.
+        evidence: entries already known, or None: returned by draws and not scored.
+        draws_together: whether several draws of a row cost less together than apart; such a distribution also takes noise of
+            every draw, (draws * B,) keys.
+    """
+
+    kind: Kind = "exact"
+    evidence: Entries | None = None
+    draws_together = False
+    closed = False  # whether it draws by a search or by guesses of its own, into which no way to draw reaches
+
+    @property
+    def kind_of_part(self) -> Kind:
+        """What `log_prob` returns where some entries are unseen."""
+        return self.kind
+
+    def __init__(self, space: Space, n: int) -> None:
+        self.space = space
+        self.n = n
+
+    def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
+        """Draws, (*shape, B, *grid), everything seen.
+
+        Args:
+            shape: leading shape of independent draws.
+            seed: a whole number, or the rows' own `Noise`.
+            how: a map from distribution to distribution: short for `by(how).sample(shape, seed=seed)`.
+        """
+        if how is not None:
+            return self.by(how).sample(shape, seed=seed)
+        return self.draw(shape, seed if self.draws_together and isinstance(seed, Noise) else Noise.of(seed, self.n))
+
+    def by(self, how: How) -> Distribution:
+        """The distribution that is drawn from by `how`, to draw from or to score. A distribution made of others hands it on to
+        them."""
+        return how(self)
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        """`sample` from the rows' own noise."""
+        raise NotImplementedError(f"{type(self).__name__} has neither sample nor draw")
+
+    @abc.abstractmethod
+    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        """log p of the entries that are seen and valid, the others marginalised: (*shape, B) float64 nats.
+
+        Args:
+            x: (*shape, B, *grid).
+            seed: of the noise where the kind is not `exact`; an exact distribution reads it not.
+
+        Raises:
+            Intractable: these entries cannot be marginalised; says which family can.
+        """
+
+    def condition(self, evidence: Entries) -> Distribution:
+        """The distribution of the unseen entries given the seen ones, on the same grid.
+
+        Its draws return the seen entries untouched, and its `log_prob` scores only what was unseen.
+
+        Raises:
+            Intractable: this distribution cannot; says which can.
+        """
+        raise Intractable(f"{type(self).__name__} cannot condition on part of its entries; "
+                          "Gaussian, Independent, Empirical and Autoregressive (on what comes first in its order) can")
+
+    def mode(self) -> Entries:
+        """The most probable value: (B, *grid). Raises `Intractable` where it has no closed form."""
+        raise Intractable("its mode has no closed form; use sample, or mode of fewer columns")
+
+    def mean(self) -> Entries:
+        """(B, *grid). Raises `Intractable` where it has no closed form."""
+        raise Intractable("its mean has no closed form; average draws of sample")
+
+    def _scored(self, x: Entries) -> Tensor:
+        """Where entries are known, and not by evidence (not for a product)."""
+        return x.scored if self.evidence is None else x.scored & ~self.evidence.scored
+
+    def _but(self, **changes: Any) -> Self:
+        """The same distribution with other attributes."""
+        distribution = copy.copy(self)
+        vars(distribution).update(changes)
+        return distribution
+
+    def _and(self, evidence: Entries) -> Entries:
+        """What is known already, and more."""
+        return evidence if self.evidence is None else self.evidence.or_else(evidence)
+
+    def _kept(self, values: Tensor) -> Entries:
+        """The values, with the evidence in its place."""
+        e = self.evidence
+        return Entries(values if e is None else torch.where(e.scored, e.tensor.to(values), values))

@@ -1,0 +1,68 @@
+"""Flattened: the entries of a real grid, or of a block of real columns, end to end: a distribution of one real vector serves
+all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from given.distributions.distribution import Distribution, How
+from given.distributions.noise import Noise
+from given.variables import Axis, Entries, Product, Real, Space, UserError, Variable
+
+__all__ = ["Flattened"]
+
+
+class Flattened(Distribution):
+    """A distribution of a real grid or block, by way of a distribution of its entries in one row.
+
+    Args:
+        distribution: over `Flattened.real(space)`.
+        space: the grid or block.
+    """
+
+    def __init__(self, distribution: Distribution, space: Space) -> None:
+        super().__init__(space, distribution.n)
+        self.distribution = distribution
+        self.kind = distribution.kind
+
+    @staticmethod
+    def of(distribution: Distribution, space: Space) -> Distribution:
+        """A distribution of real vectors (B, D) as one of a real space, or of a block of them, with D entries."""
+        return distribution if distribution.space == space else Flattened(distribution, space)
+
+    @staticmethod
+    def check_real(v: Variable, who: str) -> None:
+        """Raise `UserError` unless every entry of a variable is real."""
+        parts = [space for _, space in v.space.columns] if isinstance(v.space, Product) else [v.space]
+        if not all(isinstance(space, Real) for space in parts):
+            raise UserError(f"{who}: expected real entries, got {v.name}: {v.space}; use Dequantised for ordered levels")
+        if any(space.atoms for space in parts):  # type: ignore[attr-defined]
+            raise UserError(f"{who}: {v.name}: has atoms, values with a mass of their own, where {who} has a density; use "
+                            "Autoregressive or Independent, or Number(atoms=()) for its columns")
+
+    @staticmethod
+    def real(space: Space) -> Real:
+        """The real vector that holds a space's entries."""
+        return Real(axes=(Axis("entry", space.dimensions),))
+
+    def by(self, how: How) -> Flattened:
+        return Flattened(self.distribution.by(how), self.space)
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        return self.distribution.sample(shape, seed=noise).shaped(self.space)
+
+    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        return self.distribution.log_prob(x.flat(self.space), seed=seed)
+
+    def condition(self, evidence: Entries) -> Flattened:
+        return Flattened(self.distribution.condition(evidence.flat(self.space)), self.space)
+
+    def mean(self) -> Entries:
+        """The mean: (B, ...) a column."""
+        return self.distribution.mean().shaped(self.space)
+
+    def mode(self) -> Entries:
+        """The mode: (B, ...) a column."""
+        return self.distribution.mode().shaped(self.space)

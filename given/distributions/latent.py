@@ -1,0 +1,88 @@
+"""Latent: a distribution with something unseen behind it, bounded by an approximate posterior.
+
+    log p(x) >= E_q[log p(x | z) + log p(z) - log q(z | x)]
+
+`log_prob` takes K draws of z from q and is the logarithm of the mean importance weight, a bound that tightens with K:
+
+    log p(x) >= E log 1/K sum_k w_k,    w_k = p(x | z_k) p(z_k) / q(z_k | x)
+
+Source: Burda, Grosse, Salakhutdinov, Importance weighted autoencoders, 2015 / https://arxiv.org/abs/1509.00519
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from given.distributions.distribution import Distribution, How, Intractable, Kind
+from given.distributions.noise import Noise
+from given.variables import Entries
+
+__all__ = ["Latent"]
+
+
+class Latent(Distribution):
+    """p(x) = int p(x | z) p(z) dz.
+
+    Args:
+        prior: p(z), of B rows.
+        likelihood: entries of z (N rows), and which of the B rows each belongs to (N,) -> the distribution p(x | z) of N rows.
+        posterior: entries of x (N rows), the same -> the distribution q(z | x) of N rows.
+        samples: K, of a score.
+    """
+
+    kind: Kind = "bound"
+
+    def __init__(self, prior: Distribution, likelihood: Callable[[Entries, Tensor], Distribution],
+                 posterior: Callable[[Entries, Tensor], Distribution],
+                 samples: int = 16) -> None:
+        rows = torch.arange(prior.n)
+        self.likelihood, self.posterior, self.prior, self.samples = likelihood, posterior, prior, samples
+        with torch.no_grad():
+            super().__init__(likelihood(prior.sample(), rows).space, prior.n)
+
+    def by(self, how: How) -> Latent:
+        return self._but(prior=self.prior.by(how), likelihood=lambda z, rows: self.likelihood(z, rows).by(how))
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        draws = torch.Size(shape).numel()
+        z = self.prior.sample((draws,), seed=noise.fold("latent")).map(lambda t: t.flatten(0, 1))
+        # One stream of noise for every draw of every row.
+        x = self.likelihood(z, torch.arange(self.n).repeat(draws)).sample(seed=noise.fold("entries").repeat(draws))
+        return x.map(lambda t: t.reshape(*shape, self.n, *t.shape[1:]))
+
+    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        return self.importance(x, self.samples, seed=seed)[0]
+
+    def importance(self, x: Entries, samples: int, *, seed: int | Noise = 0) -> tuple[Tensor, Tensor]:
+        """The bound from K draws a row, and their effective number (sum w)^2 / sum w^2: (*shape, B) each.
+
+        Args:
+            x: (*shape, B, *grid), unseen entries marginalised where the likelihood does so exactly.
+            samples: K.
+            seed: of the draws from q.
+        """
+        grid = len(self.space.axes)
+        lead = x.tensor.shape[: x.tensor.dim() - grid]
+        flat = x.map(lambda t: t.reshape(-1, *t.shape[len(lead):]))
+        if flat.hidden:
+            return torch.zeros(lead, dtype=torch.float64), torch.full(lead, float(samples), dtype=torch.float64)
+        N = len(flat)
+        row = torch.arange(self.n).repeat(N // self.n)
+        noise = Noise.of(seed, self.n).repeat(N // self.n)
+        q = self.posterior(flat, row)
+        z = q.sample((samples,), seed=noise)
+        below = q.log_prob(z)
+        many = z.map(lambda t: t.flatten(0, 1))
+        prior = self.prior.log_prob(many.map(lambda t: t.reshape(-1, self.n, *t.shape[1:]))).reshape(samples, N)
+        distribution = self.likelihood(many, row.repeat(samples))
+        likelihood = distribution.log_prob(flat.map(lambda t: t.repeat(samples, *[1] * (t.dim() - 1)))).reshape(samples, N)
+        log_w = likelihood + prior - below
+        effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
+        return (log_w.logsumexp(0) - torch.tensor(samples).log()).reshape(lead), effective.reshape(lead)
+
+    def condition(self, evidence: Entries) -> Distribution:
+        raise Intractable("a latent distribution of this kind has no closed-form conditional; FactorAnalysis and "
+                          "GaussianMixture have")

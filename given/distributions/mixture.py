@@ -1,0 +1,96 @@
+"""Mixture: one of K distributions of the same entries, chosen at random.
+
+    p(x) = sum_k w_k p_k(x),    p(x_u | x_s) = sum_k w_k p_k(x_s) / p(x_s)  p_k(x_u | x_s)
+
+so a mixture marginalises and conditions wherever its parts do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from given.distributions.distribution import Distribution, How, Kind, weakest
+from given.distributions.noise import Noise, inverse_cdf_sample
+from given.variables import Entries, UserError
+
+__all__ = ["Mixture", "best_weights"]
+
+_PASSES, _TOLERANCE = 300, 1e-7
+
+
+class Mixture(Distribution):
+    """A mixture.
+
+    Args:
+        log_weights: (B, K), normalised or not.
+        parts: K distributions of B rows and of one space.
+    """
+
+    def __init__(self, log_weights: Tensor, parts: Sequence[Distribution]) -> None:
+        super().__init__(parts[0].space, parts[0].n)
+        self.log_weights = log_weights.double().log_softmax(-1)
+        self.parts = list(parts)
+        self.kind = weakest(part.kind for part in parts)
+
+    @property
+    def kind_of_part(self) -> Kind:
+        """That of its weakest part."""
+        return weakest(part.kind_of_part for part in self.parts)
+
+    def by(self, how: How) -> Mixture:
+        # Its parts are steered, and weigh what they did.
+        return Mixture(self.log_weights, [part.by(how) for part in self.parts])
+
+    def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        chosen = inverse_cdf_sample(self.log_weights.exp(), noise.fold("part").uniform(shape))
+        drawn = [part.sample(shape, seed=noise.fold(k)).flat(self.space) for k, part in enumerate(self.parts)]
+        each = Entries.cat([x.map(lambda t: t[None]) for x in drawn])
+        index = chosen[None, ..., None].expand(1, *each.tensor.shape[1:])
+        return each.map(lambda t: t.gather(0, index)[0]).shaped(self.space)
+
+    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        return torch.logsumexp(self.joint_log_prob(x, seed=seed), -1)
+
+    def joint_log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        """log w_k p_k(x) for every part: (*shape, B, K) float64."""
+        return self.log_weights + self.each(x, seed=seed)
+
+    def each(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        """log p_k(x) of every part: (*shape, B, K) float64."""
+        noise = Noise.of(seed, self.n)
+        return torch.stack([part.log_prob(x, seed=noise.fold(k)) for k, part in enumerate(self.parts)], -1)
+
+    def condition(self, evidence: Entries) -> Mixture:
+        return Mixture(self.joint_log_prob(evidence), [part.condition(evidence) for part in self.parts])
+
+    def mean(self) -> Entries:
+        """The mean: (B, *grid)."""
+        each = torch.stack([part.mean().flat(self.space).tensor for part in self.parts], -1)
+        return Entries((self.log_weights.exp()[:, None] * each).sum(-1)).shaped(self.space)
+
+
+def best_weights(log_p: Tensor, amount: Tensor) -> Tensor:
+    """The weights (K,) float64 of a mixture under which rows are likeliest, by expectation maximisation from even ones.
+
+    Args:
+        log_p: (N, K) of every row under every part.
+        amount: (N,) how much each row counts.
+
+    Raises:
+        UserError: no row counts that any part can tell.
+    """
+    most = log_p.amax(1)
+    told = (most > -torch.inf) & (amount > 0)  # what no part can tell says nothing of their weights
+    if not bool(told.any()):
+        raise UserError("nothing to weigh its parts by: every row has weight 0, or probability 0 under each of them; let them "
+                        "learn from more, or smooth them")
+    p, amount = (log_p - most[:, None])[told].exp().double(), amount[told].double()
+    weights = torch.full_like(p[0], 1 / p.shape[1])
+    for _ in range(_PASSES):
+        before, weights = weights, weights * ((amount / (p @ weights)) @ p) / amount.sum()
+        if bool((weights - before).abs().max() < _TOLERANCE):
+            break
+    return weights

@@ -1,0 +1,103 @@
+"""Moments: what normal models are learned from, row by row, holes included.
+
+The weighted moments of [1, r, x] a state, in one pass: r regressors, x the entries. Where entries of x are unseen their
+expectation under the current model stands in, and its covariance is added: the E-step of expectation maximisation.
+
+Source: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from given.distributions.normal import Normal
+from given.variables import Entries, UserError
+
+__all__ = ["Moments", "check_positive_definite", "shrink_covariance"]
+
+
+class Moments:
+    """Weighted moments (S, M, M) float64 of [1, r, x], M = 1 + R + D.
+
+    Args:
+        states: S, how many are kept apart.
+        regressors: 1 + R.
+        entries: D.
+    """
+
+    def __init__(self, states: int, regressors: int, entries: int) -> None:
+        self.sums = torch.zeros(states, regressors + entries, regressors + entries, dtype=torch.float64)
+        self.regressors = regressors
+        self.complete = True
+
+    def add(self, state: Tensor, regressors: Tensor, x: Entries, weight: Tensor, distribution: Normal) -> None:
+        """Add rows.
+
+        Args:
+            state: (B,) int64.
+            regressors: (B, 1 + R), the first column ones.
+            x: (B, D) entries.
+            weight: (B,).
+            distribution: of x under the current model, read where entries are unseen.
+        """
+        value, P = x.tensor.double(), self.regressors
+        spread = None
+        if not x.complete:
+            self.complete = False
+            seen = distribution.condition(x)
+            value, spread = seen.mean_BD, seen.covariance
+        row = torch.cat([regressors.double(), value], 1)
+        outer = row[:, :, None] * row[:, None, :]
+        if spread is not None:
+            outer[:, P:, P:] += spread
+        self.sums.index_add_(0, state, weight.double()[:, None, None] * outer)
+
+    def count(self, state: int) -> float:
+        """The summed weight of a state."""
+        return float(self.sums[state, 0, 0])
+
+    def regression(self, state: int) -> tuple[Tensor, Tensor]:
+        """The slope (1 + R, D) of x on the regressors, and the covariance (D, D) of what it leaves.
+
+        Raises:
+            UserError: the state has no row.
+        """
+        M, P = self.sums[state], self.regressors
+        if not M[0, 0] > 0:
+            raise UserError("no row has one of the parents' values; drop it, or pool it with others")
+        # A ridge of one part in a million of the regressors' own size lets constant regressors pass.
+        size = M[:P, :P].diagonal()
+        ridge = torch.diag(torch.where(size > 0, 1e-6 * size, 1.0))
+        ridge[0, 0] = 0
+        slope = torch.linalg.solve(M[:P, :P] + ridge, M[:P, P:])
+        left = M[P:, P:] - M[P:, :P] @ slope - slope.T @ M[:P, P:] + slope.T @ M[:P, :P] @ slope
+        return slope, left / M[0, 0]
+
+
+def check_positive_definite(C: Tensor) -> Tensor:
+    """A covariance (D, D), once it is known to have a density.
+
+    Raises:
+        UserError: it is singular to rounding.
+    """
+    rounding = 1e-14 * float(C.diagonal().max())
+    if torch.linalg.cholesky_ex(C - rounding * torch.eye(len(C), dtype=C.dtype)).info:
+        raise UserError("the covariance is singular, so there is no density: an entry never varies, or follows from others; "
+                        "leave it out, or pass shrinkage above 0")
+    return C
+
+
+def shrink_covariance(C: Tensor, n: float, rho: float | None) -> Tensor:
+    """(1 - rho) C + rho tr(C)/D I, with rho by the oracle approximating formula where it is None.
+
+    Source: Chen, Wiesel, Eldar, Hero, Shrinkage algorithms for MMSE covariance estimation, 2010 /
+    https://arxiv.org/abs/0907.4698
+    """
+    D = len(C)
+    trace, square = C.trace(), (C * C).sum()
+    if rho is None:
+        spread = square - trace**2 / D
+        top, bottom = (1 - 2 / D) * square + trace**2, (n + 1 - 2 / D) * spread
+        rho = 1.0 if bottom <= top else float(top / bottom)
+    return (1 - rho) * C + rho * trace / D * torch.eye(D, dtype=C.dtype)

@@ -1,0 +1,38 @@
+"""Torch: a distribution of torch.distributions with independent entries, as a distribution."""
+
+from __future__ import annotations
+
+from torch import Tensor, distributions
+
+from given.distributions.factorized import Factorized
+from given.variables import Entries, Finite, Space
+
+__all__ = ["Torch"]
+
+
+class Torch(Factorized):
+    """A `torch.distributions.Distribution` of batch shape (B, *grid) and no event, drawn by its inverse distribution function.
+
+    Args:
+        distribution: with `log_prob` and `icdf`.
+        space: of the entries.
+    """
+
+    def __init__(self, distribution: distributions.Distribution, space: Space) -> None:
+        super().__init__(space, distribution.batch_shape[0])
+        self.distribution = distribution
+
+    def pick(self, u: Tensor) -> Tensor:
+        values = self.distribution.icdf(u)
+        return values.long() if isinstance(self.space, Finite) else values
+
+    def each(self, values: Tensor) -> Tensor:
+        return self.distribution.log_prob(values).double()
+
+    def mean(self) -> Entries:
+        """The mean: (B, *grid)."""
+        return self._kept(self.distribution.mean)
+
+    def mode(self) -> Entries:
+        """The mode: (B, *grid)."""
+        return self._kept(self.distribution.mode)

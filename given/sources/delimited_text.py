@@ -1,0 +1,290 @@
+"""Tables of text: rows of cells between delimiters (.csv, .tsv), read in runs from disk.
+
+A cell may stand in double quotes, where delimiters, line ends and blanks belong to it and "" is a quote; blanks around
+cells that are not quoted, or around the quotes, do not. A row that cannot be taken apart (a quote that is not closed, text
+after a closing quote) is one bad line, and reading goes on with the next; a row with too many or too few cells is bad as
+a whole. Blank lines are no rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice, repeat
+
+from given.sources.columns import Columns, check_names
+from given.sources.kinds import Kind
+from given.sources.stream import File, Stream
+from given.variables import UserError
+
+__all__ = ["DelimitedText"]
+
+_CHUNK = 1 << 17  # bytes read at once: their cells fit a processor's cache
+_HEAD = 1 << 20  # bytes by which delimiter and header are told
+_LONGEST = 1 << 25  # bytes of the longest row
+_CELLS = 1 << 17  # handed on at once
+_NUMBERS = ("whole", "real")
+_DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar", " ": "space"}
+
+
+class Lexer:
+    """Takes text apart into records, for one delimiter."""
+
+    def __init__(self, delimiter: str) -> None:
+        d = re.escape(delimiter)
+        self.delimiter, self.blanks = delimiter, " \t".replace(delimiter, "")
+        blank, end, quoted = f"[{self.blanks}]*+", rf"({d}|\r\n?|\n|\Z)", r'"([^"]*+(?:""[^"]*+)*+)'
+        self._cell = re.compile(rf'{blank}{quoted}"{blank}{end}|(?!{blank}")([^{d}\r\n]*+){end}')
+        self._open = re.compile(rf"{blank}{quoted}\Z")
+        self._line = re.compile(r"[^\r\n]*+(?:\r\n?|\n|\Z)")
+
+    def records(self, text: str, final: bool, long: bool = False) -> Iterator[tuple[str, list[str] | str]]:
+        """Each record as it is written, and its cells, or why it has none.
+
+        Unless the text is final, ends before a record that more of it may complete; the first, though, if it is too long.
+        """
+        at = 0
+        while at < len(text):
+            line = self._line.match(text, at)
+            assert line is not None
+            raw = line.group()
+            if '"' not in raw:
+                cells: list[str] | str = [cell.strip(self.blanks) for cell in raw.rstrip("\r\n").split(self.delimiter)]
+            else:
+                cells, stop = self._quoted(text, at)
+                if cells == "a quote is not closed" and not final and not (long and at == 0):
+                    return
+                raw = raw if isinstance(cells, str) else text[at:stop]
+            yield raw, cells
+            at += len(raw)
+
+    def _quoted(self, text: str, at: int) -> tuple[list[str] | str, int]:
+        cells = []
+        while True:
+            cell = self._cell.match(text, at)
+            if cell is None:
+                unclosed = self._open.match(text, at)
+                return "a quote is not closed" if unclosed else f"{self.delimiter!r} expected after '\"'", at
+            quoted, after, plain, end = cell.groups()
+            cells.append(plain.strip(self.blanks) if quoted is None else quoted.replace('""', '"'))
+            at = cell.end()
+            if (after or end) != self.delimiter:
+                return cells, at
+
+    def plain(self, text: str, width: int) -> list[str] | None:
+        """The cells of whole rows, one row after the other; None where a row asks for a closer look."""
+        if "\0" in text:
+            return None
+        if '"' in text:
+            return self._by_csv(text, width)
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = text.split("\n")
+        if "" in lines:
+            lines = [line for line in lines if line]
+        if set(map(str.count, lines, repeat(self.delimiter))) - {width - 1}:
+            return None
+        if not lines:
+            return []
+        text = self.delimiter.join(lines)
+        cells = text.split(self.delimiter)
+        if any(c in text for c in self.blanks):
+            cells = [cell.strip(self.blanks) for cell in cells]
+        return cells
+
+    def _by_csv(self, text: str, width: int) -> list[str] | None:
+        """The same, with quotes; the csv module agrees with `records` wherever no blank stands at the end of a cell."""
+        try:
+            rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter, strict=True))
+        except csv.Error:
+            return None
+        if set(map(len, rows)) - {0, width}:
+            return None
+        cells = list(chain.from_iterable(rows))
+        return cells if list(map(str.strip, cells)) == cells else None
+
+
+class DelimitedText(Stream):
+    """Files of delimited text with the same columns.
+
+    Args:
+        files: in order.
+        delimiter: between cells; by default that of `, tab ; |` by which the first rows agree.
+        header: whether the first row names the columns, or their names if no row does; by default guessed from the rows.
+        skip_bad: leave bad rows out and name them in `skipped`.
+
+    Raises:
+        UserError: file, line and what is wrong there.
+    """
+
+    format = "csv"
+
+    def __init__(self, files: Sequence[File], delimiter: str | None = None, header: bool | Sequence[str] | None = None,
+                 skip_bad: bool = False) -> None:
+        super().__init__(files, skip_bad)
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+            raise UserError(f"delimiter={delimiter!r}; expected one character such as ',' or '\\t'")
+        self.lexer, self.header = Lexer(delimiter or ","), header is True
+        self._names: tuple[str, ...] = ()
+        for i, file in enumerate(self.files):
+            self._start(file, delimiter if i == 0 else self.lexer.delimiter, header if i == 0 else self.header, i == 0)
+        if header is not None and not isinstance(header, bool):
+            if not isinstance(header, list | tuple) or list(map(type, header)) != [str] * len(self.names):
+                raise UserError(f"{self._title}: header={header!r}; expected True, False or {len(self.names)} names")
+            self._names = tuple(header)
+        check_names(self.names, self.files[0].name)
+        self.kinds, n, width = [Kind()] * len(self.names), 0, len(self.names)
+        for file in self.files:
+            for cells in self._rows(file, self.bad):
+                self.kinds = [kind.add(cells[i::width]) for i, kind in enumerate(self.kinds)]
+                n += len(cells) // width
+        spoken = _DELIMITERS.get(self.lexer.delimiter, repr(self.lexer.delimiter))
+        self.notes = [f"{spoken} between cells", "a header" if self.header else "no header",
+                      *(f"{name}: {kind.note}" for name, kind in zip(self.names, self.kinds, strict=True) if kind.note)]
+        self.found(n, "a header and at least one row, got a header alone" if self.header else "at least one row")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._names
+
+    def blocks(self) -> Iterator[Columns]:
+        for file in self.files:
+            for cells in self._rows(file, bad=lambda *_: None):
+                kinds = zip(self.names, self.kinds, strict=True)
+                yield Columns({name: kind.array(cells[i::len(self.names)]) for i, (name, kind) in enumerate(kinds)})
+
+    def _start(self, file: File, delimiter: str | None, header: object, first: bool) -> None:
+        """Delimiter, header and names of the first file; the others must agree."""
+        with file.open() as handle:
+            head = handle.read(_HEAD)
+        if not head:
+            raise UserError(f"{file.name}: is empty; expected a header and rows")
+        whole = len(head) < _HEAD
+        text, _ = _decoded(head.removeprefix(b"\xef\xbb\xbf"))
+        lexer = Lexer(delimiter or _sniffed(text, whole))
+        rows: list[list[str]] = []
+        line = 1
+        for raw, cells in islice(lexer.records(text, whole), 1000):
+            if raw.strip("\r\n"):
+                reason = _fault(raw, cells)
+                if reason and not rows and (header in (None, True) or not self.skip_bad):
+                    raise UserError(f"{file.name}, line {line + reason[0]}: {reason[1]}")
+                if not reason:
+                    rows.append(list(cells))
+            line += _lines(raw)
+        if not rows:
+            raise UserError(f"{file.name}: expected a header and at least one row, got {'blank lines' if whole else 'no row'}")
+        if not isinstance(header, bool):
+            header = header is None and _has_header(file.name, rows)
+        names = tuple(rows[0]) if header else tuple(f"column_{i + 1}" for i in range(len(rows[0])))
+        if first:
+            self.lexer, self.header, self._names = lexer, header, names
+        elif names != self.names:
+            raise UserError(f"{file.name}: has {len(names)} columns, {str(names)[:100]}; expected {len(self.names)} as in "
+                            f"{self.files[0].name}, {str(self.names)[:100]}")
+
+    def _rows(self, file: File, bad: Callable[[str, str], None]) -> Iterator[list[str]]:
+        """The cells of a run of good rows, one row after the other; bad rows are named."""
+        width, line, rest, header = len(self.names), 1, b"", self.header
+        with file.open() as handle:
+            rest = handle.read(3).removeprefix(b"\xef\xbb\xbf")
+            final = False
+            while not final:
+                chunk = handle.read(max(_CHUNK, len(rest)))
+                data, final = rest + chunk, not chunk
+                cut = len(data) if final else max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1)) + 1
+                long = len(data) > _LONGEST
+                if long and not cut:
+                    raise UserError(f"{file.name}, line {line}: goes on for more than 32 MiB; is it a table?")
+                text, clean = _decoded(data[:cut])
+                rest = data[cut:]
+                cells = self.lexer.plain(text, width) if clean and not header else None
+                if cells is None:
+                    cells, done = [], 0
+                    for raw, record in self.lexer.records(text, final, long):
+                        done += len(raw)
+                        if raw.strip("\r\n"):
+                            if header:
+                                header = False
+                            else:
+                                self._take(file, line, raw, record, cells, bad)
+                        line += _lines(raw)
+                        if len(cells) >= _CELLS:
+                            yield cells
+                            cells = []
+                    rest = text[done:].encode("utf-8", "surrogateescape") + rest
+                else:
+                    line += _lines(text)
+                if cells:
+                    yield cells
+
+    def _take(self, file: File, line: int, raw: str, record: list[str] | str, cells: list[str],
+              bad: Callable[[str, str], None]) -> None:
+        """Add the cells of a good row, or name a bad one."""
+        if reason := _fault(raw, record):
+            bad(f"{file.name}, line {line + reason[0]}", reason[1])
+        elif len(record) != len(self.names):
+            last = line + _lines(raw.rstrip("\r\n"))
+            where = f"line {line}" if last == line else f"lines {line} to {last}"
+            expected = f"expected {len(self.names)} as in the {'header' if self.header else 'first row'}"
+            bad(f"{file.name}, {where}", f"got {len(record)} values, {expected}")
+        else:
+            cells += record
+
+
+def _decoded(data: bytes) -> tuple[str, bool]:
+    """Text, and whether it is UTF-8; other bytes are carried along until their line is named."""
+    try:
+        return data.decode(), True
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogateescape"), False
+
+
+def _fault(raw: str, cells: list[str] | str) -> tuple[int, str] | None:
+    """What is wrong with a record, if anything, and how many lines below its first."""
+    stray = re.search("[\0\udc80-\udcff]", raw)
+    if stray:
+        byte = ord(stray.group()) & 0xFF
+        what = f"not UTF-8 (byte {byte:#x}); save it as UTF-8" if byte else "a zero byte; expected text"
+        return _lines(raw[:stray.start()]), what
+    return (0, f"{cells}; expected comma-separated values or the like") if isinstance(cells, str) else None
+
+
+def _lines(text: str) -> int:
+    """Line ends in a text that does not begin or end within one."""
+    return text.count("\n") + (text.count("\r") - text.count("\r\n") if "\r" in text else 0)
+
+
+def _sniffed(text: str, whole: bool) -> str:
+    """The delimiter by which most of the first rows are as wide as the first; of equals, the one with most cells."""
+    best, found = (0.0, 0), ","
+    for delimiter in ",\t;|":
+        records = [cells for raw, cells in islice(Lexer(delimiter).records(text, whole), 100) if raw.strip("\r\n")]
+        widths = [len(cells) if isinstance(cells, list) else 0 for cells in records]
+        if widths and widths[0] > 1:
+            score = (sum(width == widths[0] for width in widths) / len(widths), widths[0])
+            if score > best:
+                best, found = score, delimiter
+    return found
+
+
+def _has_header(name: str, rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names the columns: it holds no number, or a text above numbers.
+
+    Raises:
+        UserError: it cannot be told.
+    """
+    first = [Kind.of([cell]).what for cell in rows[0]]
+    body = [row for row in rows[1:] if len(row) == len(first)]
+    below = [Kind.of([row[i] for row in body]).what for i in range(len(first))]
+    if not any(kind in _NUMBERS for kind in first):
+        return True
+    if any(kind == "text" and under in _NUMBERS for kind, under in zip(first, below, strict=True)):
+        return True
+    if all(kind in (*_NUMBERS, "") for kind in first) or any(
+            kind == "text" and rows[0][i] in [row[i] for row in body] for i, kind in enumerate(first)):
+        return False
+    raise UserError(f"{name}: cannot tell whether the first row {str(rows[0])[:60]} names the columns; "
+                    "pass header=True or header=False")
