@@ -54,7 +54,7 @@ class Conditional(nn.Module, abc.ABC):
 
     arguments: Mapping[str, Any]
     adaptive: float | bool | None = False
-    """Whether it learns of an item while it scores it, which scores then say."""
+    """Whether scoring an item also learns from it; a score of such a family is marked adaptive."""
 
     def __new__(cls, *args: Any, **options: Any) -> Conditional:
         return built_with(super().__new__(cls), args, options)
@@ -90,11 +90,11 @@ class Conditional(nn.Module, abc.ABC):
         """Learn without gradients from re-iterable batches; by default there is nothing of the kind to learn."""
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
-        """Set from held-out batches what the training rows would set too boldly, such as weights of a mixture; once, after
-        learning. By default there is nothing of the kind."""
+        """Learn from held-out batches what training rows would overfit, such as the weights of a mixture. Called once, after
+        learning; does nothing by default."""
 
     def players(self) -> list[Player]:
-        """Who learns by gradient, in order: by default one, or nobody where there is nothing to learn."""
+        """The players that learn by gradient, in order. By default one with all parameters, or none where there are none."""
         parameters = [p for p in self.parameters() if p.requires_grad]
         return [Player("model", parameters, self.loss)] if parameters else []
 

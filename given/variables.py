@@ -146,7 +146,7 @@ class Entries:
             column.
         seen: False where the entry is unknown, to be marginalised or drawn. Default: all True.
         valid: False where there is no entry but padding, never scored and never attended to. Default: all True.
-        context: True where the entry is scored elsewhere and only read here, as what stands before a piece of a long text is. A
+        context: True where the entry is read but not scored here, such as the text before a piece of a long text. A
             distribution that cannot read it leaves it out as it does the unseen. Default: all False.
     """
 
@@ -217,7 +217,8 @@ class Entries:
         columns = {}
         for i, (name, part) in enumerate(space.parts):
             first = sum(sizes[:i])
-            e = self.map(lambda t, a=first, b=first + sizes[i], s=part.shape: t[..., a:b].reshape(*t.shape[:-1], *s))  # type: ignore[misc]
+            e = self.map(lambda t, a=first, b=first + sizes[i], s=part.shape: t[..., a:b].reshape(*t.shape[:-1],
+                                                                                                  *s))  # type: ignore[misc]
             columns[name] = Entries(e.tensor.long(), e.seen, e.valid, e.context) if isinstance(part, Finite) else e
         return Entries.block(columns) if isinstance(space, Product) else columns[""]
 

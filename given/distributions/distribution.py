@@ -45,14 +45,14 @@ class Distribution(abc.ABC):
         kind: what `log_prob` returns: the `exact` value, a lower `bound`, an `estimate` (of a value or of a bound), or
             `none`.
         evidence: entries already known, or None: returned by draws and not scored.
-        draws_together: whether several draws of a row cost less together than apart; such a distribution also takes noise of
-            every draw, (draws * B,) keys.
+        draws_together: whether one call that draws a row several times is cheaper than several calls. Such a distribution
+            also takes a noise stream for every draw: (draws * B,) keys.
     """
 
     kind: Kind = "exact"
     evidence: Entries | None = None
     draws_together = False
-    closed = False  # whether it draws by a search or by guesses of its own, into which no way to draw reaches
+    closed = False  # whether it draws by a search or by guesses, which a way to draw cannot change
 
     @property
     def kind_of_part(self) -> Kind:
@@ -90,7 +90,7 @@ class Distribution(abc.ABC):
 
         Args:
             x: (*shape, B, *grid).
-            seed: of the noise where the kind is not `exact`; an exact distribution reads it not.
+            seed: of the noise where the kind is not `exact`; ignored where it is.
 
         Raises:
             Intractable: these entries cannot be marginalised; says which family can.

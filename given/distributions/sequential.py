@@ -82,8 +82,8 @@ class Sequential(Distribution):
         evidence: (B, D) entries already known, returned by draws and not scored.
         any_order: whether what is known may stand anywhere, not only first in the order.
         one_at_a_time: whether a step is one entry, and not a group of several.
-        more: how many entries are to come when all D are drawn, as in a text that goes on past its window.
-        goes_on: whether it is of a later window, and what is known was drawn in those before.
+        more: how many entries follow after these D, in a text longer than its window.
+        goes_on: whether this is a later window of a text, whose evidence was drawn in the windows before.
     """
 
     any_order = False

@@ -1,12 +1,11 @@
-"""StepwiseTransform: a sequential distribution whose next entry is drawn from a map of its distribution, and that is a
-sequential distribution again.
+"""StepwiseTransform: a sequential distribution, the distribution of every next entry transformed. The result is sequential too.
 
     q(x) = prod_t q_t(x_t | x_<t),    q_t = map(p(x_t | x_<t), x_<t)
 
 Truncation, temperature, constraints and stopping are such maps. Each q_t is normalised, so q is a distribution: it scores what
-it draws, exactly, step by step. It is not p given the constraint: q pays for a constraint only where it bites.
+it draws, exactly, step by step. It is not p given the constraint, which would be normalised once, over whole items.
 
-A map concerns what is drawn, and not what was given before it: that was said by someone else.
+A map concerns what is drawn. Evidence given before it is not changed by it.
 """
 
 from __future__ import annotations

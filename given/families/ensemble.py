@@ -90,8 +90,8 @@ class Ensemble(Conditional):
         return distributions.Mixture(self.weights.log().expand(y.n, -1), parts)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        """While parts learn, and until they are weighed, the sum of the losses of those that learn by gradient, for what is
-        held out chooses among their weights; from then on -log p of the mixture."""
+        """Before calibration: the sum of the losses of the parts that learn by gradient, so that held-out rows choose among
+        their weights. After calibration: -log p of the mixture."""
         learning = [part for part in self.parts if part.players()]  # type: ignore[operator]
         if not learning or (self.weighed and not self.training):
             return super().loss(x, y, seed=seed)

@@ -48,7 +48,7 @@ class NGram(Conditional):
         order: the length of the longest gram; a symbol is given order - 1 before it.
         smoothing: `distributions.KneserNey()` or `distributions.WittenBell()`.
         min_count: grams of two symbols or more that occur less often are left to shorter pasts: less memory.
-        adaptive: how many of an item's own counts those in advance weigh, see above; None to leave its own out.
+        adaptive: the weight of learned counts, in counts of the item itself, see above; None counts nothing of the item.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: int = 6,

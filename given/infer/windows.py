@@ -35,7 +35,8 @@ def written(distribution: Distribution | None, begun: Entries | None, later: Cal
     Args:
         distribution: of the first window; None where all of it is given.
         begun: (N, window) what is given then.
-        later: what a window begins with, (N, window), and how many entries come after it -> its distribution.
+        later: maps the beginning of a window, (N, window), and the number of entries after it to the distribution of the
+            window.
         noise: of every draw, N streams.
         window, stride: entries of a window, and how many of them it moves on by.
         length: of the text; None for one window.
