@@ -3,8 +3,8 @@
     GVNC, version (1 byte), CRC-32 of what follows (4), the model's fingerprint (8), SHA-256 of the entries (16 of its bytes),
     how many rows, rows side by side and symbols of a lane, lengths of long texts (LEB128), the code
 
-A joint is coded factor by factor, parents first, so that a reader has every condition before what depends on it. The header of a
-file is small, since a file may hold ten items: whatever the model states is not written again.
+A joint is coded factor by factor, parents first, so that a reader has every condition before what depends on it. The header of
+a file is small, since a file may hold ten items: whatever the model states is not written again.
 """
 
 from __future__ import annotations
