@@ -616,11 +616,11 @@ def volume_is_the_derivative(codec: Codec, raw: Any) -> None:
         step, atoms = 1e-6, torch.isin(x.tensor, torch.tensor(codec.space.atoms, dtype=torch.float64))
         assert bool((volume[atoms] == 0).all()) if x.tensor.dim() == 1 else not atoms.any(), "an atom has a volume"
         seen, back = (x.scored & ~atoms).reshape(len(x), -1).numpy(), codec.decode(x)
-        if back.dtype.kind != "f":  # rounded
+        there = codec.decode(Entries(x.tensor + step)) - back if back.dtype.kind == "f" else np.zeros(back.shape)
+        if (there.reshape(len(x), -1)[seen] == 0).any():  # rounded
             _slopes_between(x.tensor.numpy()[seen[:, 0]], _lengths(raw[seen[:, 0]], codec.measure), volume.numpy()[seen[:, 0]])
             return
-        there = codec.decode(Entries(x.tensor + step)) - back
-        slope = np.log(np.abs(step / there)).reshape(len(x), -1)
+        slope = np.log(np.abs(step / np.where(there == 0, step, there))).reshape(len(x), -1)
         assert np.allclose(np.where(seen, slope, 0).sum(1), volume.numpy(), atol=1e-4), "log_volume is not the derivative"
     else:
         assert codec.measure == "counting" and bool((volume == 0).all())

@@ -6,9 +6,9 @@ from pathlib import Path
 import given
 
 ROOT = Path(given.__file__).parent
-FLOORS = ["variables", "sources", "codecs", "nn", "solve", "distributions", "conditional", "families", "joint", "infer",
-          "train",
-          "evaluate", "verbs", "tasks", "testing", "app"]
+FLOORS = ["variables", "sources", "scales", "codecs", "nn", "solve", "distributions", "conditional", "families", "joint",
+          "infer",
+          "train", "evaluate", "verbs", "tasks", "testing", "app"]
 APART = {"codecs", "families", "tasks"}
 
 

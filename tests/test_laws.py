@@ -275,7 +275,7 @@ CODECS = {
     "Number with atoms": (lambda: Number(atoms="auto", curve="quantile"),
                           np.where(RNG.random(200) < 0.3, 0, RNG.gamma(2, 3, 200))),
     "Number on a curve": (lambda: Number(curve="quantile"), RNG.lognormal(size=300)),
-    "Number with few values": (lambda: Number(curve="quantile"), RNG.integers(0, 3, 50) / 2),
+    "Number with few values": (lambda: Number(curve="quantile"), RNG.integers(0, 3, 50) / 3),
     "Number of one value": (lambda: Number(atoms="auto", curve="quantile"), np.full(30, 0.1)),
     "Number with a symbol for missing": (lambda: Number(missing="symbol", atoms=[0.0]),
                                          np.where(RNG.random(60) < 0.2, np.nan, RNG.integers(0, 4, 60) / 3)),

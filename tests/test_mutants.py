@@ -222,24 +222,24 @@ MUTANTS = {
         given.distributions.Atomic, "each", "torch.where(at.any(-1), mass, ", "(",
         family("density_is_normalised", "Independent with atoms")),
     "the density of a number is left in standard units": Mutant(
-        given.codecs.number._Line, "log_slope", "-np.log(", "0 * np.log(", check_raw_density),
+        given.scales.Line, "log_slope", "-np.log(", "0 * np.log(", check_raw_density),
     "a curve's volume forgets its slope": Mutant(
-        given.codecs.number._Curve, "log_slope", "np.log(slope[", "np.log(0 * slope[0] + slope[0 * ",
+        given.scales.Curve, "log_slope", "np.log(slope[", "np.log(0 * slope[0] + slope[0 * ",
         codec("volume_is_the_derivative", "Number on a curve")),
     "a curve of whole numbers forgets its slope": Mutant(
-        given.codecs.number._Curve, "log_slope", "np.log(slope[", "np.log(0 * slope[0] + slope[0 * ",
+        given.scales.Curve, "log_slope", "np.log(slope[", "np.log(0 * slope[0] + slope[0 * ",
         codec("volume_is_the_derivative", "Number of whole numbers")),
     "a time's volume is per unit of its resolution": Mutant(
-        given.codecs.number._Measured, "log_volume", "scale.log_slope(x", "-np.log(1000) + scale.log_slope(x",
+        given.scales.Measured, "log_volume", "scale.log_slope(x", "-np.log(1000) + scale.log_slope(x",
         codec("volume_is_the_derivative", "Time of datetimes")),
     "an atom has a volume": Mutant(
-        given.codecs.number._Curve, "log_slope", "np.isin(z, at), 0.0", "np.isin(z, at), 1.0",
+        given.scales.Curve, "log_slope", "np.isin(z, at), 0.0", "np.isin(z, at), 1.0",
         codec("volume_is_the_derivative", "Number with atoms")),
     "log_volume has the wrong sign": Mutant(
-        given.codecs.number._Line, "log_slope", "-np.log(", "np.log(",
+        given.scales.Line, "log_slope", "-np.log(", "np.log(",
         codec("volume_is_the_derivative", "Number vector")),
     "decoding forgets the mean": Mutant(
-        given.codecs.number._Line, "r", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
+        given.scales.Line, "r", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
     "what stands before a piece is scored again": Mutant(
         given.codecs.Text, "pieces", "& (f > 0)", "& (f < 0)", check_pieces),
     "shorter grams are counted as often as they occur": Mutant(

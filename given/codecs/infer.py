@@ -10,8 +10,9 @@ import numpy as np
 
 from given.codecs.image import Image
 from given.codecs.label import Integer, Label
-from given.codecs.number import Number, Time
+from given.codecs.number import Number
 from given.codecs.text import Text
+from given.codecs.time import Time
 from given.sources import Source
 from given.variables import Codec, UserError
 
@@ -21,6 +22,7 @@ _FEW = 20  # at most so many distinct whole numbers are categories, and from so 
 _RARE = 5  # rows that a category of many needs
 _MANY = 256  # the widest range of whole numbers that are counted one by one
 _AT_HAND = 1 << 16
+_FAR, _NARROW, _AT_ZERO = 8, 0.01, 0.1  # standard deviations: of a value, of a tenth of the rows, of the least from zero
 _NUMBERED = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|idx|row|no|nr|number|nummer)$|[a-z]I[dD]$", re.IGNORECASE)
 
 
@@ -46,9 +48,11 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     one, "(other)", where there are more than 20 or the rarest holds less than one row in a hundred. Dates and times are a
     `Time`; whole numbers of at most 20 distinct values that repeat, and columns of two values, a `Label`; whole numbers over a
     range of at most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails
-    (skewness beyond 1 or kurtosis beyond 5: a normal distribution given a category is better off without, since two heaps are
-    no long tail), and vectors (B, D) one with lines. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A cell
-    that is missing, in these rows or later, is a symbol.
+    (skewness beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better
+    off without, since two heaps are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation),
+    an end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
+    D) one with lines. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A cell that is missing, in these rows
+    or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers, or whole
     numbers under a name such as id, key or number: a model of the others learns nothing from them.
@@ -155,15 +159,27 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         return Label(missing="symbol"), f"{len(distinct)} values, taken as categories{said}"
     if whole and distinct[-1] - distinct[0] < _MANY and 5 * len(distinct) <= len(present):
         return Integer(missing="symbol"), f"whole numbers of {len(distinct)} values, counted one by one{said}"
-    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or too large, learning will refuse
-        centred = (present - present.mean()) / (present.std() or 1.0)
-        long = abs(float((centred**3).mean())) > 1 or float((centred**4).mean()) > 5
-    most = int(times.argmax())
+    most, held_by_many = int(times.argmax()), times >= max(10, 0.01 * len(raw))
+    bent = _bent(np.repeat(distinct[~held_by_many], times[~held_by_many]), bool(distinct[0] >= 0 or distinct[-1] <= 0))
     why = f"numbers of {len(distinct)} values"
-    if times[most] >= max(10, 0.01 * len(raw)):
+    if held_by_many.any():
         why += f", {distinct[most]:g} in {times[most] / len(raw):.1%} of the rows; what many rows share is counted, the rest"
-    why += f" with a density{', on a curve for its long tails' * long}{said}"
-    return Number(missing="symbol", atoms="auto", curve="quantile" if long else "linear"), why
+    why += f" with a density{f', on a curve for its {bent}' * bool(bent)}{said}"
+    return Number(missing="symbol", atoms="auto", curve="quantile" if bent else "linear"), why
+
+
+def _bent(r: np.ndarray, one_sided: bool) -> str:
+    """Why numbers in order, that are no atoms, need a curve, or nothing where a line does."""
+    if len(r) < _FEW:
+        return "few values"
+    with np.errstate(over="ignore", invalid="ignore"):  # what is infinite or too large, learning will refuse
+        scale, tenth = r.std() or 1.0, len(r) // 10
+        z = (r - r.mean()) / scale
+        if abs(float((z**3).mean())) > 1 or float((z**4).mean()) > 5 or float(np.abs(z).max()) > _FAR:
+            return "long tails"
+        if float((z[tenth:] - z[:len(z) - tenth]).min()) < _NARROW:
+            return "two scales"
+        return "end at zero" if one_sided and min(abs(float(r[0])), abs(float(r[-1]))) < _AT_ZERO * scale else ""
 
 
 def _words(raw: np.ndarray) -> tuple[Codec, str]:
