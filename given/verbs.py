@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -182,7 +183,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
     made = Model(*factors, latents=tuple(latents))
-    made.facts |= {"notes": notes, "fitted": False}
+    made.facts |= {"notes": notes, "fitted": False, "dtypes": dict(source.dtypes)}
     return made
 
 
@@ -477,7 +478,7 @@ class Model:
             UserError: an unknown column, or a value that does not fit.
         """
         self._check_fitted()
-        values = _named(data, observed)
+        values = _named(data, _spelled(observed, list(self.joint.columns)))
         _known(values, list(self.joint.columns), "observed")
         if prior is not None and not isinstance(prior, Mapping):
             raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {prior!r}')
@@ -524,6 +525,7 @@ class Model:
     def _source(self, data: Any, columns: Mapping[str, Any]) -> Source:
         if data is not None and columns:
             raise UserError("expected data, or columns by keyword, got both")
+        columns = _spelled(columns, list(self.joint.columns))
         _known(columns, list(self.joint.columns), "columns")
         plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
         source = self._items(columns if data is None else data) if plain else read(data)
@@ -642,7 +644,7 @@ class Query:
         """
         if not self._single:
             raise UserError(f"rank: expected one item to be given, got {self.n}; ask for each")
-        values = _named(data, candidates)
+        values = _named(data, _spelled(candidates, list(self.model.joint.columns)))
         by, value = "log_prob", self.log_prob(values, seed=seed)
         if pmi is not False:
             own = self.model._marginal(list(values)) if pmi is True else None
@@ -664,7 +666,8 @@ class Query:
     @torch.no_grad()
     def score(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> Score:
         """As `Model.score`, given what is observed."""
-        joint, seed, values = self.model.joint, _whole(seed), _named(data, columns)
+        joint, seed = self.model.joint, _whole(seed)
+        values = _named(data, _spelled(columns, list(joint.columns)))
         _known(values, list(joint.columns), "score")
         if not values:
             raise UserError("score: nothing to score; pass the columns to score")
@@ -694,7 +697,8 @@ class Query:
         means = self._columns(*self._asked(lambda q: q.mean()), (self.n,))
         bent = [name for name in means if not self.model.joint.columns[name].codec.affine]
         draws = self.sample(1000) if bent else {}
-        return Columns({k: np.nanmean(draws[k], 0) if k in bent else v for k, v in means.items()}, means.axes)
+        return Columns({k: np.nanmean(draws[k], 0) if k in bent else v for k, v in means.items()}, means.axes,
+                       means.dtypes)
 
     @torch.no_grad()
     def entropy(self) -> np.ndarray:
@@ -719,7 +723,7 @@ class Query:
         if self._single:
             raw = {k: np.reshape(v, (*lead[:-1], *v.shape[len(lead):])) for k, v in raw.items()}
             lead = lead[:-1]
-        return Columns(raw, len(lead))
+        return Columns(raw, len(lead), self.model.facts.get("dtypes"))
 
 
 def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, given: tuple[str, ...],
@@ -747,6 +751,19 @@ def _named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             raise UserError(f"expected a mapping or columns by keyword, got {type(data).__name__}")
     return {**(data or {}), **columns}
+
+
+def _spelled(columns: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Columns by keyword under the names they have: Python spells keywords in NFKC, where \u00b5 becomes \u03bc."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(unicodedata.normalize("NFKC", name), []).append(name)
+
+    def proper(name: str) -> str:
+        found = alike.get(unicodedata.normalize("NFKC", name), [])
+        return found[0] if name not in names and len(found) == 1 else name
+
+    return {proper(name): value for name, value in columns.items()}
 
 
 def _check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:

@@ -403,7 +403,8 @@ def test_what_is_no_category_is_said(tmp_path, capsys):
     lines = [f"{i % 97};{i},5;{'xyz'[i % 3]}" for i in range(400)] + ["1;2,5;rare"]
     (tmp_path / "eu.csv").write_text("n;price;kind\n" + "\n".join(lines) + "\n")
     status, out, _ = run(capsys, "fit", tmp_path / "eu.csv", "--dry-run", "--json")
-    assert status == 0 and json.loads(out)["formula"] == "p(n, kind)" and "decimal commas" in json.loads(out)["column price"]
+    assert status == 0 and json.loads(out)["formula"] == "p(n, price, kind)"
+    assert "price: numbers written as 1.234,5" in json.loads(out)["data"]
     run(capsys, "fit", tmp_path / "eu.csv", "p(kind)", "-o", tmp_path / "m.given")
     status, _, err = run(capsys, "sample", tmp_path / "m.given", "kind=xx")
     assert status == 1 and "kind, row 0: 'xx' was never seen, or rarely" in err and err.count("\n") == 1

@@ -287,7 +287,7 @@ def test_later_rows_change_what_was_inferred():
     kinds = {name: type(codec).__name__ for name, codec in codecs.items()}
     assert kinds == {"gap": "Number", "age_gap": "Integer", "word_gap": "Label", "half": "Number", "far": "Number",
                      "third": "Number", "more": "Integer", "same": "Label", "run": "Number"}
-    assert notes[-2].startswith("code: left out: 65536 different texts, most of them in fewer than 5 rows")
+    assert notes[-2].startswith("code: left out: 65536 different values, most of them in fewer than 5 rows")
     assert notes[-1] == "name: left out: every value is different, judged 65,536 rows at a time"
     model = given.model(data)
     for name in ("gap", "age_gap", "word_gap"):

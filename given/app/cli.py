@@ -231,6 +231,8 @@ def _reading(sub: argparse.ArgumentParser) -> None:
                      help="of the data, where its ending does not say it")
     sub.add_argument("--delimiter", help="of a table, where its rows do not say it")
     sub.add_argument("--header", choices=("yes", "no"), help="whether a table's first row names its columns")
+    sub.add_argument("--decimal", choices=(".", ","), help="mark of a table's numbers, where they may have either")
+    sub.add_argument("--dayfirst", choices=("yes", "no"), help="whether 1/2/2020 is in February, where its cells may be either")
     sub.add_argument("--by", choices=("file", "line", "paragraph"), help="what a row is of text (default file)")
     sub.add_argument("--size", type=_size, metavar="HxW", help="resample images to this size")
     sub.add_argument("--skip-bad", action="store_true", help="leave bad rows and files out, and say how many and which")

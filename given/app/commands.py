@@ -210,7 +210,7 @@ def _say_others(model: Model, data: Source) -> None:
         for batch in data.batches(1 << 16) if isinstance(variable.codec, _codecs.Label) else ():
             rows = others(variable, batch[name], variable.encode(batch, first))
             if rows and not found:
-                example = f"{batch[name][rows[0]]!r} in row {first + rows[0]}"
+                example = f"{batch[name].tolist()[rows[0]]!r} in row {first + rows[0]}"
             found, first = found + len(rows), first + batch.n
         if found:
             print(f'{name}: {found:,} rows hold values that were never seen, or rarely, and are scored as one, "(other)"; the '
@@ -419,7 +419,8 @@ def _read(source: str, a: argparse.Namespace, model: Model | None = None) -> Sou
     """DATA as its options say; what was skipped is said. What is piped to a model of one text is text."""
     piped = "text" if source == "-" and model is not None and _of_text(model) else None
     options = {"format": a.format or piped, "delimiter": a.delimiter,
-               "header": None if a.header is None else a.header == "yes", "by": a.by, "size": a.size,
+               "header": None if a.header is None else a.header == "yes", "decimal": a.decimal,
+               "dayfirst": None if a.dayfirst is None else a.dayfirst == "yes", "by": a.by, "size": a.size,
                "skip_bad": a.skip_bad or None}
     data = given.read(source, **{name: value for name, value in options.items() if value is not None})
     _skipped(data)

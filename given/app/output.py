@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from given.evaluate import picture
-from given.sources import Columns
-from given.sources.columns import write_file
+from given.sources import Columns, write_file
 from given.variables import Finite, UserError
 from given.verbs import Model
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from given.codecs.label import Integer, Label
 from given.codecs.number import Number
 from given.codecs.text import Text
 from given.codecs.time import Time
-from given.sources import Source
+from given.sources import EXACT, Source
+from given.sources.forms import common, readings
 from given.variables import Codec, UserError
 
 __all__ = ["infer", "infer_table"]
@@ -24,6 +26,9 @@ _MANY = 256  # the widest range of whole numbers that are counted one by one
 _AT_HAND = 1 << 16
 _FAR, _NARROW, _AT_ZERO = 8, 0.01, 0.1  # standard deviations: of a value, of a tenth of the rows, of the least from zero
 _NUMBERED = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|idx|row|no|nr|number|nummer)$|[a-z]I[dD]$", re.IGNORECASE)
+_TIMED = re.compile(r"(^|[^a-z])(year|yr|quarter|month|week|day|date|hour|time)s?$", re.IGNORECASE)
+_NUMBERED_CODE = re.compile(r"[A-Za-z]{1,3}\d+|\d+[A-Za-z]", re.ASCII)
+_CODE = re.compile(r"(?=.*\d)[\w.:/@+{}-]*|\S*(://|@)\S*|[\w.:~-]*([/\\][\w.-]*)+", re.ASCII | re.DOTALL)
 
 
 class _NoCategories(UserError):
@@ -43,10 +48,12 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
                 names: Sequence[str] | None = None) -> tuple[dict[str, Codec], list[str]]:
     """Codecs for the columns of a table, not yet learned, and a note a column on what was inferred and why.
 
-    From the first 65,536 rows: texts that are mostly distinct and long (more than 20 characters on average, with spaces, or a
-    single one) are a `Text`. Other text and booleans are a `Label`; categories of fewer than 5 rows and whatever is unseen are
-    one, "(other)", where there are more than 20 or the rarest holds less than one row in a hundred. Dates and times are a
-    `Time`; whole numbers of at most 20 distinct values that repeat, and columns of two values, a `Label`; whole numbers over a
+    What a source knows to be text, such as the lines of a .txt, is a `Text`. Of other columns the first 65,536 rows decide.
+    Texts that are mostly distinct, long (more than 20 bytes of UTF-8 on average) and mostly no addresses or codes are a `Text`,
+    and so are mostly distinct ones that a formula names. Other text and booleans are a `Label`; categories of fewer than 5 rows
+    and whatever is unseen are one, "(other)", where there are more than 20 or the rarest holds less than one row in a hundred.
+    Dates and times are a `Time`; whole numbers of at most 20 distinct values that repeat, those beyond 2**53 that repeat, and
+    columns of two values, a `Label`; whole numbers over a
     range of at most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails
     (skewness beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better
     off without, since two heaps are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation),
@@ -54,8 +61,9 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     D) one with lines. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A cell that is missing, in these rows
     or later, is a symbol.
 
-    Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers, or whole
-    numbers under a name such as id, key or number: a model of the others learns nothing from them.
+    Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers (but not under a
+    name such as year), whole numbers beyond 2**53, or whole numbers under a name such as id, key or number, and of fewer rows
+    an index of such values: a model of the others learns nothing from them.
 
     Later rows are read, 65,536 at a time, where such a column may yet repeat a value, there or of the first rows, or numbers
     that are counted may yet turn out too many or not whole.
@@ -74,14 +82,18 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
         raise UserError("data: expected at least one row, got none")
     codecs, whys, left_out, counted = dict(stated or {}), dict[str, str](), dict[str, set[object]](), dict[str, np.ndarray]()
 
+    known = data.dtypes.get
+
     def decide(name: str, raw: np.ndarray) -> None:
         try:
-            codecs[name], whys[name] = _codec(raw)
+            codecs[name], whys[name] = (Text(), "text, as its source knows") if known(name) == "text" else _codec(raw)
         except _NoCategories as error:
-            if names:
+            if not names:
+                whys[name] = f"left out: {error}"
+                return
+            if not _is_text(raw):
                 raise error.at(name) from None
-            whys[name] = f"left out: {error}"
-            return
+            codecs[name], whys[name] = Text(), f"text, mostly distinct, {len(set(raw.tolist()))} in all"
         except UserError as error:
             raise error.at(name) from None
         counted.pop(name, None)
@@ -92,15 +104,17 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     for name in order:
         if name in codecs:
             continue
-        if not names and (why := _identity(name, first[name])):
+        if isinstance(about := known(name), dict) and "doubt" in about:
+            raise UserError(f"{name}: {about['doubt']}")
+        if not names and about not in ("text", "measured") and (why := _identity(name, first[name], index=about == "index")):
             whys[name], left_out[name] = why, set(first[name].tolist())
         else:
             decide(name, first[name])
     rows = first.n
     while (counted or left_out) and (batch := next(batches, None)) is not None:
         rows += batch.n
-        for name, known in list(left_out.items()):
-            if not _identity(name, batch[name], known):
+        for name, before in list(left_out.items()):
+            if not _identity(name, batch[name], before, known(name) == "index"):
                 del left_out[name]
                 decide(name, first[name])
         for name, seen in list(counted.items()):
@@ -112,25 +126,32 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     return {name: codecs[name] for name in order if name in codecs}, [f"{name}: {whys[name]}" for name in order if name in whys]
 
 
-def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset()) -> str:
+def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), index: bool = False) -> str:
     """Why a column is no more than a name for its row, as its `known` values are; nothing where it may be more."""
     values = raw.tolist()
-    if raw.ndim != 1 or raw.dtype.kind not in "OUSiu" or (len(raw) <= _FEW and not known):
+    if raw.ndim != 1 or raw.dtype.kind not in "OUSiu" or (len(raw) <= _FEW and not known and not index):
         return ""
     if any(v is None or v != v for v in values) or len(set(values)) < len(raw) or not known.isdisjoint(values):
         return ""
     if raw.dtype.kind not in "iu":
-        more = not known and (_are_times(raw) or not _is_text(raw) or _prose(values))
-        return "" if more else "left out: every value is different"
-    if int(raw.max()) - int(raw.min()) == len(raw) - 1:
+        telling = _are_times(raw) or not _is_text(raw) or (not index and (_prose(values) or _mostly_numbers(values)))
+        return "" if telling and not known else "left out: every value is different"
+    if int(raw.max()) - int(raw.min()) == len(raw) - 1 and not _TIMED.search(name):
         return "left out: it numbers the rows"
-    return "left out: every value is different, under the name of a number that identifies" if _NUMBERED.search(name) else ""
+    if index or _NUMBERED.search(name):
+        return "left out: every value is different, under the name of a number that identifies"
+    return "left out: every value is different, and too large a number to measure" if _beyond(values) else ""
+
+
+def _beyond(values: list[Any]) -> bool:
+    """Whether some whole number is one that reals would round."""
+    return any(isinstance(v, int) and abs(v) > EXACT for v in values)
 
 
 def _numbers(raw: np.ndarray) -> np.ndarray:
     """Objects that are numbers, None among them, as such; all else as it is."""
     values = raw.tolist() if raw.ndim == 1 and raw.dtype.kind == "O" else ["text"]
-    if not all(isinstance(v, int | float | None) for v in values):
+    if not all(isinstance(v, int | float | None) for v in values) or _beyond(values):
         return raw
     return np.array([np.nan if v is None else v for v in values])
 
@@ -140,7 +161,7 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     if len(raw) == 0:
         raise UserError("expected at least one row, got none")
     raw = _numbers(raw)
-    if raw.ndim == 1 and raw.dtype.kind in "OUSM":
+    if raw.ndim == 1 and (raw.dtype.kind in "OUSM" or (raw.dtype.kind in "iu" and _beyond(raw.tolist()))):
         return _words(raw)
     if raw.dtype.kind not in "biuf":
         raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass codecs={{...}}")
@@ -196,8 +217,8 @@ def _words(raw: np.ndarray) -> tuple[Codec, str]:
         return Label(missing="symbol"), f"{K} categories{said}"
     rare = sum(times for times in counts.values() if times < _RARE)
     if 2 * rare > len(raw) > _FEW:
-        raise _NoCategories(f"{K} different texts, most of them in fewer than {_RARE} rows, are no categories; mend them (are "
-                            "there decimal commas?), or say how to read them, by Label() or Text()")
+        raise _NoCategories(f"{K} different values, most of them in fewer than {_RARE} rows, are no categories; name the "
+                            "column in a formula to learn it as text, or say how to read it, by Label() or Text()")
     return Label(rare=_RARE, unseen="other", missing="symbol"), (
         f'{K} categories, of which those of fewer than {_RARE} rows are one, "(other)"{said}')
 
@@ -217,24 +238,40 @@ def _are_times(raw: np.ndarray) -> bool:
 
 
 def _prose(values: list[object]) -> bool:
+    """Whether texts are sentences, sequences or formulas, in any writing, and not codes or addresses."""
     texts = [v for v in values if isinstance(v, str)]
     n = len(values)
-    long = len(texts) == n and sum(map(len, texts)) > 20 * n and 2 * len(set(texts)) > n
-    return long and (n == 1 or 2 * sum(" " in v for v in texts) > n)
+    if len(texts) < n or sum(len(v.encode(errors="surrogatepass")) for v in texts) <= 20 * n or 2 * len(set(texts)) <= n:
+        return False
+    return n == 1 or 2 * sum(_CODE.fullmatch(v) is None for v in texts) > n
+
+
+def _mostly_numbers(values: list[Any]) -> bool:
+    return 10 * sum(bool(readings(v)) for v in values) >= 9 * len(values)
 
 
 def _check_text(raw: np.ndarray) -> None:
-    """A few words among many numbers are a mistake more often than a category."""
-    odd = [row for row, value in enumerate(raw.tolist()) if value is not None and not _is_number(value)]
-    if 0 < len(odd) <= len(raw) // 10 and len(set(raw.tolist())) > _FEW:
-        row = odd[0]
-        raise UserError(f"got {raw.tolist()[row]!r} where {len(raw) - len(odd)} of {len(raw)} values are numbers; mend it, or "
-                        "pass codecs={...} with a Label()", row)
+    """A few words among many numbers are a mistake more often than a category, and so are numbers written in several ways."""
+    values = raw.tolist()
+    odd = [row for row, value in enumerate(values) if value is not None and not _is_number(value)]
+    if len(odd) > len(raw) // 10 or len(set(values)) <= _FEW:
+        return
+    if odd and all(_NUMBERED_CODE.fullmatch(values[row]) for row in odd):  # c168 among stations 1 to 200
+        return
+    if odd:
+        raise UserError(f"got {values[odd[0]]!r} where {len(raw) - len(odd)} of {len(raw)} values are numbers or times; "
+                        "mend it, or pass codecs={...} with a Label()", odd[0])
+    written = [v for v in values if isinstance(v, str) and readings(v)]
+    other = next((v for v in written if not common([written[0], v])), None)
+    if len(written) == len(values) and not common(written):
+        raise UserError(f"numbers or times written in several ways, such as {written[0]!r} and {other or written[-1]!r}; "
+                        "write all in one way, or pass codecs={...} with a Label()")
 
 
 def _is_number(value: object) -> bool:
+    """Whether a value is a number or a time, however it is written."""
     try:
         float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        return False
+        return isinstance(value, str) and bool(readings(value))
     return True

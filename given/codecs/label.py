@@ -241,7 +241,8 @@ def _plain(raw: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _array(categories: list[Any]) -> np.ndarray:
-    long = not categories or (isinstance(categories[0], str) and max(map(len, categories)) > _SHORT)
+    long = not categories or (isinstance(categories[0], str) and (
+        max(map(len, categories)) > _SHORT or any(c.endswith("\0") for c in categories)))
     return np.array(categories, dtype=object if long else None)
 
 

@@ -163,7 +163,7 @@ class Text(Codec):
         return Pieces(rows, torch.from_numpy(item))
 
     def lengths(self, raw: np.ndarray) -> np.ndarray | None:
-        return np.char.str_len(np.asarray(raw, dtype=str)) if self._learned()[1] <= self.window else None
+        return np.array(list(map(len, raw.tolist()))) if self._learned()[1] <= self.window else None
 
     def decode(self, x: Entries) -> np.ndarray:
         """(*draws, B, any length) -> (*draws, B)."""
@@ -172,7 +172,9 @@ class Text(Codec):
         there = x.valid.numpy() & (values < V if self._end is None else values != self._end)  # type: ignore[union-attr]
         shape = values.shape[:-1]
         rows = zip(values.reshape(-1, values.shape[-1]), there.reshape(-1, values.shape[-1]), strict=True)
-        return np.array([self._text(row[mask]) for row, mask in rows], dtype=str).reshape(shape)
+        texts = [self._text(row[mask]) for row, mask in rows]
+        # Numpy's text would drop a zero byte at the end.
+        return np.array(texts, dtype=object if any(text.endswith("\0") for text in texts) else str).reshape(shape)
 
     @property
     def words(self) -> list[str]:

@@ -10,6 +10,7 @@ import torch
 
 from given.codecs import Label
 from given.sources import Columns
+from given.sources.cells import array
 from given.variables import Entries, Finite, UserError, Variable
 
 __all__ = ["Part", "observe", "others", "part", "prefix"]
@@ -30,7 +31,7 @@ def part(values: Any, *, seen: Any) -> Part:
         values: raw values of one item or of several; what is not seen is ignored.
         seen: booleans of the values' shape, or of one that broadcasts to it: True where the entry is given.
     """
-    values, mask = np.asarray(values), np.asarray(seen)
+    values, mask = array(values)[0], np.asarray(seen)
     if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
         raise UserError(f"part: expected seen to be a mask of True and False, got {mask.dtype} values")
     try:
@@ -41,7 +42,7 @@ def part(values: Any, *, seen: Any) -> Part:
 
 def prefix(values: Any) -> Part:
     """What comes first along the first axis, the rest unknown: `model.given(image=prefix(top_rows))`."""
-    return Part(np.asarray(values), None)
+    return Part(array(values)[0], None)
 
 
 def observe(variable: Variable, value: Any) -> tuple[Entries, bool]:

@@ -8,31 +8,55 @@ from typing import IO, Any
 
 import numpy as np
 
-from given.sources.columns import Columns, check_names
+from given.sources.columns import Columns, check_names, index_name
+from given.sources.kinds import Kind
 from given.sources.stream import File
 from given.variables import UserError
 
-__all__ = ["frame", "npy", "npz"]
+__all__ = ["frame", "npy", "npz", "understood"]
 
 
 def frame(source: Any) -> Columns:
-    """A pandas or polars frame."""
+    """A pandas or polars frame. The index of a pandas frame, unless it only numbers the rows, is columns too."""
     names = [str(name) for name in source.columns]
     check_names(names, "frame")
-    return Columns({name: _cells(source[column].to_numpy()) for name, column in zip(names, source.columns, strict=True)})
+    columns = {name: source[column] for name, column in zip(names, source.columns, strict=True)}
+    index = getattr(source, "index", None)
+    if index is None or (list(index.names) == [None] and index.inferred_type == "integer"):
+        return Columns(columns)
+    levels: dict[str, Any] = {}
+    for i, name in enumerate(index.names):
+        levels[str(name) if name is not None else index_name([*levels, *names])] = index.get_level_values(i)
+    check_names([*levels, *names], "frame, with its index")
+    found = Columns({**levels, **columns})
+    found.dtypes = {**dict.fromkeys(levels, "index"), **found.dtypes}
+    return found
 
 
-def _cells(values: np.ndarray) -> np.ndarray:
-    """A frame's column: grids of one shape, a cell each, as one array; a missing cell as None."""
-    if values.dtype.kind != "O":
-        return values
-    if len(values) and all(isinstance(cell, np.ndarray | list) for cell in values):
-        grids = [np.asarray(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in values]
-        shapes = {grid.shape for grid in grids}
-        if len(shapes) > 1:
-            raise UserError(f"frame: rows of different shapes, {' and '.join(map(str, sorted(shapes)[:2]))}; expected one")
-        return np.stack(grids)
-    return np.array([None if type(cell).__name__ == "NAType" else cell for cell in values], dtype=object)
+def understood(columns: Columns, decimal: str | None = None, dayfirst: bool | None = None) -> Columns:
+    """Columns with numbers and times that people wrote as text read; `described()` says how each was.
+
+    Args:
+        columns: in memory.
+        decimal, dayfirst: as of `read`.
+    """
+    read, dtypes, notes = dict(columns), dict(columns.dtypes), []
+    for name, values in columns.items():
+        if values.ndim != 1 or values.dtype.kind not in "OU" or dtypes.get(name) == "text":
+            continue
+        cells = values.tolist()
+        if not cells or not all(v is None or isinstance(v, str) for v in cells):
+            continue
+        kind, dtype = Kind.of(["" if v is None else v for v in cells]).understood(decimal, dayfirst)
+        if kind.form is not None:
+            read[name] = kind.array(["" if v is None else v for v in cells])
+            notes.append(f"{name}: {kind.note}")
+            dtypes.pop(name, None)
+        if dtype is not None:
+            dtypes[name] = dtype
+    found = Columns(read, columns.axes, dtypes)
+    found.about = f"{columns!r}, {', '.join(notes)}" if notes else ""
+    return found
 
 
 def npz(file: File) -> Columns:

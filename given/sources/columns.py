@@ -5,19 +5,20 @@ from __future__ import annotations
 import abc
 import math
 import os
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from given.sources.cells import Dtype, array, pandas_series, polars_series
+from given.sources.write import records, save
 from given.variables import UserError
 
 if TYPE_CHECKING:
     import pandas
     import polars
 
-__all__ = ["Columns", "Source", "check_names", "write_file"]
+__all__ = ["Columns", "Source", "check_names", "index_name"]
 
 
 class Source(abc.ABC):
@@ -25,9 +26,12 @@ class Source(abc.ABC):
 
     Attributes:
         skipped: "file, line: reason" of every bad row that `read(..., skip_bad=True)` left out.
+        dtypes: column -> what is known of it beyond its array, as `given.sources.cells` lists: the dtype it had in a frame,
+            "text" for running text, "index" for the names of rows.
     """
 
     skipped: list[str] = []
+    dtypes: Mapping[str, Dtype] = {}
 
     @property
     @abc.abstractmethod
@@ -47,16 +51,21 @@ class Columns(Source, Mapping[str, np.ndarray]):
     """Named columns of raw values, all with the same leading shape.
 
     Args:
-        columns: name -> array, (rows, ...), or (draws, rows, ...) for several draws a row.
+        columns: name -> array, (rows, ...), or (draws, rows, ...) for several draws a row. Lists, series and Python's dates,
+            decimals, durations and times of day become arrays of numbers, text and times.
         axes: how many leading axes all columns share: 1, or 2 for draws of rows, or 0 for a single item.
+        dtypes: column -> the dtype it comes back with in a frame, where its array does not say it.
 
     Raises:
         UserError: columns of different length, or none.
     """
 
-    def __init__(self, columns: Mapping[str, Any], axes: int = 1) -> None:
+    def __init__(self, columns: Mapping[str, Any], axes: int = 1, dtypes: Mapping[str, Dtype] | None = None) -> None:
         check_names([str(name) for name in columns], "columns")
-        self._columns = {str(name): _array(str(name), values) for name, values in columns.items()}
+        both = {str(name): _array(str(name), values) for name, values in columns.items()}
+        self._columns = {name: values for name, (values, _) in both.items()}
+        found = {name: dtype for name, (_, dtype) in both.items() if dtype is not None}
+        self.dtypes = found | {name: dtype for name, dtype in (dtypes or {}).items() if name in both}
         if not self._columns:
             raise UserError("expected at least one column, got none")
         self.axes, self.about = axes, ""
@@ -100,7 +109,7 @@ class Columns(Source, Mapping[str, np.ndarray]):
 
     def rows(self, index: Any) -> Columns:
         """Some of the rows, by a slice, a mask or an array of numbers."""
-        return Columns({name: values[index] for name, values in self._columns.items()}, self.axes)
+        return Columns({name: values[index] for name, values in self._columns.items()}, self.axes, self.dtypes)
 
     def batches(self, size: int) -> Iterator[Columns]:
         for start in range(0, self.n, size):
@@ -131,19 +140,23 @@ class Columns(Source, Mapping[str, np.ndarray]):
             return self
         columns = dict(zip(("draw", "row"), np.indices(self.shape).reshape(2, -1), strict=True)) if self.axes == 2 else {}
         flat = {name: values.reshape(self.n, *values.shape[self.axes:]) for name, values in self._columns.items()}
-        return Columns({**{k: v for k, v in columns.items() if k not in flat}, **flat})
+        return Columns({**{k: v for k, v in columns.items() if k not in flat}, **flat}, dtypes=self.dtypes)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """A pandas frame; a column of grids holds an array a cell."""
+        """A pandas frame, each column of the dtype that it had where it was learned; one of grids holds an array a cell.
+
+        A column whose dtype cannot hold a value, such as a whole number of too many bits, keeps the dtype of its array.
+        """
         import pandas
 
-        return pandas.DataFrame(self._cells())
+        return pandas.DataFrame({k: pandas_series(v, self.dtypes.get(k)) if v.ndim == 1 else list(v)
+                                 for k, v in self.flat().items()})
 
     def to_polars(self) -> polars.DataFrame:
-        """A polars frame; a column of grids holds nested lists."""
+        """A polars frame, each column of the dtype that it had where it was learned; one of grids holds nested lists."""
         import polars
 
-        return polars.DataFrame({k: v if v.ndim == 1 else v.tolist() for k, v in self.flat().items()})
+        return polars.DataFrame({k: polars_series(v, self.dtypes.get(k)) for k, v in self.flat().items()})
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `.csv` or `.tsv` (columns of single values), `.jsonl`, `.parquet` or `.npz`, whole or not at all.
@@ -151,48 +164,24 @@ class Columns(Source, Mapping[str, np.ndarray]):
         Raises:
             UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
         """
-        path, flat = os.fspath(path), self.flat()
-        ending = os.path.splitext(path)[1]
-        if ending == ".npz":
-            arrays = {k: _plain(v, f"{path}: {k}") for k, v in self._columns.items()}
-            write_file(path, lambda file: _archive(file, arrays))
-        elif ending in (".csv", ".tsv"):
-            grids = [name for name, values in flat.items() if values.ndim > 1]
-            if grids:
-                raise UserError(f"{path}: {grids[0]} has several values an item; save as .npz")
-            table = [flat.names, *zip(*(values.tolist() for values in flat.values()), strict=True)]
-            d = "," if ending == ".csv" else "\t"
-            lines = (d.join(_cell(value, d) for value in row) or '""' for row in table)  # an empty line would be no row
-            write_file(path, lambda file: file.writelines(f"{line}\n".encode() for line in lines))
-        elif ending == ".jsonl":
-            import json
-
-            lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in flat.records())
-            try:
-                write_file(path, lambda file: file.writelines(line.encode() for line in lines))
-            except (TypeError, ValueError) as error:
-                raise UserError(f"{path}: cannot hold these values ({error}); save as .npz") from None
-        elif ending == ".parquet":
-            from given.sources.parquet import pack
-
-            packed = pack(flat, path)
-            write_file(path, lambda file: file.write(packed))
-        else:
-            raise UserError(f"{path}: expected an ending .csv, .tsv, .jsonl, .parquet or .npz")
+        save(self._columns if os.fspath(path).endswith(".npz") else self.flat(), os.fspath(path))
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Row after row, as plain Python values; NaN as None."""
-        flat = self.flat()
-        for row in zip(*(values.tolist() for values in flat.values()), strict=True):
-            yield {name: None if value != value else value for name, value in zip(flat.names, row, strict=True)}
-
-    def _cells(self) -> dict[str, Any]:
-        return {k: v if v.ndim == 1 else list(v) for k, v in self.flat().items()}
+        """Row after row, as plain Python values; times as ISO text, NaN as None."""
+        yield from records(self.flat())
 
     def __repr__(self) -> str:
         each = [f"{k}: {v.dtype}{list(v.shape[self.axes:]) or ''}" for k, v in self._columns.items()]
         shown = each if len(each) <= 6 else [*each[:5], f"and {len(each) - 5} more"]
         return f"Columns({' x '.join(map(str, self.shape)) or 'one'}; {', '.join(shown)})"
+
+
+def index_name(names: Sequence[str]) -> str:
+    """What a column of row names that has no name of its own is called: "index", or "index_" where others are called so."""
+    name = "index"
+    while name in names:
+        name += "_"
+    return name
 
 
 def check_names(names: Sequence[str], where: str) -> None:
@@ -204,53 +193,13 @@ def check_names(names: Sequence[str], where: str) -> None:
             raise UserError(f"{where}: two columns are called {name!r}; rename one")
 
 
-def _array(name: str, values: Any) -> np.ndarray:
+def _array(name: str, values: Any) -> tuple[np.ndarray, Dtype | None]:
     try:
-        return np.asarray(values)
+        return array(values)
+    except UserError as error:
+        raise error.at(name) from None
     except ValueError:
         raise UserError(f"{name}: rows of different shapes; expected one shape for all, such as padded lists") from None
-
-
-def _plain(values: np.ndarray, where: str) -> np.ndarray:
-    """Object arrays as text, since a .npz of ours holds no pickled objects."""
-    if values.dtype.kind != "O":
-        return values
-    other = [value for value in values.flat if not isinstance(value, str)]
-    if other:
-        raise UserError(f"{where}: got {other[0]!r} among text; .npz holds text or numbers; fill it in, or save as .csv")
-    return values.astype(str)
-
-
-def _cell(value: Any, delimiter: str) -> str:
-    """A cell as the table reader takes it."""
-    text = "" if value is None or value != value else str(value)
-    if text == text.strip(" \t") and not any(mark in text for mark in (delimiter, '"', "\r", "\n")):
-        return text
-    return '"{}"'.format(text.replace('"', '""'))
-
-
-def _archive(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
-    """What numpy.savez writes, whatever the columns are called."""
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, values in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, values, allow_pickle=False)
-
-
-def write_file(path: str, write: Callable[[BinaryIO], Any]) -> None:
-    """Write beside, then rename: nobody reads half a file."""
-    partial = f"{path}.partial"
-    try:
-        with open(partial, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
 
 
 def _count(shape: Sequence[int]) -> str:

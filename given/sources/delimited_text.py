@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice, repeat
 
-from given.sources.columns import Columns, check_names
+from given.sources.columns import Columns, check_names, index_name
 from given.sources.kinds import Kind
 from given.sources.stream import File, Stream
 from given.variables import UserError
@@ -113,6 +113,9 @@ class DelimitedText(Stream):
         files: in order.
         delimiter: between cells; by default that of `, tab ; |` by which the first rows agree.
         header: whether the first row names the columns, or their names if no row does; by default guessed from the rows.
+        decimal: mark of numbers, "." or ",", where both may be; by default that of other columns, or a point unless semicolons
+            stand between cells.
+        dayfirst: whether 1/2/2020 is in February; by default as in other columns.
         skip_bad: leave bad rows out and name them in `skipped`.
 
     Raises:
@@ -122,12 +125,13 @@ class DelimitedText(Stream):
     format = "csv"
 
     def __init__(self, files: Sequence[File], delimiter: str | None = None, header: bool | Sequence[str] | None = None,
-                 skip_bad: bool = False) -> None:
+                 decimal: str | None = None, dayfirst: bool | None = None, skip_bad: bool = False) -> None:
         super().__init__(files, skip_bad)
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise UserError(f"delimiter={delimiter!r}; expected one character such as ',' or '\\t'")
         self.lexer, self.header = Lexer(delimiter or ","), header is True
         self._names: tuple[str, ...] = ()
+        self._nameless = False
         for i, file in enumerate(self.files):
             self._start(file, delimiter if i == 0 else self.lexer.delimiter, header if i == 0 else self.header, i == 0)
         if header is not None and not isinstance(header, bool):
@@ -135,15 +139,34 @@ class DelimitedText(Stream):
                 raise UserError(f"{self._title}: header={header!r}; expected True, False or {len(self.names)} names")
             self._names = tuple(header)
         check_names(self.names, self.files[0].name)
+        self.dtypes = {self.names[0]: "index"} if self._nameless else {}
         self.kinds, n, width = [Kind()] * len(self.names), 0, len(self.names)
         for file in self.files:
             for cells in self._rows(file, self.bad):
                 self.kinds = [kind.add(cells[i::width]) for i, kind in enumerate(self.kinds)]
                 n += len(cells) // width
+        if decimal not in (None, ".", ","):
+            raise UserError(f"decimal={decimal!r}; expected '.' or ','")
+        self._understand(decimal, dayfirst)
         spoken = _DELIMITERS.get(self.lexer.delimiter, repr(self.lexer.delimiter))
         self.notes = [f"{spoken} between cells", "a header" if self.header else "no header",
+                      *([f"the first column has no name and is called {self.names[0]}"] if self._nameless else []),
                       *(f"{name}: {kind.note}" for name, kind in zip(self.names, self.kinds, strict=True) if kind.note)]
         self.found(n, "a header and at least one row, got a header alone" if self.header else "at least one row")
+
+    def _understand(self, decimal: str | None, dayfirst: bool | None) -> None:
+        """Decide how numbers and times are written, in doubt as in the columns that leave no doubt."""
+        sure = [form.spelling for kind in self.kinds if (form := kind.understood()[0].form) is not None]
+        marks = {spelling[-2] for spelling in sure if spelling[-1] == "5"}
+        orders = {spelling == "day/month/year" for spelling in sure if spelling in ("day/month/year", "month/day/year")}
+        if decimal is None:
+            decimal = marks.pop() if len(marks) == 1 else None if self.lexer.delimiter == ";" else "."
+        if dayfirst is None and len(orders) == 1:
+            dayfirst = orders.pop()
+        for i, name in enumerate(self.names):
+            self.kinds[i], dtype = self.kinds[i].understood(decimal, dayfirst)
+            if dtype is not None:
+                self.dtypes = {**self.dtypes, name: dtype}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -176,11 +199,18 @@ class DelimitedText(Stream):
             line += _lines(raw)
         if not rows:
             raise UserError(f"{file.name}: expected a header and at least one row, got {'blank lines' if whole else 'no row'}")
+        # R writes a header without a cell for the names of rows.
+        short = header in (None, True) and len(rows) > 2 and {len(row) for row in rows[1:]} == {len(rows[0]) + 1} and (
+            len({row[0] for row in rows[1:]}) == len(rows) - 1)
         if not isinstance(header, bool):
-            header = header is None and _has_header(file.name, rows)
-        names = tuple(rows[0]) if header else tuple(f"column_{i + 1}" for i in range(len(rows[0])))
+            header = header is None and (short or _has_header(file.name, rows))
+        written = ["", *rows[0]] if short else rows[0]
+        nameless = bool(header) and not written[0]
+        names = tuple([index_name(written[1:]), *written[1:]] if nameless else written) if header else tuple(
+            f"column_{i + 1}" for i in range(len(rows[0])))
         if first:
             self.lexer, self.header, self._names = lexer, header, names
+            self._nameless = nameless
         elif names != self.names:
             raise UserError(f"{file.name}: has {len(names)} columns, {str(names)[:100]}; expected {len(self.names)} as in "
                             f"{self.files[0].name}, {str(self.names)[:100]}")

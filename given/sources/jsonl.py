@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from given.sources.columns import Columns, check_names
+from given.sources.forms import PLAIN, common
 from given.sources.kinds import EXACT, LONG, Kind
 from given.sources.stream import File, Stream
 from given.variables import UserError
@@ -29,6 +31,7 @@ class JsonLines(Stream):
     Args:
         files: in order.
         skip_bad: leave bad lines out and name them in `skipped`.
+        decimal, dayfirst: as of `read`.
 
     Raises:
         UserError: file, line and what is wrong there.
@@ -36,7 +39,8 @@ class JsonLines(Stream):
 
     format = "jsonl"
 
-    def __init__(self, files: Sequence[File], skip_bad: bool = False) -> None:
+    def __init__(self, files: Sequence[File], skip_bad: bool = False, decimal: str | None = None,
+                 dayfirst: bool | None = None) -> None:
         super().__init__(files, skip_bad)
         self.kinds: dict[str, Kind] = {}
         self.grids: dict[str, np.ndarray] = {}  # one of zeros, of the shape and kind of number of all
@@ -53,6 +57,10 @@ class JsonLines(Stream):
             if self.kinds[name] != Kind():
                 what = self.kinds[name].what or "nothing"
                 raise UserError(f"{self._title}: {name}: lists in some lines, {what} in others; expected lists in all")
+        for name, kind in self.kinds.items():
+            self.kinds[name], dtype = kind.understood(decimal, dayfirst)
+            if dtype is not None:
+                self.dtypes = {**self.dtypes, name: dtype}
         self.notes = [f"{name}: {kind.note}" for name, kind in self.kinds.items() if kind.note]
 
     @property
@@ -67,6 +75,8 @@ class JsonLines(Stream):
         if name in self.grids:
             return np.array(values, dtype=self.grids[name].dtype)
         kind = self.kinds[name]
+        if kind.form is not None:
+            return kind.array(["" if value is None else str(value) for value in values])
         match kind.stored:
             case "whole":
                 return np.array(values, dtype=np.int64)
@@ -138,12 +148,14 @@ def _kind(values: list[Any]) -> Kind:
     whats = {_KINDS[each] for each in set(map(type, values)) - {type(None)}}
     kind = Kind(missing=any(value is None for value in values))
     for what in whats:
-        kind |= Kind(what, width=0 if what == "text" else _WIDTH)
+        text = what == "text"
+        forms = common(dict.fromkeys(v for v in values if isinstance(v, str))) if text else PLAIN.get(what, frozenset())
+        kind |= Kind(what, width=0 if text else _WIDTH, forms=forms)
     large = [value for value in values if type(value) is int and abs(value) > EXACT] if "whole" in whats else []
     if large:
-        kind |= Kind(wide=53 if all(-(2**63) <= value < 2**63 for value in large) else 64, width=LONG)
+        kind = replace(kind, wide=53 if all(-(2**63) <= value < 2**63 for value in large) else 64, width=LONG)
     lengths = [LONG if value.endswith("\0") else len(value) for value in values if isinstance(value, str)]
-    return kind | Kind(width=max(lengths, default=0))
+    return replace(kind, width=max([kind.width, *lengths]))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+
+from given.sources.forms import PLAIN, Ambiguous, Form, choose_form, common, readings
 
 __all__ = ["EXACT", "Kind", "LONG", "texts"]
 
@@ -24,10 +27,12 @@ class Kind:
     """What a column's cells are.
 
     Args:
-        what: "whole", "real", "boolean", "text", or "" while all are missing.
+        what: "whole", "real", "boolean", "time", "text", or "" while all are missing.
         missing: whether a cell is.
         wide: 53 if a whole number has more bits than a real holds, 64 if more than an int64 does, else 0.
         width: characters of the longest cell.
+        forms: the ways of writing numbers and times that all cells may be written in.
+        form: that which they are read by, once all have been seen.
 
     >>> Kind.of(["1", "2"]) | Kind.of(["2.5", ""])
     Kind(what='real', missing=True, wide=0, width=3)
@@ -37,24 +42,42 @@ class Kind:
     missing: bool = False
     wide: int = 0
     width: int = 0
+    forms: frozenset[Form] = field(default=frozenset(), repr=False)
+    form: Form | None = field(default=None, repr=False)
 
     def __or__(self, other: Kind) -> Kind:
         both = {self.what, other.what} - {""}
         what = "".join(both) if len(both) < 2 else "real" if both == {"whole", "real"} else "text"
-        return Kind(what, self.missing or other.missing, max(self.wide, other.wide), max(self.width, other.width))
+        forms = self.forms & other.forms if self.what and other.what else self.forms | other.forms
+        return Kind(what, self.missing or other.missing, max(self.wide, other.wide), max(self.width, other.width), forms)
+
+    def understood(self, decimal: str | None = None, dayfirst: bool | None = None) -> tuple[Kind, Any]:
+        """This kind with the form that its cells are read by, and the dtype that follows: that it is in doubt, or None.
+
+        Args:
+            decimal, dayfirst: as of `choose`.
+        """
+        found = choose_form(self.forms, decimal, dayfirst) if self.what == "text" else None
+        if isinstance(found, Ambiguous):
+            return self, {"doubt": found.note}
+        return replace(self, form=found), None if found is None else found.dtype
 
     @property
     def stored(self) -> str:
-        """"whole" (int64), "real" (float64, missing is NaN), "boolean" or "text" (missing is None)."""
+        """"whole" (int64), "real" (float64, missing is NaN), "boolean", "time" (NaT) or "text" (missing is None)."""
+        if self.form is not None:
+            return "real" if self.form.what == "whole" and self.missing else self.form.what
         if self.what == "whole" and not self.missing:
             return "text" if self.wide == 64 else "whole"
         if self.what in ("whole", "real", ""):
             return "text" if self.wide else "real"
-        return "text" if self.missing else self.what
+        return "text" if self.missing and self.what != "time" else self.what
 
     @property
     def note(self) -> str:
-        """Why numbers are kept as text, or nothing."""
+        """How numbers and times were understood, or why numbers are kept as text, or nothing."""
+        if self.form is not None:
+            return self.form.note
         if self.what not in ("whole", "real") or self.stored != "text":
             return ""
         if self.wide == 64:
@@ -73,10 +96,10 @@ class Kind:
             values = None
         if (values is None or np.isnan(values).any()) and not MISSING.isdisjoint(cells):
             kind = cls.of([cell for cell in cells if cell not in MISSING])
-            return cls(kind.what, True, kind.wide, width)
+            return cls(kind.what, True, kind.wide, width, kind.forms)
         if values is None or np.isnan(values).any():  # such as -nan, which is no way to write a missing cell
             boolean = cells[0].lower() in ("true", "false") and {cell.lower() for cell in cells} <= {"true", "false"}
-            return cls("boolean" if boolean else "text", width=width)
+            return cls("boolean", width=width) if boolean else cls("text", width=width, forms=common(dict.fromkeys(cells)))
         text = "\n".join(["", *cells])
         if not text.isascii() or "_" in text or any(blank in text for blank in _BLANKS) or _PADDED.search(text) \
                 or text.count("\n") > len(cells):
@@ -86,13 +109,16 @@ class Kind:
             large = [cell for cell, value in zip(cells, values, strict=True) if value >= EXACT and _WHOLE.fullmatch(cell)]
             wide = 0 if not large else 53 if all(len(c) < 21 and -(2**63) <= int(c) < 2**63 for c in large) else 64
         whole = not any(mark in text for mark in ".eEnN")  # nan and inf have an n
-        return cls("whole" if whole else "real", wide=wide, width=width)
+        what = "whole" if whole else "real"
+        return cls(what, wide=wide, width=width, forms=PLAIN[what])
 
     def add(self, cells: Sequence[str]) -> Kind:
         """This kind with more cells."""
         if self.what != "text":
             return self | Kind.of(cells)
-        return Kind("text", self.missing or not MISSING.isdisjoint(cells), self.wide, max(self.width, max(map(len, cells))))
+        forms = self.forms and self.forms & common(cell for cell in dict.fromkeys(cells) if cell not in MISSING)
+        missing, width = self.missing or not MISSING.isdisjoint(cells), max(self.width, max(map(len, cells)))
+        return Kind("text", missing, self.wide, width, forms)
 
     def array(self, cells: Sequence[str]) -> np.ndarray:
         """The cells as this kind stores them.
@@ -100,6 +126,8 @@ class Kind:
         Raises:
             ValueError: a cell that is not of this kind.
         """
+        if self.form is not None:
+            return self._read(cells, self.form)
         match self.stored:
             case "whole":
                 return np.array(list(map(int, cells)), dtype=np.int64)
@@ -111,6 +139,16 @@ class Kind:
             case "boolean":
                 return np.array([cell.lower() == "true" for cell in cells])
         return self.texts([None if cell in MISSING else cell for cell in cells] if self.missing else cells)
+
+    def _read(self, cells: Sequence[str], form: Form) -> np.ndarray:
+        absent = np.nan if self.stored == "real" else None
+        try:
+            read = {cell: absent if cell in MISSING else readings(cell)[form] for cell in set(cells)}
+        except KeyError as error:
+            raise ValueError(f"not written as {form.spelling}") from error
+        values = list(map(read.__getitem__, cells))
+        return texts(values) if form.what == "text" else np.array(values).astype(  # type: ignore[arg-type]
+            np.int64 if self.stored == "whole" else np.float64)
 
     def texts(self, cells: Sequence[str | None]) -> np.ndarray:
         """Texts as this kind stores them: short ones as numpy's text, others, and those with None, as objects."""

@@ -2,59 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from given.sources.columns import Columns, check_names
+from given.sources.cells import Dtype, array
+from given.sources.columns import Columns, check_names, index_name
+from given.sources.forms import common
 from given.sources.kinds import EXACT, LONG, Kind
 from given.sources.stream import File, Stream
+from given.sources.write import pyarrow
 from given.variables import UserError
 
-__all__ = ["Parquet", "pack"]
+__all__ = ["Parquet"]
 
 _ROWS = 1 << 16  # read at once
 
 
-def _pyarrow() -> Any:
-    """The library, where it is installed.
-
-    Raises:
-        UserError: it is not.
-    """
-    try:
-        import pyarrow.compute
-        import pyarrow.parquet
-    except ImportError:
-        raise UserError("Parquet needs pyarrow; install it with pip install 'given[parquet]', or save as .csv") from None
-    return pyarrow
-
-
-def pack(columns: Mapping[str, np.ndarray], name: str) -> memoryview:
-    """Columns as Parquet, grids as lists of fixed length.
-
-    Raises:
-        UserError: values that Parquet cannot hold.
-    """
-    pa, arrays = _pyarrow(), {}
-    for key, values in columns.items():
-        try:
-            arrays[key] = pa.array(values.reshape(-1))
-        except (pa.ArrowException, TypeError) as error:
-            raise UserError(f"{name}: {key}: {' '.join(str(error).split())}; save as .npz") from None
-        for length in values.shape[:0:-1]:
-            arrays[key] = pa.FixedSizeListArray.from_arrays(arrays[key], length)
-    sink = pa.BufferOutputStream()
-    pa.parquet.write_table(pa.table(arrays), sink)
-    return memoryview(sink.getvalue())
-
-
 class Parquet(Stream):
-    """Parquet files with the same columns: numbers, booleans, text, dates (as text) and lists of numbers of one shape.
+    """Parquet files with the same columns: numbers, booleans, text, dates and times of day (as text), moments, durations (in
+    seconds) and lists of numbers of one shape.
 
     Args:
         files: in order.
+        decimal, dayfirst: as of `read`.
 
     Raises:
         UserError: file, column and what is wrong there.
@@ -62,13 +34,14 @@ class Parquet(Stream):
 
     format = "parquet"
 
-    def __init__(self, files: Sequence[File], skip_bad: bool = False) -> None:
+    def __init__(self, files: Sequence[File], skip_bad: bool = False, decimal: str | None = None,
+                 dayfirst: bool | None = None) -> None:
         super().__init__(files, skip_bad)
-        _pyarrow()
+        pyarrow()
         self.kinds: dict[str, Kind] = {}
         n = 0
         for file, batch in self._batches():
-            names = [str(name) for name in batch.schema.names]
+            names = _names(batch.schema)
             check_names(names, file.name)
             self.kinds = self.kinds or dict.fromkeys(names, Kind())
             if names != list(self.kinds):
@@ -81,6 +54,11 @@ class Parquet(Stream):
                     raise error.at(f"{file.name}: {name}") from None
             n += batch.num_rows
         self.found(n, "at least one row, got none")
+        self.dtypes: dict[str, Dtype] = _dtypes(batch.schema)
+        for name, kind in self.kinds.items():
+            self.kinds[name], dtype = kind.understood(decimal, dayfirst)
+            if dtype is not None:
+                self.dtypes[name] = dtype
         self.notes = [f"{name}: {kind.note}" for name, kind in self.kinds.items() if kind.note]
 
     @property
@@ -89,7 +67,7 @@ class Parquet(Stream):
 
     @property
     def large(self) -> int:
-        metas = [_pyarrow().parquet.ParquetFile(file.path).metadata for file in self.files]
+        metas = [pyarrow().parquet.ParquetFile(file.path).metadata for file in self.files]
         return sum(meta.row_group(i).total_byte_size for meta in metas for i in range(meta.num_row_groups))
 
     def blocks(self) -> Iterator[Columns]:
@@ -98,7 +76,7 @@ class Parquet(Stream):
             yield Columns({name: _array(column, self.kinds[name]) for name, column in columns})
 
     def _batches(self) -> Iterator[tuple[File, Any]]:
-        pa = _pyarrow()
+        pa = pyarrow()
         for file in self.files:
             try:
                 for batch in pa.parquet.ParquetFile(file.path).iter_batches(_ROWS, use_threads=False):
@@ -109,16 +87,41 @@ class Parquet(Stream):
                 raise UserError(f"{file.name}: is not whole Parquet ({message})") from None
 
 
+def _names(schema: Any) -> list[str]:
+    """The columns' names; of an index without one that pandas keeps there, "index"."""
+    names: list[str] = []
+    for name in schema.names:
+        names.append(index_name([*names, *schema.names]) if name.startswith("__index_level_") else str(name))
+    return names
+
+
+def _dtypes(schema: Any) -> dict[str, Dtype]:
+    """What is known of the columns beyond their arrays: names of rows, and times with a zone."""
+    types, found = pyarrow().types, dict[str, Dtype]()
+    for name, field in zip(_names(schema), schema, strict=True):
+        if field.name != name:
+            found[name] = "index"
+        elif types.is_timestamp(field.type) and field.type.tz:
+            found[name] = f"datetime64[us, {field.type.tz}]"
+        elif types.is_duration(field.type):
+            found[name] = f"timedelta64[{field.type.unit}]"
+    return found
+
+
 def _plain(column: Any) -> Any:
     """Words of a dictionary written out."""
-    return column.dictionary_decode() if _pyarrow().types.is_dictionary(column.type) else column
+    return column.dictionary_decode() if pyarrow().types.is_dictionary(column.type) else column
 
 
 def _kind(column: Any) -> Kind:
-    pa, column = _pyarrow(), _plain(column)
+    pa, column = pyarrow(), _plain(column)
     types, missing = pa.types, column.null_count > 0
     if types.is_null(column.type):
         return Kind(missing=True)
+    if types.is_timestamp(column.type):
+        return Kind("time", missing)
+    if types.is_duration(column.type) or types.is_decimal(column.type):
+        return Kind("real", missing, width=25)
     if types.is_boolean(column.type):
         return Kind("boolean", missing, width=5)
     if types.is_integer(column.type):
@@ -136,12 +139,12 @@ def _kind(column: Any) -> Kind:
         width = LONG if pa.compute.any(pa.compute.ends_with(words, "\0")).as_py() else width
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise UserError(f"holds {column.type}; expected numbers, booleans, text, dates or lists of numbers") from None
-    return Kind("text", missing, width=width)
+    return Kind("text", missing, width=width, forms=common(word for word in words.unique().to_pylist() if word is not None))
 
 
 def _grid(column: Any) -> np.ndarray:
     """Lists of lists of numbers as one array."""
-    pa, shape = _pyarrow(), [len(column)]
+    pa, shape = pyarrow(), [len(column)]
     while pa.types.is_nested(column.type):
         lengths: set[Any] = set(pa.compute.list_value_length(column).to_pylist()) if hasattr(column, "flatten") else {None}
         if len(lengths) > 1 or None in lengths or pa.types.is_struct(column.type):
@@ -155,12 +158,18 @@ def _grid(column: Any) -> np.ndarray:
 
 
 def _array(column: Any, kind: Kind) -> np.ndarray:
-    pa, column = _pyarrow(), _plain(column)
+    pa, column = pyarrow(), _plain(column)
     if kind.what.startswith("grid"):
         return _grid(column)
+    if kind.form is not None:
+        return kind.array(["" if cell is None else cell for cell in column.cast(pa.large_string()).to_pylist()])
     match kind.stored:
         case "whole" | "boolean":
             return np.asarray(column.cast(pa.int64() if kind.stored == "whole" else pa.bool_()).to_numpy(zero_copy_only=False))
+        case "time":  # in UTC
+            return np.asarray(column.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False))
+        case "real" if pa.types.is_duration(column.type):  # in seconds
+            return array(np.asarray(column.to_numpy(zero_copy_only=False)))[0]
         case "real":
             return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
     return kind.texts(column.cast(pa.large_string()).to_pylist())

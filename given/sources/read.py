@@ -11,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from given.sources.arrays import frame, npy, npz
+from given.sources.arrays import frame, npy, npz, understood
 from given.sources.columns import Columns, Source
 from given.sources.delimited_text import DelimitedText
 from given.sources.folder import IMAGES, classes, tree
@@ -27,8 +27,9 @@ __all__ = ["read"]
 
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy", ".npz": "npz", ".parquet": "parquet",
             ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images")}
-_TABLE = ("delimiter", "header", "skip_bad")
-_OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": ("skip_bad",), "parquet": (), "text": ("by", "skip_bad"),
+_TABLE = ("delimiter", "header", "decimal", "dayfirst", "skip_bad")
+_OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": ("decimal", "dayfirst", "skip_bad"),
+            "parquet": ("decimal", "dayfirst"), "text": ("by", "skip_bad"),
             "images": ("size", "skip_bad"), "npz": (), "npy": ()}
 _FIRST = {b"PAR1": "parquet", b"PK\3\4": "npz", b"\x93NUM": "npy"}  # how files begin
 
@@ -38,6 +39,8 @@ class _Options:
     format: str | None = None
     delimiter: str | None = None
     header: bool | Sequence[str] | None = None
+    decimal: str | None = None
+    dayfirst: bool | None = None
     by: str | None = None
     size: tuple[int, int] | None = None
     skip_bad: bool = False
@@ -56,8 +59,8 @@ class _Options:
 
 @overload
 def read(source: Any, /, *, format: str | None = None, delimiter: str | None = None,
-         header: bool | Sequence[str] | None = None, by: str | None = None, size: tuple[int, int] | None = None,
-         skip_bad: bool = False) -> Source: ...
+         header: bool | Sequence[str] | None = None, decimal: str | None = None, dayfirst: bool | None = None,
+         by: str | None = None, size: tuple[int, int] | None = None, skip_bad: bool = False) -> Source: ...
 
 
 @overload
@@ -77,13 +80,18 @@ def read(source: Any = None, /, **options: Any) -> Source:
         format: csv, tsv, jsonl, parquet, text, images, npz or npy, where the ending does not say it.
         delimiter: of a table; by default that of `, tab ; |` by which its first rows agree.
         header: True, False (columns are called column_1, ...) or the columns' names; by default told from the first rows.
+        decimal: mark of the numbers of a table or frame, "." or ",", where its cells may have either.
+        dayfirst: whether 1/2/2020 of a table or frame is in February, where its cells may be either.
         by: of text: a row is a "file" (the default), a "line" or a "paragraph".
         size: height and width that images are resampled to; by default they must all have one size.
         skip_bad: leave bad rows and files out; `skipped` of what is returned says which and why.
 
     Types are decided over all rows: whole numbers int64, reals float64, booleans, text; a missing cell (empty, NA, N/A, NaN,
     null, None) is NaN, or None in text. Whole numbers that int64, or float64 beside missing ones, cannot hold stay text, and
-    `described()` says so, with format, delimiter, header and rows.
+    `described()` says so, with format, delimiter, header and rows. Numbers and times as people write them (1,234.5, 1.234,5,
+    $5, 12%, 31/12/2020, 6:30 PM, ISO times with a zone) are read where all cells of a column may be written in one way, which
+    `described()` names: numbers as numbers, times as ISO text, in UTC where they have a zone; so they are drawn. Where two ways
+    remain the column stays text, and a model asks which.
 
     Raises:
         UserError: what is wrong, with file, line and column.
@@ -92,7 +100,7 @@ def read(source: Any = None, /, **options: Any) -> Source:
     Columns(2; age: int64, city: <U4)
     """
     if source is None and options:
-        return Columns(options)
+        return understood(Columns(options))
     if stray := [name for name in options if name not in _Options.__dataclass_fields__]:
         raise UserError(f"read: expected a source or columns by keyword, got both ({stray[0]}=); options of a source are "
                         f"{', '.join(_Options.__dataclass_fields__)}")
@@ -108,14 +116,17 @@ def read(source: Any = None, /, **options: Any) -> Source:
             if isinstance(error, UserError):
                 raise
             raise UserError(f"read: {name!r} is no path ({error})") from None
+    spelling: dict[str, Any] = {name: options.pop(name) for name in ("decimal", "dayfirst") if name in options}
+    if isinstance(source, Source):
+        options |= spelling
     if options:
         raise UserError(f"read: {next(iter(options))}= is for files; got {type(source).__name__}")
     if isinstance(source, Source):
         return source.flat() if isinstance(source, Columns) else source
     if isinstance(source, Mapping):
-        return Columns(source)
+        return understood(Columns(source), **spelling)
     if type(source).__module__.split(".")[0] in ("pandas", "polars") and type(source).__name__ == "DataFrame":
-        return frame(source)
+        return understood(frame(source), **spelling)
     raise UserError(f"read: expected a path, a mapping, a frame or columns by keyword, got {type(source).__name__}")
 
 

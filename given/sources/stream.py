@@ -166,7 +166,7 @@ class Stream(Source):
     def held(self) -> Columns:
         """All rows in memory."""
         columns = next(self.batches(self.n))
-        columns.about, columns.skipped = self.described(), self.skipped
+        columns.about, columns.skipped, columns.dtypes = self.described(), self.skipped, self.dtypes
         return columns
 
     def kept(self) -> Source:
@@ -181,7 +181,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
     """The rows of all parts, which have the same columns."""
     if len(parts) == 1:
         return parts[0]
-    return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0].names})
+    return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0].names}, dtypes=parts[0].dtypes)
 
 
 def standard_input() -> File:

@@ -31,7 +31,7 @@ class Texts(Stream):
         UserError: file, line and what is wrong there.
     """
 
-    format = "text"
+    format, dtypes = "text", {"text": "text"}
 
     def __init__(self, files: Sequence[File], by: str = "file", labels: Sequence[str] | None = None,
                  skip_bad: bool = False) -> None:
