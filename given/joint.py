@@ -62,8 +62,7 @@ def parse(formula: str) -> list[Term]:
         match = _TOKEN.match(formula, at)
         if not match:
             at += len(formula[at:]) - len(formula[at:].lstrip())
-            raise UserError(f"formula {formula!r}: unexpected {formula[at]!r} at {at}; "
-                            "names that are not identifiers stand in backticks, as in p(`house price` | city)")
+            raise UserError(f"formula {formula!r}: unexpected {formula[at]!r} at {at}; {_way_out(formula, at)}")
         kind = match.lastgroup or ""
         tokens.append(("name" if kind == "quoted" else kind, match[kind]))
         at = match.end()
@@ -89,6 +88,29 @@ def parse(formula: str) -> list[Term]:
         rest = rest[marks[0] + 1:]
     _check(terms, formula)
     return terms
+
+
+_BACKTICKS = "names that are not identifiers stand in backticks, as in p(`house price` | city)"
+_SIGN = re.compile(r"(?P<sign>==?|<=|>=|!=|<|>)\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s,|)&]*)")
+
+
+def _way_out(formula: str, at: int) -> str:
+    """What to write instead of what no formula has, at `at`."""
+    if found := _SIGN.match(formula, at):
+        before = re.search(r"`[^`]+`$|\w+$", formula[:at].rstrip())
+        name, value = before[0].strip("`") if before else "x", found["value"].strip("\"'") or "..."
+        number = value == "..." or re.fullmatch(r"[-+.\d]+", value)
+        said = value if number else f'"{value}"'
+        way = f"given({name}={said})" if name.isidentifier() else f'given({{"{name}": {said}}})'
+        if found["sign"] not in ("=", "=="):
+            return f"a formula has names alone; a range of values cannot be given yet, one value can, by {way}"
+        pair = f"{name}={value}" if re.fullmatch(r"[\w.=+-]+", f"{name}={value}") else f'"{name}={value}"'
+        return f"a formula has names alone; a value goes into {way}, or in a shell into given sample MODEL {pair}"
+    if formula[at] == "~":
+        left, _, right = formula.replace("p(", "").strip(" )").partition("~")
+        names = [name for name in re.split(r"[\s+*:-]+", right) if name and not name.isdigit()]
+        return f"write p({left.strip() or 'y'} | {', '.join(names) or 'x'})"
+    return f"columns stand side by side with commas, as p(y | a, b); {_BACKTICKS}" if formula[at] in "+*:&" else _BACKTICKS
 
 
 def _names(tokens: Sequence[tuple[str, str]], formula: str, where: str) -> tuple[str, ...]:

@@ -22,9 +22,23 @@ import torch
 from torch import Tensor
 
 __all__ = ["Axis", "Codec", "Entries", "Finite", "MISSING", "Observed", "Pieces", "Product", "Real", "Space", "UserError",
-           "Variable"]
+           "Variable", "shown"]
 
 MISSING = "(missing)"  # how the symbol of a missing value is printed
+
+
+def shown(value: Any) -> str:
+    """A value as messages print it: a numpy scalar as the plain value it is.
+
+    >>> shown(np.str_("fox")), shown(np.float64(2.5))
+    ("'fox'", '2.5')
+    """
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return repr(str(value))
+    if isinstance(value, list | tuple):
+        each = ", ".join(map(shown, value))
+        return f"[{each}]" if isinstance(value, list) else f"({each}{',' * (len(value) == 1)})"
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 class UserError(ValueError):
@@ -396,6 +410,21 @@ class Codec(abc.ABC):
     def affine(self) -> bool:
         """Whether raw values are a line in the entries, so that the mean of entries is that of raw values."""
         return True
+
+    def numbers(self, raw: np.ndarray) -> np.ndarray:
+        """Raw values as float64 to take means of, NaN where they are missing. Raises `UserError` where they are no numbers."""
+        flat = raw.ravel().tolist() if raw.dtype.kind == "O" else []
+        if raw.dtype.kind in "biuf" or (flat and all(v is None or isinstance(v, int | float) for v in flat)):
+            return raw.astype(np.float64)
+        raise UserError("expected numbers")
+
+    def raw_of(self, numbers: np.ndarray) -> np.ndarray:
+        """What `numbers` made, as raw values where these are no numbers, such as dates."""
+        return numbers
+
+    def real(self, x: Entries) -> np.ndarray:
+        """Entries as `numbers` of their raw values, not rounded to what raw values may be."""
+        return self.numbers(self.decode(x))
 
     def log_volume(self, x: Entries) -> Tensor:
         """log |d entries / d raw| over the seen entries: (*draws, B) float64; what a density in entries gains in raw units.

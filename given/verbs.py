@@ -16,7 +16,7 @@ from torch import Tensor
 
 from given.codecs import BlockCodec, Text, infer_table
 from given.conditional import Conditional
-from given.distributions import How, Kind, Noise, weakest
+from given.distributions import How, Intractable, Kind, Noise, weakest
 from given.evaluate import Comparison, Score, compare
 from given.families import (
     Autoregressive,
@@ -32,6 +32,7 @@ from given.families import (
 )
 from given.infer import Compressed, Part, Stop, compress, decompress, observe
 from given.infer import Query as _Query
+from given.infer.summary import DRAWS, Summary, mean, mode, quantiles
 from given.infer.windows import in_windows, spoken
 from given.joint import Joint, Term, parse
 from given.nn import Embedding, MinGRU
@@ -54,7 +55,7 @@ from given.train import (
     save_joint,
     split,
 )
-from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable
+from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable, shown
 
 __all__ = ["Model", "Query", "default_family", "load", "model", "pretrained"]
 
@@ -131,7 +132,7 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
 
 def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
           families: Mapping[str, Callable[..., Conditional]] | None = None, latents: Mapping[str, Codec] | None = None,
-          seed: int = 0) -> Model:
+          seed: int | None = 0) -> Model:
     """A model of a formula, its variables and codecs inferred from data.
 
     Args:
@@ -190,7 +191,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
 def _known(names: Any, among: Sequence[str], what: str) -> None:
     for name in names:
         if name not in among:
-            raise UserError(f"{what}: unknown name {name!r}; there are {', '.join(among)}")
+            raise UserError(f"{what}: unknown name {shown(name)}; there are {', '.join(among)}")
 
 
 def _learn(source: Source, codecs: Mapping[str, Codec]) -> dict[str, Variable]:
@@ -252,7 +253,7 @@ class Model:
 
     def fit(self, data: Any, *, held_out: Any = 0.1, weight: str | None = None, minutes: float | None = None,
             cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int | None = None,
-            lr: float = 4e-3, seed: int = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
+            lr: float = 4e-3, seed: int | None = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
             resume: bool = False, progress: bool | None = None, threads: int | None = None,
             **training: Any) -> FitResult:
         """Learn from data: what is counted or solved first, then what learns by gradient.
@@ -352,13 +353,13 @@ class Model:
 
     # Asking
 
-    def score(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> Score:
+    def score(self, data: Any = None, /, *, seed: int | None = 0, **columns: Any) -> Score:
         """The mean log p of items, with its standard error, kind, unit and measure.
 
         Args:
             data: a mapping, or anything `read` takes; or columns by keyword. What is passed is what is scored: factors
                 whose left side is there, in raw units, their parents given.
-            seed: of the noise of estimates.
+            seed: of the noise of estimates; None for fresh noise.
 
         Raises:
             UserError: a factor's parent is not given.
@@ -386,14 +387,14 @@ class Model:
         sizes = (sum(map(len, texts)), sum(len(text.encode(errors="surrogatepass")) for text in texts))
         return replace(score, characters=sizes[0] / len(score.items), bytes=sizes[1] / len(score.items))
 
-    def scores(self, data: Source, *, seed: int = 0) -> Iterator[Score]:
+    def scores(self, data: Source, *, seed: int | None = 0) -> Iterator[Score]:
         """The scores of rows as they come, a batch at a time: together they are what `score` says of all."""
         for score, batch in self._scored(data, seed):
             if batch.text is not None:
                 raise UserError(f"{batch.text}: is longer than its window; score it whole")
             yield score
 
-    def _scored(self, source: Source, seed: int) -> Iterator[tuple[Score, EncodedBatch]]:
+    def _scored(self, source: Source, seed: int | None) -> Iterator[tuple[Score, EncodedBatch]]:
         """Every batch with the score of its rows, which may be pieces of texts."""
         self._check_fitted()
         self.joint.eval()
@@ -422,11 +423,11 @@ class Model:
             yield _score(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
                          tuple(name for name in parents if name not in x), batch.share), batch
 
-    def log_prob(self, data: Any = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
+    def log_prob(self, data: Any = None, /, *, seed: int | None = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
         return self.score(data, seed=seed, **columns).items
 
-    def evaluate(self, data: Any, *, train: Any = None, seed: int = 0) -> Comparison:
+    def evaluate(self, data: Any, *, train: Any = None, seed: int | None = 0) -> Comparison:
         """The model's score beside the trivial baseline, as "this model" and by the baseline's name: every column by itself,
         given only what the model always is given; a text by a 5-gram.
 
@@ -481,11 +482,14 @@ class Model:
         values = _named(data, _spelled(observed, list(self.joint.columns)))
         _known(values, list(self.joint.columns), "observed")
         if prior is not None and not isinstance(prior, Mapping):
-            raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {prior!r}')
+            raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {shown(prior)}')
         return Query(self, values, prior or {})
 
-    def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None, **observed: Any) -> Columns:
-        """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them."""
+    def sample(self, n: int = 1, *, seed: int | None = 0, how: How | None = None, **observed: Any) -> Columns:
+        """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them.
+
+        The same seed draws the same rows, 0 too, which is the default; `seed=None` draws fresh ones.
+        """
         return self.given(**observed).sample(n, seed=seed, how=how)
 
     def compress(self, data: Any = None, /, *, batch: int | None = None, span: int = 1 << 13, verify: bool = True,
@@ -505,7 +509,7 @@ class Model:
         self._check_fitted()
         for name, value in (("batch", batch), ("span", span)):
             if value is not None and not (isinstance(value, int) and value > 0):
-                raise UserError(f"compress: {name}={value!r}; expected a whole number from 1")
+                raise UserError(f"compress: {name}={shown(value)}; expected a whole number from 1")
         rows = next(self._source(data, columns).batches(1 << 60), Columns({name: [] for name in self.joint.columns}))
         return compress(self.joint, rows, fingerprint(self.joint), batch=batch, span=span, verify=verify)
 
@@ -586,23 +590,24 @@ class Query:
         return [answer for _, _, answer in parts], torch.cat([rows for rows, _, _ in parts]).argsort()
 
     @torch.no_grad()
-    def sample(self, n: int = 1, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Columns:
+    def sample(self, n: int = 1, *, seed: int | None = 0, how: How | None = None, length: int | None = None) -> Columns:
         """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...).
 
         Args:
             n: draws.
-            seed, how: of the draws.
+            seed: the same one draws the same rows, 0 too, which is the default; None draws fresh ones.
+            how: of the draws.
             length: symbols of a text in windows, one window by default; past it the window moves on by the text's stride, and
                 what was drawn last is read.
         """
         if not isinstance(n, int | np.integer) or n < 1:
-            raise UserError(f"sample: expected a whole number of draws from 1, got {n!r}")
+            raise UserError(f"sample: expected a whole number of draws from 1, got {shown(n)}")
         n, seed = int(n), _whole(seed)
         _check_draws(self.model.joint, how, length, "sample")
         parts, order = self._asked(lambda q: q.sample(n, seed=seed, how=how, length=length), n)
         return self._columns(parts, order, (n, self.n))
 
-    def stream(self, *, seed: int = 0, how: How | None = None, length: int | None = None,
+    def stream(self, *, seed: int | None = 0, how: How | None = None, length: int | None = None,
                stop: str | Sequence[str] = ()) -> Iterator[str]:
         """One draw of a text as it is drawn, whole characters at a time: what comes after what is given.
 
@@ -628,12 +633,12 @@ class Query:
         assert isinstance(codec, Text)
         return spoken(codec, blocks)
 
-    def rank(self, data: Mapping[str, Any] | None = None, /, *, pmi: bool | Model = False, seed: int = 0,
+    def rank(self, data: Mapping[str, Any] | None = None, /, *, pmi: bool | Model = False, seed: int | None = 0,
              **candidates: Any) -> Columns:
         """Candidates, the most probable given what is observed first, with their `log_prob` in nats.
 
         Args:
-            data, candidates: columns of candidates, as of `score`.
+            data, candidates: columns of candidates, as of `score`; whole texts where what they begin with is observed.
             pmi: rank by what the observed tells of them instead, pointwise mutual information
                 log p(x | y) - log p(x), in the column `pmi`. p(x) is the model's own, that of its family (Contrastive) or y
                 summed out where it can be; or pass another model that has p(x).
@@ -659,19 +664,26 @@ class Query:
         order = np.argsort(-value, kind="stable")
         return Columns({**{name: each[order] for name, each in rows.items()}, by: value[order]})
 
-    def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> np.ndarray:
-        """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64."""
+    def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int | None = 0, **columns: Any) -> np.ndarray:
+        """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64.
+
+        Of a column that is observed in part, what was not observed is scored: `given(text=prefix("To be")).log_prob(text=
+        ["To be or not"])` is log p of what follows the prefix, the end of the text included where its length is modelled.
+
+        Raises:
+            UserError: a value that is not what is observed of it.
+        """
         return self.score(data, seed=seed, **columns).items
 
     @torch.no_grad()
-    def score(self, data: Mapping[str, Any] | None = None, /, *, seed: int = 0, **columns: Any) -> Score:
+    def score(self, data: Mapping[str, Any] | None = None, /, *, seed: int | None = 0, **columns: Any) -> Score:
         """As `Model.score`, given what is observed."""
         joint, seed = self.model.joint, _whole(seed)
         values = _named(data, _spelled(columns, list(joint.columns)))
         _known(values, list(joint.columns), "score")
         if not values:
             raise UserError("score: nothing to score; pass the columns to score")
-        x = {k: observe(joint.columns[k], v)[0] for k, v in values.items()}
+        x = {k: observe(joint.columns[k], v, self._evidence.get(k))[0] for k, v in values.items()}
         n = max(self.n, *map(len, x.values()))
         for length in map(len, x.values()):
             if length not in (1, n):
@@ -681,24 +693,96 @@ class Query:
         parts, numbers, given = [], list[Tensor](), tuple(k for k, e in self._evidence.items() if not e.hidden)
         for rows, query in self._parts(n):
             some = {k: e.rows(rows % len(e)) for k, e in x.items()}
-            parts.append(_score(joint, some, *query.log_prob(some, seed=seed), given))
+            new = {k: Entries(e.tensor, e.seen & ~query.evidence[k].scored, e.valid)  # type: ignore[operator]
+                   if k in query.evidence else e for k, e in some.items()}
+            parts.append(_score(joint, new, *query.log_prob(some, seed=seed), given))
             numbers.append(rows)
         score = parts[0].joined(parts[1:])
         return replace(score, items=score.items[torch.cat(numbers).argsort().numpy()])
 
     @torch.no_grad()
-    def mode(self) -> Columns:
-        """The most probable value of what is unknown: (items, ...)."""
-        return self._columns(*self._asked(lambda q: q.mode()), (self.n,))
+    def mode(self, name: str | None = None, /, *, seed: int | None = 0) -> Any:
+        """The most probable value of one column, whatever the others are: that of one item, or (items, ...).
+
+        Args:
+            name: a column, by default all that is unknown together: the most probable joint value of the finite columns above
+                what is observed, and the modes of the others given them, a column each.
+            seed: of 1,000 draws, of which the most frequent value is taken where probabilities are out of reach.
+
+        Raises:
+            UserError: a column of reals, or a grid, without a mode in closed form; a real one has a median.
+        """
+        if name is None:
+            return self._columns(*self._asked(lambda q: q.mode()), (self.n,))
+        return self._summary(name, mode, seed)
 
     @torch.no_grad()
-    def mean(self) -> Columns:
-        """The mean of real columns that are unknown: (items, ...); where a codec bends them, that of 1,000 draws."""
-        means = self._columns(*self._asked(lambda q: q.mean()), (self.n,))
-        bent = [name for name in means if not self.model.joint.columns[name].codec.affine]
-        draws = self.sample(1000) if bent else {}
-        return Columns({k: np.nanmean(draws[k], 0) if k in bent else v for k, v in means.items()}, means.axes,
-                       means.dtypes)
+    def mean(self, name: str | None = None, /, *, seed: int | None = 0) -> Any:
+        """The mean of one column of numbers, dates or times, whatever the others are: that of one item, or (items, ...).
+
+        Of what is not missing, float64; of dates a date. It is exact where the column's distribution has a mean in closed form
+        and its codec is a line (`Gaussian`, mixtures of them), and where it is a single finite entry; elsewhere that of 1,000
+        draws, whose standard error is a thirtieth of the column's standard deviation.
+
+        Args:
+            name: a column, by default every real one that is unknown, a column each.
+            seed: of the draws.
+
+        Raises:
+            UserError: the column holds no numbers, or is observed.
+        """
+        if name is not None:
+            return self._summary(name, mean, seed)
+        joint = self.model.joint
+        real = [k for k, v in joint.columns.items() if isinstance(v.space, Real) and k not in joint.conditions
+                and not (k in self._evidence and self._evidence[k].complete)]
+        if not real:
+            raise Intractable(f"{self.model}: no real column is left to average; use mode or probabilities")
+        return Columns({k: self._summary(k, mean, seed) for k in real}, 0 if self._single else 1)
+
+    @torch.no_grad()
+    def quantile(self, name: str, levels: float | Sequence[float], /, *, seed: int | None = 0) -> Any:
+        """Quantiles of one column of numbers, dates or times: the least values that are not exceeded with these probabilities.
+
+        They are values as the data holds them: whole numbers are whole, dates are dates. Exact where the column's distribution
+        has a distribution function in closed form (`Gaussian`, mixtures of them), and where it is a single finite entry;
+        elsewhere those of 1,000 draws.
+
+        Args:
+            name: a column.
+            levels: a probability between 0 and 1, or several.
+            seed: of the draws.
+
+        Returns:
+            of one item a value, or (levels,) for several levels; of several items (items,) or (items, levels).
+
+        Raises:
+            UserError: the column holds no single numbers, or is observed.
+        """
+        try:
+            each = np.asarray(levels, dtype=np.float64)
+        except (TypeError, ValueError):
+            each = np.full((1, 1), np.nan)
+        if each.ndim > 1 or not each.size or not ((each > 0) & (each < 1)).all():
+            raise UserError(f"quantile: levels={shown(levels)}; expected probabilities between 0 and 1, as 0.5 or "
+                            "[0.1, 0.5, 0.9]")
+        found = self._summary(name, partial(quantiles, levels=np.atleast_1d(each)), seed)
+        return found if each.ndim else _single(found[..., 0])
+
+    def _summary(self, name: str, ask: Callable[[Variable], Summary], seed: int | None) -> Any:
+        """What is asked of one column, (items, ...): exactly, or of draws, some items at a time."""
+        _known([name], list(self.model.joint.columns), "column")
+        variable, seed = self.model.joint.columns[name], _whole(seed)
+        summary = ask(variable)
+        try:
+            parts = [(rows, summary.exact(query)) for rows, query in self._parts(self.n)]
+        except Intractable:
+            if name in self.model.joint.conditions:
+                raise
+            parts = [(rows, summary.drawn(variable.codec.decode(query.sample(DRAWS, seed=seed)[name])))
+                     for rows, query in self._parts(self.n, DRAWS)]
+        found = np.concatenate([value for _, value in parts])[torch.cat([rows for rows, _ in parts]).argsort().numpy()]
+        return _single(found[0]) if self._single else found
 
     @torch.no_grad()
     def entropy(self) -> np.ndarray:
@@ -724,6 +808,12 @@ class Query:
             raw = {k: np.reshape(v, (*lead[:-1], *v.shape[len(lead):])) for k, v in raw.items()}
             lead = lead[:-1]
         return Columns(raw, len(lead), self.model.facts.get("dtypes"))
+
+
+def _single(value: Any) -> Any:
+    """A single number or text as a plain one; an array as it is."""
+    value = value if np.ndim(value) else np.asarray(value)[()]
+    return value.item() if isinstance(value, np.number | np.bool_ | np.str_) else value
 
 
 def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, given: tuple[str, ...],
@@ -768,7 +858,7 @@ def _spelled(columns: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]
 
 def _check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:
     if length is not None and (not isinstance(length, int | np.integer) or isinstance(length, bool) or length < 1):
-        raise UserError(f"{verb}: length={length!r}; expected a whole number of symbols from 1")
+        raise UserError(f"{verb}: length={shown(length)}; expected a whole number of symbols from 1")
     if length is not None and not any(map(in_windows, joint)):
         raise UserError(f"{verb}: length={length}; {joint} has no text longer than its window, so its length is drawn; use "
                         f"how=MaxLength({length})")
@@ -777,9 +867,11 @@ def _check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:
 
 
 def _whole(seed: Any) -> int:
-    """A seed, numpy's integers among them."""
+    """A seed, numpy's integers among them; a fresh one of None."""
+    if seed is None:
+        return int.from_bytes(os.urandom(7))
     if not isinstance(seed, int | np.integer) or seed < 0:
-        raise UserError(f"seed={seed!r}; expected a whole number from 0")
+        raise UserError(f"seed={shown(seed)}; expected a whole number from 0, or None for a fresh one")
     return int(seed)
 
 
@@ -806,7 +898,7 @@ def _log_prior(model: Model, name: str, prior: Any) -> Tensor:
     V = variable.space.size
     if isinstance(prior, str):
         if prior != "uniform":
-            raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {prior!r}")
+            raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {shown(prior)}")
         return torch.full((V,), -math.log(V), dtype=torch.float64)
     if not isinstance(prior, Mapping):
         raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {type(prior).__name__}")
@@ -814,7 +906,7 @@ def _log_prior(model: Model, name: str, prior: Any) -> Tensor:
     p = torch.zeros(V, dtype=torch.float64)
     wrong = [v for v in prior.values() if not isinstance(v, int | float) or not v >= 0]
     if wrong:
-        raise UserError(f"prior: {name}: expected probabilities of 0 or more, got {wrong[0]!r}")
+        raise UserError(f"prior: {name}: expected probabilities of 0 or more, got {shown(wrong[0])}")
     p[symbols] = torch.tensor([float(v) for v in prior.values()], dtype=torch.float64)
     if not math.isclose(float(p.sum()), 1, abs_tol=1e-6):
         raise UserError(f"prior: {name}: expected probabilities that sum to 1, got a sum of {float(p.sum()):g}")

@@ -526,7 +526,7 @@ def test_candidates_are_ranked_by_what_is_given():
     untold=(lambda: Stop("a")(law_of("net")), "does not know what the symbols of a distribution are"),
     regex=(lambda: words().sample(how=Regex("(")), "does not compile"),
     impossible=(lambda: words().sample(how=Regex("x+")), "no text of its symbols does"),
-    too_long=(lambda: words().sample(how=Regex("a{9}")), "the shortest takes 10 symbols, and there is room for 5"),
+    too_long=(lambda: words().sample(how=Regex("a{99}")), "the shortest takes 100 symbols, and there is room for"),
     cut_first=(lambda: words().sample(50, how=TopK(1) | Regex("c.*")), "put it before what cuts"),
     schema=(lambda: JSONSchema({"type": "foo"}), "JSONSchema: expected a JSON schema"),
     beams=(lambda: Beam(0), "Beam: expected a whole number of beams from 1, got 0"),

@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("data", metavar="DATA", help=data)
             _reading(sub)
         if seed:
-            sub.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0)")
+            sub.add_argument("--seed", type=_seed, default=0, help="of everything random (default 0); random: a fresh one")
         sub.add_argument("--json", action="store_true", help="print JSON")
         return sub
 
@@ -272,8 +272,10 @@ def _count(text: str) -> int:
 
 
 def _seed(text: str) -> int:
+    if text == "random":
+        return int.from_bytes(os.urandom(7))
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0, got {text}")
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, or random, got {text}")
     return int(text)
 
 

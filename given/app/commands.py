@@ -33,7 +33,7 @@ from given.joint import parse
 from given.sources import Columns, Live, Source, write_file
 from given.tasks import TASKS, task_named, task_of
 from given.train import MODEL_FILES, check_place, split
-from given.variables import Codec, Entries, Finite, UserError
+from given.variables import Codec, Entries, Finite, UserError, shown
 from given.verbs import Model
 
 __all__ = ["chat", "complete", "completion", "compress", "decompress", "demo", "encode", "export", "families", "fill", "fit",
@@ -210,7 +210,7 @@ def _say_others(model: Model, data: Source) -> None:
         for batch in data.batches(1 << 16) if isinstance(variable.codec, _codecs.Label) else ():
             rows = others(variable, batch[name], variable.encode(batch, first))
             if rows and not found:
-                example = f"{batch[name].tolist()[rows[0]]!r} in row {first + rows[0]}"
+                example = f"{shown(batch[name].tolist()[rows[0]])} in row {first + rows[0]}"
             found, first = found + len(rows), first + batch.n
         if found:
             print(f'{name}: {found:,} rows hold values that were never seen, or rarely, and are scored as one, "(other)"; the '

@@ -16,7 +16,7 @@ from given.codecs.text import Text
 from given.codecs.time import Time
 from given.sources import EXACT, Source
 from given.sources.forms import common, readings
-from given.variables import Codec, UserError
+from given.variables import Codec, UserError, shown
 
 __all__ = ["infer", "infer_table"]
 
@@ -259,7 +259,7 @@ def _check_text(raw: np.ndarray) -> None:
     if odd and all(_NUMBERED_CODE.fullmatch(values[row]) for row in odd):  # c168 among stations 1 to 200
         return
     if odd:
-        raise UserError(f"got {values[odd[0]]!r} where {len(raw) - len(odd)} of {len(raw)} values are numbers or times; "
+        raise UserError(f"got {shown(values[odd[0]])} where {len(raw) - len(odd)} of {len(raw)} values are numbers or times; "
                         "mend it, or pass codecs={...} with a Label()", odd[0])
     written = [v for v in values if isinstance(v, str) and readings(v)]
     other = next((v for v in written if not common([written[0], v])), None)

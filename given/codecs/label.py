@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from given.variables import MISSING, Codec, Entries, Finite, UserError
+from given.variables import MISSING, Codec, Entries, Finite, UserError, shown
 
 __all__ = ["Integer", "Label"]
 
@@ -49,7 +49,7 @@ class Label(Codec):
         if categories is not None:
             stated = np.array([*categories], dtype=object)
             if isinstance(categories, str) or not len(stated) or len(set(stated)) < len(stated):
-                raise UserError(f"Label: expected a list of distinct categories, got {categories!r}")
+                raise UserError(f"Label: expected a list of distinct categories, got {shown(categories)}")
             self._take(_plain(stated, np.arange(len(stated))).tolist())
 
     @property
@@ -95,7 +95,7 @@ class Label(Codec):
         found = np.array([self._places.get(value, -1) for value in values], dtype=np.int64)
         if self.unseen == "error" and (found < 0).any():
             wrong = int(np.flatnonzero(found < 0)[0])
-            raise UserError(f"unseen category {values[wrong]!r}; expected one of {_listing(categories)}", int(rows[wrong]))
+            raise UserError(f"unseen category {shown(values[wrong])}; expected one of {_listing(categories)}", int(rows[wrong]))
         symbols[rows] = np.where(found < 0, len(categories), found)
         return Entries(torch.from_numpy(symbols))
 
@@ -257,5 +257,5 @@ def _said(text: str, kind: type) -> Any:
 
 
 def _listing(categories: np.ndarray) -> str:
-    shown = ", ".join(repr(c) for c in categories[:8].tolist())
-    return shown + (f", ... ({len(categories)} in all)" if len(categories) > 8 else "")
+    some = ", ".join(shown(c) for c in categories[:8].tolist())
+    return some + (f", ... ({len(categories)} in all)" if len(categories) > 8 else "")

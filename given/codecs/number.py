@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from given.scales import Curve, Measured
-from given.variables import Entries, UserError
+from given.variables import Entries, UserError, shown
 
 __all__ = ["Number"]
 
@@ -127,7 +127,7 @@ def _real(value: Any, row: int) -> float:
     try:
         r = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"got {value!r}; expected a number", row) from None
+        raise UserError(f"got {shown(value)}; expected a number", row) from None
     if abs(r) >= _WHOLE and str(value).lstrip("+-").isdecimal() and abs(int(value)) > _WHOLE:
         raise _too_large(value, row)
     return r

@@ -21,11 +21,12 @@ import torch
 from torch import Tensor
 
 from given.sources.tokenizer import read_tokenizer, spelled, tokenizer_of, tokenizers, uncovered, unknown
-from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError
+from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError, shown
 
 __all__ = ["Text", "check_printable", "words_of"]
 
 _AT_ONCE = 1 << 20  # characters
+_ROOM = 32  # symbols that a text may have more than the longest learned from, at least
 _OTHER = "\ufffd"
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]|\n")
 _CLOSING = re.compile(r"[.,;:!?)\]}]$")
@@ -41,7 +42,8 @@ class Text(Codec):
             pieces is that of one way to cut the text, so at most that of the text. Or `words`, marks and line ends, those of
             the data met most, any other being one symbol, written \ufffd; what is blank between them is not kept.
         window: the most symbols a row holds.
-        longest: room for texts of so many symbols, where none so long is learned from; at most the window.
+        longest: room for texts of so many symbols, or of the longest that is learned from; at most the window. By default there
+            is room for twice the longest, and for 32 symbols more at least, within the window.
         stride: a text longer than the window is scored in pieces of so many symbols, each given the window - stride before it,
             or as many as there are; half a window by default.
         size: of the vocabulary of pieces, from 257, or of words, from 2.
@@ -72,6 +74,7 @@ class Text(Codec):
             raise UserError(f"Text: size={size}; expected two words or more, one of them that of all others")
         self.alphabet, self._stated = alphabet, alphabet is not None
         self._longest: int | None = None
+        self._stated_room: int | None = None  # of a text that was saved
         self.tokenizer = None if tokenizer is None else os.fspath(tokenizer)
         if tokenizer is not None:
             self.arguments = {**self.arguments, "tokenizer": self.tokenizer}
@@ -88,7 +91,7 @@ class Text(Codec):
         V, longest = self._learned()
         if longest > self.window:
             return Finite(V, axes=(Axis("place", self.window, "given"),))
-        axis = Axis("place", longest + 1, "modelled")
+        axis = Axis("place", self._room + 1, "modelled")
         return Finite(V + 1, end=V, axes=(axis,)) if self._end is None else Finite(V, end=self._end, axes=(axis,))
 
     @property
@@ -119,14 +122,40 @@ class Text(Codec):
         self._longest = max([self._longest or 0, *lengths])
 
     def encode(self, raw: np.ndarray) -> Entries:
+        self._learned()
+        return self._rows(raw, [self._symbols(item, row) for row, item in enumerate(_texts(raw))])
+
+    def encode_after(self, raw: np.ndarray, begun: Entries) -> Entries:
+        """Texts (B,) as entries whose first ones are those that are known of `begun` (1 or B, D): what follows is cut alone.
+
+        Raises:
+            UserError: a text begins with something else.
+        """
+        items, _ = list[np.ndarray](), self._learned()
+        for row, item in enumerate(_texts(raw)):
+            at = row % len(begun)
+            start, symbols = begun.tensor[at][begun.scored[at]].numpy(), self._symbols(item, row)
+            if not np.array_equal(symbols[:len(start)], start):
+                text = self._text(start)
+                if not item.startswith(text):
+                    raise UserError(f"got {shown(item)}; expected a text that begins with what is given, {shown(text)}", row)
+                symbols = np.concatenate([start, self._symbols(item[len(text):], row)])
+            items.append(symbols)
+        return self._rows(raw, items)
+
+    def _rows(self, raw: np.ndarray, items: list[np.ndarray]) -> Entries:
+        """Texts and their symbols -> (B, D) entries."""
         V, longest = self._learned()
-        cut, most = longest > self.window, min(longest, self.window)
-        items = [self._symbols(item, row) for row, item in enumerate(_texts(raw))]
+        cut = longest > self.window
+        most = self.window if cut else self._room
         values = torch.zeros(len(items), most + (not cut), dtype=torch.int64)
         for row, symbols in enumerate(items):
+            if len(symbols) > most and not cut and self.unit in ("bytes", "pieces") and self.tokenizer is None:
+                items[row] = symbols = self._fewest(raw.tolist()[row])
             if len(symbols) > most:
                 way = "give the last of them, or pass Text(window=...)" if cut or self.tokenizer is not None else (
-                    "learn from data that has so long a text")
+                    f"learn again with room for it, Text(longest={len(symbols)})" if len(symbols) <= self.window else
+                    f"learn again with Text(window={len(symbols)}, longest={len(symbols)})")
                 raise UserError(f"{len(symbols)} {self.unit}; expected at most {most}; {way}", row)
             values[row, : len(symbols)] = torch.from_numpy(symbols.astype(np.int64))
             if not cut:
@@ -211,11 +240,12 @@ class Text(Codec):
     def state(self) -> dict[str, Any]:
         _, longest = self._learned()
         tokenizer = None if self._tokenizer is None else self._tokenizer.to_str()
-        return {"alphabet": self.alphabet, "longest": longest, "tokenizer": tokenizer, "end": self._end,
+        return {"alphabet": self.alphabet, "longest": longest, "room": self._room, "tokenizer": tokenizer, "end": self._end,
                 **({"words": list(self._words)} if self.unit == "words" else {})}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.alphabet, self._longest = state["alphabet"], int(state["longest"])
+        self._stated_room = int(state.get("room", self._longest))
         self._words = {word: i for i, word in enumerate(state.get("words", ()))}
         if state["tokenizer"] is not None:
             self._take(tokenizers().Tokenizer.from_str(state["tokenizer"]), state.get("end"))
@@ -237,6 +267,33 @@ class Text(Codec):
         if self.unit == "words":
             return len(self._words), max(self._longest, self.longest)
         return 256 if self.alphabet is None else len(self.alphabet), max(self._longest, self.longest)
+
+    @property
+    def _room(self) -> int:
+        """The most symbols of a text whose length is modelled: more than of any learned from, since others are longer."""
+        _, longest = self._learned()
+        if self._stated_room is not None:
+            return max(self._stated_room, longest)
+        return longest if self.longest else max(longest, min(self.window, max(2 * longest, longest + _ROOM)))
+
+    def _fewest(self, text: str) -> np.ndarray:
+        """The fewest symbols that are read as a text: what is drawn in symbols that fit may be cut anew into more of them.
+
+        A byte that is in no text, 255, is read as \ufffd, which has three of its own.
+        """
+        content = text.encode(errors="surrogatepass").replace(_OTHER.encode(), b"\xff")
+        if self.unit == "bytes":
+            return np.frombuffer(content, np.uint8)
+        number = {piece: v for v, piece in enumerate(self.spelled()) if piece}
+        widest = max(map(len, number))
+        best: list[tuple[int, int]] = [(0, 0)]  # of every beginning: how many pieces, and where the last begins
+        for end in range(1, len(content) + 1):
+            best.append(min((best[begin][0] + 1, begin) for begin in range(max(0, end - widest), end)
+                            if content[begin:end] in number))
+        symbols, end = list[int](), len(content)
+        while end:
+            symbols, end = [number[content[best[end][1]:end]], *symbols], best[end][1]
+        return np.array(symbols, dtype=np.min_scalar_type(self.size))
 
     def _read(self) -> None:
         if self._tokenizer is None and self.tokenizer is not None:
@@ -297,7 +354,7 @@ class Text(Codec):
         if self._longest is None and not self._corpus and self.tokenizer is None:
             return "Text()" if self.unit == "characters" else f"Text({self.unit!r})"
         V, longest = self._learned()
-        length = f"in windows of {self.window} every {self.stride}" if longest > self.window else f"at most {longest} long"
+        length = f"in windows of {self.window} every {self.stride}" if longest > self.window else f"at most {self._room} long"
         return f"Text({V} {self.unit}, {length})"
 
 
@@ -329,7 +386,7 @@ def _texts(raw: np.ndarray) -> list[str]:
         raise UserError(f"expected one text a row, (B,), got shape {raw.shape}")
     for row, item in enumerate(raw.tolist()):
         if not isinstance(item, str):
-            raise UserError(f"expected text, got {item!r}", row)
+            raise UserError(f"expected text, got {shown(item)}", row)
     return raw.tolist()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from given.scales import Measured
-from given.variables import UserError
+from given.variables import UserError, shown
 
 __all__ = ["Time"]
 
@@ -97,6 +97,12 @@ class Time(Measured):
             raise UserError(f"got {fine[wrong][0]}; expected years from 1 to 9999", int(np.argwhere(wrong)[0][0]))
         return count, there
 
+    def numbers(self, raw: np.ndarray) -> np.ndarray:
+        return self._reals(raw.ravel()).reshape(raw.shape)
+
+    def raw_of(self, numbers: np.ndarray) -> np.ndarray:
+        return self._raw(numbers)
+
     def _ends(self) -> tuple[int, int]:
         """The first and the last time that the form can say, in units since 1970."""
         least, most = (_YEARS_OF_NS if self.form == "<M8[ns]" else _YEARS)
@@ -108,10 +114,11 @@ class Time(Measured):
             if value is None or value != value:
                 continue
             if not isinstance(value, str) or not _is_time(value):
-                raise UserError(f"got {value!r}; expected a date or time such as 2024-12-31, 2024-12-31T18:30:00 or 18:30", row)
+                raise UserError(f"got {shown(value)}; expected a date or time such as 2024-12-31, "
+                                "2024-12-31T18:30:00 or 18:30", row)
             form = form or value
             if _shape(value) != _shape(form):
-                raise UserError(f"got {value!r}; expected the form of {form!r}", row)
+                raise UserError(f"got {shown(value)}; expected the form of {form!r}", row)
         return form
 
     def _raw(self, r: np.ndarray) -> np.ndarray:

@@ -115,6 +115,14 @@ class Distribution(abc.ABC):
         """(B, *grid). Raises `Intractable` where it has no closed form."""
         raise Intractable("its mean has no closed form; average draws of sample")
 
+    def cdf(self, x: Entries) -> Tensor:
+        """P(entry <= x) of the one real entry a row that is known in x, and not by evidence: (*shape, B) float64.
+
+        Raises:
+            Intractable: it has no closed form.
+        """
+        raise Intractable("its distribution function has no closed form; take the quantiles of draws")
+
     def _scored(self, x: Entries) -> Tensor:
         """Where entries are known, and not by evidence (not for a product)."""
         return x.scored if self.evidence is None else x.scored & ~self.evidence.scored

@@ -59,6 +59,9 @@ class Flattened(Distribution):
     def condition(self, evidence: Entries) -> Flattened:
         return Flattened(self.distribution.condition(evidence.flat(self.space)), self.space)
 
+    def cdf(self, x: Entries) -> Tensor:
+        return self.distribution.cdf(x.flat(self.space))
+
     def mean(self) -> Entries:
         """The mean: (B, ...) a column."""
         return self.distribution.mean().shaped(self.space)

@@ -66,6 +66,9 @@ class Mixture(Distribution):
     def condition(self, evidence: Entries) -> Mixture:
         return Mixture(self.joint_log_prob(evidence), [part.condition(evidence) for part in self.parts])
 
+    def cdf(self, x: Entries) -> Tensor:
+        return (self.log_weights.exp() * torch.stack([part.cdf(x) for part in self.parts], -1)).sum(-1)
+
     def mean(self) -> Entries:
         """The mean: (B, *grid)."""
         each = torch.stack([part.mean().flat(self.space).tensor for part in self.parts], -1)

@@ -82,6 +82,12 @@ class Normal(Distribution):
         log_det = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return -0.5 * (white**2).sum(-1) - log_det - 0.5 * math.log(2 * math.pi) * scored.sum(-1)
 
+    def cdf(self, x: Entries) -> Tensor:
+        at = self._flat(self._scored(x)).long().argmax(-1, keepdim=True)
+        mean, variance = (t.expand(*at.shape[:-1], -1).gather(-1, at).squeeze(-1) for t in (
+            self.mean_BD, self.covariance.diagonal(dim1=-2, dim2=-1)))
+        return torch.special.ndtr((self._flat(x.tensor).double().gather(-1, at).squeeze(-1) - mean) / variance.sqrt())
+
     def condition(self, evidence: Entries) -> Normal:
         seen = self._flat(evidence.scored)
         free = self._free & ~seen

@@ -40,6 +40,11 @@ class NormalMixture(Factorized):
         z = (values[..., None].double() - self.means) / self.scales
         return (self.log_weights - 0.5 * z**2 - self.scales.log() - 0.5 * math.log(2 * math.pi)).logsumexp(-1)
 
+    def cdf(self, x: Entries) -> Tensor:
+        z = (x.tensor[..., None].double() - self.means) / self.scales
+        each = torch.where(self._scored(x), (self.log_weights.exp() * torch.special.ndtr(z)).sum(-1), 0.0)
+        return each.flatten(each.dim() - len(self.space.axes)).sum(-1) if self.space.axes else each
+
     def mean(self) -> Entries:
         """The mean: (B, *grid)."""
         return self._kept((self.log_weights.exp() * self.means).sum(-1))

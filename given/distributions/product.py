@@ -47,6 +47,10 @@ class ProductDistribution(Distribution):
         """The mean of every column: (B, ...) each."""
         return Entries.block({k: distribution.mean() for k, distribution in self.distributions.items()})
 
+    def cdf(self, x: Entries) -> Tensor:
+        name, column = next((k, column) for k, column in x.columns.items() if bool(column.scored.any()))
+        return self.distributions[name].cdf(column)
+
     def condition(self, evidence: Entries) -> ProductDistribution:
         columns = evidence.columns
         return ProductDistribution({k: distribution.condition(columns[k]) for k, distribution in self.distributions.items()})

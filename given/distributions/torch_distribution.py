@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, distributions
 
 from given.distributions.factorized import Factorized
@@ -28,6 +29,10 @@ class Torch(Factorized):
 
     def each(self, values: Tensor) -> Tensor:
         return self.distribution.log_prob(values).double()
+
+    def cdf(self, x: Entries) -> Tensor:
+        each = torch.where(self._scored(x), self.distribution.cdf(x.tensor.double()), 0.0)
+        return each.flatten(each.dim() - len(self.space.axes)).sum(-1) if self.space.axes else each
 
     def mean(self) -> Entries:
         """The mean: (B, *grid)."""

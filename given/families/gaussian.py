@@ -37,7 +37,13 @@ class Gaussian(Conditional):
         x: real, or a block of real columns.
         parents: finite or real.
         pooled: how many imagined rows, moments as of all data, each value of the finite parents is given.
-        shrinkage: rho in [0, 1]; None for the oracle approximating formula.
+        shrinkage: rho in [0, 1]; None for the oracle approximating formula, of D entries and n rows
+
+                rho = ((1 - 2/D) tr(C^2) + tr(C)^2) / ((n + 1 - 2/D) (tr(C^2) - tr(C)^2/D)), at most 1,
+
+            which falls as 1/n. It widens what is nearly determined: of two columns of one scale, where y = 2 x exactly, rho is
+            2/n, and y given x has 2/sqrt(n) of y's standard deviation (.2 of it at 100 rows). Where columns do follow from one
+            another, pass a small rho such as 1e-6; with 0 such a covariance is singular, and an error.
         tolerance: of EM, where rows have unseen entries: stop when no parameter moves by more.
         most_passes: of EM.
     """

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from given.codecs import Label
+from given.codecs import Label, Text
 from given.sources import Columns
 from given.sources.cells import array
-from given.variables import Entries, Finite, UserError, Variable
+from given.variables import Entries, Finite, UserError, Variable, shown
 
 __all__ = ["Part", "observe", "others", "part", "prefix"]
 
@@ -45,24 +46,50 @@ def prefix(values: Any) -> Part:
     return Part(array(values)[0], None)
 
 
-def observe(variable: Variable, value: Any) -> tuple[Entries, bool]:
+def observe(variable: Variable, value: Any, begun: Entries | None = None) -> tuple[Entries, bool]:
     """An observed value as entries of its rows, and whether it was a single item.
 
     Args:
         variable: whose value it is.
-        value: raw, of one item or of several, or a `Part`.
+        value: raw, of one item or a list or array of several, or a `Part`.
+        begun: what is known of it already, (1 or B, D), where it is a text that goes on from there.
+
+    Raises:
+        UserError: a value that does not fit, or one that may be meant as several rows or as one of several values, such as a
+            tuple of two ages.
     """
+    _check_one_meaning(variable, value)
     if isinstance(value, Part) and variable.codec.item_axes < len(variable.space.axes):
         return _begun(variable, value)
     raw, seen, single = _rows(variable, value)
     if raw.ndim and not len(raw):
         raise UserError(f"{variable.name}: expected at least one item, got none")
-    x = variable.encode({variable.name: raw})
+    if begun is not None and isinstance(variable.codec, Text) and seen is None:
+        try:
+            x = variable.codec.encode_after(raw, begun)
+        except UserError as error:
+            raise error.at(variable.name) from None
+    else:
+        x = variable.encode({variable.name: raw})
     for row in others(variable, raw, x):
         if seen is None or seen[row]:
-            raise UserError(f"{raw.tolist()[row]!r} was never seen, or rarely; give a category that was, or '(other)' for all "
-                            "such", row).at(variable.name)
+            raise UserError(f"{shown(raw.tolist()[row])} was never seen, or rarely; give a category that was, or "
+                            "'(other)' for all such", row).at(variable.name)
     return (x if seen is None else Entries(x.tensor, torch.from_numpy(seen.copy()) & x.seen, x.valid)), single  # type: ignore[operator]
+
+
+def _check_one_meaning(variable: Variable, value: Any) -> None:
+    """Raise where a value may be meant as several rows or as one of several values: only lists and arrays are rows."""
+    if isinstance(value, tuple):
+        try:
+            several = np.ndim(value) > variable.codec.item_axes
+        except ValueError:
+            several = True
+    else:
+        several = isinstance(value, set | frozenset | range | slice | Iterator)
+    if several:
+        raise UserError(f"{variable.name}: got {shown(value)}, which may mean several rows or a range; pass one value, or a "
+                        "list for a row each, as [30, 40]; ranges and sets of values cannot be given yet")
 
 
 def others(variable: Variable, raw: np.ndarray, x: Entries) -> list[int]:

@@ -32,7 +32,7 @@ from given.distributions import (
 )
 from given.infer.windows import in_windows, joined, written
 from given.joint import Joint
-from given.variables import Entries, Finite, Real, UserError
+from given.variables import Entries, Finite, UserError
 
 __all__ = ["Posterior", "Query"]
 
@@ -245,18 +245,30 @@ class Query:
         yield from written(distribution, begun, later, noise, space.dimensions, getattr(factor.x.codec, "stride", 0), length)
 
     def log_prob(self, x: Mapping[str, Entries], *, seed: int = 0) -> tuple[Tensor, Kind]:
-        """log p(x | e), unmentioned columns summed out: (n,) float64, and its kind."""
-        again = [name for name in x if name in self.evidence and bool((x[name].scored & self.evidence[name].scored).any())]
-        if again:
-            raise UserError(f"{again[0]}: is given and scored at once; score it, or give it")
-        both = {**self.evidence, **{name: e.or_else(self.evidence[name]) if name in self.evidence else e
-                                    for name, e in x.items()}}
+        """log p(x | e), unmentioned columns summed out: (n,) float64, and its kind.
+
+        Of a column that is given in part x may hold the part too, as a text holds its prefix: what was unseen is scored.
+        """
+        for name in x.keys() & self.evidence.keys():
+            self._check_agrees(name, x[name], self.evidence[name])
+        both = {**self.evidence, **{name: e.or_else(given) if (given := self.evidence.get(name)) is not None
+                                    and bool((given.scored & ~e.scored).any()) else e for name, e in x.items()}}
         _, top, kind = self._weigh(both, seed)
         for name in x:
             if name in self.joint.conditions:
                 top = top + self._log_prior(name)[x[name].tensor][:, None]
         _, bottom, below = self._weigh(self.evidence, seed)
         return torch.logsumexp(top, -1) - self._possible(bottom), kind if below == "exact" else "estimate"
+
+    def _check_agrees(self, name: str, x: Entries, given: Entries) -> None:
+        """Raise where a value is not what is given of it, or all of it is given."""
+        if given.complete:
+            raise UserError(f"{name}: is given and scored at once; score it, or give it")
+        wrong = given.scored & x.seen & (~x.valid | (x.tensor != given.tensor))  # type: ignore[operator]
+        wrong = wrong.reshape(len(x), -1).any(1)
+        if bool(wrong.any()):
+            raise UserError("is not what is given of it; expected a value that holds that, as a text its prefix",
+                            int(wrong.nonzero()[0])).at(name)
 
     def probabilities(self, name: str) -> Tensor:
         """p(name = v | e) of a single finite column: (n, V) float64."""
@@ -283,23 +295,22 @@ class Query:
             raise UserError(f"{self.joint}: has no mode to give; everything is given, or what is not lacks its conditions")
         return found
 
-    def mean(self) -> Columns:
-        """The mean of real columns, over every value of the finite ones above them: (n, *grid) each."""
-        real = {name for name, v in self.joint.columns.items() if isinstance(v.space, Real) and not (
-            name in self.evidence and self.evidence[name].complete) and name not in self.joint.conditions}
-        if not real:
-            raise Intractable(f"{self.joint}: no real column is left to average; use mode or probabilities")
-        posterior = self.posterior({v.name for f in self.joint if real & set(f.x.columns) for v in f.parents})
-        means: dict[str, Tensor] = {}
+    def mixture(self, name: str) -> Iterator[tuple[Tensor, Distribution]]:
+        """The distribution of the factor with an unknown column, under every value of the finite ones above it: weights (n,),
+        distributions.
+
+        Raises:
+            UserError: no factor has the column, or it is given.
+            Intractable: what stands above it cannot be summed out, or the factor cannot be conditioned.
+        """
+        factor = next((f for f in self.joint if name in f.x.columns), None)
+        if factor is None or (name in self.evidence and self.evidence[name].complete):
+            raise UserError(f"{name}: is given, or has no factor in {self.joint}; ask for something else")
+        posterior = self.posterior({v.name for v in factor.parents})
         for k, weight in enumerate(posterior.log_weights.exp().unbind(1)):
-            seen = {**self.evidence, **posterior.pick(torch.full((self.n,), k))}
-            for factor in self.joint:
-                distribution = self._distribution(factor, seen, self.n) if real & set(factor.x.columns) else None
-                for name, e in self._named(factor, distribution.mean).items() if distribution else ():
-                    if name in real:
-                        shaped = weight.reshape(-1, *[1] * (e.tensor.dim() - 1))
-                        means[name] = means.get(name, torch.zeros_like(e.tensor)) + shaped * e.tensor
-        return {name: Entries(value) for name, value in means.items()}
+            distribution = self._distribution(factor, {**self.evidence, **posterior.pick(torch.full((self.n,), k))}, self.n)
+            assert distribution is not None
+            yield weight, distribution
 
     def entropy(self) -> Tensor:
         """Entropy in nats of the columns summed over: (n,) float64."""

@@ -11,7 +11,7 @@ from given.conditional import Conditional
 from given.distributions import AcceptanceStats, BeamSearched, Sequential, SpeculativeSampling, check_open
 from given.joint import Joint
 from given.solve import How, Identity
-from given.variables import Observed, UserError
+from given.variables import Observed, UserError, shown
 
 __all__ = ["Beam", "Speculative"]
 
@@ -26,9 +26,9 @@ class Beam(How):
 
     def __init__(self, width: int, alpha: float = 0.0) -> None:
         if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-            raise UserError(f"Beam: expected a whole number of beams from 1, got {width!r}")
+            raise UserError(f"Beam: expected a whole number of beams from 1, got {shown(width)}")
         if not isinstance(alpha, int | float) or not 0 <= alpha < math.inf:
-            raise UserError(f"Beam: expected alpha to be a number from 0, got {alpha!r}")
+            raise UserError(f"Beam: expected alpha to be a number from 0, got {shown(alpha)}")
         self.width, self.alpha = width, alpha
 
     def __repr__(self) -> str:
@@ -52,7 +52,7 @@ class Speculative(How):
 
     def __init__(self, draft: Any, ahead: int = 4) -> None:
         if not isinstance(ahead, int) or isinstance(ahead, bool) or ahead < 1:
-            raise UserError(f"Speculative: expected a whole number of guesses from 1, got {ahead!r}")
+            raise UserError(f"Speculative: expected a whole number of guesses from 1, got {shown(ahead)}")
         draft = getattr(draft, "joint", draft)  # of a model
         if not isinstance(draft, Conditional | Sequential):
             found = list(draft) if isinstance(draft, Joint) else []

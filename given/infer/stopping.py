@@ -16,7 +16,7 @@ from torch import Tensor
 from given.codecs import Text
 from given.distributions import LogitsProcessor, Sequential, StepContext
 from given.solve import How, Identity
-from given.variables import Finite, UserError
+from given.variables import Finite, UserError, shown
 
 __all__ = ["MaxLength", "Stop", "spelled"]
 
@@ -32,7 +32,7 @@ class MaxLength(LogitsProcessor):
 
     def __init__(self, n: int) -> None:
         if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-            raise UserError(f"MaxLength: expected a whole number of symbols from 1, got {n!r}")
+            raise UserError(f"MaxLength: expected a whole number of symbols from 1, got {shown(n)}")
         self.n = n
 
     def __repr__(self) -> str:
@@ -70,7 +70,7 @@ class Stop(LogitsProcessor):
         self.strings = (strings,) if isinstance(strings, str) else tuple(strings)
         for string in self.strings:
             if not isinstance(string, str) or not string:
-                raise UserError(f"Stop: expected strings of at least one character, got {string!r}")
+                raise UserError(f"Stop: expected strings of at least one character, got {shown(string)}")
         if not self.strings:
             raise UserError("Stop: expected a string or several, got none")
         self.next: Tensor | None = None  # (S, V): the state that a symbol leads to; the last is where a string is complete

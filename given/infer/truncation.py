@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from given.distributions import Categorical, LogitsProcessor, StepContext
-from given.variables import UserError
+from given.variables import UserError, shown
 
 __all__ = ["MinP", "RepetitionPenalty", "Temperature", "TopK", "TopP"]
 
@@ -149,4 +149,4 @@ def _real(value: Any) -> bool:
 
 def _check(name: str, got: Any, right: bool, expected: str) -> None:
     if not right:
-        raise UserError(f"{name}: expected {expected}, got {got!r}")
+        raise UserError(f"{name}: expected {expected}, got {shown(got)}")

@@ -94,7 +94,10 @@ class Measured(Codec):
         return Entries(torch.from_numpy(np.nan_to_num(scale.z(r))), seen)
 
     def decode(self, x: Entries) -> np.ndarray:
-        return self._raw(np.where(x.scored.cpu(), self._learned().r(x.tensor.detach().cpu().double().numpy()), np.nan))
+        return self._raw(self.real(x))
+
+    def real(self, x: Entries) -> np.ndarray:
+        return np.where(x.scored.cpu(), self._learned().r(x.tensor.detach().cpu().double().numpy()), np.nan)
 
     def log_volume(self, x: Entries) -> Tensor:
         scale = self._learned()

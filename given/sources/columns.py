@@ -12,7 +12,7 @@ import numpy as np
 
 from given.sources.cells import Dtype, array, pandas_series, polars_series
 from given.sources.write import records, save
-from given.variables import UserError
+from given.variables import UserError, shown
 
 if TYPE_CHECKING:
     import pandas
@@ -127,7 +127,7 @@ class Columns(Source, Mapping[str, np.ndarray]):
         """
         for p in parts:
             if not isinstance(p, int | float) or not 0 <= p <= (1 if isinstance(p, float) else self.n):
-                raise UserError(f"split: expected a share from 0.0 to 1.0 or a number of rows up to {self.n}, got {p!r}")
+                raise UserError(f"split: expected a share from 0.0 to 1.0 or a number of rows up to {self.n}, got {shown(p)}")
         order = np.random.default_rng(seed).permutation(self.n)
         cuts = np.rint(np.cumsum([p * self.n if isinstance(p, float) else p for p in parts])).astype(int)
         if len(cuts) and cuts[-1] > self.n:
