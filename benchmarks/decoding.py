@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,8 +21,7 @@ from record import append
 import given
 from given.codecs import IdentityCodec, Text
 from given.distributions import Noise
-from given.families import Autoregressive, NGram
-from given.infer import Speculative
+from given.families import Autoregressive
 from given.nn import (
     GELU,
     DiagonalLSTM,
@@ -158,41 +156,14 @@ def images(quick):
     return [["16 images of 28 x 28", "CPU-s, cached", "recomputing", "ratio", "entries"], *rows]
 
 
-def speculation(quick, file, seconds):
-    """Drawing from a trained transformer of 10.65M parameters, alone and by the guesses of counts."""
-    source = file.read_text()
-    data, window = given.read(text=[source[: round(0.9 * len(source))]]), 255
-    codec, net = Text(window=window), partial(Transformer, width=384, layers=6, heads=6, positions=Rotary, dropout=0.1)
-    model = given.model("p(text)", data, codecs={"text": codec},
-                        families={"text": partial(Autoregressive, net=net, embed=partial(Embedding, offsets=0))})
-    fit = model.fit(data, held_out=0.1, cpu_seconds=10 if quick else seconds, batch=8, lr=1e-3, bfloat16=True, patience=None)
-    counts = given.model("p(text)", data, codecs={"text": codec}, families={"text": partial(NGram, order=6)})
-    counts.fit(data, held_out=0)
-    target = model.joint.declared[0].eval()
-    distribution, noise = target(Observed(n=1)), Noise.of(0, 1)
-    alone = window / cpu(lambda: distribution.sample(seed=noise))
-    held = -fit.held_out / round(0.09 * len(source))
-    rows = [["none", "-", "-", f"{alone:,.0f}", "1.00"]]
-    for ahead in (2, 3, 4, 6):
-        how = Speculative(counts, ahead=ahead).of(target.x, Observed(n=1))
-        fast = window / cpu(lambda how=how: distribution.sample(seed=noise, how=how))
-        rows.append([f"6-gram, {ahead} ahead", f"{how.rate:.2f}", f"{how.tally.judged / how.tally.passes:.1f}", f"{fast:,.0f}",
-                     f"{fast / alone:.2f}"])
-    said = f"a transformer of 10.65M, {fit.cpu_seconds:.0f} CPU-s of learning, {held:.2f} nats held out"
-    return [[f"draft for {said}", "kept", "judged a pass", "tokens/CPU-s", "times alone"], *rows]
-
-
 def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="a text in UTF-8, for the drafts")
     parser.add_argument("--quick", action="store_true", help="short; print, and record nothing")
-    parser.add_argument("--only", choices=("training", "drawing", "images", "speculation"), help="one of the tables")
-    parser.add_argument("--cpu-seconds", type=float, default=300, help="of the large net's learning (%(default)s)")
+    parser.add_argument("--only", choices=("training", "drawing", "images"), help="one of the tables")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    for name, table in (("training", training), ("drawing", drawing), ("images", images),
-                        ("speculation", partial(speculation, file=asked.file, seconds=asked.cpu_seconds))):
+    for name, table in (("training", training), ("drawing", drawing), ("images", images)):
         if asked.only in (None, name):
             rows = table(asked.quick)
             print(*rows, sep="\n", flush=True)

@@ -32,7 +32,6 @@ _HOME = {
     "Regex": "given.infer",
     "RepetitionPenalty": "given.infer",
     "Score": "given.evaluate",
-    "Speculative": "given.infer",
     "Stop": "given.infer",
     "Temperature": "given.infer",
     "TopK": "given.infer",

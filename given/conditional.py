@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from given.distributions import Distribution, Noise
-from given.variables import Entries, Finite, Observed, UserError, Variable, built_with
+from given.variables import Entries, Finite, Observed, UserError, Variable, built_with, check_pickles
 
-__all__ = ["Batch", "Conditional", "Encodes", "Player", "factor_name", "quoted", "state_of", "states"]
+__all__ = ["Batch", "Conditional", "Encodes", "Player", "factor_name", "quoted", "seed_of", "state_of", "states"]
 
 Batch = tuple[Entries, Observed, Tensor]
 """x, y and the rows' weights (B,)."""
@@ -55,6 +55,8 @@ class Conditional(nn.Module, abc.ABC):
     arguments: Mapping[str, Any]
     adaptive: float | bool | None = False
     """Whether scoring an item also learns from it; a score of such a family is marked adaptive."""
+    on_lines = False
+    """Whether its name promises a distribution of the numbers themselves, so that a codec inferred for it bends none."""
 
     def __new__(cls, *args: Any, **options: Any) -> Conditional:
         return built_with(super().__new__(cls), args, options)
@@ -75,6 +77,11 @@ class Conditional(nn.Module, abc.ABC):
         twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
         return twin
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its arguments and its weights, as it is saved."""
+        check_pickles(self.arguments, str(self))
+        return _conditional, (type(self), dict(self.arguments), self.state_dict(), self.training)
+
     @abc.abstractmethod
     def forward(self, y: Observed) -> Distribution:
         """p(x | y): a distribution of B rows, one for each row of y."""
@@ -93,6 +100,11 @@ class Conditional(nn.Module, abc.ABC):
         """Learn from held-out batches what training rows would overfit, such as the weights of a mixture. Called once, after
         learning; does nothing by default."""
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether `calibrate` has anything to set."""
+        return type(self).calibrate is not Conditional.calibrate
+
     def players(self) -> list[Player]:
         """The players that learn by gradient, in order. By default one with all parameters, or none where there are none."""
         parameters = [p for p in self.parameters() if p.requires_grad]
@@ -100,6 +112,14 @@ class Conditional(nn.Module, abc.ABC):
 
     def __str__(self) -> str:
         return factor_name(", ".join(map(quoted, self.x.columns)), [v.name for v in self.parents])
+
+
+def _conditional(cls: type[Conditional], arguments: Mapping[str, Any], weights: Mapping[str, Tensor],
+                 training: bool) -> Conditional:
+    with torch.random.fork_rng(devices=[]):
+        conditional = cls(**arguments)
+    conditional.load_state_dict(weights)
+    return conditional.train(training)
 
 
 @runtime_checkable
@@ -138,6 +158,11 @@ def states(parents: Sequence[Variable], who: str) -> int:
     if number > _MOST_STATES:
         raise UserError(f"{who}: its parents take {number:.3g} values, too many to count apart; use a family with a net")
     return number
+
+
+def seed_of(batches: Iterable[Batch]) -> int:
+    """The seed of the fit that a pass over its data belongs to; 0 of any other batches."""
+    return int(getattr(batches, "seed", 0))
 
 
 def state_of(parents: Sequence[Variable], y: Observed) -> Tensor:

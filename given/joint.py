@@ -198,6 +198,10 @@ class Joint(nn.Module):
                 raise UserError(f"latents: {name}: expected a single finite entry, which can be summed out, or a factor that "
                                 f"encodes, such as VQVAE, got {space}; for others use VAE or FactorAnalysis")
         self.summed = tuple(name for name in self.latents if name not in self.encoders)
+        for factor in factors:
+            if self.touches_latent(factor) and len(factor.players()) > 1:
+                raise UserError(f"{factor}: {type(factor).__name__} has no density by which {self.summed[0]} could be summed "
+                                "out; use FlowMatching or GaussianMixture")
 
     def __str__(self) -> str:
         return " ".join(map(str, self.factors))
@@ -305,6 +309,7 @@ class Joint(nn.Module):
     def _in_joint(self, factor: Conditional, player: Player) -> Player:
         """A player of one factor, with the joint's entries for its x and y."""
         def loss(entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
+            entries = self.encoded(entries, n)
             each = player.loss(self.x(factor, entries), self.y(factor, entries, n), seed=Noise.of(seed, n).fold(factor.x.name))
             return {str(factor): each}
 

@@ -10,6 +10,7 @@ This file knows no distribution, no network and no file format.
 from __future__ import annotations
 
 import abc
+import functools
 import inspect
 import itertools
 import math
@@ -95,6 +96,10 @@ class Space:
         return (("", self),)
 
 
+def _times(space: Space) -> str:
+    return f"{' x '.join(map(str, space.shape))} entries, each " if space.axes else ""
+
+
 @dataclass(frozen=True)
 class Finite(Space):
     """Each entry is one of `size` symbols, numbered from 0 (int64).
@@ -106,6 +111,9 @@ class Finite(Space):
     size: int
     ordered: bool = False
     end: int | None = None
+
+    def __str__(self) -> str:
+        return f"{_times(self)}one of {self.size} {'ordered levels' if self.ordered else 'symbols'}"
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -121,6 +129,10 @@ class Real(Space):
 
     atoms: tuple[float, ...] = ()
 
+    def __str__(self) -> str:
+        own = f", with a mass of their own at {', '.join(f'{a:g}' for a in self.atoms)}" if self.atoms else ""
+        return f"{_times(self)}a real number{own}"
+
     def __post_init__(self) -> None:
         if not all(a < b for a, b in itertools.pairwise((-math.inf, *self.atoms, math.inf))):
             raise UserError(f"Real: expected rising atoms, got {self.atoms}")
@@ -131,6 +143,9 @@ class Product(Space):
     """A block of named columns, each with a space of its own."""
 
     columns: tuple[tuple[str, Space], ...]
+
+    def __str__(self) -> str:
+        return "a block of " + "; ".join(f"{name}, {space}" for name, space in self.columns)
 
     @property
     def dimensions(self) -> int:
@@ -348,6 +363,20 @@ def built_with(self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> 
     return self
 
 
+def check_pickles(value: Any, who: str) -> None:
+    """Raise `UserError` at an argument that another process could not find by name: a lambda, or what a function defines."""
+    if isinstance(value, functools.partial):
+        value = [value.func, *value.args, *value.keywords.values()]
+    elif isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            check_pickles(each, who)
+    elif "<" in getattr(value, "__qualname__", ""):
+        raise UserError(f"{who}: cannot pickle {value.__qualname__}, which has no name of its own; define it at the top of a "
+                        "module, or pass a functools.partial of a class")
+
+
 class Codec(abc.ABC):
     """How raw data becomes entries, and back.
 
@@ -361,6 +390,11 @@ class Codec(abc.ABC):
 
     def __new__(cls, *args: Any, **options: Any) -> Codec:
         return built_with(super().__new__(cls), args, options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it stands, learned or not: pickling calls no constructor."""
+        check_pickles(self.arguments, type(self).__name__)
+        return object.__new__, (type(self),), vars(self)
 
     @property
     @abc.abstractmethod

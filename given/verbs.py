@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import BlockCodec, Text, infer_table
+from given.codecs import BlockCodec, Number, Text, infer_table
 from given.conditional import Conditional
 from given.distributions import How, Intractable, Kind, Noise, weakest
 from given.evaluate import Comparison, Score, compare
@@ -36,6 +36,7 @@ from given.infer.summary import DRAWS, Summary, mean, mode, quantiles
 from given.infer.windows import in_windows, spoken
 from given.joint import Joint, Term, parse
 from given.nn import Embedding, MinGRU
+from given.solve import Watched
 from given.sources import Columns, Source, Stream, read
 from given.sources.tokenizer import downloaded
 from given.train import (
@@ -171,6 +172,13 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         raise UserError(f"model: no column is left to model ({'; '.join(notes)}); name columns in a formula")
     terms = terms if formula is not None else [Term(tuple(inferred))]
     _known(families, [term.name for term in terms], "families")
+    for term in terms:
+        chosen: Any = getattr(families.get(term.name), "func", families.get(term.name))
+        for name in term.left if getattr(chosen, "on_lines", False) else ():
+            own = inferred[name] if name in inferred and name not in codecs else None
+            if isinstance(own, Number) and own.arguments.get("curve") == "quantile":
+                inferred[name] = Number(**{**own.arguments, "curve": "linear"})
+                notes.append(f"{name}: on a line all the same, for {chosen.__name__} is of the numbers themselves")
     variables = _learn(source, inferred)
     variables |= {name: Variable(name, codec) for name, codec in latents.items()}
     factors, seed = [], _whole(seed)
@@ -316,14 +324,14 @@ class Model:
                              ())
         self.joint.eval()
         self.facts["fitted"] = True
-        weighed = [f for f in self.joint if type(f).calibrate is not Conditional.calibrate and not self.joint.touches_latent(f)]
+        weighed = [f for f in self.joint if f.calibrates and not self.joint.touches_latent(f)]
         if valid is not None and weighed:
             for factor in weighed:
                 factor.calibrate(FactorBatches(self.joint, valid, batch, weight, factor, most=_PIECES))
             done = replace(done, held_out=held_out_score(self.joint, valid, weight))
             self.facts["held_out"] = str(self.readable(self.score(valid)))
             for factor in weighed if share else ():  # now that they are weighed and scored, counts may have what was held out
-                factor.estimate(FactorBatches(self.joint, source, batch, weight, factor))
+                factor.estimate(FactorBatches(self.joint, source, batch, weight, factor, seed=seed))
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr, "rows": _rows(source),
                              "share": held_out if share else 0, "weight": weight,
                              "recounted": bool(share and valid is not None and weighed)}
@@ -449,7 +457,7 @@ class Model:
         factors, texts = list[Conditional](), 0
         for f in self.joint:
             if not set(f.x.columns) & set(self.joint.latents):
-                text = any(axis.length != "fixed" for axis in f.x.space.axes)
+                text = isinstance(f.x.space, Finite) and any(axis.length != "fixed" for axis in f.x.space.axes)
                 given = [v for v in f.parents if v.name in self.joint.conditions and isinstance(v.space, Finite)
                          and not v.space.axes]
                 factors.append(NGram(f.x, given, order=5) if text else Independent(f.x, given))
@@ -604,7 +612,11 @@ class Query:
             raise UserError(f"sample: expected a whole number of draws from 1, got {shown(n)}")
         n, seed = int(n), _whole(seed)
         _check_draws(self.model.joint, how, length, "sample")
-        parts, order = self._asked(lambda q: q.sample(n, seed=seed, how=how, length=length), n)
+        drawn = any(name not in self._evidence or not self._evidence[name].complete for name in self.model.joint.columns)
+        watched = Watched(how) if drawn and isinstance(how, How) else None
+        parts, order = self._asked(lambda q: q.sample(n, seed=seed, how=watched or how, length=length), n)
+        if watched:
+            watched.check(str(self.model))
         return self._columns(parts, order, (n, self.n))
 
     def stream(self, *, seed: int | None = 0, how: How | None = None, length: int | None = None,

@@ -21,7 +21,6 @@ from given import (
     MinP,
     Regex,
     RepetitionPenalty,
-    Speculative,
     Stop,
     Temperature,
     TopK,
@@ -30,7 +29,7 @@ from given import (
 )
 from given.codecs import IdentityCodec, Label, Text
 from given.conditional import Conditional
-from given.distributions import BeamSearched, Chain, Mixture, SpeculativeSampling, StepwiseTransform
+from given.distributions import BeamSearched, Chain, Mixture, StepwiseTransform
 from given.families import Autoregressive, Ensemble, Independent, NGram, PretrainedLM
 from given.nn import Embedding, Transformer
 from given.testing import FAMILY_LAWS, perturb, prepared
@@ -216,13 +215,13 @@ def test_laws_made_of_others_hand_it_on():
     assert set(zip(*model.sample(20, how=Temperature(0)).values(), strict=True)) == {("x", "v")}
 
 
-def test_what_concerns_texts_leaves_images_and_labels_alone():
-    model = given.model("p(image)", given.read("digits").rows(slice(0, 40)), families={"image": SMALL})
+def test_what_concerns_texts_leaves_labels_alone():
+    model = given.model("p(label) p(word | label)", {"label": list("abab"), "word": ["ab", "ba", "a", "b"]},
+                        codecs={"word": Text()}, families={"word": SMALL})
     model.facts["fitted"] = True
-    plain = model.sample(2, seed=1)
-    for how in (MaxLength(3), Stop("a"), Regex("[a-z]+"), Speculative(words())):
-        drawn = model.sample(2, seed=1, how=how)
-        assert all((drawn[name] == plain[name]).all() for name in plain), how
+    plain = model.sample(8, seed=1)["label"]
+    for how in (MaxLength(3), Stop("a"), Regex("[ab]?")):
+        assert (model.sample(8, seed=1, how=how)["label"] == plain).all(), how
 
 
 # Search
@@ -277,74 +276,11 @@ def test_a_wide_beam_finds_the_best_there_is():
     assert x.codec.decode(cut.sample(()))[0] == x.codec.decode(law.by(Temperature(0)).sample(()))[0]
 
 
-def check_speculation(name="net", length="given"):
-    """Draws of a law from the guesses of another follow the law, and do not move with how many guesses are made."""
-    x, law, guess = variable(length), law_of(name, length), law_of("counts", length)
-    every = texts(length)
-    with torch.no_grad():
-        p = dict(zip(every, law.log_prob(entries(every, x))[:, 0].exp().tolist(), strict=True))
-    how = Speculative(guess, ahead=3)
-    with torch.no_grad():
-        drawn = how(law).sample((1500,), seed=3)
-    frequencies_follow(x.codec.decode(drawn)[:, 0].tolist(), p)
-    assert 0 < how.rate < 1 and how.tally.judged > 0
-    for ahead in (1, 2, 9):
-        assert torch.equal(SpeculativeSampling(law, guess, ahead).sample((60,), seed=3).tensor, drawn.tensor[:60]), (
-            "a draw depends on how many guesses are made")
-    assert torch.equal(SpeculativeSampling(law, guess, 3).sample((7,), seed=3).tensor,
-                       drawn.tensor[:7]), "a draw depends on its batch"
-
-
-@pytest.mark.parametrize("length", ["modelled", "given"])
-@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "counts"])
-def test_speculation_draws_from_the_law(name, length):
-    check_speculation(name, length)
-
-
-def test_speculation_keeps_all_guesses_of_the_law_itself_and_takes_fewer_passes():
-    law = law_of("net", "given")
-    how = Speculative(law, ahead=4)
-    how(law).sample((), seed=1)
-    assert how.rate == 1 and how.tally.passes == 1
-    cut = (TopP(0.7) | Speculative(law_of("counts", "given"), ahead=4))(law)
-    x, every = variable("given"), texts("given")
-    with torch.no_grad():
-        p = dict(zip(every, cut.log_prob(entries(every, x))[:, 0].exp().tolist(), strict=True))
-    assert sum(p.values()) == pytest.approx(1, abs=1e-6)
-    frequencies_follow(x.codec.decode(cut.sample((1500,), seed=3))[:, 0].tolist(), p)
-
-
-def check_ahead(name="net"):
-    """The laws of entries to come, read at once, are those of reading step by step, also once some were wrong."""
-    law, steps = law_of(name, "given", 2), torch.tensor([[0, 1], [2, 2], [1, 0], [1, 1]])
-    with torch.no_grad():
-        state = law.start()
-        law.next(state)
-        ahead = law.ahead(state, steps[:3].T)
-        slow = law.start()
-        for t in range(4):
-            assert torch.allclose(ahead[t].log_probs, law.next(slow).log_probs, atol=1e-5), "laws ahead are not those of steps"
-            slow = law.advance(slow, steps[t])
-        other = torch.tensor([1, 0])  # in place of the second
-        state = law.back(law.advance(law.advance(state, steps[0]), other))
-        slow = law.start()
-        for each in (steps[0], other):
-            law.next(slow)
-            slow = law.advance(slow, each)
-        assert torch.allclose(law.next(state).log_probs, law.next(slow).log_probs, atol=1e-5), "what was wrong is still read"
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_several_entries_are_read_at_once(name):
-    check_ahead(name)
-
-
 def test_groups_of_entries_are_refused():
     law = law_of("net")._but(one_at_a_time=False)
     told = [Stop("a").of(variable()), Regex("a+").of(variable())]
-    for how in (Beam(2), Speculative(law_of("net")), MaxLength(2), RepetitionPenalty(2.0), *told):
+    for how in (Beam(2), MaxLength(2), RepetitionPenalty(2.0), *told):
         refused(lambda how=how: how(law), "one entry a step")
-    refused(lambda: Speculative(law)(law_of("net")), "one entry a step")
 
 
 # Texts
@@ -432,14 +368,12 @@ def test_a_schema_draws_json():
 
 
 def test_a_draw_depends_on_seed_draw_and_row_alone():
-    for how in (None, TopP(0.9) | Stop("at"), Speculative(words())):
-        model = prose() if how is None or not isinstance(how, Speculative) else words()
-        name = next(iter(model.joint.columns))
-        begun = prefix(["a", "ab"]) if name == "word" else prefix(["the ", "a"])
-        many = model.given({name: begun}).sample(5, seed=3, how=how)[name]
-        few = model.given({name: begun}).sample(2, seed=3, how=how)[name]
+    for how in (None, TopP(0.9) | Stop("at")):
+        model, begun = prose(), prefix(["the ", "a"])
+        many = model.given(text=begun).sample(5, seed=3, how=how)["text"]
+        few = model.given(text=begun).sample(2, seed=3, how=how)["text"]
         assert (many[:2] == few).all()
-        alone = model.given({name: prefix(begun.values[:1])}).sample(5, seed=3, how=how)[name]
+        alone = model.given(text=prefix(begun.values[:1])).sample(5, seed=3, how=how)["text"]
         assert (many[:, :1] == alone).all()
 
 
@@ -534,10 +468,7 @@ def test_candidates_are_ranked_by_what_is_given():
     more_than_beams=(lambda: words().sample(5, how=Beam(3)), "Beam: 5 draws of 3 beams"),
     fewer_texts=(lambda: words().sample(5, how=TopK(1) | Beam(8)), "there are no more texts"),
     beam_scores=(lambda: Beam(2)(law_of("net")).log_prob(law_of("net").sample()), "score it without Beam"),
-    beam_windows=(lambda: prose().given().sample(1, how=Beam(2), length=40), "see one window"),
-    ahead=(lambda: Speculative(words(), ahead=0), "Speculative: expected a whole number of guesses from 1"),
-    draft=(lambda: Speculative(3), "expected a draft that is a model of one factor"),
-    draft_space=(lambda: Speculative(law_of("net", "given"))(law_of("net")), "expected a draft of Finite"),
+    beam_windows=(lambda: prose().given().sample(1, how=Beam(2), length=40), "sees one window"),
     unseen=(lambda: prose().given(text=prefix("thé Ω")).sample(), "unseen character 'Ω'"),
     nothing=(lambda: words().given(word=prefix("a")).sample(0), "expected a whole number of draws from 1, got 0"),
     prompt=(lambda: prose().given(text=prefix("the cat sat on the mat")).sample(length=50), "expected at most 16"),
@@ -555,22 +486,19 @@ def test_at_the_edge_of_bad_input():
     assert len(set(words().sample(9, how=Temperature(0))["word"])) == 1
     empty = prose().given(text=prefix("")).sample(2, length=30, how=TopP(0.9))["text"]
     assert empty.tolist() == prose().given().sample(2, length=30, how=TopP(0.9))["text"].tolist()
-    for law in (law_of("net", n=2), SpeculativeSampling(law_of("net", n=2), law_of("counts", n=2), 2)):
-        assert torch.equal(law.sample((1,), seed=4).tensor, law.sample((3,), seed=4).tensor[:1])
-    assert isinstance(TopP(0.5)(law_of("net")), StepwiseTransform) and math.isnan(Speculative(words()).rate)
+    law = law_of("net", n=2)
+    assert torch.equal(law.sample((1,), seed=4).tensor, law.sample((3,), seed=4).tensor[:1])
+    assert isinstance(TopP(0.5)(law_of("net")), StepwiseTransform)
     with pytest.raises(UserError, match="length above"):
         prose().given(text=prefix("the cat sat")).sample(1, length=8, how=TopK(3))
 
 
 
 
-@pytest.mark.parametrize("search", [True, False], ids=["search", "guesses"])
 @pytest.mark.parametrize("then", [TopK(1), Beam(2)], ids=["cut", "search"])
-def test_nothing_comes_after_a_search_or_guesses(search, then):
-    law = law_of("net")
-    closed = BeamSearched(law, 2) if search else SpeculativeSampling(law, law_of("counts"), 2)
-    with pytest.raises(UserError, match="comes after a search or guesses"):
-        then(closed)
+def test_nothing_comes_after_a_search(then):
+    with pytest.raises(UserError, match="comes after a search"):
+        then(BeamSearched(law_of("net"), 2))
 
 
 def test_tiny_temperatures_are_greedy_and_not_nan():

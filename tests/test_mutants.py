@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import torch
 from test_coding import check_counts, check_other_weights, check_tables
-from test_decoding import check_ahead, check_beam, check_by_hand, check_speculation, check_strings, check_truncated_law
+from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
 from test_nets import check_steps
@@ -25,7 +25,7 @@ from test_toys import (
     check_padding,
     check_tree,
 )
-from test_train import check_orthogonal, check_resume
+from test_train import check_resume
 
 import given.codecs
 import given.distributions
@@ -311,13 +311,6 @@ MUTANTS = {
     "a beam does not reorder its cache": Mutant(
         given.distributions.BeamSearched, "search", "state, over, valid = state.rows(index),", "state, over, valid = state,",
         check_beam),
-    "what replaces a guess is drawn from the law": Mutant(
-        given.distributions.SpeculativeSampling, "draw", "(p - q).clamp(min=0)", "p", check_speculation),
-    "entries ahead are written one step late": Mutant(
-        given.distributions.Chain, "ahead", "self.order[t:t + k]]", "self.order[t + 1:t + k + 1]]", check_ahead),
-    "what was read ahead stays in a model's cache": Mutant(
-        given.nn.language_model.Past, "cut", "self.before + t]", "self.before + t + 1]",
-        pretrained(lambda: check_ahead("pretrained"))),
     "a model's first step reads another symbol of its prompt": Mutant(
         given.nn.LanguageModel, "start", "ids[:, -1]", "ids[:, 0]",
         pretrained(family("steps_are_the_whole", "PretrainedLM after a prompt"))),
@@ -333,8 +326,6 @@ MUTANTS = {
         pretrained(check_export)),
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
-    "a square of the polynomial is left out": Mutant(
-        given.train.muon, "orthogonal", "torch.addmm(square, square, square, beta=b, alpha=c)", "square", check_orthogonal),
     "a symbol gets nothing of a table": Mutant(
         given.infer.coding, "tables", "(total - V)) + 1", "(total - V))", check_tables),
     "a code of another model is read": Mutant(

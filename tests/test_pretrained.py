@@ -14,7 +14,7 @@ import torch
 from test_bad_input import cases, refused
 
 import given
-from given import Beam, MaxLength, Regex, Speculative, Stop, Temperature, TopK, TopP, prefix
+from given import Beam, MaxLength, Regex, Stop, Temperature, TopK, TopP, prefix
 from given.app.cli import main
 from given.codecs import Label, Text
 from given.distributions import CategoricalHead, StepwiseMixture
@@ -157,17 +157,6 @@ def test_ways_to_draw(folder):
     assert best >= max(second, greedy) - 1e-4
     assert "the" + "".join(asked.stream(seed=3)) == asked.sample(1, seed=3)["text"][0]
     assert len([*asked.stream(seed=3, how=MaxLength(2))]) <= 2
-
-
-def test_guesses(folder):
-    """A pretrained model guesses for another and is guessed for; draws do not move with how many guesses are made."""
-    one, other = (given.pretrained(folder(kind), window=8) for kind in ("llama", "gpt2"))
-    for first, second in ((one, other), (other, one)):
-        drawn = [first.sample(6, seed=2, how=Speculative(second, ahead=k))["text"].tolist() for k in (1, 4)]
-        assert drawn[0] == drawn[1]
-    how = Speculative(one, ahead=4)
-    one.sample(1, how=how)
-    assert how.rate == 1
 
 
 def test_it_is_one_of_a_mixture_and_learns_on(folder, tmp_path):

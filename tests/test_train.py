@@ -20,7 +20,6 @@ from given.sources import Columns, Source
 from given.testing import perturb
 from given.train import Batches, Budget, Diverged, Trainer, replace_folder, whole_folder
 from given.train import loop as loop_module
-from given.train import muon as muon_module
 from given.variables import UserError
 
 torch.set_num_threads(1)
@@ -86,19 +85,6 @@ def _interrupt_at(step):
 @pytest.mark.parametrize("muon", [False, True])
 def test_resume_is_uninterrupted(muon):
     check_resume(muon)
-
-
-def check_orthogonal(shape=(24, 7)):
-    """Singular vectors stay, singular values come near one."""
-    g = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    u, _, v = torch.linalg.svd(g, full_matrices=False)
-    found = u.T @ muon_module.orthogonal(g) @ v.T
-    assert torch.allclose(found, found.diag().diag(), atol=1e-6) and bool((found.diag() - 1).abs().max() < 0.35)
-
-
-@pytest.mark.parametrize("shape", [(24, 7), (7, 24), (8, 8)])
-def test_a_matrix_is_made_orthogonal(shape):
-    check_orthogonal(shape)
 
 
 def test_muon_moves_the_matrices_between_features_alone():

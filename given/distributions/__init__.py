@@ -35,15 +35,13 @@ from given.distributions.product import ProductDistribution
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
 from given.distributions.smoothing import KneserNey, NGramCounts, Smoothing, WittenBell
-from given.distributions.speculative_sampling import AcceptanceStats, SpeculativeSampling
 from given.distributions.stepwise_mixture import StepwiseMixture
-from given.distributions.stepwise_transform import LogitsProcessor, StepContext, StepwiseTransform, check_open
+from given.distributions.stepwise_transform import LogitsProcessor, StepContext, StepwiseTransform, check_open, draws_symbols
 from given.distributions.torch_distribution import Torch
 from given.distributions.transformed import Transformed
 from given.distributions.tree import Tree
 
 __all__ = [
-    "AcceptanceStats",
     "Atomic",
     "AtomicHead",
     "BeamSearched",
@@ -85,7 +83,6 @@ __all__ = [
     "SamplerState",
     "Sequential",
     "Smoothing",
-    "SpeculativeSampling",
     "State",
     "StepContext",
     "StepwiseMixture",
@@ -99,6 +96,7 @@ __all__ = [
     "check_positive_definite",
     "default_head",
     "dequantise",
+    "draws_symbols",
     "inverse_cdf_sample",
     "kmeans_plus_plus",
     "shrink_covariance",

@@ -16,12 +16,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.distributions.categorical import Categorical
 from given.distributions.distribution import Distribution, Intractable, Kind
 from given.distributions.noise import Noise
 from given.distributions.sequential import Sequential
 from given.distributions.stepwise_transform import check_one_at_a_time
-from given.variables import Entries, UserError
+from given.variables import Entries, Finite, UserError
 
 __all__ = ["BeamSearched"]
 
@@ -70,7 +69,7 @@ class BeamSearched(Distribution):
             if bool(over.all()):
                 break
             step = distribution.next(state)
-            if not isinstance(step, Categorical):
+            if not isinstance(step.space, Finite):
                 raise UserError(f"Beam: expected an entry among finitely many symbols, got {step.space}; leave Beam out")
             each = step.log_probs.masked_fill(log_p.view(-1, 1) == -torch.inf, -torch.inf)
             V = each.shape[-1]

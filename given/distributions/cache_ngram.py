@@ -94,7 +94,7 @@ class CacheNGram(Sequential):
                 p = (self.weight * p + counts) / (self.weight + counts.sum(1, keepdims=True))
             log_p = torch.from_numpy(p).log().view(len(some), -1, self.fixed.V)
             distribution = Categorical(F.pad(log_p, (0, 0, 0, D - log_p.shape[1])))
-            yield self._ending(distribution, slice(None)).log_probs  # type: ignore[attr-defined]
+            yield self._ending(distribution, slice(None)).log_probs
 
     def _own(self, symbols: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Pasts and grams of every place, numbered among the row's own."""

@@ -114,7 +114,7 @@ class Chain(Sequential):
         for rows in self.blocks(len(row)):
             features = self._features(values[rows], row[rows], self.order[None])
             distribution = self.heads[0](features.reshape(len(features), *self.space.shape, -1))
-            log_p = self._ending(distribution, slice(None)).log_probs  # type: ignore[attr-defined]
+            log_p = self._ending(distribution, slice(None)).log_probs
             yield log_p.reshape(*features.shape[:2], -1)
 
     def _features(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
@@ -179,17 +179,3 @@ class Chain(Sequential):
         else:
             state.values[:, self.order[state.t:self.ends[state.t]]] = entries.double()
         return replace(state, t=self.ends[state.t])
-
-    def ahead(self, state: State, entries: Tensor) -> list[Factorized]:
-        if self.net.alters_past or not self.one_at_a_time:
-            return super().ahead(state, entries)
-        order, t, k, read = self.order[None], state.t, entries.shape[1], min(state.read, state.t)
-        state.values[:, self.order[t:t + k]] = entries.double()
-        tokens = self._tokens(state.values, state.condition, order, slice(read, t + k + 1))
-        features = self.net.step(tokens, order, read, state.cache)[:, t - read:]  # type: ignore[operator]
-        state.read = t + k + 1
-        return [self._ending(self.heads[self.part_of[entry]](each), entry)
-                for entry, each in zip(self.entries[t:t + k + 1], features.unbind(1), strict=True)]
-
-    def back(self, state: State) -> State:
-        return replace(state, read=min(state.read, state.t))

@@ -37,7 +37,7 @@ class ContinuousFlow(Distribution):
     Args:
         velocity: x (N, D), t (N,), context (N, C) -> (N, D).
         context: (B, C) y as the field reads it.
-        null: (B, C) the context of a y that is not given, for `Guidance`.
+        null: (B, C) the context of a y that is not given, for `Guidance`; None where there is no y.
         space: a real vector of D entries.
         solver: of the equation.
 
@@ -46,7 +46,7 @@ class ContinuousFlow(Distribution):
 
     kind: Kind = "estimate"
 
-    def __init__(self, velocity: Velocity, context: Tensor, null: Tensor, space: Real,
+    def __init__(self, velocity: Velocity, context: Tensor, null: Tensor | None, space: Real,
                  solver: Solver = Heun(32)) -> None:  # noqa: B008
         super().__init__(space, len(context))
         self.velocity, self.context, self.null, self.solver = velocity, context, null, solver
@@ -57,6 +57,7 @@ class ContinuousFlow(Distribution):
 
     def guided(self, weight: float) -> ContinuousFlow:
         """The field (1 - weight) v(x, t; nothing) + weight v(x, t; y)."""
+        assert self.null is not None
         C = self.context.shape[1]
 
         def velocity(x: Tensor, t: Tensor, both: Tensor) -> Tensor:
@@ -118,10 +119,12 @@ class Guidance(How):
     """
 
     weight: float
+    concerns = "velocity fields given something, as those of FlowMatching with parents"
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.weight):
             raise UserError(f"Guidance: expected a finite weight, got {self.weight}")
 
     def __call__(self, distribution: Any) -> Any:
-        return distribution.guided(self.weight) if isinstance(distribution, ContinuousFlow) else distribution
+        return distribution.guided(self.weight) if isinstance(distribution,
+                                                             ContinuousFlow) and distribution.null is not None else distribution

@@ -43,8 +43,8 @@ class Dequantised(Distribution):
         self.distribution, self.samples = distribution, samples
         self.levels = space.size
 
-    def by(self, how: How) -> Dequantised:
-        return self._but(distribution=self.distribution.by(how))
+    def _by(self, how: How) -> Dequantised:
+        return self._but(distribution=self.distribution._by(how))
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         z = self.distribution.sample(shape, seed=noise).tensor
@@ -54,7 +54,8 @@ class Dequantised(Distribution):
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         noise = Noise.of(seed, self.n)
         assert isinstance(self.space, Finite)
-        each = [self.distribution.log_prob(dequantise(x, self.space, noise.fold(k))) for k in range(self.samples)]
+        each = [self.distribution.log_prob(dequantise(x, self.space, noise.fold(k)), seed=noise.fold(k).fold("inner"))
+                for k in range(self.samples)]
         grid = len(self.space.axes)
         scored = x.scored.flatten(x.tensor.dim() - grid).sum(-1) if grid else x.scored.long()
         return torch.stack(each).mean(0) + scored * math.log(2 / self.levels)

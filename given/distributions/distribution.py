@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from given.distributions.noise import Noise
-from given.solve import How
+from given.solve import How, Watched
 from given.variables import Entries, Space, UserError
 
 __all__ = ["Distribution", "How", "Intractable", "Kind", "weakest"]
@@ -52,7 +52,7 @@ class Distribution(abc.ABC):
     kind: Kind = "exact"
     evidence: Entries | None = None
     draws_together = False
-    closed = False  # whether it draws by a search or by guesses, which a way to draw cannot change
+    closed = False  # whether it draws by a search, which a way to draw cannot change
 
     @property
     def kind_of_part(self) -> Kind:
@@ -76,8 +76,20 @@ class Distribution(abc.ABC):
         return self.draw(shape, seed if self.draws_together and isinstance(seed, Noise) else Noise.of(seed, self.n))
 
     def by(self, how: How) -> Distribution:
-        """The distribution that is drawn from by `how`, to draw from or to score. A distribution made of others hands it on to
-        them."""
+        """The distribution that is drawn from by `how`, to draw from or to score.
+
+        Raises:
+            UserError: `how`, or a part of it, concerns neither this distribution nor any that it is made of.
+        """
+        if isinstance(how, Watched) or not isinstance(how, How):
+            return self._by(how)
+        watched = Watched(how)
+        distribution = self._by(watched)
+        watched.check(str(self.space))
+        return distribution
+
+    def _by(self, how: How) -> Distribution:
+        """`by`, whatever it concerns. A distribution made of others hands it on to them."""
         return how(self)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:

@@ -13,9 +13,9 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from given.distributions.distribution import Distribution
+from given.distributions.distribution import Distribution, Intractable
 from given.distributions.noise import Noise
-from given.variables import Entries
+from given.variables import Entries, Finite
 
 __all__ = ["Factorized"]
 
@@ -30,6 +30,14 @@ class Factorized(Distribution):
     @abc.abstractmethod
     def each(self, values: Tensor) -> Tensor:
         """log p of every value: (*shape, B, *grid) float64."""
+
+    @property
+    def log_probs(self) -> Tensor:
+        """log p of every symbol at every entry, (B, *grid, V) float64, in a finite space; `Intractable` elsewhere."""
+        if not isinstance(self.space, Finite):
+            raise Intractable(f"expected entries among finitely many symbols, got {self.space}")
+        symbols = torch.arange(self.space.size).reshape(-1, *[1] * (1 + len(self.space.axes)))
+        return self.each(symbols.expand(-1, self.n, *self.space.shape)).movedim(0, -1)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         return self._kept(self.pick(noise.uniform(shape, self.space.shape)))

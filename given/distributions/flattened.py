@@ -9,7 +9,7 @@ from torch import Tensor
 
 from given.distributions.distribution import Distribution, How
 from given.distributions.noise import Noise
-from given.variables import Axis, Entries, Product, Real, Space, UserError, Variable
+from given.variables import Axis, Entries, Finite, Product, Real, Space, UserError, Variable
 
 __all__ = ["Flattened"]
 
@@ -35,10 +35,17 @@ class Flattened(Distribution):
     @staticmethod
     def check_real(v: Variable, who: str) -> None:
         """Raise `UserError` unless every entry of a variable is real."""
-        parts = [space for _, space in v.space.columns] if isinstance(v.space, Product) else [v.space]
-        if not all(isinstance(space, Real) for space in parts):
-            raise UserError(f"{who}: expected real entries, got {v.name}: {v.space}; use Dequantised for ordered levels")
-        if any(space.atoms for space in parts):  # type: ignore[attr-defined]
+        for name, space in v.space.columns if isinstance(v.space, Product) else ((v.name, v.space),):
+            if isinstance(space, Finite) and space.ordered and space.axes:
+                way = f"use Dequantised(family={who}), as --family '{v.name}=Dequantised(family={who})' in a shell"
+            elif not space.axes:
+                way = (f"if its values are numbers pass codecs={{{name!r}: Number()}}, in a shell --as {name}=number; else use "
+                       "Autoregressive or Independent")
+            else:
+                way = "use Autoregressive or Independent"
+            if not isinstance(space, Real):
+                raise UserError(f"{who}: expected real numbers, got {name}: {space}; {way}")
+        if any(space.atoms for _, space in v.space.parts):  # type: ignore[attr-defined]
             raise UserError(f"{who}: {v.name}: has atoms, values with a mass of their own, where {who} has a density; use "
                             "Autoregressive or Independent, or Number(atoms=()) for its columns")
 
@@ -47,8 +54,8 @@ class Flattened(Distribution):
         """The real vector that holds a space's entries."""
         return Real(axes=(Axis("entry", space.dimensions),))
 
-    def by(self, how: How) -> Flattened:
-        return Flattened(self.distribution.by(how), self.space)
+    def _by(self, how: How) -> Flattened:
+        return Flattened(self.distribution._by(how), self.space)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         return self.distribution.sample(shape, seed=noise).shaped(self.space)

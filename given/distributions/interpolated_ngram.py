@@ -140,8 +140,7 @@ class InterpolatedNGram(Sequential):
             some = symbols[rows]
             pasts = [past.view(some.shape)[:, 1:].reshape(-1) for past, _ in self.suffix_nodes(some, row[rows])]
             log_p = torch.from_numpy(self.interpolated(torch.stack(pasts, 1).numpy())).log()
-            each = Categorical(log_p.view(len(some), -1, self.V))
-            yield self._ending(each, slice(None)).log_probs  # type: ignore[attr-defined]
+            yield self._ending(Categorical(log_p.view(len(some), -1, self.V)), slice(None)).log_probs
 
     def stream(self, x: Entries) -> tuple[Tensor, Tensor]:
         """Rows as `suffix_nodes` reads them (N, 1 + D), and which of the B rows each belongs to."""

@@ -43,8 +43,10 @@ class Latent(Distribution):
         with torch.no_grad():
             super().__init__(likelihood(prior.sample(), rows).space, prior.n)
 
-    def by(self, how: How) -> Latent:
-        return self._but(prior=self.prior.by(how), likelihood=lambda z, rows: self.likelihood(z, rows).by(how))
+    def _by(self, how: How) -> Latent:
+        with torch.no_grad():  # what it concerns is known before anything is drawn
+            self.likelihood(self.prior.sample(), torch.arange(self.n))._by(how)
+        return self._but(prior=self.prior._by(how), likelihood=lambda z, rows: self.likelihood(z, rows)._by(how))
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()

@@ -40,9 +40,9 @@ class Mixture(Distribution):
         """That of its weakest part."""
         return weakest(part.kind_of_part for part in self.parts)
 
-    def by(self, how: How) -> Mixture:
+    def _by(self, how: How) -> Mixture:
         # Its parts are steered, and weigh what they did.
-        return Mixture(self.log_weights, [part.by(how) for part in self.parts])
+        return Mixture(self.log_weights, [part._by(how) for part in self.parts])
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         chosen = inverse_cdf_sample(self.log_weights.exp(), noise.fold("part").uniform(shape))

@@ -27,8 +27,8 @@ class ProductDistribution(Distribution):
         self.distributions = dict(distributions)
         self.kind = weakest(distribution.kind for distribution in self.distributions.values())
 
-    def by(self, how: How) -> ProductDistribution:
-        return ProductDistribution({k: distribution.by(how) for k, distribution in self.distributions.items()})
+    def _by(self, how: How) -> ProductDistribution:
+        return ProductDistribution({k: distribution._by(how) for k, distribution in self.distributions.items()})
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         return Entries.block({k: distribution.sample(shape, seed=noise.fold(k))

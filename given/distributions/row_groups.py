@@ -28,8 +28,8 @@ class RowGroups(Distribution):
         self.back = torch.cat([rows for rows, _ in groups]).argsort()
         self.kind = weakest(distribution.kind for _, distribution in groups)
 
-    def by(self, how: How) -> RowGroups:
-        return RowGroups([(rows, distribution.by(how)) for rows, distribution in self.groups], self.space)
+    def _by(self, how: How) -> RowGroups:
+        return RowGroups([(rows, distribution._by(how)) for rows, distribution in self.groups], self.space)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         lead = len(shape)

@@ -3,8 +3,8 @@
     log p(x | y) = sum_t log p(x_{o(t)} | x_{o(0)}, ..., x_{o(t-1)}, y)
 
 Three methods carry every algorithm that draws, ranks or codes step by step: `start` gives the state before the first
-entry, `next` the distribution of the entry to come, `advance` the state once it is known. A distribution that reads several
-entries at once says so by `ahead`. `Chain` is the sequential distribution of an order, a causal net and heads.
+entry, `next` the distribution of the entry to come, `advance` the state once it is known. `Chain` is the sequential
+distribution of an order, a causal net and heads.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Sequential(Distribution):
         for rows in self.blocks(len(row)):
             state, found, drawn = self.start().rows(row[rows]), [], values[rows][:, self.order]
             while state.t < len(self.order):
-                log_p = self.next(state).log_probs  # type: ignore[attr-defined]
+                log_p = self.next(state).log_probs
                 found.append(log_p if log_p.dim() == 3 else log_p[:, None])
                 state = self.advance(state, self._at(drawn, state.t))
             yield torch.cat(found, 1)[:, self.order.argsort()]
@@ -147,22 +147,6 @@ class Sequential(Distribution):
         if self.evidence is not None:
             scored = scored & ~self.evidence.scored
         return torch.where(scored, self.each(x), 0.0).sum(-1)
-
-    def ahead(self, state: State, entries: Tensor) -> list[Factorized]:
-        """The distributions of the next k + 1 entries, were the next k to be `entries` (B, k). The state stays where it is;
-        once it has moved on by what came instead, `back` says so.
-        """
-        state, found = state.rows(torch.arange(len(entries))), list[Factorized]()
-        for each in entries.unbind(1):
-            found.append(self.next(state))
-            state = self.advance(state, each)
-        return [*found, self.next(state)]
-
-    def back(self, state: State) -> State:
-        """A state that stands at step t, whose distribution may have read further `ahead` than that. What a cache holds of
-        later steps is written over when they are read again, so to go back is to say how far was read.
-        """
-        return state
 
     def over(self, state: State) -> Tensor:
         """(B,) whether the entry just written is a row's last, where that is not told by the grid."""
@@ -265,10 +249,13 @@ class Sequential(Distribution):
 
     def _ending(self, distribution: Factorized, place: int | slice | Tensor) -> Factorized:
         """On an axis whose length is modelled, the last entry is the end and nothing else."""
-        if self.end is not None and isinstance(self.space, Finite) and isinstance(distribution, Categorical):
-            last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
-            if not bool(last.any()):
-                return distribution
-            other = torch.arange(self.space.size) != self.end
-            distribution.logits = distribution.logits.masked_fill(last[..., None] & other, -torch.inf)
+        if self.end is None or not isinstance(self.space, Finite) or not isinstance(distribution.space, Finite):
+            return distribution
+        last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
+        if not bool(last.any()):
+            return distribution
+        distribution = distribution if isinstance(distribution, Categorical) else Categorical(distribution.log_probs,
+                                                                                              distribution.space)
+        other = torch.arange(self.space.size) != self.end
+        distribution.logits = distribution.logits.masked_fill(last[..., None] & other, -torch.inf)
         return distribution

@@ -96,21 +96,13 @@ class StepwiseMixture(Sequential):
         distributions = [part.next(s) for part, s in zip(self.parts, state.cache.states, strict=True)]
         return self._blended(distributions)
 
-    def ahead(self, state: State, entries: Tensor) -> list[Factorized]:
-        each = [part.ahead(s, entries) for part, s in zip(self.parts, state.cache.states, strict=True)]
-        return [self._blended(distributions) for distributions in zip(*each, strict=True)]
-
-    def back(self, state: State) -> State:
-        return replace(state, cache=_States([part.back(s) for part, s in zip(self.parts, state.cache.states, strict=True)]))
-
     def after(self, state: State) -> StepwiseMixture:
         distribution = copy.copy(self)
         distribution.parts = [part.after(s) for part, s in zip(self.parts, state.cache.states, strict=True)]
         return distribution
 
     def _blended(self, distributions: Sequence[Factorized]) -> Categorical:
-        return Categorical(self._mixed(torch.stack([distribution.log_probs for distribution in distributions
-                                                    if isinstance(distribution, Categorical)], -1)))
+        return Categorical(self._mixed(torch.stack([distribution.log_probs for distribution in distributions], -1)))
 
     def advance(self, state: State, entries: Tensor) -> State:
         state.values[:, self.order[state.t]] = entries.double()

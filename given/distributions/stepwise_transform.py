@@ -13,19 +13,18 @@ from __future__ import annotations
 import abc
 import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
 from given.distributions.categorical import Categorical
-from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distribution import Distribution, How, Intractable
 from given.distributions.factorized import Factorized
 from given.distributions.sequential import Sequential, State
-from given.variables import Entries, UserError
+from given.variables import Entries, Finite, UserError
 
-__all__ = ["LogitsProcessor", "StepContext", "StepwiseTransform", "check_one_at_a_time"]
+__all__ = ["LogitsProcessor", "StepContext", "StepwiseTransform", "check_one_at_a_time", "check_open", "draws_symbols"]
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,13 @@ class StepContext:
 class LogitsProcessor(How):
     """A how that maps the distribution of every next entry; other distributions stay as they are."""
 
+    concerns = "symbols that are drawn one after another, as those of a text"
     ends = False  # whether `done` is ever true
     one_by_one = True  # whether it looks at entries before the next, and so at one a step
 
     def __call__(self, distribution: Any) -> Any:
         check_open(distribution, type(self).__name__)
-        return StepwiseTransform(distribution, self) if isinstance(distribution, Sequential) else distribution
+        return StepwiseTransform(distribution, self) if draws_symbols(distribution) else distribution
 
     @abc.abstractmethod
     def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
@@ -122,20 +122,6 @@ class StepwiseTransform(Sequential):
         inner = self.distribution.advance(led.state, entries)
         return self._state(inner, _Led(inner, memory, led.given))
 
-    def ahead(self, state: State, entries: Tensor) -> list[Factorized]:
-        led: _Led = state.cache
-        values, found = led.state.values.clone(), list[Factorized]()
-        for i, distribution in enumerate(self.distribution.ahead(led.state, entries)):
-            found.append(self._map(distribution, StepContext(self, state.t + i, values, led.memory)))
-            if i < entries.shape[1]:
-                values[:, self.order[state.t + i]] = entries[:, i].double()
-                led = replace(led, memory=self._move(led, state.t + i, entries[:, i]))
-        return found
-
-    def back(self, state: State) -> State:
-        inner = self.distribution.back(state.cache.state)
-        return self._state(inner, replace(state.cache, state=inner))
-
     def over(self, state: State) -> Tensor:
         if not self.how.ends or self.end is not None:
             return self.distribution.over(state.cache.state)
@@ -191,16 +177,14 @@ class StepwiseTransform(Sequential):
         return State(inner.t, inner.values, None, led, inner.read)
 
     def _map(self, distribution: Factorized, place: StepContext) -> Factorized:
-        if isinstance(distribution, DiscretizedLogisticMixture):
-            distribution = Categorical(distribution.log_probs, distribution.space)  # type: ignore[arg-type]
-        if not isinstance(distribution, Categorical):
+        if not isinstance(distribution.space, Finite):
             return distribution
         log_p = self.how.steer(distribution.log_probs, place)
         if self.how.ends and self.end is not None and place.memory is not None:
             other = torch.arange(log_p.shape[-1]) != self.end
             certain = torch.zeros_like(log_p).masked_fill(other, -torch.inf)
             log_p = torch.where(self.how.done(place.memory)[:, None], certain, log_p)
-        return Categorical(log_p, distribution.space)  # type: ignore[arg-type]
+        return Categorical(log_p, distribution.space)
 
     def _move(self, led: _Led, t: int, entries: Tensor) -> Tensor | None:
         if led.memory is None:
@@ -209,10 +193,15 @@ class StepwiseTransform(Sequential):
         return moved if led.given is None else torch.where(led.given[:, int(self.order[t])], led.memory, moved)
 
 
+def draws_symbols(distribution: Any) -> TypeGuard[Sequential]:
+    """Whether a distribution draws symbols one after another, some of its entries at least."""
+    return isinstance(distribution, Sequential) and any(isinstance(space, Finite) for _, space in distribution.space.parts)
+
+
 def check_open(distribution: Any, who: str) -> None:
-    """Raise `UserError` where a distribution draws by a search or by guesses, which nothing that comes after can reach into."""
+    """Raise `UserError` where a distribution draws by a search, which nothing that comes after can reach into."""
     if isinstance(distribution, Distribution) and distribution.closed:
-        raise UserError(f"{who}: comes after a search or guesses, which draw as they are; put it first, as in "
+        raise UserError(f"{who}: comes after a search, which draws as it does; put it first, as in "
                         f"{who}(...) | Beam(...)")
 
 

@@ -14,12 +14,14 @@ https://arxiv.org/abs/1511.01844
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
 from given import distributions
 from given.codecs import IdentityCodec
-from given.conditional import Batch, Conditional, Player
+from given.conditional import Batch, Conditional, Player, seed_of
 from given.distributions import Noise, dequantise
 from given.variables import Entries, Finite, Observed, Real, UserError, Variable
 
@@ -49,22 +51,32 @@ class Dequantised(Conditional):
         return distributions.Dequantised(self.inner(y), self.space, self.samples)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        noise = Noise.of(seed, y.n)
-        return self.inner.loss(dequantise(x, self.space, noise.fold("cell")), y, seed=noise)
+        return self._at_points(self.inner.loss, x, y, seed=seed)
 
     def players(self) -> list[Player]:
-        inner = self.inner.players()
-        return inner if len(inner) > 1 else super().players()
+        return [replace(player, loss=partial(self._at_points, player.loss)) for player in self.inner.players()]
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         self.inner.estimate(_Points(batches, self.space))
+
+    @property
+    def calibrates(self) -> bool:
+        return self.inner.calibrates
+
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        self.inner.calibrate(_Points(batches, self.space))
+
+    def _at_points(self, loss: Callable[..., Tensor], x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
+        """(B,) a loss of the inner family, at points drawn from the levels' cells."""
+        noise = Noise.of(seed, y.n)
+        return loss(dequantise(x, self.space, noise.fold("cell")), y, seed=noise)
 
 
 class _Points:
     """Re-iterable batches of points; the same points in every pass, so that EM climbs one hill."""
 
     def __init__(self, batches: Iterable[Batch], space: Finite) -> None:
-        self.batches, self.space = batches, space
+        self.batches, self.space, self.seed = batches, space, seed_of(batches)
 
     def __iter__(self) -> Iterator[Batch]:
         first = 0

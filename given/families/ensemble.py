@@ -106,6 +106,8 @@ class Ensemble(Conditional):
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
         self.weighed = True
+        for part in self.parts:
+            part.calibrate(batches)  # type: ignore[operator]
         # log p of entries or items under every part (N, K), the parts' entropies there (N, K), and their weights (N,)
         each, entropies, amount = list[Tensor](), list[Tensor](), list[Tensor]()
         with torch.no_grad():

@@ -62,7 +62,8 @@ class FlowMatching(Conditional):
         return self.net(torch.cat([x, wave.sin(), wave.cos(), angle.sin(), angle.cos(), context], 1))
 
     def forward(self, y: Observed) -> distributions.Distribution:
-        given, null = self.context(y), self.context(Observed({k: e.hide() for k, e in y.items()}, y.n))
+        given = self.context(y)
+        null = self.context(Observed({k: e.hide() for k, e in y.items()}, y.n)) if self.parents else None
         distribution = distributions.ContinuousFlow(self.velocity, given, null, distributions.Flattened.real(self.x.space),
                                                     self.solver)
         return distributions.Flattened.of(distribution, self.x.space)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional, state_of, states
+from given.conditional import Batch, Conditional, seed_of, state_of, states
 from given.distributions import Moments, Noise, kmeans_plus_plus
 from given.variables import Entries, Observed, UserError, Variable
 
@@ -33,7 +33,7 @@ __all__ = ["GaussianMixture"]
 
 _SIZES, _BREADTHS, _FOLDS = (1, 2, 3, 4, 6, 8, 12, 16), (1.0, 2.0, 6.0), 3
 _HELD, _AT_ONCE, _LEAST = 20_000, 4096, 0.01  # rows that weigh a stack's mixtures; at once; the least share of a mixture
-_STARTS = 5_000  # rows the means start at
+_STARTS, _TRIED, _ALL_STARTS = 2_000, 10, 64  # rows the means start at; passes over them; starts of all states
 
 
 class GaussianMixture(Conditional):
@@ -46,12 +46,19 @@ class GaussianMixture(Conditional):
         ridge: added to every variance, in the entries' units squared.
         tolerance: stop when the mean log-likelihood of a row rises by less.
         most_passes: over the data.
-        seed: of the rows the means start at.
+        restarts: starts that are tried, a few passes each over at most 2,000 rows; the likeliest is followed. Of many states
+            each has fewer, 64 in all and one at least.
+        seed: of the starts; drawn with the initial weights when left out. They also change with the seed of a fit.
     """
 
+    on_lines = True
+
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, components: int | None = 8,
-                 ridge: float = 1e-6, tolerance: float = 1e-4, most_passes: int = 200, seed: int = 0) -> None:
+                 ridge: float = 1e-6, tolerance: float = 1e-4, most_passes: int = 200, restarts: int = 8,
+                 seed: int | None = None) -> None:
         super().__init__(x, parents)
+        seed = int(torch.randint(1 << 31, ())) if seed is None else seed
+        self.arguments = {**self.arguments, "seed": seed}
         distributions.Flattened.check_real(x, "GaussianMixture")
         if components is not None and components < 1:
             raise UserError(f"GaussianMixture {x.name}: components={components}; expected at least 1")
@@ -59,7 +66,9 @@ class GaussianMixture(Conditional):
             raise UserError(f"GaussianMixture {x.name}: a stack takes no parents; pass components")
         self.stacked, self.ridge = components is None, ridge
         self.components = components or sum(_SIZES) * len(_BREADTHS)
-        self.tolerance, self.most_passes, self.seed = tolerance, most_passes, seed
+        if restarts < 1:
+            raise UserError(f"GaussianMixture {x.name}: restarts={restarts}; expected at least 1")
+        self.tolerance, self.most_passes, self.restarts, self.seed = tolerance, most_passes, restarts, seed
         S, K, D = states(self.parents, f"GaussianMixture {x.name}"), self.components, x.space.dimensions
         self.weights: Tensor
         self.means: Tensor
@@ -99,7 +108,7 @@ class GaussianMixture(Conditional):
         # Ten different rows a component: neither the weights' scale nor copies of a row make one worth while.
         sizes = [K for K in _SIZES if 10 * K <= len(set(each)) and len(folds) > 1] or [1]
         models = [GaussianMixture(self.x, components=K, ridge=self.ridge, tolerance=self.tolerance,
-                                  most_passes=self.most_passes, seed=self.seed) for K in sizes]
+                                  most_passes=self.most_passes, restarts=1, seed=self.seed) for K in sizes]
         share = torch.tensor([[1.0] + [0.0] * (len(_BREADTHS) - 1)], dtype=torch.float64)
         if len(folds) > 1:  # else nothing is left to score what is learned from the rest
             x = Entries(rows.nan_to_num(), ~rows.isnan()).shaped(self.x.space)
@@ -130,15 +139,16 @@ class GaussianMixture(Conditional):
         self._start(batches)
         self.likelihoods = []
         for _ in range(self.most_passes):
-            moments, likelihood = self._expect(batches)
-            self._maximise(moments)
+            moments, likelihood = self._expect((x.flat(self.x.space), state_of(self.parents, y), w) for x, y, w in batches)
+            self._maximise(moments, range(len(self.weights)))
             self.likelihoods.append(likelihood)
             if len(self.likelihoods) > 1 and likelihood - self.likelihoods[-2] < self.tolerance:
                 return
 
     def _start(self, batches: Iterable[Batch]) -> None:
-        """Means at rows far from one another (k-means++ over some of a state's rows), everybody's covariance."""
+        """For every state the likeliest of some starts after a few passes over some of its rows."""
         S, K, D = self.means.shape
+        seed, starts = Noise.of(self.seed, 1).fold(seed_of(batches)), max(1, min(self.restarts, _ALL_STARTS // S))
         everybody = Moments(S, 1, D)
         chosen = [_Chosen(max(_STARTS // S, 10 * K), self.seed, D) for _ in range(S)]
         for x, y, weight in batches:
@@ -152,10 +162,35 @@ class GaussianMixture(Conditional):
                 raise UserError(f"{self}: no row of weight above 0 to learn from{where}")
             mean, spread = everybody.regression(s)
             self.covariances[s] = covariance = spread + self.ridge * torch.eye(D, dtype=torch.float64)
-            amount, mine = chosen[s].rows.nan_to_num().split([1, D], 1)
-            u = Noise.of(self.seed, 1).fold(s).uniform((), (K,))[0]
-            self.means[s] = mine[kmeans_plus_plus(mine / covariance.diagonal().sqrt(), u, amount[:, 0])] if K > 1 else mean
-            self.weights[s] = 1 / K
+            self.means[s], self.weights[s] = mean, 1 / K
+            if K > 1:
+                passes = _TRIED if starts > 1 else 0
+                tried = [self._try(s, chosen[s].rows, mean, covariance, passes, seed.fold(s).fold(i)) for i in range(starts)]
+                _, self.weights[s], self.means[s], self.covariances[s] = max(tried, key=lambda each: each[0])
+
+    def _try(self, s: int, rows: Tensor, mean: Tensor, covariance: Tensor, passes: int,
+             noise: Noise) -> tuple[float, Tensor, Tensor, Tensor]:
+        """One start: likelihood, weights, means and covariances once rows (n, 1 + D) of one state were passed over.
+
+        Means start at rows far from one another (k-means++), every row belongs to the nearest of them, and all components have
+        the covariance of rows about their own mean: none can begin as a spike.
+        """
+        K, D = self.means.shape[1:]
+        weight, filled = rows[:, 0], torch.where(rows[:, 1:].isnan(), mean, rows[:, 1:]) / covariance.diagonal().sqrt()
+        centres = filled[kmeans_plus_plus(filled, noise.uniform((), (K,))[0], weight)]
+        share = torch.nn.functional.one_hot(torch.cdist(filled, centres).argmin(1), K).double() * weight[:, None]
+        flat, state = Entries(rows[:, 1:].nan_to_num(), ~rows[:, 1:].isnan()), torch.full((len(rows),), s)
+        self.weights[s], self.means[s], self.covariances[s] = 1 / K, mean, covariance
+        everybody, moments = self._mixture(state).parts[0], [Moments(len(self.weights), 1, D) for _ in range(K)]
+        for k, each in enumerate(moments):
+            each.add(state, torch.ones(len(rows), 1), flat, share[:, k], everybody)  # type: ignore[arg-type]
+        self._maximise(moments, [s])
+        self.covariances[s] = (self.weights[s][:, None, None] * self.covariances[s]).sum(0)
+        likelihood = 0.0
+        for _ in range(passes):
+            moments, likelihood = self._expect([(flat, state, weight)])
+            self._maximise(moments, [s])
+        return likelihood, self.weights[s].clone(), self.means[s].clone(), self.covariances[s].clone()
 
     def _rows(self, x: Entries, weight: Tensor) -> Tensor:
         """The rows of weight above 0: weight, then entries, NaN where unknown; (n, 1 + D)."""
@@ -163,12 +198,12 @@ class GaussianMixture(Conditional):
         rows = torch.cat([weight[:, None].double(), torch.where(flat.scored, flat.tensor, torch.nan)], 1)
         return rows[weight > 0]
 
-    def _expect(self, batches: Iterable[Batch]) -> tuple[list[Moments], float]:
+    def _expect(self, batches: Iterable[tuple[Entries, Tensor, Tensor]]) -> tuple[list[Moments], float]:
+        """The moments and the mean log-likelihood of rows, of batches of entries (n, D), states (n,) and weights (n,)."""
         S, K, D = self.means.shape
         moments = [Moments(S, 1, D) for _ in range(K)]
         total = rows = 0.0
-        for x, y, weight in batches:
-            flat, state = x.flat(self.x.space), state_of(self.parents, y)
+        for flat, state, weight in batches:
             rows += float(weight.sum())
             if flat.complete:
                 for s in state.unique().tolist():
@@ -180,7 +215,7 @@ class GaussianMixture(Conditional):
             used = (self.weights > 0).any(0).nonzero()[:, 0].tolist()
             total += float((weight * joint.logsumexp(-1)).sum())
             for k, part in enumerate(mixture.parts):
-                moments[used[k]].add(state, torch.ones(y.n, 1), flat, weight * share[:, k], part)
+                moments[used[k]].add(state, torch.ones(len(flat), 1), flat, weight * share[:, k], part)
         return moments, total / rows
 
     def _add(self, moments: list[Moments], s: int, x: Tensor, weight: Tensor) -> float:
@@ -194,9 +229,9 @@ class GaussianMixture(Conditional):
             moments[k].sums[s] += sums
         return float((weight * joint.logsumexp(0)).sum())
 
-    def _maximise(self, moments: list[Moments]) -> None:
-        S, K, D = self.means.shape
-        for s in range(S):
+    def _maximise(self, moments: list[Moments], states: Iterable[int]) -> None:
+        _, K, D = self.means.shape
+        for s in states:
             counts = torch.tensor([m.count(s) for m in moments], dtype=torch.float64)
             self.weights[s] = counts / counts.sum()
             for k in range(K):

@@ -37,10 +37,15 @@ class VAE(Conditional):
         samples: K, of a score.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, prior: Callable[..., Conditional],
-                 likelihood: Callable[..., Conditional], posterior: Callable[..., Conditional], latent: int = 8,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
+                 prior: Callable[..., Conditional] | None = None, likelihood: Callable[..., Conditional] | None = None,
+                 posterior: Callable[..., Conditional] | None = None, latent: int = 8,
                  samples: int = 16) -> None:
         super().__init__(x, parents)
+        if prior is None or likelihood is None or posterior is None:
+            made = "VAE(prior=Gaussian, likelihood=Regression, posterior=Regression)"
+            raise UserError(f"VAE {x.name}: expected the families of its three parts; pass partial(VAE, "
+                            f"{made[4:]}, in a shell --family '{x.name}={made}'")
         if latent < 1 or samples < 1:
             raise UserError(f"VAE {x.name}: latent={latent}, samples={samples}; expected at least 1")
         self.z = Variable(f"latent of {x.name}", IdentityCodec(Real(axes=(Axis("latent", latent),))))
@@ -48,6 +53,10 @@ class VAE(Conditional):
         self.prior = prior(self.z, self.parents)
         self.likelihood = likelihood(x, (self.z, *self.parents))
         self.posterior = posterior(self.z, (x, *self.parents))
+        for part in (self.likelihood, self.posterior):  # a bound has a gradient, and nothing to count
+            if len(part.players()) != 1:
+                raise UserError(f"{self}: VAE expects parts that learn by a likelihood's gradient, got {type(part).__name__} "
+                                f"for {part}; use Regression or Autoregressive")
 
     def forward(self, y: Observed) -> distributions.Latent:
         return distributions.Latent(self.prior(y), lambda z, rows: self.likelihood(self._with(self.z, z, y.rows(rows))),

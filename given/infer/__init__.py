@@ -4,10 +4,9 @@ from given.infer.archive import Compressed, compress, decompress
 from given.infer.constraint import JSONSchema, Regex
 from given.infer.evidence import Part, observe, others, part, prefix
 from given.infer.query import Query
-from given.infer.search import Beam, Speculative
+from given.infer.search import Beam
 from given.infer.stopping import MaxLength, Stop
 from given.infer.truncation import MinP, RepetitionPenalty, Temperature, TopK, TopP
 
-__all__ = ["Beam", "Compressed", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "RepetitionPenalty",
-           "Speculative", "Stop", "Temperature", "TopK", "TopP", "compress", "decompress", "observe", "others", "part",
-           "prefix"]
+__all__ = ["Beam", "Compressed", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "RepetitionPenalty", "Stop",
+           "Temperature", "TopK", "TopP", "compress", "decompress", "observe", "others", "part", "prefix"]

@@ -27,7 +27,15 @@ import torch
 from torch import Tensor
 
 from given.conditional import Conditional
-from given.distributions import Categorical, DiscretizedLogisticMixture, Distribution, ProductDistribution, Sequential, State
+from given.distributions import (
+    Categorical,
+    DiscretizedLogisticMixture,
+    Distribution,
+    Factorized,
+    ProductDistribution,
+    Sequential,
+    State,
+)
 from given.joint import Joint
 from given.variables import Entries, Observed, UserError
 
@@ -226,7 +234,7 @@ def _coded(distribution: Distribution, told: Tensor, on: Tensor, coder: Coder) -
             p[:, 0], p[:, 1:] = 0, p[:, 1:] + 1e-300  # all there is, should the ground have been certain
             found[on] = _checked(coder, p / p.sum(1, keepdim=True), told[on])
         return found
-    assert isinstance(distribution, Categorical), f"{type(distribution).__name__} is no distribution of symbols"
+    assert isinstance(distribution, Factorized), f"{type(distribution).__name__} is no distribution of symbols"
     p = distribution.log_probs.exp().reshape(*on.shape, -1)
     found[on] = _checked(coder, p[on], told[on])
     return found

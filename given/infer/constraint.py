@@ -36,6 +36,7 @@ class Regex(LogitsProcessor):
         regex: without look-around or back-references.
     """
 
+    concerns = "texts"
     ends = True
 
     def __init__(self, regex: str) -> None:

@@ -28,6 +28,7 @@ class MaxLength(LogitsProcessor):
         n: from 1.
     """
 
+    concerns = "what has no fixed length, such as a text"
     ends = True
 
     def __init__(self, n: int) -> None:
@@ -64,6 +65,7 @@ class Stop(LogitsProcessor):
     Source: Aho, Corasick, Efficient string matching, 1975 / https://doi.org/10.1145/360825.360855
     """
 
+    concerns = "texts"
     ends = True
 
     def __init__(self, strings: str | Sequence[str]) -> None:

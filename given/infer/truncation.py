@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from given.distributions import Categorical, LogitsProcessor, StepContext
-from given.variables import UserError, shown
+from given.distributions import Categorical, Factorized, LogitsProcessor, StepContext
+from given.variables import Finite, UserError, shown
 
 __all__ = ["MinP", "RepetitionPenalty", "Temperature", "TopK", "TopP"]
 
@@ -23,11 +23,14 @@ __all__ = ["MinP", "RepetitionPenalty", "Temperature", "TopK", "TopP"]
 class _Pointwise(LogitsProcessor):
     """A map of the distribution of any symbol, whatever stands before it."""
 
+    concerns = "symbols: those of texts, labels, levels"
     one_by_one = False
 
     def __call__(self, distribution: Any) -> Any:
         if isinstance(distribution, Categorical):
             return distribution._but(logits=self.cut(distribution.log_probs))
+        if isinstance(distribution, Factorized) and isinstance(distribution.space, Finite):
+            return Categorical(self.cut(distribution.log_probs), distribution.space)._but(evidence=distribution.evidence)
         return super().__call__(distribution)
 
     def steer(self, log_p: Tensor, place: StepContext) -> Tensor:

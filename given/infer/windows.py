@@ -59,7 +59,7 @@ def written(distribution: Distribution | None, begun: Entries | None, later: Cal
         if isinstance(distribution, Sequential) and drawn is not None:
             distribution = distribution.after(drawn.state)
         elif not isinstance(distribution, Sequential) and distribution.draws_together:
-            raise UserError(f"expected at most {window} symbols of a search or of guesses, which see one window, got {length}")
+            raise UserError(f"expected at most {window} symbols of a search, which sees one window, got {length}")
         own = noise.fold(t)
 
 

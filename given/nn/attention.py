@@ -150,7 +150,6 @@ class CrossAttention(Causal):
         heads: H; divides C.
     """
 
-    alters_past = False
 
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64,
                  heads: int = 4) -> None:

@@ -32,12 +32,9 @@ class Causal(nn.Module, abc.ABC):
 
     Attributes:
         width: C, of tokens and of features.
-        alters_past: whether a step changes what earlier steps left in its cache, so that a step cannot be taken back by
-            writing over it.
     """
 
     width: int
-    alters_past = True
 
     def __init__(self, *, attends: bool = False) -> None:
         super().__init__()

@@ -52,7 +52,6 @@ class LanguageModel(Causal):
         symbols: V, the first of the model's symbols, of which there are logits.
     """
 
-    alters_past = False
 
     def __init__(self, model: nn.Module, start: int | None, symbols: int) -> None:
         super().__init__()
@@ -93,7 +92,6 @@ class LanguageModel(Causal):
         symbols = h[..., 0].long()
         if t == 0:
             symbols = torch.cat([cache.last[:, None], symbols[:, 1:]], 1)
-        cache.cut(t)
         with torch.no_grad():
             if cache.encoded is not None:
                 return self._decoded(symbols, cache.encoded, cache.there, cache.kept)
@@ -152,14 +150,6 @@ class Past:
                 setattr(kept, name, one)
         encoded = None if self.encoded is None else self.encoded[index]
         return Past(kept, self.last[index], self.before, self.there[index], encoded)
-
-    def cut(self, t: int) -> None:
-        """Forget what was kept of step t and later ones."""
-        decoder = self.kept if self.encoded is None else self.kept.self_attention_cache
-        for layer in decoder.layers:
-            if layer.keys is not None and layer.keys.dim() == 4:
-                layer.keys, layer.values = (kept[:, :, :self.before + t] for kept in (layer.keys, layer.values))
-
 
 def _rows(layer: Any, index: Tensor) -> Any:
     chosen = copy.copy(layer)

@@ -55,7 +55,6 @@ class MADE(Causal):
         dropout: probability, while training.
     """
 
-    alters_past = False
 
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64,
                  hidden: Sequence[int] = (512,), numbers: int = 2, features: int = 8, dropout: float = 0.0) -> None:

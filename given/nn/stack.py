@@ -52,7 +52,6 @@ class Stack(Causal):
         if attends and not told:
             raise UserError("Stack: none of its nets reads the tokens of y; add CrossAttention")
         self.nets, self.width = nn.ModuleList(built), width
-        self.alters_past = any(net.alters_past for net in self.nets)
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
         for net in self.nets:

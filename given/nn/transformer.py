@@ -56,7 +56,6 @@ class Transformer(Causal):
         dropout: probability, while training.
     """
 
-    alters_past = False
 
     def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64, layers: int = 2,
                  heads: int = 4, key_heads: int | None = None, feedforward: Callable[..., nn.Module] = GELU,

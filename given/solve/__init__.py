@@ -1,6 +1,6 @@
 """Which numerics? Ordinary differential equations, and how a distribution is drawn. There is no learning in here."""
 
-from given.solve.how import How, Identity
+from given.solve.how import How, Identity, Watched
 from given.solve.ode import DormandPrince, Euler, Heun, RungeKutta, Solvable, Solver
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "RungeKutta",
     "Solvable",
     "Solver",
+    "Watched",
 ]

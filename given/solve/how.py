@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["How", "Identity"]
+from given.variables import UserError
+
+__all__ = ["How", "Identity", "Watched"]
 
 
 class How(abc.ABC):
-    """A map from distribution to distribution; a distribution that it does not concern stays as it is. `A | B` applies A
-    first."""
+    """A map from distribution to distribution; a distribution that it does not concern comes back as the same object. `A | B`
+    applies A first.
+
+    Attributes:
+        concerns: the distributions it is of, for messages.
+    """
+
+    concerns = "other distributions"
 
     @abc.abstractmethod
     def __call__(self, distribution: Any) -> Any:
         """The distribution to draw from instead."""
 
     def of(self, variable: Any, y: Any = None) -> How:
-        """The same, told whose distribution is drawn from: the variable, with what its symbols are, and the values of its
-        parents."""
+        """The same for the distribution of a variable, whose codec says what its symbols are, and the values of its parents."""
         return self
 
     def __or__(self, other: How) -> How:
@@ -46,3 +54,44 @@ class Identity(How):
 
     def __call__(self, distribution: Any) -> Any:
         return distribution
+
+
+class Watched(How):
+    """A how, part by part, that remembers which of its parts have changed a distribution.
+
+    Args:
+        how: one, or several composed.
+    """
+
+    def __init__(self, how: How) -> None:
+        self.whole = how
+        self.parts = list(_parts(how))
+        self.changed = [False] * len(self.parts)
+
+    def __repr__(self) -> str:
+        return repr(self.whole)
+
+    def __call__(self, distribution: Any) -> Any:
+        for i, part in enumerate(self.parts):
+            before, distribution = distribution, part(distribution)
+            self.changed[i] |= distribution is not before
+        return distribution
+
+    def of(self, variable: Any, y: Any = None) -> How:
+        twin = Watched(self.whole)
+        twin.parts, twin.changed = [part.of(variable, y) for part in self.parts], self.changed
+        return twin
+
+    def check(self, what: str) -> None:
+        """Raise `UserError` where a part has changed no distribution of all that was drawn."""
+        for part, changed in zip(_parts(self.whole), self.changed, strict=True):
+            if not changed:
+                raise UserError(f"{what}: {part!r} concerns nothing that is drawn; it is of {part.concerns}; leave it out")
+
+
+def _parts(how: How) -> Iterator[How]:
+    if isinstance(how, _Both):
+        yield from _parts(how.first)
+        yield from _parts(how.second)
+    else:
+        yield how

@@ -33,6 +33,8 @@ class Solvable(Protocol):
 class Solver(How):
     """How to go from x(start) to x(end)."""
 
+    concerns = "distributions that are drawn by solving an equation, as those of FlowMatching"
+
     def __call__(self, distribution: Any) -> Any:
         return distribution.solved_by(self) if isinstance(distribution, Solvable) else distribution
 

@@ -91,7 +91,7 @@ def next_words(model: Model, text: str, n: int = _PROPOSED) -> list[tuple[str, f
     state = distribution.start()
     for symbol in x.tensor[:, :at].unbind(1):
         state = distribution.advance(state, symbol)
-    p = distribution.next(state).log_probs[0].exp()  # type: ignore[attr-defined]
+    p = distribution.next(state).log_probs[0].exp()
     fits = torch.tensor([name.startswith(begun) for name in names] + [False] * (len(p) - len(names)))
     p = torch.where(fits & _proposed(variable, len(p)), p, 0.0)
     if not bool(p.any()):

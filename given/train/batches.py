@@ -232,7 +232,7 @@ class Batches:
 
     def pass_for(self, factor: Conditional, shares: Sequence[Tensor] | None = None) -> FactorBatches:
         """Re-iterable batches of one factor, in the data's order; `shares` as of `FactorBatches`."""
-        return FactorBatches(self.joint, self.data, self.size, self.weight, factor, shares=shares)
+        return FactorBatches(self.joint, self.data, self.size, self.weight, factor, shares=shares, seed=self.seed)
 
     def in_order(self) -> Iterator[EncodedBatch]:
         """One pass in the data's order."""
@@ -261,6 +261,7 @@ class FactorBatches:
         most: pieces of a batch of long texts, see `encoded`.
         shares: (n, K) a batch, where a latent is summed out: every row comes once for each of its K joint values, weighted by
             its share.
+        seed: of the fit it belongs to, from which what is learned by passes starts.
     """
 
     joint: Joint
@@ -270,6 +271,7 @@ class FactorBatches:
     factor: Conditional
     most: int | None = None
     shares: Sequence[Tensor] | None = None
+    seed: int = 0
 
     def __iter__(self) -> Iterator[Batch]:
         joint = self.joint

@@ -25,7 +25,6 @@ from given.distributions import Noise
 from given.joint import Joint
 from given.nn import Dropout, Linear, seed_dropout
 from given.train.batches import Batches, EncodedBatch
-from given.train.muon import Muon
 from given.variables import UserError
 
 __all__ = ["Budget", "Diverged", "Trainer"]
@@ -91,7 +90,7 @@ class Trainer:
         self.stage = stage
         self.players = joint.players(stage)
         matrices = _matrices(joint) if muon else set()
-        self.optimisers = [_optimisers(player, matrices, lr, decay, bfloat16) for player in self.players]
+        self.optimisers = [_optimisers(player, matrices, lr, decay) for player in self.players]
         self.dropouts = [part for part in joint.modules() if isinstance(part, Dropout)]
         self.weights = joint.state_dict()
         self.averaged = {k: v.clone() for k, v in self.weights.items()}
@@ -214,11 +213,12 @@ def _matrices(joint: Joint) -> set[Tensor]:
             and min(part.weight.shape) > 1 and not any(step.endswith(("head", "heads")) for step in name.split("."))}
 
 
-def _optimisers(player: Player, matrices: set[Tensor], lr: float, decay: float, bfloat16: bool) -> list[Optimizer]:
-    """That of the matrices, if there are any, and that of all else."""
+def _optimisers(player: Player, matrices: set[Tensor], lr: float, decay: float) -> list[Optimizer]:
+    """That of the matrices, if there are any, and that of all else. Muon's step is made as large as AdamW's, so that both
+    share a learning rate."""
     mine = [p for p in player.parameters if p in matrices]
     rest = [p for p in player.parameters if p not in matrices]
-    found: list[Optimizer] = [Muon(mine, lr, decay, bfloat16)] if mine else []
+    found: list[Optimizer] = [torch.optim.Muon(mine, lr, decay, adjust_lr_fn="match_rms_adamw")] if mine else []
     return [*found, torch.optim.AdamW(_groups(rest, decay), lr=lr, betas=player.betas, fused=True)] if rest else found
 
 

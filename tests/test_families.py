@@ -1,0 +1,375 @@
+"""Families within families: wrapped and bare learn alike; what is drawn is what is scored."""
+
+import copy
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+import given
+from given import Model, distributions
+from given.codecs import IdentityCodec
+from given.distributions import DiscretizedLogisticMixtureHead
+from given.families import (
+    GAN,
+    VAE,
+    Autoregressive,
+    Dequantised,
+    Ensemble,
+    FlowMatching,
+    Gaussian,
+    NGram,
+    Regression,
+)
+from given.nn import MLP, MinGRU, Transformer
+from given.solve import Euler, Heun
+from given.testing import draws_follow_the_density, prepared
+from given.variables import Axis, Entries, Finite, Observed, Real, UserError, Variable
+
+SMALL = partial(MLP, hidden=(8,))
+REGRESSION = partial(Regression, net=SMALL, width=8)
+PICTURE = Variable("image", IdentityCodec(Finite(256, ordered=True, axes=(Axis("height", 2), Axis("width", 2)))))
+
+
+def seen_by(family):
+    """A family, and the entries that each of its losses is handed."""
+    seen = []
+
+    class Watched(family):
+        def players(self):
+            def watched(loss):
+                def told(x, y, *, seed=0):
+                    seen.append(x.tensor)
+                    return loss(x, y, seed=seed)
+                return told
+            return [type(p)(p.name, p.parameters, watched(p.loss), p.steps, p.betas) for p in super().players()]
+
+        def loss(self, x, y, *, seed=0):
+            seen.append(x.tensor)
+            return super().loss(x, y, seed=seed)
+
+        def estimate(self, batches):
+            seen.extend(x.tensor for x, _, _ in batches)
+
+        def calibrate(self, batches):
+            seen.extend(x.tensor for x, _, _ in batches)
+
+    return Watched, seen
+
+
+INNER = {
+    "GAN": (GAN, {"generator": SMALL, "critic": SMALL}),
+    "FlowMatching": (FlowMatching, {"net": SMALL}),
+    "VAE": (VAE, {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 2}),
+}
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_dequantised_hands_points_to_all_that_learns(name):
+    family, options = INNER[name]
+    family, seen = seen_by(family)
+    c = Dequantised(PICTURE, family=partial(family, **options))
+    x, y, w = Entries(torch.randint(0, 256, (5, 2, 2))), Observed(n=5), torch.ones(5)
+    c.loss(x, y)
+    for player in c.players():
+        assert player.loss(x, y, seed=1).shape == (5,) and player.parameters
+    c.estimate([(x, y, w)])
+    c.calibrate([(x, y, w)])
+    assert len(seen) >= 4, "a player, a count or a weighing was not handed the entries"
+    for points in seen:
+        assert points.is_floating_point() and float(points.abs().max()) <= 1
+        assert torch.equal(((points + 1) * 128).floor().long(), x.tensor), "a point is not in its level's cell"
+
+
+def test_a_joint_hands_a_game_the_points_and_the_codes():
+    family, seen = seen_by(GAN)
+    v = Variable("v", IdentityCodec(Finite(256, ordered=True)))
+    joint = Model(Dequantised(v, family=partial(family, generator=SMALL, critic=SMALL))).joint
+    for player in joint.players():
+        assert next(iter(player.loss({"v": Entries(torch.arange(8))}, 8).values())).shape == (8,)
+    assert len(seen) == 2 and max(float(points.abs().max()) for points in seen) <= 1
+    z, x, w = (Variable("z", IdentityCodec(Finite(4, axes=(Axis("code", 2),)))),
+               Variable("x", IdentityCodec(Real(axes=(Axis("entry", 3),)))),
+               Variable("w", IdentityCodec(Real())))
+    joint = Model(given.families.Autoregressive(z, net=partial(MinGRU, width=8)), given.families.VQVAE(x, z),
+                  GAN(w, z, generator=SMALL, critic=SMALL), latents=["z"]).joint
+    entries = {"x": Entries(torch.randn(6, 3)), "w": Entries(torch.randn(6))}
+    game = [player for player in joint.players() if "p(w | z)" in player.name]
+    assert [next(iter(player.loss(entries, 6).values())).shape for player in game] == [(6,), (6,)]
+
+
+def test_scores_of_levels_by_a_bound_are_their_rows_own():
+    c = prepared(Dequantised(PICTURE, family=partial(VAE, **INNER["VAE"][1])))
+    x = Entries(torch.randint(0, 256, (3, 2, 2), generator=torch.Generator().manual_seed(0)))
+    noise = distributions.Noise.of(5, 3)
+    whole = c(Observed(n=3)).log_prob(x, seed=noise)
+    last = c(Observed(n=1)).log_prob(x.rows(torch.tensor([2])), seed=distributions.Noise(noise.keys[2:]))
+    assert torch.allclose(whole[2:], last, atol=1e-5)
+
+
+def test_mixed_weighs_its_parts_parts():
+    weighed = []
+
+    class Weighed(Gaussian):
+        def calibrate(self, batches):
+            weighed.append(len(list(batches)))
+
+    x = Variable("x", IdentityCodec(Real()))
+    batch = (Entries(torch.randn(8, dtype=torch.float64)), Observed(n=8), torch.ones(8))
+    Ensemble(x, families=(Weighed, Gaussian)).calibrate([batch])
+    assert weighed == [1]
+
+
+def test_a_game_cannot_stand_on_a_latent_that_is_summed_out():
+    z, x = Variable("z", given.codecs.Label(["a", "b"])), Variable("x", IdentityCodec(Real()))
+    with pytest.raises(UserError, match="GAN has no density by which z could be summed out"):
+        Model(given.families.Categorical(z), GAN(x, z), latents=["z"])
+
+
+LEVELS = Variable("v", IdentityCodec(Finite(4, ordered=True, axes=(Axis("place", 3, "given"),))))
+NET = partial(Autoregressive, net=partial(MinGRU, width=8))
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_mixture_draws_what_it_scores_whatever_its_parts_steps_are(fitted):
+    c = prepared(Ensemble(LEVELS, families=(NGram, partial(NET, head=DiscretizedLogisticMixtureHead))))
+    if fitted:
+        x = Entries(torch.arange(60).reshape(20, 3) % 4)
+        c.calibrate([(x, Observed(n=20), torch.ones(20))])
+    draws_follow_the_density(c)
+
+
+class Coins(distributions.Factorized):
+    """A law that says no more than it must."""
+
+    def pick(self, u):
+        return (u > 0.25).long()
+
+    def each(self, values):
+        return torch.where(values == 0, 0.25, 0.75).double().log()
+
+
+@pytest.mark.parametrize("law", [
+    distributions.Cells(torch.randn(2, 3, 4), torch.randn(2, 3, 2), torch.rand(2, 3, 2) + 0.1,
+               Finite(5, ordered=True, axes=(Axis("place", 3),))),
+    Coins(Finite(2, axes=(Axis("place", 3),)), 2)], ids=["Cells", "Coins"])
+def test_every_finite_law_says_all_its_symbols(law):
+    log_p = law.log_probs
+    assert log_p.shape == (law.n, *law.space.shape, law.space.size) and log_p.dtype == torch.float64
+    assert torch.allclose(log_p.exp().sum(-1), torch.ones(law.n, *law.space.shape, dtype=torch.float64))
+    for v in range(law.space.size):
+        assert torch.allclose(log_p[..., v], law.each(torch.full((law.n, *law.space.shape), float(v))))
+
+
+def test_a_real_series_has_a_baseline():
+    rng = np.random.default_rng(0)
+    v = Variable("v", IdentityCodec(Real(axes=(Axis("place", 3, "given"),))))
+    model = Model(Gaussian(v))
+    data = given.read(v=rng.normal(size=(40, 3)))
+    model.fit(data, held_out=0)
+    name, baseline = model.baseline(data)
+    assert name == "independent columns" and baseline.score(data).value > -5
+    assert set(model.evaluate(data, train=data).scores) == {"this model", "independent columns"}
+
+
+# Ways to draw
+
+
+def real_model(family, formula="p(a) p(x | a)"):
+    data = given.read(a=np.array(list("uv") * 20), x=np.arange(40.0))
+    model = given.model(formula, data, families={"x": family})
+    model.facts["fitted"] = True
+    return model
+
+
+FLOW = partial(FlowMatching, net=SMALL)
+MIXTURE_OF_NORMALS = partial(NET, head=distributions.NormalMixtureHead)
+
+
+@pytest.mark.parametrize(("how", "said"), [
+    (distributions.Guidance(7), "p(a) p(x | a): Guidance(weight=7) concerns nothing that is drawn; it is of velocity fields"),
+    (Heun(4), "Heun(steps=4) concerns nothing that is drawn; it is of laws that are drawn by solving an equation"),
+    (given.Temperature(0.5) | distributions.Guidance(7), "Guidance(weight=7) concerns nothing"),
+    (distributions.Guidance(7) | given.Temperature(0.5), "Guidance(weight=7) concerns nothing"),
+    (given.Stop("a"), "Stop('a') concerns nothing that is drawn; it is of texts; leave it out"),
+    (given.Beam(2), "symbols that are drawn one after another"),
+], ids=str)
+def test_a_how_that_concerns_nothing_is_refused(how, said):
+    with pytest.raises(UserError) as error:
+        real_model(MIXTURE_OF_NORMALS).sample(2, how=how)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_how_concerns_some_factor_that_is_drawn():
+    model = real_model(FLOW)
+    both = model.sample(3, how=given.Temperature(0) | distributions.Guidance(2) | Euler(2))
+    assert len(set(both["a"])) == 1
+    with pytest.raises(UserError, match="Temperature"):
+        model.sample(3, how=given.Temperature(0), a="u")  # nothing of symbols is drawn
+    assert len(model.sample(3, how=Euler(2), a="u")["x"]) == 3
+    with pytest.raises(UserError, match="Guidance"):
+        real_model(FLOW, "p(x)").sample(2, how=distributions.Guidance(2))  # there is nothing to guide by
+
+
+def test_a_law_refuses_what_does_not_concern_it():
+    x, y = Variable("x", IdentityCodec(Real())), Variable("a", given.codecs.Label(["u", "v"]))
+    law = NET(x, y)(Observed({"a": Entries(torch.tensor([0, 1]))}, 2))
+    for how in (distributions.Guidance(7), Heun(4), given.TopP(0.5)):
+        for ask in (law.by, lambda how: law.sample((3,), how=how)):
+            with pytest.raises(UserError, match="concerns nothing"):
+                ask(how)
+    dequantised = Dequantised(PICTURE, y, family=FLOW)(Observed({"a": Entries(torch.tensor([0, 1]))}, 2))
+    assert not torch.equal(dequantised.sample(how=Euler(1)).tensor, dequantised.sample(how=Euler(9)).tensor)
+    net = partial(Transformer, width=16, layers=1, heads=2)
+    latent = VAE(PICTURE, **INNER["VAE"][1] | {"likelihood": partial(Autoregressive, net=net)})
+    with pytest.raises(UserError, match="concerns nothing"):
+        latent(Observed(n=1)).by(Heun(3))
+    assert latent(Observed(n=1)).by(given.TopK(1)).sample((2,)).tensor.shape == (2, 1, 2, 2)
+
+
+# Pickling
+
+TABLE = {"g": np.array(list("abc") * 20), "x": np.sin(np.arange(60.0)), "k": np.arange(60) % 5,
+         "t": np.array(["to be", "or not", "to", "be it"] * 15)}
+PICKLED = {
+    "counts and a line": ("p(g) p(x | g)", {}, {}),
+    "default block": ("p(x, k)", {}, {}),
+    "mixed": ("p(t)", {"t": given.codecs.Text()}, {"t": partial(Ensemble, families=(NGram, NET))}),
+    "dequantised": ("p(k | x)", {"k": given.codecs.Integer()}, {"k": partial(Dequantised, family=partial(GAN, critic=SMALL))}),
+    "spline flow": ("p(x | g)", {}, {"x": partial(given.families.SplineFlow, transforms=1, hidden=(8,))}),
+    "VAE": ("p(x | g)", {}, {"x": partial(VAE, **INNER["VAE"][1])}),
+    "memory": ("p(k | g)", {"k": given.codecs.Label()}, {"k": given.families.Empirical}),
+    "tree": ("p(g, k)", {"k": given.codecs.Label()}, {"g, k": given.families.ChowLiuTree}),
+}
+
+
+@pytest.mark.parametrize("name", PICKLED)
+def test_a_model_comes_back_from_a_pickle(name):
+    formula, codecs, families = PICKLED[name]
+    data = given.read(**TABLE)
+    model = given.model(formula, data, codecs=codecs, families=families)
+    for factor in model.joint:
+        if formula != "p(t)":
+            factor.estimate([(model.joint.x(factor, e), model.joint.y(factor, e, 60), torch.ones(60))
+                             for e in [{n: v.encode(data) for n, v in model.joint.columns.items()}]])
+        else:
+            factor.parts[0].estimate([(model.joint.columns["t"].encode(data), Observed(n=60), torch.ones(60))])
+    model.facts["fitted"] = True
+    back = pickle.loads(pickle.dumps(model))  # noqa: S301
+    assert str(back) == str(model) and back.facts == model.facts
+    if name != "dequantised":  # a GAN draws, and scores nothing
+        assert np.allclose(back.log_prob(data), model.log_prob(data), rtol=0, atol=1e-12)
+    given_ = {name: TABLE[name][:1] for name in model.joint.conditions}
+    for column, drawn in model.sample(3, seed=1, **given_).items():
+        assert (drawn == back.sample(3, seed=1, **given_)[column]).all()
+    twin = copy.deepcopy(model)
+    assert twin.sample(2, **given_).keys() == model.sample(2, **given_).keys()
+    for one, other in zip(model.joint.parameters(), twin.joint.parameters(), strict=True):
+        assert one is not other
+
+
+def test_a_codec_that_has_learned_nothing_comes_back_from_a_pickle():
+    codec = pickle.loads(pickle.dumps(given.codecs.Number(curve="linear")))  # noqa: S301
+    assert repr(codec) == repr(given.codecs.Number(curve="linear"))
+
+
+def test_what_has_no_name_is_not_pickled():
+    data = given.read(**TABLE)
+    model = given.model("p(x | g)", data, families={"x": partial(Regression, net=lambda *sizes: MLP(*sizes))})
+    with pytest.raises(UserError, match=r"p\(x \| g\): cannot pickle .*<lambda>.*functools.partial"):
+        pickle.dumps(model)
+
+
+# Errors in the words of who asked
+
+ASKED = {"k": np.arange(60) % 9, "g": np.array(list("ab") * 30),
+         "image": np.random.default_rng(0).integers(0, 255, (60, 4, 4)).astype(np.uint8)}
+
+
+@pytest.mark.parametrize(("name", "family", "said"), [
+    ("k", given.families.GaussianMixture, "got k: one of 9 symbols; if its values are numbers pass codecs={'k': Number()}, in "
+     "a shell --as k=number"),
+    ("image", FlowMatching, "got image: 4 x 4 entries, each one of 256 ordered levels; use Dequantised(family=FlowMatching), "
+     "as --family 'image=Dequantised(family=FlowMatching)' in a shell"),
+    ("image", VAE, "expected the families of its three parts; pass partial(VAE, prior=Gaussian, likelihood=Regression"),
+])
+def test_what_a_family_expects_is_said_with_the_way_out(name, family, said):
+    with pytest.raises(UserError) as error:
+        given.model(f"p({name})", given.read(**ASKED), families={name: family})
+    assert said in str(error.value) and "\n" not in str(error.value) and "axes=" not in str(error.value)
+
+
+def test_a_bound_is_of_parts_with_a_gradient():
+    with pytest.raises(UserError, match="VAE expects parts that learn by a likelihood's gradient, got Gaussian for"):
+        VAE(Variable("x", IdentityCodec(Real())), prior=Gaussian, likelihood=Gaussian, posterior=REGRESSION)
+
+
+@pytest.mark.parametrize(("name", "codecs", "family"), [
+    ("k", {"k": given.codecs.Number()}, given.families.GaussianMixture),
+    ("image", {}, partial(Dequantised, family=FlowMatching)),
+    ("image", {}, partial(VAE, prior=Gaussian, likelihood=Regression, posterior=Regression)),
+])
+def test_the_ways_out_lead_out(name, codecs, family):
+    assert given.model(f"p({name})", given.read(**ASKED), codecs=codecs, families={name: family})
+
+
+# Starts of EM
+
+
+def two_apart(case):
+    rng = np.random.default_rng(case)
+    X = np.r_[rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) * 0.3 + [5, 1]]
+    x = Variable("x", IdentityCodec(Real(axes=(Axis("entry", 2),))))
+    return x, X, [(Entries(torch.as_tensor(X)), Observed(n=600), torch.ones(600, dtype=torch.float64))]
+
+
+@pytest.mark.parametrize("case", range(8))
+def test_em_finds_two_that_are_apart(case):
+    x, X, batches = two_apart(case)
+    model = given.families.GaussianMixture(x, components=2, seed=case)
+    model.estimate(batches)
+    a, b = X[:300], X[300:]  # scored by the truth's own halves
+    log_det = sum(np.linalg.slogdet(np.cov(h.T, bias=True))[1] for h in (a, b)) / 2
+    assert model.likelihoods[-1] > -1 - log_det / 2 - np.log(2 * np.pi) - np.log(2) - 1e-3
+
+
+def test_em_finds_two_that_are_apart_with_holes():
+    x, X, _ = two_apart(0)
+    seen = torch.rand(600, 2, generator=torch.Generator().manual_seed(0)) < 0.8
+    model = given.families.GaussianMixture(x, components=2, seed=0)
+    model.estimate([(Entries(torch.as_tensor(X), seen), Observed(n=600), torch.ones(600, dtype=torch.float64))])
+    means = model.means[0][model.means[0, :, 0].argsort()]
+    assert torch.allclose(means, torch.tensor([[0.0, 0], [5, 1]], dtype=torch.float64), atol=0.3)
+
+
+def test_seeds_change_the_start(monkeypatch):
+    starts = []
+    start = given.families.GaussianMixture._start
+
+    def watched(self, batches):
+        start(self, batches)
+        starts.append(self.means.clone())
+
+    monkeypatch.setattr(given.families.GaussianMixture, "_start", watched)
+    rng = np.random.default_rng(0)
+    data = given.read(x=rng.normal(size=100), y=rng.normal(size=100))
+    family = partial(given.families.GaussianMixture, components=4, restarts=1)
+    for of_model, of_fit in ((0, 0), (0, 0), (1, 0), (0, 1)):
+        model = given.model("p(x, y)", data, families={"x, y": family}, seed=of_model)
+        model.fit(data, held_out=0, seed=of_fit)
+    assert torch.equal(starts[0], starts[1])
+    assert not torch.equal(starts[0], starts[2]) and not torch.equal(starts[0], starts[3])
+
+
+def test_a_mixture_of_normals_that_is_asked_for_is_one_of_the_numbers_themselves():
+    rng = np.random.default_rng(0)
+    data = given.read(x=np.exp(rng.normal(size=300)), y=rng.normal(size=300))
+    family = {"x, y": partial(given.families.GaussianMixture, components=2)}
+    model = given.model("p(x, y)", data, families=family)
+    assert all(v.codec.affine for v in model.joint.columns.values()), "a curve bends what was asked for"
+    assert any("x" in note and "on a line" in note for note in model.notes)
+    assert not given.model("p(x, y)", data).joint.columns["x"].codec.affine
+    asked = given.model("p(x, y)", data, codecs={"x": given.codecs.Number(curve="quantile")}, families=family)
+    assert not asked.joint.columns["x"].codec.affine
