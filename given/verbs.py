@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import sys
+import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -14,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import BlockCodec, Number, Text, infer_table
+from given.codecs import BlockCodec, Number, Text, Time, infer_table
 from given.conditional import Conditional
 from given.distributions import How, Intractable, Kind, Noise, weakest
 from given.evaluate import Comparison, Score, compare
@@ -35,7 +37,7 @@ from given.infer import Query as _Query
 from given.infer.summary import DRAWS, Summary, mean, mode, quantiles
 from given.infer.windows import in_windows, spoken
 from given.joint import Joint, Term, parse
-from given.nn import Embedding, MinGRU
+from given.nn import Embedding, MinGRU, PixelCNN
 from given.solve import Watched
 from given.sources import Columns, Source, Stream, read
 from given.sources.tokenizer import downloaded
@@ -45,14 +47,16 @@ from given.train import (
     EncodedBatch,
     FactorBatches,
     FitResult,
+    Judge,
     Trainer,
     encoded,
     export_joint,
     fingerprint,
     fit,
-    held_out_score,
     load_joint,
+    made_with,
     maximise_expectation,
+    nested,
     save_joint,
     split,
 )
@@ -63,7 +67,13 @@ __all__ = ["Model", "Query", "default_family", "load", "model", "pretrained"]
 _ENTRIES_AT_ONCE = 1 << 16
 _FEW_STATES = 1000
 _FEW_REALS = 64
+_SMALL_PICTURE = 256  # entries
 _PIECES = 256  # of a long held-out text, enough to weigh families by
+_FOR_THE_END = 0.08  # of a budget, for the score at its end
+_FIRST = 32  # rows that are scored in any case
+_ENOUGH = 256  # rows that may be, at least, if they decide
+_WEIGHED = 512  # held-out rows that families are weighed by, at least
+_COUNTED = 10_000  # rows that a baseline is counted from
 _SMALL = 3_000_000  # parameters up to which a net loses by sharing its work among threads
 
 
@@ -110,7 +120,8 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     every parent is real or one of few symbols, and a Regression elsewhere. A single symbol is counted (Independent) where its
     parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length is modelled or given, such as texts,
     are a mixture of counts (NGram) and a net where parents are few symbols. Other grids of symbols, blocks of both kinds, and
-    reals with atoms are Autoregressive.
+    reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a PixelCNN, whose cost grows
+    with their number and not with its square.
     """
     parts = [space for _, space in x.space.parts]
     if any(isinstance(space, Real) and space.atoms for space in parts):
@@ -128,7 +139,8 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     if isinstance(x.space, Finite) and few and len(x.space.axes) == 1 and x.space.axes[0].length != "fixed":
         net = partial(Autoregressive, net=partial(MinGRU, width=256), embed=partial(Embedding, offsets=4))
         return partial(Ensemble, families=(partial(NGram, order=7), net))
-    return Autoregressive
+    picture = isinstance(x.space, Finite) and len(x.space.axes) > 1 and all(axis.length == "fixed" for axis in x.space.axes)
+    return partial(Autoregressive, net=PixelCNN) if picture and x.space.dimensions > _SMALL_PICTURE else Autoregressive
 
 
 def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
@@ -259,6 +271,26 @@ class Model:
                             "it on, and those it learned from")
         return train, valid
 
+    def order_ignored(self, data: Any) -> str:
+        """A line that says so where rows stand in the order of a column of times: they are learned as independent."""
+        source = read(data)
+        times = [name for name, v in self.joint.columns.items() if isinstance(v.codec, Time) and name in source.names]
+        last, first = dict.fromkeys(times, -math.inf), 0
+        for batch in source.batches(1 << 16) if times else ():
+            for name in list(last):
+                x = self.joint.columns[name].encode(batch, first)
+                t = x.tensor[x.scored].double()
+                if (t.diff(prepend=torch.tensor([last[name]], dtype=torch.float64)) < 0).any():
+                    del last[name]
+                elif len(t):
+                    last[name] = float(t[-1])
+            first += batch.n
+        if not last or first < 3:
+            return ""
+        name = next(iter(last))
+        return (f"{name}: the rows stand in its order, which is ignored: rows are learned as independent, and those held out "
+                "are drawn at random; to be judged on what comes later, hold out the last rows")
+
     def fit(self, data: Any, *, held_out: Any = 0.1, weight: str | None = None, minutes: float | None = None,
             cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int | None = None,
             lr: float = 4e-3, seed: int | None = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
@@ -267,7 +299,8 @@ class Model:
         """Learn from data: what is counted or solved first, then what learns by gradient.
 
         The weights kept are the averaged ones that scored best on held-out rows. Families that weigh parts on held-out rows are
-        counted once more at the end, on all rows (not on held-out rows of your own). Ctrl-C keeps the best so far.
+        counted once more at the end, on all rows (not on held-out rows of your own). Ctrl-C keeps the best so far. In the end
+        the model is set beside `baseline` on held-out rows: the result's `margin` and `notice` say whether it is any better.
 
         Args:
             data: anything `read` takes; a source that is larger than memory streams.
@@ -275,14 +308,16 @@ class Model:
                 your own; 0 for none.
             weight: the column of the rows' weights.
             minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes or 100 epochs
-                where none is given.
-            batch: rows a step; by default 32, and of texts in windows as many as hold 2,048 symbols.
+                where none is given. Scores of held-out rows take at most a fifth of it, the last included, on a sample.
+            batch: rows a step; by default 32 of at most 65,536 entries, and of texts in windows as many as hold 2,048 symbols.
             lr: the highest learning rate.
             seed: of the split, of the order of rows, of noise and dropout.
             patience: stop after so many of the budget's 25 evaluations without improvement; None never.
             checkpoint: a folder to write to at every evaluation, from which `resume=True` goes on.
-            resume: go on from the checkpoint if there is one.
-            progress: a bar on standard error; by default where that is a terminal.
+            resume: go on from the checkpoint if there is one. Data, model and options must be those it was made with; the
+                budget may be raised.
+            progress: a bar on standard error, and a line where the model ends below its baseline; by default where that is a
+                terminal.
             threads: how many to learn with; by default one for nets of at most three million parameters, which lose by
                 sharing their work, and torch's own number for larger ones.
             training: further options of `train.Trainer`, such as bfloat16=True.
@@ -291,51 +326,127 @@ class Model:
             UserError: data that does not fit the model.
             Diverged: a loss is not finite; the weights are those before that step.
         """
-        seed, source = _whole(seed), read(data)
+        seed, source, began = _whole(seed), read(data), (time.perf_counter(), time.process_time())
         share = isinstance(held_out, int | float)
         train, valid = split(source, held_out, seed, self.joint) if share else (source, read(held_out))
         if weight is not None:
             _known([weight], source.names, "weight")
-        if batch is None:
-            windows = [f.x.space.shape[0] for f in self.joint if f.x.space.axes and f.x.space.axes[0].length == "given"]
-            batch = max(1, 2048 // windows[0]) if windows else 32
+        batch = _default_batch(self.joint) if batch is None else batch
         batches = Batches(self.joint, train, batch, seed, weight)
         if minutes is cpu_seconds is steps is epochs is None:
             minutes, epochs = 2, 100
+        whole = Budget(steps, epochs, minutes, cpu_seconds)
+        made = None if checkpoint is None else made_with(self.joint, source, {
+            "seed": seed, "batch": batch, "lr": lr, "weight": weight, "held_out": held_out if share else "rows of its own",
+            **training})
         stages, before = self.joint.stages, torch.get_num_threads()
+        budget = whole.times(1.0 if valid is None else 1 - _FOR_THE_END).shared(len(stages))
         small = sum(p.numel() for p in self.joint.parameters()) <= _SMALL
-        budget = Budget(steps, epochs, minutes, cpu_seconds).shared(len(stages))
+        judge, done = None, None
         torch.set_num_threads(threads or (1 if small else before))
         try:
             for i, stage in enumerate(stages):
+                since = (time.perf_counter(), time.process_time()) if i else began
                 for factor in stage:
                     if not self.joint.touches_latent(factor):
                         factor.estimate(batches.pass_for(factor))
                 if i == 0 and self.joint.summed:
                     maximise_expectation(batches, seed=seed)
-                trainer = Trainer(self.joint, batches, budget, stage=i, seed=seed, lr=lr, **training)
+                counts = share and valid is not None and any(map(self._weighed, stage))
+                left = budget.without(time.perf_counter() - since[0], time.process_time() - since[1]) if counts else budget
+                trainer = Trainer(self.joint, batches, left, stage=i, seed=seed, lr=lr, since=since, **training)
+                judge = None if valid is None else Judge(self.joint, valid, weight, i, first=batch)
                 place = checkpoint if checkpoint is None or len(stages) == 1 else f"{os.fspath(checkpoint)}-{i}"
-                done = fit(trainer, valid, weight=weight, patience=patience, checkpoint=place, resume=resume,
-                           progress=progress) if trainer.players else None
+                done = fit(trainer, judge, patience=patience, checkpoint=place, resume=resume, progress=progress,
+                           made_with=made) if trainer.players else None
+            if done is None:
+                held = None if valid is None else (judge := Judge(self.joint, valid, weight)).score()
+                wall, cpu = (now - then for now, then in zip((time.perf_counter(), time.process_time()), began, strict=True))
+                done = FitResult(0, wall, cpu, "closed form", held, ())
+            self.joint.eval()
+            self.facts["fitted"] = True
+            done, recounted = self._concluded(done, whole, source if share else None, train, judge, batch, weight, seed)
         finally:
             torch.set_num_threads(before)
-        if done is None:
-            done = FitResult(0, 0.0, 0.0, "closed form", None if valid is None else held_out_score(self.joint, valid, weight),
-                             ())
-        self.joint.eval()
-        self.facts["fitted"] = True
-        weighed = [f for f in self.joint if f.calibrates and not self.joint.touches_latent(f)]
-        if valid is not None and weighed:
-            for factor in weighed:
-                factor.calibrate(FactorBatches(self.joint, valid, batch, weight, factor, most=_PIECES))
-            done = replace(done, held_out=held_out_score(self.joint, valid, weight))
-            self.facts["held_out"] = str(self.readable(self.score(valid)))
-            for factor in weighed if share else ():  # now that they are weighed and scored, counts may have what was held out
-                factor.estimate(FactorBatches(self.joint, source, batch, weight, factor, seed=seed))
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr, "rows": _rows(source),
-                             "share": held_out if share else 0, "weight": weight,
-                             "recounted": bool(share and valid is not None and weighed)}
+                             "share": held_out if share else 0, "weight": weight, "recounted": recounted}
+        order = self.order_ignored(source)
+        self.facts["notes"] = [*dict.fromkeys([*self.notes, *([order] if order else [])])]
+        for line in (order, f"{self}: {done.notice}" if done.notice else ""):
+            if line and (sys.stderr.isatty() if progress is None else progress):
+                print(line, file=sys.stderr)
         return done
+
+    def _weighed(self, factor: Conditional) -> bool:
+        """Whether a factor is weighed on held-out rows, and counted once more after that."""
+        return factor.calibrates and not self.joint.touches_latent(factor)
+
+    def _concluded(self, done: FitResult, budget: Budget, source: Source | None, train: Source, judge: Judge | None, batch: int,
+                   weight: str | None, seed: int) -> tuple[FitResult, bool]:
+        """What is weighed on held-out rows weighed, the model set beside its baseline on them, and what may be counted on all
+        rows of the source counted once more; and whether something was."""
+        weighed = [f for f in self.joint if self._weighed(f)]
+        if judge is None:
+            return done, False
+        clock = time.perf_counter if budget.minutes is not None else time.process_time
+        allowed = max(1.0, _FOR_THE_END * (done.seconds if budget.minutes is not None else done.cpu_seconds))
+        limits = [_FOR_THE_END * s for s in ((budget.minutes or 0) * 60, budget.cpu_seconds) if s]
+        until = clock() + min([allowed, *limits])
+        if weighed:
+            some = judge.rows if judge.long else judge.rows.rows(slice(max(judge.size or 0, _WEIGHED)))
+            for factor in weighed:
+                factor.calibrate(FactorBatches(self.joint, some, batch, weight, factor, most=_PIECES))
+            done = replace(done, held_out=Judge(self.joint, judge.rows, weight, first=batch, size=judge.size).score())
+        done = self._beside_baseline(done, train, judge, lambda: until - clock())
+        if source is None:
+            return done, False
+        for factor in weighed:  # now that they are weighed and scored
+            factor.estimate(FactorBatches(self.joint, source, batch, weight, factor, seed=seed))
+        return done, bool(weighed)
+
+    def _beside_baseline(self, done: FitResult, train: Source, judge: Judge, left: Callable[[], float]) -> FitResult:
+        """What held-out rows say of the model and of its baseline, counted from at most some 10,000 rows: doubled until the
+        difference is four times its standard error and the score precise, or no time is left. Kept among the facts' scores."""
+        rows, all_rows, own, other, n = judge.rows, judge.rows.n, list[Score](), list[Score](), 0
+        if rows.n == 1 and judge.long:
+            rows = self._beginning(rows, left)
+        try:
+            name, baseline = self.baseline(nested(train, _COUNTED) if not judge.long else train)
+        except UserError:  # none is known of these spaces
+            name, baseline = "", None
+        try:
+            while n < rows.n:
+                size, began = max(n, _FIRST), left()
+                some = rows.rows(slice(n, n + size))
+                own.append(self.score(some))
+                other += [baseline.score(some)] if baseline is not None else []
+                n, took = n + some.n, began - left()
+                apart = np.concatenate([s.items for s in own]) - (np.concatenate([s.items for s in other]) if other else 0)
+                error = float(apart.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+                if left() < 2 * took or (n >= _ENOUGH and error <= 0.01 * self.joint.dimensions and
+                                         4 * error <= abs(apart.mean())):
+                    break
+        except Intractable:
+            return done
+        scores = {"this model": own[0].joined(own[1:]) if len(own) > 1 else own[0]}
+        if other:
+            scores[name] = replace(other[0].joined(other[1:]) if len(other) > 1 else other[0],
+                                   conditioned_on=scores["this model"].conditioned_on)
+            done = replace(done, baseline=name, margin=float(apart.mean()), margin_error=None if math.isnan(error) else error)
+        part = f" of {all_rows:,} held-out rows" if n < all_rows else ""
+        if rows is not judge.rows:
+            part = ", the first characters of the text held out"
+        self.facts["scores"] = {f"held-out rows, {who}": f"{str(self.readable(s))[:-1]}{part})" for who, s in scores.items()}
+        return replace(done, judged=(n, all_rows))
+
+    def _beginning(self, rows: Columns, left: Callable[[], float]) -> Columns:
+        """As much of the start of a single long text as there is time to score."""
+        name = next(v.name for f in self.joint for v in [f.x] if f.x.space.axes and f.x.space.axes[0].length == "given")
+        text, began = rows[name][0], left()
+        probe = min(len(text), 1 << 12)
+        self.score(Columns({**rows, name: [text[:probe]]}))
+        cut = int(max(1.0, left() / max(1e-6, began - left()) / 2) * probe)
+        return rows if cut >= len(text) else Columns({**rows, name: [text[:cut]]})
 
     def _marginal(self, names: list[str]) -> Model | None:
         """p(x) that the family of p(x | y) holds, if it does."""
@@ -840,6 +951,12 @@ def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, gi
 
 def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:
     return Entries.cat(parts, axis).map(lambda t: t.index_select(axis, order))
+
+
+def _default_batch(joint: Joint) -> int:
+    """Rows a step: 32 of at most 65,536 entries, or as many texts in windows as hold 2,048 symbols."""
+    windows = [f.x.space.shape[0] for f in joint if f.x.space.axes and f.x.space.axes[0].length == "given"]
+    return max(1, 2048 // windows[0] if windows else min(32, _ENTRIES_AT_ONCE // joint.dimensions))
 
 
 def _rows(source: Source) -> int:

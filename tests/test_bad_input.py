@@ -359,7 +359,8 @@ def test_learning(bad, said):
 
 def test_a_checkpoint_of_another_model_is_not_resumed(tmp_path):
     learn("p(city | age)", steps=1, checkpoint=tmp_path / "c")
-    refused(lambda: learn("p(city | age, income)", steps=2, checkpoint=tmp_path / "c", resume=True), "is of another model than")
+    refused(lambda: learn("p(city | age, income)", steps=2, checkpoint=tmp_path / "c", resume=True),
+            "made with another formula (p(city | age); now p(city | age, income))")
 
 
 # Asking

@@ -169,7 +169,7 @@ def test_families_lists_every_family(capsys):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["train"], ["fit"], ["fit", "d.csv", "--steps", "0"], ["fit", "d.csv", "--steps", "2.5"],
+    ["train"], ["fit"], ["fit", "d.csv", "--steps", "0"], ["fit", "d.csv", "--steps", "2.5"],
     ["fit", "d.csv", "--minutes", "0"],
     ["fit", "d.csv", "--minutes", "soon"], ["fit", "d.csv", "--minutes", "nan"], ["fit", "d.csv", "--seed", "-1"],
     ["fit", "d.csv", "--family", "city"], ["fit", "d.csv", "--family", "=Empirical"], ["sample", "m.given", "-n", "0"],

@@ -152,7 +152,7 @@ class Coins(distributions.Factorized):
 
 
 @pytest.mark.parametrize("law", [
-    distributions.Cells(torch.randn(2, 3, 4), torch.randn(2, 3, 2), torch.rand(2, 3, 2) + 0.1,
+    distributions.DiscretizedLogisticMixture(torch.randn(2, 3, 4), torch.randn(2, 3, 2), torch.rand(2, 3, 2) + 0.1,
                Finite(5, ordered=True, axes=(Axis("place", 3),))),
     Coins(Finite(2, axes=(Axis("place", 3),)), 2)], ids=["Cells", "Coins"])
 def test_every_finite_law_says_all_its_symbols(law):
@@ -190,7 +190,7 @@ MIXTURE_OF_NORMALS = partial(NET, head=distributions.NormalMixtureHead)
 
 @pytest.mark.parametrize(("how", "said"), [
     (distributions.Guidance(7), "p(a) p(x | a): Guidance(weight=7) concerns nothing that is drawn; it is of velocity fields"),
-    (Heun(4), "Heun(steps=4) concerns nothing that is drawn; it is of laws that are drawn by solving an equation"),
+    (Heun(4), "Heun(steps=4) concerns nothing that is drawn; it is of distributions that are drawn by solving an equation"),
     (given.Temperature(0.5) | distributions.Guidance(7), "Guidance(weight=7) concerns nothing"),
     (distributions.Guidance(7) | given.Temperature(0.5), "Guidance(weight=7) concerns nothing"),
     (given.Stop("a"), "Stop('a') concerns nothing that is drawn; it is of texts; leave it out"),
@@ -365,7 +365,7 @@ def test_seeds_change_the_start(monkeypatch):
 
 def test_a_mixture_of_normals_that_is_asked_for_is_one_of_the_numbers_themselves():
     rng = np.random.default_rng(0)
-    data = given.read(x=np.exp(rng.normal(size=300)), y=rng.normal(size=300))
+    data = given.read(x=np.exp(rng.normal(size=300)) - 1, y=rng.normal(size=300))
     family = {"x, y": partial(given.families.GaussianMixture, components=2)}
     model = given.model("p(x, y)", data, families=family)
     assert all(v.codec.affine for v in model.joint.columns.values()), "a curve bends what was asked for"

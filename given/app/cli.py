@@ -11,6 +11,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = ["main", "parser"]
 
@@ -24,15 +25,27 @@ _EXAMPLES = """examples:
   given complete people.given holes.csv -o filled.csv
   given compress digits.given digits -o digits.gvnc
 """
+_GROUPS = {
+    "learn": ("demo", "fit", "export"),
+    "ask": ("sample", "query", "complete", "rank", "encode", "compress", "decompress"),
+    "judge": ("score", "report"),
+    "tasks": ("tasks", "translate", "chat", "keyboard", "fill"),
+    "about": ("families", "completion"),
+}
+_LISTING = ("families", "tasks", "completion")  # need no torch
 _DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt, a folder of images or texts, a glob in quotes, - for "
          "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    parsed = parser().parse_args(arguments)
+    top = parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        top.print_help()
+        return 2
+    parsed = top.parse_args(arguments)
     try:
-        commands = importlib.import_module("given.app.commands")
+        commands = importlib.import_module(f"given.app.{'listing' if parsed.command in _LISTING else 'commands'}")
         return getattr(commands, parsed.command)(parsed) or 0
     except KeyboardInterrupt:
         print("given: interrupted", file=sys.stderr)
@@ -56,14 +69,17 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     from given import __version__
 
-    top = argparse.ArgumentParser(prog="given", description="Learn p(x | y) for any data x and any condition y, then ask.",
+    top = argparse.ArgumentParser(prog="given", usage="given [-h] [--version] COMMAND ...",
                                   epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"given {__version__}")
-    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command", help=argparse.SUPPRESS, prog="given",
+                                  parser_class=_Command)
+    said = dict[str, str]()
 
     def command(name: str, text: str, *examples: str, model: bool = False, data: str | None = None,
                 seed: bool = True) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
+        said[name] = text
+        sub = commands.add_parser(name, description=text[0].upper() + text[1:] + ".",
                                   epilog="examples:\n" + "\n".join(f"  {e}" for e in examples),
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
         if model:
@@ -206,7 +222,25 @@ def parser() -> argparse.ArgumentParser:
     completion = command("completion", "a script that completes commands and options in a shell",
                          'eval "$(given completion bash)"', "given completion fish | source", seed=False)
     completion.add_argument("shell", choices=("bash", "fish", "zsh"))
+    top.description = "Learn p(x | y) for any data x and any condition y, then ask.\n\n" + "\n\n".join(
+        "\n".join([f"{group}:", *(f"  {name:<12}{said[name]}" for name in names)]) for group, names in _GROUPS.items())
     return top
+
+
+class _Command(argparse.ArgumentParser):
+    """A command, whose options may stand before, between and after what they are options of."""
+
+    _within = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of argparse."""
+        if self._within:
+            return super().parse_known_args(args, namespace)
+        self._within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._within = False
 
 
 def _drawing(sub: argparse.ArgumentParser) -> None:

@@ -21,23 +21,22 @@ import torch
 import given
 from given import codecs as _codecs
 from given import families as _families
-from given.app.completion import completion as _script
-from given.app.output import facts, rows, write
+from given.app.listing import facts
+from given.app.output import rows, write
 from given.app.report import report as _report
 from given.app.tasks import chat, fill, keyboard, translate
 from given.app.tasks import fit as _fit_task
 from given.conditional import Encodes
-from given.distributions import Intractable
 from given.infer import Part, others, part, prefix
 from given.joint import parse
 from given.sources import Columns, Live, Source, write_file
-from given.tasks import TASKS, task_named, task_of
-from given.train import MODEL_FILES, check_place, split
+from given.tasks import task_named, task_of
+from given.train import MODEL_FILES, check_place
 from given.variables import Codec, Entries, Finite, UserError, shown
 from given.verbs import Model
 
-__all__ = ["chat", "complete", "completion", "compress", "decompress", "demo", "encode", "export", "families", "fill", "fit",
-           "keyboard", "place_of", "plan", "query", "rank", "report", "sample", "score", "tasks", "translate"]
+__all__ = ["chat", "complete", "compress", "decompress", "demo", "encode", "export", "fill", "fit",
+           "keyboard", "place_of", "plan", "query", "rank", "report", "sample", "score", "translate"]
 
 _SKIPPED = 10  # bad rows that are named
 _ROWS = 1 << 12  # encoded at once
@@ -74,19 +73,21 @@ def fit(a: argparse.Namespace) -> int:
             print("".join(f"{note}\n" for note in left_out), end="", file=sys.stderr)
     model = given.model(formula, data, families=families, codecs=codecs, seed=a.seed)
     model.facts["notes"] += left_out
+    ignored = model.order_ignored(data)
+    order = {"order": ignored} if ignored else {}
     if a.dry_run:
         asked = {"task": f"{task.name}: {task.what}"} if task else {}
-        facts({"formula": str(model), **asked, "data": data.described(), **plan(model, data)}, a.json)
+        facts({"formula": str(model), **asked, "data": data.described(), **plan(model, data), **order}, a.json)
         return 0
     path = place_of(a)
     check_place(path, MODEL_FILES)  # before the time is spent
     done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
                      seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16, muon=a.muon)
-    held_out = _held_out(model, data)
-    model.facts["scores"] = held_out
     model.save(path)
+    below = done.below("learn longer (--minutes or --steps), or choose another family (--family, see given families)")
     facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
-           "cpu-seconds": round(done.cpu_seconds, 1), **held_out}, a.json)
+           "cpu-seconds": round(done.cpu_seconds, 1), **model.facts.get("scores", {}), **({"notice": below} if below else {}),
+           **order}, a.json)
     return 130 if done.stopped == "interrupted" else 0
 
 
@@ -94,24 +95,6 @@ def place_of(a: argparse.Namespace) -> str:
     """Where the model is saved."""
     name = "stdin" if a.data == "-" else os.path.splitext(os.path.basename(a.data.rstrip("/").removesuffix(".gz")))[0]
     return f"{name}.given" if a.output is None else a.output
-
-
-def _held_out(model: Model, data: Source) -> dict[str, str]:
-    """The score of held-out rows, and the baseline's; kept for the model's card."""
-    if not model.facts["fit"]["share"]:
-        return {}
-    fit = model.facts["fit"]
-    if fit["recounted"]:  # the score is that from before
-        train, held = split(data, fit["share"], fit["seed"], model.joint)
-        name, baseline = model.baseline(train)
-        beside = model.readable(baseline.score(held))
-        return {"held-out rows, this model": model.facts["held_out"], f"held-out rows, {name}": str(beside)}
-    train, test = model.split(data)
-    try:
-        scores = model.evaluate(test, train=train).scores
-    except Intractable:
-        return {}
-    return {f"held-out rows, {name}": str(score) for name, score in scores.items()}
 
 
 def plan(model: Model, data: Source) -> dict[str, str]:
@@ -384,32 +367,6 @@ def export(a: argparse.Namespace) -> None:
     """`given export`"""
     given.load(a.model).export(a.output)
     print(f"wrote {a.output}", file=sys.stderr)
-
-
-def families(a: argparse.Namespace) -> None:
-    """`given families`"""
-    facts({name: _first_line(sys.modules[getattr(_families, name).__module__]) for name in _families.__all__}, a.json)
-
-
-def _first_line(module: ModuleType) -> str:
-    return (module.__doc__ or "").partition(": ")[2].partition("\n\n")[0].replace("\n", " ")
-
-
-def tasks(a: argparse.Namespace) -> None:
-    """`given tasks`"""
-    if a.json:
-        print(json.dumps([{"name": t.name, "what": t.what, "baseline": t.baseline, "unit": t.unit, "example": t.example}
-                          for t in TASKS]))
-        return
-    for t in TASKS:
-        print(f"{t.name}: {t.what}\n  {t.example}    ({t.unit}, beside {t.baseline})")
-
-
-def completion(a: argparse.Namespace) -> None:
-    """`given completion`"""
-    from given.app.cli import parser
-
-    print(_script(parser(), a.shell))
 
 
 # What commands share

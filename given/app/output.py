@@ -7,7 +7,6 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from given.sources import Columns, write_file
 from given.variables import Finite, UserError
 from given.verbs import Model
 
-__all__ = ["facts", "rows", "sheet", "shown", "write"]
+__all__ = ["rows", "sheet", "shown", "write"]
 
 _WIDE = 100  # characters of a text that a page shows
 
@@ -32,15 +31,6 @@ def shown(value: Any) -> str:
         return f"{value:.6g}"
     text = str(value).replace("\n", "\u23ce")
     return text if len(text) <= _WIDE else f"{text[:_WIDE]}..."
-
-
-def facts(found: Mapping[str, Any], as_json: bool) -> None:
-    """Names and values on standard output: lines, or one JSON object."""
-    if as_json:
-        print(json.dumps(found))
-        return
-    width = min(40, max(map(len, found)))
-    print("\n".join(f"{k.ljust(width)}  {v}".rstrip() for k, v in found.items()))
 
 
 def rows(columns: Columns, as_json: bool) -> None:

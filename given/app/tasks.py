@@ -10,7 +10,7 @@ from typing import Any
 
 import given
 from given import tasks
-from given.app.output import facts
+from given.app.listing import facts
 from given.sources import Columns
 from given.tasks import task_named
 from given.train import MODEL_FILES, check_place, split

@@ -26,6 +26,7 @@ __all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "DiscretizedLogisti
            "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
+_FEW_LEVELS = 32  # whose probabilities are as cheap together as one by one
 _UNIT = 32  # columns: a product of another width takes twice as long in 16 bits
 
 
@@ -216,14 +217,15 @@ class AtomicHead(nn.Module):
 
 
 def default_head(space: Space) -> type[nn.Module]:
-    """A mixture of normals for reals, with atoms where there are some; of logistics for ordered levels, one logit for two
-    symbols, one a symbol for others."""
+    """A mixture of normals for reals, with atoms where there are some; of logistics for ordered levels, by the edges of the
+    level that is there alone on grids of more than 32; one logit for two symbols, one a symbol for others."""
     if isinstance(space, Real):
         return AtomicHead if space.atoms else NormalMixtureHead
     if isinstance(space, Finite) and space.size == 2:
         return BernoulliHead
-    ordered = isinstance(space, Finite) and space.ordered and space.size > 2
-    return LogisticMixtureHead if ordered else CategoricalHead
+    if not isinstance(space, Finite) or not space.ordered or space.size < 2:
+        return CategoricalHead
+    return DiscretizedLogisticMixtureHead if space.axes and space.size > _FEW_LEVELS else LogisticMixtureHead
 
 
 def _on_grid(space: _S, features: Tensor) -> _S:

@@ -4,9 +4,10 @@ from given.train.batches import Batches, EncodedBatch, FactorBatches, encoded
 from given.train.checkpoint import check_place, replace_folder, whole_folder
 from given.train.em import maximise_expectation
 from given.train.exported import EXPORTED_FILES, export_joint
-from given.train.fit import FitResult, fit, held_out_score, split
+from given.train.fit import FitResult, fit, split
+from given.train.judge import Judge, nested
 from given.train.loop import Budget, Diverged, Trainer
-from given.train.saved import MODEL_FILES, fingerprint, load_joint, save_joint
+from given.train.saved import MODEL_FILES, fingerprint, load_joint, made_with, save_joint
 
 __all__ = [
     "Batches",
@@ -16,6 +17,7 @@ __all__ = [
     "EncodedBatch",
     "FactorBatches",
     "FitResult",
+    "Judge",
     "MODEL_FILES",
     "Trainer",
     "check_place",
@@ -23,9 +25,10 @@ __all__ = [
     "export_joint",
     "fingerprint",
     "fit",
-    "held_out_score",
     "load_joint",
+    "made_with",
     "maximise_expectation",
+    "nested",
     "replace_folder",
     "save_joint",
     "split",

@@ -23,7 +23,7 @@ from given.joint import Joint
 from given.sources import Columns, Source
 from given.variables import UserError
 
-__all__ = ["Batches", "EncodedBatch", "FactorBatches", "Split", "encoded"]
+__all__ = ["Batches", "EncodedBatch", "FactorBatches", "Split", "encoded", "in_windows"]
 
 _SHUFFLED_AT_ONCE = 1 << 16
 _BATCHES = 32  # whose rows are sorted by length
@@ -142,14 +142,14 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
     return EncodedBatch(parts, len(item), weights[item], first_row, first_row + item, text, share[item])
 
 
-def _long(joint: Joint) -> bool:
+def in_windows(joint: Joint) -> bool:
     """Whether a column holds texts in windows."""
     return any(axis.length == "given" for v in joint.columns.values() for _, s in v.space.parts for axis in s.axes)
 
 
 def _at_once(joint: Joint, size: int) -> int:
     """Rows of a batch of a pass in order, at least: some 65,536 entries, and 256 texts in windows."""
-    return max(size, 256 if _long(joint) else min(4096, (1 << 16) // joint.dimensions))
+    return max(size, 256 if in_windows(joint) else min(4096, (1 << 16) // joint.dimensions))
 
 
 def _weights(batch: Columns, weight: str | None, first_row: int) -> Tensor:
@@ -185,7 +185,7 @@ class Batches:
             raise UserError(f"batch={size!r}; expected a whole number of rows from 1")
         self.joint, self.data, self.size, self.seed, self.weight = joint, data, size, seed, weight
         self.length, rows, total = 0, 0, 0.0
-        self.long = _long(joint)
+        self.long = in_windows(joint)
         for run in self._runs():
             total += float(_weights(run, weight, rows).sum())
             self.length += -(-(_encode(joint, run, rows, weight, 0).n if self.long else run.n) // size)

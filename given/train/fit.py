@@ -5,27 +5,27 @@ from __future__ import annotations
 import math
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from given.distributions import Noise
 from given.joint import Joint
 from given.sources import Columns, Source, Stream, joined
-from given.train.batches import Split, encoded
+from given.train.batches import Split
 from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, write_checkpoint
+from given.train.judge import Judge, Turns
 from given.train.loop import Diverged, Trainer
 from given.variables import UserError
 
-__all__ = ["FitResult", "fit", "held_out_score", "split"]
+__all__ = ["FitResult", "fit", "split"]
 
 _EVALUATIONS = 25
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}"
 _ENTRIES_AT_ONCE = 1 << 16
 _MOST_HELD = 5_000
-_PIECES = 64  # of long texts, that an evaluation scores
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,13 @@ class FitResult:
         seconds: of wall time.
         cpu_seconds: of processor time.
         stopped: why it ended: `budget`, `no improvement`, `interrupted` or `closed form`.
-        held_out: mean log p of held-out items in nats, in the entries' units, of the weights kept; None without such rows.
-        history: (step, held-out nats an item) at every evaluation.
+        held_out: mean log p of held-out items in nats, in the entries' units, of the weights kept, on the sample of them that
+            evaluations score; None without such rows.
+        history: (step, held-out nats an item) at every evaluation, of the same rows.
+        baseline: what the model was set beside in the end, such as "independent columns"; None where nothing was.
+        margin: how much more log p held-out items have than under the baseline, in nats an item, on the same rows.
+        margin_error: its standard error, of the paired differences.
+        judged: (held-out rows that were scored in the end, of how many).
     """
 
     steps: int
@@ -47,6 +52,23 @@ class FitResult:
     stopped: str
     held_out: float | None
     history: tuple[tuple[int, float], ...] = field(repr=False)
+    baseline: str | None = None
+    margin: float | None = None
+    margin_error: float | None = None
+    judged: tuple[int, int] | None = None
+
+    @property
+    def notice(self) -> str:
+        """One line where held-out rows are less probable than under the baseline: by how much, and what to do; else nothing."""
+        return self.below("learn longer (minutes= or steps=), or choose another family (families=)")
+
+    def below(self, advice: str) -> str:
+        """The same with advice in the words of whoever asked."""
+        if self.margin is None or self.judged is None or self.margin >= 0:
+            return ""
+        error = "" if self.margin_error is None else f" ± {self.margin_error:.2g}"
+        return (f"worse than {self.baseline} by {-self.margin:.4g}{error} nats an item, on {self.judged[0]:,} of "
+                f"{self.judged[1]:,} held-out rows; {advice}")
 
 
 def split(source: Source, held_out: float, seed: int, joint: Joint | None = None) -> tuple[Source, Source | None]:
@@ -78,95 +100,121 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     return rows[0], rows[1]
 
 
-def fit(trainer: Trainer, valid: Source | None, *, weight: str | None = None, patience: int | None = None,
-        checkpoint: str | os.PathLike[str] | None = None, resume: bool = False, progress: bool | None = None) -> FitResult:
+def fit(trainer: Trainer, judge: Judge | None, *, patience: int | None = None,
+        checkpoint: str | os.PathLike[str] | None = None, resume: bool = False, progress: bool | None = None,
+        made_with: Mapping[str, Any] | None = None) -> FitResult:
     """Run a trainer to the end of its budget and leave the best averaged weights in the joint.
 
     Args:
         trainer: built and not yet run.
-        valid: held-out rows, scored 25 times over the budget; without them the last weights are kept.
-        weight: the column of the rows' weights.
+        judge: scores held-out rows up to 25 times over the budget, and at its end; without it the last weights are kept.
         patience: stop after so many evaluations without improvement; None never.
-        checkpoint: a folder to write to at every evaluation.
+        checkpoint: a folder to write to 25 times over the budget.
         resume: go on from the checkpoint if there is one.
         progress: a bar on standard error; by default where that is a terminal.
+        made_with: what a checkpoint must have been made with to be gone on from: plain JSON by the name of what it is.
+
+    Raises:
+        UserError: the checkpoint was made with something else.
     """
     if resume and checkpoint is None:
         raise UserError("resume=True: expected checkpoint=..., the folder to go on from")
     if checkpoint is not None:
         check_place(checkpoint, CHECKPOINT_FILES)
-    best, best_score, history, stopped = _copy(trainer.averaged), -math.inf, list[tuple[int, float]](), "budget"
+    run = _Run(trainer, judge, patience)
     standing = read_checkpoint(checkpoint) if resume and checkpoint is not None else None
     if standing:
-        tensors, facts = standing
-        trainer.restore(tensors, facts)
-        best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
-        history = [(int(step), float(score)) for step, score in facts["history"]]
-        best_score = max((score for _, score in history), default=-math.inf)
-    evaluated = math.floor(trainer.spent * _EVALUATIONS)
+        _same(checkpoint, standing[1].get("made_with", {}), made_with or {})
+        run.restore(*standing)
+    ticks, stopped = math.floor(trainer.spent * _EVALUATIONS), "budget"
     shown = sys.stderr.isatty() if progress is None else progress
     with tqdm(total=100, bar_format=_BAR, leave=False, disable=not shown) as bar:
         try:
             for loss in trainer.run():
-                held = f", held out {-best_score:.2f}" if math.isfinite(best_score) else ""
-                bar.set_description_str(f"step {trainer.step}, loss {loss:.2f}{held} nats an item", refresh=False)
                 spent = min(trainer.spent, 1.0)
+                bar.set_description_str(f"step {trainer.step}, loss {loss:.2f}{run.said} nats an item", refresh=False)
                 bar.update(100 * spent - bar.n)
-                now = math.floor(spent * _EVALUATIONS)
-                if now == evaluated:
+                if math.floor(spent * _EVALUATIONS) == ticks:
                     continue
-                evaluated = now
-                if valid is not None:
-                    history.append((trainer.step, _with(trainer, valid, weight)))
-                if not history or history[-1][1] > best_score:
-                    best, best_score = _copy(trainer.averaged), history[-1][1] if history else best_score
+                ticks = math.floor(spent * _EVALUATIONS)
+                run.judge(spent == 1)
                 if checkpoint is not None:
-                    tensors, facts = trainer.state()
-                    write_checkpoint(checkpoint, {**tensors, **{f"best.{k}": v for k, v in best.items()}},
-                                     {**facts, "history": history})
-                if patience is not None and len(history) > patience and best_score not in [
-                        score for _, score in history[len(history) - patience:]]:
+                    tensors, facts = run.state()
+                    write_checkpoint(checkpoint, tensors, {**facts, "made_with": dict(made_with or {})})
+                if run.stale:
                     stopped = "no improvement"
                     break
+            run.judge(True)
         except Diverged:
-            trainer.joint.load_state_dict(best)
+            trainer.joint.load_state_dict(run.best)
             raise
         except KeyboardInterrupt:
             stopped = "interrupted"
-            if not history:
-                best = _copy(trainer.averaged)
+            if not run.history:
+                run.best = _copy(trainer.averaged)
             print(f"interrupted at step {trainer.step}; the best weights so far are kept", file=sys.stderr)
-    trainer.joint.load_state_dict(best)
-    return FitResult(trainer.step, trainer.wall, trainer.cpu, stopped, best_score if history else None, tuple(history))
+    trainer.joint.load_state_dict(run.best)
+    return FitResult(trainer.step, trainer.wall, trainer.cpu, stopped, run.best_score if run.history else None,
+                     tuple(run.history))
 
 
-def held_out_score(joint: Joint, valid: Source, weight: str | None = None, stage: int | None = None,
-                   most: int | None = None) -> float:
-    """Weighted mean of minus the loss of held-out items, in nats and the entries' units; of long texts, by `most` pieces."""
-    factors = None if stage is None else joint.stages[stage]
-    joint.eval()
-    total = count = 0.0
-    rows = max(1, _ENTRIES_AT_ONCE // joint.dimensions)
-    with torch.no_grad():
-        for batch in encoded(joint, valid, rows, weight, most=most):
-            losses = joint(batch.entries, batch.n, Noise.of(0, batch.n, first_row=batch.first), factors)
-            total += float((batch.weight * batch.total(joint, losses)).sum())
-            count += float((batch.weight * batch.share).sum())
-    if not count:
-        raise UserError("fit: no row was held out; pass held_out=0, or more rows")
-    return -total / count
+class _Run:
+    """A trainer, how it was judged so far, and the best weights."""
+
+    def __init__(self, trainer: Trainer, judge: Judge | None, patience: int | None) -> None:
+        self.trainer, self.patience = trainer, patience
+        self.turns = None if judge is None else Turns(trainer, judge)
+        self.best, self.history = _copy(trainer.averaged), list[tuple[int, float]]()
+
+    @property
+    def best_score(self) -> float:
+        return max((score for _, score in self.history), default=-math.inf)
+
+    @property
+    def said(self) -> str:
+        return f", held out {-self.best_score:.2f}" if self.history else ""
+
+    @property
+    def stale(self) -> bool:
+        """Whether the last evaluations brought no improvement."""
+        recent = self.history[-self.patience:] if self.patience is not None else []
+        return len(self.history) > len(recent) > 0 and self.best_score not in [score for _, score in recent]
+
+    def judge(self, last: bool) -> None:
+        """Score the averaged weights if it is time to, and keep them if they are the best."""
+        if self.turns is None:
+            self.best = _copy(self.trainer.averaged)
+        elif (last or self.turns.due) and (not self.history or self.history[-1][0] < self.trainer.step):
+            before, score = self.best_score, self.turns.score()
+            self.history.append((self.trainer.step, score))
+            if score > before:
+                self.best = _copy(self.trainer.averaged)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What a checkpoint holds."""
+        tensors, facts = self.trainer.state()
+        judged = {} if self.turns is None else {"size": self.turns.judge.size, "cost": self.turns.cost, "each": self.turns.each}
+        return ({**tensors, **{f"best.{k}": v for k, v in self.best.items()}},
+                {**facts, "history": self.history, "judged": judged})
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Go on from `state()`."""
+        self.trainer.restore(tensors, facts)
+        self.best = {k.removeprefix("best."): v for k, v in tensors.items() if k.startswith("best.")}
+        self.history = [(int(step), float(score)) for step, score in facts["history"]]
+        judged = facts.get("judged")
+        if self.turns is not None and judged:
+            self.turns.judge.size, self.turns.cost, self.turns.each = judged["size"], judged["cost"], judged["each"]
 
 
-def _with(trainer: Trainer, valid: Source, weight: str | None) -> float:
-    """The held-out score of the trainer's stage with the averaged weights in place, and back."""
-    joint = trainer.joint
-    own = _copy(joint.state_dict())
-    joint.load_state_dict(trainer.averaged)
-    try:
-        return held_out_score(joint, valid, weight, trainer.stage, _PIECES)
-    finally:
-        joint.load_state_dict(own)
+def _same(path: Any, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raises `UserError` with the first thing that a checkpoint was made with and that is another now."""
+    for name in {**then, **now}:
+        old, new = (side.get(name, "nothing said of it") for side in (then, now))
+        if old != new:
+            raise UserError(f"{os.fspath(path)}: this checkpoint was made with another {name} ({old}; now {new}); go on with "
+                            "the same, or remove it to start anew")
 
 
-def _copy(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k: v.detach().clone() for k, v in weights.items()}

@@ -13,8 +13,9 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from given.conditional import Player
 from given.distributions import Noise
 from given.joint import Joint
 from given.nn import Dropout, Linear, seed_dropout
+from given.train.adamw import AdamW
 from given.train.batches import Batches, EncodedBatch
 from given.variables import UserError
 
@@ -36,8 +38,8 @@ class Diverged(UserError):
 
 @dataclass(frozen=True)
 class Budget:
-    """When to stop: at whichever of these comes first. Time counts from the first step and includes what the caller does
-    between steps, such as scoring held-out rows."""
+    """When to stop: at whichever of these comes first. Time includes what the caller does between steps, such as scoring
+    held-out rows."""
 
     steps: int | None = None
     epochs: float | None = None
@@ -53,6 +55,22 @@ class Budget:
         """One of equal parts."""
         steps = None if self.steps is None else max(1, self.steps // parts)
         return Budget(steps, *(None if v is None else v / parts for v in (self.epochs, self.minutes, self.cpu_seconds)))
+
+    @property
+    def timed(self) -> bool:
+        """Whether time ends it."""
+        return self.minutes is not None or self.cpu_seconds is not None
+
+    def times(self, share: float) -> Budget:
+        """One of a share of its time."""
+        minutes, seconds = (None if v is None else v * share for v in (self.minutes, self.cpu_seconds))
+        return replace(self, minutes=minutes, cpu_seconds=seconds)
+
+    def without(self, wall: float, cpu: float) -> Budget:
+        """One of as much less time, in seconds, a tenth of it at least."""
+        minutes = None if self.minutes is None else max(self.minutes / 10, self.minutes - wall / 60)
+        seconds = None if self.cpu_seconds is None else max(self.cpu_seconds / 10, self.cpu_seconds - cpu)
+        return replace(self, minutes=minutes, cpu_seconds=seconds)
 
     def spent(self, step: int, epoch: float, wall: float, cpu: float) -> float:
         """The share of the budget that is spent, 1 at its end."""
@@ -77,11 +95,12 @@ class Trainer:
         bfloat16: multiply matrices in 16 bits while learning, several times faster where the processor has units for it
             (AMX, AVX-512 BF16) and slower elsewhere; weights and scores stay in 32.
         muon: move the matrices of linear layers, but those of heads, by Muon, which takes fewer steps.
+        since: when the time of its budget began, by `time.perf_counter` and `time.process_time`; when left out, now.
     """
 
     def __init__(self, joint: Joint, batches: Batches, budget: Budget, *, stage: int = 0, seed: int = 0, lr: float = 4e-3,
                  warm_up: float = 0.05, decay: float = 0.05, clip: float = 1.0, average: float = 0.998,
-                 bfloat16: bool = False, muon: bool = False) -> None:
+                 bfloat16: bool = False, muon: bool = False, since: tuple[float, float] | None = None) -> None:
         for name, value in (("lr", lr), ("clip", clip)):
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise UserError(f"{name}={value!r}; expected more than 0")
@@ -95,7 +114,22 @@ class Trainer:
         self.weights = joint.state_dict()
         self.averaged = {k: v.clone() for k, v in self.weights.items()}
         self.step = self.epoch = self.in_epoch = 0
-        self.wall = self.cpu = 0.0
+        self._since = since or (time.perf_counter(), time.process_time())
+
+    @property
+    def wall(self) -> float:
+        """Seconds of wall time since its budget began."""
+        return time.perf_counter() - self._since[0]
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of processor time since its budget began."""
+        return time.process_time() - self._since[1]
+
+    @property
+    def seconds(self) -> float:
+        """Of the time that its budget counts."""
+        return self.wall if self.budget.minutes is not None else self.cpu
 
     @property
     def spent(self) -> float:
@@ -104,7 +138,6 @@ class Trainer:
 
     def run(self) -> Iterator[float]:
         """Steps until the budget is spent, the loss of each in nats an item; a whole epoch counts when it is over."""
-        wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
         while self.spent < 1:
             for batch in self.batches.epoch(self.epoch, skip=self.in_epoch):
                 if not self.joint.training:
@@ -112,7 +145,6 @@ class Trainer:
                 loss = self._take(batch)
                 self.step += 1
                 self.in_epoch += 1
-                self.wall, self.cpu = time.perf_counter() - wall, time.process_time() - cpu
                 yield loss
                 if self.spent >= 1:
                     return
@@ -168,6 +200,16 @@ class Trainer:
         for name in self.weights.keys() - set(real):
             self.averaged[name].copy_(self.weights[name])
 
+    @contextmanager
+    def averaged_weights(self) -> Iterator[None]:
+        """The averaged weights in the joint's place, and back."""
+        own = {k: v.detach().clone() for k, v in self.weights.items()}
+        self.joint.load_state_dict(self.averaged)
+        try:
+            yield
+        finally:
+            self.joint.load_state_dict(own)
+
     # What a checkpoint holds
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, float]]:
@@ -177,16 +219,10 @@ class Trainer:
         for i, optimiser in enumerate(itertools.chain(*self.optimisers)):
             for j, moments in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{i}.{j}.{k}": v for k, v in moments.items()}
-        facts = {"step": self.step, "epoch": self.epoch, "in_epoch": self.in_epoch,
-                 "wall": self.wall, "cpu": self.cpu, "seed": self.seed, "batch": self.batches.size, "lr": self.lr}
-        return tensors, facts
+        return tensors, {"step": self.step, "epoch": self.epoch, "in_epoch": self.in_epoch, "wall": self.wall, "cpu": self.cpu}
 
-    def restore(self, tensors: dict[str, Tensor], facts: dict[str, float]) -> None:
-        """Take up from `state()`. Raises `UserError` where it is of another model, or of another call."""
-        for name, now in (("seed", self.seed), ("batch", self.batches.size), ("lr", self.lr)):
-            if facts[name] != now:
-                raise UserError(f"checkpoint: was made with {name}={facts[name]:g}, got {name}={now:g}; go on with the same, "
-                                "or remove it to start anew")
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, float]) -> None:
+        """Take up from `state()`. Raises `UserError` where it is of another model."""
         part = {name: {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
                 for name in ("weights", "averaged", "optimiser")}
         try:
@@ -204,7 +240,7 @@ class Trainer:
                     moments.setdefault(int(j), {})[name] = value
             optimiser.load_state_dict({**state, "state": moments})
         self.step, self.epoch, self.in_epoch = int(facts["step"]), int(facts["epoch"]), int(facts["in_epoch"])
-        self.wall, self.cpu = facts["wall"], facts["cpu"]
+        self._since = time.perf_counter() - facts["wall"], time.process_time() - facts["cpu"]
 
 
 def _matrices(joint: Joint) -> set[Tensor]:
@@ -213,13 +249,13 @@ def _matrices(joint: Joint) -> set[Tensor]:
             and min(part.weight.shape) > 1 and not any(step.endswith(("head", "heads")) for step in name.split("."))}
 
 
-def _optimisers(player: Player, matrices: set[Tensor], lr: float, decay: float) -> list[Optimizer]:
+def _optimisers(player: Player, matrices: set[Tensor], lr: float, decay: float) -> list[Optimizer | AdamW]:
     """That of the matrices, if there are any, and that of all else. Muon's step is made as large as AdamW's, so that both
     share a learning rate."""
     mine = [p for p in player.parameters if p in matrices]
     rest = [p for p in player.parameters if p not in matrices]
-    found: list[Optimizer] = [torch.optim.Muon(mine, lr, decay, adjust_lr_fn="match_rms_adamw")] if mine else []
-    return [*found, torch.optim.AdamW(_groups(rest, decay), lr=lr, betas=player.betas, fused=True)] if rest else found
+    found: list[Optimizer | AdamW] = [torch.optim.Muon(mine, lr, decay, adjust_lr_fn="match_rms_adamw")] if mine else []
+    return [*found, AdamW(_groups(rest, decay), lr=lr, betas=player.betas)] if rest else found
 
 
 def _groups(parameters: list[nn.Parameter], decay: float) -> list[dict[str, object]]:

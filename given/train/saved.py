@@ -26,12 +26,15 @@ from given import __version__, codecs, distributions, families, nn, solve, varia
 from given.codecs import BlockCodec
 from given.conditional import Conditional
 from given.joint import Joint, Term
+from given.sources import Source
 from given.train.checkpoint import packed, replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable
 
-__all__ = ["MODEL_FILES", "fingerprint", "load_joint", "save_joint"]
+__all__ = ["MODEL_FILES", "fingerprint", "load_joint", "made_with", "save_joint"]
 
 _FLOORS: dict[str, ModuleType] = {m.__name__.split(".")[1]: m for m in (codecs, families, distributions, nn, solve, variables)}
+_BLOCK = 1 << 16
+_HASHED = 256  # rows of a block
 MODEL_FILES = ("README.md", "config.json", "model.safetensors")
 
 
@@ -58,6 +61,35 @@ def fingerprint(joint: Joint) -> bytes:
     """
     said = json.dumps(_described(joint), sort_keys=True)
     return hashlib.sha256(said.encode() + packed(joint.state_dict())).digest()
+
+
+def made_with(joint: Joint, data: Source, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run of learning depends on, by name, for a checkpoint to be compared by: the options of the call, the model, how
+    its codecs read the data, and the rows: their number, and a hash of a sample of them."""
+    found: dict[str, Any] = {name: value if value is None or isinstance(value, int | float | str) else repr(value)
+                             for name, value in options.items()}
+    found["formula"] = str(joint)
+    found |= {f"family of {f}": _digest(f, type(f).__name__) for f in joint.declared}
+    columns = {name: v for name, v in joint.columns.items() if name not in joint.latents}
+    read_by = {f"codec of {name}": _digest(v.codec, repr(v.codec)) for name, v in columns.items()}
+    rows, hashes = 0, {name: hashlib.sha256() for name in columns if name in data.names}
+    for batch in data.batches(_BLOCK):
+        some = np.unique(np.linspace(0, batch.n - 1, _HASHED).astype(int))
+        for name, hashed in hashes.items():
+            values = batch[name][some]
+            hashed.update(repr(values.tolist()).encode() if values.dtype.kind == "O" else values.tobytes())
+        rows += batch.n
+    sampled = {f"column {name}": h.hexdigest()[:12] for name, h in hashes.items()}
+    return {**found, "number of rows": rows, **read_by, **sampled}
+
+
+def _digest(value: Any, said: str) -> str:
+    """What a part was built with and has learned from data, in short."""
+    try:
+        whole = json.dumps(_describe(value, said), sort_keys=True)
+    except UserError:  # an object that cannot be saved, such as a function
+        whole = said
+    return f"{said[:40]} {hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tuple[Joint, dict[str, Any]]:

@@ -1,0 +1,346 @@
+"""What learning may cost, what it says in the end, and from which checkpoints it goes on."""
+
+import json
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+import given
+from given.distributions import DiscretizedLogisticMixtureHead, LogisticMixtureHead, default_head
+from given.families import Autoregressive, Categorical, FlowMatching
+from given.nn import PixelCNN, Transformer
+from given.sources import Columns
+from given.train import Judge, nested
+from given.train.adamw import AdamW
+from given.variables import Axis, Finite, UserError
+
+
+def table(n=400, seed=0):
+    rng = np.random.default_rng(seed)
+    return Columns({"g": rng.choice(list("abc"), n), "x": rng.normal(size=n), "y": rng.normal(size=n)})
+
+
+def learned(data, **options):
+    model = given.model("p(g, x, y)", data)
+    return model, model.fit(data, progress=False, **options)
+
+
+# Judging
+
+
+def test_samples_of_held_out_rows_are_nested_and_take_them_from_everywhere():
+    rows = Columns({"x": np.arange(1000)})
+    few, many = (nested(rows, most)["x"] for most in (50, 400))
+    assert (few == many[:50]).all() and len(set(many.tolist())) == 400
+    assert abs(many.mean() - 500) < 50 and (many != np.sort(many)).any()
+
+
+def test_a_stream_is_sampled_as_memory_is():
+    class Streamed(given.sources.Source):
+        names = ("x",)
+
+        def batches(self, size):
+            yield from Columns({"x": np.arange(1000)}).batches(70)
+
+    assert (nested(Streamed(), 60)["x"] == nested(Columns({"x": np.arange(1000)}), 60)["x"]).all()
+
+
+def test_as_many_rows_are_judged_as_make_the_mean_precise():
+    rng = np.random.default_rng(0)
+    even, steep = (Columns({"g": rng.choice(list("abcd"), 4000, p=p)}) for p in ([.25] * 4, [.85, .05, .05, .05]))
+    sizes = []
+    for data in (even, steep):
+        model = given.model("p(g)", data, families={"g": Categorical})
+        model.fit(data, steps=200, held_out=0, lr=0.05, progress=False)
+        judge = Judge(model.joint, data)
+        judge.score()
+        sizes.append(judge.size)
+    assert sizes[0] < 256 < 2000 < sizes[1]
+
+
+def test_later_evaluations_score_the_same_rows():
+    data = table()
+    model = given.model("p(g, x, y)", data)
+    judge = Judge(model.joint, data, first=16)
+    score = judge.score(lambda rows: rows <= 64)
+    assert judge.size == 64 and judge.score() == score
+
+
+@pytest.mark.parametrize("budget", [{"steps": 40}, {"cpu_seconds": 1.0}], ids=lambda b: next(iter(b)))
+def test_judging_takes_a_small_share_of_a_budget(budget, monkeypatch):
+    spent = []
+    original = Judge.score
+
+    def score(*args):
+        began = time.process_time()
+        value = original(*args)
+        spent.append(time.process_time() - began)
+        return value
+
+    monkeypatch.setattr(Judge, "score", score)
+    data = table(1500)
+    learned(data, steps=2, held_out=0)
+    model = given.model("p(g, x, y)", data)
+    began = time.process_time()
+    done = model.fit(data, held_out=table(4000, seed=1), patience=None, progress=False, **budget)
+    whole = time.process_time() - began
+    assert len(done.history) > 2 and sum(spent) < 0.2 * whole
+
+
+def test_which_rows_are_judged_and_when_is_no_matter_of_time_under_steps(monkeypatch):
+    data = table()
+    quick, slow = learned(data, steps=40)[1], None
+    original = Judge.score
+    monkeypatch.setattr(Judge, "score", lambda *a: (time.sleep(0.02), original(*a))[1])
+    slow = learned(data, steps=40)[1]
+    assert quick.history == slow.history and len(quick.history) > 2
+
+
+def test_evaluations_are_fewer_where_one_costs_more_than_its_share():
+    data = table()
+    few, many = (learned(data, steps=steps, patience=None)[1] for steps in (8, 110))
+    assert len(few.history) <= 2 and few.history[-1][0] == 8 and len(many.history) > 20
+
+
+def test_a_density_that_is_dear_is_scored_on_few_rows():
+    rng = np.random.default_rng(0)
+    data = Columns({"x": rng.normal(size=3000), "y": rng.normal(size=3000), "z": rng.normal(size=3000)})
+    model = given.model("p(x, y, z)", data, families={"x, y, z": FlowMatching})
+    began = time.process_time()
+    done = model.fit(data, cpu_seconds=2, progress=False)
+    assert time.process_time() - began < 2.4
+    few, held = done.judged
+    assert few < held and f"n = {few} of {held} held-out rows" in str(model.facts["scores"])
+
+
+def test_what_is_counted_takes_its_time_from_the_budget(monkeypatch):
+    data = table()
+
+    class Slow(Autoregressive):
+        def estimate(self, batches):
+            until = time.process_time() + 0.8
+            while time.process_time() < until:
+                pass
+
+    model = given.model("p(g, x, y)", data, families={"g, x, y": Slow})
+    began = time.process_time()
+    done = model.fit(data, cpu_seconds=1.2, progress=False)
+    assert time.process_time() - began < 1.6 and done.cpu_seconds > 0.8
+
+
+# What is said in the end
+
+
+def correlated(n=500):
+    x = np.random.default_rng(0).normal(size=n)
+    return Columns({"x": np.where(x > 0, x, 0), "y": np.where(x > 0, 2 * x, 0), "g": np.where(x > 0, "a", "b")})
+
+
+def test_a_model_below_independent_columns_says_so_and_what_to_do(capsys):
+    data = table()
+    model = given.model("p(g, x, y)", data)
+    done = model.fit(data, steps=1, progress=True)
+    assert done.margin < 0 < done.margin_error and done.baseline == "independent columns"
+    assert done.notice.startswith("worse than independent columns by ")
+    assert "minutes=" in done.notice and "families=" in done.notice
+    assert done.notice in capsys.readouterr().err
+    assert model.facts["fit"]["margin"] == done.margin
+
+
+def test_a_model_above_says_nothing(capsys):
+    done = learned(correlated(), steps=60)[1]
+    assert done.margin > 0 and not done.notice and "worse" not in capsys.readouterr().err
+
+
+def test_the_margin_is_the_mean_difference_on_the_same_rows():
+    data = table()
+    model, done = learned(data, steps=1)
+    train, held = model.split(data)
+    apart = model.score(held).items - model.baseline(train)[1].score(held).items
+    assert done.judged == (held.n, held.n)
+    assert np.isclose(done.margin, apart.mean()) and np.isclose(done.margin_error, apart.std(ddof=1) / held.n**0.5)
+
+
+def test_given_fit_says_so_in_the_words_of_the_line(tmp_path, capsys):
+    from given.app.cli import main
+
+    table().save(tmp_path / "t.csv")
+    assert main(["fit", str(tmp_path / "t.csv"), "p(g, x, y)", "--steps", "1", "-o", str(tmp_path / "m")]) == 0
+    out = capsys.readouterr().out
+    assert "worse than independent columns by" in out and "--minutes" in out and "--family" in out and "minutes=" not in out
+
+
+def dated(order):
+    days = np.datetime64("2024-01-01") + np.arange(60)
+    return Columns({"day": days[order], "x": np.random.default_rng(0).normal(size=60)})
+
+
+def test_rows_in_the_order_of_time_are_said_to_be_learned_as_independent(tmp_path, capsys):
+    from given.app.cli import main
+
+    for order, said in ((np.arange(60), True), (np.random.default_rng(0).permutation(60), False)):
+        data = dated(order)
+        model = given.model("p(day, x)", data)
+        model.fit(data, steps=1, progress=True)
+        assert ("order, which is ignored" in capsys.readouterr().err) is said
+        assert any(note.startswith("day: the rows stand in its order") for note in model.notes) is said
+        data.save(tmp_path / "t.csv")
+        for more in (["--dry-run"], ["--steps", "1", "-o", str(tmp_path / "m")]):
+            main(["fit", str(tmp_path / "t.csv"), "p(day, x)", *more])
+            assert ("order, which is ignored" in capsys.readouterr().out) is said
+
+
+# Checkpoints
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"lr": 1e-3}, "another lr"), ({"batch": 16}, "another batch"), ({"seed": 1}, "another seed"),
+    ({"muon": True}, "another muon"), ({"held_out": 0.2}, "another held_out")], ids=lambda c: str(c))
+def test_a_checkpoint_of_another_call_is_refused(change, said, tmp_path):
+    data = table()
+    learned(data, steps=2, checkpoint=tmp_path / "c")
+    with pytest.raises(UserError, match=said) as error:
+        learned(data, steps=3, checkpoint=tmp_path / "c", resume=True, **change)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("other", "said"), [
+    (table(399), "number of rows"),
+    (Columns({**table(), "g": np.where(table()["g"] == "c", "z", table()["g"])}), "codec of g"),
+    (Columns({**table(), "g": table()["g"][::-1]}), "column g"),
+], ids=["fewer rows", "another category", "another order"])
+def test_a_checkpoint_of_other_data_is_refused(other, said, tmp_path):
+    learned(table(), steps=2, checkpoint=tmp_path / "c")
+    with pytest.raises(UserError, match=f"this checkpoint was made with another {said}") as error:
+        learned(other, steps=3, checkpoint=tmp_path / "c", resume=True)
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_of_another_family_is_refused(tmp_path):
+    data = table()
+    learned(data, steps=2, checkpoint=tmp_path / "c")
+    family = partial(Autoregressive, net=partial(Transformer, dropout=0.5))
+    other = given.model("p(g, x, y)", data, families={"g, x, y": family})
+    with pytest.raises(UserError, match=r"another family of p\(g, x, y\)"):
+        other.fit(data, steps=3, checkpoint=tmp_path / "c", resume=True, progress=False)
+
+
+def test_a_budget_may_be_raised(tmp_path):
+    data = table()
+    learned(data, steps=2, checkpoint=tmp_path / "c")
+    assert learned(data, steps=5, checkpoint=tmp_path / "c", resume=True)[1].steps == 5
+    assert learned(data, cpu_seconds=60, steps=7, checkpoint=tmp_path / "c", resume=True)[1].steps == 7
+
+
+# Pictures
+
+
+def test_many_levels_on_grids_are_scored_by_two_edges():
+    grid = (Axis("row", 4), Axis("column", 4))
+    assert default_head(Finite(256, ordered=True, axes=grid)) is DiscretizedLogisticMixtureHead
+    assert default_head(Finite(17, ordered=True, axes=grid)) is LogisticMixtureHead
+    assert default_head(Finite(256, ordered=True)) is LogisticMixtureHead
+
+
+@pytest.mark.parametrize(("shape", "net", "batch"), [((8, 8), Transformer, 32), ((16, 16, 3), PixelCNN, 32),
+                                                     ((64, 64, 3), PixelCNN, 5)], ids=str)
+def test_defaults_follow_the_size_of_pictures(shape, net, batch, monkeypatch):
+    rng = np.random.default_rng(0)
+    data = Columns({"image": rng.integers(0, 256, (40, *shape)).astype("uint8")})
+    model = given.model("p(image)", data)
+    assert type(model.joint.declared[0].net) is net
+    taken = []
+    monkeypatch.setattr(given.train.Trainer, "_take", lambda self, batch: taken.append(batch.n) or 0.0)
+    model.fit(data, steps=1, held_out=0)
+    assert taken == [batch]
+
+
+# Starting up
+
+
+def test_adamw_takes_the_steps_of_its_paper():
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(5, 3)), rng.normal(size=(6, 5, 3))
+    weight = torch.nn.Parameter(torch.from_numpy(start).float())
+    optimiser = AdamW([{"params": [weight], "weight_decay": 0.05}], lr=0.01, betas=(0.9, 0.98))
+    x, m, v = start, 0.0, 0.0
+    for t, g in enumerate(gradients, 1):
+        weight.grad = torch.from_numpy(g).float()
+        optimiser.step()
+        m, v = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g**2
+        x = x - 0.01 * 0.05 * x - 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.98**t)) + 1e-8)
+    assert np.allclose(weight.detach().numpy(), x, atol=1e-6)
+
+
+def test_learning_loads_neither_a_compiler_nor_another_library():
+    heavy = ("torch._dynamo", "pandas", "sklearn", "scipy", "sympy", "zuko", "tokenizers", "transformers", "pyarrow", "polars")
+    code = f"""
+import sys, given
+from given.app import commands
+given.model(None, {{"a": list("xyyx") * 9, "b": list(range(36))}}).fit({{"a": list("xyyx") * 9, "b": list(range(36))}}, steps=1)
+print([name for name in {heavy} if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]", run.stdout
+
+
+@pytest.mark.parametrize("arguments", [["families"], ["tasks"], ["completion", "bash"], ["fit", "--help"], ["--help"], []],
+                         ids=lambda a: " ".join(a) or "nothing")
+def test_what_needs_no_torch_loads_none(arguments):
+    code = """
+import sys, time
+from given.app.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+print(time.process_time() < 0.5, sorted({"torch", "numpy"} & set(sys.modules)))
+"""
+    run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert run.stdout.endswith("True []\n"), run.stdout[-200:] + run.stderr
+
+
+def test_the_listing_without_torch_is_that_of_the_classes(capsys):
+    from given import families
+    from given.app.cli import main
+    from given.tasks import TASKS
+
+    main(["families", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    docs = {name: sys.modules[getattr(families, name).__module__].__doc__ for name in families.__all__}
+    assert found.keys() == docs.keys() and all(found[name].split()[0] in docs[name] for name in docs)
+    main(["tasks", "--json"])
+    assert [task["example"] for task in json.loads(capsys.readouterr().out)] == [task.example for task in TASKS]
+
+
+def test_given_alone_prints_its_commands_by_what_they_are_for(capsys):
+    from given.app.cli import main, parser
+
+    assert main([]) == 2
+    out = capsys.readouterr().out
+    assert [line for line in out.splitlines() if line in ("learn:", "ask:", "judge:", "tasks:")] == [
+        "learn:", "ask:", "judge:", "tasks:"]
+    commands = next(a for a in parser()._actions if isinstance(a.choices, dict)).choices
+    assert all(sum(line.startswith(f"  {name} ") for line in out.splitlines()) == 1 for name in commands)
+
+
+@pytest.mark.parametrize("order", [["{t}", "--dry-run", "p(g) p(x | g)"], ["--dry-run", "{t}", "p(g) p(x | g)"],
+                                   ["{t}", "--seed", "3", "p(g) p(x | g)", "--dry-run"]], ids=str)
+def test_options_stand_anywhere(order, tmp_path, capsys):
+    from given.app.cli import main
+
+    table(40).save(tmp_path / "t.csv")
+    assert main(["fit", *(word.format(t=tmp_path / "t.csv") for word in order)]) == 0
+    assert "p(g) p(x | g)" in capsys.readouterr().out
+
+
+def test_conditions_may_stand_on_both_sides_of_an_option():
+    from given.app.cli import parser
+
+    parsed = parser().parse_args(["sample", "m.given", "a=1", "-n", "3", "b=2"])
+    assert parsed.given == [("a", "1"), ("b", "2")] and parsed.n == 3
