@@ -417,7 +417,8 @@ def marginals_are_normalised(c: Conditional) -> None:
 
 
 def conditions_are_ratios(c: Conditional) -> None:
-    """condition(e) scores log p(x) - log p(e), is normalised, and its draws keep e."""
+    """condition(e) scores log p(x) - log p(e), is normalised, and its draws keep e. Of a net that learned every order it need
+    not be that ratio: each of its questions is a conditional of its own (`questions_have_one_answer`)."""
     law = _law(c)
     if law.kind in ("none", "estimate") or isinstance(c.x.space, Product):
         return
@@ -442,6 +443,36 @@ def conditions_are_ratios(c: Conditional) -> None:
                 copies = len(every) / _distinct(every, mask)
                 total = conditioned.log_prob(Entries(other)).logsumexp(0).exp() / copies
                 assert torch.allclose(total, torch.ones_like(total), atol=1e-4), f"the conditioned total is {total.tolist()}"
+
+
+def questions_have_one_answer(c: Conditional) -> None:
+    """p(a | b) of two columns of a block, whichever stands first, sums to 1 over a, and is what `probabilities` answers and
+    what draws follow."""
+    parts = dict(c.x.space.columns) if isinstance(c.x.space, Product) else {}
+    y = conditions(c, 1)
+    if len(parts) < 2 or c(y).kind == "none":
+        return
+    joint, draws = Joint(c), 2000
+    item = c(y).sample(seed=5).columns
+    for asked, given in itertools.permutations(parts, 2):
+        space = parts[asked]
+        if not isinstance(space, Finite) or space.dimensions > 1:
+            continue
+        every = torch.arange(space.size)
+        evidence = {given: item[given], **y}
+        try:
+            with torch.no_grad():
+                p = Query(joint, {k: e.rows(torch.zeros_like(every)) for k, e in evidence.items()}, space.size).log_prob(
+                    {asked: Entries(every.reshape(-1, *space.shape))})[0].exp()
+                query = Query(joint, evidence, 1)
+                said, drawn = query.probabilities(asked)[0], query.sample(draws, asked={asked}, seed=3)[asked].tensor
+        except Intractable:
+            continue
+        assert abs(float(p.sum()) - 1) < 1e-4, f"p({asked} | {given}) sums to {float(p.sum())}"
+        assert torch.allclose(said, p, atol=1e-5), f"p({asked} | {given}) is scored {p.tolist()}, answered {said.tolist()}"
+        shares = torch.bincount(drawn.flatten(), minlength=space.size) / draws
+        error = (p * (1 - p) / draws).sqrt()
+        assert bool(((shares - p).abs() < _SIGMAS * error + 1e-3).all()), f"p({asked} | {given}) is {p}, drawn {shares}"
 
 
 def _distinct(every: Entries, mask: Tensor) -> int:
@@ -565,8 +596,8 @@ def bayes_is_enumeration(c: Conditional) -> None:
 FAMILY_LAWS: dict[str, Callable[[Conditional], None]] = {f.__name__: f for f in (
     loss_is_per_example, draws_have_the_shape, scores_are_float64, density_is_normalised, draws_follow_the_density,
     what_is_unseen_moves_nothing, padding_of_y_moves_nothing, marginals_are_sums,
-    marginals_are_normalised, conditions_are_ratios, context_is_only_read, steps_are_the_whole, rows_are_their_own,
-    weights_are_repetitions, saving_keeps_the_numbers, bayes_is_enumeration)}
+    marginals_are_normalised, conditions_are_ratios, questions_have_one_answer, context_is_only_read,
+    steps_are_the_whole, rows_are_their_own, weights_are_repetitions, saving_keeps_the_numbers, bayes_is_enumeration)}
 
 
 # Laws of codecs: each takes a codec that has learned nothing yet, and raw values (B, ...) it is made for

@@ -60,11 +60,15 @@ from given.train import (
     save_joint,
     split,
 )
-from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable, shown
+from given.variables import Codec, Entries, Finite, Observed, Product, Real, UserError, Variable, shown
 
 __all__ = ["Model", "Query", "default_family", "load", "model", "pretrained"]
 
+Raw = dict[str, np.ndarray]
+
 _ENTRIES_AT_ONCE = 1 << 16
+_FEW_GAPS, _MOST_GAPS, _GAP_ENTRIES = 16, 256, 1 << 12  # rows and entries drawn to see how far orders are apart
+_FEW_DRAWS = 64  # below which steps cost as much as draws
 _FEW_STATES = 1000
 _FEW_REALS = 64
 _SMALL_PICTURE = 256  # entries
@@ -369,7 +373,8 @@ class Model:
         finally:
             torch.set_num_threads(before)
         self.facts["fit"] = {**asdict(done), "seed": seed, "batch": batch, "lr": lr, "rows": _rows(source),
-                             "share": held_out if share else 0, "weight": weight, "recounted": recounted}
+                             "share": held_out if share else 0, "weight": weight, "recounted": recounted,
+                             "coherence_gap": self._coherence_gap(train if valid is None else valid, seed)}
         order = self.order_ignored(source)
         self.facts["notes"] = [*dict.fromkeys([*self.notes, *([order] if order else [])])]
         for line in (order, f"{self}: {done.notice}" if done.notice else ""):
@@ -448,6 +453,19 @@ class Model:
         cut = int(max(1.0, left() / max(1e-6, began - left()) / 2) * probe)
         return rows if cut >= len(text) else Columns({**rows, name: [text[:cut]]})
 
+    @torch.no_grad()
+    def _coherence_gap(self, data: Source, seed: int) -> float | None:
+        """`Autoregressive.coherence_gap` of the factors that learned every order, summed; None where there are none."""
+        found = list[float]()
+        for factor in self.joint:
+            if isinstance(factor, Autoregressive) and factor.any_order and not self.joint.touches_latent(factor):
+                n = min(_MOST_GAPS, max(_FEW_GAPS, _GAP_ENTRIES // factor.x.space.dimensions))
+                names = [v.name for v in factor.parents]
+                batch = next(encoded(self.joint, data, n, names=names)) if names else None
+                y = Observed(n=n) if batch is None else self.joint.y(factor, batch.entries, batch.n)
+                found.append(factor.coherence_gap(y, seed=seed))
+        return sum(found) if found else None
+
     def _marginal(self, names: list[str]) -> Model | None:
         """p(x) that the family of p(x | y) holds, if it does."""
         each = [getattr(factor, "marginal", None) for factor in self.joint.declared if list(factor.x.columns) == names]
@@ -456,6 +474,11 @@ class Model:
     @property
     def _rows_at_once(self) -> int:
         return max(1, _ENTRIES_AT_ONCE // max(f.x.space.dimensions for f in self.joint))
+
+    @property
+    def _draws_at_once(self) -> int:
+        """Fewer than rows that are scored: of every entry drawn a net remembers what it made of it."""
+        return min(self._rows_at_once, max(_FEW_DRAWS, self._rows_at_once // 4))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as a folder, whole or not at all; an older one there is replaced."""
@@ -685,7 +708,7 @@ class Query:
         self._prior = {name: _log_prior(model, name, p) for name, p in prior.items()}
         model.joint.eval()
 
-    def _parts(self, n: int, draws: int = 1) -> Iterator[tuple[Tensor, _Query]]:
+    def _parts(self, n: int, at_once: int | None = None) -> Iterator[tuple[Tensor, _Query]]:
         """The query over some of n rows at a time, with their numbers; what is given once is given to all.
 
         Rows of which the same columns are given go together.
@@ -694,26 +717,32 @@ class Query:
                  for e in self._evidence.values() for how in (torch.any, torch.all)]
         alike = torch.stack(there).unique(dim=1, return_inverse=True)[1] if there else torch.zeros(n, dtype=torch.int64)
         for pattern in alike.unique():
-            for rows in (alike == pattern).nonzero()[:, 0].split(max(1, self.model._rows_at_once // draws)):
+            for rows in (alike == pattern).nonzero()[:, 0].split(at_once or self.model._rows_at_once):
                 evidence = {k: e.rows(rows % len(e)) for k, e in self._evidence.items()}
                 yield rows, _Query(self.model.joint, evidence, len(rows), self._prior, rows)
 
-    def _asked(self, ask: Callable[[_Query], dict[str, Entries]], draws: int = 0) -> tuple[list[dict[str, Entries]], Tensor]:
+    def _asked(self, ask: Callable[[_Query], dict[str, Entries]]) -> tuple[list[dict[str, Entries]], Tensor]:
         """What every part answers, and the order that puts their rows back. What one part is given and another answers is
         returned of both."""
-        parts = [(rows, query, ask(query)) for rows, query in self._parts(self.n, max(draws, 1))]
+        parts = [(rows, query, ask(query)) for rows, query in self._parts(self.n)]
         names = dict.fromkeys(name for _, _, answer in parts for name in answer)
         for _, query, answer in parts:
             for name in names.keys() - answer.keys():
-                answer[name] = query.evidence[name].map(lambda t: t.expand(draws, *t.shape) if draws else t)
+                answer[name] = query.evidence[name]
         return [answer for _, _, answer in parts], torch.cat([rows for rows, _, _ in parts]).argsort()
 
     @torch.no_grad()
-    def sample(self, n: int = 1, *, seed: int | None = 0, how: How | None = None, length: int | None = None) -> Columns:
+    def sample(self, n: int = 1, *, columns: Sequence[str] | None = None, seed: int | None = 0, how: How | None = None,
+               length: int | None = None) -> Columns:
         """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...).
+
+        They are drawn some at a time, so that memory grows by what is returned alone. A draw depends on the seed, its number
+        and its row's: the first of many are those of few, equal up to the rounding of the arithmetic.
 
         Args:
             n: draws.
+            columns: only these, by default all. To draw some columns is another question than to draw all: what is not asked
+                is left out, as in `log_prob`.
             seed: the same one draws the same rows, 0 too, which is the default; None draws fresh ones.
             how: of the draws.
             length: symbols of a text in windows, one window by default; past it the window moves on by the text's stride, and
@@ -721,14 +750,29 @@ class Query:
         """
         if not isinstance(n, int | np.integer) or n < 1:
             raise UserError(f"sample: expected a whole number of draws from 1, got {shown(n)}")
-        n, seed = int(n), _whole(seed)
-        _check_draws(self.model.joint, how, length, "sample")
-        drawn = any(name not in self._evidence or not self._evidence[name].complete for name in self.model.joint.columns)
+        n, seed, joint = int(n), _whole(seed), self.model.joint
+        _check_draws(joint, how, length, "sample")
+        there = {k: e.seen.reshape(len(e), -1).any(1) for k, e in self._evidence.items()}  # type: ignore[union-attr]
+        asked = None if columns is None else {columns} if isinstance(columns, str) else set(columns)
+        _known(asked or (), list(joint.columns), "columns")
+        names = [name for name in joint.columns if (name in asked if asked else not (
+            name in joint.conditions and name in there and bool(there[name].all())))]
+        wanted = joint.columns if asked is None else asked
+        drawn = any(name not in self._evidence or not self._evidence[name].complete for name in wanted)
         watched = Watched(how) if drawn and isinstance(how, How) else None
-        parts, order = self._asked(lambda q: q.sample(n, seed=seed, how=watched or how, length=length), n)
+        most, parts, numbers = self.model._draws_at_once, list[Raw](), list[Tensor]()
+        for rows, query in self._parts(self.n, max(1, most // n)):
+            some, size = list[Raw](), max(1, most // len(rows))
+            for first in range(0, n, size):
+                found = query.sample(min(size, n - first), asked=asked, first_draw=first, seed=seed, how=watched or how,
+                                     length=length)
+                some.append(self._raw({name: found[name] for name in names}))
+            parts.append(_joined(some, 0))
+            numbers.append(rows)
         if watched:
             watched.check(str(self.model))
-        return self._columns(parts, order, (n, self.n))
+        raw, order = _joined(parts, 1), torch.cat(numbers).argsort().numpy()
+        return self._shaped(raw if len(parts) == 1 else {k: v[:, order] for k, v in raw.items()}, (n, self.n))
 
     def stream(self, *, seed: int | None = 0, how: How | None = None, length: int | None = None,
                stop: str | Sequence[str] = ()) -> Iterator[str]:
@@ -902,8 +946,9 @@ class Query:
         except Intractable:
             if name in self.model.joint.conditions:
                 raise
-            parts = [(rows, summary.drawn(variable.codec.decode(query.sample(DRAWS, seed=seed)[name])))
-                     for rows, query in self._parts(self.n, DRAWS)]
+            each = self._parts(self.n, max(1, self.model._draws_at_once // DRAWS))
+            parts = [(rows, summary.drawn(variable.codec.decode(query.sample(DRAWS, seed=seed, asked={name})[name])))
+                     for rows, query in each]
         found = np.concatenate([value for _, value in parts])[torch.cat([rows for rows, _ in parts]).argsort().numpy()]
         return _single(found[0]) if self._single else found
 
@@ -923,10 +968,17 @@ class Query:
 
     def _columns(self, parts: Sequence[Mapping[str, Entries]], order: Tensor, lead: tuple[int, ...]) -> Columns:
         """Raw columns (*lead, ...) of parts of the last axis of the lead, whose rows the order puts back."""
-        raw: dict[str, np.ndarray] = {}
-        for name, variable in self.model.joint.columns.items():
-            if name in parts[0]:
-                raw |= variable.decode(_put_back([part[name] for part in parts], order, len(lead) - 1))
+        return self._shaped(self._raw({name: _put_back([part[name] for part in parts], order, len(lead) - 1)
+                                       for name in self.model.joint.columns if name in parts[0]}), lead)
+
+    def _raw(self, entries: Mapping[str, Entries]) -> Raw:
+        raw: Raw = {}
+        for name, x in entries.items():
+            raw |= self.model.joint.columns[name].decode(x)
+        return raw
+
+    def _shaped(self, raw: Raw, lead: tuple[int, ...]) -> Columns:
+        """Raw columns (*lead, ...), the last axis of the lead left out where a single item is observed."""
         if self._single:
             raw = {k: np.reshape(v, (*lead[:-1], *v.shape[len(lead):])) for k, v in raw.items()}
             lead = lead[:-1]
@@ -947,6 +999,11 @@ def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, gi
     adaptive = any(bool(f.adaptive) for f in joint if set(f.x.columns) & set(x))
     return Score(items.numpy(), kind, "nats/item", _measure(variables), given,
                  sum(int(e.scored.sum()) for e in x.values()) / len(items), tuple(x), adaptive=adaptive)
+
+
+def _joined(parts: Sequence[Raw], axis: int) -> Raw:
+    """Raw columns of parts, end to end along an axis."""
+    return dict(parts[0]) if len(parts) == 1 else {k: np.concatenate([part[k] for part in parts], axis) for k in parts[0]}
 
 
 def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:

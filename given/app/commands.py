@@ -86,8 +86,8 @@ def fit(a: argparse.Namespace) -> int:
     model.save(path)
     below = done.below("learn longer (--minutes or --steps), or choose another family (--family, see given families)")
     facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
-           "cpu-seconds": round(done.cpu_seconds, 1), **model.facts.get("scores", {}), **({"notice": below} if below else {}),
-           **order}, a.json)
+           "cpu-seconds": round(done.cpu_seconds, 1), **model.facts.get("scores", {}), **_gap(model),
+           **({"notice": below} if below else {}), **order}, a.json)
     return 130 if done.stopped == "interrupted" else 0
 
 
@@ -95,6 +95,12 @@ def place_of(a: argparse.Namespace) -> str:
     """Where the model is saved."""
     name = "stdin" if a.data == "-" else os.path.splitext(os.path.basename(a.data.rstrip("/").removesuffix(".gz")))[0]
     return f"{name}.given" if a.output is None else a.output
+
+
+def _gap(model: Model) -> dict[str, str]:
+    """How far answers to different questions may disagree, where a net learned every order of its columns."""
+    gap = model.facts["fit"]["coherence_gap"]
+    return {} if gap is None else {"coherence gap": f"{gap:.4f} nats/item between whole draws and other orders of columns"}
 
 
 def plan(model: Model, data: Source) -> dict[str, str]:
@@ -225,7 +231,7 @@ def query(a: argparse.Namespace) -> None:
         best = model.joint.columns[term.left[0]].decode(Entries(symbols))[term.left[0]]
         answer = Columns({term.left[0]: best, **{f"p({value})": shares.round(6) for value, shares in p.items()}})
     else:
-        drawn = asked.sample(a.n, seed=a.seed)
+        drawn = asked.sample(a.n, columns=term.left, seed=a.seed)
         answer = Columns({name: drawn[name] for name in term.left}, drawn.axes)
     _answer(answer, a, model)
 

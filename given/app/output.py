@@ -18,6 +18,7 @@ from given.verbs import Model
 
 __all__ = ["rows", "sheet", "shown", "write"]
 
+_ROWS = 1 << 14  # printed at a time
 _WIDE = 100  # characters of a text that a page shows
 
 
@@ -36,12 +37,16 @@ def shown(value: Any) -> str:
 def rows(columns: Columns, as_json: bool) -> None:
     """Rows on standard output: JSON lines, or comma-separated with grids named by their shape."""
     flat = columns.flat()
-    if as_json:
-        print("\n".join(map(json.dumps, flat.records())))
-        return
-    cells = [["" if c != c else c for c in v.tolist()] if v.ndim == 1 else list(map(shown, v)) for v in flat.values()]
-    csv.writer(sys.stdout, lineterminator="\n").writerows([list(flat), *zip(*cells, strict=True)])
-    if any(v.ndim > 1 for v in flat.values()):
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    if not as_json:
+        table.writerow(flat)
+    for some in flat.batches(_ROWS):
+        if as_json:
+            print("\n".join(map(json.dumps, some.records())))
+            continue
+        cells = [["" if c != c else c for c in v.tolist()] if v.ndim == 1 else list(map(shown, v)) for v in some.values()]
+        table.writerows(zip(*cells, strict=True))
+    if not as_json and any(v.ndim > 1 for v in flat.values()):
         print("grids are written with -o FILE.npz, FILE.png or FOLDER/, or --json", file=sys.stderr)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import torch
@@ -41,7 +41,7 @@ class Chain(Sequential):
         super().__init__(space, len(condition.pooled), steps.argsort(stable=True))
         drawn = steps[self.order]
         self.ends = torch.searchsorted(drawn, drawn, right=True).tolist()
-        self.one_at_a_time = int(drawn[-1]) == len(drawn) - 1
+        self.one_at_a_time, self.own_order = int(drawn[-1]) == len(drawn) - 1, self.order
         self.embed, self.net, self.heads, self.y = embed, net, heads, condition
         self.any_order, self.each_head, self.one_order = any_order, list(heads), self.order[None]
         self.trims = isinstance(space, Finite) and len(space.axes) == 1 and space.axes[0].length != "fixed"
@@ -135,19 +135,37 @@ class Chain(Sequential):
         flat = self._known(evidence)
         if not self.any_order:
             self._check_first(flat.scored)
-        if self._comes_first(flat.scored, self.order):
-            return self._given(flat, self.order)
-        patterns, which = flat.scored.unique(dim=0, return_inverse=True)
-        groups = []
-        for i, pattern in enumerate(patterns):
-            rows = (which == i).nonzero()[:, 0]
-            order = torch.cat([self.order[pattern[self.order]], self.order[~pattern[self.order]]])
-            groups.append((rows, self._rows(rows)._given(flat.rows(rows), order)))
-        return RowGroups(groups, self.space)
+        if self._comes_first(flat.scored, self.own_order):
+            return self._given(flat, self.own_order)
+        return self._begins(flat, torch.zeros_like(self.order, dtype=torch.bool))
+
+    def asking(self, columns: Collection[str]) -> Distribution:
+        if not self.any_order or not isinstance(self.space, Product):
+            return self
+        names, known = [name for name, _ in self.space.parts], self.evidence
+        if known is None:
+            known = Entries(torch.zeros(self.n, len(self.order), dtype=torch.float64)).hide()
+        return self._begins(known, torch.tensor([names[part] in columns for part in self.part_of]))
+
+    def _begins(self, evidence: Entries, asked: Tensor) -> Distribution:
+        """The distribution that draws what is known first, then what is asked (D,) if anything is, and the rest last: each as
+        the order
+        of whole items has it, however the evidence was handed in. Rows that know other entries are distributions of their
+        own."""
+        patterns, which = evidence.scored.unique(dim=0, return_inverse=True)
+        groups = list[tuple[Tensor, Distribution]]()
+        for i, known in enumerate(patterns):
+            rows, turn = (which == i).nonzero()[:, 0], torch.where(known, 0, torch.where(asked, 1, 2))
+            distribution = self._rows(rows) if len(patterns) > 1 else self
+            distribution = distribution._given(evidence.rows(rows), self.own_order[turn[self.own_order].argsort(stable=True)])
+            if bool(asked.any()):
+                distribution.upto = int((turn < 2).sum())
+            groups.append((rows, distribution))
+        return groups[0][1] if len(groups) == 1 else RowGroups(groups, self.space)
 
     def _given(self, evidence: Entries, order: Tensor) -> Chain:
         distribution = copy.copy(self)
-        distribution.evidence, distribution.order = evidence, order
+        distribution.evidence, distribution.order, distribution.upto = evidence, order, len(order)
         distribution.entries, distribution.one_order = order.tolist(), order[None]
         distribution.kind = self.kind_of_part
         return distribution

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal, Self
 
 import torch
@@ -118,6 +118,12 @@ class Distribution(abc.ABC):
         """
         raise Intractable(f"{type(self).__name__} cannot condition on part of its entries; "
                           "Gaussian, Independent, Empirical and Autoregressive (on what comes first in its order) can")
+
+    def asking(self, columns: Collection[str]) -> Distribution:
+        """The distribution to draw from where only some columns of a block are asked: an order that is free puts the others
+        last, and
+        leaves them out."""
+        return self
 
     def mode(self) -> Entries:
         """The most probable value: (B, *grid). Raises `Intractable` where it has no closed form."""

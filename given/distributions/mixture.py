@@ -7,7 +7,7 @@ so a mixture marginalises and conditions wherever its parts do.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -43,6 +43,9 @@ class Mixture(Distribution):
     def _by(self, how: How) -> Mixture:
         # Its parts are steered, and weigh what they did.
         return Mixture(self.log_weights, [part._by(how) for part in self.parts])
+
+    def asking(self, columns: Collection[str]) -> Mixture:
+        return Mixture(self.log_weights, [part.asking(columns) for part in self.parts])
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         chosen = inverse_cdf_sample(self.log_weights.exp(), noise.fold("part").uniform(shape))

@@ -45,9 +45,9 @@ class Noise:
         self.keys = keys
 
     @staticmethod
-    def of(seed: int | Noise, n: int, *, first_row: int | Tensor = 0, draws: int = 1) -> Noise:
-        """The noise of rows `first_row` ... `first_row + n - 1` of a call, each drawn `draws` times: (draws * n,) keys.
-        Rows that do not follow one another are said by all their numbers (n,).
+    def of(seed: int | Noise, n: int, *, first_row: int | Tensor = 0, draws: int = 1, first_draw: int = 0) -> Noise:
+        """The noise of rows `first_row` ... `first_row + n - 1` of a call, each drawn `draws` times, the first of them number
+        `first_draw`: (draws * n,) keys. Rows that do not follow one another are said by all their numbers (n,).
 
         A `Noise` is passed through, so that whoever knows the rows decides.
         """
@@ -55,7 +55,7 @@ class Noise:
             assert len(seed.keys) == n * draws, f"noise of {len(seed.keys)} rows for {n * draws}"
             return seed
         start = _mix(np.array([seed % 2**64], dtype=np.uint64))
-        draw = _child(start, np.arange(draws))
+        draw = _child(start, np.arange(first_draw, first_draw + draws))
         rows = first_row.numpy() if isinstance(first_row, Tensor) else np.arange(first_row, first_row + n)
         return Noise(_child(draw[:, None], rows[None]).reshape(-1))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -30,6 +30,9 @@ class RowGroups(Distribution):
 
     def _by(self, how: How) -> RowGroups:
         return RowGroups([(rows, distribution._by(how)) for rows, distribution in self.groups], self.space)
+
+    def asking(self, columns: Collection[str]) -> RowGroups:
+        return RowGroups([(rows, distribution.asking(columns)) for rows, distribution in self.groups], self.space)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         lead = len(shape)

@@ -84,6 +84,7 @@ class Sequential(Distribution):
         one_at_a_time: whether a step is one entry, and not a group of several.
         more: how many entries follow after these D, in a text longer than its window.
         goes_on: whether this is a later window of a text, whose evidence was drawn in the windows before.
+        upto: how many entries of the order are drawn; those after it are left out, and come back as zeros.
     """
 
     any_order = False
@@ -95,7 +96,7 @@ class Sequential(Distribution):
     def __init__(self, space: Space, n: int, order: Tensor) -> None:
         super().__init__(space, n)
         self.order = order
-        self.ends, self.entries = list(range(1, len(order) + 1)), order.tolist()
+        self.ends, self.entries, self.upto = list(range(1, len(order) + 1)), order.tolist(), len(order)
         self.evidence: Entries | None = None
         self.end = space.end if isinstance(space, Finite) else None
 
@@ -198,7 +199,7 @@ class Sequential(Distribution):
                 known, values = known[row], values[row]
         yield SamplerState(first, state, over, valid)
         numbers = u.T.contiguous().unbind(0) if self.one_at_a_time else None
-        while (t := state.t) < D:
+        while (t := state.t) < self.upto:
             if ends and bool(over.all()):
                 break
             each = numbers[t] if numbers else self._at(u, t)

@@ -102,7 +102,7 @@ class StepwiseTransform(Sequential):
         if how.one_by_one:
             check_one_at_a_time(distribution, type(how).__name__)
         self.distribution, self.how, self.kind, self.evidence = distribution, how, distribution.kind, distribution.evidence
-        self.ends, self.entries = distribution.ends, distribution.entries
+        self.ends, self.entries, self.upto = distribution.ends, distribution.entries, distribution.upto
         self.one_at_a_time, self.more, self.goes_on = distribution.one_at_a_time, distribution.more, distribution.goes_on
         self.memory = how.begin(distribution)
         # What is known already is not drawn; what `condition` adds is.
@@ -171,6 +171,7 @@ class StepwiseTransform(Sequential):
         assert isinstance(inner, Sequential)
         distribution = copy.copy(self)
         distribution.distribution, distribution.evidence = inner, flat
+        distribution.order, distribution.entries = inner.order, inner.entries
         return distribution
 
     def _state(self, inner: State, led: _Led) -> State:

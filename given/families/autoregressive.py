@@ -5,8 +5,10 @@
 Three objects: an *order* o of the entries, a causal *net* that at every step reads the entries before it and y, and *heads*
 that turn its features into the distribution of one entry, one for each column of a block. Learned by maximum likelihood, all
 steps at once; drawn step by step with a cache. `log_prob` is exact. Entries can be conditioned on and marginalised exactly
-where the order puts what is known first; a net that learned every order puts whatever is known first, and calls that an
-estimate, since its orders agree only as far as learning made them.
+where the order puts what is known first. A net that learned every order answers every question by an order of its own: what is
+given first, then what is asked, the columns of each by their names, and what is not mentioned last, which leaves it out. So of
+one question the scores sum to one and the draws follow them. Two questions agree as far as learning made their orders agree
+(`coherence_gap`), so a part's score is called an estimate of the whole's.
 
 Source: Larochelle, Murray, The neural autoregressive distribution estimator, 2011 /
 https://proceedings.mlr.press/v15/larochelle11a.html
@@ -66,12 +68,30 @@ class Autoregressive(Conditional):
         condition = self.context.condition(y)  # type: ignore[operator]
         if self.average == 1:
             return self._chain(self.steps, condition)
-        # Orders at random, the same for every row and every time.
-        keys = Noise.of(0, 1).fold("orders").uniform((self.average,), self.steps.shape)[:, 0]
-        return distributions.Mixture(torch.zeros(y.n, self.average), [self._chain(key.argsort(), condition) for key in keys])
+        # Orders at random, the same for every row and every time, and wherever in a block a column stands.
+        keys = Noise.of(0, 1).fold("orders").uniform((self.average,), self.steps.shape)[:, 0, self.steps]
+        return distributions.Mixture(torch.zeros(y.n, self.average),
+                                     [self._chain(key.argsort().argsort(), condition) for key in keys])
 
     def _chain(self, steps: Tensor, condition: Condition) -> distributions.Chain:
         return distributions.Chain(self.x.space, steps, self.embed, self.net, self.heads, condition, self.any_order)
+
+    def coherence_gap(self, y: Observed, *, seed: int | Noise = 0) -> float:
+        """How far two questions to a net that learned every order may disagree: an estimate of KL(p_o || p_r) in nats an item,
+        p_o the distribution of whole draws and p_r that of an order r at random, from one draw for every row of y.
+
+        A marginal of whole draws is no further than that from the one that is asked for directly, which is p_r's where r
+        begins with it. With x from p_o and w = p_r(x) / p_o(x), it is E[-log w]; as E[w] = 1, w - 1 serves as control variate.
+        """
+        noise = Noise.of(seed, y.n)
+        chain = self._chain(self.steps, self.context.condition(y))  # type: ignore[operator]
+        x = chain.sample(seed=noise).flat(self.x.space)
+        orders = noise.fold("order").uniform((), x.tensor.shape[1:]).argsort(1)
+        each = torch.where(x.scored, chain.scores(torch.where(x.scored, x.tensor, 0.0), torch.arange(y.n), orders), 0.0)
+        log_w = each.sum(-1) - chain.log_prob(x.shaped(self.x.space))
+        beyond, spread = log_w.expm1(), log_w.expm1().var()
+        share = ((log_w - log_w.mean()) * (beyond - beyond.mean())).sum() / (len(log_w) - 1) / spread if spread > 0 else 0.0
+        return float((share * beyond - log_w).mean())
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         if not self.any_order:

@@ -5,15 +5,20 @@ With e the evidence and h the unobserved columns above it in the graph,
     p(rest | e) = sum_h p(h | e) p(rest | h, e),    p(h | e) = p(h, e) / sum_h' p(h', e).
 
 The sum runs over every value of h, which must be finite and few: Bayes' rule by enumeration, exact where the factors
-are. What lies below the evidence, or has none below it, is drawn or left out: it adds nothing to p(h, e). Part of a
-variable is conditioned on by its distribution. This file works on entries; raw data is the business of `verbs`.
+are. What lies below the evidence, or has none below it, is drawn or left out: it adds nothing to p(h, e).
+
+A question is a pair, what is asked and what is given. Of every factor what is given comes first, then h, then what is asked:
+each is scored by the distribution conditioned on those before it, and drawn from the same distribution. So scores sum to one
+and draws follow them even where a distribution's conditionals are no ratios of its joint, as those of a net that learned every
+order. This file works on entries; raw data is the business of `verbs`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -77,6 +82,11 @@ class Query:
         self.evidence = {k: e for k, e in evidence.items() if not e.hidden}
         self.prior = dict(prior or {})
 
+    @cached_property
+    def weighed(self) -> Posterior:
+        """`posterior`, weighed once for all draws."""
+        return self.posterior()
+
     def posterior(self, wanted: Set[str] = frozenset()) -> Posterior:
         """p(h | e) by enumeration, h the columns wanted and those above them and above the evidence, where they are unknown.
 
@@ -86,19 +96,25 @@ class Query:
         """
         if not self._hidden(self.evidence, wanted)[0]:  # nothing to weigh: not even whether the evidence is possible
             return Posterior({}, torch.zeros(self.n, 1, dtype=torch.float64))
-        values, total, _ = self._weigh(self.evidence, 0, wanted)
+        values, total, _ = self._weigh({}, 0, wanted)
         return Posterior(values, total - self._possible(total, values)[:, None])
 
-    def _hidden(self, evidence: Mapping[str, Entries], wanted: Set[str]) -> tuple[list[str], list[Conditional]]:
+    def _hidden(self, evidence: Mapping[str, Entries],
+                wanted: Set[str] = frozenset()) -> tuple[list[str], list[Conditional]]:
         """The columns to sum over, and the factors in the sum: those with evidence or columns wanted, and all above them."""
-        factors, wanted = [], set(wanted)
-        for factor in reversed(list(self.joint)):
-            if set(factor.x.columns) & (wanted | set(evidence)):
-                factors.append(factor)
-                wanted |= {v.name for v in factor.parents}
-        hidden = [name for name in self.joint.columns if name in wanted
+        factors, parents = self._above(wanted | evidence.keys())
+        hidden = [name for name in self.joint.columns if name in wanted | parents
                   and (name not in evidence or not evidence[name].complete)]
-        return hidden, factors[::-1]
+        return hidden, factors
+
+    def _above(self, columns: Set[str]) -> tuple[list[Conditional], set[str]]:
+        """The factors of some columns and of all above them, parents first; and their parents."""
+        factors, parents = list[Conditional](), set[str]()
+        for factor in reversed(list(self.joint)):
+            if set(factor.x.columns) & (columns | parents):
+                factors.append(factor)
+                parents |= {v.name for v in factor.parents}
+        return factors[::-1], parents
 
     def _possible(self, total: Tensor, names: Iterable[str] = ()) -> Tensor:
         """log p(evidence) (n,) of log p(h, evidence) (n, K), where it is not minus infinity."""
@@ -109,10 +125,13 @@ class Query:
                             int((log_p == -torch.inf).nonzero()[0])).at(str(self.joint))
         return log_p
 
-    def _weigh(self, evidence: Mapping[str, Entries], seed: int,
+    def _weigh(self, asked: Mapping[str, Entries], seed: int,
                wanted: Set[str] = frozenset()) -> tuple[dict[str, Tensor], Tensor, Kind]:
-        """The joint values h of the columns to sum over, log p(h, evidence) (n, K), and its kind."""
+        """The joint values h of the columns to sum over, log p(h, asked, evidence) (n, K), and its kind."""
+        evidence = {**self.evidence, **{name: e.or_else(self.evidence[name]) if name in self.evidence else e
+                                        for name, e in asked.items()}}
         hidden, factors = self._hidden(evidence, wanted)
+        above = set(self._hidden(self.evidence)[0])  # what weighs the evidence comes before what else is asked
         K, values = self._enumerate(hidden, evidence)
         noise = Noise.of(seed, self.n, first_row=self.first_row)
         total = torch.zeros(self.n, K, dtype=torch.float64)
@@ -124,11 +143,39 @@ class Query:
         size = max(1, _ENTRIES_AT_ONCE // max((f.x.space.dimensions for f in factors), default=1))
         for part in pairs.split(size) if factors else ():
             row, k = part.unbind(1)
-            seen = {name: e.rows(row) for name, e in evidence.items()} | {h: Entries(v[k]) for h, v in values.items()}
-            log_p, kind = self.joint.log_prob(seen, len(row), Noise(noise.keys[row.numpy()]), factors)
-            total[row, k] += log_p
-            kinds.append(kind)
+            unknown = {h: Entries(v[k]) for h, v in values.items()}
+            seen = {name: e.rows(row) for name, e in evidence.items()} | unknown
+            unknown |= {name: e.rows(row) for name, e in asked.items()}
+            turns = [{name: e.rows(row) for name, e in self.evidence.items()},
+                     {name: e for name, e in unknown.items() if name in above},
+                     {name: e for name, e in unknown.items() if name not in above}]
+            for factor in factors:
+                log_p, kind = self._in_turn(factor, seen, turns, Noise(noise.keys[row.numpy()]).fold(factor.x.name))
+                total[row, k] += log_p
+                kinds.append(kind)
         return values, total, weakest(kinds)
+
+    def _in_turn(self, factor: Conditional, seen: Columns, turns: Sequence[Columns], noise: Noise) -> tuple[Tensor, Kind]:
+        """log p of a factor's columns, those of every turn given those of the turns before: (N,), and its kind.
+
+        Args:
+            factor: of the joint.
+            seen: all that is known of N rows.
+            turns: the same columns by the turn they have. A distribution that cannot condition on them scores them at once.
+            noise: of estimates.
+        """
+        distribution, whole = self.joint.distribution(factor, seen, len(noise.keys)), self.joint.x(factor, seen)
+        parts = [self.joint.x(factor, columns) for columns in turns if set(factor.x.columns) & set(columns)]
+        chain = [distribution]
+        try:
+            for part in parts[:-1]:
+                chain.append(chain[-1].condition(part))
+        except Intractable:
+            chain, parts = [distribution], [whole]
+        kinds = [distribution.kind_of_part for distribution in chain[:-1]] + [chain[-1].kind if whole.complete
+                                                                              else chain[-1].kind_of_part]
+        each = [distribution.log_prob(part, seed=noise).cpu() for distribution, part in zip(chain, parts, strict=True)]
+        return torch.stack(each).sum(0), weakest(kinds)
 
     def _log_prior(self, name: str) -> Tensor:
         """(V,) log p of a condition that no factor declares."""
@@ -168,19 +215,25 @@ class Query:
         except Intractable as error:
             raise error.at(str(factor)) from None
 
-    def sample(self, draws: int, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Columns:
-        """Draws of every column that is not a given condition, evidence untouched: (draws, n, *grid) each.
+    def sample(self, draws: int, *, seed: int = 0, how: How | None = None, length: int | None = None,
+               asked: Set[str] | None = None, first_draw: int = 0) -> Columns:
+        """Draws of every column, evidence untouched: (draws, n, *grid) each.
 
         Args:
             length: of texts in windows, one window by default.
+            asked: of these columns and those above them only, the others left out; by default of all.
+            first_draw: the number of the first draw in the whole call.
         """
-        seen, noise = self._begun(draws, seed)
-        for factor in self.joint:
+        seen, noise = self._begun(draws, seed, first_draw)
+        factors, parents = self._above(asked or self.joint.columns.keys())
+        for name in (asked or set()) & set(self.joint.conditions) - seen.keys():
+            self._log_prior(name)  # says what is missing
+        for factor in factors:
             longer = length if in_windows(factor) else None
             if longer is not None or not _whole(factor, seen):
-                seen |= factor.x.split(joined([*self._drawn(factor, seen, draws, noise, how, longer)], longer))
-        return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()
-                if name not in self.joint.conditions or name not in self.evidence}
+                seen |= factor.x.split(joined([*self._drawn(factor, seen, draws, noise, how, longer,
+                                                            asked and asked | parents)], longer))
+        return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()}
 
     def stream(self, name: str, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Iterator[Entries]:
         """One draw of a text in blocks (n, k): what is given, then what is drawn, symbol by symbol where its distribution draws
@@ -188,15 +241,17 @@ class Query:
         seen, noise = self._begun(1, seed)
         for factor in self.joint:
             if factor.x.name == name:
-                yield from self._drawn(factor, seen, 1, noise, how, length if in_windows(factor) else None, True)
+                yield from self._drawn(factor, seen, 1, noise, how, length if in_windows(factor) else None,
+                                       in_blocks=True)
                 return
             if not _whole(factor, seen):
                 seen |= factor.x.split(next(self._drawn(factor, seen, 1, noise, how, None)))
 
-    def _begun(self, draws: int, seed: int) -> tuple[Columns, Noise]:
+    def _begun(self, draws: int, seed: int, first_draw: int = 0) -> tuple[Columns, Noise]:
         """What is given and what is drawn of the rest by Bayes' rule, (draws n, *grid) each; and the noise of every draw."""
-        noise, row = Noise.of(seed, self.n, first_row=self.first_row, draws=draws), torch.arange(self.n).repeat(draws)
-        posterior = self.posterior()
+        noise = Noise.of(seed, self.n, first_row=self.first_row, draws=draws, first_draw=first_draw)
+        row = torch.arange(self.n).repeat(draws)
+        posterior = self.weighed
         seen = {name: e.rows(row) for name, e in self.evidence.items()}
         seen |= posterior.pick(inverse_cdf_sample(posterior.log_weights.exp()[row], noise.fold(0).uniform()))
         for name, log_p in self.prior.items():
@@ -205,11 +260,13 @@ class Query:
         return seen, noise
 
     def _drawn(self, factor: Conditional, seen: Columns, draws: int, noise: Noise, how: How | None, length: int | None,
-               in_blocks: bool = False) -> Iterator[Entries]:
+               asked: Set[str] | None = None, in_blocks: bool = False) -> Iterator[Entries]:
         """Draws of a factor's x, (draws n, *grid): at once, or of a text block by block, to a length if there is one."""
         noise, space = noise.fold(factor.x.name), factor.x.space
 
         def told(distribution: Distribution | None, some: Columns, more: int, goes_on: bool = False) -> Distribution | None:
+            if distribution is not None and asked is not None:
+                distribution = distribution.asking(asked)
             if isinstance(distribution, Sequential) and (more or goes_on):
                 distribution = distribution._but(more=more, goes_on=goes_on)
             if distribution is None or how is None:
@@ -249,15 +306,17 @@ class Query:
 
         Of a column that is given in part x may hold the part too, as a text holds its prefix: what was unseen is scored.
         """
+        asked = dict(x)
         for name in x.keys() & self.evidence.keys():
-            self._check_agrees(name, x[name], self.evidence[name])
-        both = {**self.evidence, **{name: e.or_else(given) if (given := self.evidence.get(name)) is not None
-                                    and bool((given.scored & ~e.scored).any()) else e for name, e in x.items()}}
-        _, top, kind = self._weigh(both, seed)
+            given = self.evidence[name]
+            self._check_agrees(name, x[name], given)
+            rest = x[name].seen & ~given.scored  # type: ignore[operator]
+            asked[name] = Entries(x[name].values, rest, x[name].valid, x[name].context)
+        _, top, kind = self._weigh(asked, seed)
         for name in x:
             if name in self.joint.conditions:
                 top = top + self._log_prior(name)[x[name].tensor][:, None]
-        _, bottom, below = self._weigh(self.evidence, seed)
+        _, bottom, below = self._weigh({}, seed)
         return torch.logsumexp(top, -1) - self._possible(bottom), kind if below == "exact" else "estimate"
 
     def _check_agrees(self, name: str, x: Entries, given: Entries) -> None:

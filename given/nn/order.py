@@ -102,8 +102,9 @@ class FixedOrder(Order):
 
 @dataclass(frozen=True)
 class AnyOrder(Order):
-    """Every order, drawn anew for every row while learning. Whole items are drawn and scored row by row, or as a mixture of
-    several orders; where part of an item is known, that part comes first.
+    """Every order, drawn anew for every row while learning. Whole items are drawn and scored in one order, or as a mixture of
+    several: a grid row by row, the columns of a block by their names, so that the order they stand in changes no answer. Where
+    part of an item is known, that part comes first.
 
     Args:
         average: how many orders drawn at random a distribution is the mixture of; one, row by row, by default.
@@ -119,7 +120,11 @@ class AnyOrder(Order):
             raise UserError(f"AnyOrder: average={self.average!r}; expected a whole number of orders from 1")
 
     def steps(self, space: Space) -> Tensor:
-        return torch.arange(space.dimensions)
+        entry, order = torch.arange(space.dimensions), list[Tensor]()
+        for _, mine in sorted(zip([name for name, _ in space.parts], entry.split([part.dimensions for _, part in space.parts]),
+                                  strict=True), key=lambda column: column[0]):
+            order.append(mine)
+        return torch.cat(order).argsort()
 
 
 def places(space: Space) -> Tensor:
