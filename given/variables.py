@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Axis", "Codec", "Entries", "Finite", "MISSING", "Observed", "Pieces", "Product", "Real", "Space", "UserError",
-           "Variable", "shown"]
+__all__ = ["Axis", "Codec", "Entries", "Finite", "MISSING", "NewValue", "Observed", "Pieces", "Product", "Real", "Space",
+           "UserError", "Variable", "shown"]
 
 MISSING = "(missing)"  # how the symbol of a missing value is printed
 
@@ -59,6 +59,19 @@ class UserError(ValueError):
         """The same error with its place in front: `image, row 17: ...`."""
         place = where if self.row is None else f"{where}, row {first_row + self.row}"
         return type(self)(f"{place}: {self}")
+
+
+class NewValue(UserError):
+    """A value of a row that was not learned and has no symbol or density: an unseen category, a number out of range, a hole.
+
+    Args:
+        message: one line about the first.
+        rows: all rows of the batch that hold one.
+    """
+
+    def __init__(self, message: str, rows: Sequence[int] | np.ndarray = ()) -> None:
+        super().__init__(message, int(rows[0]) if len(rows) else None)
+        self.rows = rows
 
 
 @dataclass(frozen=True)
@@ -275,6 +288,10 @@ class Entries:
         dtype = torch.int64 if isinstance(space, Finite) else torch.float64
         return Entries(torch.zeros(n, *space.shape, dtype=dtype)).hide()
 
+    def read_only(self) -> Entries:
+        """The same entries where nothing is unseen: what was is read as it stands, as context (not for a product)."""
+        return Entries(self.values, None, self.valid, self.context | ~self.seen)  # type: ignore[operator]
+
     def hide(self, rows: Tensor | None = None) -> Entries:
         """The same grid with nothing seen, or nothing of some rows (B,) bool."""
         def hidden(seen: Tensor) -> Tensor:
@@ -414,6 +431,31 @@ class Codec(abc.ABC):
     def encode(self, raw: Any) -> Entries:
         """(B, ...) raw values -> entries (B, *grid)."""
 
+    def known(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(B, ...) raw values with symbols that were not learned read as one that was, and (B,) how many of them each has."""
+        return raw, np.zeros(len(raw), dtype=np.int64)
+
+    def encode_new(self, raw: np.ndarray) -> tuple[Entries, np.ndarray]:
+        """Rows of new data: (B, ...) raw values -> entries, and (B,) bool, which rows hold a new value.
+
+        A row with a new value is unseen; what stands in its place is that of a row without, or zero.
+
+        Raises:
+            UserError: what is wrong with the whole column, such as its shape.
+        """
+        new, x = np.zeros(len(raw), dtype=bool), Entries.unseen(self.space, len(raw))
+        while len(kept := np.flatnonzero(~new)):
+            try:
+                found = self.encode(raw[kept])
+            except NewValue as error:
+                new[kept[error.rows]] = True
+                continue
+            place = torch.zeros(len(raw), dtype=torch.int64)
+            place[kept] = torch.arange(len(kept))
+            x = found.rows(place).hide(torch.from_numpy(new)) if new.any() else found
+            break
+        return x, new
+
     def pieces(self, raw: Any, start: int | None = None) -> Pieces | None:
         """(B, ...) raw values that may be longer than the grid, as pieces to score; None where an item is always one row.
 
@@ -514,6 +556,13 @@ class Variable:
         """Columns of raw values (B, ...) -> entries. `first_row` is where the batch begins, for messages."""
         try:
             return self.codec.encode(self._raw(data))
+        except UserError as error:
+            raise error.at(self.name, first_row) from None
+
+    def encode_new(self, data: Mapping[str, Any], first_row: int = 0) -> tuple[Entries, np.ndarray]:
+        """Columns of new data (B, ...) -> entries, and (B,) which rows hold a new value: `Codec.encode_new`."""
+        try:
+            return self.codec.encode_new(self._raw(data))
         except UserError as error:
             raise error.at(self.name, first_row) from None
 

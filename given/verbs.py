@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from given.codecs import BlockCodec, Number, Text, Time, infer_table
-from given.conditional import Conditional
+from given.conditional import Conditional, Encodes
 from given.distributions import How, Intractable, Kind, Noise, weakest
 from given.evaluate import Comparison, Score, compare
 from given.families import (
@@ -32,7 +32,7 @@ from given.families import (
     Regression,
     SplineFlow,
 )
-from given.infer import Compressed, Part, Stop, compress, decompress, observe
+from given.infer import Compressed, Part, Rows, Stop, compress, decompress, observe, prefix
 from given.infer import Query as _Query
 from given.infer.summary import DRAWS, Summary, mean, mode, quantiles
 from given.infer.windows import in_windows, spoken
@@ -60,7 +60,7 @@ from given.train import (
     save_joint,
     split,
 )
-from given.variables import Codec, Entries, Finite, Observed, Product, Real, UserError, Variable, shown
+from given.variables import MISSING, Codec, Entries, Finite, Observed, Product, Real, UserError, Variable, shown
 
 __all__ = ["Model", "Query", "default_family", "load", "model", "pretrained"]
 
@@ -69,7 +69,10 @@ Raw = dict[str, np.ndarray]
 _ENTRIES_AT_ONCE = 1 << 16
 _FEW_GAPS, _MOST_GAPS, _GAP_ENTRIES = 16, 256, 1 << 12  # rows and entries drawn to see how far orders are apart
 _FEW_DRAWS = 64  # below which steps cost as much as draws
+_NEW = -53 * math.log(2)  # log of the mass kept for a value that was not learned: what rounding takes from all others
 _FEW_STATES = 1000
+_ROWS = 1 << 12  # encoded or completed at once
+_DRAWS = 100  # of a row, to fill its holes with values
 _FEW_REALS = 64
 _SMALL_PICTURE = 256  # entries
 _PIECES = 256  # of a long held-out text, enough to weigh families by
@@ -503,6 +506,10 @@ class Model:
                 whose left side is there, in raw units, their parents given.
             seed: of the noise of estimates; None for fresh noise.
 
+        A value that was not learned (an unseen category or character, a number out of a range, a hole where there was none) is
+        scored with the mass kept for it, 2**-53, and what else its row holds: such rows are the least probable. `new` of the
+        score counts them by column. 1 - 2**-53 is left for the values that were learned, so that nothing else changes.
+
         Raises:
             UserError: a factor's parent is not given.
         """
@@ -522,10 +529,12 @@ class Model:
             # How far pieces are from what their symbols cost on average.
             apart = values - values.sum() * amounts / amounts.sum()
             within = float(np.sqrt((apart**2).sum() * len(values) / (len(values) - 1))) if len(values) > 1 else math.nan
-            score = replace(score, items=each, dimensions=score.dimensions * len(values) / len(each), within=within)
+            new = {name: np.bincount(torch.cat(items).numpy(), n).astype(np.int64) for name, n in score.new.items()}
+            score = replace(score, items=each, new=new, dimensions=score.dimensions * len(values) / len(each), within=within)
         if not all(isinstance(self.joint.columns[name].codec, Text) for name in score.columns):
             return score
-        texts = [text for some in source.batches(1 << 16) for name in score.columns for text in some[name]]
+        texts = [text for some in source.batches(1 << 16) for name in score.columns for text in some[name]
+                 if isinstance(text, str)]
         sizes = (sum(map(len, texts)), sum(len(text.encode(errors="surrogatepass")) for text in texts))
         return replace(score, characters=sizes[0] / len(score.items), bytes=sizes[1] / len(score.items))
 
@@ -541,8 +550,8 @@ class Model:
         self._check_fitted()
         self.joint.eval()
         joint, seed, names = self.joint, _whole(seed), [name for name in self.joint.columns if name in source.names]
-        for batch in encoded(joint, source, self._rows_at_once, names=names):
-            entries, n = batch.entries, batch.n
+        for batch in encoded(joint, source, self._rows_at_once, names=names, new=True):
+            entries = batch.entries
             factors = [f for f in joint if set(f.x.columns) & set(entries)]
             if not factors:
                 raise UserError(f"score: nothing to score; pass a column left of a bar in {self}")
@@ -551,19 +560,62 @@ class Model:
                 if name not in entries:
                     raise UserError(f"score: {name} is not given; log_prob is the log of the printed formula; pass {name}, or "
                                     "sum it out with given(...).log_prob(...)")
+            x = {k: e for k, e in entries.items() if k not in joint.conditions}
+            with torch.no_grad():
+                log_p, kind = self._log_p(batch, seed)
+            new = {name: counts for name, counts in batch.new.items() if bool(counts.any())}
+            log_p = log_p + _NEW * sum(new.values(), torch.zeros(()))
+            # One code of all makes a bound.
+            score = _score(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
+                           tuple(name for name in parents if name not in x), batch.share)
+            yield replace(score, new={name: counts.numpy() for name, counts in new.items()}), batch
+
+    def _log_p(self, batch: EncodedBatch, seed: int) -> tuple[Tensor, Kind]:
+        """log p of the rows of a batch in entries, (n,), and its kind. A new value is unknown and summed out; where that cannot
+        be done, as in a net that reads in one order only, another stands there, read and not scored."""
+        hidden = [name for name, e in batch.entries.items() if bool(batch.new[name].any()) and not e.complete]
+        if not hidden:
+            return self._log_p_known(batch, batch.entries, torch.arange(batch.n), seed)
+        unseen = torch.stack([(~batch.entries[name].seen).reshape(batch.n, -1).any(1) & (batch.new[name] > 0)
+                              for name in hidden])
+        patterns, which = unseen.unique(dim=1, return_inverse=True)
+        total, kinds = torch.zeros(batch.n, dtype=torch.float64), list[Kind]()
+        for i, pattern in enumerate(patterns.unbind(1)):
+            rows, gone = (which == i).nonzero()[:, 0], [name for name, new in zip(hidden, pattern.tolist(), strict=True) if new]
+            entries = {name: e.rows(rows) for name, e in batch.entries.items()}
+            total[rows], kind = self._log_p_new(batch, entries, gone, rows, seed)
+            kinds.append(kind)
+        return total, weakest(kinds)
+
+    def _log_p_new(self, batch: EncodedBatch, entries: dict[str, Entries], gone: list[str], rows: Tensor,
+                   seed: int) -> tuple[Tensor, Kind]:
+        """`_log_p` of rows whose columns `gone` hold new values."""
+        joint = self.joint
+        conditions = {k: e for k, e in entries.items() if k in joint.conditions and k not in gone}
+        x = {k: e for k, e in entries.items() if k not in joint.conditions and k not in gone}
+        try:
+            if not gone or batch.text is not None:
+                return self._log_p_known(batch, entries, rows, seed)
+            if not x:
+                return torch.zeros(len(rows), dtype=torch.float64), "exact"
+            return _Query(joint, conditions, len(rows), first_row=batch.first + rows).log_prob(x, seed=seed)
+        except UserError:
+            if not gone:
+                raise
+        read = {name: e.read_only() if name in gone else e for name, e in entries.items()}
+        return self._log_p_known(batch, read, rows, seed)
+
+    def _log_p_known(self, batch: EncodedBatch, entries: Mapping[str, Entries], rows: Tensor, seed: int) -> tuple[Tensor, Kind]:
+        """log p of some rows of a batch, nothing of which is new."""
+        joint, n = self.joint, len(rows)
+        if set(joint.summed) - set(entries):
             conditions = {k: e for k, e in entries.items() if k in joint.conditions}
             x = {k: e for k, e in entries.items() if k not in conditions}
-            with torch.no_grad():
-                if set(joint.summed) - set(entries):
-                    log_p, kind = _Query(joint, conditions, n, first_row=batch.first).log_prob(x, seed=seed)
-                else:
-                    full, noise = joint.encoded(entries, n), Noise.of(seed, n, first_row=batch.first)
-                    terms = [(f, *joint.log_prob(full, n, noise, [f])) for f in joint if set(f.x.columns) & set(full)]
-                    log_p = torch.stack([batch.borne(f) * term for f, term, _ in terms]).sum(0)
-                    kind = weakest(kind for _, _, kind in terms)
-            # One code of all makes a bound.
-            yield _score(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
-                         tuple(name for name in parents if name not in x), batch.share), batch
+            return _Query(joint, conditions, n, first_row=batch.first + rows).log_prob(x, seed=seed)
+        full, noise = joint.encoded(entries, n), Noise.of(seed, n, first_row=batch.first + rows)
+        terms = [(f, *joint.log_prob(full, n, noise, [f])) for f in joint if set(f.x.columns) & set(full)]
+        return (torch.stack([batch.borne(f)[rows] * term for f, term, _ in terms]).sum(0),
+                weakest(kind for _, _, kind in terms))
 
     def log_prob(self, data: Any = None, /, *, seed: int | None = 0, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
@@ -621,7 +673,8 @@ class Model:
             UserError: an unknown column, or a value that does not fit.
         """
         self._check_fitted()
-        values = _named(data, _spelled(observed, list(self.joint.columns)))
+        names = list(self.joint.columns)
+        values = {**self._of_model(_named(data, {})), **_spelled(observed, names)}
         _known(values, list(self.joint.columns), "observed")
         if prior is not None and not isinstance(prior, Mapping):
             raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {shown(prior)}')
@@ -633,6 +686,104 @@ class Model:
         The same seed draws the same rows, 0 too, which is the default; `seed=None` draws fresh ones.
         """
         return self.given(**observed).sample(n, seed=seed, how=how)
+
+    def complete(self, data: Any, *, n: int = 1, seed: int = 0) -> Columns:
+        """The rows of data with their holes filled by draws, and what was there untouched: (rows, ...), or (n, rows, ...).
+
+        A hole (None or NaN) is unknown, and filled with a value, not with "missing" again; a text goes on from where it ends.
+        Columns the model does not have stay as they are; those it has and the data has not are drawn.
+
+        Args:
+            data: anything `read` takes.
+            n: completions of every row.
+            seed: of the draws.
+
+        Raises:
+            UserError: a condition of the model is missing that no factor declares.
+        """
+        self._check_fitted()
+        source, first, parts = read(data), 0, list[dict[str, np.ndarray]]()
+        for batch in source.batches(_ROWS):
+            parts.append(self._completed(batch, n, _whole(seed), first))
+            first += batch.n
+        if not parts:
+            raise UserError("complete: expected at least one row, got none")
+        whole = {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]}
+        whole = {name: whole[name] for name in dict.fromkeys([*source.names, *whole])}
+        dtypes = self.facts.get("dtypes")
+        if n == 1:
+            return Columns({name: values[0] for name, values in whole.items()}, 1, dtypes)
+        return Columns(whole, 2, dtypes)
+
+    def _completed(self, rows: Columns, n: int, seed: int, first: int) -> dict[str, np.ndarray]:
+        """Some rows completed, each column (n, rows, ...)."""
+        seen = {name: _present(values) for name, values in rows.items()}
+        texts = [name for name, v in self.joint.columns.items() if v.codec.item_axes < len(v.space.axes)]
+        empty = [name for name, v in self.joint.columns.items() if _valueless(v)]
+        evidence = dict[str, Any]()
+        for name in self.joint.columns.keys() & rows.keys():
+            values, there, codec = rows[name], seen[name], self.joint.columns[name].codec
+            if name in texts:
+                evidence[name] = prefix(codec.known(np.array(["" if v is None else v for v in values.tolist()]))[0])
+            elif there.any():
+                evidence[name] = Rows(values if there.all() else np.where(there, values, values[there][0]), there)
+        asked = Query(self, evidence, {}, first)
+        drawn = dict(asked.sample(n, seed=seed))
+        for again in range(1, _DRAWS):  # until no cell is drawn as missing, or as what stands for rare categories
+            bad = np.zeros((n, rows.n), dtype=bool)
+            for name, values in drawn.items():
+                if name not in texts and name not in empty:
+                    bad |= ~_filled(values) & (_any(~seen[name]) if name in rows else True)
+            if not bad.any():
+                break
+            more = asked.sample(n, seed=seed + (again << 32))
+            drawn = {k: np.where(bad.reshape(*bad.shape, *[1] * (v.ndim - 2)), more[k], v) for k, v in drawn.items()}
+        for name, values in rows.items():  # what was there comes back as it was
+            if name not in texts:
+                drawn[name] = _kept(values, seen[name], drawn.get(name), n)
+        return drawn
+
+    def unfillable(self, data: Any) -> list[str]:
+        """The columns whose holes `complete` cannot fill, a line each: those the model lacks, or never had a value to learn."""
+        holes = dict[str, int]()
+        for batch in read(data).batches(1 << 16):
+            for name, values in batch.items():
+                if name not in self.joint.columns or _valueless(self.joint.columns[name]):
+                    holes[name] = holes.get(name, 0) + int((~_present(values)).sum())
+        why = {name: "was missing in every row that was learned from" if name in self.joint.columns else f"is not in {self}"
+               for name in holes}
+        return [f"{name}: {count:,} holes stay, since the column {why[name]}" for name, count in holes.items() if count]
+
+    def encode(self, data: Any) -> Columns:
+        """The latent z of every row, (rows,) a dimension: columns `x.z1`, `x.z2`, ... of each factor that has one.
+
+        Args:
+            data: anything `read` takes.
+
+        Raises:
+            UserError: no family of the model has a representation, or a parent's column is not in the data.
+        """
+        self._check_fitted()
+        factors: list[Any] = [f for f in self.joint if isinstance(f, Encodes)]
+        if not factors:
+            raise UserError(f"encode: no family of {self} has a representation; FactorAnalysis, ProbabilisticPCA, VAE and "
+                            "VQVAE have")
+        first, parts, joint = 0, list[dict[str, np.ndarray]](), self.joint
+        for batch in read(data).batches(_ROWS):
+            for name in (v.name for f in factors for v in f.parents if v.name not in joint.latents):
+                if name not in batch:
+                    raise UserError(f"encode: no column {name}; there are {', '.join(batch.names)}")
+            entries = {name: v.encode(batch, first) for name, v in joint.columns.items() if name in batch}
+            first, found = first + batch.n, dict[str, np.ndarray]()
+            for f in factors:
+                y = Observed(n=batch.n) if joint.latents else joint.y(f, entries, batch.n)
+                with torch.no_grad():
+                    z = f.encode(joint.x(f, entries), y).tensor.reshape(batch.n, -1).numpy()
+                found |= {f"{f.x.name}.z{k + 1}": column for k, column in enumerate(z.T)}
+            parts.append(found)
+        if not parts:
+            raise UserError("encode: expected at least one row, got none")
+        return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
     def compress(self, data: Any = None, /, *, batch: int | None = None, span: int = 1 << 13, verify: bool = True,
                  **columns: Any) -> Compressed:
@@ -675,11 +826,18 @@ class Model:
         _known(columns, list(self.joint.columns), "columns")
         plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
         source = self._items(columns if data is None else data) if plain else read(data)
-        absent = [name for name in self.joint.columns if name not in source.names]
+        absent = [name for name in self.joint.columns if name not in source.names and name not in self.joint.latents]
         if absent and any(name not in self.joint.columns for name in source.names):  # a slip of the pen
             raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(source.names)}; rename it, "
                             "or pass the columns to score by keyword")
         return source
+
+    def _of_model(self, data: dict[str, Any]) -> dict[str, Any]:
+        """A table's columns without those the model left out, or, where it has all of the model's, without any others."""
+        mine = [name for name in self.joint.columns if name not in self.joint.latents]
+        left_out = {note.partition(": ")[0] for note in self.notes}
+        return {k: v for k, v in data.items()
+                if k in self.joint.columns or not (k in left_out or all(name in data for name in mine))}
 
     def _items(self, values: Mapping[str, Any]) -> Columns:
         """Columns of values, a single item's repeated for as many as the others have."""
@@ -696,15 +854,15 @@ class Query:
     Its verbs return columns in raw form. With one item observed, or none, draws are (n, ...); with several, (n, items, ...).
     """
 
-    def __init__(self, model: Model, observed: Mapping[str, Any], prior: Mapping[str, Any]) -> None:
-        self.model = model
+    def __init__(self, model: Model, observed: Mapping[str, Any], prior: Mapping[str, Any], first_row: int = 0) -> None:
+        self.model, self.first_row = model, first_row
         seen = {name: observe(model.joint.columns[name], value) for name, value in observed.items()}
         lengths = {name: len(x) for name, (x, single) in seen.items() if not single}
         if len(set(lengths.values())) > 1:
             raise UserError(f"given: expected columns of one length, got {lengths}")
         self._single, self.n = not lengths, next(iter(lengths.values()), 1)
         self._evidence = {name: x for name, (x, _) in seen.items()}
-        self._begun = {name for name, value in observed.items() if isinstance(value, Part)}
+        self._begun = {name for name, value in observed.items() if isinstance(value, Part | Rows)}
         self._prior = {name: _log_prior(model, name, p) for name, p in prior.items()}
         model.joint.eval()
 
@@ -719,7 +877,7 @@ class Query:
         for pattern in alike.unique():
             for rows in (alike == pattern).nonzero()[:, 0].split(at_once or self.model._rows_at_once):
                 evidence = {k: e.rows(rows % len(e)) for k, e in self._evidence.items()}
-                yield rows, _Query(self.model.joint, evidence, len(rows), self._prior, rows)
+                yield rows, _Query(self.model.joint, evidence, len(rows), self._prior, self.first_row + rows)
 
     def _asked(self, ask: Callable[[_Query], dict[str, Entries]]) -> tuple[list[dict[str, Entries]], Tensor]:
         """What every part answers, and the order that puts their rows back. What one part is given and another answers is
@@ -1004,6 +1162,47 @@ def _score(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, gi
 def _joined(parts: Sequence[Raw], axis: int) -> Raw:
     """Raw columns of parts, end to end along an axis."""
     return dict(parts[0]) if len(parts) == 1 else {k: np.concatenate([part[k] for part in parts], axis) for k in parts[0]}
+
+
+def _present(values: np.ndarray) -> np.ndarray:
+    """Where a cell is not None, NaN or NaT: bool, as the values."""
+    if values.dtype.kind == "O":
+        return np.array([v is not None and v == v for v in values.ravel().tolist()], dtype=bool).reshape(values.shape)
+    return ~np.isnan(values) if values.dtype.kind in "fM" else np.ones(values.shape, dtype=bool)
+
+
+def _any(cells: np.ndarray) -> np.ndarray:
+    """(rows,) whether any cell of a row is true."""
+    return np.asarray(cells.reshape(len(cells), -1).any(1))
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """(draws, rows) where all cells drawn are values of the data's, not missing and not "(other)"."""
+    there = _present(values)
+    if values.dtype.kind in "OU":
+        there = there & (values != "(other)")
+    return np.asarray(there.reshape(*values.shape[:2], -1).all(-1))
+
+
+def _valueless(variable: Variable) -> bool:
+    """Whether a column never had a value to learn: all it can be is missing."""
+    single = isinstance(variable.space, Finite) and not variable.space.axes
+    return single and set(variable.codec.names()) <= {MISSING, "(other)"}
+
+
+def _kept(values: np.ndarray, seen: np.ndarray, drawn: np.ndarray | None, n: int) -> np.ndarray:
+    """(n, rows, ...) what was there, and elsewhere what was drawn; whole numbers stay so."""
+    if drawn is None or seen.all():
+        return np.stack([values] * n)
+    both = np.where(seen, values.astype(object), drawn.astype(object))
+    if values.dtype.kind == "f" and (there := _present(both)).any():
+        reals = both.astype(np.float64)
+        if not (reals[there] == np.rint(reals[there])).all() or np.abs(reals[there]).max() > 2**53:
+            return reals
+        if there.all():
+            return reals.astype(np.int64)
+        return np.array([int(v) if v == v else None for v in reals.ravel()], dtype=object).reshape(reals.shape)
+    return both if values.dtype.kind == "O" else both.astype(np.result_type(values, drawn))
 
 
 def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:

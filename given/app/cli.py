@@ -61,8 +61,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, UserError):
             raise
-        print(f"given: {error}", file=sys.stderr)
+        print(f"given: {_in_shell(str(error))}", file=sys.stderr)
         return 1
+
+
+def _in_shell(message: str) -> str:
+    """An error's way out, written for Python, as the command line has it."""
+    for python, shell in (("skip_bad=True", "--skip-bad"),):
+        message = message.replace(python, shell)
+    return message
 
 
 def parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ import math
 import operator
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial, reduce
 from types import ModuleType
 from typing import Any
@@ -26,8 +26,8 @@ from given.app.output import rows, write
 from given.app.report import report as _report
 from given.app.tasks import chat, fill, keyboard, translate
 from given.app.tasks import fit as _fit_task
-from given.conditional import Encodes
-from given.infer import Part, others, part, prefix
+from given.evaluate import Score
+from given.infer import Part, Rows, others, prefix
 from given.joint import parse
 from given.sources import Columns, Live, Source, write_file
 from given.tasks import task_named, task_of
@@ -39,8 +39,6 @@ __all__ = ["chat", "complete", "compress", "decompress", "demo", "encode", "expo
            "keyboard", "place_of", "plan", "query", "rank", "report", "sample", "score", "translate"]
 
 _SKIPPED = 10  # bad rows that are named
-_ROWS = 1 << 12  # encoded at once
-_DRAWS = 100  # of a row, to fill its holes with values
 
 
 def demo(a: argparse.Namespace) -> None:
@@ -170,10 +168,12 @@ def score(a: argparse.Namespace) -> None:
                 print("\n".join(f"{first + i},{v:.6f}" for i, v in enumerate(part.items)), flush=True)
             first += len(part.items)
         _skipped(live)
+        data = None
         if not found:
             raise UserError("stdin: expected at least one row after the header, got none")
         result = found[0].joined(found[1:])
         if streaming:
+            _say_new(result)
             print(result, file=sys.stderr)
             return
     else:
@@ -181,7 +181,8 @@ def score(a: argparse.Namespace) -> None:
         _need(model.joint.columns, data.names, f"{a.data}, to score {model}")
         _say_others(model, data)
         result = model.score(data, seed=a.seed)
-    order = np.argsort(result.items)[: a.anomalies] if a.anomalies else np.arange(len(result.items))
+    _say_new(result)
+    order = _least_probable(model, result, data)[: a.anomalies] if a.anomalies else np.arange(len(result.items))
     if a.json:
         error = None if math.isnan(result.error) else result.error
         print(json.dumps({"value": result.value, "error": error, "unit": result.unit, "kind": result.kind,
@@ -192,12 +193,32 @@ def score(a: argparse.Namespace) -> None:
         print(result, file=sys.stderr)
 
 
+def _say_new(score: Score) -> None:
+    """Say how many values were never learned, column by column."""
+    if score.new:
+        each = ", ".join(f"{name} {int(counts.sum()):,} (first in row {int(np.flatnonzero(counts)[0])})"
+                         for name, counts in score.new.items())
+        print(f"values that were never learned, each scored with the mass kept for such: {each}", file=sys.stderr)
+
+
+def _least_probable(model: Model, score: Score, data: Source | None) -> np.ndarray:
+    """The rows, those with new values first, then the least probable; of text alone for its length, by a character."""
+    new = np.zeros(len(score.items), dtype=np.int64)
+    for counts in score.new.values():
+        new += counts > 0
+    items = score.items
+    if data is not None and score.characters:
+        texts = [text for batch in data.batches(1 << 16) for text in batch[score.columns[0]]]
+        items = items / np.array([1 + len(text or "") for text in texts])  # the end is one too
+    return np.lexsort((items, -new))
+
+
 def _say_others(model: Model, data: Source) -> None:
     """Say which categories are scored as one with all that are rare or unseen."""
     for name, variable in model.joint.columns.items():
         first, found, example = 0, 0, ""
         for batch in data.batches(1 << 16) if isinstance(variable.codec, _codecs.Label) else ():
-            rows = others(variable, batch[name], variable.encode(batch, first))
+            rows = others(variable, batch[name], variable.encode_new(batch, first)[0])
             if rows and not found:
                 example = f"{shown(batch[name].tolist()[rows[0]])} in row {first + rows[0]}"
             found, first = found + len(rows), first + batch.n
@@ -223,7 +244,7 @@ def query(a: argparse.Namespace) -> None:
         data = _read(a.data, a)
         _need(term.parents, data.names, f"{a.data}, to answer {a.question!r}")
         held = next(data.batches(1 << 60))
-    asked = model.given({name: held[name] for name in term.parents})
+    asked = model.given({name: Rows(held[name]) for name in term.parents})
     space = model.joint.columns[term.left[0]].space
     if len(term.left) == 1 and isinstance(space, Finite) and space.dimensions == 1:
         p = asked.probabilities(term.left[0])
@@ -254,74 +275,15 @@ def complete(a: argparse.Namespace) -> None:
     """`given complete`"""
     model = given.load(a.model)
     data = _read(a.data, a, model)
-    rows = next(data.batches(1 << 60))  # in one call: a draw depends on its row's number
-    evidence = {name: _holes(model, name, rows[name]) for name in rows if name in model.joint.columns}
-    asked = model.given({k: v for k, v in evidence.items() if v is not None})
-    drawn = dict(asked.sample(a.n, seed=a.seed))
-    for again in range(1, _DRAWS):  # until no cell is drawn as missing, or as what stands for rare categories
-        bad = np.zeros((a.n, rows.n), dtype=bool)
-        for name, values in drawn.items():
-            told = evidence.get(name)
-            if told is None or isinstance(told, Part):
-                bad |= _no_value(values) & (~told.seen if told is not None and told.seen is not None else told is None)
-        if not bad.any():
-            break
-        more = asked.sample(a.n, seed=a.seed + (again << 32))
-        drawn = {k: np.where(bad.reshape(*bad.shape, *[1] * (v.ndim - 2)), more[k], v) for k, v in drawn.items()}
-    for name, values in rows.items():  # what was there comes back as it was
-        if not isinstance(evidence.get(name), Part):
-            drawn[name] = drawn[name] if name in evidence and evidence[name] is None else np.stack([values] * a.n)
-        elif (seen := evidence[name].seen) is not None:
-            own = np.where(seen, values, values[seen][0])
-            own = own.astype(str if drawn[name].dtype.kind == "U" else drawn[name].dtype)
-            drawn[name] = np.where(seen, own, drawn[name])
-    whole = Columns({name: drawn[name] for name in dict.fromkeys([*data.names, *drawn])}, 2)
-    _answer(whole if a.n > 1 else Columns({name: whole[name][0] for name in whole}), a, model)
-
-
-def _no_value(values: np.ndarray) -> np.ndarray:
-    """(draws, rows) where a cell holds no value of the data's."""
-    if values.dtype.kind in "OU" and values.ndim == 2:
-        return np.array([[v is None or v != v or v == "(other)" for v in row] for row in values.tolist()])
-    reals = values.dtype.kind == "f"
-    return np.isnan(values.reshape(*values.shape[:2], -1)).any(-1) if reals else np.zeros(values.shape[:2], dtype=bool)
-
-
-def _holes(model: Model, name: str, values: np.ndarray) -> Any:
-    """A column as evidence: what is missing is unknown, and a text is what comes first; None where nothing is there."""
-    if model.joint.columns[name].codec.item_axes < len(model.joint.columns[name].space.axes):
-        return prefix(values)
-    if values.dtype.kind == "O":
-        seen = np.array([v is not None and v == v for v in values])
-    else:
-        seen = ~np.isnan(values) if values.dtype.kind == "f" else np.ones(values.shape, dtype=bool)
-    return (values if seen.all() else part(values, seen=seen)) if seen.any() else None
+    for line in model.unfillable(data):
+        print(line, file=sys.stderr)
+    _answer(model.complete(data, n=a.n, seed=a.seed), a, model)
 
 
 def encode(a: argparse.Namespace) -> None:
     """`given encode`"""
-    model, data = given.load(a.model), _read(a.data, a)
-    factors = [f for f in model.joint if isinstance(f, Encodes)]
-    if not factors:
-        raise UserError(f"encode: no family of {model} has a representation; FactorAnalysis, ProbabilisticPCA, VAE and "
-                        "VQVAE have")
-    found: dict[str, list[np.ndarray]] = {}
-    for name, values in (pair for batch in _encoded(model, factors, data) for pair in batch.items()):
-        found.setdefault(name, []).append(values)
-    _answer(Columns({name: np.concatenate(values) for name, values in found.items()}), a, model)
-
-
-def _encoded(model: Model, factors: Sequence[Any], data: Source) -> Iterator[dict[str, np.ndarray]]:
-    """z of every factor that has one, a column a dimension, batch by batch."""
-    first = 0
-    for batch in data.batches(_ROWS):
-        entries = {name: v.encode(batch, first) for name, v in model.joint.columns.items() if name in batch}
-        _need([v.name for f in factors for v in f.parents if v.name not in model.joint.latents], batch.names, "encode")
-        first += batch.n
-        with torch.no_grad():
-            yield {f"{f.x.name}.z{k + 1}": z for f in factors for k, z in enumerate(
-                f.encode(model.joint.x(f, entries), model.joint.y(f, entries, batch.n) if not model.joint.latents else
-                         given.variables.Observed(n=batch.n)).tensor.reshape(batch.n, -1).numpy().T)}
+    model = given.load(a.model)
+    _answer(model.encode(_read(a.data, a)), a, model)
 
 
 def compress(a: argparse.Namespace) -> None:

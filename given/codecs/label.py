@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from given.variables import MISSING, Codec, Entries, Finite, UserError, shown
+from given.variables import MISSING, Codec, Entries, Finite, NewValue, UserError, shown
 
 __all__ = ["Integer", "Label"]
 
@@ -94,8 +94,8 @@ class Label(Codec):
             values = [_said(value, type(like)) for value in values]
         found = np.array([self._places.get(value, -1) for value in values], dtype=np.int64)
         if self.unseen == "error" and (found < 0).any():
-            wrong = int(np.flatnonzero(found < 0)[0])
-            raise UserError(f"unseen category {shown(values[wrong])}; expected one of {_listing(categories)}", int(rows[wrong]))
+            wrong = np.flatnonzero(found < 0)
+            raise NewValue(f"unseen category {shown(values[wrong[0]])}; expected one of {_listing(categories)}", rows[wrong])
         symbols[rows] = np.where(found < 0, len(categories), found)
         return Entries(torch.from_numpy(symbols))
 
@@ -170,8 +170,8 @@ class Integer(Codec):
         (least, most), r = self._learned(), self._numbers(raw)
         out = (r < least) | (r > most) | (np.isnan(r) & (not self._any_missing))
         if out.any():
-            row = int(np.flatnonzero(out)[0])
-            raise UserError(f"got {r[row]:g}; expected {least} to {most}; pass Integer(least, most), or use Number()", row)
+            rows = np.flatnonzero(out)
+            raise NewValue(f"got {r[rows[0]]:g}; expected {least} to {most}; pass Integer(least, most), or use Number()", rows)
         return Entries(torch.from_numpy(np.where(np.isnan(r), most - least + 1, r - least).astype(np.int64)))
 
     def decode(self, x: Entries) -> np.ndarray:
@@ -197,12 +197,13 @@ class Integer(Codec):
         try:
             r = np.array([np.nan if v is None else v for v in raw.tolist()], dtype=np.float64)
         except (TypeError, ValueError):
-            raise UserError(f"expected whole numbers, got {raw.dtype}; use Label() for text") from None
+            odd = [row for row, v in enumerate(raw.tolist()) if v is not None and not _reads_as(v, float)]
+            raise NewValue(f"got {raw.tolist()[odd[0]]!r}; expected whole numbers; use Label() for text", odd) from None
         wrong = (np.abs(r) > _EXACT) | (r != np.rint(r)) & ~(np.isnan(r) & (self.missing == "symbol"))
         if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            bounded = " up to 2**53; use Label()" if np.abs(r[row]) > _EXACT else ""
-            raise UserError(f"got {r[row]}; expected a whole number{bounded}", row)
+            rows = np.flatnonzero(wrong)
+            bounded = " up to 2**53; use Label()" if np.abs(r[rows[0]]) > _EXACT else ""
+            raise NewValue(f"got {r[rows[0]]}; expected a whole number{bounded}", rows)
         return r
 
     def __repr__(self) -> str:
@@ -223,7 +224,7 @@ def _plain(raw: np.ndarray, rows: np.ndarray) -> np.ndarray:
     raw = raw[rows]
     if raw.dtype.kind == "O":
         if (absent := _absent(raw)).any():
-            raise UserError("missing value; expected a category", int(rows[absent][0]))
+            raise NewValue("missing value; expected a category", rows[absent])
         values = raw.tolist()
         if all(isinstance(value, str) for value in values):
             return raw  # as objects: an array of text gives every cell the width of the longest
@@ -233,7 +234,7 @@ def _plain(raw: np.ndarray, rows: np.ndarray) -> np.ndarray:
         raw = np.array(values)
     if raw.dtype.kind == "f" and not np.isfinite(raw).all():
         wrong = ~np.isfinite(raw)
-        raise UserError(f"got {raw[wrong][0]}; expected a category", int(rows[wrong][0]))
+        raise NewValue(f"got {raw[wrong][0]}; expected a category", rows[wrong])
     if raw.dtype.kind not in "biufU":
         got = type(raw.flat[0]).__name__ if raw.size else raw.dtype
         raise UserError(f"expected text, numbers or booleans, got {got}")
@@ -254,6 +255,14 @@ def _said(text: str, kind: type) -> Any:
         return kind(text)
     except ValueError:
         return text
+
+
+def _reads_as(value: Any, kind: type) -> bool:
+    try:
+        kind(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _listing(categories: np.ndarray) -> str:

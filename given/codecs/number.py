@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from given.scales import Curve, Measured
-from given.variables import Entries, UserError, shown
+from given.variables import Entries, NewValue, UserError, shown
 
 __all__ = ["Number"]
 
@@ -67,8 +67,8 @@ class Number(Measured):
         if self.whole:
             wrong = ~_is_whole(r := self._reals(raw))
             if wrong.any():
-                row = int(np.argwhere(wrong)[0][0])
-                raise UserError(f"got {r[row]}; expected a whole number; pass Number(whole=False)", row)
+                rows = np.flatnonzero(wrong)
+                raise NewValue(f"got {r[rows[0]]}; expected a whole number; pass Number(whole=False)", rows)
         return x
 
     def state(self) -> dict[str, Any]:
@@ -127,12 +127,12 @@ def _real(value: Any, row: int) -> float:
     try:
         r = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"got {shown(value)}; expected a number", row) from None
+        raise NewValue(f"got {shown(value)}; expected a number", [row]) from None
     if abs(r) >= _WHOLE and str(value).lstrip("+-").isdecimal() and abs(int(value)) > _WHOLE:
         raise _too_large(value, row)
     return r
 
 
 def _too_large(value: Any, row: int) -> UserError:
-    return UserError(f"got {value}; expected whole numbers up to 2**53, beyond which float64 rounds them; take them as "
-                     "categories, Label(), or divide them", row)
+    return NewValue(f"got {value}; expected whole numbers up to 2**53, beyond which float64 rounds them; take them as "
+                    "categories, Label(), or divide them", [row])

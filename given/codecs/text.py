@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from given.sources.tokenizer import read_tokenizer, spelled, tokenizer_of, tokenizers, uncovered, unknown
-from given.variables import Axis, Codec, Entries, Finite, Pieces, UserError, shown
+from given.variables import Axis, Codec, Entries, Finite, NewValue, Pieces, UserError, shown
 
 __all__ = ["Text", "check_printable", "words_of"]
 
@@ -162,6 +162,19 @@ class Text(Codec):
                 values[row, len(symbols)] = V if self._end is None else self._end
         lengths = torch.tensor([len(symbols) for symbols in items]) + (not cut)
         return Entries(values, valid=torch.arange(values.shape[1]) < lengths[:, None])
+
+    def known(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Texts whose new characters are read as the alphabet's first, and (B,) how many each has. Where texts are cut into
+        windows, one that is missing or empty is read as one such character."""
+        alphabet = self.alphabet if self.unit == "characters" else None
+        known, first, (_, longest) = set(alphabet or ""), (alphabet or " ")[:1], self._learned()
+        texts, new = raw.astype(object), np.zeros(len(raw), dtype=np.int64)
+        for row, text in enumerate(raw.tolist()):
+            if longest > self.window and (text is None or text == ""):
+                texts[row], new[row] = first, 1
+            elif alphabet is not None and isinstance(text, str) and not known.issuperset(text):
+                texts[row], new[row] = "".join(c if c in known else first for c in text), sum(c not in known for c in text)
+        return (texts if new.any() else raw), new
 
     def pieces(self, raw: np.ndarray, start: int | None = None) -> Pieces | None:
         if self._learned()[1] <= self.window:
@@ -386,7 +399,7 @@ def _texts(raw: np.ndarray) -> list[str]:
         raise UserError(f"expected one text a row, (B,), got shape {raw.shape}")
     for row, item in enumerate(raw.tolist()):
         if not isinstance(item, str):
-            raise UserError(f"expected text, got {shown(item)}", row)
+            raise NewValue(f"expected text, got {shown(item)}", [row])
     return raw.tolist()
 
 

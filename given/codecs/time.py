@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from given.scales import Measured
-from given.variables import UserError, shown
+from given.variables import NewValue, UserError, shown
 
 __all__ = ["Time"]
 
@@ -94,7 +94,7 @@ class Time(Measured):
                 raise UserError(f"{error}; expected ISO 8601") from None
         count, there, (least, most) = fine.astype(np.int64), ~np.isnat(fine), self._ends()
         if (wrong := there & ((count < least) | (count > most))).any():
-            raise UserError(f"got {fine[wrong][0]}; expected years from 1 to 9999", int(np.argwhere(wrong)[0][0]))
+            raise NewValue(f"got {fine[wrong][0]}; expected years from 1 to 9999", np.flatnonzero(wrong))
         return count, there
 
     def numbers(self, raw: np.ndarray) -> np.ndarray:
@@ -114,11 +114,11 @@ class Time(Measured):
             if value is None or value != value:
                 continue
             if not isinstance(value, str) or not _is_time(value):
-                raise UserError(f"got {shown(value)}; expected a date or time such as 2024-12-31, "
-                                "2024-12-31T18:30:00 or 18:30", row)
+                raise NewValue(f"got {shown(value)}; expected a date or time such as 2024-12-31, "
+                               "2024-12-31T18:30:00 or 18:30", [row])
             form = form or value
             if _shape(value) != _shape(form):
-                raise UserError(f"got {shown(value)}; expected the form of {form!r}", row)
+                raise NewValue(f"got {shown(value)}; expected the form of {form!r}", [row])
         return form
 
     def _raw(self, r: np.ndarray) -> np.ndarray:

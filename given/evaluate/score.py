@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Score:
         conditioned_on: the columns right of the bar.
         dimensions: seen entries an item, on average, for conversion.
         columns: what was scored.
+        new: column -> (n,) how many values of each item were not learned, where any was.
         adaptive: whether the model learned of an item while it scored it: a distribution too, but of whole items read in order.
         within: the standard error of a single item that is a text in pieces, by its pieces taken as independent.
         characters, bytes: of an item's raw text and of its UTF-8, on average, where nothing but text was scored; else 0.
@@ -42,6 +43,7 @@ class Score:
     bytes: float = 0
     within: float = math.nan
     adaptive: bool = False
+    new: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def value(self) -> float:
@@ -94,7 +96,10 @@ class Score:
         items = np.concatenate([part.items for part in parts])
         mean = {what: sum(getattr(part, what) * len(part.items) for part in parts) / len(items)
                 for what in ("dimensions", "characters", "bytes")}
-        return replace(self, items=items, kind=weakest(part.kind for part in parts), within=math.nan, **mean)
+        names = dict.fromkeys(name for part in parts for name in part.new)
+        new = {name: np.concatenate([part.new.get(name, np.zeros(len(part.items), dtype=np.int64)) for part in parts])
+               for name in names}
+        return replace(self, items=items, new=new, kind=weakest(part.kind for part in parts), within=math.nan, **mean)
 
     @property
     def nature(self) -> str:

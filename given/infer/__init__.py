@@ -2,11 +2,12 @@
 
 from given.infer.archive import Compressed, compress, decompress
 from given.infer.constraint import JSONSchema, Regex
-from given.infer.evidence import Part, observe, others, part, prefix
+from given.infer.evidence import Part, Rows, observe, others, part, prefix
 from given.infer.query import Query
 from given.infer.search import Beam
 from given.infer.stopping import MaxLength, Stop
 from given.infer.truncation import MinP, RepetitionPenalty, Temperature, TopK, TopP
 
-__all__ = ["Beam", "Compressed", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "RepetitionPenalty", "Stop",
+__all__ = ["Beam", "Compressed", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "RepetitionPenalty", "Rows",
+           "Stop",
            "Temperature", "TopK", "TopP", "compress", "decompress", "observe", "others", "part", "prefix"]

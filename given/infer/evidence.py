@@ -14,7 +14,7 @@ from given.sources import Columns
 from given.sources.cells import array
 from given.variables import Entries, Finite, UserError, Variable, shown
 
-__all__ = ["Part", "observe", "others", "part", "prefix"]
+__all__ = ["Part", "Rows", "observe", "others", "part", "prefix"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,14 @@ class Part:
 
     values: np.ndarray
     seen: np.ndarray | None  # None: the values are what comes first
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A column of rows nobody typed, as evidence: what was not learned is unknown, rare categories are "(other)"."""
+
+    values: np.ndarray
+    seen: np.ndarray | None = None  # None: all that is there
 
 
 def part(values: Any, *, seen: Any) -> Part:
@@ -51,13 +59,17 @@ def observe(variable: Variable, value: Any, begun: Entries | None = None) -> tup
 
     Args:
         variable: whose value it is.
-        value: raw, of one item or a list or array of several, or a `Part`.
+        value: raw, of one item or a list or array of several, a `Part`, or `Rows`.
         begun: what is known of it already, (1 or B, D), where it is a text that goes on from there.
 
     Raises:
         UserError: a value that does not fit, or one that may be meant as several rows or as one of several values, such as a
             tuple of two ages.
     """
+    if isinstance(value, Rows):
+        x, _ = variable.encode_new({variable.name: value.values})
+        hidden = None if value.seen is None else torch.from_numpy(value.seen)
+        return (x if hidden is None else Entries(x.tensor, hidden & x.seen, x.valid)), False  # type: ignore[operator]
     _check_one_meaning(variable, value)
     if isinstance(value, Part) and variable.codec.item_axes < len(variable.space.axes):
         return _begun(variable, value)

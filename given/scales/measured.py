@@ -12,7 +12,7 @@ from torch import Tensor
 
 from given.scales.curve import Curve
 from given.scales.line import Line
-from given.variables import Axis, Codec, Entries, Real, UserError
+from given.variables import Axis, Codec, Entries, NewValue, Real, UserError
 
 __all__ = ["Measured"]
 
@@ -90,6 +90,8 @@ class Measured(Codec):
                             f"expected one number a row, (B,), got {r.shape}")
         if np.isnan(r).any() and self.missing == "symbol" and not self._gaps:
             raise self._absent(r)
+        if (far := np.abs(r) > _LARGEST).any():
+            raise NewValue(f"a value beyond {_LARGEST:g}; expected numbers whose squares are finite", np.argwhere(far)[:, 0])
         seen = torch.from_numpy(~np.isnan(r) | (self._gaps and self.missing == "symbol"))
         return Entries(torch.from_numpy(np.nan_to_num(scale.z(r))), seen)
 
@@ -131,7 +133,7 @@ class Measured(Codec):
         return r
 
     def _absent(self, r: np.ndarray) -> UserError:
-        row = int(np.argwhere(~np.isfinite(r))[0][0])
+        rows = np.unique(np.argwhere(~np.isfinite(r))[:, 0])
         got = r[~np.isfinite(r)][0]
         hint = "" if np.isinf(got) else f"; drop the row, or pass {type(self).__name__}(missing='unknown') or 'symbol'"
-        return UserError(f"got {got}; expected a finite number{hint}", row)
+        return NewValue(f"got {got}; expected a finite number{hint}", rows)

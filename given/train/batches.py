@@ -10,7 +10,7 @@ and scored whole; what is counted, and every score, goes through pieces in order
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class EncodedBatch:
         item: (n,) int64, the item of each row, counted over the whole pass: its own number unless a text is in pieces.
         text: the column whose text is in pieces, or None.
         share: (n,) float64, one over the number of pieces of the row's item: what it bears of the item's other columns.
+        new: column -> (n,) how many new values each row holds, where they are allowed.
     """
 
     entries: dict[str, Any]
@@ -50,11 +51,13 @@ class EncodedBatch:
     item: Tensor
     text: str | None
     share: Tensor
+    new: dict[str, Tensor] = field(default_factory=dict)
 
     def rows(self, index: Tensor, first: int) -> EncodedBatch:
         """Some of the rows, as the rows `first` ... of a pass."""
         entries = {name: e.rows(index) for name, e in self.entries.items()}
-        return EncodedBatch(entries, len(index), self.weight[index], first, self.item[index], self.text, self.share[index])
+        new = {name: n[index] for name, n in self.new.items()}
+        return EncodedBatch(entries, len(index), self.weight[index], first, self.item[index], self.text, self.share[index], new)
 
     def borne(self, factor: Conditional) -> Tensor:
         """(n,) float64: how much of a factor of its item each row bears, 1 of a text that is in pieces."""
@@ -99,7 +102,7 @@ class Split(Source):
 
 
 def encoded(joint: Joint, data: Source, size: int, weight: str | None = None, *, names: Sequence[str] | None = None,
-            most: int | None = None) -> Iterator[EncodedBatch]:
+            most: int | None = None, new: bool = False) -> Iterator[EncodedBatch]:
     """One pass in order, in batches of at most `size` rows.
 
     Args:
@@ -107,10 +110,11 @@ def encoded(joint: Joint, data: Source, size: int, weight: str | None = None, *,
         weight: the column of the rows' weights, if any.
         names: the columns to encode; all that are not latent when left out.
         most: of a batch's texts in pieces, take so many at most, evenly spaced and weighted to stand for all.
+        new: whether values that were not learned are counted, rather than an error.
     """
     item = first = 0
     for batch in data.batches(size):
-        whole = _encode(joint, batch, item, weight, names=names)
+        whole = _encode(joint, batch, item, weight, names=names, new=new)
         step = -(-whole.n // most) if most and whole.text else 1
         for part in torch.arange(0, whole.n, step).split(size):
             some = whole.rows(part, first) if whole.text else whole
@@ -120,18 +124,29 @@ def encoded(joint: Joint, data: Source, size: int, weight: str | None = None, *,
 
 
 def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, start: int | None = None,
-            names: Sequence[str] | None = None) -> EncodedBatch:
+            names: Sequence[str] | None = None, new: bool = False) -> EncodedBatch:
     names = [name for name in joint.columns if name not in joint.latents] if names is None else names
     absent = [name for name in names if name not in batch]
     if absent:
         raise UserError(f"{absent[0]}: no such column in the data; there are {', '.join(batch.names)}")
+    counts = dict[str, Tensor]()
+    if new:  # symbols that were not learned
+        known = {name: joint.columns[name].codec.known(batch[name]) for name in names}
+        counts = {name: torch.from_numpy(some) for name, (_, some) in known.items()}
+        batch = Columns({**batch, **{name: raw for name, (raw, _) in known.items()}})
     found = {name: joint.columns[name].pieces(batch, first_row, start) for name in names}
     cut = {name: pieces for name, pieces in found.items() if pieces is not None}
-    entries = {name: joint.columns[name].encode(batch, first_row) for name in names if name not in cut}
+    entries = dict[str, Any]()
+    for name in names:
+        if name not in cut and new:
+            entries[name], some = joint.columns[name].encode_new(batch, first_row)
+            counts[name] = torch.where(torch.from_numpy(some), 1, counts[name])
+        elif name not in cut:
+            entries[name] = joint.columns[name].encode(batch, first_row)
     weights = _weights(batch, weight, first_row)
     if not cut:
         own = torch.ones(batch.n, dtype=torch.float64)
-        return EncodedBatch(entries, batch.n, weights, first_row, first_row + torch.arange(batch.n), None, own)
+        return EncodedBatch(entries, batch.n, weights, first_row, first_row + torch.arange(batch.n), None, own, counts)
     text, item = next(iter(cut)), next(iter(cut.values())).item
     alone = [f for f in joint if f.x.columns == (text,) and not f.x.codec.columns]
     if len(cut) > 1 or not alone or joint.latents or any(v.name == text for f in joint for v in f.parents):
@@ -139,7 +154,13 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
                         "such text or a latent; pass Text(window=...) that holds it whole")
     parts = {name: cut[name] if name in cut else entries[name].rows(item) for name in names}
     share = 1 / torch.bincount(item, minlength=batch.n).double()
-    return EncodedBatch(parts, len(item), weights[item], first_row, first_row + item, text, share[item])
+    return EncodedBatch(parts, len(item), weights[item], first_row, first_row + item, text, share[item], _spread(counts, item))
+
+
+def _spread(counts: Mapping[str, Tensor], item: Tensor) -> dict[str, Tensor]:
+    """Counts of items, at the first piece of each."""
+    first = torch.cat([torch.ones(1, dtype=torch.bool), item.diff() > 0])
+    return {name: torch.where(first, n[item], 0) for name, n in counts.items()}
 
 
 def in_windows(joint: Joint) -> bool:
