@@ -1,4 +1,5 @@
-"""A file imports only from floors above its own; files of codecs, families and tasks never import one another."""
+"""A file imports only from floors above its own; no files of a floor import one another in a circle, and files of codecs,
+families and tasks never do at all."""
 
 import ast
 from pathlib import Path
@@ -7,8 +8,7 @@ import given
 
 ROOT = Path(given.__file__).parent
 FLOORS = ["variables", "sources", "scales", "codecs", "nn", "solve", "distributions", "conditional", "families", "joint",
-          "infer",
-          "train", "evaluate", "verbs", "tasks", "testing", "app"]
+          "infer", "train", "evaluate", "verbs", "tasks", "testing", "app"]
 APART = {"codecs", "families", "tasks"}
 
 
@@ -38,6 +38,54 @@ def test_floors():
             assert FLOORS.index(found[0]) <= floor, f"{path}: imports {'.'.join(found)} from below"
             if place[0] in APART and place[-1] != "__init__":
                 assert found[0] != place[0] or place[-1] == "infer", f"{path}: imports its neighbour {'.'.join(found)}"
+
+
+def neighbours(path):
+    """Files of its own floor that a file imports, within functions and for types too."""
+    def file_of(names):
+        stem = ROOT.joinpath(*names)
+        return stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
+
+    floor = path.relative_to(ROOT).parts[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("given"):
+            module = tuple(node.module.split(".")[1:])
+            inside = [(*module, alias.name) for alias in node.names]
+            found = [file_of(names) if file_of(names).exists() else file_of(module) for names in inside]
+        elif isinstance(node, ast.Import):
+            found = [file_of(alias.name.split(".")[1:]) for alias in node.names if alias.name.startswith("given.")]
+        else:
+            continue
+        yield from (file for file in found if file.relative_to(ROOT).parts[0] == floor)
+
+
+def circles(imported):
+    """The circles of a graph {node: nodes}, each as the set of those that reach one another."""
+    def reached(start):
+        seen, todo = set(), [start]
+        while todo:
+            for other in imported.get(todo.pop(), ()):
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+        return seen
+
+    reach = {node: reached(node) for node in imported}
+    return {frozenset(other for other in reach[node] if node in reach.get(other, ()))
+            for node in imported if node in reach[node]}
+
+
+def test_no_files_import_one_another_in_a_circle():
+    files = [path for path in ROOT.rglob("*.py") if path.parent != ROOT]
+    graph = {path: set(neighbours(path)) for path in files}
+    found = {tuple(sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in circle))
+             for circle in circles(graph)}
+    assert not found, "files import one another in a circle"
+
+
+def test_circles_are_found():
+    assert circles({1: {2}, 2: {3}, 3: {1, 4}, 4: {5}, 5: set()}) == {frozenset({1, 2, 3})}
+    assert circles({1: {2, 3}, 2: {3}, 3: set()}) == set()
 
 
 def test_public_names():

@@ -4,12 +4,15 @@ import re
 import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 import given
 from given.app.cli import main
+from given.sources import Columns
+from given.sources.samples import SAMPLES
 
 ROOT = Path(given.__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -67,18 +70,35 @@ def test_the_command_line_page_is_what_help_prints():
     assert made == (DOCS / "command-line.md").read_text(), "run python docs/make.py"
 
 
+@pytest.fixture
+def _short_plays(monkeypatch):
+    """The plays end after some pages: what a page shows is how to ask, and counting a million characters takes a minute."""
+    whole = SAMPLES["shakespeare"]
+    monkeypatch.setitem(SAMPLES, "shakespeare", lambda **reading: Columns({"text": [whole(**reading)["text"][0][:20_000]]}))
+
+
+def run_line(line):
+    """A line of a shell: commands and Python in this process, for a new one imports for seconds what is imported here."""
+    words = shlex.split(line)
+    if words[0] == "given":
+        assert main(words[1:]) == 0
+    elif words[:2] == ["python", "-c"] and len(words) == 3:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # a file that the line opens, its end closes
+            exec(words[2], {})
+    else:
+        line = line.replace("python ", f"{sys.executable} ", 1).replace("| given ", f"| {sys.executable} -m given ")
+        subprocess.run(line, shell=True, check=True)
+
+
+@pytest.mark.usefixtures("_short_plays")
 @pytest.mark.parametrize("page", ["tables", "images", "text", "autoregression", "compression", "translate", "chat", "keyboard",
                                   "code", "answer-by-rank"])
 def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{page}.md").read_text()
     for line in re.findall(r"(?m)^\$ (.*)$", text):
-        line = line.replace("--minutes 1", "--steps 2")
-        if line.startswith("given "):
-            assert main(shlex.split(line)[1:]) == 0, f"{line}: {capsys.readouterr().err}"
-        else:
-            line = line.replace("python ", f"{sys.executable} ", 1).replace("| given ", f"| {sys.executable} -m given ")
-            subprocess.run(line, shell=True, check=True, cwd=tmp_path)
+        run_line(line.replace("--minutes 1", "--steps 2"))
         assert capsys.readouterr().out or "-o" in line or not line.startswith("given "), f"{line}: printed nothing"
     for block in re.findall(r"(?s)```python\n(.*?)```", text):
         exec(block, {})

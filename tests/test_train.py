@@ -303,13 +303,11 @@ def test_a_checkpoint_survives_a_kill(tmp_path):
 import torch; torch.set_num_threads(1)
 import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
 from test_train import model, toy
-data = toy(); model(data).fit(data, steps=100000, held_out=0, lr=1e-3, checkpoint={str(tmp_path / "c")!r})
+data = toy(); model(data).fit(data, steps=2500, held_out=0, lr=1e-3, checkpoint={str(tmp_path / "c")!r})
 """
-    code = code.replace("steps=100000", "steps=2500")
     run = subprocess.Popen([sys.executable, "-c", code])
-    began = time.monotonic()
     while not (tmp_path / "c" / "state.json").exists():
-        assert run.poll() is None and time.monotonic() - began < 60
+        assert run.poll() is None, "it ended before it was killed"
         time.sleep(0.02)
     time.sleep(0.3)
     run.send_signal(signal.SIGKILL)

@@ -231,6 +231,7 @@ def parser() -> argparse.ArgumentParser:
     completion.add_argument("shell", choices=("bash", "fish", "zsh"))
     top.description = "Learn p(x | y) for any data x and any condition y, then ask.\n\n" + "\n\n".join(
         "\n".join([f"{group}:", *(f"  {name:<12}{said[name]}" for name in names)]) for group, names in _GROUPS.items())
+    completion.set_defaults(parser=top)
     return top
 
 

@@ -8,7 +8,6 @@ import inspect
 import json
 import math
 import operator
-import os
 import sys
 from collections.abc import Sequence
 from functools import partial, reduce
@@ -23,6 +22,7 @@ from given import codecs as _codecs
 from given import families as _families
 from given.app.listing import facts
 from given.app.output import rows, write
+from given.app.plan import place_of, plan
 from given.app.report import report as _report
 from given.app.tasks import chat, fill, keyboard, translate
 from given.app.tasks import fit as _fit_task
@@ -35,8 +35,8 @@ from given.train import MODEL_FILES, check_place
 from given.variables import Codec, Entries, Finite, UserError, shown
 from given.verbs import Model
 
-__all__ = ["chat", "complete", "compress", "decompress", "demo", "encode", "export", "fill", "fit",
-           "keyboard", "place_of", "plan", "query", "rank", "report", "sample", "score", "translate"]
+__all__ = ["chat", "complete", "compress", "decompress", "demo", "encode", "export", "fill", "fit", "keyboard", "query", "rank",
+           "report", "sample", "score", "translate"]
 
 _SKIPPED = 10  # bad rows that are named
 
@@ -89,32 +89,10 @@ def fit(a: argparse.Namespace) -> int:
     return 130 if done.stopped == "interrupted" else 0
 
 
-def place_of(a: argparse.Namespace) -> str:
-    """Where the model is saved."""
-    name = "stdin" if a.data == "-" else os.path.splitext(os.path.basename(a.data.rstrip("/").removesuffix(".gz")))[0]
-    return f"{name}.given" if a.output is None else a.output
-
-
 def _gap(model: Model) -> dict[str, str]:
     """How far answers to different questions may disagree, where a net learned every order of its columns."""
     gap = model.facts["fit"]["coherence_gap"]
     return {} if gap is None else {"coherence gap": f"{gap:.4f} nats/item between whole draws and other orders of columns"}
-
-
-def plan(model: Model, data: Source) -> dict[str, str]:
-    """What was inferred, line by line."""
-    why = dict(note.split(": ", 1) for note in model.notes)
-    lines = dict[str, str]()
-    for name in data.names:
-        if name in model.joint.columns:
-            lines[f"column {name}"] = f"{model.joint.columns[name].codec!r}" + (f": {why[name]}" if name in why else "")
-        else:
-            lines[f"column {name}"] = why.get(name, "not in the formula")
-    for factor in model.joint.declared:
-        size = sum(p.numel() for p in factor.parameters())
-        how = f"{size:,} parameters learned by gradient, 2 minutes by default" if size else "counted or solved, in seconds"
-        lines[str(factor)] = f"{type(factor).__name__}, {how}"
-    return lines
 
 
 def sample(a: argparse.Namespace) -> None:

@@ -46,9 +46,7 @@ def tasks(a: argparse.Namespace) -> None:
 
 def completion(a: argparse.Namespace) -> None:
     """`given completion`"""
-    from given.app.cli import parser
-
-    print(_script(parser(), a.shell))
+    print(_script(a.parser, a.shell))
 
 
 def _first_line(file: str) -> str:

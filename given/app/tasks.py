@@ -11,6 +11,7 @@ from typing import Any
 import given
 from given import tasks
 from given.app.listing import facts
+from given.app.plan import place_of, plan
 from given.sources import Columns
 from given.tasks import task_named
 from given.train import MODEL_FILES, check_place, split
@@ -24,8 +25,6 @@ _HELD = 1000  # rows that a task is judged by, at most
 
 def fit(a: argparse.Namespace) -> int:
     """`given fit DATA [FILE] --task NAME`"""
-    from given.app.commands import place_of, plan
-
     task = task_named(a.task)
     stray = [said for said, there in (("--as", a.codecs), ("--family", a.family), ("--weight", a.weight)) if there]
     if stray:

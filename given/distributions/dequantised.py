@@ -6,7 +6,7 @@ probabilities are the cells' masses and sum to one. With u uniform in the cell, 
     log P(v) = log E_u[p(u)] + D log(2 / V)  >=  E_u[log p(u)] + D log(2 / V),
 
 where the first is an inequality too at the outermost cells. `log_prob` is the mean over `samples` draws of u: an
-unbiased estimate of that bound, reported as a bound.
+unbiased estimate of that bound, reported as a bound; where p itself is estimated or unknown, so is the bound.
 
 Source: Theis, van den Oord, Bethge, A note on the evaluation of generative models, 2016 /
 https://arxiv.org/abs/1511.01844
@@ -42,6 +42,8 @@ class Dequantised(Distribution):
         super().__init__(space, distribution.n)
         self.distribution, self.samples = distribution, samples
         self.levels = space.size
+        if distribution.kind in ("none", "estimate"):
+            self.kind = distribution.kind
 
     def _by(self, how: How) -> Dequantised:
         return self._but(distribution=self.distribution._by(how))
@@ -54,8 +56,8 @@ class Dequantised(Distribution):
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         noise = Noise.of(seed, self.n)
         assert isinstance(self.space, Finite)
-        each = [self.distribution.log_prob(dequantise(x, self.space, noise.fold(k)), seed=noise.fold(k).fold("inner"))
-                for k in range(self.samples)]
+        folds = [noise.fold(k) for k in range(self.samples)]
+        each = [self.distribution.log_prob(dequantise(x, self.space, fold), seed=fold.fold("inner")) for fold in folds]
         grid = len(self.space.axes)
         scored = x.scored.flatten(x.tensor.dim() - grid).sum(-1) if grid else x.scored.long()
         return torch.stack(each).mean(0) + scored * math.log(2 / self.levels)

@@ -8,23 +8,32 @@ lies beyond the present step in a window is masked. Equal to the net's own forwa
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.nn.attention import KeyValues, KVCache
 from given.nn.feedforward import GELU, SwiGLU
+from given.nn.linear import RMSNorm
 from given.nn.positions import LearnedPositions, RelativeBias, Rotary
-
-if TYPE_CHECKING:
-    from given.nn.attention import KVCache
-    from given.nn.transformer import Stepping, Transformer
 
 __all__ = ["FusedStep"]
 
 _MOST_ROWS = 64  # beyond them arithmetic is what costs
 _FIRST = 32  # steps of the first window
+
+
+class Net(Protocol):
+    """What is read of a transformer."""
+
+    layers: nn.ModuleList
+    positions: nn.Module
+    norm: RMSNorm
+    width: int
+    window: int | None
 
 
 class FusedStep:
@@ -36,7 +45,7 @@ class FusedStep:
         added: (B, C) of each layer.
     """
 
-    def __init__(self, net: Transformer, memory: list[KVCache], added: list[Tensor]) -> None:
+    def __init__(self, net: Net, memory: list[KVCache], added: list[Tensor]) -> None:
         first: Any = net.layers[0]
         B, C, (H, G, K) = len(added[0]), net.width, (first.attend.heads, first.attend.key_heads, first.attend.size)
         new = added[0].new_empty
@@ -59,9 +68,9 @@ class FusedStep:
         self.turns: tuple[Tensor, ...] = ()
 
     @staticmethod
-    def can(net: Transformer, cache: Stepping) -> bool:
+    def can(net: Net, memory: Sequence[KVCache], added: Sequence[Tensor], asked: Sequence[KeyValues | None]) -> bool:
         """Whether it knows how."""
-        return (len(cache.added[0]) <= _MOST_ROWS and not cache.memory[0].prefix and cache.asked[0] is None
+        return (len(added[0]) <= _MOST_ROWS and not memory[0].prefix and asked[0] is None
                 and type(net.layers[0].more) in (GELU, SwiGLU)
                 and type(net.positions) in (RelativeBias, Rotary, LearnedPositions))
 

@@ -94,7 +94,7 @@ class Transformer(Causal):
 
     def step(self, h: Tensor, order: Tensor, t: int, cache: Stepping) -> Tensor:  # type: ignore[override]
         with torch.no_grad():
-            if h.shape[1] == 1 and (cache.alone is not None or FusedStep.can(self, cache)):
+            if h.shape[1] == 1 and (cache.alone is not None or FusedStep.can(self, cache.memory, cache.added, cache.asked)):
                 return cache.single(self).step(h[:, 0], order, t)[:, None]
             h = self._added(h, order, t)
             for i, (layer, memory, added, asked) in enumerate(zip(self.layers, cache.memory, cache.added, cache.asked,

@@ -1,0 +1,228 @@
+"""Laws of families: each takes a conditional over small spaces."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from given.conditional import Conditional
+from given.distributions import Intractable, Noise
+from given.infer import Query
+from given.joint import Joint
+from given.testing.cases import ROWS, DoesNotApply, conditions, ended, law_of, related_entries, scored, tensors
+from given.testing.densities import DENSITY_LAWS
+from given.testing.statistics import SIGMAS
+from given.train import load_joint, save_joint
+from given.variables import Entries, Finite, Observed, Product
+
+__all__ = ["FAMILY_LAWS"]
+
+
+def _leading(x: Entries) -> Tensor:
+    return next(iter(x.values.values())) if isinstance(x.values, dict) else x.values
+
+
+def loss_is_per_example(c: Conditional) -> None:
+    """loss is (B,) and finite, and what is learned by gradient has one."""
+    loss = _loss(c)
+    assert loss.shape == (ROWS,), f"loss: expected ({ROWS},), got {tuple(loss.shape)}"
+    assert not c.players() or loss.requires_grad, "the loss of what learns by gradient has none"
+    assert not loss.requires_grad or bool(torch.isfinite(loss).all()), "loss is not finite"
+
+
+def loss_moves_every_parameter(c: Conditional) -> None:
+    """A gradient of the loss reaches every parameter."""
+    if not c.players():
+        raise DoesNotApply("nothing is learned by gradient")
+    c.zero_grad()
+    _loss(c).mean().backward()
+    still = [name for name, p in c.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)]
+    assert not still, f"no gradient reaches {', '.join(still)}"
+
+
+def _loss(c: Conditional) -> Tensor:
+    y = conditions(c, ROWS)
+    c.train()
+    loss = c.loss(related_entries(c.x.space, y), y, seed=3)
+    c.eval()
+    return loss
+
+
+def draws_have_the_shape(c: Conditional) -> None:
+    """sample(s) is s + B + grid, inside the space, all seen; the same for a seed, another for another."""
+    law = law_of(c)
+    x = law.sample((2, 3), seed=5)
+    parts = dict(c.x.space.columns) if isinstance(c.x.space, Product) else {"": c.x.space}
+    columns = x.columns if isinstance(c.x.space, Product) else {"": x}
+    for name, space in parts.items():
+        t = columns[name].tensor
+        assert t.shape == (2, 3, ROWS, *space.shape), f"draws: expected {(2, 3, ROWS, *space.shape)}, got {tuple(t.shape)}"
+        if isinstance(space, Finite):
+            assert t.dtype == torch.int64 and int(t.min()) >= 0 and int(t.max()) < space.size, "a draw is outside the space"
+            assert torch.equal(columns[name].valid, ended(space, t).valid), "a draw's padding is not what comes after its end"  # type: ignore[arg-type]
+        else:
+            assert bool(torch.isfinite(t).all()), "a draw is not finite"
+    assert x.complete
+    state = torch.random.get_rng_state()
+    again, one, other = law.sample((2, 3), seed=5), law.sample((500,), seed=5), law.sample((500,), seed=6)
+    assert torch.equal(state, torch.random.get_rng_state()), "the global generator was moved"
+    assert torch.equal(_leading(again), _leading(x)), "one seed gave two draws"
+    assert not torch.equal(_leading(one), _leading(other)), "two seeds gave one draw"
+
+
+def scores_are_float64(c: Conditional) -> None:
+    """log_prob is (*shape, B) float64 of a stated kind, and the same when asked twice."""
+    law = law_of(c)
+    if law.kind == "none":
+        raise DoesNotApply("it has no density")
+    x = law.sample((3,), seed=1)
+    once, twice = law.log_prob(x, seed=2), law.log_prob(x, seed=2)
+    assert once.shape == (3, ROWS), f"expected (3, {ROWS}), got {tuple(once.shape)}"
+    assert once.dtype == torch.float64, f"expected float64, got {once.dtype}"
+    assert law.kind in ("exact", "bound", "estimate")
+    assert torch.equal(once, twice), "one question got two scores"
+
+
+def padding_of_y_moves_nothing(c: Conditional) -> None:
+    """What stands at padded entries of a parent does not move a score."""
+    y = conditions(c, ROWS)
+    padded = {v.name for v in c.parents if isinstance(v.space, Finite) and len(v.space.axes) == 1 and v.space.dimensions > 1}
+    if not padded:
+        raise DoesNotApply("no parent has padding")
+    keep = {name: torch.arange(y[name].tensor.shape[1]) < 2 for name in padded}
+    one = Observed({k: Entries(e.tensor, valid=keep[k]) if k in padded else e for k, e in y.items()}, ROWS)
+    other = Observed({k: Entries(torch.where(keep[k], e.tensor, 0), valid=keep[k]) if k in padded else e
+                      for k, e in y.items()}, ROWS)
+    with torch.no_grad():
+        x = related_entries(c.x.space, y)
+        a, b = c(one).log_prob(x), c(other).log_prob(x)
+    assert torch.allclose(a, b, atol=1e-6), f"padding of a parent moves the score by {(a - b).abs().max()}"
+
+
+def rows_are_their_own(c: Conditional) -> None:
+    """A row's score and draw do not depend on the rows beside it."""
+    y, rows = conditions(c, ROWS), torch.tensor([4, 1])
+    with torch.no_grad():
+        many, few = c(y), c(y.rows(rows))
+        noise = Noise.of(5, ROWS)
+        alone = Noise(noise.keys[rows.numpy()])
+        x = many.sample(seed=noise)
+        z = few.sample(seed=alone)
+        for a, b in zip(tensors(x), tensors(z), strict=True):
+            assert torch.allclose(a[rows].double(), b.double(), rtol=1e-5, atol=1e-5), "a row's draw depends on its batch"
+        if many.kind != "none":
+            one, other = many.log_prob(x, seed=noise)[rows], few.log_prob(x.rows(rows), seed=alone)
+            assert torch.allclose(one, other, rtol=1e-5, atol=1e-5), "a row's score depends on its batch"
+
+
+def weights_are_repetitions(c: Conditional) -> None:
+    """To what is counted or solved, a row of weight 2 is the row twice, and one of weight 0 is not there."""
+    kind = scored(law_of(c)).kind
+    n = 1200 if kind == "bound" else 60  # points drawn for levels are others in a row's repetition, and alike in many rows
+    y = conditions(c, n)
+    x = related_entries(c.x.space, y)
+    weight = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64).repeat(n // 3)
+    index = torch.arange(n).repeat_interleave(weight.long())
+    before = _probed(c)
+    c.estimate([(x, y, weight)])
+    once = _probed(c)
+    if torch.equal(before, once):
+        raise DoesNotApply("nothing is counted or solved")
+    c.estimate([(x.rows(index), y.rows(index), torch.ones(len(index), dtype=torch.float64))])
+    twice = _probed(c)
+    same = (once == twice) | ((once - twice).abs() < 0.2 * (1 + once.abs()) if kind == "bound" else (once - twice).abs() < 1e-6)
+    assert bool(same.all()), f"weights 0, 1, 2 score {once.tolist()}, repetitions {twice.tolist()}"
+
+
+def _probed(c: Conditional) -> Tensor:
+    """Scores (5,) of rows that were not learned."""
+    y = conditions(c, 5, seed=4)
+    with torch.no_grad():
+        return c(y).log_prob(related_entries(c.x.space, y))
+
+
+def saving_keeps_the_numbers(c: Conditional) -> None:
+    """Saved and loaded, it prints, scores and draws the same."""
+    y = conditions(c, ROWS)
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        save_joint(Path(folder) / "model", Joint(c), {})
+        joint, _ = load_joint(Path(folder) / "model", [type(c)])
+        other = next(iter(joint))
+        assert str(other) == str(c)
+        a, b = c(y), other(y)
+        x = a.sample(seed=1)
+        for one, two in zip(tensors(x), tensors(b.sample(seed=1)), strict=True):
+            assert torch.equal(one, two), "the loaded model draws otherwise"
+        if a.kind != "none":
+            assert torch.equal(a.log_prob(x), b.log_prob(x)), "the loaded model scores otherwise"
+
+
+def bayes_is_enumeration(c: Conditional) -> None:
+    """p(parent | x) of a uniform prior, by a query, is the ratio of enumerated joints."""
+    finite = [v for v in c.parents if isinstance(v.space, Finite) and not v.space.axes]
+    if len(finite) != 1 or len(c.parents) != 1 or isinstance(c.x.space, Product):
+        raise DoesNotApply("it is no variable given one symbol")
+    parent, y = finite[0], conditions(c, ROWS)
+    with torch.no_grad():
+        if c(y).kind != "exact":
+            raise DoesNotApply("its density is not exact")
+        x = c(y).sample(seed=2)
+        V = parent.space.size  # type: ignore[attr-defined]
+        each = [c(Observed({parent.name: Entries(torch.full((ROWS,), v))})).log_prob(x) for v in range(V)]
+        hoped = torch.stack(each, -1).softmax(-1)
+        prior = {parent.name: torch.full((V,), -math.log(V), dtype=torch.float64)}
+        query = Query(Joint(c), {c.x.name: x}, ROWS, prior)
+        assert torch.allclose(query.posterior().log_weights.exp(), hoped, atol=1e-5), "the posterior is not Bayes' rule"
+        assert torch.allclose(query.probabilities(parent.name), hoped, atol=1e-5), "probabilities are not Bayes' rule"
+
+
+def questions_have_one_answer(c: Conditional) -> None:
+    """p(a | b) of two columns of a block, whichever stands first, sums to 1 over a, and is what `probabilities` answers and
+    what draws follow."""
+    parts = dict(c.x.space.columns) if isinstance(c.x.space, Product) else {}
+    y = conditions(c, 1)
+    pairs = [(a, b) for a, b in itertools.permutations(parts, 2)
+             if isinstance(parts[a], Finite) and parts[a].dimensions == 1]
+    if not pairs:
+        raise DoesNotApply("it is no block with a column of finitely many values")
+    if c(y).kind == "none":
+        raise DoesNotApply("it has no density")
+    item, answered = c(y).sample(seed=5).columns, 0
+    for asked, given in pairs:
+        answered += _one_answer(Joint(c), asked, {given: item[given], **y})
+    if not answered:
+        raise DoesNotApply("none of its columns can be given to another")
+
+
+def _one_answer(joint: Joint, asked: str, evidence: Mapping[str, Entries], draws: int = 2000) -> bool:
+    """Check p(asked | evidence) of one row; False where it cannot be asked."""
+    space = joint.columns[asked].space
+    assert isinstance(space, Finite)
+    every = torch.arange(space.size)
+    try:
+        with torch.no_grad():
+            each = Query(joint, {k: e.rows(torch.zeros_like(every)) for k, e in evidence.items()}, space.size)
+            p = each.log_prob({asked: Entries(every.reshape(-1, *space.shape))})[0].exp()
+            query = Query(joint, evidence, 1)
+            answer, drawn = query.probabilities(asked)[0], query.sample(draws, asked={asked}, seed=3)[asked].tensor
+    except Intractable:
+        return False
+    what = f"p({asked} | {', '.join(evidence)})"
+    assert abs(float(p.sum()) - 1) < 1e-4, f"{what} sums to {float(p.sum())}"
+    assert torch.allclose(answer, p, atol=1e-5), f"{what} is scored {p.tolist()}, answered {answer.tolist()}"
+    shares = torch.bincount(drawn.flatten(), minlength=space.size) / draws
+    error = (p * (1 - p) / draws).sqrt()
+    assert bool(((shares - p).abs() < SIGMAS * error + 1e-3).all()), f"{what} is {p}, drawn {shares}"
+    return True
+
+
+FAMILY_LAWS: dict[str, Callable[[Conditional], None]] = {f.__name__: f for f in (
+    loss_is_per_example, loss_moves_every_parameter, draws_have_the_shape, scores_are_float64, *DENSITY_LAWS,
+    padding_of_y_moves_nothing, rows_are_their_own, weights_are_repetitions, saving_keeps_the_numbers, bayes_is_enumeration,
+    questions_have_one_answer)}
