@@ -429,8 +429,10 @@ class Model:
                 own.append(self.score(some))
                 other += [baseline.score(some)] if baseline is not None else []
                 n, took = n + some.n, began - left()
-                apart = np.concatenate([s.items for s in own]) - (np.concatenate([s.items for s in other]) if other else 0)
-                error = float(apart.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+                mine, its = (np.concatenate([s.items for s in each]) if each else np.zeros(n) for each in (own, other))
+                with np.errstate(invalid="ignore"):  # what is impossible under both says nothing
+                    apart = np.where(mine == its, 0.0, mine - its)
+                error = float(apart.std(ddof=1) / math.sqrt(n)) if n > 1 and np.isfinite(apart).all() else math.nan
                 if left() < 2 * took or (n >= _ENOUGH and error <= 0.01 * self.joint.dimensions and
                                          4 * error <= abs(apart.mean())):
                     break

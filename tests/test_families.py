@@ -25,7 +25,7 @@ from given.families import (
 )
 from given.nn import MLP, MinGRU, Transformer
 from given.solve import Euler, Heun
-from given.testing import draws_follow_the_density, prepared
+from given.testing import FAMILY_LAWS, prepared
 from given.variables import Axis, Entries, Finite, Observed, Real, UserError, Variable
 
 SMALL = partial(MLP, hidden=(8,))
@@ -138,7 +138,7 @@ def test_a_mixture_draws_what_it_scores_whatever_its_parts_steps_are(fitted):
     if fitted:
         x = Entries(torch.arange(60).reshape(20, 3) % 4)
         c.calibrate([(x, Observed(n=20), torch.ones(20))])
-    draws_follow_the_density(c)
+    FAMILY_LAWS["draws_follow_the_density"](c)
 
 
 class Coins(distributions.Factorized):

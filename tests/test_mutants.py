@@ -89,10 +89,10 @@ MUTANTS = {
         given.distributions.Dequantised, "log_prob", "+ scored *", "- scored *",
         family("density_is_normalised", "Dequantised")),
     "every row's points are scored with the first rows' noise": Mutant(
-        given.distributions.Dequantised, "log_prob", "fold), seed=fold)", "fold))",
+        given.distributions.Dequantised, "log_prob", 'fold), seed=fold.fold("inner"))', "fold))",
         family("rows_are_their_own", "Dequantised VAE")),
     "what is dequantised learns levels, not points": Mutant(
-        given.families.Dequantised, "loss", 'dequantise(x, self.space, noise.fold("cell"))', "x",
+        given.families.Dequantised, "_at_points", 'dequantise(x, self.space, noise.fold("cell"))', "x",
         partial(check_dequantised, "GaussianMixture")),
     "a mixture's last part counts nothing": Mutant(
         given.families.Ensemble, "estimate", "in self.parts:", "in self.parts[:1]:", check_mixed),

@@ -366,7 +366,7 @@ def check_export(unit="characters"):
         hoped = model.given(text=prefix(start)).sample(1, how=Temperature(0))["text"][0]
         assert cut_by.decode(said[0], skip_special_tokens=True) == hoped
         if end is not None:
-            again = given.pretrained(path, window=codec._longest)
+            again = given.pretrained(path, window=codec._room)
             assert again.log_prob(text=PROSE) == pytest.approx(model.log_prob(text=PROSE), abs=1e-4)
 
 
