@@ -1,0 +1,10 @@
+"""What is x? Spaces, entries, codecs, variables: the nouns every other floor uses. No distribution, no network, no file
+format."""
+
+from given.variables.codec import MISSING, Codec, Variable, built_with, check_pickles
+from given.variables.entries import Entries, Observed, Pieces
+from given.variables.errors import NewValue, UserError, shown
+from given.variables.spaces import Axis, Finite, Product, Real, Space
+
+__all__ = ["Axis", "Codec", "Entries", "Finite", "MISSING", "NewValue", "Observed", "Pieces", "Product", "Real", "Space",
+           "UserError", "Variable", "built_with", "check_pickles", "shown"]

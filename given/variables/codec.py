@@ -1,0 +1,245 @@
+"""Codec: how raw data becomes entries and back, and what that does to a density. A variable is a name with a codec."""
+
+from __future__ import annotations
+
+import abc
+import functools
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from given.variables.entries import Entries, Pieces
+from given.variables.errors import NewValue, UserError
+from given.variables.spaces import Finite, Space
+
+__all__ = ["Codec", "MISSING", "Variable", "built_with", "check_pickles"]
+
+MISSING = "(missing)"  # how the symbol of a missing value is printed
+
+
+def built_with(self: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Keep on a new object the arguments its constructor is about to get, for saving; called from `__new__`."""
+    try:
+        bound = inspect.signature(type(self).__init__).bind(self, *args, **options).arguments
+    except TypeError as error:
+        raise UserError(f"{type(self).__name__}: {error}; see help({type(self).__name__})") from None
+    object.__setattr__(self, "arguments", {k: v for k, v in bound.items() if k != "self"})
+    return self
+
+
+def check_pickles(value: Any, who: str) -> None:
+    """Raise `UserError` at an argument that another process could not find by name: a lambda, or what a function defines."""
+    if isinstance(value, functools.partial):
+        value = [value.func, *value.args, *value.keywords.values()]
+    elif isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            check_pickles(each, who)
+    elif "<" in getattr(value, "__qualname__", ""):
+        raise UserError(f"{who}: cannot pickle {value.__qualname__}, which has no name of its own; define it at the top of a "
+                        "module, or pass a functools.partial of a class")
+
+
+class Codec(abc.ABC):
+    """How raw data becomes entries, and back.
+
+    A codec is built from options, learns its state batch by batch in one pass (or is built with all it needs), and its
+    state is JSON. Errors it raises are `UserError`s with the row in the batch; the variable adds its name. Raw values
+    are an array (B, ...); those of a codec that reads several `columns` are a mapping of such arrays.
+    """
+
+    columns: tuple[str, ...] = ()
+    arguments: Mapping[str, Any]
+
+    def __new__(cls, *args: Any, **options: Any) -> Codec:
+        return built_with(super().__new__(cls), args, options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it stands, learned or not: pickling calls no constructor."""
+        check_pickles(self.arguments, type(self).__name__)
+        return object.__new__, (type(self),), vars(self)
+
+    @property
+    @abc.abstractmethod
+    def space(self) -> Space:
+        """The space of the entries. Raises `UserError` before anything was learned."""
+
+    @property
+    @abc.abstractmethod
+    def measure(self) -> str:
+        """What densities are relative to: `counting`, `length in raw units`, or one on atoms and the other elsewhere."""
+
+    @abc.abstractmethod
+    def learn(self, raw: Any) -> None:
+        """Learn from one more batch. Raises `UserError` at a value that has no place in this codec."""
+
+    @abc.abstractmethod
+    def encode(self, raw: Any) -> Entries:
+        """(B, ...) raw values -> entries (B, *grid)."""
+
+    def known(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(B, ...) raw values with symbols that were not learned read as one that was, and (B,) how many of them each has."""
+        return raw, np.zeros(len(raw), dtype=np.int64)
+
+    def encode_new(self, raw: np.ndarray) -> tuple[Entries, np.ndarray]:
+        """Rows of new data: (B, ...) raw values -> entries, and (B,) bool, which rows hold a new value.
+
+        A row with a new value is unseen; what stands in its place is that of a row without, or zero.
+
+        Raises:
+            UserError: what is wrong with the whole column, such as its shape.
+        """
+        new, x = np.zeros(len(raw), dtype=bool), Entries.unseen(self.space, len(raw))
+        while len(kept := np.flatnonzero(~new)):
+            try:
+                found = self.encode(raw[kept])
+            except NewValue as error:
+                new[kept[error.rows]] = True
+                continue
+            place = torch.zeros(len(raw), dtype=torch.int64)
+            place[kept] = torch.arange(len(kept))
+            x = found.rows(place).hide(torch.from_numpy(new)) if new.any() else found
+            break
+        return x, new
+
+    def pieces(self, raw: Any, start: int | None = None) -> Pieces | None:
+        """(B, ...) raw values that may be longer than the grid, as pieces to score; None where an item is always one row.
+
+        `start` cuts there and at every grid's length from there, without context: pieces to learn from, others each epoch.
+        """
+        return None
+
+    def lengths(self, raw: Any) -> np.ndarray | None:
+        """How long items are, (B,), in any unit, so that those alike can be learned together; None where all are."""
+        return None
+
+    @abc.abstractmethod
+    def decode(self, x: Entries) -> Any:
+        """Entries (*draws, B, *grid) -> raw values (*draws, B, ...)."""
+
+    def names(self) -> list[str]:
+        """How each symbol of a single finite entry is printed, all of them different: None and NaN as "(missing)"."""
+        assert isinstance(self.space, Finite) and not self.space.axes
+        values = self.decode(Entries(torch.arange(self.space.size))).tolist()
+        return [MISSING if v is None or v != v else str(v) for v in values]
+
+    @property
+    def item_axes(self) -> int:
+        """How many axes the raw value of one item has; those of the grid, unless an item is a text or the like."""
+        return len(self.space.axes)
+
+    @property
+    def affine(self) -> bool:
+        """Whether raw values are a line in the entries, so that the mean of entries is that of raw values."""
+        return True
+
+    def numbers(self, raw: np.ndarray) -> np.ndarray:
+        """Raw values as float64 to take means of, NaN where they are missing. Raises `UserError` where they are no numbers."""
+        flat = raw.ravel().tolist() if raw.dtype.kind == "O" else []
+        if raw.dtype.kind in "biuf" or (flat and all(v is None or isinstance(v, int | float) for v in flat)):
+            return raw.astype(np.float64)
+        raise UserError("expected numbers")
+
+    def raw_of(self, numbers: np.ndarray) -> np.ndarray:
+        """What `numbers` made, as raw values where these are no numbers, such as dates."""
+        return numbers
+
+    def real(self, x: Entries) -> np.ndarray:
+        """Entries as `numbers` of their raw values, not rounded to what raw values may be."""
+        return self.numbers(self.decode(x))
+
+    def log_volume(self, x: Entries) -> Tensor:
+        """log |d entries / d raw| over the seen entries: (*draws, B) float64; what a density in entries gains in raw units.
+
+        Zero for spaces that are counted.
+        """
+        lead = x.tensor.dim() - len(self.space.axes)
+        return torch.zeros(x.tensor.shape[:lead], dtype=torch.float64)
+
+    @abc.abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What was learned, as JSON."""
+
+    @abc.abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take the state back."""
+
+
+class Variable:
+    """A name and a codec.
+
+    Args:
+        name: as in the data and in the formula.
+        codec: how its raw values become entries.
+    """
+
+    def __init__(self, name: str, codec: Codec) -> None:
+        self.name = name
+        self.codec = codec
+
+    @property
+    def space(self) -> Space:
+        """The space of its entries."""
+        try:
+            return self.codec.space
+        except UserError as error:
+            raise error.at(self.name) from None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The data's columns it reads: its own name, or those of its block."""
+        return self.codec.columns or (self.name,)
+
+    def learn(self, data: Mapping[str, Any], first_row: int = 0) -> Variable:
+        """Let the codec learn from one more batch of columns; returns itself. `first_row` is for messages."""
+        try:
+            self.codec.learn(self._raw(data))
+        except UserError as error:
+            raise error.at(self.name, first_row) from None
+        return self
+
+    def encode(self, data: Mapping[str, Any], first_row: int = 0) -> Entries:
+        """Columns of raw values (B, ...) -> entries. `first_row` is where the batch begins, for messages."""
+        try:
+            return self.codec.encode(self._raw(data))
+        except UserError as error:
+            raise error.at(self.name, first_row) from None
+
+    def encode_new(self, data: Mapping[str, Any], first_row: int = 0) -> tuple[Entries, np.ndarray]:
+        """Columns of new data (B, ...) -> entries, and (B,) which rows hold a new value: `Codec.encode_new`."""
+        try:
+            return self.codec.encode_new(self._raw(data))
+        except UserError as error:
+            raise error.at(self.name, first_row) from None
+
+    def pieces(self, data: Mapping[str, Any], first_row: int = 0, start: int | None = None) -> Pieces | None:
+        """Columns of raw values (B, ...) -> their pieces, as `Codec.pieces`."""
+        try:
+            return self.codec.pieces(self._raw(data), start)
+        except UserError as error:
+            raise error.at(self.name, first_row) from None
+
+    def decode(self, x: Entries) -> dict[str, np.ndarray]:
+        """Entries -> columns of raw values."""
+        try:
+            raw = self.codec.decode(x)
+        except UserError as error:
+            raise error.at(self.name) from None
+        return raw if self.codec.columns else {self.name: raw}
+
+    def split(self, x: Entries) -> dict[str, Entries]:
+        """Its entries, column by column."""
+        return x.columns if self.codec.columns else {self.name: x}
+
+    def _raw(self, data: Mapping[str, Any]) -> Any:
+        if self.codec.columns:
+            return {name: np.asarray(data[name]) for name in self.codec.columns if name in data}
+        return np.asarray(data[self.name])
+
+    def __repr__(self) -> str:
+        return f"Variable({self.name!r}, {self.codec!r})"

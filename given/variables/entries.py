@@ -1,0 +1,212 @@
+"""Entries: a batch of values of a space, with masks `seen`, `valid` and, in a piece of something longer, `context`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from given.variables.spaces import Finite, Product, Space
+
+__all__ = ["Entries", "Observed", "Pieces"]
+
+Values = Tensor | dict[str, Tensor]
+
+
+def _each(function: Callable[..., Tensor], first: Values, *rest: Values) -> Values:
+    """Apply a function of tensors to tensors, or column by column to dicts of them."""
+    if isinstance(first, dict):
+        return {name: function(first[name], *(other[name] for other in rest)) for name in first}  # type: ignore[index]
+    return function(first, *rest)
+
+
+class Entries:
+    """A batch of values of a space, with masks of the same shape.
+
+    Args:
+        values: (*draws, B, *grid) int64 for `Finite`, floating for `Real`; for `Product` a dict with one such tensor a
+            column.
+        seen: False where the entry is unknown, to be marginalised or drawn. Default: all True.
+        valid: False where there is no entry but padding, never scored and never attended to. Default: all True.
+        context: True where the entry is read but not scored here, such as the text before a piece of a long text. A
+            distribution that cannot read it leaves it out as it does the unseen. Default: all False.
+    """
+
+    __slots__ = ("context", "seen", "valid", "values")
+
+    def __init__(self, values: Values, seen: Values | None = None, valid: Values | None = None,
+                 context: Values | None = None) -> None:
+        self.values = values
+        everything = _each(lambda v: torch.ones((), dtype=torch.bool, device=v.device).expand(v.shape), values)
+        self.seen = everything if seen is None else _each(lambda m, v: m.expand(v.shape), seen, values)
+        self.valid = everything if valid is None else _each(lambda m, v: m.expand(v.shape), valid, values)
+        nothing = _each(lambda v: torch.zeros((), dtype=torch.bool, device=v.device).expand(v.shape), values)
+        self.context = nothing if context is None else _each(lambda m, v: m.expand(v.shape), context, values)
+
+    @property
+    def tensor(self) -> Tensor:
+        """The values of a space that is not a product."""
+        assert isinstance(self.values, Tensor), "a block has one tensor a column: use column(name)"
+        return self.values
+
+    @property
+    def scored(self) -> Tensor:
+        """Where entries are seen, valid and no context: what a log-probability scores (not for a product)."""
+        assert isinstance(self.context, Tensor)
+        return self.readable & ~self.context
+
+    @property
+    def readable(self) -> Tensor:
+        """Where entries are seen and valid: what may be read, context too (not for a product)."""
+        assert isinstance(self.seen, Tensor) and isinstance(self.valid, Tensor)
+        return self.seen & self.valid
+
+    @property
+    def begins(self) -> Tensor:
+        """(*draws, B) whether the first entry is the first there is, and no context (of flat entries)."""
+        assert isinstance(self.context, Tensor)
+        return ~self.context[..., 0]
+
+    @property
+    def columns(self) -> dict[str, Entries]:
+        """One `Entries` a column of a product."""
+        assert isinstance(self.values, dict) and isinstance(self.seen, dict) and isinstance(self.valid, dict)
+        assert isinstance(self.context, dict)
+        return {name: Entries(self.values[name], self.seen[name], self.valid[name], self.context[name]) for name in self.values}
+
+    @staticmethod
+    def block(columns: Mapping[str, Entries]) -> Entries:
+        """The entries of a product, from those of its columns."""
+        return Entries(
+            {name: e.tensor for name, e in columns.items()},
+            {name: e.seen for name, e in columns.items()},  # type: ignore[misc]
+            {name: e.valid for name, e in columns.items()},  # type: ignore[misc]
+            {name: e.context for name, e in columns.items()},  # type: ignore[misc]
+        )
+
+    def flat(self, space: Space) -> Entries:
+        """The entries of a space, a block too, end to end: (*draws, B, D) float64, which holds symbols exactly."""
+        columns = self.columns if isinstance(space, Product) else {"": self}
+        flat = []
+        for name, part in space.parts:
+            axes = len(part.axes)
+            flat.append(columns[name].map(lambda t, axes=axes: t.reshape(*t.shape[: t.dim() - axes], -1)))  # type: ignore[misc]
+        return Entries.cat([Entries(e.tensor.double(), e.seen, e.valid, e.context) for e in flat], -1)
+
+    def shaped(self, space: Space) -> Entries:
+        """What `flat` made, back on the grid of the space."""
+        sizes = [part.dimensions for _, part in space.parts]
+        columns = {}
+        for i, (name, part) in enumerate(space.parts):
+            first = sum(sizes[:i])
+            e = self.map(lambda t, a=first, b=first + sizes[i], s=part.shape: t[..., a:b].reshape(*t.shape[:-1],
+                                                                                                  *s))  # type: ignore[misc]
+            columns[name] = Entries(e.tensor.long(), e.seen, e.valid, e.context) if isinstance(part, Finite) else e
+        return Entries.block(columns) if isinstance(space, Product) else columns[""]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Entries:
+        """Values and masks through one function of tensors that moves entries about without changing them."""
+        return Entries(*(_each(function, part) for part in (self.values, self.seen, self.valid, self.context)))
+
+    def rows(self, index: Tensor | slice) -> Entries:
+        """The rows `index` of the first axis."""
+        return self.map(lambda t: t[index])
+
+    @staticmethod
+    def cat(parts: Sequence[Entries], axis: int = 0) -> Entries:
+        """Parts of a space that is no product, end to end."""
+        return Entries(*(torch.cat([getattr(part, what) for part in parts], axis)
+                         for what in ("values", "seen", "valid", "context")))
+
+    def to(self, device: torch.device | str) -> Entries:
+        """The same entries on a device."""
+        return self.map(lambda t: t.to(device))
+
+    @staticmethod
+    def unseen(space: Space, n: int) -> Entries:
+        """n rows of a space that is no product, nothing of them seen."""
+        dtype = torch.int64 if isinstance(space, Finite) else torch.float64
+        return Entries(torch.zeros(n, *space.shape, dtype=dtype)).hide()
+
+    def read_only(self) -> Entries:
+        """The same entries where nothing is unseen: what was is read as it stands, as context (not for a product)."""
+        return Entries(self.values, None, self.valid, self.context | ~self.seen)  # type: ignore[operator]
+
+    def hide(self, rows: Tensor | None = None) -> Entries:
+        """The same grid with nothing seen, or nothing of some rows (B,) bool."""
+        def hidden(seen: Tensor) -> Tensor:
+            kept = torch.zeros((), dtype=torch.bool) if rows is None else ~rows.reshape(-1, *[1] * (seen.dim() - 1))
+            return seen & kept.to(seen.device)
+
+        return Entries(self.values, _each(hidden, self.seen), self.valid)
+
+    def or_else(self, other: Entries) -> Entries:
+        """What is seen here, and where nothing is, what is seen in the other (not for a product)."""
+        return Entries(torch.where(self.scored, self.tensor, other.tensor), self.scored | other.scored)
+
+    def __len__(self) -> int:
+        first = next(iter(self.values.values())) if isinstance(self.values, dict) else self.values
+        return first.shape[0]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every valid entry is seen."""
+        if isinstance(self.values, dict):
+            return all(column.complete for column in self.columns.values())
+        assert isinstance(self.seen, Tensor) and isinstance(self.valid, Tensor)
+        return bool((self.seen | ~self.valid).all())
+
+    @property
+    def hidden(self) -> bool:
+        """Whether no entry is seen."""
+        seen = self.seen.values() if isinstance(self.seen, dict) else [self.seen]
+        return not any(bool(mask.any()) for mask in seen)
+
+
+class Observed(Mapping[str, Entries]):
+    """y: parent name -> Entries, masks kept. It knows its n, so that an empty y still has B rows.
+
+    Args:
+        entries: one `Entries` of B rows a parent.
+        n: B; may be left out where there is a parent to read it off.
+    """
+
+    def __init__(self, entries: Mapping[str, Entries] | None = None, n: int | None = None) -> None:
+        self._entries = dict(entries or {})
+        lengths = {len(e) for e in self._entries.values()} | ({n} if n is not None else set())
+        assert len(lengths) == 1, f"expected parents of one length, got {lengths}"
+        self.n = lengths.pop()
+
+    def __getitem__(self, name: str) -> Entries:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def rows(self, index: Tensor) -> Observed:
+        """The rows `index`, as a y of its own."""
+        return Observed({k: e.rows(index) for k, e in self._entries.items()}, len(index))
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Items longer than the grid, as rows of it, made when they are asked for.
+
+    Attributes:
+        rows: numbers (M,) of rows -> those rows; each of an item's entries is scored in one of all N, and may be `context` in
+            others.
+        item: (N,) int64, rising: the item a row is a piece of.
+    """
+
+    rows: Callable[[Tensor], Entries]
+    item: Tensor
+
+    @property
+    def x(self) -> Entries:
+        """All N rows."""
+        return self.rows(torch.arange(len(self.item)))

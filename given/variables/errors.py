@@ -1,0 +1,57 @@
+"""Errors: what a person can mend, in one line; and how values are printed in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = ["NewValue", "UserError", "shown"]
+
+
+
+def shown(value: Any) -> str:
+    """A value as messages print it: a numpy scalar as the plain value it is.
+
+    >>> shown(np.str_("fox")), shown(np.float64(2.5))
+    ("'fox'", '2.5')
+    """
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return repr(str(value))
+    if isinstance(value, list | tuple):
+        each = ", ".join(map(shown, value))
+        return f"[{each}]" if isinstance(value, list) else f"({each}{',' * (len(value) == 1)})"
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+class UserError(ValueError):
+    """What a person can mend, in one line: where, what was got, what was expected, the way out.
+
+    Args:
+        message: that line.
+        row: the row at fault (counted from 0 in the batch at hand), or None; whoever knows where the batch began adds
+            it to the message with `at`.
+    """
+
+    def __init__(self, message: str, row: int | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+
+    def at(self, where: str, first_row: int = 0) -> UserError:
+        """The same error with its place in front: `image, row 17: ...`."""
+        place = where if self.row is None else f"{where}, row {first_row + self.row}"
+        return type(self)(f"{place}: {self}")
+
+
+class NewValue(UserError):
+    """A value of a row that was not learned and has no symbol or density: an unseen category, a number out of range, a hole.
+
+    Args:
+        message: one line about the first.
+        rows: all rows of the batch that hold one.
+    """
+
+    def __init__(self, message: str, rows: Sequence[int] | np.ndarray = ()) -> None:
+        super().__init__(message, int(rows[0]) if len(rows) else None)
+        self.rows = rows

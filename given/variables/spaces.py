@@ -1,0 +1,109 @@
+"""Spaces: which entries exist and what each may be, finitely many symbols or a real number, on a grid with named axes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from given.variables.errors import UserError
+
+__all__ = ["Axis", "Finite", "Product", "Real", "Space"]
+
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One named axis of a grid.
+
+    Its length is `fixed` (every item has `size` entries), `modelled` (at most `size`; the end is an entry and is
+    scored) or `given` (at most `size`; the length comes from the query, as a forecast's horizon does).
+    """
+
+    name: str
+    size: int
+    length: Literal["fixed", "modelled", "given"] = "fixed"
+
+
+@dataclass(frozen=True)
+class Space:
+    """Which entries there are: a grid of named axes. Abstract; use `Finite`, `Real` or `Product`."""
+
+    axes: tuple[Axis, ...] = field(default=(), kw_only=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The grid's shape; () for a single entry."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def dimensions(self) -> int:
+        """The number D of entries of one item."""
+        return math.prod(self.shape)
+
+    @property
+    def parts(self) -> tuple[tuple[str, Space], ...]:
+        """The columns of a block; a space that is none is its own only part, without a name."""
+        return (("", self),)
+
+
+def _times(space: Space) -> str:
+    return f"{' x '.join(map(str, space.shape))} entries, each " if space.axes else ""
+
+
+@dataclass(frozen=True)
+class Finite(Space):
+    """Each entry is one of `size` symbols, numbered from 0 (int64).
+
+    `ordered`: neighbouring numbers are alike. `end`: on an axis whose length is modelled, the symbol after which there are no
+    entries; it is an entry itself, and the last one the axis has room for is always it.
+    """
+
+    size: int
+    ordered: bool = False
+    end: int | None = None
+
+    def __str__(self) -> str:
+        return f"{_times(self)}one of {self.size} {'ordered levels' if self.ordered else 'symbols'}"
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise UserError(f"Finite: expected at least one symbol, got {self.size}")
+
+
+@dataclass(frozen=True)
+class Real(Space):
+    """Each entry is a real number (a floating tensor).
+
+    `atoms`: values, in the entries' units and rising, that have a mass of their own; elsewhere there is a density.
+    """
+
+    atoms: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        own = f", with a mass of their own at {', '.join(f'{a:g}' for a in self.atoms)}" if self.atoms else ""
+        return f"{_times(self)}a real number{own}"
+
+    def __post_init__(self) -> None:
+        if not all(a < b for a, b in itertools.pairwise((-math.inf, *self.atoms, math.inf))):
+            raise UserError(f"Real: expected rising atoms, got {self.atoms}")
+
+
+@dataclass(frozen=True)
+class Product(Space):
+    """A block of named columns, each with a space of its own."""
+
+    columns: tuple[tuple[str, Space], ...]
+
+    def __str__(self) -> str:
+        return "a block of " + "; ".join(f"{name}, {space}" for name, space in self.columns)
+
+    @property
+    def dimensions(self) -> int:
+        """The number D of entries of one item, over all columns."""
+        return sum(space.dimensions for _, space in self.columns)
+
+    @property
+    def parts(self) -> tuple[tuple[str, Space], ...]:
+        return self.columns
