@@ -10,7 +10,6 @@ import numpy as np
 __all__ = ["NewValue", "UserError", "shown"]
 
 
-
 def shown(value: Any) -> str:
     """A value as messages print it: a numpy scalar as the plain value it is.
 

@@ -1,0 +1,7 @@
+"""What can a user do? A model of a joint, and its verbs. The same verbs are the command line's."""
+
+from given.verbs.building import default_family, load, model, pretrained
+from given.verbs.models import Model
+from given.verbs.query import Query
+
+__all__ = ["Model", "Query", "default_family", "load", "model", "pretrained"]

@@ -1,0 +1,183 @@
+"""Building: a model from a formula and data, from a folder, or from a pretrained language model; default families."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from given.codecs import BlockCodec, Number, Text, infer_table
+from given.conditional import Conditional
+from given.families import (
+    Autoregressive,
+    Categorical,
+    Ensemble,
+    Gaussian,
+    GaussianMixture,
+    Independent,
+    NGram,
+    PretrainedLM,
+    Regression,
+    SplineFlow,
+)
+from given.joint import Term, parse
+from given.nn import Embedding, MinGRU, PixelCNN
+from given.sources import Source, read
+from given.sources.tokenizer import downloaded
+from given.train import (
+    load_joint,
+)
+from given.variables import Codec, Finite, Product, Real, UserError, Variable
+from given.verbs.checks import check_known, whole_seed
+from given.verbs.models import Model
+
+__all__ = ["default_family", "load", "model", "pretrained"]
+
+_FEW_STATES = 1000
+_FEW_REALS = 64
+_SMALL_PICTURE = 256  # entries
+
+
+def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model:
+    """A saved model.
+
+    Args:
+        path: its folder.
+        classes: your own classes that it was built with; no name in a file is ever imported.
+
+    Raises:
+        UserError: a file of the folder is missing, changed or foreign, or names a class that is not known.
+    """
+    joint, facts = load_joint(path, classes)
+    model = Model(*joint.declared, latents=joint.latents)
+    model.facts = facts
+    return model
+
+
+def pretrained(path: str | os.PathLike[str], formula: str = "p(text)", *, window: int = 256, download: bool = False) -> Model:
+    """A language model of the package transformers (extra `pretrained`), ready to be asked or to learn on.
+
+    Args:
+        path: its folder, with config.json, *.safetensors and tokenizer.json; with download=True the name of a public one.
+        formula: one factor whose names are texts, such as "p(answer | question)"; a model with an encoder needs a parent.
+        window: the most symbols of each text.
+        download: fetch it over the network, unless it was before; nothing is fetched otherwise.
+
+    Raises:
+        UserError: there is no such folder, or one with pickled weights, with code of its own, without a tokenizer.
+    """
+    terms = parse(formula)
+    if len(terms) > 1 or len(terms[0].left) > 1:
+        raise UserError(f"pretrained: expected one factor of one text, as p(text) or p(answer | question), got {formula!r}")
+    folder = downloaded(os.fspath(path)) if download and not os.path.isdir(path) else path
+    texts = [Variable(name, Text(tokenizer=folder, window=window)) for name in (*terms[0].left, *terms[0].parents)]
+    return Model(PretrainedLM(texts[0], texts[1:], path=folder))
+
+
+def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
+    """The family of a factor nobody chose one for.
+
+    A block of at most 64 reals without parents is a stack of Gaussian mixtures. Other reals are Gaussian, in closed form, where
+    every parent is real or one of few symbols, and a Regression elsewhere. A single symbol is counted (Independent) where its
+    parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length is modelled or given, such as texts,
+    are a mixture of counts (NGram) and a net where parents are few symbols. Other grids of symbols, blocks of both kinds, and
+    reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a PixelCNN, whose cost grows
+    with their number and not with its square.
+    """
+    parts = [space for _, space in x.space.parts]
+    if any(isinstance(space, Real) and space.atoms for space in parts):
+        return Autoregressive
+    few = all(isinstance(v.space, Finite) and not v.space.axes for v in parents) and math.prod(
+        v.space.size for v in parents) <= _FEW_STATES  # type: ignore[attr-defined]
+    if all(isinstance(space, Real) for space in parts):
+        plain = all(not v.space.atoms if isinstance(v.space, Real) else isinstance(v.space, Finite) and not v.space.axes
+                    for v in parents)
+        if isinstance(x.space, Product) and not parents and x.space.dimensions <= _FEW_REALS:
+            return partial(GaussianMixture, components=None, ridge=1e-4)
+        return Gaussian if plain else SplineFlow if isinstance(x.space, Product) else Regression
+    if isinstance(x.space, Finite) and not x.space.axes:
+        return Independent if few and parents else Categorical
+    if isinstance(x.space, Finite) and few and len(x.space.axes) == 1 and x.space.axes[0].length != "fixed":
+        net = partial(Autoregressive, net=partial(MinGRU, width=256), embed=partial(Embedding, offsets=4))
+        return partial(Ensemble, families=(partial(NGram, order=7), net))
+    picture = isinstance(x.space, Finite) and len(x.space.axes) > 1 and all(axis.length == "fixed" for axis in x.space.axes)
+    return partial(Autoregressive, net=PixelCNN) if picture and x.space.dimensions > _SMALL_PICTURE else Autoregressive
+
+
+def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
+          families: Mapping[str, Callable[..., Conditional]] | None = None, latents: Mapping[str, Codec] | None = None,
+          seed: int | None = 0) -> Model:
+    """A model of a formula, its variables and codecs inferred from data.
+
+    Args:
+        formula: such as "p(label) p(image | label)"; without one, a single block of all columns but those
+            that only name their rows, such as an id; the model's `notes` say which.
+        data: anything `read` takes. Codecs learn from it in one pass; nothing else is learned yet.
+        codecs: column -> codec, for columns that should not be inferred.
+        families: printed left side of a factor -> family, or a functools.partial of one.
+        latents: column that no data has -> codec, as `{"group": Label(range(3))}`: finite, summed out exactly.
+        seed: of the initial weights.
+
+    Raises:
+        UserError: a formula that does not parse, an unknown column, a value that has no place.
+    """
+    if data is None and formula is not None and not isinstance(formula, str):
+        formula, data = None, formula  # model(data)
+    if data is None:
+        raise UserError("model: expected data to read columns from; or build Model(Family(x, parents), ...) in full")
+    source, codecs = read(data), dict(codecs or {})
+    terms = parse(formula) if formula is not None else [Term(source.names)]
+    families = {parse(k)[0].name if "," in k else k: v for k, v in (families or {}).items()}  # however it was spaced
+    names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
+    latents = dict(latents or {})
+    check_known(latents, names, "latents")
+    check_known(names, [*source.names, *latents], "formula")
+    check_known(codecs, names, "codecs")
+    for name, codec in codecs.items():
+        if not isinstance(codec, Codec):
+            raise UserError(f"codecs: {name}: expected a codec such as Number(), got {codec!r}")
+    for name, family in families.items():
+        if isinstance(family, Conditional) or not callable(family):
+            raise UserError(f"families: {name}: expected a family such as Gaussian, or a partial of one, got {family!r}")
+    named = None if formula is None else [name for name in names if name not in latents]
+    inferred, notes = infer_table(source, codecs, named)
+    if not inferred:
+        raise UserError(f"model: no column is left to model ({'; '.join(notes)}); name columns in a formula")
+    terms = terms if formula is not None else [Term(tuple(inferred))]
+    check_known(families, [term.name for term in terms], "families")
+    for term in terms:
+        chosen: Any = getattr(families.get(term.name), "func", families.get(term.name))
+        for name in term.left if getattr(chosen, "on_lines", False) else ():
+            own = inferred[name] if name in inferred and name not in codecs else None
+            if isinstance(own, Number) and own.arguments.get("curve") == "quantile":
+                inferred[name] = Number(**{**own.arguments, "curve": "linear"})
+                notes.append(f"{name}: on a line all the same, for {chosen.__name__} is of the numbers themselves")
+    variables = _learn(source, inferred)
+    variables |= {name: Variable(name, codec) for name, codec in latents.items()}
+    factors, seed = [], whole_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for term in terms:
+            block = len(term.left) > 1
+            x = variables[term.left[0]]
+            if block:
+                x = Variable(term.name, BlockCodec({n: variables[n].codec for n in term.left}))
+            parents = [variables[n] for n in term.parents]
+            factors.append(families.get(term.name, default_family(x, parents))(x, parents))
+    made = Model(*factors, latents=tuple(latents))
+    made.facts |= {"notes": notes, "fitted": False, "dtypes": dict(source.dtypes)}
+    return made
+
+
+def _learn(source: Source, codecs: Mapping[str, Codec]) -> dict[str, Variable]:
+    variables = {name: Variable(name, codec) for name, codec in codecs.items()}
+    first = 0
+    for batch in source.batches(1 << 16):
+        for variable in variables.values():
+            variable.learn(batch, first)
+        first += batch.n
+    return variables

@@ -1,0 +1,84 @@
+"""Checks: what callers hand to verbs, as columns, names and seeds; how many rows are taken at once."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from given.infer.windows import in_windows
+from given.joint import Joint
+from given.sources import Columns, Source, Stream, read
+from given.variables import UserError, shown
+
+__all__ = ["check_draws", "check_known", "count_rows", "draws_at_once", "named", "rows_at_once", "spelled", "whole_seed"]
+
+_ENTRIES_AT_ONCE = 1 << 16
+_FEW_DRAWS = 64  # below which steps cost as much as draws
+
+
+def check_known(names: Any, among: Sequence[str], what: str) -> None:
+    """Raise `UserError` for a name that is not among those there are; `what` is where it was handed in."""
+    for name in names:
+        if name not in among:
+            raise UserError(f"{what}: unknown name {shown(name)}; there are {', '.join(among)}")
+
+
+def count_rows(source: Source) -> int:
+    """How many rows a source has; a pass over it where it does not know."""
+    return source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.batches(1 << 16))
+
+
+def named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping or a frame, and columns by keyword, as one mapping."""
+    if data is not None and not isinstance(data, Mapping):
+        data = read(data)
+        if not isinstance(data, Mapping):
+            raise UserError(f"expected a mapping or columns by keyword, got {type(data).__name__}")
+    return {**(data or {}), **columns}
+
+
+def spelled(columns: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Columns by keyword under the names they have: Python spells keywords in NFKC, where \u00b5 becomes \u03bc."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(unicodedata.normalize("NFKC", name), []).append(name)
+
+    def proper(name: str) -> str:
+        found = alike.get(unicodedata.normalize("NFKC", name), [])
+        return found[0] if name not in names and len(found) == 1 else name
+
+    return {proper(name): value for name, value in columns.items()}
+
+
+def check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:
+    """Raise `UserError` for a length or a way to draw that cannot be meant; `verb` is what was called."""
+    if length is not None and (not isinstance(length, int | np.integer) or isinstance(length, bool) or length < 1):
+        raise UserError(f"{verb}: length={shown(length)}; expected a whole number of symbols from 1")
+    if length is not None and not any(map(in_windows, joint)):
+        raise UserError(f"{verb}: length={length}; {joint} has no text longer than its window, so its length is drawn; use "
+                        f"how=MaxLength({length})")
+    if how is not None and not callable(how):
+        raise UserError(f"{verb}: how={how!r}; expected a map from distribution to distribution, as TopP(0.9)")
+
+
+def whole_seed(seed: Any) -> int:
+    """A seed, numpy's integers among them; a fresh one of None."""
+    if seed is None:
+        return int.from_bytes(os.urandom(7))
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise UserError(f"seed={shown(seed)}; expected a whole number from 0, or None for a fresh one")
+    return int(seed)
+
+
+def rows_at_once(joint: Joint) -> int:
+    """How many rows are scored together."""
+    return max(1, _ENTRIES_AT_ONCE // max(f.x.space.dimensions for f in joint))
+
+
+def draws_at_once(joint: Joint) -> int:
+    """Fewer than rows that are scored: of every entry drawn a net remembers what it made of it."""
+    return min(rows_at_once(joint), max(_FEW_DRAWS, rows_at_once(joint) // 4))

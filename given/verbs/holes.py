@@ -1,0 +1,50 @@
+"""Holes: which cells of raw columns hold a value, and which were filled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from given.variables import MISSING, Finite, Variable
+
+__all__ = ["any_cell", "filled", "kept_or_drawn", "present", "valueless"]
+
+
+def present(values: np.ndarray) -> np.ndarray:
+    """Where a cell is not None, NaN or NaT: bool, as the values."""
+    if values.dtype.kind == "O":
+        return np.array([v is not None and v == v for v in values.ravel().tolist()], dtype=bool).reshape(values.shape)
+    return ~np.isnan(values) if values.dtype.kind in "fM" else np.ones(values.shape, dtype=bool)
+
+
+def any_cell(cells: np.ndarray) -> np.ndarray:
+    """(rows,) whether any cell of a row is true."""
+    return np.asarray(cells.reshape(len(cells), -1).any(1))
+
+
+def filled(values: np.ndarray) -> np.ndarray:
+    """(draws, rows) where all cells drawn are values of the data's, not missing and not "(other)"."""
+    there = present(values)
+    if values.dtype.kind in "OU":
+        there = there & (values != "(other)")
+    return np.asarray(there.reshape(*values.shape[:2], -1).all(-1))
+
+
+def valueless(variable: Variable) -> bool:
+    """Whether a column never had a value to learn: all it can be is missing."""
+    single = isinstance(variable.space, Finite) and not variable.space.axes
+    return single and set(variable.codec.names()) <= {MISSING, "(other)"}
+
+
+def kept_or_drawn(values: np.ndarray, seen: np.ndarray, drawn: np.ndarray | None, n: int) -> np.ndarray:
+    """(n, rows, ...) what was there, and elsewhere what was drawn; whole numbers stay so."""
+    if drawn is None or seen.all():
+        return np.stack([values] * n)
+    both = np.where(seen, values.astype(object), drawn.astype(object))
+    if values.dtype.kind == "f" and (there := present(both)).any():
+        reals = both.astype(np.float64)
+        if not (reals[there] == np.rint(reals[there])).all() or np.abs(reals[there]).max() > 2**53:
+            return reals
+        if there.all():
+            return reals.astype(np.int64)
+        return np.array([int(v) if v == v else None for v in reals.ravel()], dtype=object).reshape(reals.shape)
+    return both if values.dtype.kind == "O" else both.astype(np.result_type(values, drawn))

@@ -1,0 +1,375 @@
+"""Query: what follows from what is observed, in raw values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from given.codecs import Text
+from given.conditional import Conditional
+from given.distributions import How, Intractable
+from given.evaluate import Score
+from given.infer import Part, Rows, Stop, observe
+from given.infer import Query as _Query
+from given.infer.summary import DRAWS, Summary, mean, mode, quantiles
+from given.infer.windows import spoken
+from given.joint import Joint
+from given.solve import Watched
+from given.sources import Columns
+from given.variables import Entries, Finite, Real, UserError, Variable, shown
+from given.verbs.checks import check_draws, check_known, draws_at_once, named, rows_at_once, spelled, whole_seed
+from given.verbs.scoring import score_of
+
+__all__ = ["Query"]
+
+Raw = dict[str, np.ndarray]
+
+
+class Query:
+    """What follows from what is observed. Made by `Model.given`.
+
+    Its verbs return columns in raw form. With one item observed, or none, draws are (n, ...); with several, (n, items, ...).
+    """
+
+    def __init__(self, joint: Joint, observed: Mapping[str, Any], prior: Mapping[str, Any], first_row: int = 0,
+                 dtypes: Any = None) -> None:
+        self.joint, self.first_row, self.dtypes = joint, first_row, dtypes
+        seen = {name: observe(joint.columns[name], value) for name, value in observed.items()}
+        lengths = {name: len(x) for name, (x, single) in seen.items() if not single}
+        if len(set(lengths.values())) > 1:
+            raise UserError(f"given: expected columns of one length, got {lengths}")
+        self._single, self.n = not lengths, next(iter(lengths.values()), 1)
+        self._evidence = {name: x for name, (x, _) in seen.items()}
+        self._begun = {name for name, value in observed.items() if isinstance(value, Part | Rows)}
+        self._prior = {name: _log_prior(joint, name, p) for name, p in prior.items()}
+        joint.eval()
+
+    def _parts(self, n: int, at_once: int | None = None) -> Iterator[tuple[Tensor, _Query]]:
+        """The query over some of n rows at a time, with their numbers; what is given once is given to all.
+
+        Rows of which the same columns are given go together.
+        """
+        there = [how(e.seen.reshape(len(e), -1), 1).expand(n)  # type: ignore[union-attr]
+                 for e in self._evidence.values() for how in (torch.any, torch.all)]
+        alike = torch.stack(there).unique(dim=1, return_inverse=True)[1] if there else torch.zeros(n, dtype=torch.int64)
+        for pattern in alike.unique():
+            for rows in (alike == pattern).nonzero()[:, 0].split(at_once or rows_at_once(self.joint)):
+                evidence = {k: e.rows(rows % len(e)) for k, e in self._evidence.items()}
+                yield rows, _Query(self.joint, evidence, len(rows), self._prior, self.first_row + rows)
+
+    def _asked(self, ask: Callable[[_Query], dict[str, Entries]]) -> tuple[list[dict[str, Entries]], Tensor]:
+        """What every part answers, and the order that puts their rows back. What one part is given and another answers is
+        returned of both."""
+        parts = [(rows, query, ask(query)) for rows, query in self._parts(self.n)]
+        names = dict.fromkeys(name for _, _, answer in parts for name in answer)
+        for _, query, answer in parts:
+            for name in names.keys() - answer.keys():
+                answer[name] = query.evidence[name]
+        return [answer for _, _, answer in parts], torch.cat([rows for rows, _, _ in parts]).argsort()
+
+    @torch.no_grad()
+    def sample(self, n: int = 1, *, columns: Sequence[str] | None = None, seed: int | None = 0, how: How | None = None,
+               length: int | None = None) -> Columns:
+        """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...).
+
+        They are drawn some at a time, so that memory grows by what is returned alone. A draw depends on the seed, its number
+        and its row's: the first of many are those of few, equal up to the rounding of the arithmetic.
+
+        Args:
+            n: draws.
+            columns: only these, by default all. To draw some columns is another question than to draw all: what is not asked
+                is left out, as in `log_prob`.
+            seed: the same one draws the same rows, 0 too, which is the default; None draws fresh ones.
+            how: of the draws.
+            length: symbols of a text in windows, one window by default; past it the window moves on by the text's stride, and
+                what was drawn last is read.
+        """
+        if not isinstance(n, int | np.integer) or n < 1:
+            raise UserError(f"sample: expected a whole number of draws from 1, got {shown(n)}")
+        n, seed, joint = int(n), whole_seed(seed), self.joint
+        check_draws(joint, how, length, "sample")
+        there = {k: e.seen.reshape(len(e), -1).any(1) for k, e in self._evidence.items()}  # type: ignore[union-attr]
+        asked = None if columns is None else {columns} if isinstance(columns, str) else set(columns)
+        check_known(asked or (), list(joint.columns), "columns")
+        names = [name for name in joint.columns if (name in asked if asked else not (
+            name in joint.conditions and name in there and bool(there[name].all())))]
+        wanted = joint.columns if asked is None else asked
+        drawn = any(name not in self._evidence or not self._evidence[name].complete for name in wanted)
+        watched = Watched(how) if drawn and isinstance(how, How) else None
+        most, parts, numbers = draws_at_once(self.joint), list[Raw](), list[Tensor]()
+        for rows, query in self._parts(self.n, max(1, most // n)):
+            some, size = list[Raw](), max(1, most // len(rows))
+            for first in range(0, n, size):
+                found = query.sample(min(size, n - first), asked=asked, first_draw=first, seed=seed, how=watched or how,
+                                     length=length)
+                some.append(self._raw({name: found[name] for name in names}))
+            parts.append(_joined(some, 0))
+            numbers.append(rows)
+        if watched:
+            watched.check(str(self.joint))
+        raw, order = _joined(parts, 1), torch.cat(numbers).argsort().numpy()
+        return self._shaped(raw if len(parts) == 1 else {k: v[:, order] for k, v in raw.items()}, (n, self.n))
+
+    def stream(self, *, seed: int | None = 0, how: How | None = None, length: int | None = None,
+               stop: str | Sequence[str] = ()) -> Iterator[str]:
+        """One draw of a text as it is drawn, whole characters at a time: what comes after what is given.
+
+        Args:
+            seed, how, length: as of `sample`.
+            stop: strings after which the text is over: short for `how | Stop(stop)`.
+
+        Raises:
+            UserError: there is not one text to draw, or more than one item is given.
+        """
+        texts = [f.x for f in self.joint if isinstance(f.x.codec, Text)
+                 and not (f.x.name in self._evidence and f.x.name not in self._begun)]
+        if len(texts) != 1 or self.n > 1:
+            raise UserError(f"stream: expected one text to draw of one item, got {len(texts)} texts of {self.n} items; give "
+                            "the others, or use sample")
+        check_draws(self.joint, how, length, "stream")
+        if stop:
+            how = Stop(stop) if how is None else how | Stop(stop)
+        _, query = next(self._parts(1))
+        blocks = query.stream(texts[0].name, seed=whole_seed(seed), how=how, length=length)
+        next(blocks)  # what is given
+        codec = texts[0].codec
+        assert isinstance(codec, Text)
+        return spoken(codec, blocks)
+
+    def rank(self, data: Mapping[str, Any] | None = None, /, *, pmi: Any = False, seed: int | None = 0,
+             **candidates: Any) -> Columns:
+        """Candidates, the most probable given what is observed first, with their `log_prob` in nats.
+
+        Args:
+            data, candidates: columns of candidates, as of `score`; whole texts where what they begin with is observed.
+            pmi: rank by what the observed tells of them instead, pointwise mutual information
+                log p(x | y) - log p(x), in the column `pmi`. p(x) is the model's own, that of its family (Contrastive) or y
+                summed out where it can be; or pass another model that has p(x).
+            seed: of the noise of estimates.
+
+        Raises:
+            UserError: several items are observed, or there is no p(x).
+        """
+        if not self._single:
+            raise UserError(f"rank: expected one item to be given, got {self.n}; ask for each")
+        values = named(data, spelled(candidates, list(self.joint.columns)))
+        by, value = "log_prob", self.log_prob(values, seed=seed)
+        if pmi is not False:
+            own = _marginal(self.joint, list(values)) if pmi is True else None
+            base = Query(own or (self.joint if isinstance(pmi, bool) else pmi.joint), {}, {})
+            base._prior = self._prior if isinstance(pmi, bool) else {}
+            try:
+                by, value = "pmi", value - base.log_prob(values, seed=seed)
+            except UserError as error:
+                raise UserError(f"rank: no p({', '.join(values)}) to compare with ({error}); declare what is missing, pass "
+                                "given(..., prior=...), or pass pmi=another model that has it") from None
+        rows = Columns({name: observed if np.ndim(observed) else [observed] for name, observed in values.items()})
+        order = np.argsort(-value, kind="stable")
+        return Columns({**{name: each[order] for name, each in rows.items()}, by: value[order]})
+
+    def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int | None = 0, **columns: Any) -> np.ndarray:
+        """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64.
+
+        Of a column that is observed in part, what was not observed is scored: `given(text=prefix("To be")).log_prob(text=
+        ["To be or not"])` is log p of what follows the prefix, the end of the text included where its length is modelled.
+
+        Raises:
+            UserError: a value that is not what is observed of it.
+        """
+        return self.score(data, seed=seed, **columns).items
+
+    @torch.no_grad()
+    def score(self, data: Mapping[str, Any] | None = None, /, *, seed: int | None = 0, **columns: Any) -> Score:
+        """As `Model.score`, given what is observed."""
+        joint, seed = self.joint, whole_seed(seed)
+        values = named(data, spelled(columns, list(joint.columns)))
+        check_known(values, list(joint.columns), "score")
+        if not values:
+            raise UserError("score: nothing to score; pass the columns to score")
+        x = {k: observe(joint.columns[k], v, self._evidence.get(k))[0] for k, v in values.items()}
+        n = max(self.n, *map(len, x.values()))
+        for length in map(len, x.values()):
+            if length not in (1, n):
+                raise UserError(f"score: expected 1 or {n} values, got {length}")
+        if self.n != n and not self._single:
+            raise UserError(f"score: {n} values for {self.n} items that are given; expected one each")
+        parts, numbers, given = [], list[Tensor](), tuple(k for k, e in self._evidence.items() if not e.hidden)
+        for rows, query in self._parts(n):
+            some = {k: e.rows(rows % len(e)) for k, e in x.items()}
+            new = {k: Entries(e.tensor, e.seen & ~query.evidence[k].scored, e.valid)  # type: ignore[operator]
+                   if k in query.evidence else e for k, e in some.items()}
+            parts.append(score_of(joint, new, *query.log_prob(some, seed=seed), given))
+            numbers.append(rows)
+        score = parts[0].joined(parts[1:])
+        return replace(score, items=score.items[torch.cat(numbers).argsort().numpy()])
+
+    @torch.no_grad()
+    def mode(self, name: str | None = None, /, *, seed: int | None = 0) -> Any:
+        """The most probable value of one column, whatever the others are: that of one item, or (items, ...).
+
+        Args:
+            name: a column, by default all that is unknown together: the most probable joint value of the finite columns above
+                what is observed, and the modes of the others given them, a column each.
+            seed: of 1,000 draws, of which the most frequent value is taken where probabilities are out of reach.
+
+        Raises:
+            UserError: a column of reals, or a grid, without a mode in closed form; a real one has a median.
+        """
+        if name is None:
+            return self._columns(*self._asked(lambda q: q.mode()), (self.n,))
+        return self._summary(name, mode, seed)
+
+    @torch.no_grad()
+    def mean(self, name: str | None = None, /, *, seed: int | None = 0) -> Any:
+        """The mean of one column of numbers, dates or times, whatever the others are: that of one item, or (items, ...).
+
+        Of what is not missing, float64; of dates a date. It is exact where the column's distribution has a mean in closed form
+        and its codec is a line (`Gaussian`, mixtures of them), and where it is a single finite entry; elsewhere that of 1,000
+        draws, whose standard error is a thirtieth of the column's standard deviation.
+
+        Args:
+            name: a column, by default every real one that is unknown, a column each.
+            seed: of the draws.
+
+        Raises:
+            UserError: the column holds no numbers, or is observed.
+        """
+        if name is not None:
+            return self._summary(name, mean, seed)
+        joint = self.joint
+        real = [k for k, v in joint.columns.items() if isinstance(v.space, Real) and k not in joint.conditions
+                and not (k in self._evidence and self._evidence[k].complete)]
+        if not real:
+            raise Intractable(f"{self.joint}: no real column is left to average; use mode or probabilities")
+        return Columns({k: self._summary(k, mean, seed) for k in real}, 0 if self._single else 1)
+
+    @torch.no_grad()
+    def quantile(self, name: str, levels: float | Sequence[float], /, *, seed: int | None = 0) -> Any:
+        """Quantiles of one column of numbers, dates or times: the least values that are not exceeded with these probabilities.
+
+        They are values as the data holds them: whole numbers are whole, dates are dates. Exact where the column's distribution
+        has a distribution function in closed form (`Gaussian`, mixtures of them), and where it is a single finite entry;
+        elsewhere those of 1,000 draws.
+
+        Args:
+            name: a column.
+            levels: a probability between 0 and 1, or several.
+            seed: of the draws.
+
+        Returns:
+            of one item a value, or (levels,) for several levels; of several items (items,) or (items, levels).
+
+        Raises:
+            UserError: the column holds no single numbers, or is observed.
+        """
+        try:
+            each = np.asarray(levels, dtype=np.float64)
+        except (TypeError, ValueError):
+            each = np.full((1, 1), np.nan)
+        if each.ndim > 1 or not each.size or not ((each > 0) & (each < 1)).all():
+            raise UserError(f"quantile: levels={shown(levels)}; expected probabilities between 0 and 1, as 0.5 or "
+                            "[0.1, 0.5, 0.9]")
+        found = self._summary(name, partial(quantiles, levels=np.atleast_1d(each)), seed)
+        return found if each.ndim else _single(found[..., 0])
+
+    def _summary(self, name: str, ask: Callable[[Variable], Summary], seed: int | None) -> Any:
+        """What is asked of one column, (items, ...): exactly, or of draws, some items at a time."""
+        check_known([name], list(self.joint.columns), "column")
+        variable, seed = self.joint.columns[name], whole_seed(seed)
+        summary = ask(variable)
+        try:
+            parts = [(rows, summary.exact(query)) for rows, query in self._parts(self.n)]
+        except Intractable:
+            if name in self.joint.conditions:
+                raise
+            each = self._parts(self.n, max(1, draws_at_once(self.joint) // DRAWS))
+            parts = [(rows, summary.drawn(variable.codec.decode(query.sample(DRAWS, seed=seed, asked={name})[name])))
+                     for rows, query in each]
+        found = np.concatenate([value for _, value in parts])[torch.cat([rows for rows, _ in parts]).argsort().numpy()]
+        return _single(found[0]) if self._single else found
+
+    @torch.no_grad()
+    def entropy(self) -> np.ndarray:
+        """Entropy in nats of the finite columns above what is observed: (items,)."""
+        each, order = self._asked(lambda q: {"": Entries(q.entropy())})
+        return _put_back([part[""] for part in each], order, 0).tensor.numpy()
+
+    @torch.no_grad()
+    def probabilities(self, name: str) -> Columns:
+        """p(name = v | observed) for every category v, one column each: (items,) float64."""
+        check_known([name], list(self.joint.columns), "probabilities")
+        each, order = self._asked(lambda q: {name: Entries(q.probabilities(name))})
+        p = _put_back([part[name] for part in each], order, 0).tensor.numpy()
+        return Columns({symbol: p[:, i] for i, symbol in enumerate(self.joint.columns[name].codec.names())})
+
+    def _columns(self, parts: Sequence[Mapping[str, Entries]], order: Tensor, lead: tuple[int, ...]) -> Columns:
+        """Raw columns (*lead, ...) of parts of the last axis of the lead, whose rows the order puts back."""
+        return self._shaped(self._raw({name: _put_back([part[name] for part in parts], order, len(lead) - 1)
+                                       for name in self.joint.columns if name in parts[0]}), lead)
+
+    def _raw(self, entries: Mapping[str, Entries]) -> Raw:
+        raw: Raw = {}
+        for name, x in entries.items():
+            raw |= self.joint.columns[name].decode(x)
+        return raw
+
+    def _shaped(self, raw: Raw, lead: tuple[int, ...]) -> Columns:
+        """Raw columns (*lead, ...), the last axis of the lead left out where a single item is observed."""
+        if self._single:
+            raw = {k: np.reshape(v, (*lead[:-1], *v.shape[len(lead):])) for k, v in raw.items()}
+            lead = lead[:-1]
+        return Columns(raw, len(lead), self.dtypes)
+
+
+def _single(value: Any) -> Any:
+    """A single number or text as a plain one; an array as it is."""
+    value = value if np.ndim(value) else np.asarray(value)[()]
+    return value.item() if isinstance(value, np.number | np.bool_ | np.str_) else value
+
+
+def _joined(parts: Sequence[Raw], axis: int) -> Raw:
+    """Raw columns of parts, end to end along an axis."""
+    return dict(parts[0]) if len(parts) == 1 else {k: np.concatenate([part[k] for part in parts], axis) for k in parts[0]}
+
+
+def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:
+    return Entries.cat(parts, axis).map(lambda t: t.index_select(axis, order))
+
+
+def _log_prior(joint: Joint, name: str, prior: Any) -> Tensor:
+    """(V,) log-probabilities of a condition."""
+    check_known([name], list(joint.columns), "prior")
+    variable = joint.columns[name]
+    if name not in joint.conditions:
+        raise UserError(f"prior: p({name}) is a factor of {joint}; a prior is for conditions that have none")
+    if not isinstance(variable.space, Finite) or variable.space.axes:
+        raise UserError(f"prior: expected a single finite entry, got {name}: {variable.space}")
+    V = variable.space.size
+    if isinstance(prior, str):
+        if prior != "uniform":
+            raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {shown(prior)}")
+        return torch.full((V,), -math.log(V), dtype=torch.float64)
+    if not isinstance(prior, Mapping):
+        raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {type(prior).__name__}")
+    symbols = variable.encode({name: np.array(list(prior))}).tensor
+    p = torch.zeros(V, dtype=torch.float64)
+    wrong = [v for v in prior.values() if not isinstance(v, int | float) or not v >= 0]
+    if wrong:
+        raise UserError(f"prior: {name}: expected probabilities of 0 or more, got {shown(wrong[0])}")
+    p[symbols] = torch.tensor([float(v) for v in prior.values()], dtype=torch.float64)
+    if not math.isclose(float(p.sum()), 1, abs_tol=1e-6):
+        raise UserError(f"prior: {name}: expected probabilities that sum to 1, got a sum of {float(p.sum()):g}")
+    return p.log()
+
+
+def _marginal(joint: Joint, names: list[str]) -> Joint | None:
+    """p(x) that the family of p(x | y) holds, if it does."""
+    each = [getattr(factor, "marginal", None) for factor in joint.declared if list(factor.x.columns) == names]
+    return Joint(each[0]) if each and isinstance(each[0], Conditional) else None
