@@ -171,15 +171,17 @@ def test_a_block_fills_any_column_given_any():
     assert np.allclose(one, parts)
 
 
-def test_rows_do_not_depend_on_their_batch():
+def rows_at_once(monkeypatch, n):
+    for name in ("models.rows_at_once", "query.rows_at_once", "query.draws_at_once"):
+        monkeypatch.setattr(f"given.verbs.{name}", lambda joint: n)
+
+
+def test_rows_do_not_depend_on_their_batch(monkeypatch):
     model, data = toy_model()
     model_rows, few = data["image"], data["image"][:5]
-    original = type(model)._rows_at_once
-    try:
-        type(model)._rows_at_once = property(lambda self: 3)
+    with monkeypatch.context() as patched:
+        rows_at_once(patched, 3)
         small = model.given(image=few).sample(4, seed=9)["label"], model.log_prob(image=few, label=data["label"][:5])
-    finally:
-        type(model)._rows_at_once = original
     whole = model.given(image=few).sample(4, seed=9)["label"], model.log_prob(image=few, label=data["label"][:5])
     assert (small[0] == whole[0]).all() and np.allclose(small[1], whole[1], atol=1e-5)
     assert (model.given(image=model_rows[:40]).sample(4, seed=9)["label"][:, :5] == whole[0]).all()
@@ -188,7 +190,7 @@ def test_rows_do_not_depend_on_their_batch():
 def test_an_estimate_of_a_row_does_not_depend_on_its_batch(monkeypatch):
     model, data = toy_model(image=partial(Dequantised, family=Gaussian))
     whole = model.given(image=data["image"][:20]).probabilities("label")["a"]
-    monkeypatch.setattr(type(model), "_rows_at_once", property(lambda self: 7))
+    rows_at_once(monkeypatch, 7)
     assert np.allclose(model.given(image=data["image"][:20]).probabilities("label")["a"], whole, atol=1e-12)
 
 

@@ -17,7 +17,6 @@ from given.joint import Joint
 from given.nn import AnyOrder, Transformer
 from given.testing import perturb
 from given.variables import Entries, Finite, Observed, Real, UserError, Variable
-from given.verbs import Model
 
 NET = partial(Transformer, width=16, layers=2, heads=2)
 SIZES = {"b": 3, "d": 2, "a": 2, "c": 3}  # out of their order
@@ -165,7 +164,7 @@ def test_draws_in_parts_are_the_draws_at_once(model, monkeypatch):
     asked = [model.given(g="b"), model.given(), model.given(g=["a", "b", "c"], k=["u", "v", "u"]),
              model.given(x=given.part([1.0, 0.0, 2.0], seen=[True, False, True]))]
     whole = [query.sample(11, seed=4) for query in asked]
-    monkeypatch.setattr(Model, "_draws_at_once", 4)
+    monkeypatch.setattr("given.verbs.query.draws_at_once", lambda joint: 4)
     for query, all_ in zip(asked, whole, strict=True):
         for n in (11, 3):
             cut = query.sample(n, seed=4)
@@ -176,7 +175,7 @@ def test_draws_in_parts_are_the_draws_at_once(model, monkeypatch):
 
 
 def test_a_part_of_the_draws_holds_no_more_rows_than_fit(model, monkeypatch):
-    monkeypatch.setattr(Model, "_draws_at_once", 8)
+    monkeypatch.setattr("given.verbs.query.draws_at_once", lambda joint: 8)
     sizes, sample = [], Query.sample
     monkeypatch.setattr(Query, "sample", lambda self, draws, **options: (
         sizes.append((draws, self.n)), sample(self, draws, **options))[1])

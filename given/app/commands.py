@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import ast
-import inspect
 import json
 import math
 import operator
 import sys
 from collections.abc import Sequence
-from functools import partial, reduce
-from types import ModuleType
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -21,6 +18,7 @@ import given
 from given import codecs as _codecs
 from given import families as _families
 from given.app.listing import facts
+from given.app.literals import built, codec_of
 from given.app.output import rows, write
 from given.app.plan import place_of, plan
 from given.app.report import report as _report
@@ -32,7 +30,7 @@ from given.joint import parse
 from given.sources import Columns, Live, Source, write_file
 from given.tasks import task_named, task_of
 from given.train import MODEL_FILES, check_place
-from given.variables import Codec, Entries, Finite, UserError, shown
+from given.variables import Entries, Finite, UserError, shown
 from given.verbs import Model
 
 __all__ = ["chat", "complete", "compress", "decompress", "demo", "encode", "export", "fill", "fit", "keyboard", "query", "rank",
@@ -56,8 +54,8 @@ def fit(a: argparse.Namespace) -> int:
     if wanted is not None and a.formula is not None:
         raise UserError(f"fit: --task {a.task} says the formula; leave one of the two out")
     data = _read(a.data, a)
-    codecs = {name: _codec(text) for name, text in _once(a.codecs, "--as").items()}
-    families = {name: _built(text, _families, "--family") for name, text in _once(a.family, "--family").items()}
+    codecs = {name: codec_of(text) for name, text in _once(a.codecs, "--as").items()}
+    families = {name: built(text, _families, "--family") for name, text in _once(a.family, "--family").items()}
     formula, task, left_out = a.formula, None, list[str]()
     if formula is None:
         found = task_of(data, codecs)
@@ -359,41 +357,3 @@ def _once(pairs: Sequence[tuple[str, str]], what: str) -> dict[str, str]:
     if twice:
         raise UserError(f"{what}: {twice[0]} is said twice; say it once")
     return dict(pairs)
-
-
-def _codec(text: str) -> Codec:
-    """A codec as the line says it: `label`, `Number(atoms=[0])`."""
-    name, bracket, rest = text.partition("(")
-    proper = next((c for c in _codecs.__all__ if c.lower() == name.lower()), name)
-    found = _built(proper + bracket + rest, _codecs, "--as")
-    # As where it is inferred, a missing cell is a value of its own unless something else is said.
-    return found(missing="symbol") if not bracket and "missing" in inspect.signature(found).parameters else found()
-
-
-def _built(text: str, module: ModuleType, what: str) -> Any:
-    """A class of a module, or a partial of one: `Empirical`, `Dequantised(family=Gaussian)`; only public names are looked
-    up."""
-    def value(node: ast.expr) -> Any:
-        if isinstance(node, ast.Name | ast.Call):
-            return built(node)
-        return ast.literal_eval(node)
-
-    classes = [name for name in module.__all__ if isinstance(getattr(module, name), type)]
-
-    def built(node: ast.expr) -> Any:
-        if isinstance(node, ast.Name) and node.id in classes:
-            return getattr(module, node.id)
-        if isinstance(node, ast.Name):
-            raise UserError(f"{what}: unknown name {node.id!r}; there are {', '.join(classes)}")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) < 2:
-            inner = [ast.keyword("family", argument) for argument in node.args]  # Dequantised(Gaussian)
-            return partial(built(node.func), **{k.arg or "": value(k.value) for k in (*inner, *node.keywords)})
-        raise ValueError
-
-    try:
-        return built(ast.parse(text, mode="eval").body)
-    except UserError:
-        raise
-    except (ValueError, SyntaxError, TypeError):
-        raise UserError(f"{what}: expected a name, or a name with options as in Name(option=value), got {text!r}; there are "
-                        f"{', '.join(classes)}") from None

@@ -1,0 +1,53 @@
+"""Literals: codecs and families as the command line writes them, `label` or `Number(atoms=[0])`. Only public names are looked
+up."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from given import codecs as _codecs
+from given.variables import Codec, UserError
+
+__all__ = ["built", "codec_of"]
+
+
+def codec_of(text: str) -> Codec:
+    """A codec as the line says it: `label`, `Number(atoms=[0])`."""
+    name, bracket, rest = text.partition("(")
+    proper = next((c for c in _codecs.__all__ if c.lower() == name.lower()), name)
+    found = built(proper + bracket + rest, _codecs, "--as")
+    # As where it is inferred, a missing cell is a value of its own unless something else is said.
+    return found(missing="symbol") if not bracket and "missing" in inspect.signature(found).parameters else found()
+
+
+def built(text: str, module: ModuleType, what: str) -> Any:
+    """A class of a module, or a partial of one: `Empirical`, `Dequantised(family=Gaussian)`; only public names are looked
+    up."""
+    def value(node: ast.expr) -> Any:
+        if isinstance(node, ast.Name | ast.Call):
+            return made(node)
+        return ast.literal_eval(node)
+
+    classes = [name for name in module.__all__ if isinstance(getattr(module, name), type)]
+
+    def made(node: ast.expr) -> Any:
+        if isinstance(node, ast.Name) and node.id in classes:
+            return getattr(module, node.id)
+        if isinstance(node, ast.Name):
+            raise UserError(f"{what}: unknown name {node.id!r}; there are {', '.join(classes)}")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) < 2:
+            inner = [ast.keyword("family", argument) for argument in node.args]  # Dequantised(Gaussian)
+            return partial(made(node.func), **{k.arg or "": value(k.value) for k in (*inner, *node.keywords)})
+        raise ValueError
+
+    try:
+        return made(ast.parse(text, mode="eval").body)
+    except UserError:
+        raise
+    except (ValueError, SyntaxError, TypeError):
+        raise UserError(f"{what}: expected a name, or a name with options as in Name(option=value), got {text!r}; there are "
+                        f"{', '.join(classes)}") from None
