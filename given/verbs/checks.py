@@ -14,9 +14,10 @@ from given.joint import Joint
 from given.sources import Columns, Source, Stream, read
 from given.variables import UserError, shown
 
-__all__ = ["check_draws", "check_known", "count_rows", "draws_at_once", "named", "rows_at_once", "spelled", "whole_seed"]
+__all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "count_rows", "draws_at_once", "named", "rows_at_once",
+           "spelled", "whole_seed"]
 
-_ENTRIES_AT_ONCE = 1 << 16
+ENTRIES_AT_ONCE = 1 << 16
 _FEW_DRAWS = 64  # below which steps cost as much as draws
 
 
@@ -76,7 +77,7 @@ def whole_seed(seed: Any) -> int:
 
 def rows_at_once(joint: Joint) -> int:
     """How many rows are scored together."""
-    return max(1, _ENTRIES_AT_ONCE // max(f.x.space.dimensions for f in joint))
+    return max(1, ENTRIES_AT_ONCE // max(f.x.space.dimensions for f in joint))
 
 
 def draws_at_once(joint: Joint) -> int:

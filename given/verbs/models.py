@@ -46,7 +46,7 @@ from given.train import (
     split,
 )
 from given.variables import Entries, Finite, Observed, UserError, shown
-from given.verbs.checks import _ENTRIES_AT_ONCE, check_known, count_rows, named, rows_at_once, spelled, whole_seed
+from given.verbs.checks import ENTRIES_AT_ONCE, check_known, count_rows, named, rows_at_once, spelled, whole_seed
 from given.verbs.holes import any_cell, filled, kept_or_drawn, present, valueless
 from given.verbs.query import Query
 from given.verbs.scoring import score_of
@@ -674,4 +674,4 @@ class Model:
 def _default_batch(joint: Joint) -> int:
     """Rows a step: 32 of at most 65,536 entries, or as many texts in windows as hold 2,048 symbols."""
     windows = [f.x.space.shape[0] for f in joint if f.x.space.axes and f.x.space.axes[0].length == "given"]
-    return max(1, 2048 // windows[0] if windows else min(32, _ENTRIES_AT_ONCE // joint.dimensions))
+    return max(1, 2048 // windows[0] if windows else min(32, ENTRIES_AT_ONCE // joint.dimensions))
