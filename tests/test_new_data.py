@@ -121,7 +121,7 @@ def test_the_table_learned_from_is_completed_and_asked_about(towns, capsys):
 def test_completions_do_not_depend_on_the_batch(towns, monkeypatch):
     model, path = towns
     whole = model.complete(str(path))["rooms"]
-    monkeypatch.setattr("given.verbs.models._ROWS", 64)
+    monkeypatch.setattr("given.verbs.completion._ROWS", 64)
     assert (model.complete(str(path))["rooms"] == whole).all()
 
 

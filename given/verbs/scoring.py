@@ -1,19 +1,147 @@
-"""Scoring: log p in entries as a score in raw units."""
+"""Scoring: log p of rows in raw units, a batch at a time; what was not learned scored with a kept mass."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import BlockCodec
-from given.distributions import Kind
+from given.codecs import BlockCodec, Text
+from given.distributions import Kind, Noise, weakest
 from given.evaluate import Score
+from given.infer import Query
 from given.joint import Joint
-from given.variables import Entries, Variable
+from given.sources import Source
+from given.train import EncodedBatch, encoded
+from given.variables import Entries, Finite, UserError, Variable
+from given.verbs.checks import rows_at_once
 
-__all__ = ["score_of"]
+__all__ = ["readable", "score_of", "score_rows", "scored"]
+
+_NEW = -53 * math.log(2)  # log of the mass kept for a value that was not learned: what rounding takes from all others
+
+
+def score_rows(joint: Joint, source: Source, seed: int) -> Score:
+    """The score of all rows of a source, the pieces of a long text summed; `seed` is of the noise of estimates.
+
+    Raises:
+        UserError: there is no row, or a factor's parent is not given.
+    """
+    scores, items, counts, pieces = list[Score](), list[Tensor](), list[Tensor](), False
+    for score, batch in scored(joint, source, seed):
+        scores.append(score)
+        items.append(batch.item)
+        counts.append(torch.stack([batch.entries[name].scored.reshape(batch.n, -1).sum(1)
+                                   for name in score.columns]).sum(0))
+        pieces |= batch.text is not None
+    if not scores:
+        raise UserError("data: expected at least one row, got none")
+    score = scores[0].joined(scores[1:])
+    if pieces:
+        score = _summed(score, torch.cat(items).numpy(), torch.cat(counts).numpy())
+    if not all(isinstance(joint.columns[name].codec, Text) for name in score.columns):
+        return score
+    texts = [text for some in source.batches(1 << 16) for name in score.columns for text in some[name]
+             if isinstance(text, str)]
+    sizes = (sum(map(len, texts)), sum(len(text.encode(errors="surrogatepass")) for text in texts))
+    return replace(score, characters=sizes[0] / len(score.items), bytes=sizes[1] / len(score.items))
+
+
+def _summed(score: Score, items: np.ndarray, counts: np.ndarray) -> Score:
+    """Scores of pieces as those of their items; `counts` are the entries of every piece."""
+    values, each = score.items, np.bincount(items, score.items)
+    # How far pieces are from what their symbols cost on average.
+    apart = values - values.sum() * counts / counts.sum()
+    within = float(np.sqrt((apart**2).sum() * len(values) / (len(values) - 1))) if len(values) > 1 else math.nan
+    new = {name: np.bincount(items, n).astype(np.int64) for name, n in score.new.items()}
+    return replace(score, items=each, new=new, dimensions=score.dimensions * len(values) / len(each), within=within)
+
+
+def scored(joint: Joint, source: Source, seed: int) -> Iterator[tuple[Score, EncodedBatch]]:
+    """Every batch with the score of its rows, which may be pieces of texts."""
+    joint.eval()
+    names = [name for name in joint.columns if name in source.names]
+    for batch in encoded(joint, source, rows_at_once(joint), names=names, new=True):
+        entries = batch.entries
+        factors = [f for f in joint if set(f.x.columns) & set(entries)]
+        if not factors:
+            raise UserError(f"score: nothing to score; pass a column left of a bar in {joint}")
+        parents = dict.fromkeys(v.name for f in factors for v in f.parents if v.name not in joint.latents)
+        for name in parents:
+            if name not in entries:
+                raise UserError(f"score: {name} is not given; log_prob is the log of the printed formula; pass {name}, or "
+                                "sum it out with given(...).log_prob(...)")
+        x = {k: e for k, e in entries.items() if k not in joint.conditions}
+        with torch.no_grad():
+            log_p, kind = _log_p(joint, batch, seed)
+        new = {name: counts for name, counts in batch.new.items() if bool(counts.any())}
+        log_p = log_p + _NEW * sum(new.values(), torch.zeros(()))
+        # One code of all makes a bound.
+        score = score_of(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
+                       tuple(name for name in parents if name not in x), batch.share)
+        yield replace(score, new={name: counts.numpy() for name, counts in new.items()}), batch
+
+
+def _log_p(joint: Joint, batch: EncodedBatch, seed: int) -> tuple[Tensor, Kind]:
+    """log p of the rows of a batch in entries, (n,), and its kind. A new value is unknown and summed out; where that cannot
+    be done, as in a net that reads in one order only, another stands there, read and not scored."""
+    hidden = [name for name, e in batch.entries.items() if bool(batch.new[name].any()) and not e.complete]
+    if not hidden:
+        return _log_p_known(joint, batch, batch.entries, torch.arange(batch.n), seed)
+    unseen = torch.stack([(~batch.entries[name].seen).reshape(batch.n, -1).any(1) & (batch.new[name] > 0)
+                          for name in hidden])
+    patterns, which = unseen.unique(dim=1, return_inverse=True)
+    total, kinds = torch.zeros(batch.n, dtype=torch.float64), list[Kind]()
+    for i, pattern in enumerate(patterns.unbind(1)):
+        rows, gone = (which == i).nonzero()[:, 0], [name for name, new in zip(hidden, pattern.tolist(), strict=True) if new]
+        entries = {name: e.rows(rows) for name, e in batch.entries.items()}
+        total[rows], kind = _log_p_new(joint, batch, entries, gone, rows, seed)
+        kinds.append(kind)
+    return total, weakest(kinds)
+
+
+def _log_p_new(joint: Joint, batch: EncodedBatch, entries: dict[str, Entries], gone: list[str], rows: Tensor,
+               seed: int) -> tuple[Tensor, Kind]:
+    """`_log_p` of rows whose columns `gone` hold new values."""
+    conditions = {k: e for k, e in entries.items() if k in joint.conditions and k not in gone}
+    x = {k: e for k, e in entries.items() if k not in joint.conditions and k not in gone}
+    try:
+        if not gone or batch.text is not None:
+            return _log_p_known(joint, batch, entries, rows, seed)
+        if not x:
+            return torch.zeros(len(rows), dtype=torch.float64), "exact"
+        return Query(joint, conditions, len(rows), first_row=batch.first + rows).log_prob(x, seed=seed)
+    except UserError:
+        if not gone:
+            raise
+    read = {name: e.read_only() if name in gone else e for name, e in entries.items()}
+    return _log_p_known(joint, batch, read, rows, seed)
+
+
+def _log_p_known(joint: Joint, batch: EncodedBatch, entries: Mapping[str, Entries], rows: Tensor,
+                 seed: int) -> tuple[Tensor, Kind]:
+    """log p of some rows of a batch, nothing of which is new."""
+    n = len(rows)
+    if set(joint.summed) - set(entries):
+        conditions = {k: e for k, e in entries.items() if k in joint.conditions}
+        x = {k: e for k, e in entries.items() if k not in conditions}
+        return Query(joint, conditions, n, first_row=batch.first + rows).log_prob(x, seed=seed)
+    full, noise = joint.encoded(entries, n), Noise.of(seed, n, first_row=batch.first + rows)
+    terms = [(f, *joint.log_prob(full, n, noise, [f])) for f in joint if set(f.x.columns) & set(full)]
+    return (torch.stack([batch.borne(f)[rows] * term for f, term, _ in terms]).sum(0),
+            weakest(kind for _, _, kind in terms))
+
+
+def readable(joint: Joint, score: Score) -> Score:
+    """A score of text alone in nats a character, of images alone in bits a dimension, any other as it is."""
+    if score.characters:
+        return score.nats_per_character()
+    images = all(isinstance(s := joint.columns[name].space, Finite) and len(s.axes) > 1 for name in score.columns)
+    return score.bits_per_dim() if images else score
 
 
 def score_of(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, given: tuple[str, ...],

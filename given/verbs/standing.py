@@ -1,0 +1,94 @@
+"""Standing: how much better than its baseline a fitted model is, on as many held-out rows as say it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from given.distributions import Intractable
+from given.evaluate import Score
+from given.joint import Joint
+from given.sources import Columns
+
+__all__ = ["Standing", "beginning"]
+
+_FIRST = 32  # rows that are scored in any case
+_ENOUGH = 256  # rows that may be, at least, if they decide
+
+Scorer = Callable[[Columns], Score]
+
+
+@dataclass
+class Standing:
+    """A model's score of rows and its baseline's, of the same ones.
+
+    Attributes:
+        n: rows that were scored.
+        margin: how much more log p they have than under the baseline, in nats an item; nan without a baseline.
+        error: its standard error, of the paired differences; nan where it is not known.
+        own, other: the scores; `other` is None without a baseline.
+    """
+
+    n: int = 0
+    margin: float = math.nan
+    error: float = math.nan
+    own: list[Score] = field(default_factory=list)
+    other: list[Score] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, joint: Joint, rows: Columns, score: Scorer, baseline: Scorer | None,
+           left: Callable[[], float]) -> Standing | None:
+        """Rows are doubled until the margin is four times its standard error and precise, or no time is left; None where the
+        model has no density.
+
+        Args:
+            joint: what was fitted.
+            rows: held-out rows, the first of which are a sample of all.
+            score, baseline: what scores them.
+            left: the seconds left.
+        """
+        found = cls()
+        while found.n < rows.n:
+            size, began = max(found.n, _FIRST), left()
+            some = rows.rows(slice(found.n, found.n + size))
+            try:
+                found.own.append(score(some))
+                found.other += [baseline(some)] if baseline is not None else []
+            except Intractable:
+                return None
+            found._add(some.n)
+            enough = found.n >= _ENOUGH and found.error <= 0.01 * joint.dimensions and 4 * found.error <= abs(found.margin)
+            if left() < 2 * (began - left()) or enough:
+                break
+        return found
+
+    def _add(self, rows: int) -> None:
+        self.n += rows
+        mine, its = (np.concatenate([s.items for s in each]) if each else np.zeros(self.n) for each in (self.own, self.other))
+        with np.errstate(invalid="ignore"):  # what is impossible under both says nothing
+            apart = np.where(mine == its, 0.0, mine - its)
+        self.margin = float(apart.mean())
+        self.error = float(apart.std(ddof=1) / math.sqrt(self.n)) if self.n > 1 and np.isfinite(apart).all() else math.nan
+
+    def scores(self, baseline: str) -> dict[str, Score]:
+        """The score of all rows, and the baseline's under its name."""
+        mine = _joined(self.own)
+        its = {baseline: replace(_joined(self.other), conditioned_on=mine.conditioned_on)} if self.other else {}
+        return {"this model": mine, **its}
+
+
+def _joined(scores: list[Score]) -> Score:
+    return scores[0].joined(scores[1:]) if len(scores) > 1 else scores[0]
+
+
+def beginning(joint: Joint, rows: Columns, score: Scorer, left: Callable[[], float]) -> Columns:
+    """As much of the start of a single long text as there is time to score."""
+    name = next(v.name for f in joint for v in [f.x] if f.x.space.axes and f.x.space.axes[0].length == "given")
+    text, began = rows[name][0], left()
+    probe = min(len(text), 1 << 12)
+    score(Columns({**rows, name: [text[:probe]]}))
+    cut = int(max(1.0, left() / max(1e-6, began - left()) / 2) * probe)
+    return rows if cut >= len(text) else Columns({**rows, name: [text[:cut]]})
