@@ -5,7 +5,7 @@ from pathlib import Path
 
 os.environ["COLUMNS"] = "100"
 
-from given.app.cli import parser
+from given.app.parser import parser
 
 PAGE = Path(__file__).parent / "command-line.md"
 

@@ -319,7 +319,8 @@ def test_the_listing_without_torch_is_that_of_the_classes(capsys):
 
 
 def test_given_alone_prints_its_commands_by_what_they_are_for(capsys):
-    from given.app.cli import main, parser
+    from given.app.cli import main
+    from given.app.parser import parser
 
     assert main([]) == 2
     out = capsys.readouterr().out
@@ -340,7 +341,7 @@ def test_options_stand_anywhere(order, tmp_path, capsys):
 
 
 def test_conditions_may_stand_on_both_sides_of_an_option():
-    from given.app.cli import parser
+    from given.app.parser import parser
 
     parsed = parser().parse_args(["sample", "m.given", "a=1", "-n", "3", "b=2"])
     assert parsed.given == [("a", "1"), ("b", "2")] and parsed.n == 3

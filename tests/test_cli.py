@@ -422,10 +422,20 @@ def test_tasks_are_listed(capsys):
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
 def test_completion_knows_commands_and_options(name, capsys):
     status, out, _ = run(capsys, "completion", name)
-    assert status == 0 and "complete" in out and "anomalies" in out and "--completion" not in out
-    if name == "bash":
-        ask = out + '\nCOMP_WORDS=(given score --an); COMP_CWORD=2; _given; echo "${COMPREPLY[@]}"'
-        assert subprocess.run(["bash", "-c", ask], capture_output=True, text=True).stdout.strip() == "--anomalies"
+    assert status == 0 and "given" in out and "anomalies" in out and "--completion" not in out
+
+
+@pytest.mark.parametrize(("words", "found"), [
+    ("fi", "fill fit"), ("score --an", "--anomalies"), ("completion ''", "bash fish zsh"),
+    ("fit t.csv --device ''", "auto cpu"), ("fit t.", "t.csv t.given"), ("score t.given t.c", "t.csv"),
+    ("fit t.csv -o t.g", "t.given"), ("sample t.given t", ""), ("sample t.given a=1 --top", "--top-k --top-p")], ids=str)
+def test_bash_completes(words, found, tmp_path, capsys):
+    (tmp_path / "t.csv").touch()
+    (tmp_path / "t.given").mkdir()
+    ask = (f"{run(capsys, 'completion', 'bash')[1]}\nCOMP_WORDS=(given {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); "
+           'COMPREPLY=(); _shtab_given; echo "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, cwd=tmp_path)
+    assert " ".join(sorted(done.stdout.split())) == found
 
 
 def test_holes_are_filled_with_values_of_the_data(tmp_path, capsys):

@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from given.app.completion import completion as _script
-
 __all__ = ["completion", "facts", "families", "tasks"]
 
 _PACKAGE = Path(__file__).parents[1]
+_PATHS = ("DATA", "FILE", "FOLDER", "MODEL", "SVG")
 _TASK = ("name", "what", "baseline", "unit", "example")
 
 
@@ -46,7 +45,15 @@ def tasks(a: argparse.Namespace) -> None:
 
 def completion(a: argparse.Namespace) -> None:
     """`given completion`"""
-    print(_script(a.parser, a.shell))
+    import shtab
+
+    for listed in a.parser._actions:
+        if isinstance(listed, argparse._SubParsersAction):
+            listed.help = None  # hidden in --help, which lists commands by groups
+            for action in [action for command in listed.choices.values() for action in command._actions]:
+                if action.metavar in _PATHS or action.dest == "formula":
+                    action.complete = shtab.FILE
+    print(shtab.complete(a.parser, a.shell))
 
 
 def _first_line(file: str) -> str:

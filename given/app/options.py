@@ -1,0 +1,93 @@
+"""Options that commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+__all__ = ["DATA", "count", "drawing", "number", "pair", "positive", "reading", "seed_of", "share", "size"]
+
+DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt, a folder of images or texts, a glob in quotes, - for "
+        "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare")
+
+
+def drawing(sub: argparse.ArgumentParser) -> None:
+    """How symbols are drawn, in the order in which the distribution of the next one is changed."""
+    sub.add_argument("--matching", metavar="REGEX", help="draw only texts that match, whole, after what is given")
+    sub.add_argument("--schema", metavar="FILE", help="draw only JSON of this schema")
+    sub.add_argument("--repetition-penalty", type=number, metavar="STRENGTH", help="above 1: symbols come back less often")
+    sub.add_argument("--temperature", type=number, metavar="T", help="below 1 sharper, above flatter; at 0 greedy")
+    sub.add_argument("--top-k", type=count, metavar="K", help="only the K most probable symbols")
+    sub.add_argument("--top-p", type=number, metavar="P", help="only the most probable symbols that together reach P")
+    sub.add_argument("--min-p", type=number, metavar="P", help="only symbols at least P times as probable as the best")
+    sub.add_argument("--stop", action="append", metavar="STRING", help="end a text after this string; may be said again")
+    sub.add_argument("--longest", type=count, metavar="N", help="draw at most N symbols")
+    sub.add_argument("--beam", type=count, metavar="WIDTH", help="the most probable texts that so many beams find, not draws")
+    sub.add_argument("--length", type=count, metavar="N", help="symbols of a text in windows (default one window)")
+    sub.add_argument("--stream", action="store_true", help="print one text as it is drawn")
+
+
+def reading(sub: argparse.ArgumentParser) -> None:
+    """How data is read, where its ending and its first rows do not say it."""
+    sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "images", "npz", "npy"),
+                     help="of the data, where its ending does not say it")
+    sub.add_argument("--delimiter", help="of a table, where its rows do not say it")
+    sub.add_argument("--header", choices=("yes", "no"), help="whether a table's first row names its columns")
+    sub.add_argument("--decimal", choices=(".", ","), help="mark of a table's numbers, where they may have either")
+    sub.add_argument("--dayfirst", choices=("yes", "no"), help="whether 1/2/2020 is in February, where its cells may be either")
+    sub.add_argument("--by", choices=("file", "line", "paragraph"), help="what a row is of text (default file)")
+    sub.add_argument("--size", type=size, metavar="HxW", help="resample images to this size")
+    sub.add_argument("--skip-bad", action="store_true", help="leave bad rows and files out, and say how many and which")
+
+
+def number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text}") from None
+
+
+def positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
+
+
+def share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, got {text}")
+    return value
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
+    return int(text)
+
+
+def seed_of(text: str) -> int:
+    if text == "random":
+        return int.from_bytes(os.urandom(7))
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0, or random, got {text}")
+    return int(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    return count(height), count(width or height)
+
+
+def pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"expected name=value, got {text!r}")
+    return name, value
