@@ -287,7 +287,7 @@ def test_a_text_that_was_drawn_in_fewer_pieces_than_it_is_cut_into_fits():
     room = codec.space.dimensions - 1
     symbols = torch.from_numpy(np.random.default_rng(1).integers(256, codec.space.size - 1, (50, room)))
     texts = codec.decode(given.variables.Entries(symbols))
-    longer = sum(len(codec._symbols(text, 0)) > room for text in texts)
+    longer = sum(len(codec.tokenizer.encode(text, 0)) > room for text in texts)
     assert longer and (codec.decode(codec.encode(texts)) == texts).all()
 
 

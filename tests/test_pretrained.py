@@ -20,8 +20,8 @@ from given.codecs import Label, Text
 from given.distributions import CategoricalHead, StepwiseMixture
 from given.families import Autoregressive, Ensemble, Independent, NGram, PretrainedLM
 from given.nn import Embedding, Rotary, SwiGLU, Transformer
-from given.sources.tokenizer import spelled
 from given.testing import CODEC_LAWS, perturb
+from given.tokenizers import spelled
 from given.variables import Observed, UserError, Variable
 
 transformers = pytest.importorskip("transformers")
@@ -130,7 +130,8 @@ def test_an_encoder_reads_the_parent(folder):
     asked = transformers.AutoModelForSeq2SeqLM.from_pretrained(path)
     greedy = asked.generate(torch.tensor([[*ids(path, sources[2]), 0]]), max_new_tokens=20, do_sample=False)[0, 1:].tolist()
     own = model.given(source=sources[2]).sample(1, how=Temperature(0))["target"][0]
-    assert own == model.joint.columns["target"].codec._tokenizer.decode([v for v in greedy if v < 270]) and len(alone) == 2
+    tokenizer = model.joint.columns["target"].codec.tokenizer
+    assert own == tokenizer.decode(np.array([v for v in greedy if v < 270])) and len(alone) == 2
 
 
 def test_greedy_is_that_of_the_package(folder):
@@ -358,9 +359,9 @@ def check_export(unit="characters"):
             logits = theirs(input_ids=told).logits[:, -1, :V]
             assert torch.allclose(logits, factor.heads[0].logits(features[:, n]), atol=1e-4), f"after {n} symbols"
         cut_by = transformers.AutoTokenizer.from_pretrained(path)
-        assert cut_by("the éa").input_ids == [begin, *codec._symbols("the éa", 0).tolist()]
+        assert cut_by("the éa").input_ids == [begin, *codec.tokenizer.encode("the éa", 0).tolist()]
         assert cut_by.decode(cut_by("the éa").input_ids, skip_special_tokens=True) == "the éa"
-        start, most = "the c", D - len(codec._symbols("the c", 0)) - (end is not None)
+        start, most = "the c", D - len(codec.tokenizer.encode("the c", 0)) - (end is not None)
         told = cut_by(start, return_tensors="pt", return_token_type_ids=False)
         said = theirs.generate(**told, max_new_tokens=most, do_sample=False)
         hoped = model.given(text=prefix(start)).sample(1, how=Temperature(0))["text"][0]

@@ -221,7 +221,7 @@ def test_windows_do_not_move_counts_or_scores():
     whole.fit({"text": [PROSE]}, held_out=0)
     codec = whole.joint.columns["text"].codec
     x = symbols(len(PROSE), codec.space.size)
-    row = Entries(torch.from_numpy(codec._symbols(PROSE, 0))[None])
+    row = Entries(torch.from_numpy(codec.tokenizer.encode(PROSE, 0))[None])
     family = NGram(x, order=4)
     family.estimate([(row, Observed(n=1), torch.ones(1))])
     assert torch.equal(family.keys, whole.joint.declared[0].keys) and torch.equal(family.share, whole.joint.declared[0].share)

@@ -33,7 +33,7 @@ from torch import Tensor, nn
 from given import distributions
 from given.conditional import Conditional
 from given.nn import Condition, LanguageModel, PreviousToken
-from given.sources.tokenizer import read_tokenizer
+from given.tokenizers import read_tokenizer
 from given.variables import Axis, Finite, Observed, UserError, Variable
 
 __all__ = ["PretrainedLM"]

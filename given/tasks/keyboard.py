@@ -24,13 +24,14 @@ import torch
 from torch import Tensor
 
 from given.codecs import Text
-from given.codecs.text import check_printable, words_of
+from given.codecs.text import check_printable
 from given.distributions import Sequential
 from given.families import Autoregressive, Ensemble, NGram
 from given.nn import MinGRU
 from given.sources import Source
 from given.sources import read as read_data
-from given.variables import Entries, Observed, UserError, Variable
+from given.tokenizers import Words, words_of
+from given.variables import Entries, Observed, UserError, Variable, last_window
 from given.verbs import Model
 from given.verbs import model as model_of
 
@@ -84,7 +85,8 @@ def next_words(model: Model, text: str, n: int = _PROPOSED) -> list[tuple[str, f
     before = text[: len(text) - len(begun)]
     codec = variable.codec
     assert isinstance(codec, Text)
-    x, D = codec.windows_end(before), variable.space.dimensions
+    D = variable.space.dimensions
+    x = last_window(codec.tokenizer.encode(before, 0), D)
     at = int(x.readable.sum())
     distribution = model.joint.declared[0](Observed(n=1)).condition(x)
     assert isinstance(distribution, Sequential) and at < D
@@ -159,8 +161,8 @@ def _distributions(model: Model, variable: Variable, test: Source) -> Iterator[t
 
 def _names(variable: Variable) -> list[str]:
     codec = variable.codec
-    assert isinstance(codec, Text)
-    return codec.words
+    assert isinstance(codec, Text) and isinstance(codec.tokenizer, Words)
+    return codec.tokenizer.words
 
 
 def _proposed(variable: Variable, V: int) -> Tensor:

@@ -31,7 +31,7 @@ from given.distributions import CategoricalHead
 from given.families import Autoregressive, PretrainedLM
 from given.joint import Joint
 from given.nn import Embedding, Rotary, SwiGLU, Transformer
-from given.sources.tokenizer import tokenizers
+from given.tokenizers import tokenizers
 from given.train.checkpoint import replace_folder
 from given.variables import Finite, Observed, UserError
 

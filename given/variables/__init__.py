@@ -2,9 +2,10 @@
 format."""
 
 from given.variables.codec import MISSING, Codec, Variable, built_with, check_pickles
-from given.variables.entries import Entries, Observed, Pieces
+from given.variables.entries import Entries, Observed
 from given.variables.errors import NewValue, UserError, shown
 from given.variables.spaces import Axis, Finite, Product, Real, Space
+from given.variables.windows import Pieces, cut, last_window
 
 __all__ = ["Axis", "Codec", "Entries", "Finite", "MISSING", "NewValue", "Observed", "Pieces", "Product", "Real", "Space",
-           "UserError", "Variable", "built_with", "check_pickles", "shown"]
+           "UserError", "Variable", "built_with", "check_pickles", "cut", "last_window", "shown"]

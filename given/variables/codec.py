@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.variables.entries import Entries, Pieces
+from given.variables.entries import Entries
 from given.variables.errors import NewValue, UserError
 from given.variables.spaces import Finite, Space
+from given.variables.windows import Pieces
 
 __all__ = ["Codec", "MISSING", "Variable", "built_with", "check_pickles"]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from given.variables.spaces import Finite, Product, Space
 
-__all__ = ["Entries", "Observed", "Pieces"]
+__all__ = ["Entries", "Observed"]
 
 Values = Tensor | dict[str, Tensor]
 
@@ -191,22 +190,3 @@ class Observed(Mapping[str, Entries]):
     def rows(self, index: Tensor) -> Observed:
         """The rows `index`, as a y of its own."""
         return Observed({k: e.rows(index) for k, e in self._entries.items()}, len(index))
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """Items longer than the grid, as rows of it, made when they are asked for.
-
-    Attributes:
-        rows: numbers (M,) of rows -> those rows; each of an item's entries is scored in one of all N, and may be `context` in
-            others.
-        item: (N,) int64, rising: the item a row is a piece of.
-    """
-
-    rows: Callable[[Tensor], Entries]
-    item: Tensor
-
-    @property
-    def x(self) -> Entries:
-        """All N rows."""
-        return self.rows(torch.arange(len(self.item)))

@@ -27,7 +27,7 @@ from given.families import (
 from given.joint import Term, parse
 from given.nn import Embedding, MinGRU, PixelCNN
 from given.sources import Source, read
-from given.sources.tokenizer import downloaded
+from given.sources.download import downloaded
 from given.train import (
     load_joint,
 )

@@ -14,21 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from given.tokenizers.package import tokenizers
 from given.variables import UserError
 
-__all__ = ["downloaded", "read_tokenizer", "spelled", "tokenizer_of", "tokenizers", "uncovered", "unknown"]
+__all__ = ["OTHER_BYTES", "PLAIN_BYTES", "read_tokenizer", "spelled", "uncovered", "unknown"]
 
 _SPACE = "\u2581"  # how SentencePiece writes one
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
-
-
-def tokenizers() -> Any:
-    """The package. Raises `UserError` where it is not installed."""
-    try:
-        import tokenizers
-    except ImportError:
-        raise UserError("pieces of text need the package tokenizers; pip install 'given[text]', or use Text('bytes')") from None
-    return tokenizers
 
 
 def read_tokenizer(path: str | os.PathLike[str]) -> tuple[Any, int | None]:
@@ -103,34 +95,14 @@ def _parts(decoder: Any) -> list[dict[str, Any]]:
     return [] if decoder is None else [decoder, *(p for d in decoder.get("decoders", ()) for p in _parts(d))]
 
 
-_PLAIN = [*range(33, 127), *range(161, 173), *range(174, 256)]  # bytes that print as a character
-_OTHER = [byte for byte in range(256) if byte not in _PLAIN]
+PLAIN_BYTES = [*range(33, 127), *range(161, 173), *range(174, 256)]  # bytes that print as a character
+OTHER_BYTES = [byte for byte in range(256) if byte not in PLAIN_BYTES]
 
 
 def _piece(token: str) -> bytes:
     """The bytes of a piece, which is written with a printable character a byte: its own where it is one, else the next from
     256 on, in order."""
-    return bytes(code if code < 256 else _OTHER[code - 256] for code in map(ord, token))
-
-
-def tokenizer_of(alphabet: str | None) -> Any:
-    """One that cuts text into characters, numbered as in an alphabet, or without one into bytes."""
-    t = tokenizers()
-    if alphabet is None:
-        symbols = [chr(b) if b in _PLAIN else chr(256 + _OTHER.index(b)) for b in range(256)]
-    else:
-        symbols = list(alphabet)
-    try:
-        tokenizer = t.Tokenizer(t.models.BPE(vocab={symbol: v for v, symbol in enumerate(symbols)}, merges=[]))
-    except (UnicodeEncodeError, TypeError):
-        raise UserError("export: its characters hold half a surrogate pair, which UTF-8 does not write; use "
-                        "Text('bytes')") from None
-    if alphabet is None:
-        tokenizer.pre_tokenizer = t.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        tokenizer.decoder = t.decoders.ByteLevel()
-    else:
-        tokenizer.decoder = t.decoders.Fuse()
-    return tokenizer
+    return bytes(code if code < 256 else OTHER_BYTES[code - 256] for code in map(ord, token))
 
 
 def unknown(tokenizer: Any) -> int | None:
@@ -147,15 +119,3 @@ def uncovered(encoding: Any, text: str, unknown: int | None) -> int | None:
     np.add.at(told, good[:, 0], 1)
     np.add.at(told, good[:, 1], -1)
     return next((int(at) for at in np.flatnonzero(told.cumsum()[:-1] == 0) if not text[at].isspace()), None)
-
-
-def downloaded(name: str) -> str:
-    """The folder of a public language model, fetched once: JSON, vocabularies and safetensors of it, nothing that runs."""
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        raise UserError("download=True needs the package huggingface_hub; pip install 'given[pretrained]'") from None
-    try:
-        return snapshot_download(name, allow_patterns=["*.json", "*.safetensors"])
-    except Exception as error:  # a name that is none, no network, no such model
-        raise UserError(f"{name}: cannot be downloaded ({' '.join(str(error).split())[:120]}); pass a folder") from None

@@ -1,0 +1,40 @@
+"""Sequences longer than a grid, cut into windows."""
+
+import numpy as np
+import pytest
+import torch
+
+from given.codecs import Text
+from given.variables import UserError, cut, last_window
+
+SEQUENCES = [np.arange(L) for L in (1, 4, 7, 20)]
+
+
+@pytest.mark.parametrize("stride", [1, 3, 5])
+def test_every_symbol_is_scored_once(stride):
+    pieces = cut(SEQUENCES, 5, stride)
+    x = pieces.rows(torch.arange(len(pieces.item)))
+    scored = x.valid & ~x.context
+    for item, sequence in enumerate(SEQUENCES):
+        assert sorted(x.tensor[pieces.item == item][scored[pieces.item == item]].tolist()) == sequence.tolist()
+
+
+@pytest.mark.parametrize("start", [0, 2, 9])
+def test_pieces_to_learn_from_are_whole_windows_that_leave_nothing_out(start):
+    pieces = cut(SEQUENCES, 5, 2, start)
+    x = pieces.rows(torch.arange(len(pieces.item)))
+    for item, sequence in enumerate(SEQUENCES):
+        mine = pieces.item == item
+        assert set(x.tensor[mine][x.valid[mine]].tolist()) == set(sequence.tolist())
+        assert (x.valid[mine].sum(1) == min(5, len(sequence))).all()
+
+
+@pytest.mark.parametrize("length", [0, 3, 4, 9])
+def test_the_last_window_has_room_for_a_symbol_more(length):
+    x = last_window(np.arange(length), 5)
+    assert x.tensor.shape == (1, 5) and x.tensor[x.readable].tolist() == list(range(length))[-4:]
+
+
+def test_an_alphabet_is_of_characters():
+    with pytest.raises(UserError, match="an alphabet is of characters"):
+        Text("bytes", alphabet="ab")
