@@ -11,7 +11,7 @@ import given
 from given.app.cli import main
 from given.codecs import Image, Integer, Number, Text
 from given.families import Autoregressive, ChowLiuTree, Empirical, Gaussian, Independent, NGram
-from given.joint import parse
+from given.formula import parse
 from given.nn import MinGRU
 from given.variables import UserError
 

@@ -8,7 +8,7 @@ import given
 
 ROOT = Path(given.__file__).parent
 FLOORS = ["variables", "sources", "scales", "tokenizers", "codecs", "nn", "solve", "distributions", "conditional", "families",
-          "joint", "infer", "train", "evaluate", "verbs", "tasks", "testing", "app"]
+          "formula", "joint", "infer", "train", "evaluate", "verbs", "tasks", "testing", "app"]
 APART = {"codecs", "families", "tasks"}
 
 

@@ -12,7 +12,7 @@ from given import part, prefix
 from given.codecs import IdentityCodec, Label, Number
 from given.distributions import Intractable, Noise
 from given.families import Autoregressive, Categorical, Dequantised, Empirical, Gaussian, GaussianMixture, Independent
-from given.joint import parse
+from given.formula import parse
 from given.nn import Reverse, Transformer
 from given.testing import perturb
 from given.variables import Axis, Finite, UserError, Variable

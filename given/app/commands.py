@@ -25,8 +25,8 @@ from given.app.report import report as _report
 from given.app.tasks import chat, fill, keyboard, translate
 from given.app.tasks import fit as _fit_task
 from given.evaluate import Score
+from given.formula import parse
 from given.infer import Part, Rows, others, prefix
-from given.joint import parse
 from given.sources import Columns, Live, Source, write_file
 from given.tasks import task_named, task_of
 from given.train import MODEL_FILES, check_place

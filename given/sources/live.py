@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from given.sources.columns import Columns, Source, check_names
-from given.sources.delimited_text import Lexer
 from given.sources.kinds import MISSING
+from given.sources.lexer import Lexer
 from given.variables import UserError
 
 __all__ = ["Live"]

@@ -25,7 +25,8 @@ from safetensors.torch import load_file
 from given import __version__, codecs, distributions, families, nn, solve, variables
 from given.codecs import BlockCodec
 from given.conditional import Conditional
-from given.joint import Joint, Term
+from given.formula import Term
+from given.joint import Joint
 from given.sources import Source
 from given.train.checkpoint import packed, replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable

@@ -24,7 +24,7 @@ from given.families import (
     Regression,
     SplineFlow,
 )
-from given.joint import Term, parse
+from given.formula import Term, parse
 from given.nn import Embedding, MinGRU, PixelCNN
 from given.sources import Source, read
 from given.sources.download import downloaded
