@@ -1,0 +1,146 @@
+"""Ask: commands that ask a model."""
+
+from __future__ import annotations
+
+import argparse
+import operator
+import sys
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import torch
+
+import given
+from given.app.data import need, of_text, once, read, show
+from given.app.listing import facts
+from given.codecs import Text
+from given.formula import parse
+from given.infer import Part, Rows, prefix
+from given.sources import Columns, write_file
+from given.variables import Entries, Finite, UserError
+
+__all__ = ["complete", "compress", "decompress", "encode", "query", "rank", "sample"]
+
+
+def sample(a: argparse.Namespace) -> None:
+    """`given sample`"""
+    model, how = given.load(a.model), _how(a)
+    observed: dict[str, Any] = dict(once(a.given, "NAME=VALUE"))
+    for name, variable in model.joint.columns.items() if observed.keys() >= model.joint.columns.keys() else ():
+        if isinstance(variable.codec, Text) and name not in model.joint.conditions:
+            observed[name] = prefix(observed[name])  # given whole, nothing would be left to draw
+    asked = model.given(observed)
+    if not a.stream:
+        show(asked.sample(a.n or 16, seed=a.seed, how=how, length=a.length), a, model)
+        return
+    if a.n not in (None, 1) or a.output or a.json:
+        raise UserError("sample: --stream prints one text as it is drawn; leave out -n, -o and --json")
+    said = asked.stream(seed=a.seed, how=how, length=a.length)
+    print(*(begun.values for begun in observed.values() if isinstance(begun, Part)), sep="", end="", flush=True)
+    for part_of_text in said:
+        print(part_of_text, end="", flush=True)
+    print()
+
+
+def _how(a: argparse.Namespace) -> Any:
+    """How to draw, as the options say; None where none does."""
+    asked = [(a.matching, given.Regex), (a.schema, _schema), (a.repetition_penalty, given.RepetitionPenalty),
+             (a.temperature, given.Temperature), (a.top_k, given.TopK), (a.top_p, given.TopP), (a.min_p, given.MinP),
+             (a.stop, given.Stop), (a.longest, given.MaxLength), (a.beam, given.Beam)]
+    hows = [made(value) for value, made in asked if value is not None]
+    return reduce(operator.or_, hows) if hows else None
+
+
+def _schema(path: str) -> Any:
+    with open(path, encoding="utf-8") as file:
+        return given.JSONSchema(file.read())
+
+
+def query(a: argparse.Namespace) -> None:
+    """`given query`"""
+    model = given.load(a.model)
+    terms = parse(a.question)
+    if len(terms) > 1:
+        raise UserError(f"query: expected one conditional such as 'label | image', got {a.question!r}")
+    term = terms[0]
+    unknown = [name for name in (*term.left, *term.parents) if name not in model.joint.columns]
+    if unknown:
+        raise UserError(f"query: unknown name {unknown[0]!r}; there are {', '.join(model.joint.columns)}")
+    if term.parents and a.data is None:
+        raise UserError(f"query: expected data with {', '.join(term.parents)}")
+    held: Any = {}
+    if term.parents:
+        data = read(a.data, a)
+        need(term.parents, data.names, f"{a.data}, to answer {a.question!r}")
+        held = next(data.batches(1 << 60))
+    asked = model.given({name: Rows(held[name]) for name in term.parents})
+    space = model.joint.columns[term.left[0]].space
+    if len(term.left) == 1 and isinstance(space, Finite) and space.dimensions == 1:
+        p = asked.probabilities(term.left[0])
+        symbols = torch.from_numpy(np.argmax(np.stack(list(p.values())), 0))
+        best = model.joint.columns[term.left[0]].decode(Entries(symbols))[term.left[0]]
+        answer = Columns({term.left[0]: best, **{f"p({value})": shares.round(6) for value, shares in p.items()}})
+    else:
+        drawn = asked.sample(a.n, columns=term.left, seed=a.seed)
+        answer = Columns({name: drawn[name] for name in term.left}, drawn.axes)
+    show(answer, a, model)
+
+
+def rank(a: argparse.Namespace) -> None:
+    """`given rank`"""
+    model, observed = given.load(a.model), once(a.given, "NAME=VALUE")
+    if a.by is None and (a.format == "text" or a.data.removesuffix(".gz").endswith(".txt")):
+        a.by = "line"
+    found = next(read(a.data, a).batches(1 << 60))
+    asked = [name for name in model.joint.columns if name not in observed]
+    values = {name: found[name] for name in found.names}
+    if found.names == ("text",) and len(asked) == 1:
+        values = {asked[0]: found["text"]}
+    pmi = True if a.pmi == "self" else given.load(a.pmi) if a.pmi else False
+    show(model.given(observed).rank(values, pmi=pmi), a, model)
+
+
+def complete(a: argparse.Namespace) -> None:
+    """`given complete`"""
+    model = given.load(a.model)
+    data = read(a.data, a, model)
+    for line in model.unfillable(data):
+        print(line, file=sys.stderr)
+    show(model.complete(data, n=a.n, seed=a.seed), a, model)
+
+
+def encode(a: argparse.Namespace) -> None:
+    """`given encode`"""
+    model = given.load(a.model)
+    show(model.encode(read(a.data, a)), a, model)
+
+
+def compress(a: argparse.Namespace) -> None:
+    """`given compress`"""
+    model = given.load(a.model)
+    found = model.compress(read(a.data, a, model), batch=a.batch, span=a.span, verify=not a.no_verify)
+    write_file(a.output, lambda file: file.write(found.content))
+    size = len(found.content)
+    facts({"file": a.output, "rows": found.rows, "bytes": size, "bits an entry": round(8 * size / found.entries, 4),
+           "-log2 p of it": round(found.bits / found.entries, 4), "verified": "no" if a.no_verify else "yes"}, a.json)
+
+
+def decompress(a: argparse.Namespace) -> None:
+    """`given decompress`"""
+    model = given.load(a.model)
+    with open(a.file, "rb") as file:
+        content = file.read()
+    try:
+        found = model.decompress(content)
+    except UserError as error:
+        raise error.at(a.file) from None
+    if not of_text(model) or found.n > 1 or not (a.output or ".txt").endswith(".txt"):
+        show(found, a, model)
+        return
+    text = str(next(iter(found.values()))[0])
+    if a.output:
+        write_file(a.output, lambda file: file.write(text.encode()))
+        print(f"wrote {a.output}", file=sys.stderr)
+    else:
+        print(text, end="")

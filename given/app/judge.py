@@ -1,0 +1,115 @@
+"""Judge: commands that say how good a model is, and what is unusual."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+
+import numpy as np
+
+import given
+from given.app.data import need, of_text, read, say_skipped
+from given.app.report import report as _report
+from given.codecs import Label
+from given.evaluate import Score
+from given.infer import others
+from given.sources import Live, Source, write_file
+from given.variables import UserError, shown
+from given.verbs import Model
+
+__all__ = ["report", "score"]
+
+
+def score(a: argparse.Namespace) -> None:
+    """`given score`"""
+    model = given.load(a.model)
+    table = a.format in ("csv", "tsv") or (a.format is None and not of_text(model))
+    streaming, data = False, None
+    if a.data == "-" and table and Live.fits(sys.stdin.buffer):
+        streaming = a.anomalies is None and not a.json
+        result = _live(model, a, streaming)
+    else:
+        data = read(a.data, a, model)
+        need(model.joint.columns, data.names, f"{a.data}, to score {model}")
+        _say_others(model, data)
+        result = model.score(data, seed=a.seed)
+    _say_new(result)
+    order = _least_probable(model, result, data)[: a.anomalies] if a.anomalies else np.arange(len(result.items))
+    if a.json:
+        error = None if math.isnan(result.error) else result.error
+        print(json.dumps({"value": result.value, "error": error, "unit": result.unit, "kind": result.kind,
+                          "measure": result.measure, "items": [[int(i), float(result.items[i])] for i in order]}))
+        return
+    if not streaming:
+        print("row,log_prob")
+        print("\n".join(f"{i},{result.items[i]:.6f}" for i in order))
+    print(result, file=sys.stderr)
+
+
+def _live(model: Model, a: argparse.Namespace, streaming: bool) -> Score:
+    """The score of a pipe's rows, printed row by row as they come where that is asked."""
+    live = Live(sys.stdin.buffer, a.delimiter, a.skip_bad)
+    need(model.joint.columns, live.names, f"stdin, to score {model}")
+    found, first = list[Score](), 0
+    if streaming:
+        print("row,log_prob", flush=True)
+    for part in model.scores(live, seed=a.seed):
+        found.append(part)
+        if streaming:
+            print("\n".join(f"{first + i},{v:.6f}" for i, v in enumerate(part.items)), flush=True)
+        first += len(part.items)
+    say_skipped(live)
+    if not found:
+        raise UserError("stdin: expected at least one row after the header, got none")
+    return found[0].joined(found[1:])
+
+
+def _say_new(score: Score) -> None:
+    """Say how many values were never learned, column by column."""
+    if score.new:
+        each = ", ".join(f"{name} {int(counts.sum()):,} (first in row {int(np.flatnonzero(counts)[0])})"
+                         for name, counts in score.new.items())
+        print(f"values that were never learned, each scored with the mass kept for such: {each}", file=sys.stderr)
+
+
+def _least_probable(model: Model, score: Score, data: Source | None) -> np.ndarray:
+    """The rows, those with new values first, then the least probable; of text alone for its length, by a character."""
+    new = np.zeros(len(score.items), dtype=np.int64)
+    for counts in score.new.values():
+        new += counts > 0
+    items = score.items
+    if data is not None and score.characters:
+        texts = [text for batch in data.batches(1 << 16) for text in batch[score.columns[0]]]
+        items = items / np.array([1 + len(text or "") for text in texts])  # the end is one too
+    return np.lexsort((items, -new))
+
+
+def _say_others(model: Model, data: Source) -> None:
+    """Say which categories are scored as one with all that are rare or unseen."""
+    for name, variable in model.joint.columns.items():
+        first, found, example = 0, 0, ""
+        for batch in data.batches(1 << 16) if isinstance(variable.codec, Label) else ():
+            rows = others(variable, batch[name], variable.encode_new(batch, first)[0])
+            if rows and not found:
+                example = f"{shown(batch[name].tolist()[rows[0]])} in row {first + rows[0]}"
+            found, first = found + len(rows), first + batch.n
+        if found:
+            print(f'{name}: {found:,} rows hold values that were never seen, or rarely, and are scored as one, "(other)"; the '
+                  f"first is {example}", file=sys.stderr)
+
+
+def report(a: argparse.Namespace) -> None:
+    """`given report`"""
+    model = given.load(a.model)
+    data = read(a.data, a, model)
+    need(model.joint.columns, data.names, f"{a.data}, to report on {model}")
+    try:
+        train, test = (given.read(a.train), data) if a.train else model.split(data)
+    except UserError as error:
+        raise UserError(f"{error}: given report {a.model} NEW --train {a.data}") from None
+    name = a.data if a.train else f"the rows of {a.data} that were held out"
+    page = _report(model, test, train, name=name, seed=a.seed)
+    write_file(a.output, lambda file: file.write(page.encode()))
+    print(f"wrote {a.output}", file=sys.stderr)

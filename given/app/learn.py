@@ -1,0 +1,80 @@
+"""Learn: commands that make models, and the one that writes them for others."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import given
+from given import families as _families
+from given.app.data import once, read
+from given.app.listing import facts
+from given.app.literals import built, codec_of
+from given.app.plan import place_of, plan
+from given.app.tasks import fit as _fit_task
+from given.tasks import task_named, task_of
+from given.train import MODEL_FILES, check_place
+from given.variables import UserError
+from given.verbs import Model
+
+__all__ = ["demo", "export", "fit"]
+
+
+def demo(a: argparse.Namespace) -> None:
+    """`given demo`"""
+    from given.app.demo import demo as run
+
+    run(a.output, cpu_seconds=a.cpu_seconds, seed=a.seed)
+
+
+def fit(a: argparse.Namespace) -> int:
+    """`given fit`"""
+    wanted = None if a.task is None else task_named(a.task)
+    if wanted is not None and wanted.own is not None:
+        return _fit_task(a)
+    if wanted is not None and a.formula is not None:
+        raise UserError(f"fit: --task {a.task} says the formula; leave one of the two out")
+    data = read(a.data, a)
+    codecs = {name: codec_of(text) for name, text in once(a.codecs, "--as").items()}
+    families = {name: built(text, _families, "--family") for name, text in once(a.family, "--family").items()}
+    formula, task, left_out = a.formula, None, list[str]()
+    if formula is None:
+        found = task_of(data, codecs)
+        if found is None:
+            raise UserError(f"{a.data}: no task of `given tasks` fits columns {', '.join(data.names)}; write the formula")
+        task, formula, left_out = found
+        if wanted not in (None, task):
+            raise UserError(f"{a.data}: is no data for --task {a.task}, but for {task.name} ({formula}); leave --task out, or "
+                            "write the formula")
+        if not a.dry_run:
+            print("".join(f"{note}\n" for note in left_out), end="", file=sys.stderr)
+    model = given.model(formula, data, families=families, codecs=codecs, seed=a.seed)
+    model.facts["notes"] += left_out
+    ignored = model.order_ignored(data)
+    order = {"order": ignored} if ignored else {}
+    if a.dry_run:
+        asked = {"task": f"{task.name}: {task.what}"} if task else {}
+        facts({"formula": str(model), **asked, "data": data.described(), **plan(model, data), **order}, a.json)
+        return 0
+    path = place_of(a)
+    check_place(path, MODEL_FILES)  # before the time is spent
+    done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
+                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16, muon=a.muon)
+    model.save(path)
+    below = done.below("learn longer (--minutes or --steps), or choose another family (--family, see given families)")
+    facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
+           "cpu-seconds": round(done.cpu_seconds, 1), **model.facts.get("scores", {}), **_gap(model),
+           **({"notice": below} if below else {}), **order}, a.json)
+    return 130 if done.stopped == "interrupted" else 0
+
+
+def _gap(model: Model) -> dict[str, str]:
+    """How far answers to different questions may disagree, where a net learned every order of its columns."""
+    gap = model.facts["fit"]["coherence_gap"]
+    return {} if gap is None else {"coherence gap": f"{gap:.4f} nats/item between whole draws and other orders of columns"}
+
+
+def export(a: argparse.Namespace) -> None:
+    """`given export`"""
+    given.load(a.model).export(a.output)
+    print(f"wrote {a.output}", file=sys.stderr)
