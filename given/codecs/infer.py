@@ -14,7 +14,7 @@ from given.codecs.label import Integer, Label
 from given.codecs.number import Number
 from given.codecs.text import Text
 from given.codecs.time import Time
-from given.sources import EXACT, Source
+from given.sources import EXACT, Columns, Source
 from given.sources.forms import common, readings
 from given.variables import Codec, UserError, shown
 
@@ -80,50 +80,73 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     first = next(batches, None)
     if first is None:
         raise UserError("data: expected at least one row, got none")
-    codecs, whys, left_out, counted = dict(stated or {}), dict[str, str](), dict[str, set[object]](), dict[str, np.ndarray]()
+    table = _Table(first, data.dtypes, dict(stated or {}), bool(names))
+    order = [*(names or first.names)]
+    for name in order:
+        if name not in table.codecs:
+            table.judge(name)
+    rows = first.n
+    while (table.counted or table.left_out) and (batch := next(batches, None)) is not None:
+        rows += batch.n
+        table.judge_again(batch)
+    for name in table.left_out:
+        table.whys[name] += f", judged {_AT_HAND:,} rows at a time" * (rows > first.n)
+    whys = [f"{name}: {table.whys[name]}" for name in order if name in table.whys]
+    return {name: table.codecs[name] for name in order if name in table.codecs}, whys
 
-    known = data.dtypes.get
 
-    def decide(name: str, raw: np.ndarray) -> None:
+class _Table:
+    """What is known so far of a table's columns.
+
+    Attributes:
+        codecs, whys: column -> its codec, and why; of a column that is left out why alone.
+        left_out: columns that later rows may bring back -> their values.
+        counted: columns whose numbers later rows may show to be no categories -> their values.
+    """
+
+    def __init__(self, first: Columns, dtypes: Mapping[str, Any], codecs: dict[str, Codec], named: bool) -> None:
+        self.first, self.dtypes, self.codecs, self.named = first, dtypes, codecs, named
+        self.whys = dict[str, str]()
+        self.left_out, self.counted = dict[str, set[object]](), dict[str, np.ndarray]()
+
+    def judge(self, name: str) -> None:
+        """Leave a column out, or choose its codec, by the first rows."""
+        raw, about = self.first[name], self.dtypes.get(name)
+        if isinstance(about, dict) and "doubt" in about:
+            raise UserError(f"{name}: {about['doubt']}")
+        if not self.named and about not in ("text", "measured") and (why := _identity(name, raw, index=about == "index")):
+            self.whys[name], self.left_out[name] = why, set(raw.tolist())
+        else:
+            self._choose(name, raw)
+
+    def judge_again(self, batch: Columns) -> None:
+        """By more rows, those columns that they may change."""
+        for name, before in list(self.left_out.items()):
+            if not _identity(name, batch[name], before, self.dtypes.get(name) == "index"):
+                del self.left_out[name]
+                self._choose(name, self.first[name])
+        for name, seen in list(self.counted.items()):
+            raw = _numbers(batch[name])
+            if raw.dtype.kind in "iuf" and (new := ~np.isin(raw, np.unique(seen)) & (raw == raw)).any():
+                self._choose(name, np.concatenate([seen, raw[new]]))
+
+    def _choose(self, name: str, raw: np.ndarray) -> None:
+        """The codec of a column by some of its values."""
+        text = self.dtypes.get(name) == "text"
         try:
-            codecs[name], whys[name] = (Text(), "text, as its source knows") if known(name) == "text" else _codec(raw)
+            self.codecs[name], self.whys[name] = (Text(), "text, as its source knows") if text else _codec(raw)
         except _NoCategories as error:
-            if not names:
-                whys[name] = f"left out: {error}"
+            if not self.named:
+                self.whys[name] = f"left out: {error}"
                 return
             if not _is_text(raw):
                 raise error.at(name) from None
-            codecs[name], whys[name] = Text(), f"text, mostly distinct, {len(set(raw.tolist()))} in all"
+            self.codecs[name], self.whys[name] = Text(), f"text, mostly distinct, {len(set(raw.tolist()))} in all"
         except UserError as error:
             raise error.at(name) from None
-        counted.pop(name, None)
-        if isinstance(codecs[name], Integer | Label) and (numbers := _numbers(raw)).dtype.kind in "iuf":
-            counted[name] = numbers
-
-    order = [*(names or first.names)]
-    for name in order:
-        if name in codecs:
-            continue
-        if isinstance(about := known(name), dict) and "doubt" in about:
-            raise UserError(f"{name}: {about['doubt']}")
-        if not names and about not in ("text", "measured") and (why := _identity(name, first[name], index=about == "index")):
-            whys[name], left_out[name] = why, set(first[name].tolist())
-        else:
-            decide(name, first[name])
-    rows = first.n
-    while (counted or left_out) and (batch := next(batches, None)) is not None:
-        rows += batch.n
-        for name, before in list(left_out.items()):
-            if not _identity(name, batch[name], before, known(name) == "index"):
-                del left_out[name]
-                decide(name, first[name])
-        for name, seen in list(counted.items()):
-            raw = _numbers(batch[name])
-            if raw.dtype.kind in "iuf" and (new := ~np.isin(raw, np.unique(seen)) & (raw == raw)).any():
-                decide(name, np.concatenate([seen, raw[new]]))
-    for name in left_out:
-        whys[name] += f", judged {_AT_HAND:,} rows at a time" * (rows > first.n)
-    return {name: codecs[name] for name in order if name in codecs}, [f"{name}: {whys[name]}" for name in order if name in whys]
+        self.counted.pop(name, None)
+        if isinstance(self.codecs[name], Integer | Label) and (numbers := _numbers(raw)).dtype.kind in "iuf":
+            self.counted[name] = numbers
 
 
 def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), index: bool = False) -> str:
