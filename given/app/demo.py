@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from given.evaluate import Comparison, Score, compare, page, picture, wilson_int
 from given.evaluate.page import curve, figure, paragraph, table
 from given.families import Dequantised, Empirical, Gaussian, Independent
 from given.sources import Columns
+from given.train import FitResult
 from given.variables import UserError
 from given.verbs import Model
 
@@ -57,18 +59,43 @@ def demo(output: str, *, cpu_seconds: float = 80.0, seed: int = 0) -> None:
         raise UserError(f"{out}: is a file; choose another folder with -o")
     out.mkdir(parents=True, exist_ok=True)
     train, valid, test = digits()
-    everything = given.read("digits")
-    model = given.model("p(label) p(image | label)", everything, seed=seed)
+    model = given.model("p(label) p(image | label)", given.read("digits"), seed=seed)
     print(f"{model}: {train.n:,} images to learn from, {valid.n} to choose by, {test.n} to test on\n")
     fit = model.fit(train, held_out=valid, cpu_seconds=cpu_seconds, seed=seed, patience=None)
-    table_ = scores(model, train, valid, test)
+    comparison = scores(model, train, valid, test)
     print(f"Held-out bits/dim of the {test.n} test images, lower is better. Rows in one block are comparable; a bound is at")
     print("most the truth, so its bits are at least the truth's; memory's are infinite where an image was not stored.\n")
-    print(table_)
+    print(comparison)
+    answers = _ask(model, test, seed)
+    model.facts["scores"] = {"Held-out score": str(comparison.scores[_name(model)]), "Bayes accuracy": answers.accuracy}
+    for name, content in answers.pictures.items():
+        (out / name).write_bytes(content)
+    answers.unusual.save(out / "unusual.npz")
+    model.save(out / "digits.given")
+    learned = f"{model}, learned from {train.n:,} images in {fit.cpu_seconds:.0f} CPU-seconds."
+    (out / "report.html").write_text(page("given: handwritten digits", learned, _sections(comparison, fit, answers, test.n)))
+    print(f"\nWrote {out}/: samples.png, completions.png, unusual.png, report.html, digits.given "
+          f"({time.perf_counter() - began:.0f} s in all, {fit.cpu_seconds:.0f} CPU-seconds of training). Go on with:\n")
+    saved = os.path.join(output, "digits.given")
+    print(f"  given sample {saved} label=3 -n 16 -o threes.png\n"
+          f'  given query {saved} "label | image" {os.path.join(output, "unusual.npz")}\n'
+          f"  given score {saved} digits --anomalies 5")
 
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the model said: how often it was right, the least probable images, and pictures by their file's name."""
+
+    accuracy: str
+    rank: str
+    unusual: Columns
+    pictures: dict[str, bytes]
+
+
+def _ask(model: Model, test: Columns, seed: int) -> _Answers:
+    """Ask what nothing was trained for, and print the answers."""
     image, label = test["image"], test["label"]
-    query = model.given(image=image)
-    right = int((query.mode()["label"] == label).sum())
+    right = int((model.given(image=image).mode()["label"] == label).sum())
     low, high = wilson_interval(right, test.n)
     accuracy = f"{right / test.n:.1%} of {test.n} right (95 % interval {low:.1%} to {high:.1%})"
     print(f"\nWhich digit is it?         p(label | image) by Bayes' rule: {accuracy}")
@@ -88,31 +115,27 @@ def demo(output: str, *, cpu_seconds: float = 80.0, seed: int = 0) -> None:
     unusual = picture(image[worst][None], levels=17, ink=True, scale=10, text="the five least probable test images")
     rank = ", ".join(f"a {label[i]} at {log_p[i]:.0f}" for i in worst)
     print(f"How unusual is this image? the five least probable, in nats (mean {log_p.mean():.0f}): {rank}")
+    return _Answers(accuracy, rank, Columns({"image": image[worst], "label": label[worst]}),
+                    {"samples.png": samples, "completions.png": completions, "unusual.png": unusual})
 
-    model.facts["scores"] = {"Held-out score": str(table_.scores[_name(model)]), "Bayes accuracy": accuracy}
-    for name, content in {"samples.png": samples, "completions.png": completions, "unusual.png": unusual}.items():
-        (out / name).write_bytes(content)
-    Columns({"image": image[worst], "label": label[worst]}).save(out / "unusual.npz")
-    model.save(out / "digits.given")
-    learned = f"{model}, learned from {train.n:,} images in {fit.cpu_seconds:.0f} CPU-seconds."
-    text = page("given: handwritten digits", learned, [
-        ("How good is it?", table(table_.rows(), [len(g) for g in table_.groups]) + paragraph(
-            f"Bits/dim of the {test.n} test images, lower is better. Rows of one block are conditioned on the same columns "
+
+def _sections(comparison: Comparison, fit: FitResult, answers: _Answers, n: int) -> list[tuple[str, str]]:
+    """The sections of the page."""
+    pictures = answers.pictures
+    return [
+        ("How good is it?", table(comparison.rows(), [len(g) for g in comparison.groups]) + paragraph(
+            f"Bits/dim of the {n} test images, lower is better. Rows of one block are conditioned on the same columns "
             "and have the same measure, so they may be ranked; a bound's bits are at least the truth's.")),
         ("How did it learn?", curve([(s, -v / math.log(2) / 64) for s, v in fit.history], "step",
                                     "held-out bits/dim of label and image")),
-        ("What does it draw?", figure(samples, "A row a class, drawn from p(image | label).")),
-        ("Which digit is it?", paragraph(f"p(label | image) by Bayes' rule, which nothing was trained for: {accuracy}.")),
-        ("Finish this half image", figure(completions, "A row an image: the image, its upper half, four completions.")),
-        ("How unusual is this image?", figure(unusual, f"The five least probable test images: {rank} nats.")),
-    ])
-    (out / "report.html").write_text(text)
-    print(f"\nWrote {out}/: samples.png, completions.png, unusual.png, report.html, digits.given "
-          f"({time.perf_counter() - began:.0f} s in all, {fit.cpu_seconds:.0f} CPU-seconds of training). Go on with:\n")
-    saved = os.path.join(output, "digits.given")
-    print(f"  given sample {saved} label=3 -n 16 -o threes.png\n"
-          f'  given query {saved} "label | image" {os.path.join(output, "unusual.npz")}\n'
-          f"  given score {saved} digits --anomalies 5")
+        ("What does it draw?", figure(pictures["samples.png"], "A row a class, drawn from p(image | label).")),
+        ("Which digit is it?", paragraph("p(label | image) by Bayes' rule, which nothing was trained for: "
+                                         f"{answers.accuracy}.")),
+        ("Finish this half image", figure(pictures["completions.png"],
+                                          "A row an image: the image, its upper half, four completions.")),
+        ("How unusual is this image?", figure(pictures["unusual.png"],
+                                              f"The five least probable test images: {answers.rank} nats.")),
+    ]
 
 
 def scores(model: Model, train: Columns, valid: Columns, test: Columns) -> Comparison:
