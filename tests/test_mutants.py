@@ -33,7 +33,7 @@ import given.families
 import given.infer.archive
 import given.infer.coding
 import given.infer.constraint
-import given.infer.query
+import given.infer.posterior
 import given.infer.stopping
 import given.nn.attention
 import given.nn.context
@@ -180,7 +180,7 @@ MUTANTS = {
         given.distributions.Chain, "_features", "features.gather(1, back[..., None].expand_as(features))", "features",
         family("marginals_are_normalised", "Autoregressive in any order")),
     "a conditional is a ratio of two orders": Mutant(
-        given.infer.query.Query, "_in_turn", "chain.append(chain[-1].condition(part))", "raise Intractable('')",
+        given.infer.posterior.Enumeration, "_in_turn", "chain.append(chain[-1].condition(part))", "raise Intractable('')",
         family("questions_have_one_answer", "Autoregressive block")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_add", "weight * joint.softmax(0)", "weight + 0 * joint", check_mixture),
@@ -228,7 +228,7 @@ MUTANTS = {
         given.distributions.Noise, "uniform", "draws[..., None], np.arange", "draws[..., None] + draws.sum(), np.arange",
         family("rows_are_their_own", "Independent")),
     "Bayes' rule without the prior": Mutant(
-        given.infer.query.Query, "_weigh", "for factor in factors:", "for factor in factors[1:]:", check_bayes),
+        given.infer.posterior.Enumeration, "weigh", "for factor in factors:", "for factor in factors[1:]:", check_bayes),
     "an atom is a density": Mutant(
         given.distributions.Atomic, "each", "torch.where(at.any(-1), mass, ", "(",
         family("density_is_normalised", "Independent with atoms")),

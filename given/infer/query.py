@@ -1,11 +1,7 @@
 """Query: the joint given whatever was observed: a parent, a child, or part of one variable.
 
-With e the evidence and h the unobserved columns above it in the graph,
-
-    p(rest | e) = sum_h p(h | e) p(rest | h, e),    p(h | e) = p(h, e) / sum_h' p(h', e).
-
-The sum runs over every value of h, which must be finite and few: Bayes' rule by enumeration, exact where the factors
-are. What lies below the evidence, or has none below it, is drawn or left out: it adds nothing to p(h, e).
+With e the evidence and h the unobserved columns above it in the graph, p(rest | e) = sum_h p(h | e) p(rest | h, e), where
+`posterior` weighs h.
 
 A question is a pair, what is asked and what is given. Of every factor what is given comes first, then h, then what is asked:
 each is scored by the distribution conditioned on those before it, and drawn from the same distribution. So scores sum to one
@@ -15,9 +11,7 @@ order. This file works on entries; raw data is the business of `verbs`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Set
 from functools import cached_property
 
 import torch
@@ -33,35 +27,15 @@ from given.distributions import (
     Noise,
     Sequential,
     inverse_cdf_sample,
-    weakest,
 )
+from given.infer.posterior import Enumeration, Posterior
 from given.infer.windows import in_windows, joined, written
 from given.joint import Joint
 from given.variables import Entries, Finite, UserError
 
-__all__ = ["Posterior", "Query"]
-
-_MOST_VALUES = 10_000
-_ENTRIES_AT_ONCE = 1 << 16
+__all__ = ["Query"]
 
 Columns = dict[str, Entries]
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """p(h | e) over every joint value of the enumerated columns h.
-
-    Attributes:
-        values: column of h -> (K, *grid) symbols, its value in each of the K joint values.
-        log_weights: (n, K) float64, normalised.
-    """
-
-    values: dict[str, Tensor]
-    log_weights: Tensor
-
-    def pick(self, k: Tensor) -> Columns:
-        """The joint values k (N,): (N, *grid) a column."""
-        return {name: Entries(value[k]) for name, value in self.values.items()}
 
 
 class Query:
@@ -81,125 +55,12 @@ class Query:
         self.joint, self.n, self.first_row = joint, n, first_row
         self.evidence = {k: e for k, e in evidence.items() if not e.hidden}
         self.prior = dict(prior or {})
+        self.bayes = Enumeration(joint, self.evidence, n, self.prior, first_row)
 
     @cached_property
     def weighed(self) -> Posterior:
         """`posterior`, weighed once for all draws."""
-        return self.posterior()
-
-    def posterior(self, wanted: Set[str] = frozenset()) -> Posterior:
-        """p(h | e) by enumeration, h the columns wanted and those above them and above the evidence, where they are unknown.
-
-        Raises:
-            UserError: a condition has neither a factor nor a prior, or the evidence has probability zero.
-            Intractable: a column to sum over is not finite, or takes too many values.
-        """
-        if not self._hidden(self.evidence, wanted)[0]:  # nothing to weigh: not even whether the evidence is possible
-            return Posterior({}, torch.zeros(self.n, 1, dtype=torch.float64))
-        values, total, _ = self._weigh({}, 0, wanted)
-        return Posterior(values, total - self._possible(total, values)[:, None])
-
-    def _hidden(self, evidence: Mapping[str, Entries],
-                wanted: Set[str] = frozenset()) -> tuple[list[str], list[Conditional]]:
-        """The columns to sum over, and the factors in the sum: those with evidence or columns wanted, and all above them."""
-        factors, parents = self._above(wanted | evidence.keys())
-        hidden = [name for name in self.joint.columns if name in wanted | parents
-                  and (name not in evidence or not evidence[name].complete)]
-        return hidden, factors
-
-    def _above(self, columns: Set[str]) -> tuple[list[Conditional], set[str]]:
-        """The factors of some columns and of all above them, parents first; and their parents."""
-        factors, parents = list[Conditional](), set[str]()
-        for factor in reversed(list(self.joint)):
-            if set(factor.x.columns) & (columns | parents):
-                factors.append(factor)
-                parents |= {v.name for v in factor.parents}
-        return factors[::-1], parents
-
-    def _possible(self, total: Tensor, names: Iterable[str] = ()) -> Tensor:
-        """log p(evidence) (n,) of log p(h, evidence) (n, K), where it is not minus infinity."""
-        log_p = torch.logsumexp(total, -1)
-        if bool((log_p == -torch.inf).any()):
-            under = f" under every value of {', '.join(names)}" if names else ""
-            raise UserError(f"what is given has probability zero{under}; give something else",
-                            int((log_p == -torch.inf).nonzero()[0])).at(str(self.joint))
-        return log_p
-
-    def _weigh(self, asked: Mapping[str, Entries], seed: int,
-               wanted: Set[str] = frozenset()) -> tuple[dict[str, Tensor], Tensor, Kind]:
-        """The joint values h of the columns to sum over, log p(h, asked, evidence) (n, K), and its kind."""
-        evidence = {**self.evidence, **{name: e.or_else(self.evidence[name]) if name in self.evidence else e
-                                        for name, e in asked.items()}}
-        hidden, factors = self._hidden(evidence, wanted)
-        above = set(self._hidden(self.evidence)[0])  # what weighs the evidence comes before what else is asked
-        K, values = self._enumerate(hidden, evidence)
-        noise = Noise.of(seed, self.n, first_row=self.first_row)
-        total = torch.zeros(self.n, K, dtype=torch.float64)
-        for name in hidden:
-            if name in self.joint.conditions:
-                total += self._log_prior(name)[values[name]]
-        kinds: list[Kind] = []
-        pairs = torch.cartesian_prod(torch.arange(self.n), torch.arange(K)).reshape(-1, 2)
-        size = max(1, _ENTRIES_AT_ONCE // max((f.x.space.dimensions for f in factors), default=1))
-        for part in pairs.split(size) if factors else ():
-            row, k = part.unbind(1)
-            unknown = {h: Entries(v[k]) for h, v in values.items()}
-            seen = {name: e.rows(row) for name, e in evidence.items()} | unknown
-            unknown |= {name: e.rows(row) for name, e in asked.items()}
-            turns = [{name: e.rows(row) for name, e in self.evidence.items()},
-                     {name: e for name, e in unknown.items() if name in above},
-                     {name: e for name, e in unknown.items() if name not in above}]
-            for factor in factors:
-                log_p, kind = self._in_turn(factor, seen, turns, Noise(noise.keys[row.numpy()]).fold(factor.x.name))
-                total[row, k] += log_p
-                kinds.append(kind)
-        return values, total, weakest(kinds)
-
-    def _in_turn(self, factor: Conditional, seen: Columns, turns: Sequence[Columns], noise: Noise) -> tuple[Tensor, Kind]:
-        """log p of a factor's columns, those of every turn given those of the turns before: (N,), and its kind.
-
-        Args:
-            factor: of the joint.
-            seen: all that is known of N rows.
-            turns: the same columns by the turn they have. A distribution that cannot condition on them scores them at once.
-            noise: of estimates.
-        """
-        distribution, whole = self.joint.distribution(factor, seen, len(noise.keys)), self.joint.x(factor, seen)
-        parts = [self.joint.x(factor, columns) for columns in turns if set(factor.x.columns) & set(columns)]
-        chain = [distribution]
-        try:
-            for part in parts[:-1]:
-                chain.append(chain[-1].condition(part))
-        except Intractable:
-            chain, parts = [distribution], [whole]
-        kinds = [distribution.kind_of_part for distribution in chain[:-1]] + [chain[-1].kind if whole.complete
-                                                                              else chain[-1].kind_of_part]
-        each = [distribution.log_prob(part, seed=noise).cpu() for distribution, part in zip(chain, parts, strict=True)]
-        return torch.stack(each).sum(0), weakest(kinds)
-
-    def _log_prior(self, name: str) -> Tensor:
-        """(V,) log p of a condition that no factor declares."""
-        if name not in self.prior:
-            raise UserError(f"{self.joint}: {name} is not given and nothing says p({name}); declare it, "
-                            f'p({name}) {self.joint}, or pass prior={{"{name}": "uniform"}}')
-        return self.prior[name]
-
-    def _enumerate(self, hidden: list[str], evidence: Mapping[str, Entries]) -> tuple[int, dict[str, Tensor]]:
-        """The joint values of the hidden columns: K, and (K, *grid) a column."""
-        sizes = []
-        for name in hidden:
-            space = self.joint.columns[name].space
-            if name in self.joint.conditions:
-                self._log_prior(name)
-            if name in evidence:
-                raise Intractable(f"{name}: is seen in part and others depend on it; give it whole or not at all")
-            if not isinstance(space, Finite) or space.dimensions != 1:
-                raise Intractable(f"{name}: summing it out needs a single finite entry, got {space}; give it, or make it "
-                                  "a block with what depends on it (Gaussian sums reals out)")
-            sizes.append(space.size)
-        if math.prod(sizes) > _MOST_VALUES:
-            raise Intractable(f"{', '.join(hidden)}: {math.prod(sizes)} joint values are too many to sum over; give some")
-        return self.joint.values(hidden)
+        return self.bayes.posterior()
 
     def _distribution(self, factor: Conditional, seen: Columns, n: int) -> Distribution | None:
         """The distribution of a factor's x given what is seen; None where that is everything."""
@@ -225,9 +86,9 @@ class Query:
             first_draw: the number of the first draw in the whole call.
         """
         seen, noise = self._begun(draws, seed, first_draw)
-        factors, parents = self._above(asked or self.joint.columns.keys())
+        factors, parents = self.bayes.above(asked or self.joint.columns.keys())
         for name in (asked or set()) & set(self.joint.conditions) - seen.keys():
-            self._log_prior(name)  # says what is missing
+            self.bayes.log_prior(name)  # says what is missing
         for factor in factors:
             longer = length if in_windows(factor) else None
             if longer is not None or not _whole(factor, seen):
@@ -312,12 +173,12 @@ class Query:
             self._check_agrees(name, x[name], given)
             rest = x[name].seen & ~given.scored  # type: ignore[operator]
             asked[name] = Entries(x[name].values, rest, x[name].valid, x[name].context)
-        _, top, kind = self._weigh(asked, seed)
+        _, top, kind = self.bayes.weigh(asked, seed)
         for name in x:
             if name in self.joint.conditions:
-                top = top + self._log_prior(name)[x[name].tensor][:, None]
-        _, bottom, below = self._weigh({}, seed)
-        return torch.logsumexp(top, -1) - self._possible(bottom), kind if below == "exact" else "estimate"
+                top = top + self.bayes.log_prior(name)[x[name].tensor][:, None]
+        _, bottom, below = self.bayes.weigh({}, seed)
+        return torch.logsumexp(top, -1) - self.bayes.possible(bottom), kind if below == "exact" else "estimate"
 
     def _check_agrees(self, name: str, x: Entries, given: Entries) -> None:
         """Raise where a value is not what is given of it, or all of it is given."""
@@ -336,14 +197,14 @@ class Query:
             raise Intractable(f"{name}: expected a single finite entry, got {space}; use sample or log_prob")
         if name in self.evidence:
             raise UserError(f"{name}: is given; ask for something else")
-        posterior = self.posterior({name})
+        posterior = self.bayes.posterior({name})
         p = torch.zeros(self.n, space.size, dtype=torch.float64)
         return p.index_add_(1, posterior.values[name].flatten(), posterior.log_weights.exp())
 
     def mode(self) -> Columns:
         """The most probable joint value of the columns summed over, and the modes of distributions below it: (n, *grid)
         each."""
-        posterior = self.posterior()
+        posterior = self.bayes.posterior()
         found = posterior.pick(posterior.log_weights.argmax(-1))
         seen = {**self.evidence, **found}
         for factor in self.joint:
@@ -365,7 +226,7 @@ class Query:
         factor = next((f for f in self.joint if name in f.x.columns), None)
         if factor is None or (name in self.evidence and self.evidence[name].complete):
             raise UserError(f"{name}: is given, or has no factor in {self.joint}; ask for something else")
-        posterior = self.posterior({v.name for v in factor.parents})
+        posterior = self.bayes.posterior({v.name for v in factor.parents})
         for k, weight in enumerate(posterior.log_weights.exp().unbind(1)):
             distribution = self._distribution(factor, {**self.evidence, **posterior.pick(torch.full((self.n,), k))}, self.n)
             assert distribution is not None
@@ -373,7 +234,7 @@ class Query:
 
     def entropy(self) -> Tensor:
         """Entropy in nats of the columns summed over: (n,) float64."""
-        posterior = self.posterior()
+        posterior = self.bayes.posterior()
         if not posterior.values:
             raise Intractable(f"{self.joint}: entropy is that of finite columns above what is given; none is unknown")
         p = posterior.log_weights.exp()

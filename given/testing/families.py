@@ -178,7 +178,7 @@ def bayes_is_enumeration(c: Conditional) -> None:
         hoped = torch.stack(each, -1).softmax(-1)
         prior = {parent.name: torch.full((V,), -math.log(V), dtype=torch.float64)}
         query = Query(Joint(c), {c.x.name: x}, ROWS, prior)
-        assert torch.allclose(query.posterior().log_weights.exp(), hoped, atol=1e-5), "the posterior is not Bayes' rule"
+        assert torch.allclose(query.bayes.posterior().log_weights.exp(), hoped, atol=1e-5), "the posterior is not Bayes' rule"
         assert torch.allclose(query.probabilities(parent.name), hoped, atol=1e-5), "probabilities are not Bayes' rule"
 
 
