@@ -88,6 +88,24 @@ def test_circles_are_found():
     assert circles({1: {2, 3}, 2: {3}, 3: set()}) == set()
 
 
+FILE, FUNCTION = 385, 49  # lines; they go down with the longest that stands, and never up
+
+
+def test_no_file_or_function_is_too_long():
+    """Lines of a function are counted without those of its docstring."""
+    files, functions = list[tuple[int, str]](), list[tuple[int, str]]()
+    for path in ROOT.rglob("*.py"):
+        text, name = path.read_text(), str(path.relative_to(ROOT))
+        files.append((text.count("\n"), name))
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                said = ast.get_docstring(node, clean=False)
+                lines = node.end_lineno - node.lineno + 1 - (0 if said is None else said.count("\n") + 1)
+                functions.append((lines, f"{name}: {node.name}"))
+    assert not [found for found in sorted(files, reverse=True) if found[0] > FILE]
+    assert not [found for found in sorted(functions, reverse=True) if found[0] > FUNCTION]
+
+
 def test_public_names():
     for name in given.__all__:
         assert getattr(given, name) is not None

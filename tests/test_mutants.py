@@ -252,7 +252,7 @@ MUTANTS = {
     "decoding forgets the mean": Mutant(
         given.scales.Line, "r", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
     "what stands before a piece is scored again": Mutant(
-        given.codecs.Text, "pieces", "& (f > 0)", "& (f < 0)", check_pieces),
+        given.codecs.text, "cut", "& (f > 0)", "& (f < 0)", check_pieces),
     "shorter grams are counted as often as they occur": Mutant(
         given.distributions.KneserNey, "share", "torch.where(counted.begin, count, counted.different)", "count",
         check_kneser_ney),
