@@ -14,7 +14,8 @@ from given.app.cli import main
 from given.codecs import Integer, Label, Number, Text
 from given.distributions import DiscretizedLogisticMixture, DiscretizedLogisticMixtureHead
 from given.families import Autoregressive, Dequantised, Empirical, Ensemble, Gaussian, Independent, NGram
-from given.infer import coding
+from given.infer.compression import range_coder
+from given.infer.compression.coding import coded
 from given.nn import MADE, AnyOrder, GatedPixelCNN, MinGRU, Transformer, Wavefront
 from given.variables import Axis, Entries, Finite, UserError
 
@@ -128,20 +129,20 @@ def test_tables_give_every_symbol_something():
 
 def check_tables():
     p = torch.tensor([[1.0, 0.0, 0.0], [0.3, 0.7, 0.0]], dtype=torch.float64)
-    table = coding.tables(p)
+    table = range_coder.tables(p)
     assert table.min() >= 1 and np.array_equal(table, np.floor(table))
     assert np.abs(table / table.sum(1)[:, None] - p.numpy()).max() < 1e-5
-    writer = coding.Writer()
+    writer = range_coder.Writer()
     writer.code(p, torch.tensor([2, 0]))
-    assert coding.Reader(writer.content).code(p, torch.zeros(2)).tolist() == [2, 0]
+    assert range_coder.Reader(writer.content).code(p, torch.zeros(2)).tolist() == [2, 0]
 
 
 def test_what_a_law_holds_impossible_is_coded_all_the_same():
     law = DiscretizedLogisticMixture(torch.tensor([[[1e4, 0.0, 0.0]]] * 3), torch.zeros(3, 1, 1), torch.ones(3, 1, 1),
                 Finite(9, ordered=True, axes=(Axis("place", 1),)))
-    writer, x = coding.Writer(), Entries(torch.tensor([[0], [7], [8]]))
-    coding.coded(law, x, writer)
-    assert coding.coded(law, None, coding.Reader(writer.content)).tensor.tolist() == x.tensor.tolist()
+    writer, x = range_coder.Writer(), Entries(torch.tensor([[0], [7], [8]]))
+    coded(law, x, writer)
+    assert coded(law, None, range_coder.Reader(writer.content)).tensor.tolist() == x.tensor.tolist()
 
 
 READ = """import sys, torch, given
@@ -215,12 +216,12 @@ def test_other_weights_are_another_model(made):
 def test_a_reader_that_rounds_otherwise_says_so(code, monkeypatch):
     """What the checksum of the entries is for."""
     model, data, content = code
-    tables = coding.tables
-    monkeypatch.setattr(coding, "tables", lambda p: tables(p.flip(1)))
+    tables = range_coder.tables
+    monkeypatch.setattr(range_coder, "tables", lambda p: tables(p.flip(1)))
     with pytest.raises(UserError, match=r"^decodes to other rows than were compressed: this processor or version of torch"):
         model.decompress(content)
     calls = iter(range(1 << 30))
-    monkeypatch.setattr(coding, "tables", lambda p: tables(p if next(calls) < 1 else p.flip(1)))
+    monkeypatch.setattr(range_coder, "tables", lambda p: tables(p if next(calls) < 1 else p.flip(1)))
     with pytest.raises(UserError, match=r"^compress: what was written does not read as it was \(decodes to other rows"):
         model.compress(data)
 

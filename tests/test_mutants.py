@@ -30,8 +30,8 @@ from test_train import check_resume
 import given.codecs
 import given.distributions
 import given.families
-import given.infer.archive
-import given.infer.coding
+import given.infer.compression.archive
+import given.infer.compression.range_coder
 import given.infer.constraint
 import given.infer.posterior
 import given.infer.stopping
@@ -338,9 +338,10 @@ MUTANTS = {
     "resuming begins the epoch again": Mutant(
         given.train.loop.Trainer, "run", "skip=self.in_epoch", "skip=0", check_resume),
     "a symbol gets nothing of a table": Mutant(
-        given.infer.coding, "tables", "(total - V)) + 1", "(total - V))", check_tables),
+        given.infer.compression.range_coder, "tables", "(total - V)) + 1", "(total - V))", check_tables),
     "a code of another model is read": Mutant(
-        given.infer.archive, "_opened", "!= fingerprint[:_FINGERPRINT]", "!= body[:_FINGERPRINT]", check_other_weights),
+        given.infer.compression.archive, "_opened",
+        "!= fingerprint[:_FINGERPRINT]", "!= body[:_FINGERPRINT]", check_other_weights),
     "what two windows share is counted twice": Mutant(
         given.distributions.CacheNGram, "advance", "0 if again else", "", check_counts),
 }

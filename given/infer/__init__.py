@@ -1,6 +1,6 @@
 """What follows from what is seen? Bayes' rule, completion, ways to draw, codes."""
 
-from given.infer.archive import Compressed, compress, decompress
+from given.infer.compression import Compressed, compress, decompress
 from given.infer.constraint import JSONSchema, Regex
 from given.infer.evidence import Part, Rows, observe, others, part, prefix
 from given.infer.query import Query

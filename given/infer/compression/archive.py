@@ -20,7 +20,8 @@ from torch import Tensor
 
 from given.conditional import Conditional
 from given.distributions import ProductDistribution, Sequential
-from given.infer.coding import Coder, Reader, Writer, alike, check_distribution, coded, coded_text
+from given.infer.compression.coding import alike, check_distribution, coded, coded_text
+from given.infer.compression.range_coder import Coder, Reader, Writer
 from given.infer.windows import in_windows
 from given.joint import Joint
 from given.sources import Columns
