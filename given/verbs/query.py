@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,8 +22,9 @@ from given.infer.windows import spoken
 from given.joint import Joint
 from given.solve import Watched
 from given.sources import Columns
-from given.variables import Entries, Finite, Real, UserError, Variable, shown
+from given.variables import Entries, Real, UserError, Variable, shown
 from given.verbs.checks import check_draws, check_known, draws_at_once, named, rows_at_once, spelled, whole_seed
+from given.verbs.prior import log_prior
 from given.verbs.scoring import score_of
 
 __all__ = ["Query"]
@@ -48,7 +48,7 @@ class Query:
         self._single, self.n = not lengths, next(iter(lengths.values()), 1)
         self._evidence = {name: x for name, (x, _) in seen.items()}
         self._begun = {name for name, value in observed.items() if isinstance(value, Part | Rows)}
-        self._prior = {name: _log_prior(joint, name, p) for name, p in prior.items()}
+        self._prior = {name: log_prior(joint, name, p) for name, p in prior.items()}
         joint.eval()
 
     def _parts(self, n: int, at_once: int | None = None) -> Iterator[tuple[Tensor, _Query]]:
@@ -341,32 +341,6 @@ def _joined(parts: Sequence[Raw], axis: int) -> Raw:
 
 def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:
     return Entries.cat(parts, axis).map(lambda t: t.index_select(axis, order))
-
-
-def _log_prior(joint: Joint, name: str, prior: Any) -> Tensor:
-    """(V,) log-probabilities of a condition."""
-    check_known([name], list(joint.columns), "prior")
-    variable = joint.columns[name]
-    if name not in joint.conditions:
-        raise UserError(f"prior: p({name}) is a factor of {joint}; a prior is for conditions that have none")
-    if not isinstance(variable.space, Finite) or variable.space.axes:
-        raise UserError(f"prior: expected a single finite entry, got {name}: {variable.space}")
-    V = variable.space.size
-    if isinstance(prior, str):
-        if prior != "uniform":
-            raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {shown(prior)}")
-        return torch.full((V,), -math.log(V), dtype=torch.float64)
-    if not isinstance(prior, Mapping):
-        raise UserError(f"prior: {name}: expected 'uniform' or category -> probability, got {type(prior).__name__}")
-    symbols = variable.encode({name: np.array(list(prior))}).tensor
-    p = torch.zeros(V, dtype=torch.float64)
-    wrong = [v for v in prior.values() if not isinstance(v, int | float) or not v >= 0]
-    if wrong:
-        raise UserError(f"prior: {name}: expected probabilities of 0 or more, got {shown(wrong[0])}")
-    p[symbols] = torch.tensor([float(v) for v in prior.values()], dtype=torch.float64)
-    if not math.isclose(float(p.sum()), 1, abs_tol=1e-6):
-        raise UserError(f"prior: {name}: expected probabilities that sum to 1, got a sum of {float(p.sum()):g}")
-    return p.log()
 
 
 def _marginal(joint: Joint, names: list[str]) -> Joint | None:
