@@ -9,9 +9,10 @@ from __future__ import annotations
 import abc
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +20,58 @@ from torch import Tensor, nn
 from given.distributions import Distribution, Noise
 from given.variables import Entries, Finite, Observed, UserError, Variable, built_with, check_pickles
 
-__all__ = ["Batch", "Conditional", "Encodes", "Player", "factor_name", "quoted", "seed_of", "state_of", "states"]
+__all__ = ["Batch", "Conditional", "Deadline", "Encodes", "MappedBatches", "Player", "deadline_of", "factor_name", "quoted",
+           "seed_of", "state_of", "states"]
 
 Batch = tuple[Entries, Observed, Tensor]
 """x, y and the rows' weights (B,)."""
 
+_T = TypeVar("_T")
 _MOST_STATES = 100_000
+_NEVER = 1e12  # seconds
+
+
+class Deadline:
+    """When what is counted or solved ends with what it has.
+
+    Args:
+        left: the seconds left; when left out it never ends.
+
+    Attributes:
+        met: whether something ended for it.
+    """
+
+    def __init__(self, left: Callable[[], float] = lambda: math.inf) -> None:
+        self._left, self._kept, self.met = left, 0.0, False
+
+    @property
+    def left(self) -> float:
+        """Seconds, below 0 once it has passed."""
+        return min(self._left(), _NEVER) - self._kept
+
+    def allows(self, seconds: float) -> bool:
+        """Whether so many are left for what would follow."""
+        self.met |= self.left < seconds
+        return self.left >= seconds
+
+    def within(self, iterations: Iterable[_T]) -> Iterator[_T]:
+        """The first, and as many more as there is time for, if each takes as long as the one before."""
+        began = None
+        for each in iterations:
+            if began is not None and not self.allows(began - self.left):
+                return
+            began = self.left
+            yield each
+
+    @contextmanager
+    def part(self, share: float) -> Iterator[None]:
+        """In its block, it comes after a share of the time that is left."""
+        kept = self._kept
+        self._kept += (1 - share) * max(0.0, self.left)
+        try:
+            yield
+        finally:
+            self._kept = kept
 
 
 @dataclass(frozen=True)
@@ -94,7 +141,10 @@ class Conditional(nn.Module, abc.ABC):
         return -self(y).log_prob(x, seed=seed)
 
     def estimate(self, batches: Iterable[Batch]) -> None:
-        """Learn without gradients from re-iterable batches; by default there is nothing of the kind to learn."""
+        """Learn without gradients from re-iterable batches; by default there is nothing of the kind to learn.
+
+        What takes several passes makes as many as `deadline_of(batches)` allows, and ends with what it has.
+        """
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
         """Learn from held-out batches what training rows would overfit, such as the weights of a mixture. Called once, after
@@ -163,6 +213,37 @@ def states(parents: Sequence[Variable], who: str) -> int:
 def seed_of(batches: Iterable[Batch]) -> int:
     """The seed of the fit that a pass over its data belongs to; 0 of any other batches."""
     return int(getattr(batches, "seed", 0))
+
+
+def deadline_of(batches: Iterable[Batch]) -> Deadline:
+    """The deadline of the fit that a pass over its data belongs to; of any other batches one that never comes."""
+    return getattr(batches, "deadline", None) or Deadline()
+
+
+@dataclass(frozen=True)
+class MappedBatches:
+    """Re-iterable batches made of others at every pass; they belong to the same fit.
+
+    Args:
+        batches: the others.
+        function: of all of them, in order.
+    """
+
+    batches: Iterable[Batch]
+    function: Callable[[Iterable[Batch]], Iterable[Batch]]
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield from self.function(self.batches)
+
+    @property
+    def seed(self) -> int:
+        """Of the fit."""
+        return seed_of(self.batches)
+
+    @property
+    def deadline(self) -> Deadline:
+        """Of the fit."""
+        return deadline_of(self.batches)
 
 
 def state_of(parents: Sequence[Variable], y: Observed) -> Tensor:

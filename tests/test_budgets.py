@@ -11,8 +11,21 @@ import pytest
 import torch
 
 import given
+from given.codecs import Integer
+from given.conditional import Deadline
 from given.distributions import DiscretizedLogisticMixtureHead, LogisticMixtureHead, default_head
-from given.families import Autoregressive, Categorical, FlowMatching
+from given.families import (
+    Autoregressive,
+    Categorical,
+    ChowLiuTree,
+    Dequantised,
+    Empirical,
+    Ensemble,
+    FlowMatching,
+    Gaussian,
+    GaussianMixture,
+    NGram,
+)
 from given.nn import PixelCNN, Transformer
 from given.sources import Columns
 from given.train import Judge, nested
@@ -131,6 +144,85 @@ def test_what_is_counted_takes_its_time_from_the_budget(monkeypatch):
     began = time.process_time()
     done = model.fit(data, cpu_seconds=1.2, progress=False)
     assert time.process_time() - began < 1.6 and done.cpu_seconds > 0.8
+
+
+# What is counted or solved
+
+
+def seconds():
+    """A clock of its own, and a deadline of 10 s by it."""
+    now = [0.0]
+    return now, Deadline(lambda: 10 - now[0])
+
+
+def test_as_many_iterations_are_begun_as_there_is_time_for():
+    now, deadline = seconds()
+    for _ in deadline.within(range(100)):
+        now[0] += 3
+    assert now[0] == 9 and deadline.met
+    assert list(deadline.within("abc")) == list("abc"), "what costs nothing is not cut"
+    now[0] = 11
+    assert list(deadline.within("abc")) == ["a"], "the first is always made"
+    never = Deadline()
+    with never.part(1 / 3):
+        assert list(never.within(range(5))) == [0, 1, 2, 3, 4] and never.left > 1e9 and not never.met
+
+
+def test_a_part_of_a_deadline_leaves_the_rest_to_others():
+    now, deadline = seconds()
+    with deadline.part(1 / 2):
+        assert deadline.left == 5
+        with deadline.part(1 / 5):
+            assert deadline.left == 1
+        now[0] = 6
+        assert deadline.left == -1
+        with deadline.part(1 / 2):
+            assert deadline.left == -1
+    assert deadline.left == 4
+
+
+def reals(n, d):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 2)) @ rng.normal(size=(2, d)) + rng.normal(size=(n, d)) * rng.choice([0.3, 1.5], (n, 1))
+    return {f"x{i}": x[:, i] for i in range(d)}
+
+
+def levels(n, values, side):
+    return np.random.default_rng(0).integers(0, values, (n, side, side), dtype=np.uint8)
+
+
+LONG = partial(GaussianMixture, components=8, tolerance=0.0)
+SOLVED = {  # formula, columns, family, codecs; each takes some seconds when it may
+    "stack": ("p(x0, x1, x2)", lambda: reals(6000, 3), None, {}),
+    "GaussianMixture": ("p(x0, x1, x2)", lambda: reals(9000, 3), LONG, {}),
+    "Dequantised": ("p(k)", lambda: {"k": np.arange(9000) ** 2 % 200}, partial(Dequantised, family=LONG), {"k": Integer()}),
+    "Empirical": ("p(image)", lambda: {"image": levels(3000, 9, 4)}, partial(Empirical, smoothing="held-out"), {}),
+    "Ensemble": ("p(x0, x1, x2)", lambda: reals(9000, 3), partial(Ensemble, families=(Gaussian, LONG)), {}),
+    "ChowLiuTree": ("p(image)", lambda: {"image": levels(30_000, 16, 8)}, ChowLiuTree, {}),
+    "NGram": ("p(text)", lambda: {"text": ["".join(map(chr, 97 + levels(100_000, 10, 2).ravel()))]},
+              partial(NGram, order=12), {}),
+}
+
+
+@pytest.mark.parametrize("case", SOLVED)
+def test_what_is_counted_or_solved_keeps_to_a_budget(case):
+    formula, columns, family, codecs = SOLVED[case]
+    data, left = given.read(columns()), formula[2:-1]
+    model = given.model(formula, data, codecs=codecs, families={left: family} if family else {}, seed=0)
+    began = time.process_time()
+    done = model.fit(data, cpu_seconds=0.4, progress=False)
+    took = time.process_time() - began
+    assert took < 1.1 * 0.4 + 0.3, f"{took:.2f} s"  # and one iteration
+    assert done.stopped == "budget" and model.facts["fit"]["cut_short"]
+    drawn = model.sample(3, seed=0)
+    assert np.isfinite(model.log_prob(drawn)).all()
+
+
+def test_what_has_time_is_not_cut_short():
+    data = Columns(reals(60, 2))
+    model = given.model("p(x0, x1)", data, seed=0)
+    done = model.fit(data, cpu_seconds=60, progress=False)
+    assert done.stopped == "closed form" and not model.facts["fit"]["cut_short"]
 
 
 # What is said in the end

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given import distributions
-from given.conditional import Batch, Conditional
+from given.conditional import Batch, Conditional, MappedBatches
 from given.distributions import Noise
 from given.nn import MLP, BagOfBigrams, Context
 from given.variables import Entries, Finite, Observed, Product, Space, UserError, Variable
@@ -87,7 +87,7 @@ class Contrastive(Conditional):
         return F.cross_entropy(scores.float(), torch.arange(y.n), reduction="none").double()
 
     def estimate(self, batches: Iterable[Batch]) -> None:
-        self.marginal.estimate(_Alone(batches))
+        self.marginal.estimate(MappedBatches(batches, _alone))
         drawn = self.marginal.eval()(Observed(n=1)).sample((self.draws,), seed=0).map(lambda t: t[:, 0])
         self.drawn, self.there = drawn.tensor.clone(), drawn.valid.clone()
 
@@ -116,12 +116,7 @@ def _vector(reader: nn.Module, v: Variable, x: Entries) -> Tensor:
     return reader(x) if isinstance(reader, BagOfBigrams) else reader(Observed({v.name: x}, len(x)))
 
 
-class _Alone:
-    """Re-iterable batches of x without its parents."""
-
-    def __init__(self, batches: Iterable[Batch]) -> None:
-        self.batches = batches
-
-    def __iter__(self) -> Iterator[Batch]:
-        for x, y, weight in self.batches:
-            yield x, Observed(n=y.n), weight
+def _alone(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """x without its parents."""
+    for x, y, weight in batches:
+        yield x, Observed(n=y.n), weight

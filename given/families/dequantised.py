@@ -21,7 +21,7 @@ from torch import Tensor
 
 from given import distributions
 from given.codecs import IdentityCodec
-from given.conditional import Batch, Conditional, Player, seed_of
+from given.conditional import Batch, Conditional, MappedBatches, Player
 from given.distributions import Noise, dequantise
 from given.variables import Entries, Finite, Observed, Real, UserError, Variable
 
@@ -57,14 +57,17 @@ class Dequantised(Conditional):
         return [replace(player, loss=partial(self._at_points, player.loss)) for player in self.inner.players()]
 
     def estimate(self, batches: Iterable[Batch]) -> None:
-        self.inner.estimate(_Points(batches, self.space))
+        self.inner.estimate(self._of_points(batches))
 
     @property
     def calibrates(self) -> bool:
         return self.inner.calibrates
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
-        self.inner.calibrate(_Points(batches, self.space))
+        self.inner.calibrate(self._of_points(batches))
+
+    def _of_points(self, batches: Iterable[Batch]) -> MappedBatches:
+        return MappedBatches(batches, partial(_points, self.space))
 
     def _at_points(self, loss: Callable[..., Tensor], x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         """(B,) a loss of the inner family, at points drawn from the levels' cells."""
@@ -72,14 +75,9 @@ class Dequantised(Conditional):
         return loss(dequantise(x, self.space, noise.fold("cell")), y, seed=noise)
 
 
-class _Points:
-    """Re-iterable batches of points; the same points in every pass, so that EM climbs one hill."""
-
-    def __init__(self, batches: Iterable[Batch], space: Finite) -> None:
-        self.batches, self.space, self.seed = batches, space, seed_of(batches)
-
-    def __iter__(self) -> Iterator[Batch]:
-        first = 0
-        for x, y, weight in self.batches:
-            yield dequantise(x, self.space, Noise.of(0, y.n, first_row=first)), y, weight
-            first += y.n
+def _points(space: Finite, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Points of every level; the same in every pass, so that EM climbs one hill."""
+    first = 0
+    for x, y, weight in batches:
+        yield dequantise(x, space, Noise.of(0, y.n, first_row=first)), y, weight
+        first += y.n

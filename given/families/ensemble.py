@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from given import distributions
-from given.conditional import Batch, Conditional
+from given.conditional import Batch, Conditional, deadline_of
 from given.distributions import Noise
 from given.variables import Entries, Finite, Observed, UserError, Variable
 
@@ -101,8 +101,9 @@ class Ensemble(Conditional):
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         self.weighed = False
-        for part in self.parts:
-            part.estimate(batches)  # type: ignore[operator]
+        for k, part in enumerate(self.parts):
+            with deadline_of(batches).part(1 / (len(self.parts) - k)):
+                part.estimate(batches)  # type: ignore[operator]
 
     def calibrate(self, batches: Iterable[Batch]) -> None:
         self.weighed = True

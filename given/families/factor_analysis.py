@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional
+from given.conditional import Batch, Conditional, deadline_of
 from given.distributions import Moments
 from given.variables import Entries, Observed, UserError, Variable
 
@@ -67,7 +67,8 @@ class _LinearGaussian(Conditional):
                                     distributions.Flattened.real(self.x.space))
 
     def estimate(self, batches: Iterable[Batch]) -> None:
-        for k in range(self.most_passes):
+        deadline = deadline_of(batches)
+        for k in deadline.within(range(self.most_passes)):
             moments = Moments(1, 1, len(self.mean))
             for x, y, weight in batches:
                 flat = x.flat(self.x.space)
@@ -77,7 +78,7 @@ class _LinearGaussian(Conditional):
             if k == 0:
                 self._principal(spread)
             # Without holes one pass says all there is to know, and the steps go on without the data.
-            for _ in range(self.most_passes if moments.complete else 1):
+            for _ in deadline.within(range(self.most_passes if moments.complete else 1)):
                 before = self.covariance
                 self._step(spread)
                 if float((self.covariance - before).abs().max()) < self.tolerance:

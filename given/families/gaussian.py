@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional, state_of, states
+from given.conditional import Batch, Conditional, deadline_of, state_of, states
 from given.distributions import Moments, check_positive_definite, shrink_covariance
 from given.variables import Finite, Observed, UserError, Variable
 
@@ -68,7 +68,7 @@ class Gaussian(Conditional):
         return distributions.Flattened.of(self._normal(y), self.x.space)
 
     def estimate(self, batches: Iterable[Batch]) -> None:
-        for _ in range(self.most_passes):
+        for _ in deadline_of(batches).within(range(self.most_passes)):
             before = self.slope.clone(), self.covariance.clone()
             S, P, D = self.slope.shape
             moments = Moments(S, P, D)

@@ -9,7 +9,7 @@ conditionals.
 
 Without a K several mixtures are stacked: K from 1 to 16, each also with its covariances times 2 and 6, as a heavy tail.
 Their weights maximise the likelihood of rows left out of learning in three folds, 20,000 rows at most; the whole is one mixture
-again. Rows that all fall into one fold are one normal distribution.
+again. Rows that all fall into one fold are one normal distribution. A fit short of time tries smaller K alone.
 
 Source: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977
 Smyth, Wolpert, Linearly combining density estimators via stacking, 1999 / https://doi.org/10.1023/A:1007511322260
@@ -20,12 +20,13 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional, seed_of, state_of, states
+from given.conditional import Batch, Conditional, Deadline, MappedBatches, deadline_of, seed_of, state_of, states
 from given.distributions import Moments, Noise, kmeans_plus_plus
 from given.variables import Entries, Observed, UserError, Variable
 
@@ -110,35 +111,51 @@ class GaussianMixture(Conditional):
         models = [GaussianMixture(self.x, components=K, ridge=self.ridge, tolerance=self.tolerance,
                                   most_passes=self.most_passes, restarts=1, seed=self.seed) for K in sizes]
         share = torch.tensor([[1.0] + [0.0] * (len(_BREADTHS) - 1)], dtype=torch.float64)
+        deadline, took = deadline_of(batches), list[float]()
         if len(folds) > 1:  # else nothing is left to score what is learned from the rest
-            x = Entries(rows.nan_to_num(), ~rows.isnan()).shaped(self.x.space)
-            held = [(x.rows(i), Observed(n=len(i)), weight[i], fold[i]) for i in torch.arange(len(rows)).split(_AT_ONCE)]
-            scores = torch.zeros(len(rows), len(models), len(_BREADTHS), dtype=torch.float64)
-            for i, model in enumerate(models):
-                for f in folds:
-                    model.estimate([(x, y, w * (own != f)) for x, y, w, own in held])
-                    for b, breadth in enumerate(_BREADTHS):
-                        model.covariances *= breadth
-                        told = torch.cat([model(y).log_prob(x) for x, y, _, _ in held])
-                        model.covariances /= breadth
-                        scores[:, i, b] = torch.where(fold == f, told, scores[:, i, b])
+            with deadline.part(2 / (2 + chosen.seen / len(rows))):  # three folds of two thirds, then learning from all rows
+                scores, took = self._scores(batches, models, rows, weight, fold)
             share = distributions.best_weights(scores.flatten(1), weight)
             share = torch.where(share < _LEAST, 0.0, share)
-            share = (share / share.sum()).reshape(len(models), -1)
+            share = (share / share.sum()).reshape(len(took), -1)
         self.weights.zero_()
-        first = 0
-        for i, model in enumerate(models):
-            if share[i].any():
-                model.estimate(batches)
+        first, used = 0, share.any(1).tolist()
+        for i, model in enumerate(models[:len(share)]):
+            # What there is no time for stays as two folds made it.
+            if used[i] and (not took or deadline.allows(took[i])):
+                with deadline.part(1 / sum(used[i:])):
+                    model.estimate(batches)
             for b, breadth in enumerate(_BREADTHS):
                 mine, first = slice(first, first + sizes[i]), first + sizes[i]
                 self.weights[:, mine] = share[i, b] * model.weights
                 self.means[:, mine], self.covariances[:, mine] = model.means, breadth * model.covariances
 
+    def _scores(self, batches: Iterable[Batch], models: Sequence[GaussianMixture], rows: Tensor, weight: Tensor,
+                fold: Tensor) -> tuple[Tensor, list[float]]:
+        """log p of rows (n, D) under the models there is time for, each learned from the other folds and of every breadth:
+        (n, models, breadths), and the seconds each took."""
+        x, deadline = Entries(rows.nan_to_num(), ~rows.isnan()).shaped(self.x.space), deadline_of(batches)
+        held = [(x.rows(i), Observed(n=len(i)), weight[i], fold[i]) for i in torch.arange(len(rows)).split(_AT_ONCE)]
+        scores, took = torch.zeros(len(rows), len(models), len(_BREADTHS), dtype=torch.float64), list[float]()
+        for i, model in deadline.within(enumerate(models)):
+            began = deadline.left
+            for f in fold.unique().tolist():
+                others = [(x, y, w * (own != f)) for x, y, w, own in held]
+                model.estimate(MappedBatches(batches, partial(_instead, others)))
+                for b, breadth in enumerate(_BREADTHS):
+                    model.covariances *= breadth
+                    each = torch.cat([model(y).log_prob(x) for x, y, _, _ in held])
+                    model.covariances /= breadth
+                    scores[:, i, b] = torch.where(fold == f, each, scores[:, i, b])
+            took.append(began - deadline.left)
+        return scores[:, :len(took)], took
+
     def _climb(self, batches: Iterable[Batch]) -> None:
-        self._start(batches)
+        deadline = deadline_of(batches)
+        with deadline.part(1 / 2):
+            self._start(batches)
         self.likelihoods = []
-        for _ in range(self.most_passes):
+        for _ in deadline.within(range(self.most_passes)):
             moments, likelihood = self._expect((x.flat(self.x.space), state_of(self.parents, y), w) for x, y, w in batches)
             self._maximise(moments, range(len(self.weights)))
             self.likelihoods.append(likelihood)
@@ -149,7 +166,7 @@ class GaussianMixture(Conditional):
         """For every state the likeliest of some starts after a few passes over some of its rows."""
         S, K, D = self.means.shape
         seed, starts = Noise.of(self.seed, 1).fold(seed_of(batches)), max(1, min(self.restarts, _ALL_STARTS // S))
-        everybody = Moments(S, 1, D)
+        deadline, everybody = deadline_of(batches), Moments(S, 1, D)
         chosen = [_Chosen(max(_STARTS // S, 10 * K), self.seed, D) for _ in range(S)]
         for x, y, weight in batches:
             flat, state = x.flat(self.x.space), state_of(self.parents, y)
@@ -165,11 +182,12 @@ class GaussianMixture(Conditional):
             self.means[s], self.weights[s] = mean, 1 / K
             if K > 1:
                 passes = _TRIED if starts > 1 else 0
-                tried = [self._try(s, chosen[s].rows, mean, covariance, passes, seed.fold(s).fold(i)) for i in range(starts)]
+                tried = [self._try(s, chosen[s].rows, mean, covariance, passes, seed.fold(s).fold(i), deadline)
+                         for i in deadline.within(range(starts))]
                 _, self.weights[s], self.means[s], self.covariances[s] = max(tried, key=lambda each: each[0])
 
     def _try(self, s: int, rows: Tensor, mean: Tensor, covariance: Tensor, passes: int,
-             noise: Noise) -> tuple[float, Tensor, Tensor, Tensor]:
+             noise: Noise, deadline: Deadline) -> tuple[float, Tensor, Tensor, Tensor]:
         """One start: likelihood, weights, means and covariances once rows (n, 1 + D) of one state were passed over.
 
         Means start at rows far from one another (k-means++), every row belongs to the nearest of them, and all components have
@@ -187,7 +205,7 @@ class GaussianMixture(Conditional):
         self._maximise(moments, [s])
         self.covariances[s] = (self.weights[s][:, None, None] * self.covariances[s]).sum(0)
         likelihood = 0.0
-        for _ in range(passes):
+        for _ in deadline.within(range(passes)):
             moments, likelihood = self._expect([(flat, state, weight)])
             self._maximise(moments, [s])
         return likelihood, self.weights[s].clone(), self.means[s].clone(), self.covariances[s].clone()
@@ -238,6 +256,10 @@ class GaussianMixture(Conditional):
                 if counts[k] > 1e-9 * counts.sum():  # a component nobody belongs to stays where it is, with weight 0
                     mean, spread = moments[k].regression(s)
                     self.means[s, k], self.covariances[s, k] = mean[0], spread + self.ridge * torch.eye(D, dtype=torch.float64)
+
+
+def _instead(others: Iterable[Batch], _: Iterable[Batch]) -> Iterable[Batch]:
+    return others
 
 
 class _Chosen:

@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from given import distributions
-from given.conditional import Batch, Conditional, state_of, states
+from given.conditional import Batch, Conditional, deadline_of, state_of, states
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["NGram"]
@@ -45,7 +45,8 @@ class NGram(Conditional):
     Args:
         x: symbols, in the order of their grid.
         parents: finite, few enough to count apart.
-        order: the length of the longest gram; a symbol is given order - 1 before it.
+        order: the length of the longest gram; a symbol is given order - 1 before it. A fit whose time is over before counts
+            shorter ones.
         smoothing: `distributions.KneserNey()` or `distributions.WittenBell()`.
         min_count: grams of two symbols or more that occur less often are left to shorter pasts: less memory.
         adaptive: the weight of learned counts, in counts of the item itself, see above; None counts nothing of the item.
@@ -86,9 +87,10 @@ class NGram(Conditional):
         stream = _Stream.of(self._blocks(batches), self.V, self.states)
         level, nodes = _first(stream)
         keys, shares, left = list[Tensor](), list[Tensor](), list[Tensor]()
+        deadline, took = deadline_of(batches), 0.0
         for n in range(self.order):
-            longer = None
-            if n + 1 < self.order:
+            longer, began = None, deadline.left
+            if n + 1 < self.order and deadline.allows(took):
                 longer, nodes = _longer(level, stream, nodes)
             else:
                 del stream, nodes
@@ -106,8 +108,9 @@ class NGram(Conditional):
             keys.append(torch.from_numpy(level.keys))
             shares.append(share)
             left.append((1 - counted.of_past(share.double())).float())
-            if longer is not None:
-                level = longer
+            if longer is None:
+                break
+            level, took = longer, began - deadline.left
         self.keys, self.share, self.left = torch.cat(keys), torch.cat(shares), torch.cat(left)
         self.sizes = torch.tensor([len(key) for key in keys])
 

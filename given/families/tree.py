@@ -4,8 +4,8 @@
 
 Of all distributions in which every entry depends on one other at most, the likeliest is the maximum spanning tree over the
 pairs' mutual information. Tables are relative frequencies with one imagined row, spread evenly over the values; finite parents
-have tables of their own, and one tree for all. Learned by counting pairs. `log_prob` is exact, and so is every marginal and
-every conditional.
+have tables of their own, and one tree for all. Learned by counting pairs, of the first rows where time is short. `log_prob` is
+exact, and so is every marginal and every conditional.
 
 Source: Chow, Liu, Approximating discrete probability distributions with dependence trees, 1968 /
 https://doi.org/10.1109/TIT.1968.1054142
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional, state_of, states
+from given.conditional import Batch, Conditional, deadline_of, state_of, states
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["ChowLiuTree"]
@@ -61,7 +61,7 @@ class ChowLiuTree(Conditional):
     def estimate(self, batches: Iterable[Batch]) -> None:
         D, V, S = *self.there.shape, len(self.tables)
         pairs = torch.zeros(S, D * V, D * V, dtype=torch.float64)
-        for x, y, weight in batches:
+        for x, y, weight in deadline_of(batches).within(batches):
             flat, state = x.flat(self.x.space), state_of(self.parents, y)
             shown = (flat.tensor.long()[..., None] == torch.arange(V)) & flat.scored[..., None]
             shown = shown.flatten(1).double()

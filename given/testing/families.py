@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from given.conditional import Conditional
+from given.conditional import Batch, Conditional, Deadline
 from given.distributions import Intractable, Noise
 from given.infer import Query
 from given.joint import Joint
@@ -140,6 +140,35 @@ def weights_are_repetitions(c: Conditional) -> None:
     assert bool(same.all()), f"weights 0, 1, 2 score {once.tolist()}, repetitions {twice.tolist()}"
 
 
+class _Passes:
+    """Batches that count how often they are passed over."""
+
+    def __init__(self, batch: Batch, left: float) -> None:
+        self.batch, self.deadline, self.passes = batch, Deadline(lambda: left), 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.passes += 1
+        yield self.batch
+
+
+def a_deadline_ends_what_is_solved(c: Conditional) -> None:
+    """Once its time is over, what is counted or solved passes over the data twice at most, says so, and scores and draws."""
+    y = conditions(c, 60)
+    batch = related_entries(c.x.space, y), y, torch.ones(60, dtype=torch.float64)
+    free, late = _Passes(batch, 1e6), _Passes(batch, -1.0)
+    c.estimate(free)
+    parts = sum(isinstance(part, Conditional) for part in c.modules())
+    if free.passes <= 2 * parts:
+        raise DoesNotApply("nothing is counted or solved in more than two passes")
+    c.estimate(late)
+    assert late.passes <= 2 * parts, f"{late.passes} passes after the deadline"
+    assert late.deadline.met and not free.deadline.met, "a fit was not said to have ended early, or one that was not was"
+    y = conditions(c, ROWS)
+    with torch.no_grad():
+        law = c(y)
+        assert not bool(law.log_prob(law.sample(seed=1)).isnan().any()), "what was cut short does not score what it draws"
+
+
 def _probed(c: Conditional) -> Tensor:
     """Scores (5,) of rows that were not learned."""
     y = conditions(c, 5, seed=4)
@@ -224,5 +253,5 @@ def _one_answer(joint: Joint, asked: str, evidence: Mapping[str, Entries], draws
 
 FAMILY_LAWS: dict[str, Callable[[Conditional], None]] = {f.__name__: f for f in (
     loss_is_per_example, loss_moves_every_parameter, draws_have_the_shape, scores_are_float64, *DENSITY_LAWS,
-    padding_of_y_moves_nothing, rows_are_their_own, weights_are_repetitions, saving_keeps_the_numbers, bayes_is_enumeration,
-    questions_have_one_answer)}
+    padding_of_y_moves_nothing, rows_are_their_own, weights_are_repetitions, a_deadline_ends_what_is_solved,
+    saving_keeps_the_numbers, bayes_is_enumeration, questions_have_one_answer)}

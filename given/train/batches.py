@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.conditional import Batch, Conditional
+from given.conditional import Batch, Conditional, Deadline
 from given.distributions import Noise
 from given.joint import Joint
 from given.sources import Columns, Source
@@ -199,12 +199,14 @@ class Batches:
     Attributes:
         length: batches an epoch, counted in one pass.
         mean_weight: of a row.
+        deadline: of what is counted or solved from them.
     """
 
     def __init__(self, joint: Joint, data: Source, size: int, seed: int, weight: str | None = None) -> None:
         if not isinstance(size, int) or size < 1:
             raise UserError(f"batch={size!r}; expected a whole number of rows from 1")
         self.joint, self.data, self.size, self.seed, self.weight = joint, data, size, seed, weight
+        self.deadline = Deadline()
         self.length, rows, total = 0, 0, 0.0
         self.long = in_windows(joint)
         for run in self._runs():
@@ -253,7 +255,8 @@ class Batches:
 
     def pass_for(self, factor: Conditional, shares: Sequence[Tensor] | None = None) -> FactorBatches:
         """Re-iterable batches of one factor, in the data's order; `shares` as of `FactorBatches`."""
-        return FactorBatches(self.joint, self.data, self.size, self.weight, factor, shares=shares, seed=self.seed)
+        return FactorBatches(self.joint, self.data, self.size, self.weight, factor, shares=shares, seed=self.seed,
+                             deadline=self.deadline)
 
     def in_order(self) -> Iterator[EncodedBatch]:
         """One pass in the data's order."""
@@ -282,7 +285,7 @@ class FactorBatches:
         most: pieces of a batch of long texts, see `encoded`.
         shares: (n, K) a batch, where a latent is summed out: every row comes once for each of its K joint values, weighted by
             its share.
-        seed: of the fit it belongs to, from which what is learned by passes starts.
+        seed, deadline: of the fit it belongs to: from which what is learned by passes starts, and at which it ends.
     """
 
     joint: Joint
@@ -293,6 +296,7 @@ class FactorBatches:
     most: int | None = None
     shares: Sequence[Tensor] | None = None
     seed: int = 0
+    deadline: Deadline | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         joint = self.joint

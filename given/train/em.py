@@ -24,7 +24,7 @@ def maximise_expectation(batches: Batches, *, seed: int = 0, tolerance: float = 
     """Estimate every factor with a latent; returns the mean log-likelihood of a row before each step.
 
     Args:
-        batches: the training data, whose joint has latents.
+        batches: the training data, whose joint has latents. No pass begins that its deadline does not allow.
         seed: of the rows it starts from.
         tolerance: stop when the mean log-likelihood rises by less.
         most_passes: over the data.
@@ -33,7 +33,7 @@ def maximise_expectation(batches: Batches, *, seed: int = 0, tolerance: float = 
     factors = [f for f in joint if joint.touches_latent(f)]
     shares, history = _start(batches, seed), list[float]()
     with torch.no_grad():
-        for _ in range(most_passes):
+        for _ in batches.deadline.within(range(most_passes)):
             for factor in factors:
                 factor.estimate(batches.pass_for(factor, shares))
             shares, likelihood = _expect(batches)

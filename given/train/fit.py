@@ -36,7 +36,8 @@ class FitResult:
         steps: steps of gradient taken; 0 where everything was counted or solved.
         seconds: of wall time.
         cpu_seconds: of processor time.
-        stopped: why it ended: `budget`, `no improvement`, `interrupted` or `closed form`.
+        stopped: why it ended: `budget`, `no improvement`, `interrupted` or `closed form`. Where all was
+            counted or solved, `budget` says that it was cut short.
         held_out: mean log p of held-out items in nats, in the entries' units, of the weights kept, on the sample of them that
             evaluations score; None without such rows.
         history: (step, held-out nats an item) at every evaluation, of the same rows.

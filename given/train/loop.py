@@ -66,6 +66,11 @@ class Budget:
         minutes, seconds = (None if v is None else v * share for v in (self.minutes, self.cpu_seconds))
         return replace(self, minutes=minutes, cpu_seconds=seconds)
 
+    def left(self, wall: float, cpu: float) -> float:
+        """Seconds until its time is spent; infinite where time does not end it."""
+        return min([limit - used for limit, used in ((self.minutes and 60 * self.minutes, wall), (self.cpu_seconds, cpu))
+                    if limit is not None], default=math.inf)
+
     def without(self, wall: float, cpu: float) -> Budget:
         """One of as much less time, in seconds, a tenth of it at least."""
         minutes = None if self.minutes is None else max(self.minutes / 10, self.minutes - wall / 60)

@@ -6,11 +6,12 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
 
-from given.conditional import Conditional
+from given.conditional import Conditional, Deadline
 from given.families import Autoregressive
 from given.joint import Joint
 from given.sources import Source, read
@@ -74,6 +75,7 @@ class Learning:
     began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
 
     def __post_init__(self) -> None:
+        self.counted, self.cut = 0.0, False  # seconds of counting and solving; whether it ended for want of more
         self.shared = isinstance(self.held_out, int | float)
         self.train, self.valid = (split(self.source, self.held_out, self.seed, self.joint) if self.shared
                                   else (self.source, read(self.held_out)))
@@ -95,6 +97,7 @@ class Learning:
             torch.set_num_threads(before)
         return done, {"seed": self.seed, "batch": self.size, "lr": self.lr, "rows": count_rows(self.source),
                       "share": self.held_out if self.shared else 0, "weight": self.weight, "recounted": recounted,
+                      "cut_short": self.cut,
                       "coherence_gap": coherence_gap(self.joint, self.train if self.valid is None else self.valid, self.seed)}
 
     def _stages(self) -> tuple[FitResult, Judge | None]:
@@ -107,18 +110,16 @@ class Learning:
         if done is not None:
             return done, judge
         judge = None if self.valid is None else Judge(self.joint, self.valid, self.weight)
-        held = None if judge is None else judge.score()
-        return FitResult(0, *self._elapsed(self.began), "closed form", held, ()), judge
+        end = self._deadline(self.budget.times(1 - _FOR_THE_END / 2), self.began)
+        before = end.left
+        held = None if judge is None else judge.score(lambda rows: end.left >= before - end.left)
+        return FitResult(0, *self._elapsed(self.began), "budget" if self.cut else "closed form", held, ()), judge
 
     def _stage(self, i: int, budget: Budget, judge: Judge | None) -> FitResult | None:
         """What a stage's factors count or solve, then what they learn by gradient; None where nothing is."""
         stages, since = self.joint.stages, self.began if i == 0 else (time.perf_counter(), time.process_time())
-        for factor in stages[i]:
-            if not self.joint.touches_latent(factor):
-                factor.estimate(self.batches.pass_for(factor))
-        if i == 0 and self.joint.summed:
-            maximise_expectation(self.batches, seed=self.seed)
         again = self.shared and self.valid is not None and any(map(self._weighed, stages[i]))  # counting costs as much again
+        self._count(i, self._deadline(budget.times(0.5) if again else budget, since))
         left = budget.without(*self._elapsed(since)) if again else budget
         trainer = Trainer(self.joint, self.batches, left, stage=i, seed=self.seed, lr=self.lr, since=since, **self.training)
         if not trainer.players:
@@ -131,6 +132,24 @@ class Learning:
                 "held_out": self.held_out if self.shared else "rows of its own", **self.training})
             options["checkpoint"] = place if len(stages) == 1 else f"{os.fspath(place)}-{i}"
         return fit(trainer, judge, made_with=made, **options)
+
+    def _count(self, i: int, deadline: Deadline) -> None:
+        """What a stage's factors count or solve, in equal parts of the time that is left, one of them for what learns by
+        gradient."""
+        self.batches.deadline, before = deadline, deadline.left
+        todo: list[Callable[[], object]] = [partial(factor.estimate, self.batches.pass_for(factor))
+                                            for factor in self.joint.stages[i] if not self.joint.touches_latent(factor)]
+        if i == 0 and self.joint.summed:
+            todo.append(partial(maximise_expectation, self.batches, seed=self.seed))
+        for k, each in enumerate(todo):
+            with deadline.part(1 / (len(todo) - k + bool(self.joint.players(i)))):
+                each()
+        self.counted += before - deadline.left
+        self.cut |= deadline.met
+
+    def _deadline(self, budget: Budget, since: tuple[float, float]) -> Deadline:
+        """When its time will be spent."""
+        return Deadline(lambda: budget.left(*self._elapsed(since)))
 
     def _elapsed(self, since: tuple[float, float]) -> tuple[float, float]:
         """Seconds of wall and of processor time since then."""
@@ -150,14 +169,15 @@ class Learning:
         clock = time.perf_counter if minutes is not None else time.process_time
         allowed = max(1.0, _FOR_THE_END * (done.seconds if minutes is not None else done.cpu_seconds))
         until = clock() + min([allowed, *(_FOR_THE_END * s for s in ((minutes or 0) * 60, cpu_seconds) if s)])
+        end = self._deadline(self.budget, self.began)
         if weighed:
             some = judge.rows if judge.long else judge.rows.rows(slice(max(judge.size or 0, _WEIGHED)))
             for factor in weighed:
                 factor.calibrate(FactorBatches(self.joint, some, self.size, self.weight, factor, most=_PIECES))
             again = Judge(self.joint, judge.rows, self.weight, first=self.size, size=judge.size)
             done = replace(done, held_out=again.score())
-        done = beside(done, self.train, judge, lambda: until - clock())
-        if not self.shared:
+        done = beside(done, self.train, judge, lambda: min(until - clock(), end.left))
+        if not self.shared or self.cut or not end.allows(self.counted):
             return done, False
         for factor in weighed:  # now that they are weighed and scored
             factor.estimate(FactorBatches(self.joint, self.source, self.size, self.weight, factor, seed=self.seed))
