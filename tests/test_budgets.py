@@ -11,9 +11,7 @@ import pytest
 import torch
 
 import given
-from given.codecs import Integer
 from given.conditional import Deadline
-from given.distributions import DiscretizedLogisticMixtureHead, LogisticMixtureHead, default_head
 from given.families import (
     Autoregressive,
     Categorical,
@@ -30,7 +28,7 @@ from given.nn import PixelCNN, Transformer
 from given.sources import Columns
 from given.train import Judge, nested
 from given.train.adamw import AdamW
-from given.variables import Axis, Finite, UserError
+from given.variables import UserError
 
 
 def table(n=400, seed=0):
@@ -330,13 +328,6 @@ def test_a_budget_may_be_raised(tmp_path):
 
 
 # Pictures
-
-
-def test_many_levels_on_grids_are_scored_by_two_edges():
-    grid = (Axis("row", 4), Axis("column", 4))
-    assert default_head(Finite(256, ordered=True, axes=grid)) is DiscretizedLogisticMixtureHead
-    assert default_head(Finite(17, ordered=True, axes=grid)) is LogisticMixtureHead
-    assert default_head(Finite(256, ordered=True)) is LogisticMixtureHead
 
 
 @pytest.mark.parametrize(("shape", "net", "batch"), [((8, 8), Transformer, 32), ((16, 16, 3), PixelCNN, 32),

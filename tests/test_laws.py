@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from given import codecs, families
+from given import codecs, distributions, families
 from given.codecs import BlockCodec, IdentityCodec, Image, Integer, Label, Number, Text, Time
 from given.distributions import (
     BernoulliHead,
     CategoricalHead,
     DiscretizedLogisticMixtureHead,
-    LogisticMixtureHead,
     Noise,
     WittenBell,
 )
@@ -274,7 +273,8 @@ FAMILIES = {
     "Autoregressive two symbols": lambda: Autoregressive(
         grid("x", 2, 4, ordered=False), LABEL, net=NET, head=BernoulliHead),
     "Autoregressive levels in colour": lambda: Autoregressive(
-        LEVELS, LABEL, net=partial(GatedPixelCNN, width=8, layers=1), head=partial(LogisticMixtureHead, components=2)),
+        LEVELS, LABEL, net=partial(GatedPixelCNN, width=8, layers=1), head=partial(
+            DiscretizedLogisticMixtureHead, components=2)),
     "Autoregressive cells": lambda: Autoregressive(grid("x", 5, 2, 2), LABEL, net=NET,
                                                    head=partial(DiscretizedLogisticMixtureHead, components=2)),
     "Autoregressive in any one order": lambda: Autoregressive(
@@ -465,15 +465,21 @@ def test_a_bernoulli_head_is_of_two_symbols():
         BernoulliHead(Finite(3), 3)
 
 
-def test_the_head_is_a_mixture_of_cells():
-    """The levels' probabilities are differences of the mixture's distribution function."""
-    head = LogisticMixtureHead(Finite(5, ordered=True), 3, components=2)
+@pytest.mark.parametrize("size", [2, 5, 40])
+@pytest.mark.parametrize("axes", [(), (Axis("place", 1),)], ids=["an entry", "a grid"])
+def test_the_head_is_a_mixture_of_cells_and_outer_masses(size, axes):
+    """The levels' probabilities are differences of the mixture's distribution function, and a mass at either end."""
+    head = DiscretizedLogisticMixtureHead(Finite(size, ordered=True, axes=axes), 3, components=2)
     torch.manual_seed(0)
     torch.nn.init.normal_(head.parameters_of.weight)
-    features = torch.randn(7, 3, generator=torch.Generator().manual_seed(1))
-    weight, mean, log_scale = head.parameters_of(features).double().chunk(3, -1)
-    edges = torch.linspace(-1, 1, 6, dtype=torch.float64)[1:-1]
-    scale = torch.nn.functional.softplus(log_scale) + 1e-3
-    below = (weight.softmax(-1)[..., None] * torch.sigmoid((edges - mean[..., None]) / scale[..., None])).sum(1)
-    whole = torch.cat([torch.zeros(7, 1), below, torch.ones(7, 1)], 1).diff(dim=1)
-    assert torch.allclose(head(features).log_probs.exp(), whole, atol=1e-9)
+    features = torch.randn(7, *(1 for _ in axes), 3, generator=torch.Generator().manual_seed(1))
+    logits, mean, scales = head.parameters_of(features).reshape(7, -1).double().split([4, 2, 2], -1)
+    weight, edges = logits.softmax(-1), torch.linspace(-1, 1, size + 1, dtype=torch.float64)[1:-1]
+    scale = torch.nn.functional.softplus(scales) + 1e-3
+    below = (weight[:, 2:, None] * torch.sigmoid((edges - mean[..., None]) / scale[..., None])).sum(1)
+    whole = torch.cat([torch.zeros(7, 1), below, weight[:, 2:].sum(-1, keepdim=True)], 1).diff(dim=1)
+    whole[:, 0] += weight[:, 0]
+    whole[:, -1] += weight[:, 1]
+    assert torch.allclose(head(features).log_probs.reshape(7, size).exp(), whole, atol=1e-5)
+    assert isinstance(head(features), distributions.Categorical if size <= 32 or not axes else
+                      distributions.DiscretizedLogisticMixture)

@@ -19,7 +19,6 @@ from given.distributions.heads import (
     BernoulliHead,
     CategoricalHead,
     DiscretizedLogisticMixtureHead,
-    LogisticMixtureHead,
     NormalMixtureHead,
     default_head,
 )
@@ -68,7 +67,6 @@ __all__ = [
     "Kind",
     "KneserNey",
     "Latent",
-    "LogisticMixtureHead",
     "LogitsProcessor",
     "Mixture",
     "Moments",

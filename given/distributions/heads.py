@@ -21,8 +21,7 @@ from given.distributions.normal_mixture import NormalMixture
 from given.nn import Linear
 from given.variables import Axis, Finite, Real, Space, UserError
 
-__all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "DiscretizedLogisticMixtureHead", "LogisticMixtureHead",
-           "NormalMixtureHead",
+__all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "DiscretizedLogisticMixtureHead", "NormalMixtureHead",
            "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
@@ -80,67 +79,24 @@ class BernoulliHead(nn.Module):
         return Categorical(F.pad(self.logit(features), (1, 0)), _on_grid(self.space, features))
 
 
-class LogisticMixtureHead(nn.Module):
-    """A mixture of logistic densities, integrated over the cells of ordered levels on [-1, 1]; the outer cells reach to
-    infinity, so the levels' probabilities sum to one. Of a single entry, no grid, every level also has a logit of its own:
-    numbers that people give heap at round ones, which few components cannot follow.
+class DiscretizedLogisticMixtureHead(nn.Module):
+    """A mixture of logistic densities, integrated over the cells of ordered levels on [-1, 1], and a point mass at each outer
+    level: much of a page is pure white. A single entry, off any grid, also has one logit a level: people round the numbers they
+    report, and few components cannot follow the peaks.
 
-    PixelCNN++ is `Autoregressive(image, net=GatedPixelCNN, head=LogisticMixtureHead)`. It draws the channels of a pixel at once
-    and has the means of the later depend linearly on the earlier. Here they are entries that follow one another, so the whole
-    distribution of a channel, weights and scales too, depends on those before it in any way the net can learn, and needs no
-    more.
+    PixelCNN++ is `Autoregressive(image, net=GatedPixelCNN, head=DiscretizedLogisticMixtureHead)`. It draws the channels of a
+    pixel at once and has the means of the later depend linearly on the earlier. Here they are entries that follow one another,
+    so the whole distribution of a channel, weights and scales too, depends on those before it in any way the net can learn.
 
     Args:
-        space: finite and ordered.
+        space: finite and ordered, at least 2 levels.
         width: C.
-        components: of the mixture.
+        components: K, of the mixture.
+
+    Raises:
+        UserError: another space.
 
     Source: Salimans, Karpathy, Chen, Kingma, PixelCNN++, 2017 / https://arxiv.org/abs/1701.05517
-    """
-
-    def __init__(self, space: Space, width: int, *, components: int = 5) -> None:
-        super().__init__()
-        if not isinstance(space, Finite) or not space.ordered or space.size < 2:
-            raise UserError(f"LogisticMixtureHead: expected ordered levels, at least 2, got {space}; use CategoricalHead")
-        self.space = space
-        self.parameters_of = nn.Linear(width, 3 * components)
-        nn.init.normal_(self.parameters_of.weight, std=0.02)
-        with torch.no_grad():
-            weight, mean, log_scale = self.parameters_of.bias.chunk(3)
-            weight.zero_()
-            mean.copy_(torch.linspace(-1, 1, components + 2)[1:-1])
-            log_scale.fill_(-1.0)
-        self.heaps = nn.Linear(width, space.size) if not space.axes else None
-        if self.heaps is not None:
-            nn.init.zeros_(self.heaps.weight)
-            nn.init.zeros_(self.heaps.bias)
-
-    def forward(self, features: Tensor) -> Categorical:
-        """(B, *grid, C) -> the distribution of (B, *grid)."""
-        weight, mean, log_scale = self.parameters_of(features).double().chunk(3, -1)
-        edges = torch.linspace(-1, 1, self.space.size + 1, dtype=torch.float64, device=features.device)[1:-1]
-        # softplus keeps the scale away from zero without a clamp
-        scale = F.softplus(log_scale) + 1e-3
-        z = (edges - mean[..., None]) / scale[..., None]  # (B, *grid, components, V - 1)
-        below, above = F.logsigmoid(z), F.logsigmoid(-z)
-        cell = 2 / self.space.size / scale[..., None]
-        # sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - exp(a - b))
-        inner = below[..., 1:] + above[..., :-1] + torch.log(-torch.expm1(-cell))
-        each = torch.cat([below[..., :1], inner, above[..., -1:]], -1)
-        mixed = torch.logsumexp(each + weight.log_softmax(-1)[..., None], -2)
-        if self.heaps is not None:
-            mixed = mixed + self.heaps(features)
-        return Categorical(mixed, _on_grid(self.space, features))
-
-
-class DiscretizedLogisticMixtureHead(nn.Module):
-    """A mixture of logistics over ordered levels, and a heap at each outer level, for grids of many: the probability of a
-    level takes two edges a component, not a number a level. Much of a page is quite white.
-
-    Args:
-        space: finite and ordered.
-        width: C.
-        components: of the mixture.
     """
 
     def __init__(self, space: Space, width: int, *, components: int = 5) -> None:
@@ -156,12 +112,20 @@ class DiscretizedLogisticMixtureHead(nn.Module):
             logits.zero_()
             means.copy_(torch.linspace(-1, 1, components + 2)[1:-1])
             scales.fill_(-1.0)
+        self.levels = nn.Linear(width, space.size) if not space.axes else None
+        if self.levels is not None:
+            nn.init.zeros_(self.levels.weight)
+            nn.init.zeros_(self.levels.bias)
 
-    def forward(self, features: Tensor) -> DiscretizedLogisticMixture:
-        """(B, *grid, C) -> the distribution of (B, *grid)."""
+    def forward(self, features: Tensor) -> DiscretizedLogisticMixture | Categorical:
+        """(B, *grid, C) -> the distribution of (B, *grid); on grids of more than 32 levels two edges a component score it."""
         logits, means, scales = self.parameters_of(features).split(self.sizes, -1)
+        space = _on_grid(self.space, features)
         # softplus keeps the scale away from zero without a clamp
-        return DiscretizedLogisticMixture(logits, means, F.softplus(scales) + 1e-3, _on_grid(self.space, features))
+        mixture = DiscretizedLogisticMixture(logits, means, F.softplus(scales) + 1e-3, space)
+        if self.levels is not None:
+            return Categorical(mixture.log_probs + self.levels(features), space)
+        return mixture if space.size > _FEW_LEVELS else Categorical(mixture.log_probs, space)
 
 
 class NormalMixtureHead(nn.Module):
@@ -217,15 +181,15 @@ class AtomicHead(nn.Module):
 
 
 def default_head(space: Space) -> type[nn.Module]:
-    """A mixture of normals for reals, with atoms where there are some; of logistics for ordered levels, by the edges of the
-    level that is there alone on grids of more than 32; one logit for two symbols, one a symbol for others."""
+    """A mixture of normals for reals, with atoms where there are some; a discretised mixture of logistics for ordered levels;
+    one logit for two symbols, one a symbol for others."""
     if isinstance(space, Real):
         return AtomicHead if space.atoms else NormalMixtureHead
     if isinstance(space, Finite) and space.size == 2:
         return BernoulliHead
     if not isinstance(space, Finite) or not space.ordered or space.size < 2:
         return CategoricalHead
-    return DiscretizedLogisticMixtureHead if space.axes and space.size > _FEW_LEVELS else LogisticMixtureHead
+    return DiscretizedLogisticMixtureHead
 
 
 def _on_grid(space: _S, features: Tensor) -> _S:
