@@ -293,7 +293,6 @@ ASKED = {"k": np.arange(60) % 9, "g": np.array(list("ab") * 30),
      "a shell --as k=number"),
     ("image", FlowMatching, "got image: 4 x 4 entries, each one of 256 ordered levels; use Dequantised(family=FlowMatching), "
      "as --family 'image=Dequantised(family=FlowMatching)' in a shell"),
-    ("image", VAE, "expected the families of its three parts; pass partial(VAE, prior=Gaussian, likelihood=Regression"),
 ])
 def test_what_a_family_expects_is_said_with_the_way_out(name, family, said):
     with pytest.raises(UserError) as error:

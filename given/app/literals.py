@@ -30,6 +30,8 @@ def built(text: str, module: ModuleType, what: str) -> Any:
     def value(node: ast.expr) -> Any:
         if isinstance(node, ast.Name | ast.Call):
             return made(node)
+        if isinstance(node, ast.Tuple | ast.List):
+            return tuple(map(value, node.elts)) if isinstance(node, ast.Tuple) else list(map(value, node.elts))
         return ast.literal_eval(node)
 
     classes = [name for name in module.__all__ if isinstance(getattr(module, name), type)]

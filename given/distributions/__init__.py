@@ -19,6 +19,7 @@ from given.distributions.heads import (
     BernoulliHead,
     CategoricalHead,
     DiscretizedLogisticMixtureHead,
+    FactorizedHead,
     NormalMixtureHead,
     default_head,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "EnergyTilted",
     "EntropyGate",
     "Factorized",
+    "FactorizedHead",
     "Flattened",
     "Guidance",
     "How",

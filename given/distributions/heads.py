@@ -17,12 +17,15 @@ from torch.nn import functional as F
 from given.distributions.atomic import Atomic
 from given.distributions.categorical import Categorical
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
+from given.distributions.distribution import Distribution
 from given.distributions.normal_mixture import NormalMixture
+from given.distributions.product import ProductDistribution
+from given.distributions.torch_distribution import Torch
 from given.nn import Linear
-from given.variables import Axis, Finite, Real, Space, UserError
+from given.variables import Axis, Finite, Product, Real, Space, UserError
 
-__all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "DiscretizedLogisticMixtureHead", "NormalMixtureHead",
-           "default_head"]
+__all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "DiscretizedLogisticMixtureHead", "FactorizedHead",
+           "NormalMixtureHead", "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
 _FEW_LEVELS = 32  # whose probabilities are as cheap together as one by one
@@ -178,6 +181,42 @@ class AtomicHead(nn.Module):
     def forward(self, features: Tensor) -> Atomic:
         """(B, *grid, C) -> the distribution of (B, *grid)."""
         return Atomic(self.logits(features), self.rest(features), _on_grid(self.space, features))
+
+
+class FactorizedHead(nn.Module):
+    """Independent entries of any space, from one vector a row: normal for reals without atoms, by a head for all others.
+
+    Args:
+        space: of a grid or a block.
+        width: C, of the features of an entry that has a head.
+        head: builds the distribution of such an entry from space and width; by default `default_head` of its space.
+        floor: the least scale of a normal, in standard units, so that a likelihood stays finite.
+
+    Attributes:
+        inputs: F, how many features a row needs.
+    """
+
+    def __init__(self, space: Space, width: int, *, head: Callable[..., nn.Module] | None = None, floor: float = 1e-3) -> None:
+        super().__init__()
+        self.space, self.width, self.floor = space, width, floor
+        self.heads = nn.ModuleDict({
+            str(i): (head or default_head(part))(part, width) for i, (_, part) in enumerate(space.parts)
+            if isinstance(part, Finite) or part.atoms})  # type: ignore[attr-defined]
+        self.sizes = [part.dimensions * (width if str(i) in self.heads else 2) for i, (_, part) in enumerate(space.parts)]
+        self.inputs = sum(self.sizes)
+
+    def forward(self, features: Tensor) -> Distribution:
+        """(B, F) -> the distribution of B rows of the space."""
+        pieces = zip(self.space.parts, features.split(self.sizes, -1), strict=True)
+        each = {name: self._part(str(i), part, h) for i, ((name, part), h) in enumerate(pieces)}
+        return ProductDistribution(each) if isinstance(self.space, Product) else each[""]
+
+    def _part(self, key: str, space: Space, h: Tensor) -> Distribution:
+        if key in self.heads:
+            return self.heads[key](h.reshape(len(h), *space.shape, self.width))
+        mean, log_scale = h.reshape(len(h), *space.shape, 2).unbind(-1)
+        # Its draws carry gradients to mean and scale (the reparametrisation trick).
+        return Torch(torch.distributions.Normal(mean, F.softplus(log_scale) + self.floor, validate_args=False), space)
 
 
 def default_head(space: Space) -> type[nn.Module]:

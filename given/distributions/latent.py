@@ -18,7 +18,7 @@ from torch import Tensor
 
 from given.distributions.distribution import Distribution, How, Intractable, Kind
 from given.distributions.noise import Noise
-from given.variables import Entries
+from given.variables import Entries, Product
 
 __all__ = ["Latent"]
 
@@ -62,12 +62,13 @@ class Latent(Distribution):
         """The bound from K draws a row, and their effective number (sum w)^2 / sum w^2: (*shape, B) each.
 
         Args:
-            x: (*shape, B, *grid), unseen entries marginalised where the likelihood does so exactly.
+            x: (*shape, B, *grid), a block too, unseen entries marginalised where the likelihood does so exactly.
             samples: K.
             seed: of the draws from q.
         """
-        grid = len(self.space.axes)
-        lead = x.tensor.shape[: x.tensor.dim() - grid]
+        name, part = self.space.parts[0]
+        first = x.columns[name].tensor if isinstance(self.space, Product) else x.tensor
+        lead = first.shape[: first.dim() - len(part.axes)]
         flat = x.map(lambda t: t.reshape(-1, *t.shape[len(lead):]))
         if flat.hidden:
             return torch.zeros(lead, dtype=torch.float64), torch.full(lead, float(samples), dtype=torch.float64)

@@ -45,9 +45,13 @@ class Contrastive(Conditional):
         draws: K.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, base: Callable[..., Conditional],
-                 width: int = 128, shared: bool = False, draws: int = 512) -> None:
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
+                 base: Callable[..., Conditional] | None = None, width: int = 128, shared: bool = False,
+                 draws: int = 512) -> None:
         super().__init__(x, parents)
+        if base is None:
+            raise UserError(f"Contrastive: {x.name}: expected base=, the family of p0({x.name}); pass partial(Contrastive, "
+                            f"base=Independent), in a shell --family '{x.name}=Contrastive(base=Independent)'")
         if isinstance(x.space, Product):
             raise UserError(f"Contrastive {x.name}: expected one column, got a block; write a factor for each")
         if not self.parents:

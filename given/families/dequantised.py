@@ -36,13 +36,19 @@ class Dequantised(Conditional):
         parents: whatever the inner family takes.
         family: builds the inner conditional from a real variable and the parents.
         samples: how many points a score averages.
+
+    Raises:
+        UserError: x is not finite and ordered, or no family is named.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
-                 family: Callable[..., Conditional], samples: int = 4) -> None:
+                 family: Callable[..., Conditional] | None = None, samples: int = 4) -> None:
         super().__init__(x, parents)
         if not isinstance(x.space, Finite) or not x.space.ordered:
             raise UserError(f"Dequantised: expected ordered levels, got {x.name}: {x.space}; use Categorical or Independent")
+        if family is None:
+            raise UserError(f"Dequantised: {x.name}: expected family=, a family of real numbers; pass partial(Dequantised, "
+                            f"family=FlowMatching), in a shell --family '{x.name}=Dequantised(family=FlowMatching)'")
         self.space = x.space
         self.samples = samples
         self.inner = family(Variable(x.name, IdentityCodec(Real(axes=x.space.axes))), self.parents)

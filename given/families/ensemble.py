@@ -42,13 +42,18 @@ class Ensemble(Conditional):
         parents: the same.
         families: two or more, or partials of them, built here.
         choose: give all weight to the best instead; until there were held-out rows it is a mixture.
+
+    Raises:
+        UserError: less than two families, or one that learns by a game of two losses.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
-                 families: Sequence[Callable[..., Conditional]], choose: bool = False) -> None:
+                 families: Sequence[Callable[..., Conditional]] = (), choose: bool = False) -> None:
         super().__init__(x, parents)
         if len(families) < 2:
-            raise UserError(f"Ensemble {x.name}: expected two families or more, got {len(families)}")
+            raise UserError(f"Ensemble: {x.name}: expected families=, two or more, got {len(families)}; pass partial(Ensemble, "
+                            f"families=(Independent, Autoregressive)), in a shell --family '{x.name}=Ensemble(families=("
+                            "Independent, Autoregressive))'")
         self.parts = nn.ModuleList(family(x, parents) for family in families)
         for part in self.parts:
             if not isinstance(part, Conditional) or len(part.players()) > 1:

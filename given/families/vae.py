@@ -2,7 +2,9 @@
 
     p(x | y) = int p(x | z, y) p(z | y) dz,    log p(x | y) >= E_q[log p(x | z, y) + log p(z | y) - log q(z | x, y)]
 
-Prior, likelihood and approximate posterior are families of your choice; the draws of q must carry gradients (Regression's do).
+By default z has 8 dimensions and p(z | y) = N(0, I); likelihood and approximate posterior have independent entries, computed by
+a net: normal for reals, a mixture of logistics for ordered levels, one logit a symbol for others, each column of a block its
+own. All three may be families of your choice; the draws of q must carry gradients (Regression's do).
 Learning raises the bound with one draw. `log_prob` is the bound from K importance-weighted draws; the distribution's
 `importance` gives it with the effective number of draws, at any K. `encode` is the mean of q, `decode` that of the likelihood.
 
@@ -13,12 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from given import distributions
 from given.codecs import IdentityCodec
 from given.conditional import Batch, Conditional
 from given.distributions import Noise
+from given.nn import MLP, Context
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 __all__ = ["VAE"]
@@ -28,13 +32,16 @@ class VAE(Conditional):
     """A variational autoencoder.
 
     Args:
-        x: whatever the likelihood takes.
+        x: whatever the likelihood takes: by default any space, a block too.
         parents: y, read by all three.
-        prior: family of p(z | y).
-        likelihood: family of p(x | z, y).
-        posterior: family of q(z | x, y).
+        prior: family of p(z | y); by default standard normal, whatever y is.
+        likelihood: family of p(x | z, y); by default independent entries, by a net.
+        posterior: family of q(z | x, y); by default normal with independent entries, by a net.
         latent: how many dimensions z has.
         samples: K, of a score.
+
+    Raises:
+        UserError: a part that learns by anything but the gradient of its likelihood; less than one dimension or draw.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
@@ -42,17 +49,13 @@ class VAE(Conditional):
                  posterior: Callable[..., Conditional] | None = None, latent: int = 8,
                  samples: int = 16) -> None:
         super().__init__(x, parents)
-        if prior is None or likelihood is None or posterior is None:
-            made = "VAE(prior=Gaussian, likelihood=Regression, posterior=Regression)"
-            raise UserError(f"VAE {x.name}: expected the families of its three parts; pass partial(VAE, "
-                            f"{made[4:]}, in a shell --family '{x.name}={made}'")
         if latent < 1 or samples < 1:
             raise UserError(f"VAE {x.name}: latent={latent}, samples={samples}; expected at least 1")
         self.z = Variable(f"latent of {x.name}", IdentityCodec(Real(axes=(Axis("latent", latent),))))
         self.samples = samples
-        self.prior = prior(self.z, self.parents)
-        self.likelihood = likelihood(x, (self.z, *self.parents))
-        self.posterior = posterior(self.z, (x, *self.parents))
+        self.prior = (prior or _StandardNormal)(self.z, self.parents)
+        self.likelihood = (likelihood or _ByNet)(x, (self.z, *self.parents))
+        self.posterior = (posterior or _ByNet)(self.z, (x, *self.parents))
         for part in (self.likelihood, self.posterior):  # a bound has a gradient, and nothing to count
             if len(part.players()) != 1:
                 raise UserError(f"{self}: VAE expects parts that learn by a likelihood's gradient, got {type(part).__name__} "
@@ -79,3 +82,28 @@ class VAE(Conditional):
     @staticmethod
     def _with(v: Variable, e: Entries, y: Observed) -> Observed:
         return Observed({v.name: e, **y}, y.n)
+
+
+class _StandardNormal(Conditional):
+    """N(0, I), whatever y is: the default prior."""
+
+    def forward(self, y: Observed) -> distributions.Torch:
+        zero = torch.zeros(y.n, *self.x.space.shape)
+        return distributions.Torch(torch.distributions.Normal(zero, torch.ones_like(zero), validate_args=False), self.x.space)
+
+
+class _ByNet(Conditional):
+    """Independent entries, computed from y by a net: the default likelihood and posterior."""
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, width: int = 32) -> None:
+        super().__init__(x, parents)
+        self.context = Context(self.parents, width)
+        self.head = distributions.FactorizedHead(x.space, width)
+        self.net = MLP(width, self.head.inputs)
+        # Layers that keep the size of what they read: of a z that moves nothing at the start, nothing is ever learned.
+        for layer in (*self.context.modules(), *self.net.modules()):
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+    def forward(self, y: Observed) -> distributions.Distribution:
+        return self.head(self.net(self.context(y)))

@@ -45,7 +45,9 @@ class VQVAE(Conditional):
         super().__init__(x, parents)
         code = self.parents[0].space if len(self.parents) == 1 else None
         if not isinstance(code, Finite) or len(code.axes) != 1 or isinstance(x.space, Product):
-            raise UserError(f"{self}: VQVAE expects one parent, a code of symbols along one axis, and x on a grid")
+            raise UserError(f"{self}: VQVAE expects x on a grid and one parent, a code of symbols along one axis; write "
+                            f"p(code) p({x.name} | code) with latents={{'code': IdentityCodec(Finite(64, axes=(Axis('place', "
+                            "4),)))}, or use VAE")
         self.width, self.commitment, self.places = width, commitment, code.dimensions
         self.book = nn.Parameter(torch.randn(code.size, width))
         D = x.space.dimensions

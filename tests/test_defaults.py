@@ -1,0 +1,164 @@
+"""Every family by its name alone, on four kinds of data: it works by its defaults, or says in one line what would."""
+
+import ast
+
+import numpy as np
+import pytest
+import torch
+
+import given
+from given import families
+from given.app.literals import built
+from given.codecs import IdentityCodec
+from given.distributions import Categorical, FactorizedHead, Intractable, ProductDistribution
+from given.families import VAE
+from given.variables import Axis, Finite, Product, Real, UserError
+
+ROWS = 60
+_RNG = np.random.default_rng(0)
+KINDS = {
+    "pictures": {"x": _RNG.integers(0, 9, (ROWS, 2, 2)).astype(np.uint8)},
+    "vectors": {"x": _RNG.normal(size=(ROWS, 3))},
+    "labels": {"x": _RNG.choice(list("abc"), ROWS)},
+    "tables": {"a": _RNG.normal(size=ROWS), "b": _RNG.choice(list("uv"), ROWS)},
+}
+Y = _RNG.choice(list("pq"), ROWS)
+LEVELS = "use Dequantised(family={0}), as --family 'x=Dequantised(family={0})' in a shell"
+CODES = "pass codecs={'x': Number()}, in a shell --as x=number; else use Autoregressive or Independent"
+BLOCK = "pass codecs={'b': Number()}, in a shell --as b=number; else use Autoregressive or Independent"
+GRIDS = "use Independent or Autoregressive for a grid, Gaussian for reals"
+
+# What a family cannot take, and the way out its error names; where a kind is missing, it works by defaults.
+REALS_ONLY = {"pictures": LEVELS, "labels": CODES, "tables": BLOCK}
+NEEDS = {
+    "Contrastive": "in a shell --family '{left}=Contrastive(base=Independent)'",
+    "Dequantised": "in a shell --family '{left}=Dequantised(family=FlowMatching)'",
+    "Ensemble": "in a shell --family '{left}=Ensemble(families=(Independent, Autoregressive))'",
+    "PretrainedLM": "expected path=, the folder of a model, or config=, an architecture's JSON to learn from scratch",
+    "VQVAE": "or use VAE",
+}
+OUT = {
+    "Autoregressive": {},
+    "Categorical": dict.fromkeys(["pictures", "vectors", "tables"], GRIDS),
+    "ChowLiuTree": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
+    "Contrastive": dict.fromkeys(KINDS, NEEDS["Contrastive"]),
+    "Dequantised": {"pictures": NEEDS["Dequantised"],
+                    **dict.fromkeys(["vectors", "labels", "tables"], "use Categorical or Independent")},
+    "Empirical": dict.fromkeys(["vectors", "tables"], "use Gaussian for reals"),
+    "Ensemble": dict.fromkeys(KINDS, NEEDS["Ensemble"]),
+    "FactorAnalysis": REALS_ONLY,
+    "FlowMatching": REALS_ONLY,
+    "GAN": REALS_ONLY,
+    "Gaussian": REALS_ONLY,
+    "GaussianMixture": REALS_ONLY,
+    "Independent": {},
+    "NGram": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
+    "PretrainedLM": dict.fromkeys(KINDS, NEEDS["PretrainedLM"]),
+    "ProbabilisticPCA": REALS_ONLY,
+    "Regression": {},
+    "SplineFlow": REALS_ONLY,
+    "VAE": {},
+    "VQVAE": dict.fromkeys(KINDS, NEEDS["VQVAE"]),
+}
+NO_PARENTS = {"FactorAnalysis", "ProbabilisticPCA"}
+
+
+def made(family, kind, condition):
+    columns = KINDS[kind] | ({"y": Y} if condition else {})
+    left = ", ".join(KINDS[kind])
+    data = given.read(columns)
+    return given.model(f"p({left} | y)" if condition else f"p({left})", data, families={left: family}), data
+
+
+def exercised(family, kind, condition):
+    """Two steps, draws and a score."""
+    model, data = made(family, kind, condition)
+    model.fit(data, steps=2, progress=False)
+    drawn = model.sample(3, **({"y": "p"} if condition else {}))
+    for name, column in KINDS[kind].items():
+        assert np.shape(drawn[name])[1:] == column.shape[1:] and len(drawn[name]) == 3
+    return model.score(data)
+
+
+def test_the_table_names_every_family():
+    assert sorted(OUT) == sorted(families.__all__)
+
+
+@pytest.mark.parametrize("condition", [False, True], ids=["alone", "given y"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", families.__all__)
+def test_a_family_by_its_name_alone(name, kind, condition):
+    family = getattr(families, name)
+    if kind in OUT[name]:
+        with pytest.raises(UserError) as error:
+            made(family, kind, condition)
+        way = OUT[name][kind].replace("{0}", name).replace("{left}", ", ".join(KINDS[kind]))
+        assert way in str(error.value) and "\n" not in str(error.value)
+    elif condition and name in NO_PARENTS:
+        with pytest.raises(UserError, match="takes no parents; make them part of the block, or use Gaussian"):
+            made(family, kind, condition)
+    elif name == "GAN":
+        with pytest.raises(Intractable, match="a GAN has no density; SplineFlow and GaussianMixture have an exact one"):
+            exercised(family, kind, condition)
+    else:
+        score = exercised(family, kind, condition)
+        # What was stored alone gives everything else probability zero.
+        assert np.isfinite(score.value) or (name == "Empirical" and kind == "pictures")
+
+
+@pytest.mark.parametrize("text", [NEEDS["Ensemble"].split("=", 1)[1][:-1], "Dequantised(family=VAE)"])
+def test_the_ways_out_work(text):
+    assert np.isfinite(exercised(built(text, families, "--family"), "pictures", True).value)
+
+
+@pytest.mark.parametrize("inner", [name for name in sorted(OUT) if OUT[name] is REALS_ONLY])
+def test_the_way_out_of_pictures_builds(inner):
+    made(built(f"Dequantised(family={inner})", families, "--family"), "pictures", inner not in NO_PARENTS)
+
+
+def test_contrastive_works_by_its_way_out():
+    assert np.isfinite(exercised(built("Contrastive(base=Independent)", families, "--family"), "labels", True).value)
+
+
+def test_codes_are_learned_by_the_way_out_of_a_vqvae():
+    data = given.read(KINDS["vectors"])
+    code = IdentityCodec(Finite(64, axes=(Axis("place", 4),)))
+    model = given.model("p(code) p(x | code)", data, latents={"code": code}, families={"x": families.VQVAE})
+    model.fit(data, steps=2, progress=False)
+    with pytest.raises(UserError) as error:
+        made(families.VQVAE, "vectors", False)
+    text = str(error.value).partition("latents=")[2].partition(", or use")[0]
+    assert ast.parse(text, mode="eval") and eval(text)["code"].space == code.space  # noqa: S307
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_vae_says_its_kind_and_encodes(kind):
+    model, data = made(VAE, kind, True)
+    model.fit(data, steps=2, progress=False)
+    assert model.score(data).kind == "bound"
+    z = model.encode(data)
+    assert len(z.names) == 8 and z.n == ROWS
+
+
+def test_a_vae_learns_by_its_defaults():
+    """Two clusters of a table: the bound passes independent columns."""
+    rng = np.random.default_rng(1)
+    side = rng.integers(0, 2, 400)
+    data = given.read({"a": rng.normal(size=400) * 0.2 + 4 * side, "b": np.array(list("uv"))[side]})
+    model = given.model("p(a, b)", data, families={"a, b": VAE})
+    model.fit(data, steps=300, batch=64, progress=False)
+    alone = given.model("p(a, b)", data, families={"a, b": families.Independent})
+    alone.fit(data, progress=False)
+    assert model.score(data).value > alone.score(data).value + 0.3
+
+
+def test_a_factorised_head_is_of_any_space():
+    space = Product((("a", Real()), ("b", Finite(3)), ("c", Real(atoms=(0.0,))), ("d", Finite(5, ordered=True))))
+    head = FactorizedHead(space, 4)
+    torch.manual_seed(0)
+    distribution = head(torch.randn(6, head.inputs))
+    assert isinstance(distribution, ProductDistribution) and distribution.n == 6
+    x = distribution.sample((2,), seed=1)
+    each = [distribution.distributions[k].log_prob(e) for k, e in x.columns.items()]
+    assert torch.allclose(distribution.log_prob(x), torch.stack(each).sum(0))
+    assert isinstance(distribution.distributions["b"], Categorical)
