@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import given
+from given.codecs import Integer
 from given.conditional import Deadline
 from given.families import (
     Autoregressive,

@@ -14,7 +14,7 @@ from given.app.data import need, of_text, read, say_skipped
 from given.app.report import report as _report
 from given.codecs import Label
 from given.evaluate import Score
-from given.infer import others
+from given.infer import rows_taken_as_other
 from given.sources import Live, Source, write_file
 from given.variables import UserError, shown
 from given.verbs import Model
@@ -91,7 +91,7 @@ def _say_others(model: Model, data: Source) -> None:
     for name, variable in model.joint.columns.items():
         first, found, example = 0, 0, ""
         for batch in data.batches(1 << 16) if isinstance(variable.codec, Label) else ():
-            rows = others(variable, batch[name], variable.encode_new(batch, first)[0])
+            rows = rows_taken_as_other(variable, batch[name], variable.encode_new(batch, first)[0])
             if rows and not found:
                 example = f"{shown(batch[name].tolist()[rows[0]])} in row {first + rows[0]}"
             found, first = found + len(rows), first + batch.n

@@ -2,7 +2,7 @@
 
 from given.infer.compression import Compressed, compress, decompress
 from given.infer.constraint import JSONSchema, Regex
-from given.infer.evidence import Part, Rows, observe, others, part, prefix
+from given.infer.evidence import Part, Rows, observe, part, prefix, rows_taken_as_other
 from given.infer.query import Query
 from given.infer.search import Beam
 from given.infer.stopping import MaxLength, Stop
@@ -10,4 +10,4 @@ from given.infer.truncation import MinP, RepetitionPenalty, Temperature, TopK, T
 
 __all__ = ["Beam", "Compressed", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "RepetitionPenalty", "Rows",
            "Stop",
-           "Temperature", "TopK", "TopP", "compress", "decompress", "observe", "others", "part", "prefix"]
+           "Temperature", "TopK", "TopP", "compress", "decompress", "observe", "rows_taken_as_other", "part", "prefix"]

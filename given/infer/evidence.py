@@ -14,7 +14,7 @@ from given.sources import Columns
 from given.sources.cells import array
 from given.variables import Entries, Finite, UserError, Variable, shown
 
-__all__ = ["Part", "Rows", "observe", "others", "part", "prefix"]
+__all__ = ["Part", "Rows", "observe", "part", "prefix", "rows_taken_as_other"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def observe(variable: Variable, value: Any, begun: Entries | None = None) -> tup
             raise error.at(variable.name) from None
     else:
         x = variable.encode({variable.name: raw})
-    for row in others(variable, raw, x):
+    for row in rows_taken_as_other(variable, raw, x):
         if seen is None or seen[row]:
             raise UserError(f"{shown(raw.tolist()[row])} was never seen, or rarely; give a category that was, or "
                             "'(other)' for all such", row).at(variable.name)
@@ -104,7 +104,7 @@ def _check_one_meaning(variable: Variable, value: Any) -> None:
                         "list for a row each, as [30, 40]; ranges and sets of values cannot be given yet")
 
 
-def others(variable: Variable, raw: np.ndarray, x: Entries) -> list[int]:
+def rows_taken_as_other(variable: Variable, raw: np.ndarray, x: Entries) -> list[int]:
     """The rows whose category was not learned and is one with all such, "(other)"."""
     if not isinstance(variable.codec, Label) or variable.codec.unseen != "other":
         return []
