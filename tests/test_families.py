@@ -10,7 +10,7 @@ import torch
 
 import given
 from given import Model, distributions
-from given.codecs import IdentityCodec
+from given.codecs import BlockCodec, IdentityCodec
 from given.distributions import DiscretizedLogisticMixtureHead
 from given.families import (
     GAN,
@@ -25,7 +25,7 @@ from given.families import (
 )
 from given.nn import MLP, MinGRU, Transformer
 from given.solve import Euler, Heun
-from given.testing import FAMILY_LAWS, prepared
+from given.testing import FAMILY_LAWS, perturb, prepared
 from given.variables import Axis, Entries, Finite, Observed, Real, UserError, Variable
 
 SMALL = partial(MLP, hidden=(8,))
@@ -372,3 +372,36 @@ def test_a_mixture_of_normals_that_is_asked_for_is_one_of_the_numbers_themselves
     assert not given.model("p(x, y)", data).joint.columns["x"].codec.affine
     asked = given.model("p(x, y)", data, codecs={"x": given.codecs.Number(curve="quantile")}, families=family)
     assert not asked.joint.columns["x"].codec.affine
+
+
+def test_a_vae_of_a_block_scores_learns_and_draws():
+    block = Variable("a, b", BlockCodec({"a": IdentityCodec(Finite(3)), "b": IdentityCodec(Finite(2))}))
+    torch.manual_seed(0)
+    family = VAE(block, prior=Gaussian, likelihood=Autoregressive, posterior=Regression, latent=2)
+    x = Entries.block({"a": Entries(torch.tensor([0, 2])), "b": Entries(torch.tensor([1, 0]))})
+    family.loss(x, Observed(n=2)).sum().backward()
+    with torch.no_grad():
+        assert family(Observed(n=2)).log_prob(x).shape == (2,)
+        assert family(Observed(n=2)).sample((3,)).columns["a"].tensor.shape == (3, 2)
+
+
+def test_noise_within_an_autoencoder_is_of_the_row_and_of_the_seed():
+    torch.manual_seed(0)
+    levels = Variable("x", IdentityCodec(Finite(5, ordered=True, axes=(Axis("entry", 3),))))
+    family = VAE(levels, prior=Gaussian, likelihood=partial(Dequantised, family=Regression), posterior=Regression, latent=2)
+    x, noise = torch.tensor([[0, 1, 2], [3, 4, 0], [1, 1, 1]]), distributions.Noise.of(0, 3)
+    with torch.no_grad():
+        whole = family(Observed(n=3)).log_prob(Entries(x), seed=noise)
+        alone = family(Observed(n=1)).log_prob(Entries(x[2:]), seed=distributions.Noise(noise.keys[2:]))
+    assert torch.allclose(whole[2:], alone, atol=1e-5)
+
+
+def test_guidance_after_guidance_is_guidance_by_the_product():
+    torch.manual_seed(0)
+    x, y = Variable("x", IdentityCodec(Real(axes=(Axis("entry", 2),)))), Variable("y", IdentityCodec(Finite(3)))
+    family = FlowMatching(x, y, net=partial(MLP, hidden=(8,)), width=4)
+    perturb(family)
+    given_one = family(Observed({"y": Entries(torch.tensor([1]))}))
+    both, once = (given_one.by(how).sample((4,)).tensor for how in (
+        distributions.Guidance(3) | distributions.Guidance(2), distributions.Guidance(6)))
+    assert torch.allclose(both, once, atol=1e-5)

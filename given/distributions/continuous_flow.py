@@ -64,8 +64,8 @@ class ContinuousFlow(Distribution):
             given, null = self.velocity(x, t, both[:, :C]), self.velocity(x, t, both[:, C:])
             return null + weight * (given - null)
 
-        both = torch.cat([self.context, self.null], 1)
-        return self._but(velocity=velocity, context=both, null=both)
+        both, null = torch.cat([self.context, self.null], 1), torch.cat([self.null, self.null], 1)
+        return self._but(velocity=velocity, context=both, null=null)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from given.distributions.distribution import Distribution, How, Intractable, Kind
 from given.distributions.noise import Noise
-from given.variables import Entries, Product
+from given.variables import Entries
 
 __all__ = ["Latent"]
 
@@ -62,26 +62,27 @@ class Latent(Distribution):
         """The bound from K draws a row, and their effective number (sum w)^2 / sum w^2: (*shape, B) each.
 
         Args:
-            x: (*shape, B, *grid), a block too, unseen entries marginalised where the likelihood does so exactly.
+            x: (*shape, B, *grid), unseen entries marginalised where the likelihood does so exactly.
             samples: K.
             seed: of the draws from q.
         """
-        name, part = self.space.parts[0]
-        first = x.columns[name].tensor if isinstance(self.space, Product) else x.tensor
-        lead = first.shape[: first.dim() - len(part.axes)]
+        lead = x.flat(self.space).tensor.shape[:-1]
         flat = x.map(lambda t: t.reshape(-1, *t.shape[len(lead):]))
         if flat.hidden:
             return torch.zeros(lead, dtype=torch.float64), torch.full(lead, float(samples), dtype=torch.float64)
         N = len(flat)
         row = torch.arange(self.n).repeat(N // self.n)
-        noise = Noise.of(seed, self.n).repeat(N // self.n)
+        own = Noise.of(seed, self.n)
+        noise = own.repeat(N // self.n)
         q = self.posterior(flat, row)
         z = q.sample((samples,), seed=noise)
-        below = q.log_prob(z)
+        below = q.log_prob(z, seed=noise.fold("posterior"))
         many = z.map(lambda t: t.flatten(0, 1))
-        prior = self.prior.log_prob(many.map(lambda t: t.reshape(-1, self.n, *t.shape[1:]))).reshape(samples, N)
+        prior = self.prior.log_prob(many.map(lambda t: t.reshape(-1, self.n, *t.shape[1:])),
+                                    seed=own.fold("prior")).reshape(samples, N)
         distribution = self.likelihood(many, row.repeat(samples))
-        likelihood = distribution.log_prob(flat.map(lambda t: t.repeat(samples, *[1] * (t.dim() - 1)))).reshape(samples, N)
+        likelihood = distribution.log_prob(flat.map(lambda t: t.repeat(samples, *[1] * (t.dim() - 1))),
+                                           seed=noise.fold("entries").repeat(samples)).reshape(samples, N)
         log_w = likelihood + prior - below
         effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
         return (log_w.logsumexp(0) - torch.tensor(samples).log()).reshape(lead), effective.reshape(lead)
