@@ -169,6 +169,18 @@ def code(made):
     return model, data, model.compress(data).content
 
 
+@pytest.mark.parametrize("family", [Independent, partial(Ensemble, families=(NGram, Independent), choose=True)])
+def test_a_text_whose_symbols_are_independent_comes_back_up_to_its_end(family):
+    words = np.array(["anna", "bob", "carla", "dana", "ed"] * 12, dtype=object)
+    model = given.model("p(text)", {"text": words}, codecs={"text": Text(longest=6)}, families={"text": family})
+    model.fit({"text": words})
+    code = model.compress({"text": words[:20]})
+    assert model.decompress(code)["text"].tolist() == words[:20].tolist()
+    assert abs(8 * len(code.content) - code.bits) < 400  # the header, and a word of the coder
+    score = -model.log_prob(text=words[:20]).sum() / np.log(2)
+    assert abs(code.bits - score) < 1e-3 * score
+
+
 def test_bytes_that_are_no_code_are_refused(code, made):
     model, _, content = code
     for bad, said in ((b"", r"^empty; expected what compress wrote$"),

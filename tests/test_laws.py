@@ -147,6 +147,9 @@ FAMILIES = {
     "Empirical unsmoothed": lambda: Empirical(grid("x", 3, 2, 2)),
     "Empirical of symbols": lambda: Empirical(grid("x", 3, 2, ordered=False), LABEL, smoothing="held-out"),
     "Empirical of sequences": lambda: Empirical(SEQUENCE, LABEL),
+    "Empirical of sequences, smoothed": lambda: Empirical(SEQUENCE, LABEL, smoothing=0.3),
+    "Independent of sequences": lambda: Independent(SEQUENCE, LABEL),
+    "Regression of sequences": lambda: Regression(SEQUENCE, LABEL, net=SMALL, width=8),
     "NGram": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),
     "NGram, Witten-Bell": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=4, smoothing=WittenBell(), min_count=2),
@@ -205,6 +208,8 @@ FAMILIES = {
         grid("x", 3, 2), samples=512, **{**AUTOENCODER, "posterior": partial(SplineFlow, transforms=1, hidden=(8,))}),
     "VAE of symbols one by one": lambda: VAE(
         grid("x", 3, 2), LABEL, samples=64, **{**AUTOENCODER, "likelihood": partial(Autoregressive, net=NET), "latent": 2}),
+    "VAE of dequantised levels": lambda: VAE(
+        grid("x", 3, 2), LABEL, samples=64, **{**AUTOENCODER, "likelihood": partial(Dequantised, family=REGRESSION)}),
     "VQVAE": lambda: VQVAE(grid("x", 3, 2, 2), CODE, encoder=SMALL, decoder=SMALL, width=4),
     "Contrastive": lambda: Contrastive(SEQUENCE, [SOURCE, LABEL], base=partial(NGram, order=2), width=8, draws=64),
     "Contrastive of reals": lambda: Contrastive(real("x", 2), LABEL, base=Gaussian, width=8, draws=64),

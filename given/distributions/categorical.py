@@ -22,7 +22,12 @@ class Categorical(Factorized):
     """
 
     def __init__(self, logits: Tensor, space: Finite | None = None) -> None:
-        super().__init__(space or Finite(logits.shape[-1]), logits.shape[0])
+        space = space or Finite(logits.shape[-1])
+        super().__init__(space, logits.shape[0])
+        if space.may_end:  # the last entry there is room for is the end and nothing else
+            last = torch.arange(space.shape[-1], device=logits.device) == space.shape[-1] - 1
+            other = torch.arange(space.size, device=logits.device) != space.end
+            logits = logits.masked_fill(last[:, None] & other, -torch.inf)
         self.logits = logits
 
     @property

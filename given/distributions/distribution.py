@@ -15,7 +15,7 @@ from torch import Tensor
 
 from given.distributions.noise import Noise
 from given.solve import How, Watched
-from given.variables import Entries, Space, UserError
+from given.variables import Entries, Finite, Space, UserError
 
 __all__ = ["Distribution", "How", "Intractable", "Kind", "weakest"]
 
@@ -156,6 +156,11 @@ class Distribution(abc.ABC):
         return evidence if self.evidence is None else self.evidence.or_else(evidence)
 
     def _kept(self, values: Tensor) -> Entries:
-        """The values, with the evidence in its place."""
-        e = self.evidence
-        return Entries(values if e is None else torch.where(e.scored, e.tensor.to(values), values))
+        """The values, with the evidence in its place, and padding after the first end where there is one."""
+        e, space = self.evidence, self.space
+        values = values if e is None else torch.where(e.scored, e.tensor.to(values), values)
+        if not isinstance(space, Finite) or not space.may_end:
+            return Entries(values)
+        ends = torch.eq(values, space.end).long()  # type: ignore[arg-type]
+        valid = ends.cumsum(-1) == ends
+        return Entries(values.masked_fill(~valid, 0), valid=valid)

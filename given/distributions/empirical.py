@@ -43,12 +43,10 @@ class Empirical(Distribution):
         item = inverse_cdf_sample(self.log_weights.exp(), noise.fold("item").uniform(shape))
         centre = self.centres[item]  # (*shape, B, *grid)
         values = inverse_cdf_sample(self.log_kernel.exp()[centre], noise.fold("entry").uniform(shape, self.space.shape))
-        kept = self._kept(values).tensor
         assert isinstance(self.space, Finite)
-        if self.space.end is None:
-            return Entries(kept)
-        ends = (kept == self.space.end).long()
-        return Entries(kept, valid=ends.cumsum(-1) == ends)  # nothing stands after the first end
+        if self.space.may_end and self.space.end is not None:
+            values[..., -1] = self.space.end  # what has not ended before ends there
+        return self._kept(values)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         return torch.logsumexp(self.log_weights + self._items(x.tensor, self._scored(x)), -1)
@@ -66,10 +64,11 @@ class Empirical(Distribution):
         centres = self.centres.flatten(1) if self.space.axes else self.centres[:, None]
         total = torch.zeros(*lead, len(centres), dtype=torch.float64, device=x.device)
         impossible = torch.zeros_like(total)  # -inf times 0 is not a number: count what cannot be apart
-        finite = self.log_kernel.clamp(min=torch.finfo(torch.float64).min / 1e9)
         for symbol in range(self.space.size):
             here = ((x == symbol) & scored).double()
             column = self.log_kernel[:, symbol][centres]  # (N, D)
-            total += here @ torch.where(column.isinf(), 0.0, finite[:, symbol][centres]).mT
+            if self.space.may_end:
+                column[:, -1] = 0.0 if symbol == self.space.end else -torch.inf
+            total += here @ torch.where(column.isinf(), 0.0, column).mT
             impossible += here @ column.isinf().double().mT
         return torch.where(impossible > 0, -torch.inf, total)

@@ -252,6 +252,8 @@ class Sequential(Distribution):
         """On an axis whose length is modelled, the last entry is the end and nothing else."""
         if self.end is None or not isinstance(self.space, Finite) or not isinstance(distribution.space, Finite):
             return distribution
+        if isinstance(distribution, Categorical) and distribution.space == self.space:
+            return distribution  # of the whole grid, it knows
         last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
         if not bool(last.any()):
             return distribution

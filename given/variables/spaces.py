@@ -67,6 +67,11 @@ class Finite(Space):
     def __str__(self) -> str:
         return f"{_times(self)}one of {self.size} {'ordered levels' if self.ordered else 'symbols'}"
 
+    @property
+    def may_end(self) -> bool:
+        """Whether its last axis has a length that is modelled, so that nothing stands after the first end."""
+        return self.end is not None and bool(self.axes) and self.axes[-1].length == "modelled"
+
     def __post_init__(self) -> None:
         if self.size < 1:
             raise UserError(f"Finite: expected at least one symbol, got {self.size}")

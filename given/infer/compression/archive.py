@@ -85,8 +85,7 @@ def compress(joint: Joint, rows: Columns, fingerprint: bytes, *, batch: int | No
     content = _MAGIC + bytes([_VERSION]) + zlib.crc32(body).to_bytes(4, "little") + body
     if verify:
         try:
-            for _ in _read(joint, content, fingerprint):
-                pass
+            _check_reads(rows, _read(joint, content, fingerprint))
         except UserError as error:
             raise UserError(f"compress: what was written does not read as it was ({error}); nothing was kept") from None
     return Compressed(content, writer.bits, entries, rows.n)
@@ -267,6 +266,18 @@ def _raw(joint: Joint, entries: Mapping[str, Entries], texts: Mapping[str, list[
         elif name in entries:
             raw |= joint.columns[name].decode(entries[name])
     return raw
+
+
+def _check_reads(rows: Columns, parts: Iterator[dict[str, np.ndarray]]) -> None:
+    """Raise where rows that were read again are not those that were written."""
+    first = 0
+    for part in parts:
+        size = len(next(iter(part.values())))
+        for name, values in part.items():
+            for row, (was, comes) in enumerate(zip(rows[name][first:first + size], values, strict=True), first):
+                if not _same(was, comes):
+                    raise UserError(f"{name}, row {row}: {_short(was)} came back as {_short(comes)}")
+        first += size
 
 
 def _same(a: object, b: object) -> bool:

@@ -32,7 +32,7 @@ from given.distributions import (
 )
 from given.infer.compression.range_coder import Coder
 from given.joint import Joint
-from given.variables import Entries, Observed, UserError
+from given.variables import Entries, Finite, Observed, UserError
 
 __all__ = ["alike", "check_distribution", "coded", "coded_text"]
 
@@ -71,8 +71,24 @@ def coded(distribution: Distribution, x: Entries | None, coder: Coder) -> Entrie
     if isinstance(distribution, Sequential):
         state, valid = steps(distribution, told, coder)
         return Entries(state.values, valid=valid).shaped(distribution.space)
+    if isinstance(distribution.space, Finite) and distribution.space.may_end:
+        return _until_end(distribution, distribution.space, told, coder)
     values = _coded(distribution, told, torch.ones(distribution.n, D, dtype=torch.bool), coder)
     return Entries(values.double()).shaped(distribution.space)
+
+
+def _until_end(distribution: Distribution, space: Finite, told: Tensor, coder: Coder) -> Entries:
+    """Independent symbols (B, D) through a coder, place by place, each row up to its end."""
+    assert isinstance(distribution, Factorized)
+    p, found = distribution.log_probs.exp(), torch.zeros_like(told)
+    valid, over = torch.zeros(told.shape, dtype=torch.bool), torch.zeros(len(told), dtype=torch.bool)
+    for place in range(told.shape[1]):
+        on = valid[:, place] = ~over
+        if bool(over.all()):
+            break
+        found[on, place] = _checked(coder, p[on, place], told[on, place])
+        over = over | (found[:, place] == space.end)
+    return Entries(found, valid=valid)
 
 
 def steps(distribution: Sequential, told: Tensor, coder: Coder, there: Tensor | None = None,
