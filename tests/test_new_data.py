@@ -61,6 +61,13 @@ def test_a_net_of_one_order_reads_another_value_in_place_of_a_new_one():
     assert NEW - 20 < model.log_prob({"kind": ["c"], "age": [30]})[0] < NEW
 
 
+@pytest.mark.parametrize("neighbour", ["a", "b"])
+def test_what_stands_for_a_new_value_does_not_depend_on_other_rows(neighbour):
+    model = learned("p(x | kind)")
+    alone = model.log_prob({"kind": ["c"], "x": [0.5]})
+    assert model.log_prob({"kind": [neighbour, "c"], "x": [0.5, 0.5]})[1:] == pytest.approx(alone)
+
+
 def test_new_characters_of_a_text_are_scored_and_counted():
     data = {"text": ["the cat sat", "a dog ran", "the dog sat"] * 40}
     model = given.model("p(text)", data, codecs={"text": given.codecs.Text()}, families={"text": families.NGram})

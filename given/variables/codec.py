@@ -90,23 +90,20 @@ class Codec(abc.ABC):
     def encode_new(self, raw: np.ndarray) -> tuple[Entries, np.ndarray]:
         """Rows of new data: (B, ...) raw values -> entries, and (B,) bool, which rows hold a new value.
 
-        A row with a new value is unseen; what stands in its place is that of a row without, or zero.
+        A row with a new value is unseen; what stands in its place is zero, whatever other rows hold.
 
         Raises:
             UserError: what is wrong with the whole column, such as its shape.
         """
-        new, x = np.zeros(len(raw), dtype=bool), Entries.unseen(self.space, len(raw))
+        new, unseen = np.zeros(len(raw), dtype=bool), Entries.unseen(self.space, len(raw))
         while len(kept := np.flatnonzero(~new)):
             try:
                 found = self.encode(raw[kept])
             except NewValue as error:
                 new[kept[error.rows]] = True
                 continue
-            place = torch.zeros(len(raw), dtype=torch.int64)
-            place[kept] = torch.arange(len(kept))
-            x = found.rows(place).hide(torch.from_numpy(new)) if new.any() else found
-            break
-        return x, new
+            return (unseen.with_rows(torch.from_numpy(kept), found) if new.any() else found), new
+        return unseen, new
 
     def pieces(self, raw: Any, start: int | None = None) -> Pieces | None:
         """(B, ...) raw values that may be longer than the grid, as pieces to score; None where an item is always one row.

@@ -113,6 +113,11 @@ class Entries:
         """The rows `index` of the first axis."""
         return self.map(lambda t: t[index])
 
+    def with_rows(self, index: Tensor, other: Entries) -> Entries:
+        """The same entries with the rows `index` replaced by those of another (not for a product)."""
+        return Entries(*(getattr(self, what).index_copy(0, index, getattr(other, what))
+                         for what in ("values", "seen", "valid", "context")))
+
     @staticmethod
     def cat(parts: Sequence[Entries], axis: int = 0) -> Entries:
         """Parts of a space that is no product, end to end."""
