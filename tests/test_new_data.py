@@ -82,6 +82,18 @@ def test_new_characters_of_a_text_are_scored_and_counted():
     assert scored.new["text"].tolist() == [0, 1, 1, 1] and scored.items[1:].max() < NEW < scored.items[0]
 
 
+def test_a_text_longer_than_there_is_room_for_is_a_new_value():
+    words = {"text": np.array(["anna", "bob", "carla", "dana"] * 20, dtype=object)}
+    model = given.model("p(text)", words, codecs={"text": given.codecs.Text()}, families={"text": families.NGram})
+    model.fit(words)
+    scored = model.score(text=np.array(["anna", "a" * 99, "bob", "b" * 500], dtype=object))
+    assert scored.new["text"].tolist() == [0, 1, 0, 1]
+    assert scored.items[[1, 3]] == pytest.approx([NEW, NEW])
+    assert scored.items[[0, 2]] == pytest.approx(model.log_prob(text=["anna", "bob"]))
+    with pytest.raises(given.UserError, match=r"text, row 0: 99 characters; expected at most"):
+        model.given().log_prob(text=["a" * 99])
+
+
 def test_a_cell_that_is_no_number_is_a_new_value():
     model = learned("p(age) p(x)")
     scored = model.score({"age": np.array(["30", "old", "31.5"]), "x": np.array(["0.5", "0.5", "1e200"])})

@@ -109,7 +109,9 @@ class Text(Codec):
             if len(symbols) > most and not windows:
                 items[row] = symbols = self.tokenizer.fewest(raw.tolist()[row])
             if len(symbols) > most:
-                raise UserError(f"{len(symbols)} {self.unit}; expected at most {most}; {self._more_room(len(symbols))}", row)
+                more = [r for r in range(row + 1, len(items)) if len(items[r]) > most and self.unit in ("characters", "words")]
+                raise NewValue(f"{len(symbols)} {self.unit}; expected at most {most}; {self._more_room(len(symbols))}",
+                               [row, *more])
             values[row, : len(symbols)] = torch.from_numpy(symbols.astype(np.int64))
             if not windows:
                 values[row, len(symbols)] = V if end is None else end
