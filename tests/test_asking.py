@@ -260,10 +260,10 @@ def test_a_longer_text_than_any_learned_from_is_scored():
     assert np.isfinite(model.log_prob(text=["alpha", "gamma alpha beta gamma beta"])).all()
     with pytest.raises(UserError, match=r"text, row 0: 60 characters; expected at most 48; learn again with room for it, "
                                         r"Text\(longest=60\)"):
-        model.log_prob(text=["alpha " * 10])
+        model.given().log_prob(text=["alpha " * 10])
     assert np.isfinite(texts_of(Text(longest=60)).log_prob(text=["alpha " * 10])).all()
     with pytest.raises(UserError, match=r"300 characters; .* learn again with Text\(window=300, longest=300\)"):
-        model.log_prob(text=["alpha " * 50])
+        model.given().log_prob(text=["alpha " * 50])
 
 
 def test_a_saved_text_keeps_its_room(tmp_path):

@@ -94,6 +94,17 @@ def test_a_text_longer_than_there_is_room_for_is_a_new_value():
         model.given().log_prob(text=["a" * 99])
 
 
+def test_a_completed_text_keeps_its_new_characters():
+    words = {"text": np.array(["anna", "bob", "carla", "dana"] * 20, dtype=object)}
+    model = given.model("p(text)", words, codecs={"text": given.codecs.Text()}, families={"text": families.NGram})
+    model.fit(words)
+    begun = np.array(["Zan", "an", None], dtype=object)
+    done = model.complete({"text": begun}, n=2)["text"]
+    assert done.shape == (2, 3) and all(text.startswith("Zan") for text in done[:, 0]) and all(map(str, done[:, 2]))
+    known = model.complete({"text": np.array(["ban", "an", None], dtype=object)}, n=2)["text"]
+    assert np.array_equal(done[:, 1:], known[:, 1:])
+
+
 def test_a_cell_that_is_no_number_is_a_new_value():
     model = learned("p(age) p(x)")
     scored = model.score({"age": np.array(["30", "old", "31.5"]), "x": np.array(["0.5", "0.5", "1e200"])})

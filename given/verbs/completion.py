@@ -10,7 +10,7 @@ from given.infer import Rows, prefix
 from given.joint import Joint
 from given.sources import Columns, Source
 from given.variables import UserError
-from given.verbs.holes import any_cell, filled, kept_or_drawn, present, valueless
+from given.verbs.holes import any_cell, begun, continued, filled, kept_or_drawn, present, valueless
 from given.verbs.query import Query
 
 __all__ = ["completed", "unfillable"]
@@ -53,6 +53,8 @@ def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> di
     for name, values in rows.items():  # what was there comes back as it was
         if name not in texts:
             drawn[name] = kept_or_drawn(values, seen[name], drawn.get(name), n)
+        elif name in drawn:
+            drawn[name] = continued(values, joint.columns[name].codec, drawn[name])
     return drawn
 
 
@@ -62,7 +64,7 @@ def _evidence(joint: Joint, rows: Columns, seen: dict[str, np.ndarray], texts: l
     for name in joint.columns.keys() & rows.keys():
         values, there, codec = rows[name], seen[name], joint.columns[name].codec
         if name in texts:
-            evidence[name] = prefix(codec.known(np.array(["" if v is None else v for v in values.tolist()]))[0])
+            evidence[name] = prefix(begun(values, codec))
         elif there.any():
             evidence[name] = Rows(values if there.all() else np.where(there, values, values[there][0]), there)
     return evidence

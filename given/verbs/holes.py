@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from given.variables import MISSING, Finite, Variable
+from given.variables import MISSING, Codec, Finite, Variable
 
-__all__ = ["any_cell", "filled", "kept_or_drawn", "present", "valueless"]
+__all__ = ["any_cell", "begun", "continued", "filled", "kept_or_drawn", "present", "valueless"]
 
 
 def present(values: np.ndarray) -> np.ndarray:
@@ -48,3 +48,18 @@ def kept_or_drawn(values: np.ndarray, seen: np.ndarray, drawn: np.ndarray | None
             return reals.astype(np.int64)
         return np.array([int(v) if v == v else None for v in reals.ravel()], dtype=object).reshape(reals.shape)
     return both if values.dtype.kind == "O" else both.astype(np.result_type(values, drawn))
+
+
+def begun(texts: np.ndarray, codec: Codec) -> np.ndarray:
+    """What texts (rows,) begin with, as the codec reads it: new symbols stand as some that were learned; nothing of a hole."""
+    return codec.known(np.array(["" if text is None else text for text in texts.tolist()], dtype=object))[0]
+
+
+def continued(texts: np.ndarray, codec: Codec, drawn: np.ndarray) -> np.ndarray:
+    """(n, rows) texts as they were, new symbols too, and after them what was drawn to follow what `begun` made of them."""
+    pairs = [(row, was, read) for row, (was, read) in enumerate(zip(texts.tolist(), begun(texts, codec).tolist(), strict=True))
+             if was and was != read]
+    both = drawn.astype(object)
+    for row, was, read in pairs:
+        both[:, row] = [was + text[len(read):] for text in both[:, row]]
+    return both if pairs else drawn
