@@ -10,7 +10,7 @@ import torch
 
 import given
 from given import Model, distributions
-from given.codecs import BlockCodec, IdentityCodec
+from given.codecs import BlockCodec, IdentityCodec, Label, Number
 from given.distributions import DiscretizedLogisticMixtureHead
 from given.families import (
     GAN,
@@ -341,6 +341,15 @@ def test_em_finds_two_that_are_apart_with_holes():
     model.estimate([(Entries(torch.as_tensor(X), seen), Observed(n=600), torch.ones(600, dtype=torch.float64))])
     means = model.means[0][model.means[0, :, 0].argsort()]
     assert torch.allclose(means, torch.tensor([[0.0, 0], [5, 1]], dtype=torch.float64), atol=0.3)
+
+
+def test_em_starts_from_no_row_of_weight_zero():
+    rng = np.random.default_rng(0)
+    rows = {"x": np.r_[rng.normal(0, 1, 100), rng.normal(6, 1, 100), [1e3] * 5], "w": np.r_[np.ones(200), np.zeros(5)]}
+    model = given.model("p(group) p(x | group)", rows, codecs={"x": Number()}, latents={"group": Label(range(2))})
+    model.fit(rows, weight="w", held_out=0)
+    density = np.exp(model.log_prob(x=[0.0, 3.0, 6.0]))
+    assert density[1] < min(density[0], density[2]) / 2
 
 
 def test_seeds_change_the_start(monkeypatch):

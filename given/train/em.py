@@ -59,10 +59,11 @@ def _start(batches: Batches, seed: int) -> list[Tensor]:
     joint = batches.joint
     below = [f for f in joint if joint.touches_latent(f)]
     names = [name for f in below for name in f.x.columns if name not in joint.latents]
-    rows = [_features(joint, batch, names) for batch in batches.in_order()]
+    each = [(_features(joint, batch, names), batch.weight) for batch in batches.in_order()]
+    rows, weights = zip(*each, strict=True)
     K = joint.enumerated({}, 1)[0]
     held = torch.cat(rows)
-    centres = held[kmeans_plus_plus(held, Noise.of(seed, 1).fold("start").uniform((), (K,))[0])]
+    centres = held[kmeans_plus_plus(held, Noise.of(seed, 1).fold("start").uniform((), (K,))[0], torch.cat(weights))]
     return [torch.nn.functional.one_hot(torch.cdist(r, centres).argmin(1), K).double() for r in rows]
 
 
