@@ -9,9 +9,9 @@ import torch
 
 import given
 from given.app.cli import main
-from given.codecs import BlockCodec, IdentityCodec
+from given.codecs import BlockCodec, IdentityCodec, Text
 from given.distributions import Noise
-from given.families import Autoregressive, Ensemble, Independent
+from given.families import Autoregressive, Categorical, Ensemble, Independent, NGram
 from given.infer import Query, Temperature
 from given.joint import Joint
 from given.nn import AnyOrder, Transformer
@@ -236,3 +236,20 @@ def test_rows_are_printed_in_parts(monkeypatch, capsys):
         whole.append(capsys.readouterr().out)
     rows = '{"a": "x", "b": 1.5}\n{"a": "y", "b": null}\n{"a": "z", "b": 2.0}\n'
     assert whole == ["a,b\nx,1.5\ny,\nz,2.0\n" + rows] * 2
+
+
+def test_what_follows_a_prefix_is_scored_together_with_what_depends_on_the_text():
+    rows = {"text": np.array(["anna", "bob", "carla", "dana", "ed"] * 12, dtype=object), "kind": np.array(list("xyzxy") * 12)}
+    model = given.model("p(text) p(kind | text)", rows, codecs={"text": Text()},
+                        families={"text": NGram, "kind": Categorical})
+    model.fit(rows, steps=3, progress=False)
+    begun = model.given(text=given.prefix("an"))
+    together = begun.log_prob(text=["anna"], kind=["x"])
+    assert together == pytest.approx(begun.log_prob(text=["anna"]) + model.given(text="anna").log_prob(kind=["x"]))
+
+
+def test_one_row_has_a_coherence_gap():
+    rows = {"a": np.array(list("xyz") * 20), "b": np.array(list("xxy") * 20), "c": np.array(list("uv") * 30)}
+    model = given.model("p(a, b | c)", rows)
+    model.fit(rows, steps=2, held_out={name: values[:1] for name, values in rows.items()}, progress=False)
+    assert np.isfinite(model.facts["fit"]["coherence_gap"])

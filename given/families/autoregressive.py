@@ -89,6 +89,8 @@ class Autoregressive(Conditional):
         orders = noise.fold("order").uniform((), x.tensor.shape[1:]).argsort(1)
         each = torch.where(x.scored, chain.scores(torch.where(x.scored, x.tensor, 0.0), torch.arange(y.n), orders), 0.0)
         log_w = each.sum(-1) - chain.log_prob(x.shaped(self.x.space))
+        if len(log_w) < 2:  # one draw has no control variate
+            return float(-log_w.mean())
         beyond, spread = log_w.expm1(), log_w.expm1().var()
         share = ((log_w - log_w.mean()) * (beyond - beyond.mean())).sum() / (len(log_w) - 1) / spread if spread > 0 else 0.0
         return float((share * beyond - log_w).mean())

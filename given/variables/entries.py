@@ -147,8 +147,10 @@ class Entries:
         return Entries(self.values, _each(hidden, self.seen), self.valid)
 
     def or_else(self, other: Entries) -> Entries:
-        """What is seen here, and where nothing is, what is seen in the other (not for a product)."""
-        return Entries(torch.where(self.scored, self.tensor, other.tensor), self.scored | other.scored)
+        """What is seen here, and where nothing is, what is seen in the other; what is padding in one is (not for a product)."""
+        assert isinstance(self.valid, Tensor) and isinstance(other.valid, Tensor)
+        values = torch.where(self.scored, self.tensor, other.tensor)
+        return Entries(values, self.scored | other.scored, self.valid & other.valid)
 
     def __len__(self) -> int:
         first = next(iter(self.values.values())) if isinstance(self.values, dict) else self.values
