@@ -61,6 +61,8 @@ class Joint(nn.Module):
                 raise UserError(f"latents: {name} has no factor in {self}; declare p({name})")
             space = self.columns[name].space
             below = [f for f in factors if isinstance(f, Encodes) and [v.name for v in f.parents] == [name]]
+            if isinstance(space, Finite) and not space.axes:
+                continue  # summed out, whatever representation the family below has of its own
             if below:
                 self.encoders[name] = below[0]
             elif not isinstance(space, Finite) or space.dimensions != 1:

@@ -17,6 +17,7 @@ from given.families import (
     VAE,
     Autoregressive,
     Dequantised,
+    Empirical,
     Ensemble,
     FlowMatching,
     Gaussian,
@@ -414,3 +415,27 @@ def test_guidance_after_guidance_is_guidance_by_the_product():
     both, once = (given_one.by(how).sample((4,)).tensor for how in (
         distributions.Guidance(3) | distributions.Guidance(2), distributions.Guidance(6)))
     assert torch.allclose(both, once, atol=1e-5)
+
+
+def test_what_is_impossible_under_every_part_of_a_mixture_is_no_number_but_minus_infinity():
+    x = Variable("x", IdentityCodec(Finite(3, axes=(Axis("entry", 3),))))
+    mixed = Ensemble(x, families=(Empirical, Empirical))
+    rows = Entries(torch.tensor([[0, 0, 0], [1, 1, 1], [2, 2, 2]]))
+    mixed.estimate([(rows, Observed(n=3), torch.ones(3, dtype=torch.float64))])
+    never = Entries(torch.tensor([[0, 1, 0]]), torch.tensor([[True, True, False]]))
+    posterior = mixed(Observed(n=1)).condition(never)
+    assert float(posterior.log_prob(Entries(torch.tensor([[0, 1, 0]])))) == -torch.inf
+    with pytest.raises(UserError, match="what is given has probability zero under every part; give something else"):
+        posterior.sample()
+
+
+def test_a_finite_latent_above_an_autoencoder_is_summed_out():
+    rng = np.random.default_rng(0)
+    rows = {"x": np.r_[rng.normal(-3, 0.3, (40, 2)), rng.normal(3, 0.3, (40, 2))]}
+    autoencoder = partial(VAE, prior=Gaussian, likelihood=Regression, posterior=Regression, latent=1)
+    model = given.model("p(group) p(x | group)", rows, latents={"group": Label(range(2))}, families={"x": autoencoder})
+    model.fit(rows, steps=3, progress=False)
+    assert model.score(x=rows["x"][:3]).kind == "bound"
+    assert np.allclose(sum(model.given(x=rows["x"][:2]).probabilities("group").values()), 1)
+    with pytest.raises(UserError, match=r"encode: no family of p\(group\) .* has a representation of a row's columns alone"):
+        model.encode(rows)

@@ -25,13 +25,14 @@ class Mixture(Distribution):
     """A mixture.
 
     Args:
-        log_weights: (B, K), normalised or not.
+        log_weights: (B, K), normalised or not; a row where all are -inf is impossible under every part, and has no draws.
         parts: K distributions of B rows and of one space.
     """
 
     def __init__(self, log_weights: Tensor, parts: Sequence[Distribution]) -> None:
         super().__init__(parts[0].space, parts[0].n)
-        self.log_weights = log_weights.double().log_softmax(-1)
+        total = log_weights.double().logsumexp(-1, keepdim=True)
+        self.log_weights = log_weights.double() - total.masked_fill(total == -torch.inf, 0.0)
         self.parts = list(parts)
         self.kind = weakest(part.kind for part in parts)
 
@@ -48,6 +49,8 @@ class Mixture(Distribution):
         return Mixture(self.log_weights, [part.asking(columns) for part in self.parts])
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        if bool((empty := (self.log_weights == -torch.inf).all(-1)).any()):
+            raise UserError("what is given has probability zero under every part; give something else", int(empty.nonzero()[0]))
         chosen = inverse_cdf_sample(self.log_weights.exp(), noise.fold("part").uniform(shape))
         drawn = [part.sample(shape, seed=noise.fold(k)).flat(self.space) for k, part in enumerate(self.parts)]
         each = Entries.cat([x.map(lambda t: t[None]) for x in drawn])

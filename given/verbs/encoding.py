@@ -24,10 +24,10 @@ def latents(joint: Joint, source: Source) -> Columns:
     Raises:
         UserError: no family has a representation, a parent's column is not in the data, or there is no row.
     """
-    factors: list[Any] = [f for f in joint if isinstance(f, Encodes)]
+    factors: list[Any] = [f for f in joint if isinstance(f, Encodes) and not joint.touches_latent(f)]
     if not factors:
-        raise UserError(f"encode: no family of {joint} has a representation; FactorAnalysis, ProbabilisticPCA, VAE and "
-                        "VQVAE have")
+        raise UserError(f"encode: no family of {joint} has a representation of a row's columns alone; FactorAnalysis, "
+                        "ProbabilisticPCA, VAE and VQVAE have")
     first, parts = 0, list[dict[str, np.ndarray]]()
     for batch in source.batches(_ROWS):
         for name in (v.name for f in factors for v in f.parents if v.name not in joint.latents):
@@ -36,7 +36,7 @@ def latents(joint: Joint, source: Source) -> Columns:
         entries = {name: v.encode(batch, first) for name, v in joint.columns.items() if name in batch}
         first, found = first + batch.n, dict[str, np.ndarray]()
         for f in factors:
-            y = Observed(n=batch.n) if joint.latents else joint.y(f, entries, batch.n)
+            y = Observed(n=batch.n) if f in joint.encoders.values() else joint.y(f, entries, batch.n)
             z = f.encode(joint.x(f, entries), y).tensor.reshape(batch.n, -1).numpy()
             found |= {f"{f.x.name}.z{k + 1}": column for k, column in enumerate(z.T)}
         parts.append(found)
