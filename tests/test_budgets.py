@@ -429,3 +429,12 @@ def test_conditions_may_stand_on_both_sides_of_an_option():
 
     parsed = parser().parse_args(["sample", "m.given", "a=1", "-n", "3", "b=2"])
     assert parsed.given == [("a", "1"), ("b", "2")] and parsed.n == 3
+
+
+def test_a_model_is_set_beside_its_baseline_by_the_rows_weights():
+    rng = np.random.default_rng(0)
+    x = np.r_[rng.normal(0, 1, 300), rng.normal(50, 1, 300)]
+    rows = {"x": x, "y": 2 * x + rng.normal(size=600), "weight": np.r_[np.ones(300), np.zeros(300)]}
+    model = given.model("p(x, y)", rows, families={"x, y": Gaussian})
+    done = model.fit(rows, weight="weight", progress=False)
+    assert done.margin > 0 and done.margin_error < 1 and not done.notice

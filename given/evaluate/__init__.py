@@ -3,6 +3,6 @@
 from given.evaluate.compare import Comparison, compare
 from given.evaluate.page import page
 from given.evaluate.picture import picture
-from given.evaluate.score import Score, wilson_interval
+from given.evaluate.score import Score, weighted_mean, wilson_interval
 
-__all__ = ["Comparison", "Score", "compare", "page", "picture", "wilson_interval"]
+__all__ = ["Comparison", "Score", "compare", "page", "picture", "weighted_mean", "wilson_interval"]

@@ -11,9 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from given.evaluate.score import Score
+from given.evaluate.score import Score, weighted_mean
 from given.variables import UserError
 
 __all__ = ["Comparison", "compare"]
@@ -51,9 +49,7 @@ class Comparison:
             if getattr(x, what) != getattr(y, what):
                 raise UserError(f"compare: {a} and {b} differ in {what}: {getattr(x, what)!r} and {getattr(y, what)!r}; "
                                 "such scores have no order")
-        d = x.items - y.items
-        error = d.std(ddof=1) / math.sqrt(len(d)) if np.isfinite(d).all() and len(d) > 1 else math.nan
-        return float(d.mean()), float(error)
+        return weighted_mean(x.items - y.items, x.weights)
 
     def rows(self) -> list[list[str]]:
         """Cells of the table, its header first."""

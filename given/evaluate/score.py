@@ -11,7 +11,7 @@ import numpy as np
 from given.distributions import Kind, weakest
 from given.variables import UserError
 
-__all__ = ["Score", "wilson_interval"]
+__all__ = ["Score", "weighted_mean", "wilson_interval"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Score:
         conditioned_on: the columns right of the bar.
         dimensions: seen entries an item, on average, for conversion.
         columns: what was scored.
+        weights: (n,) how much every item counts; None where all count alike.
         new: column -> (n,) how many values of each item were not learned, where any was.
         adaptive: whether the model learned of an item while it scored it: a distribution too, but of whole items read in order.
         within: the standard error of a single item that is a text in pieces, by its pieces taken as independent.
@@ -44,19 +45,19 @@ class Score:
     within: float = math.nan
     adaptive: bool = False
     new: Mapping[str, np.ndarray] = field(default_factory=dict)
+    weights: np.ndarray | None = None
 
     @property
     def value(self) -> float:
         """The mean over items; minus infinity where an item has probability zero."""
-        return float(self.items.mean())
+        return weighted_mean(self.items, self.weights)[0]
 
     @property
     def error(self) -> float:
         """The standard error of the mean over items, of a single text over its pieces; nan where it has none."""
         if len(self.items) == 1:
             return self.within
-        finite = bool(np.isfinite(self.items).all()) and len(self.items) > 1
-        return float(self.items.std(ddof=1) / math.sqrt(len(self.items))) if finite else math.nan
+        return weighted_mean(self.items, self.weights)[1]
 
     @property
     def covered(self) -> float:
@@ -99,7 +100,9 @@ class Score:
         names = dict.fromkeys(name for part in parts for name in part.new)
         new = {name: np.concatenate([part.new.get(name, np.zeros(len(part.items), dtype=np.int64)) for part in parts])
                for name in names}
-        return replace(self, items=items, new=new, kind=weakest(part.kind for part in parts), within=math.nan, **mean)
+        weights = None if self.weights is None else np.concatenate([part.weights for part in parts])
+        kind = weakest(part.kind for part in parts)
+        return replace(self, items=items, weights=weights, new=new, kind=kind, within=math.nan, **mean)
 
     @property
     def nature(self) -> str:
@@ -113,6 +116,24 @@ class Score:
         return f"{self.value:.4f}{error} {self.unit}{covered} ({self.nature}; {self.measure}{given}; n = {len(self.items):,})"
 
     __repr__ = __str__
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:
+    """The mean of values (n,), each weighted if there are weights (n,), and its standard error; nan where it has none.
+
+    >>> weighted_mean(np.array([1.0, 3.0, 100.0]), np.array([1.0, 1.0, 0.0]))[0]
+    2.0
+    """
+    n = len(values)
+    if weights is None:
+        some = n > 1 and bool(np.isfinite(values).all())
+        return float(values.mean()), float(values.std(ddof=1) / math.sqrt(n)) if some else math.nan
+    kept = weights > 0  # what counts for nothing may be impossible
+    values, weights = values[kept], weights[kept] / max(float(weights.sum()), 1e-300)
+    n, mean = len(values), float((weights * values).sum()) if len(values) else math.nan
+    if n < 2 or not math.isfinite(mean):
+        return mean, math.nan
+    return mean, float(np.sqrt((weights**2 * (values - mean) ** 2).sum() * n / (n - 1)))
 
 
 def wilson_interval(successes: int, n: int) -> tuple[float, float]:

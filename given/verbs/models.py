@@ -163,7 +163,7 @@ class Model:
             name, baseline = self.baseline(train if judge.long else nested(train, _COUNTED))
         except UserError:  # none is known of these spaces
             name, baseline = "", None
-        found = Standing.of(self.joint, rows, self.score, None if baseline is None else baseline.score, left)
+        found = Standing.of(self.joint, rows, self.score, None if baseline is None else baseline.score, left, judge.weight)
         if found is None:
             return done
         part = f" of {judge.rows.n:,} held-out rows" if found.n < judge.rows.n else ""
@@ -172,8 +172,8 @@ class Model:
         self.facts["scores"] = {f"held-out rows, {who}": f"{str(self.readable(s))[:-1]}{part})"
                                 for who, s in found.scores(name).items()}
         if baseline is not None:
-            done = replace(done, baseline=name, margin=found.margin,
-                           margin_error=None if math.isnan(found.error) else found.error)
+            margin, error = (None if math.isnan(number) else number for number in (found.margin, found.error))
+            done = replace(done, baseline=name, margin=margin, margin_error=error)
         return replace(done, judged=(found.n, judge.rows.n))
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from given.distributions import Intractable
-from given.evaluate import Score
+from given.evaluate import Score, weighted_mean
 from given.joint import Joint
 from given.sources import Columns
 
@@ -39,8 +39,8 @@ class Standing:
     other: list[Score] = field(default_factory=list)
 
     @classmethod
-    def of(cls, joint: Joint, rows: Columns, score: Scorer, baseline: Scorer | None,
-           left: Callable[[], float]) -> Standing | None:
+    def of(cls, joint: Joint, rows: Columns, score: Scorer, baseline: Scorer | None, left: Callable[[], float],
+           weight: str | None = None) -> Standing | None:
         """Rows are doubled until the margin is four times its standard error and precise, or no time is left; None where the
         model has no density.
 
@@ -49,14 +49,16 @@ class Standing:
             rows: held-out rows, the first of which are a sample of all.
             score, baseline: what scores them.
             left: the seconds left.
+            weight: the column of the rows' weights.
         """
         found = cls()
         while found.n < rows.n:
             size, began = max(found.n, _FIRST), left()
             some = rows.rows(slice(found.n, found.n + size))
             try:
-                found.own.append(score(some))
-                found.other += [baseline(some)] if baseline is not None else []
+                weights = None if weight is None else some[weight].astype(np.float64)
+                found.own.append(replace(score(some), weights=weights))
+                found.other += [replace(baseline(some), weights=weights)] if baseline is not None else []
             except Intractable:
                 return None
             found._add(some.n)
@@ -70,8 +72,7 @@ class Standing:
         mine, its = (np.concatenate([s.items for s in each]) if each else np.zeros(self.n) for each in (self.own, self.other))
         with np.errstate(invalid="ignore"):  # what is impossible under both says nothing
             apart = np.where(mine == its, 0.0, mine - its)
-        self.margin = float(apart.mean())
-        self.error = float(apart.std(ddof=1) / math.sqrt(self.n)) if self.n > 1 and np.isfinite(apart).all() else math.nan
+        self.margin, self.error = weighted_mean(apart, self.own[0].joined(self.own[1:]).weights)
 
     def scores(self, baseline: str) -> dict[str, Score]:
         """The score of all rows, and the baseline's under its name."""
