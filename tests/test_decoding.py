@@ -532,3 +532,14 @@ def test_positions_of_ones_own_are_not_dropped_in_a_step():
 
     net = partial(Transformer, width=16, layers=1, heads=2, positions=Shifted)
     FAMILY_LAWS["steps_are_the_whole"](prepared(Autoregressive(variable("given"), net=net)))
+
+
+def test_beams_of_many_draws_are_the_next_best_and_no_copies(monkeypatch):
+    words = {"text": np.array(["anna", "bob", "carla", "dana", "nan"] * 12, dtype=object)}
+    model = given.model("p(text)", words, codecs={"text": Text()}, families={"text": NGram})
+    model.fit(words)
+    whole = model.sample(12, how=Beam(12))["text"].tolist()
+    monkeypatch.setattr("given.verbs.query.draws_at_once", lambda joint: 5)
+    assert len(set(whole)) == 12 and model.sample(12, how=Beam(12))["text"].tolist() == whole
+    with pytest.raises(UserError, match="Beam: 10 draws of 8 beams"):
+        model.sample(12, how=Beam(8))

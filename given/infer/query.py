@@ -92,8 +92,8 @@ class Query:
         for factor in factors:
             longer = length if in_windows(factor) else None
             if longer is not None or not _whole(factor, seen):
-                seen |= factor.x.split(joined([*self._drawn(factor, seen, draws, noise, how, longer,
-                                                            asked and asked | parents)], longer))
+                seen |= factor.x.split(joined([*self._drawn(factor, seen, draws, noise, how, longer, asked and asked | parents,
+                                                            first_draw=first_draw)], longer))
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()}
 
     def stream(self, name: str, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Iterator[Entries]:
@@ -121,7 +121,7 @@ class Query:
         return seen, noise
 
     def _drawn(self, factor: Conditional, seen: Columns, draws: int, noise: Noise, how: How | None, length: int | None,
-               asked: Set[str] | None = None, in_blocks: bool = False) -> Iterator[Entries]:
+               asked: Set[str] | None = None, in_blocks: bool = False, first_draw: int = 0) -> Iterator[Entries]:
         """Draws of a factor's x, (draws n, *grid): at once, or of a text block by block, to a length if there is one."""
         noise, space = noise.fold(factor.x.name), factor.x.space
 
@@ -137,13 +137,16 @@ class Query:
 
         distribution, more = None, 0 if length is None else length - space.dimensions
         names = {*factor.x.columns, *(v.name for v in factor.parents)} & seen.keys()
-        if draws > 1 and names <= self.evidence.keys():  # what is given is read once for all draws
+        shared = names <= self.evidence.keys()
+        if draws > 1 and shared:  # what is given is read once for all draws
             distribution = told(self._distribution(factor, self.evidence, self.n), self.evidence, more)
         if distribution is None or not distribution.draws_together:
             distribution = told(self._distribution(factor, seen, draws * self.n), seen, more)
         if length is None and not in_blocks:
             assert distribution is not None
-            if len(noise.keys) == distribution.n:
+            if distribution.closed and shared and first_draw:  # what a search finds next
+                yield distribution.sample((first_draw + draws,), seed=noise).map(lambda t: t[first_draw:].flatten(0, 1))
+            elif len(noise.keys) == distribution.n:
                 yield distribution.sample(seed=noise)
             else:
                 yield distribution.sample((draws,), seed=noise).map(lambda t: t.flatten(0, 1))
