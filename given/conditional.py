@@ -254,6 +254,6 @@ def state_of(parents: Sequence[Variable], y: Observed) -> Tensor:
         if not x.complete:
             raise UserError(f"{v.name}: a parent has unseen entries; give it whole, or ask with given(...) and a factor for it")
         assert isinstance(v.space, Finite)
-        for entry in x.tensor.reshape(y.n, -1).unbind(1):
+        for entry in torch.where(x.readable, x.tensor, 0).reshape(y.n, -1).unbind(1):  # padding is no value
             state = state.to(entry.device) * v.space.size + entry
     return state

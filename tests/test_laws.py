@@ -139,6 +139,7 @@ FAMILIES = {
     "Independent": lambda: Independent(grid("x", 3, 2, 2), LABEL),
     "Independent reals": lambda: Independent(real("x", 2), LABEL),
     "Independent with atoms": lambda: Independent(SPIKED, LABEL),
+    "Independent given a sequence": lambda: Independent(grid("x", 3, 2, 2), SOURCE),
     "Independent block": lambda: Independent(MIXED, LABEL),
     "ChowLiuTree": lambda: ChowLiuTree(grid("x", 3, 2, 3), LABEL),
     "ChowLiuTree of a few symbols": lambda: ChowLiuTree(grid("x", 2, 2, 2, ordered=False)),
