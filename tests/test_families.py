@@ -16,6 +16,7 @@ from given.families import (
     GAN,
     VAE,
     Autoregressive,
+    Contrastive,
     Dequantised,
     Empirical,
     Ensemble,
@@ -439,3 +440,15 @@ def test_a_finite_latent_above_an_autoencoder_is_summed_out():
     assert np.allclose(sum(model.given(x=rows["x"][:2]).probabilities("group").values()), 1)
     with pytest.raises(UserError, match=r"encode: no family of p\(group\) .* has a representation of a row's columns alone"):
         model.encode(rows)
+
+
+def test_the_base_of_a_contrastive_family_weighs_its_parts():
+    symbols = IdentityCodec(Finite(3, axes=(Axis("place", 4),)))
+    base = partial(Ensemble, families=(partial(NGram, order=1), partial(NGram, order=3)))
+    family = Contrastive(Variable("x", symbols), Variable("y", IdentityCodec(Finite(2))), base=base, width=4, draws=16)
+    x = Entries((torch.arange(200)[:, None] + torch.arange(4)) % 3)  # each symbol follows from the one before
+    batch = [(x, Observed({"y": Entries(torch.arange(200) % 2)}), torch.ones(200, dtype=torch.float64))]
+    family.estimate(batch)
+    assert family.calibrates and family.marginal.weights.tolist() == [0.5, 0.5]
+    family.calibrate(batch)
+    assert family.marginal.weights[1] > 0.9 and not family.drawn.diff(dim=1).eq(0).any()

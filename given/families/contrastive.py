@@ -92,6 +92,17 @@ class Contrastive(Conditional):
 
     def estimate(self, batches: Iterable[Batch]) -> None:
         self.marginal.estimate(MappedBatches(batches, _alone))
+        self._redraw()
+
+    @property
+    def calibrates(self) -> bool:
+        return self.marginal.calibrates
+
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        self.marginal.calibrate(MappedBatches(batches, _alone))
+        self._redraw()
+
+    def _redraw(self) -> None:
         drawn = self.marginal.eval()(Observed(n=1)).sample((self.draws,), seed=0).map(lambda t: t[:, 0])
         self.drawn, self.there = drawn.tensor.clone(), drawn.valid.clone()
 
