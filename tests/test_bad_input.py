@@ -226,7 +226,7 @@ def test_formulas(bad, said):
     nanoseconds=(np.array(["2020-01-01T00:00:00.000000001"], dtype="M8[ns]"), "x: expected times of whole microseconds"),
     complex=([1j, 2j], "x: no codec for values of type complex128"),
     text_grid=([["a", "b"]], "x: no codec for values of type <U1 and shape (2,); pass codecs={...}"),
-    negative_pixels=(-np.ones((2, 3, 3), int), "x, row 0: got -1; expected levels from 0"),
+    negative_pixels=(-np.ones((2, 3, 3), int), "x, row 0: got -1; expected levels from 0; pass codecs={...} with a Number()"),
     too_many_levels=(np.full((2, 3, 3), 1 << 20), "x, row 0: level 1048576; expected 0 to 65535"),
     no_rows=(np.zeros(0), "data: expected at least one row, got none"),
 )

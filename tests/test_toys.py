@@ -308,6 +308,11 @@ def test_the_adaptive_solver_keeps_its_tolerance():
     assert math.isclose(float(back), math.e, rel_tol=1e-6)
 
 
+def test_an_equation_too_steep_for_its_steps_says_so():
+    with pytest.raises(UserError, match="DormandPrince: 2 steps were not enough; raise tolerance=1e-05"):
+        DormandPrince(most_steps=2).solve(lambda x, t: 50 * x, torch.ones(1, 1), 0.0, 1.0)
+
+
 def test_guidance_and_completion():
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 2000)

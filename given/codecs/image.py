@@ -113,7 +113,7 @@ class Image(Codec):
             raw = raw.astype(np.int64)
         if raw.size and raw.min() < 0:
             row = int(np.argwhere(raw < 0)[0][0])
-            raise UserError(f"got {raw.min()}; expected levels from 0", row)
+            raise UserError(f"got {raw[row].min()}; expected levels from 0; pass codecs={{...}} with a Number()", row)
         return raw
 
     def __repr__(self) -> str:

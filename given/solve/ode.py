@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from given.solve.how import How
+from given.variables import UserError
 
 __all__ = ["DormandPrince", "Euler", "Heun", "RungeKutta", "Solvable", "Solver"]
 
@@ -116,7 +117,7 @@ class DormandPrince(Solver):
             if error <= 1:
                 x, t = new, t + h
             h *= min(5.0, max(0.2, 0.9 * max(error, 1e-10) ** -0.2))
-        raise ArithmeticError(f"DormandPrince: {self.most_steps} steps were not enough; raise tolerance={self.tolerance}")
+        raise UserError(f"DormandPrince: {self.most_steps} steps were not enough; raise tolerance={self.tolerance}")
 
 
 def _combine(weights: tuple[float, ...], k: list[Tensor], like: Tensor) -> Tensor:
