@@ -10,4 +10,5 @@ from given.infer.truncation import MinP, RepetitionPenalty, Temperature, TopK, T
 
 __all__ = ["Beam", "Compressed", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "RepetitionPenalty", "Rows",
            "Stop",
-           "Temperature", "TopK", "TopP", "compress", "decompress", "observe", "rows_taken_as_other", "part", "prefix"]
+           "Temperature", "TopK", "TopP", "compress", "decompress", "observe", "part", "prefix",
+           "rows_taken_as_other"]
