@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from given.conditional import Conditional, Encodes, Player
 from given.distributions import Distribution, Kind, Noise, weakest
 from given.formula import Term, ordered
-from given.variables import Entries, Finite, Observed, UserError, Variable
+from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["Joint"]
 
@@ -35,6 +35,8 @@ class Joint(nn.Module):
     Attributes:
         columns: column name -> its variable, over all factors and conditions.
         conditions: columns that no factor declares and that must always be given.
+        axis: that along which items may be longer than their grid, or None; all columns on it are cut into windows together.
+        windowed: the columns on it.
     """
 
     def __init__(self, *factors: Conditional, latents: Sequence[str] = ()) -> None:
@@ -69,6 +71,7 @@ class Joint(nn.Module):
                 raise UserError(f"latents: {name}: expected a single finite entry, which can be summed out, or a factor that "
                                 f"encodes, such as VQVAE, got {space}; for others use VAE or FactorAnalysis")
         self.summed = tuple(name for name in self.latents if name not in self.encoders)
+        self.axis, self.windowed = _shared_axis(self)
         for factor in factors:
             if self.touches_latent(factor) and len(factor.players()) > 1:
                 raise UserError(f"{factor}: {type(factor).__name__} has no density by which {self.summed[0]} could be summed "
@@ -104,7 +107,9 @@ class Joint(nn.Module):
         if absent:
             raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
                             f'or pass prior={{"{absent[0]}": "uniform"}}')
-        return Observed({v.name: entries[v.name] for v in factor.parents}, n)
+        # A parent is read wherever it is known: in windows it is scored elsewhere.
+        return Observed({v.name: Entries(e.values, e.seen, e.valid) if v.name in self.windowed else e
+                         for v in factor.parents for e in [entries[v.name]]}, n)
 
     def distribution(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Distribution:
         """p(factor's x | its parents among the entries)."""
@@ -200,3 +205,30 @@ class Joint(nn.Module):
                 kinds.append(distribution.kind if x.complete else distribution.kind_of_part)
                 total = total + distribution.log_prob(x, seed=noise.fold(factor.x.name)).cpu()
         return total, weakest(kinds)
+
+
+def _shared_axis(joint: Joint) -> tuple[Axis | None, frozenset[str]]:
+    """The axis along which items may be longer than their grid, and the columns on it.
+
+    Raises:
+        UserError: there are two of them, or a factor would need an item whole that is cut into windows.
+    """
+    axes = {name: axis for name, v in joint.columns.items() if (axis := v.codec.windowed) is not None}
+    if not axes:
+        return None, frozenset()
+    first, axis = next(iter(axes.items()))
+    for name, other in axes.items():
+        if name != first and not (axis.shares(other) and axis.stride == other.stride):
+            raise UserError(f"{name}: its items are longer than a window of {other.size} along {other.called!r}, and those of "
+                            f"{first} than {axis.size} along {axis.called!r}; give both one axis by name, with one window and "
+                            f"stride, or {name} a window that holds its items whole")
+    for factor in joint:
+        on, parents = [name in axes for name in factor.x.columns], [v.name for v in factor.parents if v.name in axes]
+        if (any(on) and not all(on)) or (parents and not all(on)):
+            name = parents[0] if parents else factor.x.columns[on.index(True)]
+            raise UserError(f"{name}: its items are longer than its window of {axis.size}, and {factor} would need them whole; "
+                            f"give {name} a window that holds them (window=...)")
+    if joint.latents:
+        raise UserError(f"{first}: its items are longer than its window of {axis.size}, and a model with a latent cannot cut "
+                        "them; give it a window that holds them (window=...)")
+    return axis, frozenset(axes)

@@ -471,10 +471,10 @@ def test_candidates_are_ranked_by_what_is_given():
     beam_windows=(lambda: prose().given().sample(1, how=Beam(2), length=40), "sees one window"),
     unseen=(lambda: prose().given(text=prefix("thé Ω")).sample(), "unseen character 'Ω'"),
     nothing=(lambda: words().given(word=prefix("a")).sample(0), "expected a whole number of draws from 1, got 0"),
-    prompt=(lambda: prose().given(text=prefix("the cat sat on the mat")).sample(length=50), "expected at most 16"),
+    prompt=(lambda: prose().given(text=prefix("the cat sat on the mat")).sample(), "22 entries are given, and a window"),
     how=(lambda: words().sample(how="greedy"), "expected a map from distribution to distribution"),
-    two_items=(lambda: words().given(word=prefix(["a", "b"])).stream(), "expected one text to draw of one item"),
-    no_text=(lambda: words().given(word="a").stream(), "got 0 texts"),
+    two_items=(lambda: words().given(word=prefix(["a", "b"])).stream(), "to draw of one item, got 1 of 2 items"),
+    no_text=(lambda: words().given(word="a").stream(), "got 0 of 1 items"),
     rank_items=(lambda: words().given(word=prefix(["a", "b"])).rank(word=["a"]), "expected one item to be given"),
 )
 def test_bad_input(bad, said):

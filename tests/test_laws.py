@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from given import codecs, distributions, families
-from given.codecs import BlockCodec, IdentityCodec, Image, Integer, Label, Number, Text, Time
+from given.codecs import BlockCodec, IdentityCodec, Image, Integer, Label, Number, Series, Text, Time
 from given.distributions import (
     BernoulliHead,
     CategoricalHead,
@@ -329,6 +329,10 @@ CODECS = {
     "Text in bytes": (lambda: Text("bytes"), np.array(["aß\n", "", "ba", "日本"])),
     "Text in pieces": (lambda: Text("pieces", size=260), np.array(["ab ab", "", "ab ß", " ab\t"])),
     "Text in words": (lambda: Text("words", size=6), np.array(["a b", "", "b, a\nb", "a"])),
+    "Series": (lambda: Series(Number()), RNG.normal(5, 3, (6, 4))),
+    "Series of tags": (lambda: Series(Label(), axis="word"),
+                       np.array([["a", "b", "a"], ["b", "b", "a"]])),
+    "Series of pictures": (lambda: Series(Image(), length="fixed"), RNG.integers(0, 5, (3, 4, 2, 2)).astype(np.uint8)),
     "IdentityCodec": (lambda: IdentityCodec(Finite(3)), np.array([0, 2, 1])),
     "IdentityCodec real": (lambda: IdentityCodec(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
     "BlockCodec": (lambda: BlockCodec({"city": Label(), "size": Number()}),

@@ -15,6 +15,7 @@ from test_decoding import check_beam, check_by_hand, check_strings, check_trunca
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES, check_dequantised, check_mixed
 from test_nets import check_steps
+from test_series import check_together, check_windows
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
     check_factors,
@@ -45,9 +46,11 @@ import given.nn.language_model
 import given.nn.pixel_cnn
 import given.nn.row_layout
 import given.nn.row_lstm
+import given.train.batches
 import given.train.em
 import given.train.exported
 import given.train.loop
+import given.variables
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
 
 
@@ -95,7 +98,7 @@ MUTANTS = {
         given.families.Dequantised, "_at_points", 'dequantise(x, self.space, noise.fold("cell"))', "x",
         partial(check_dequantised, "GaussianMixture")),
     "a mixture's last part counts nothing": Mutant(
-        given.families.Ensemble, "estimate", "in self.parts:", "in self.parts[:1]:", check_mixed),
+        given.families.Ensemble, "estimate", "enumerate(self.parts)", "enumerate(self.parts[:1])", check_mixed),
     "a bound is called exact": Mutant(
         given.distributions.Dequantised, "__init__", "self.levels = space.size",
         "self.levels = space.size; self.kind = 'exact'",
@@ -252,7 +255,7 @@ MUTANTS = {
     "decoding forgets the mean": Mutant(
         given.scales.Line, "r", "* scale + mean", "* scale", codec("decoding_undoes_encoding", "Number")),
     "what stands before a piece is scored again": Mutant(
-        given.codecs.text, "cut", "& (f > 0)", "& (f < 0)", check_pieces),
+        given.variables.Cut, "pieces", "& (first > 0)", "& (first < 0)", check_pieces),
     "shorter grams are counted as often as they occur": Mutant(
         given.distributions.KneserNey, "share", "torch.where(counted.begin, count, counted.different)", "count",
         check_kneser_ney),
@@ -342,6 +345,17 @@ MUTANTS = {
     "a code of another model is read": Mutant(
         given.infer.compression.archive, "_opened",
         "!= fingerprint[:_FINGERPRINT]", "!= body[:_FINGERPRINT]", check_other_weights),
+    "a window's context is one entry short": Mutant(
+        given.variables.Cut, "pieces", "self.window - self.stride)", "self.window - self.stride - 1)",
+        check_windows),
+    "the context of a window is scored": Mutant(
+        given.variables.Cut, "pieces", "x.valid & there, context)", "x.valid & there)", check_windows),
+    "columns that share an axis are cut apart": Mutant(
+        given.train.batches, "_pieces", "plan.pieces(whole)",
+        "plan.pieces(type(whole)(whole.entries.map(lambda t: t.roll(len(name), 0)), lengths))", lambda: check_together(3)),
+    "a column off the axis is scored in every window": Mutant(
+        given.train.batches.EncodedBatch, "borne", "return self.share if whole", "return 1 + 0 * self.share if whole",
+        check_windows),
     "what two windows share is counted twice": Mutant(
         given.distributions.CacheNGram, "advance", "0 if again else", "", check_counts),
 }

@@ -34,7 +34,7 @@ def check_pieces(stride=4):
     codec = Text(window=10, stride=stride)
     codec.learn(np.array([PROSE]))
     texts = [PROSE[:n] for n in (1, 9, 10, 11, 14, 15, 38, 39, 40)]
-    cut = codec.pieces(np.array(texts))
+    cut = Variable("x", codec).pieces({"x": np.array(texts)})
     for i, text in enumerate(texts):
         at = 0
         for row in (cut.item == i).nonzero()[:, 0]:
@@ -56,7 +56,7 @@ def test_windows_to_learn_from_cover_the_text():
     codec = Text(window=10)
     codec.learn(np.array([PROSE]))
     for start in (0, 3, 12):
-        x = codec.pieces(np.array([PROSE[:47]]), start).x
+        x = Variable("x", codec).pieces({"x": np.array([PROSE[:47]])}, 0, start).x
         assert not x.context.any() and x.valid.all()
         drawn = codec.decode(x).tolist()
         assert drawn[0] == PROSE[:10] and drawn[-1] == PROSE[37:47] and len(drawn) in (5, 6)
@@ -391,7 +391,7 @@ def test_bytes_and_pieces_write_any_text(unit):
     codec = Text(unit, window=20, size=300)
     codec.learn(np.array([PROSE]))
     assert codec.decode(codec.encode(np.array(["ünseen ☃\t"]))).tolist() == ["ünseen ☃\t"]
-    cut = codec.pieces(np.array([PROSE]))
+    cut = Variable("x", codec).pieces({"x": np.array([PROSE])})
     assert "".join(codec.decode(Entries(cut.x.tensor, valid=cut.x.scored)).tolist()) == PROSE
 
 
@@ -412,7 +412,7 @@ def model(family=NGram, formula="p(text)", **columns):
 @cases(
     empties=(lambda: given.model("p(text)", {"text": ["", ""]}, codecs={"text": Text()}), "text: expected some text"),
     unseen=(lambda: model().given(text=prefix("bé")), "text, row 0: unseen character 'é' at 1"),
-    prompt=(lambda: model().given(text=prefix(PROSE)), f"text, row 0: {len(PROSE)} characters; expected at most 16"),
+    prompt=(lambda: model().given(text=prefix(PROSE)).sample(), f"text: {len(PROSE)} entries are given, and a window holds 16"),
     numbers=(lambda: model().score(text=[3]), "text, row 0: expected text, got 3"),
     unit=(lambda: Text("sentences"), "unit='sentences'"),
     stride=(lambda: Text(window=4, stride=5), "stride=5"),
@@ -423,7 +423,7 @@ def model(family=NGram, formula="p(text)", **columns):
     adaptive=(lambda: model(partial(NGram, adaptive=-1)), "adaptive=-1"),
     reals=(lambda: given.model("p(x)", {"x": [1.5, 2.5, 3.5]}, families={"x": NGram}), "expected a finite space"),
     uncounted=(lambda: NGram(symbols(3))(Observed(n=1)), "nothing is counted yet"),
-    one_family=(lambda: Ensemble(symbols(3), families=(NGram,)), "expected two families or more"),
+    one_family=(lambda: Ensemble(symbols(3), families=(NGram,)), "expected families=, two or more, got 1"),
     condition=(lambda: model(lambda x, y: Autoregressive(x), "p(text) p(k | text)", k=["a"]), "longer than its window"),
     part=(lambda: NGram(symbols(3)).estimate([(Entries(torch.zeros(1, 3).long()).hide(), Observed(n=1), torch.ones(1))]),
           "counts whole items"),

@@ -5,14 +5,20 @@ import pytest
 import torch
 
 from given.codecs import Text
-from given.variables import UserError, cut, last_window
+from given.variables import Axis, Cut, Entries, UserError, Whole, last_window
 
 SEQUENCES = [np.arange(L) for L in (1, 4, 7, 20)]
 
 
+def cut(stride, start=None):
+    lengths = np.array(list(map(len, SEQUENCES)))
+    whole = Whole(Entries(torch.from_numpy(np.concatenate(SEQUENCES))), lengths)
+    return Cut(lengths, Axis("", 5, "given", stride=stride), start).pieces(whole)
+
+
 @pytest.mark.parametrize("stride", [1, 3, 5])
 def test_every_symbol_is_scored_once(stride):
-    pieces = cut(SEQUENCES, 5, stride)
+    pieces = cut(stride)
     x = pieces.rows(torch.arange(len(pieces.item)))
     scored = x.valid & ~x.context
     for item, sequence in enumerate(SEQUENCES):
@@ -21,7 +27,7 @@ def test_every_symbol_is_scored_once(stride):
 
 @pytest.mark.parametrize("start", [0, 2, 9])
 def test_pieces_to_learn_from_are_whole_windows_that_leave_nothing_out(start):
-    pieces = cut(SEQUENCES, 5, 2, start)
+    pieces = cut(2, start)
     x = pieces.rows(torch.arange(len(pieces.item)))
     for item, sequence in enumerate(SEQUENCES):
         mine = pieces.item == item

@@ -6,7 +6,9 @@ from given.codecs.image import Image
 from given.codecs.infer import infer, infer_table
 from given.codecs.label import Integer, Label
 from given.codecs.number import Number
+from given.codecs.series import Series
 from given.codecs.text import Text
 from given.codecs.time import Time
 
-__all__ = ["BlockCodec", "IdentityCodec", "Image", "Integer", "Label", "Number", "Text", "Time", "infer", "infer_table"]
+__all__ = ["BlockCodec", "IdentityCodec", "Image", "Integer", "Label", "Number", "Series", "Text", "Time", "infer",
+           "infer_table"]

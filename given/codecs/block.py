@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.variables import Codec, Entries, Product, UserError, Variable
+from given.variables import Axis, Codec, Entries, Product, UserError, Variable
 
 __all__ = ["BlockCodec"]
 
@@ -31,6 +31,11 @@ class BlockCodec(Codec):
     @property
     def space(self) -> Product:
         return Product(tuple((v.name, v.space) for v in self._variables))
+
+    @property
+    def along(self) -> Axis | None:
+        axes = {v.codec.along for v in self._variables}
+        return axes.pop() if len(axes) == 1 else None
 
     @property
     def measure(self) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from given.codecs.image import Image
 from given.codecs.label import Integer, Label
 from given.codecs.number import Number
+from given.codecs.series import Series, flat_items
 from given.codecs.text import Text
 from given.codecs.time import Time
 from given.sources import EXACT, Columns, Source
@@ -58,8 +59,8 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     (skewness beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better
     off without, since two heaps are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation),
     an end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
-    D) one with lines. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A cell that is missing, in these rows
-    or later, is a symbol.
+    D) one with lines. Lists of different lengths are a `Series` of what their values are. Whole-numbered grids (B, height,
+    width[, channel]) are an `Image`. A cell that is missing, in these rows or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers (but not under a
     name such as year), whole numbers beyond 2**53, or whole numbers under a name such as id, key or number, and of fewer rows
@@ -89,6 +90,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     while (table.counted or table.left_out) and (batch := next(batches, None)) is not None:
         rows += batch.n
         table.judge_again(batch)
+    _name_axes(table.codecs, first, set(stated or {}))
     for name in table.left_out:
         table.whys[name] += f", judged {_AT_HAND:,} rows at a time" * (rows > first.n)
     whys = [f"{name}: {table.whys[name]}" for name in order if name in table.whys]
@@ -149,10 +151,21 @@ class _Table:
             self.counted[name] = numbers
 
 
+def _name_axes(codecs: dict[str, Codec], rows: Mapping[str, np.ndarray], stated: Set[str]) -> None:
+    """Columns of values in a row share the axis "time" with the first of them, where they are as long in every row, and have
+    one of their own, by their name, where they are not."""
+    lengths = {name: flat_items(rows[name])[1] for name, codec in codecs.items()
+               if isinstance(codec, Series) and name not in stated}
+    for name, each in lengths.items():
+        if not np.array_equal(each, next(iter(lengths.values()))):
+            codecs[name] = Series(codecs[name].of, axis=name)  # type: ignore[attr-defined]
+
+
 def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), index: bool = False) -> str:
     """Why a column is no more than a name for its row, as its `known` values are; nothing where it may be more."""
     values = raw.tolist()
-    if raw.ndim != 1 or raw.dtype.kind not in "OUSiu" or (len(raw) <= _FEW and not known and not index):
+    listed = raw.dtype.kind == "O" and any(isinstance(v, np.ndarray) for v in raw.flat)
+    if listed or raw.ndim != 1 or raw.dtype.kind not in "OUSiu" or (len(raw) <= _FEW and not known and not index):
         return ""
     if any(v is None or v != v for v in values) or len(set(values)) < len(raw) or not known.isdisjoint(values):
         return ""
@@ -183,6 +196,10 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     """The codec of a column, and why."""
     if len(raw) == 0:
         raise UserError("expected at least one row, got none")
+    if raw.dtype.kind == "O" and raw.ndim == 1 and any(isinstance(v, np.ndarray) for v in raw):
+        values, lengths = flat_items(raw)
+        inner, why = _codec(values)
+        return Series(inner), f"{lengths.min()} to {lengths.max()} values in a row: {why}"
     raw = _numbers(raw)
     if raw.ndim == 1 and (raw.dtype.kind in "OUSM" or (raw.dtype.kind in "iu" and _beyond(raw.tolist()))):
         return _words(raw)

@@ -6,16 +6,17 @@ Where one is longer, texts are cut into pieces of the window's length and their 
 
 from __future__ import annotations
 
+import codecs
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from given.tokenizers import BytePairs, Bytes, Characters, Pretrained, Tokenizer, Words
-from given.variables import Axis, Codec, Entries, Finite, NewValue, Pieces, UserError, cut, shown
+from given.variables import Axis, Codec, Entries, Finite, NewValue, UserError, Whole, shown
 
 __all__ = ["Text", "check_printable"]
 
@@ -39,12 +40,14 @@ class Text(Codec):
         alphabet: the characters, learned (sorted) when left out.
         tokenizer: a folder with the `tokenizer.json` of a pretrained language model, whose pieces are taken. Its symbol for the
             end is that of a text. Before it has seen data the longest text is that of a window.
+        axis: the name of the axis of its symbols, for other columns to share, such as a tag for every word.
     """
 
     def __init__(self, unit: str = "characters", *, window: int = 256, stride: int | None = None, size: int = 1024,
-                 alphabet: str | None = None, longest: int = 0, tokenizer: str | os.PathLike[str] | None = None) -> None:
+                 alphabet: str | None = None, longest: int = 0, tokenizer: str | os.PathLike[str] | None = None,
+                 axis: str = "") -> None:
         self.tokenizer = _tokenizer(unit, size, alphabet, tokenizer)
-        self.unit, self.window = self.tokenizer.unit, window
+        self.unit, self.window, self.axis = self.tokenizer.unit, window, axis
         self.stride = max(1, window // 2) if stride is None else stride
         if not 1 <= self.stride <= window:
             raise UserError(f"Text: window={window}, stride={stride}; expected a stride from 1 to the window")
@@ -59,8 +62,8 @@ class Text(Codec):
     def space(self) -> Finite:
         longest, V, end = self._longest(), self.tokenizer.size, self.tokenizer.end
         if longest > self.window:
-            return Finite(V, axes=(Axis("place", self.window, "given"),))
-        axis = Axis("place", self._room + 1, "modelled")
+            return Finite(V, axes=(Axis(self.axis, self.window, "given", stride=self.stride),))
+        axis = Axis(self.axis, self._room + 1, "modelled")
         return Finite(V + 1, end=V, axes=(axis,)) if end is None else Finite(V, end=end, axes=(axis,))
 
     @property
@@ -101,21 +104,20 @@ class Text(Codec):
 
     def _rows(self, raw: np.ndarray, items: list[np.ndarray]) -> Entries:
         """Texts and their symbols -> (B, D) entries."""
-        windows = self._longest() > self.window
-        most = self.window if windows else self._room
-        V, end = self.tokenizer.size, self.tokenizer.end
-        values = torch.zeros(len(items), most + (not windows), dtype=torch.int64)
+        if self._longest() > self.window:
+            return _run(items).rows(self.window)
+        most, V, end = self._room, self.tokenizer.size, self.tokenizer.end
+        values = torch.zeros(len(items), most + 1, dtype=torch.int64)
         for row, symbols in enumerate(items):
-            if len(symbols) > most and not windows:
+            if len(symbols) > most:
                 items[row] = symbols = self.tokenizer.fewest(raw.tolist()[row])
             if len(symbols) > most:
                 more = [r for r in range(row + 1, len(items)) if len(items[r]) > most and self.unit in ("characters", "words")]
                 raise NewValue(f"{len(symbols)} {self.unit}; expected at most {most}; {self._more_room(len(symbols))}",
                                [row, *more])
             values[row, : len(symbols)] = torch.from_numpy(symbols.astype(np.int64))
-            if not windows:
-                values[row, len(symbols)] = V if end is None else end
-        lengths = torch.tensor([len(symbols) for symbols in items]) + (not windows)
+            values[row, len(symbols)] = V if end is None else end
+        lengths = torch.tensor([len(symbols) for symbols in items]) + 1
         return Entries(values, valid=torch.arange(values.shape[1]) < lengths[:, None])
 
     def _more_room(self, length: int) -> str:
@@ -136,14 +138,8 @@ class Text(Codec):
                 texts[row], new[row] = self.tokenizer.known(text)
         return (texts if new.any() else raw), new
 
-    def pieces(self, raw: np.ndarray, start: int | None = None) -> Pieces | None:
-        if self._longest() <= self.window:
-            return None
-        symbols = self._symbols(raw)
-        for row, each in enumerate(symbols):
-            if not len(each):
-                raise UserError("an empty text; expected at least one character; drop the row", row)
-        return cut(symbols, self.window, self.stride, start)
+    def entire(self, raw: np.ndarray) -> Whole:
+        return _run(self._symbols(raw))
 
     def lengths(self, raw: np.ndarray) -> np.ndarray | None:
         return np.array(list(map(len, raw.tolist()))) if self._longest() <= self.window else None
@@ -163,6 +159,28 @@ class Text(Codec):
         """The bytes of UTF-8 that every symbol but the end writes: (V,), together those of the text."""
         self._longest()
         return self.tokenizer.spelled()
+
+    def units(self, raw: np.ndarray) -> dict[str, int]:
+        texts = [text for text in raw if isinstance(text, str)]
+        return {"characters": sum(map(len, texts)), "bytes": sum(len(text.encode(errors="surrogatepass")) for text in texts)}
+
+    def part(self, raw: np.ndarray, first: float, last: float) -> np.ndarray:
+        if not self.axis:
+            return super().part(raw, first, last)
+        each = self._symbols(raw)  # alike for all on its axis
+        return np.array([self.tokenizer.decode(s[round(first * len(s)):round(last * len(s))]) for s in each], dtype=object)
+
+    def spoken(self, blocks: Iterator[Entries]) -> Iterator[str]:
+        """Whole characters, each as soon as its last byte is there."""
+        symbols, V = self.spelled(), self.space.size
+        # Bytes may be no text; characters always are, if not always UTF-8.
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass" if self.unit == "characters" else "replace")
+        for block in blocks:
+            there = block.valid[0] & (block.tensor[0] < min(V, len(symbols)))  # type: ignore[index]
+            if more := decoder.decode(b"".join(symbols[v] for v in block.tensor[0][there].tolist())):
+                yield more
+        if more := decoder.decode(b"", True):
+            yield more
 
     def as_tokenizer(self) -> Any:
         """Its symbols, number by number, as an object of the package tokenizers."""
@@ -229,6 +247,13 @@ def check_printable(text: str, who: str, *, besides: str = "\n\t\r") -> None:
     odd = next((i for i, c in enumerate(text) if unicodedata.category(c) == "Cc" and c not in besides), None)
     if odd is not None:
         raise UserError(f"{who}: a control character {text[odd]!r} at {odd}; leave it out")
+
+
+def _run(items: list[np.ndarray]) -> Whole:
+    """Texts' symbols, end to end."""
+    symbols = np.concatenate(items)
+    narrow = np.uint8 if symbols.dtype == np.uint8 else np.int32  # torch knows no other unsigned integers
+    return Whole(Entries(torch.from_numpy(symbols.astype(narrow))), np.array(list(map(len, items)), dtype=np.int64))
 
 
 def _texts(raw: np.ndarray) -> list[str]:

@@ -27,7 +27,7 @@ from given.conditional import Conditional
 from given.distributions import Noise
 from given.nn import AnyOrder, Condition, Context, Embedding, Order, Raster, Transformer
 from given.nn.context import attends
-from given.nn.order import places
+from given.nn.order import places, together
 from given.variables import Entries, Observed, Product, Variable
 
 __all__ = ["Autoregressive"]
@@ -39,7 +39,7 @@ class Autoregressive(Conditional):
     Args:
         x: symbols or reals on a grid, or a block of columns.
         parents: of any space.
-        order: of the entries; by default rows from the top, and any order for a block.
+        order: of the entries; by default rows from the top, and any order for a block whose columns share no axis.
         net: builds the causal net from the entries' places on the grid (D, axes), order=, which may be None for any, and
             attends=, whether y has tokens.
         head: builds the head of a part from space and width; by default a mixture of normals for reals, of logistics for
@@ -53,7 +53,7 @@ class Autoregressive(Conditional):
                  embed: Callable[..., nn.Module] = Embedding, context: Callable[..., nn.Module] = Context) -> None:
         super().__init__(x, parents)
         space = x.space
-        order = order or (AnyOrder() if isinstance(space, Product) else Raster())
+        order = order or (AnyOrder() if isinstance(space, Product) and together(space) is None else Raster())
         self.any_order, self.average = order.learns_all, order.average
         self.steps: Tensor
         self.register_buffer("steps", order.steps(space), persistent=False)

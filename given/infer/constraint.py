@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import Text
 from given.distributions import LogitsProcessor, Sequential, StepContext
 from given.infer.stopping import spelled
 from given.solve import How, Identity
@@ -55,12 +54,12 @@ class Regex(LogitsProcessor):
         return f"{type(self).__name__}({self.regex!r})"
 
     def of(self, variable: Any, y: Any = None) -> How:
-        if not isinstance(variable.codec, Text):
+        if (symbols := spelled(variable)) is None:
             return Identity()
         told = type(self).__new__(type(self))
         vars(told).update(vars(self))
         try:
-            table, final, told.begins = _automaton(self.regex, tuple(spelled(variable)), variable.space.end)
+            table, final, told.begins = _automaton(self.regex, symbols, variable.space.end)
         except ValueError as error:
             raise UserError(f"{self}: expected a regular expression without look-around, got one that does not compile "
                             f"({' '.join(str(error).split())[:80]})") from None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from given.codecs import Label, Text
+from given.codecs import Label
 from given.sources import Columns
 from given.sources.cells import array
 from given.variables import Entries, Finite, UserError, Variable, shown
@@ -71,12 +71,12 @@ def observe(variable: Variable, value: Any, begun: Entries | None = None) -> tup
         hidden = None if value.seen is None else torch.from_numpy(value.seen)
         return (x if hidden is None else Entries(x.tensor, hidden & x.seen, x.valid)), False  # type: ignore[operator]
     _check_one_meaning(variable, value)
-    if isinstance(value, Part) and variable.codec.item_axes < len(variable.space.axes):
+    if isinstance(value, Part) and (variable.codec.along or variable.codec.item_axes < len(variable.space.axes)):
         return _begun(variable, value)
     raw, seen, single = _rows(variable, value)
     if raw.ndim and not len(raw):
         raise UserError(f"{variable.name}: expected at least one item, got none")
-    if begun is not None and isinstance(variable.codec, Text) and seen is None:
+    if begun is not None and seen is None:
         try:
             x = variable.codec.encode_after(raw, begun)
         except UserError as error:
@@ -114,13 +114,30 @@ def rows_taken_as_other(variable: Variable, raw: np.ndarray, x: Entries) -> list
 
 def _begun(variable: Variable, value: Part) -> tuple[Entries, bool]:
     """What a text begins with: its entries but the end, all that may follow unknown."""
+    single = value.values.ndim == 0 if variable.codec.item_axes == 0 else variable.codec.single(value.values)
+    raw = {variable.name: value.values[None] if single else value.values}
+    if value.seen is not None and variable.codec.item_axes:
+        x, mask = variable.encode(raw), value.seen[None] if single else value.seen
+        rest = [(0, 0), (0, x.tensor.shape[1] - mask.shape[1]), *[(0, 0)] * (mask.ndim - 2)]
+        return Entries(x.tensor, torch.from_numpy(np.pad(mask, rest)) & x.seen, x.valid), single  # type: ignore[operator]
     if value.seen is not None:
         raise UserError(f"{variable.name}: expected prefix(...), since its items have no mask of their own; got part(...)")
-    single = value.values.ndim == 0
-    x = variable.encode({variable.name: value.values[None] if single else value.values})
+    if variable.codec.along is not None:
+        return _long(variable, raw), single
+    x = variable.encode(raw)
     ends = isinstance(variable.space, Finite) and variable.space.end is not None
     length = x.valid.sum(-1, keepdim=True) - int(ends)  # type: ignore[union-attr]
     return Entries(x.tensor, torch.arange(x.tensor.shape[-1]) < length), single
+
+
+def _long(variable: Variable, raw: dict[str, np.ndarray]) -> Entries:
+    """What items begin with whose length is given, which may be more than a window: (B, length or window, *rest)."""
+    whole, W = variable.entire(raw), variable.space.axes[0].size
+    if variable.codec.windowed is None and whole.lengths.max() > W:
+        raise UserError(f"got {whole.lengths.max()} entries; expected at most {W}", int(whole.lengths.argmax())).at(
+            variable.name)
+    x = whole.rows(W)
+    return Entries(x.tensor, x.valid & x.seen)  # type: ignore[operator]
 
 
 def _rows(variable: Variable, value: Any) -> tuple[np.ndarray, np.ndarray | None, bool]:
@@ -141,7 +158,7 @@ def _rows(variable: Variable, value: Any) -> tuple[np.ndarray, np.ndarray | None
         rest[axis] = (0, shape[0] - values.shape[axis])
         seen = np.pad(np.ones(values.shape, dtype=bool), rest)
         values = np.pad(values, rest)
-    single = values.ndim == variable.codec.item_axes
+    single = variable.codec.single(values)
     if single:
         values, seen = values[None], seen[None]
     if not whole:

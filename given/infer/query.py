@@ -29,9 +29,9 @@ from given.distributions import (
     inverse_cdf_sample,
 )
 from given.infer.posterior import Enumeration, Posterior
-from given.infer.windows import in_windows, joined, written
+from given.infer.windows import cut, joined, reach, written
 from given.joint import Joint
-from given.variables import Entries, Finite, UserError
+from given.variables import Axis, Entries, Finite, UserError
 
 __all__ = ["Query"]
 
@@ -81,7 +81,7 @@ class Query:
         """Draws of every column, evidence untouched: (draws, n, *grid) each.
 
         Args:
-            length: of texts in windows, one window by default.
+            length: of items in windows, one window by default.
             asked: of these columns and those above them only, the others left out; by default of all.
             first_draw: the number of the first draw in the whole call.
         """
@@ -90,20 +90,20 @@ class Query:
         for name in (asked or set()) & set(self.joint.conditions) - seen.keys():
             self.bayes.log_prior(name)  # says what is missing
         for factor in factors:
-            longer = length if in_windows(factor) else None
+            longer = self._length(factor, seen, length)
             if longer is not None or not _whole(factor, seen):
-                seen |= factor.x.split(joined([*self._drawn(factor, seen, draws, noise, how, longer, asked and asked | parents,
-                                                            first_draw=first_draw)], longer))
+                x = joined([*self._drawn(factor, seen, draws, noise, how, longer, asked and asked | parents,
+                                         first_draw=first_draw)], longer)
+                seen |= {name: self._ending(factor, e, seen) for name, e in factor.x.split(x).items()}
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()}
 
     def stream(self, name: str, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Iterator[Entries]:
-        """One draw of a text in blocks (n, k): what is given, then what is drawn, symbol by symbol where its distribution draws
-        so."""
+        """One draw of what has a length in blocks (n, k, *rest): what is given, then what is drawn, entry by entry where its
+        distribution draws so."""
         seen, noise = self._begun(1, seed)
         for factor in self.joint:
             if factor.x.name == name:
-                yield from self._drawn(factor, seen, 1, noise, how, length if in_windows(factor) else None,
-                                       in_blocks=True)
+                yield from self._drawn(factor, seen, 1, noise, how, self._length(factor, seen, length), in_blocks=True)
                 return
             if not _whole(factor, seen):
                 seen |= factor.x.split(next(self._drawn(factor, seen, 1, noise, how, None)))
@@ -122,10 +122,16 @@ class Query:
 
     def _drawn(self, factor: Conditional, seen: Columns, draws: int, noise: Noise, how: How | None, length: int | None,
                asked: Set[str] | None = None, in_blocks: bool = False, first_draw: int = 0) -> Iterator[Entries]:
-        """Draws of a factor's x, (draws n, *grid): at once, or of a text block by block, to a length if there is one."""
-        noise, space = noise.fold(factor.x.name), factor.x.space
+        """Draws of a factor's x, (draws n, *grid): at once, or of what has a length block by block, to that length."""
+        noise = noise.fold(factor.x.name)
+        axis = factor.x.codec.along
+        W = factor.x.space.dimensions if axis is None else axis.size
 
-        def told(distribution: Distribution | None, some: Columns, more: int, goes_on: bool = False) -> Distribution | None:
+        def at(first: int, some: Columns) -> Columns:
+            """The window from there of columns that may be longer."""
+            return {name: cut(e, first, first + W) if name in self.joint.windowed else e for name, e in some.items()}
+
+        def asking(distribution: Distribution | None, some: Columns, more: int, goes_on: bool = False) -> Distribution | None:
             if distribution is not None and asked is not None:
                 distribution = distribution.asking(asked)
             if isinstance(distribution, Sequential) and (more or goes_on):
@@ -135,13 +141,17 @@ class Query:
             return distribution.by(how.of(factor.x, self.joint.y(factor, some, distribution.n)) if isinstance(how, How)
                                    else how)
 
-        distribution, more = None, 0 if length is None else length - space.dimensions
+        distribution, more = None, 0 if length is None else length - W
         names = {*factor.x.columns, *(v.name for v in factor.parents)} & seen.keys()
-        shared = names <= self.evidence.keys()
-        if draws > 1 and shared:  # what is given is read once for all draws
-            distribution = told(self._distribution(factor, self.evidence, self.n), self.evidence, more)
-        if distribution is None or not distribution.draws_together:
-            distribution = told(self._distribution(factor, seen, draws * self.n), seen, more)
+        whole, shared = _whole(factor, seen), names <= self.evidence.keys()
+        if length is not None:
+            self._check_begun(factor, seen, length)
+        if draws > 1 and shared and not whole:  # what is given is read once for all draws
+            some = at(0, self.evidence)
+            distribution = asking(self._distribution(factor, some, self.n), some, more)
+        if not whole and (distribution is None or not distribution.draws_together):
+            some = at(0, seen)
+            distribution = asking(self._distribution(factor, some, draws * self.n), some, more)
         if length is None and not in_blocks:
             assert distribution is not None
             if distribution.closed and shared and first_draw:  # what a search finds next
@@ -151,19 +161,54 @@ class Query:
             else:
                 yield distribution.sample((draws,), seed=noise).map(lambda t: t.flatten(0, 1))
             return
-        begun = seen.get(factor.x.name)
-        if length is not None and begun is not None:
-            known = int(begun.scored.sum(-1).max())
-            if not bool(begun.valid.all()) or known > length:  # type: ignore[union-attr]
-                raise UserError(f"{factor.x.name}: {known} symbols are given; go on from them by prefix(...) "
-                                "and a length above")
 
-        def later(before: Entries, more: int) -> Distribution:
-            distribution = told(self.joint.distribution(factor, seen, len(before)).condition(before), seen, more, True)
-            assert distribution is not None
-            return distribution
+        def later(before: Entries, first: int, more: int) -> Distribution:
+            some = at(first, seen)
+            found = asking(self.joint.distribution(factor, some, len(before)).condition(before), some, more, True)
+            assert found is not None
+            return found
 
-        yield from written(distribution, begun, later, noise, space.dimensions, getattr(factor.x.codec, "stride", 0), length)
+        begun = self.joint.x(factor, seen) if whole else None
+        yield from written(distribution, begun, later, noise, axis or Axis("", W), length)
+
+    def _length(self, factor: Conditional, seen: Columns, length: int | None) -> int | None:
+        """How many entries along its axis a factor's x is to have, where its length is given: as many as a parent on the axis
+        has, or as many as are asked for; None for one window, and where x is no such thing."""
+        axis = factor.x.codec.along
+        if axis is None:
+            return None
+        given = {v.name: reach(seen[v.name]) for v in factor.parents
+                 if v.name in seen and (own := v.codec.along) is not None and own.shares(axis)}
+        for name, L in given.items():
+            if length not in (None, L):
+                raise UserError(f"{name}: has {L} entries along {axis.called!r}, got length={length}; leave length out, or "
+                                f"give as many of {name}")
+        if len(set(given.values())) > 1:
+            raise UserError(f"given: expected as many entries along {axis.called!r} of each, got {given}")
+        length = next(iter(given.values()), length)
+        if length is not None and axis.stride is None and length > axis.size:
+            raise UserError(f"{factor.x.name}: length={length}; expected at most the {axis.size} entries of the longest "
+                            "learned from; learn in windows (window=) to go beyond")
+        return length
+
+    def _ending(self, factor: Conditional, x: Entries, seen: Columns) -> Entries:
+        """A column of a factor's x, padding where what is given along its axis has ended."""
+        axis, valid = factor.x.codec.along, x.valid
+        for v in factor.parents if axis is not None else ():
+            if v.name in seen and (own := v.codec.along) is not None and axis is not None and own.shares(axis):
+                mask = seen[v.name].valid
+                there = mask.reshape(*mask.shape[:2], -1).any(-1)[:, :x.tensor.shape[1]]  # type: ignore[union-attr]
+                valid = valid & there.reshape(*there.shape, *[1] * (x.tensor.dim() - 2))  # type: ignore[operator]
+        return x if valid is x.valid else Entries(x.tensor, x.seen, valid)
+
+    def _check_begun(self, factor: Conditional, seen: Columns, length: int) -> None:
+        """Raise where what is known of a factor's x is no beginning of one of a length."""
+        for name in set(factor.x.columns) & seen.keys():
+            begun = seen[name]
+            known = begun.scored.reshape(*begun.tensor.shape[:2], -1).all(-1).sum(-1)
+            if not bool(begun.valid.all()) or int(known.max()) > length:  # type: ignore[union-attr]
+                raise UserError(f"{name}: {int(known.max())} entries are given; go on from them by prefix(...) and a length "
+                                "above")
 
     def log_prob(self, x: Mapping[str, Entries], *, seed: int = 0) -> tuple[Tensor, Kind]:
         """log p(x | e), unmentioned columns summed out: (n,) float64, and its kind.
@@ -171,6 +216,10 @@ class Query:
         Of a column that is given in part x may hold the part too, as a text holds its prefix: what was unseen is scored.
         """
         asked = dict(x)
+        for name in x.keys() & self.joint.windowed:
+            if x[name].tensor.shape[1] > (W := self.joint.columns[name].space.shape[0]):
+                raise UserError(f"{name}: got {x[name].tensor.shape[1]} entries, more than its window of {W}; score rows that "
+                                "long by model.score(...)")
         for name in x.keys() & self.evidence.keys():
             given = self.evidence[name]
             self._check_agrees(name, x[name], given)

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import Text
 from given.distributions import LogitsProcessor, Sequential, StepContext
 from given.solve import How, Identity
 from given.variables import Finite, UserError, shown
@@ -81,10 +80,10 @@ class Stop(LogitsProcessor):
         return f"Stop({', '.join(map(repr, self.strings))})"
 
     def of(self, variable: Any, y: Any = None) -> How:
-        if not isinstance(variable.codec, Text):
+        if (symbols := spelled(variable)) is None:
             return Identity()
         told = Stop(self.strings)
-        told.next = torch.from_numpy(_by_symbol(self.strings, tuple(spelled(variable))))
+        told.next = torch.from_numpy(_by_symbol(self.strings, symbols))
         return told
 
     def __call__(self, distribution: Any) -> Any:
@@ -107,11 +106,11 @@ class Stop(LogitsProcessor):
         return memory == len(self.next) - 1
 
 
-def spelled(variable: Any) -> list[bytes]:
-    """The bytes of every symbol of a text's variable (V,), none of the end."""
+def spelled(variable: Any) -> tuple[bytes, ...] | None:
+    """The bytes of every symbol of a text's variable (V,), none of the end; None where symbols are not those of a text."""
     space: Finite = variable.space
-    found: list[bytes] = variable.codec.spelled()
-    return [*found, *[b""] * (space.size - len(found))]
+    found: list[bytes] | None = variable.codec.spelled()
+    return None if found is None else (*found, *[b""] * (space.size - len(found)))
 
 
 def _automaton(strings: list[bytes]) -> np.ndarray:

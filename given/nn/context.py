@@ -128,7 +128,7 @@ def _shared(space: Space, grid: Space) -> int:
     modelled is in common with none: the n-th word of a sentence is not that of its translation."""
     same = 0
     for a, b in zip(space.axes, grid.axes, strict=False):
-        if a != b or a.length == "modelled":
+        if not a.shares(b) or a.length == "modelled":
             break
         same += 1
     return same if same in (len(space.axes), len(grid.axes)) else 0

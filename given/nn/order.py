@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from given.variables import Product, Space, UserError
+from given.variables import Axis, Product, Space, UserError
 
-__all__ = ["AnyOrder", "ColumnMajor", "FixedOrder", "Order", "Raster", "Reverse", "Wavefront", "places"]
+__all__ = ["AnyOrder", "ColumnMajor", "FixedOrder", "Order", "Raster", "Reverse", "Wavefront", "places", "together"]
 
 
 class Order(abc.ABC):
@@ -34,10 +34,14 @@ class Order(abc.ABC):
 
 @dataclass(frozen=True)
 class Raster(Order):
-    """Row by row from the first entry, the last axis fastest."""
+    """Row by row from the first entry, the last axis fastest; of columns that share their first axis, such as series, what
+    belongs together one column after another."""
 
     def steps(self, space: Space) -> Tensor:
-        return torch.arange(space.dimensions)
+        if together(space) is None:
+            return torch.arange(space.dimensions)
+        at = places(space)
+        return (at[:, 0] * space.dimensions + torch.arange(space.dimensions)).argsort(stable=True).argsort()
 
 
 @dataclass(frozen=True)
@@ -127,9 +131,22 @@ class AnyOrder(Order):
         return torch.cat(order).argsort()
 
 
+def together(space: Space) -> Axis | None:
+    """The first axis of the columns of a block, where they share it by name; else None."""
+    firsts = [part.axes[0] if part.axes else None for _, part in space.parts] if isinstance(space, Product) else []
+    first = firsts[0] if firsts else None
+    return first if first is not None and all(axis is not None and axis.shares(first) for axis in firsts) else None
+
+
 def places(space: Space) -> Tensor:
-    """(D, A) int64: the place of every entry on its grid, axis by axis; in a block, its number."""
+    """(D, A) int64: the place of every entry on its grid, axis by axis; in a block its number, or where columns share their
+    first axis its place there and its number within."""
     if isinstance(space, Product):
-        return torch.arange(space.dimensions)[:, None]
+        if (axis := together(space)) is None:
+            return torch.arange(space.dimensions)[:, None]
+        time = [torch.arange(axis.size).repeat_interleave(part.dimensions // axis.size) for _, part in space.parts]
+        rest = [torch.arange(part.dimensions // axis.size).repeat(axis.size) for _, part in space.parts]
+        widths = torch.tensor([0, *(part.dimensions // axis.size for _, part in space.parts)]).cumsum(0)
+        return torch.stack([torch.cat(time), torch.cat([r + w for r, w in zip(rest, widths[:-1], strict=True)])], 1)
     grid = [torch.arange(size) for size in space.shape]
     return torch.cartesian_prod(*grid).reshape(space.dimensions, -1) if grid else torch.zeros(1, 0, dtype=torch.int64)

@@ -46,7 +46,12 @@ def array(values: Any) -> tuple[np.ndarray, Dtype | None]:
             values, found = _of_pandas(values)
         case "polars" if hasattr(values, "to_numpy"):
             values, found = _of_polars(values)
-    plain = np.asarray(values)
+    try:
+        plain = np.asarray(values)
+    except ValueError:
+        return _ragged(values), found
+    if plain.dtype.kind == "O" and plain.ndim == 1 and any(isinstance(v, np.ndarray | list) for v in plain):
+        return _ragged(plain), found
     if plain.dtype.kind == "U" and not isinstance(values, np.ndarray):
         objects = np.array(values, dtype=object)
         if any(isinstance(v, str) and v.endswith("\0") for v in objects.flat):  # numpy's text would drop it
@@ -57,6 +62,21 @@ def array(values: Any) -> tuple[np.ndarray, Dtype | None]:
         return plain, found
     plain, dtype = _objects(plain)
     return plain, found or dtype
+
+
+def _ragged(values: Any) -> np.ndarray:
+    """Rows of different lengths, (rows,) arrays (length, ...) that are alike but for it.
+
+    Raises:
+        ValueError: rows that are no such arrays.
+    """
+    rows = [array(list(row) if isinstance(row, tuple) else row)[0] for row in values]
+    nested = any(row.ndim == 0 or any(isinstance(v, np.ndarray) for v in row.flat) for row in rows)
+    if nested or len({row.shape[1:] for row in rows}) > 1:
+        raise ValueError("rows of different shapes")
+    found = np.empty(len(rows), dtype=object)
+    found[:] = rows
+    return found
 
 
 def _seconds(values: np.ndarray) -> np.ndarray:
@@ -186,6 +206,8 @@ def _grids(values: np.ndarray) -> np.ndarray:
         return values
     grids = [np.asarray(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in values]
     shapes = {grid.shape for grid in grids}
+    if len(shapes) > 1 and len({shape[1:] for shape in shapes}) == 1 and () not in shapes:
+        return _ragged(grids)
     if len(shapes) > 1:
         raise UserError(f"rows of different shapes, {' and '.join(map(str, sorted(shapes)[:2]))}; expected one")
     return np.stack(grids)

@@ -199,7 +199,8 @@ def _array(name: str, values: Any) -> tuple[np.ndarray, Dtype | None]:
     except UserError as error:
         raise error.at(name) from None
     except ValueError:
-        raise UserError(f"{name}: rows of different shapes; expected one shape for all, such as padded lists") from None
+        raise UserError(f"{name}: rows of different shapes; expected arrays or lists in every row that differ in their length "
+                        "alone") from None
 
 
 def _count(shape: Sequence[int]) -> str:

@@ -142,11 +142,11 @@ def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
 @torch.no_grad()
 def _distributions(model: Model, variable: Variable, test: Source) -> Iterator[tuple[Tensor, Tensor]]:
     """log p of every symbol (N, V) at words and marks, and which stood there (N,), some at a time."""
-    codec, factor = variable.codec, model.joint.declared[0]
+    factor = model.joint.declared[0]
     line = _names(variable).index("\n") if "\n" in _names(variable) else -1
     model.joint.eval()
     for batch in test.batches(1 << 60):
-        pieces = codec.pieces(batch["text"])
+        pieces = variable.pieces(batch)
         x = variable.encode(batch) if pieces is None else pieces.x
         V = variable.space.size  # type: ignore[attr-defined]
         for start in range(0, len(x), _ROWS):

@@ -3,8 +3,9 @@
 Everything is a function of a seed and of a row's number, so that a data set in memory and the same one streamed from disk
 are split alike, and an epoch can be taken up in its middle.
 
-Texts longer than their window become pieces, a row each. What learns by gradient sees windows cut anew every epoch, shuffled
-and scored whole; what is counted, and every score, goes through pieces in order, each character once, given what stands before.
+Items longer than their window become pieces, a row each; all columns on the axis are cut alike. What learns by gradient sees
+windows cut anew every epoch, shuffled and scored whole; what is counted, and every score, goes through pieces in order, each
+entry once, given what stands before.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from given.conditional import Batch, Conditional, Deadline
 from given.distributions import Noise
 from given.joint import Joint
 from given.sources import Columns, Source
-from given.variables import UserError
+from given.variables import Cut, Pieces, UserError
 
-__all__ = ["Batches", "EncodedBatch", "FactorBatches", "Split", "encoded", "in_windows"]
+__all__ = ["Batches", "EncodedBatch", "FactorBatches", "Split", "encoded"]
 
 _SHUFFLED_AT_ONCE = 1 << 16
 _BATCHES = 32  # whose rows are sorted by length
@@ -38,9 +39,9 @@ class EncodedBatch:
         n: how many.
         weight: (n,) float64.
         first: the number of the first row in the whole pass.
-        item: (n,) int64, the item of each row, counted over the whole pass: its own number unless a text is in pieces.
-        text: the column whose text is in pieces, or None.
-        share: (n,) float64, one over the number of pieces of the row's item: what it bears of the item's other columns.
+        item: (n,) int64, the item of each row, counted over the whole pass: its own number unless items are in pieces.
+        cut: the columns whose items are in pieces.
+        share: (n,) float64, one over the number of pieces of the row's item: its weight in the item's other columns.
         new: column -> (n,) how many new values each row holds, where they are allowed.
     """
 
@@ -49,7 +50,7 @@ class EncodedBatch:
     weight: Tensor
     first: int
     item: Tensor
-    text: str | None
+    cut: frozenset[str]
     share: Tensor
     new: dict[str, Tensor] = field(default_factory=dict)
 
@@ -57,15 +58,16 @@ class EncodedBatch:
         """Some of the rows, as the rows `first` ... of a pass."""
         entries = {name: e.rows(index) for name, e in self.entries.items()}
         new = {name: n[index] for name, n in self.new.items()}
-        return EncodedBatch(entries, len(index), self.weight[index], first, self.item[index], self.text, self.share[index], new)
+        return EncodedBatch(entries, len(index), self.weight[index], first, self.item[index], self.cut, self.share[index], new)
 
     def borne(self, factor: Conditional) -> Tensor:
-        """(n,) float64: how much of a factor of its item each row bears, 1 of a text that is in pieces."""
-        return torch.ones(self.n, dtype=torch.float64) if self.text in (None, *factor.x.columns) else self.share
+        """(n,) float64: each row's weight in a factor of its item, 1 of one whose items are in pieces."""
+        whole = self.cut and self.cut.isdisjoint(factor.x.columns)
+        return self.share if whole else torch.ones(self.n, dtype=torch.float64)
 
     def total(self, joint: Joint, terms: Mapping[str, Tensor]) -> Tensor:
         """(n,) float64: terms of factors, by their printed names, summed."""
-        if self.text is None:
+        if not self.cut:
             return torch.stack([t.double() for t in terms.values()]).sum(0)
         borne = {str(f): self.borne(f) for f in joint}
         return torch.stack([borne[name] * t.double() for name, t in terms.items()]).sum(0)
@@ -109,15 +111,15 @@ def encoded(joint: Joint, data: Source, size: int, weight: str | None = None, *,
         joint, data: whose variables encode what.
         weight: the column of the rows' weights, if any.
         names: the columns to encode; all that are not latent when left out.
-        most: of a batch's texts in pieces, take so many at most, evenly spaced and weighted to stand for all.
+        most: of a batch's pieces, take so many at most, evenly spaced and weighted to stand for all.
         new: whether values that were not learned are counted, rather than an error.
     """
     item = first = 0
     for batch in data.batches(size):
         whole = _encode(joint, batch, item, weight, names=names, new=new)
-        step = -(-whole.n // most) if most and whole.text else 1
+        step = -(-whole.n // most) if most and whole.cut else 1
         for part in torch.arange(0, whole.n, step).split(size):
-            some = whole.rows(part, first) if whole.text else whole
+            some = whole.rows(part, first) if whole.cut else whole
             yield some if step == 1 else replace(some, weight=some.weight * step)
             first += len(part)
         item += batch.n
@@ -134,27 +136,45 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
         known = {name: joint.columns[name].codec.known(batch[name]) for name in names}
         counts = {name: torch.from_numpy(some) for name, (_, some) in known.items()}
         batch = Columns({**batch, **{name: raw for name, (raw, _) in known.items()}})
-    found = {name: joint.columns[name].pieces(batch, first_row, start) for name in names}
-    cut = {name: pieces for name, pieces in found.items() if pieces is not None}
     entries = dict[str, Any]()
     for name in names:
-        if name not in cut and new:
+        if name in joint.windowed:
+            continue
+        if new:
             entries[name], some = joint.columns[name].encode_new(batch, first_row)
             counts[name] = torch.where(torch.from_numpy(some), 1, counts[name])
-        elif name not in cut:
+        else:
             entries[name] = joint.columns[name].encode(batch, first_row)
-    weights = _weights(batch, weight, first_row)
+    weights, cut = _weights(batch, weight, first_row), joint.windowed & set(names)
     if not cut:
         own = torch.ones(batch.n, dtype=torch.float64)
-        return EncodedBatch(entries, batch.n, weights, first_row, first_row + torch.arange(batch.n), None, own, counts)
-    text, item = next(iter(cut)), next(iter(cut.values())).item
-    alone = [f for f in joint if f.x.columns == (text,) and not f.x.codec.columns]
-    if len(cut) > 1 or not alone or joint.latents or any(v.name == text for f in joint for v in f.parents):
-        raise UserError(f"{text}: is longer than its window, so it must stand alone left of one bar in {joint}, with no other "
-                        "such text or a latent; pass Text(window=...) that holds it whole")
-    parts = {name: cut[name] if name in cut else entries[name].rows(item) for name in names}
+        return EncodedBatch(entries, batch.n, weights, first_row, first_row + torch.arange(batch.n), cut, own, counts)
+    pieces, item = _pieces(joint, batch, first_row, start, sorted(cut))
+    parts = {name: pieces[name] if name in cut else entries[name].rows(item) for name in names}
     share = 1 / torch.bincount(item, minlength=batch.n).double()
-    return EncodedBatch(parts, len(item), weights[item], first_row, first_row + item, text, share[item], _spread(counts, item))
+    return EncodedBatch(parts, len(item), weights[item], first_row, first_row + item, cut, share[item], _spread(counts, item))
+
+
+def _pieces(joint: Joint, batch: Columns, first_row: int, start: int | None,
+            names: Sequence[str]) -> tuple[dict[str, Pieces], Tensor]:
+    """The windows of columns on one axis, cut alike, and each window's item.
+
+    Raises:
+        UserError: a row's items have different lengths, or none.
+    """
+    wholes = {name: joint.columns[name].entire(batch, first_row) for name in names}
+    lengths, axis = wholes[names[0]].lengths, joint.axis
+    assert axis is not None
+    for name in names[1:]:
+        if len(apart := np.flatnonzero(wholes[name].lengths != lengths)):
+            row = int(apart[0])
+            raise UserError(f"has {wholes[name].lengths[row]:,} entries along {axis.called!r} where {names[0]} has "
+                            f"{lengths[row]:,}; expected as many, since both share that axis", row).at(name, first_row)
+    try:
+        plan = Cut(lengths, axis, start)
+    except UserError as error:
+        raise error.at(names[0], first_row) from None
+    return {name: plan.pieces(whole) for name, whole in wholes.items()}, plan.item
 
 
 def _spread(counts: Mapping[str, Tensor], item: Tensor) -> dict[str, Tensor]:
@@ -163,14 +183,9 @@ def _spread(counts: Mapping[str, Tensor], item: Tensor) -> dict[str, Tensor]:
     return {name: torch.where(first, n[item], 0) for name, n in counts.items()}
 
 
-def in_windows(joint: Joint) -> bool:
-    """Whether a column holds texts in windows."""
-    return any(axis.length == "given" for v in joint.columns.values() for _, s in v.space.parts for axis in s.axes)
-
-
 def _at_once(joint: Joint, size: int) -> int:
-    """Rows of a batch of a pass in order, at least: some 65,536 entries, and 256 texts in windows."""
-    return max(size, 256 if in_windows(joint) else min(4096, (1 << 16) // joint.dimensions))
+    """Rows of a batch of a pass in order, at least: some 65,536 entries, and 256 items in windows."""
+    return max(size, 256 if joint.windowed else min(4096, (1 << 16) // joint.dimensions))
 
 
 def _weights(batch: Columns, weight: str | None, first_row: int) -> Tensor:
@@ -208,7 +223,7 @@ class Batches:
         self.joint, self.data, self.size, self.seed, self.weight = joint, data, size, seed, weight
         self.deadline = Deadline()
         self.length, rows, total = 0, 0, 0.0
-        self.long = in_windows(joint)
+        self.long = bool(joint.windowed)
         for run in self._runs():
             total += float(_weights(run, weight, rows).sum())
             self.length += -(-(_encode(joint, run, rows, weight, 0).n if self.long else run.n) // size)

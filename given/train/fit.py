@@ -75,7 +75,7 @@ class FitResult:
 def split(source: Source, held_out: float, seed: int, joint: Joint | None = None) -> tuple[Source, Source | None]:
     """The rows to learn from and those held out: a share, chosen row by row from a seed, of 5,000 rows at most, in memory.
 
-    Of a single row whose text is longer than its window, the text's last part is held out: windows chosen at random would
+    Of a single row whose item is longer than its window, the item's last part is held out: windows chosen at random would
     overlap those learned from.
 
     Raises:
@@ -86,11 +86,11 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     if held_out == 0:
         return source, None
     n = source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.batches(_ENTRIES_AT_ONCE))
-    for name, v in joint.columns.items() if n == 1 and joint is not None else ():
-        if name in source.names and any(axis.length == "given" for axis in v.space.axes):
-            whole = next(source.batches(1))
-            end = round(len(whole[name][0]) * (1 - held_out))
-            return Columns({**whole, name: [whole[name][0][:end]]}), Columns({**whole, name: [whole[name][0][end:]]})
+    if n == 1 and joint is not None and joint.windowed & set(source.names):
+        whole, parts = next(source.batches(1)), [(0.0, 1 - held_out), (1 - held_out, 1.0)]
+        first, last = ({**whole, **{name: joint.columns[name].codec.part(whole[name], *part)
+                                    for name in joint.windowed & set(source.names)}} for part in parts)
+        return Columns(first), Columns(last)
     sides = [Split(source, min(held_out, _MOST_HELD / n), seed, side) for side in (False, True)]
     if not isinstance(source, Columns):
         held = list(sides[1].batches(_ENTRIES_AT_ONCE))

@@ -19,7 +19,7 @@ from torch import Tensor
 from given.distributions import Noise
 from given.joint import Joint
 from given.sources import Columns, Source, joined
-from given.train.batches import EncodedBatch, encoded, in_windows
+from given.train.batches import EncodedBatch, encoded
 from given.train.loop import Trainer
 from given.variables import UserError
 
@@ -29,7 +29,7 @@ _EVALUATIONS = 25
 _SHARE = 0.12  # of what learning costs; what is left of a fifth is for the score at the end
 _MOST = 5_000  # rows that are kept to be scored
 _ENTRIES_AT_ONCE = 1 << 16
-_PIECES = 64  # of a batch of long texts
+_PIECES = 64  # of a batch of long items
 _PRECISE = 0.01  # nats an entry
 
 
@@ -62,7 +62,7 @@ class Judge:
         weight: the column of the rows' weights.
         stage: of the joint's stages; all factors when left out.
         first: rows that are scored in any case.
-        size: rows, or pieces of texts, of the sample; chosen by the first score when left out.
+        size: rows, or windows of items, of the sample; chosen by the first score when left out.
 
     Attributes:
         rows: the held-out rows that may be scored, in the sample's order.
@@ -71,7 +71,7 @@ class Judge:
     def __init__(self, joint: Joint, valid: Source, weight: str | None = None, stage: int | None = None, *, first: int = 32,
                  size: int | None = None) -> None:
         self.joint, self.weight, self.stage, self.first, self.size = joint, weight, stage, first, size
-        self.rows, self.long = nested(valid), in_windows(joint)
+        self.rows, self.long = nested(valid), bool(joint.windowed)
 
     def score(self, affordable: Callable[[int], bool] = lambda rows: True) -> float:
         """Weighted mean of minus the loss of the sample's items, in nats and the entries' units.
@@ -107,7 +107,7 @@ class Judge:
             start = end
 
     def _pieces(self) -> Iterator[Iterator[EncodedBatch]]:
-        """The same of the pieces of long texts, some of every batch of texts."""
+        """The same of the windows of long items, some of every batch of items."""
         at_once, n = max(1, _ENTRIES_AT_ONCE // self.joint.dimensions), 0
         for batch in encoded(self.joint, self.rows, at_once, self.weight, most=_PIECES):
             order = Noise.of(1, batch.n, first_row=n).uniform().argsort()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from given.variables.entries import Entries
 from given.variables.errors import NewValue, UserError
-from given.variables.spaces import Finite, Space
-from given.variables.windows import Pieces
+from given.variables.spaces import Axis, Finite, Space
+from given.variables.windows import Cut, Pieces, Whole
 
 __all__ = ["Codec", "MISSING", "Variable", "built_with", "check_pickles"]
 
@@ -105,12 +105,43 @@ class Codec(abc.ABC):
             return (unseen.with_rows(torch.from_numpy(kept), found) if new.any() else found), new
         return unseen, new
 
-    def pieces(self, raw: Any, start: int | None = None) -> Pieces | None:
-        """(B, ...) raw values that may be longer than the grid, as pieces to score; None where an item is always one row.
+    @property
+    def along(self) -> Axis | None:
+        """The first axis of the grid, where an item's length comes with it and is not modelled; else None."""
+        axes = self.space.axes
+        return axes[0] if axes and axes[0].length == "given" else None
 
-        `start` cuts there and at every grid's length from there, without context: pieces to learn from, others each epoch.
-        """
+    @property
+    def windowed(self) -> Axis | None:
+        """The same axis where items may be longer than it holds, and are cut into windows; else None."""
+        axis = self.along
+        return None if axis is None or axis.stride is None else axis
+
+    def entire(self, raw: Any) -> Whole:
+        """(B, ...) raw values of a codec that is `windowed` -> all their entries, however many."""
+        raise NotImplementedError
+
+    def part(self, raw: Any, first: float, last: float) -> Any:
+        """The part of every item between two shares of its length, 0 to 1, of a codec that is `windowed`."""
+        cut = [item[round(first * len(item)):round(last * len(item))] for item in raw]
+        return np.array([*cut, None], dtype=object)[:-1]
+
+    def encode_after(self, raw: Any, begun: Entries) -> Entries:
+        """(B, ...) raw values that begin with what is known, (1 or B, *grid) -> entries (B, *grid)."""
+        return self.encode(raw)
+
+    def spelled(self) -> list[bytes] | None:
+        """The bytes that every symbol but the end writes, (V,), where entries are the symbols of a text; else None."""
         return None
+
+    def units(self, raw: Any) -> dict[str, int]:
+        """What raw items hold in all of units that people count in, "characters" and "bytes" of a text."""
+        return {}
+
+    def spoken(self, blocks: Iterator[Entries]) -> Iterator[Any]:
+        """One item in blocks (1, k, *rest) along its first axis -> its raw values, each as soon as it is there."""
+        for block in blocks:
+            yield self.decode(block)[0]
 
     def lengths(self, raw: Any) -> np.ndarray | None:
         """How long items are, (B,), in any unit, so that those alike can be learned together; None where all are."""
@@ -130,6 +161,10 @@ class Codec(abc.ABC):
     def item_axes(self) -> int:
         """How many axes the raw value of one item has; those of the grid, unless an item is a text or the like."""
         return len(self.space.axes)
+
+    def single(self, raw: np.ndarray) -> bool:
+        """Whether raw values are those of one item, and no rows."""
+        return raw.ndim == self.item_axes
 
     @property
     def affine(self) -> bool:
@@ -215,10 +250,20 @@ class Variable:
         except UserError as error:
             raise error.at(self.name, first_row) from None
 
-    def pieces(self, data: Mapping[str, Any], first_row: int = 0, start: int | None = None) -> Pieces | None:
-        """Columns of raw values (B, ...) -> their pieces, as `Codec.pieces`."""
+    def entire(self, data: Mapping[str, Any], first_row: int = 0) -> Whole:
+        """Columns of raw values (B, ...) -> their items, as `Codec.entire`."""
         try:
-            return self.codec.pieces(self._raw(data), start)
+            return self.codec.entire(self._raw(data))
+        except UserError as error:
+            raise error.at(self.name, first_row) from None
+
+    def pieces(self, data: Mapping[str, Any], first_row: int = 0, start: int | None = None) -> Pieces | None:
+        """Columns of raw values (B, ...) -> the windows of their items, cut as `Cut`; None where an item is always one row."""
+        if (axis := self.codec.windowed) is None:
+            return None
+        whole = self.entire(data, first_row)
+        try:
+            return Cut(whole.lengths, axis, start).pieces(whole)
         except UserError as error:
             raise error.at(self.name, first_row) from None
 

@@ -120,8 +120,8 @@ class Entries:
 
     @staticmethod
     def cat(parts: Sequence[Entries], axis: int = 0) -> Entries:
-        """Parts of a space that is no product, end to end."""
-        return Entries(*(torch.cat([getattr(part, what) for part in parts], axis)
+        """Parts end to end along an axis."""
+        return Entries(*(_each(lambda *each: torch.cat(each, axis), *(getattr(part, what) for part in parts))
                          for what in ("values", "seen", "valid", "context")))
 
     def to(self, device: torch.device | str) -> Entries:

@@ -15,15 +15,36 @@ __all__ = ["Axis", "Finite", "Product", "Real", "Space"]
 
 @dataclass(frozen=True)
 class Axis:
-    """One named axis of a grid.
+    """One axis of a grid. Columns whose axes have one name share it: they are aligned, cut into windows and extended together.
 
-    Its length is `fixed` (every item has `size` entries), `modelled` (at most `size`; the end is an entry and is
-    scored) or `given` (at most `size`; the length comes from the query, as a forecast's horizon does).
+    Args:
+        name: "" for an axis that is shared with no other column.
+        size: the most entries of a row.
+        length: `fixed` (every item has `size` entries), `modelled` (at most `size`; the end is an entry and is scored) or
+            `given` (the length is that of the item, or comes from the query, as a forecast's horizon does).
+        role: what neighbours on the axis are to one another, which nets read: places (pixels, letters), moments of time,
+            channels of one place, or items of a set.
+        stride: by how many entries a window moves on, where items may be longer than `size`; None where none is.
     """
 
     name: str
     size: int
     length: Literal["fixed", "modelled", "given"] = "fixed"
+    role: Literal["place", "time", "channel", "item"] = "place"
+    stride: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.size < 0 or (self.stride is not None and not 1 <= self.stride <= self.size):
+            raise UserError(f"Axis {self.name}: size={self.size}, stride={self.stride}; expected a stride from 1 to the size")
+
+    @property
+    def called(self) -> str:
+        """Its name, or its role where it has none."""
+        return self.name or self.role
+
+    def shares(self, other: Axis) -> bool:
+        """Whether the n-th entry along this axis belongs to the n-th along the other."""
+        return bool(self.name) and (self.name, self.size) == (other.name, other.size)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,13 @@
-"""Windows: sequences longer than a grid, cut into its length."""
+"""Windows: items longer than their grid, cut along the axis that owns the cut.
+
+An axis with a stride holds a window of something that may be longer. All columns on an axis of one name are cut alike. To be
+scored an item is cut every stride: of each window what an earlier one scored is context, read and not scored, so that scores
+of windows add up to the item's. To be learned from it is cut from any place into whole windows without context.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +15,34 @@ import torch
 from torch import Tensor
 
 from given.variables.entries import Entries
+from given.variables.errors import UserError
+from given.variables.spaces import Axis
 
-__all__ = ["Pieces", "cut", "last_window"]
+__all__ = ["Cut", "Pieces", "Whole", "last_window"]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Items of any length along the first axis of their grid, end to end.
+
+    Attributes:
+        entries: (N, *rest) of all items, N the sum of their lengths.
+        lengths: (B,) int64.
+    """
+
+    entries: Entries
+    lengths: np.ndarray
+
+    def rows(self, size: int) -> Entries:
+        """(B, size, *rest), or as many as the longest has, what lies beyond an item padding."""
+        L, last = max(size, int(self.lengths.max(initial=0))), max(len(self.entries), 1) - 1
+        place, begin = np.arange(L), (np.cumsum(self.lengths) - self.lengths)[:, None]
+        there = torch.from_numpy(place < self.lengths[:, None])
+        at = torch.from_numpy(np.minimum(begin + np.minimum(place, np.maximum(self.lengths - 1, 0)[:, None]), last))
+        x = self.entries.map(lambda t: t[at] if len(t) else t.new_zeros(at.shape + t.shape[1:]))
+        there = there.reshape(*there.shape, *[1] * (x.tensor.dim() - 2))
+        values = torch.where(there, x.tensor if x.tensor.is_floating_point() else x.tensor.long(), 0)
+        return Entries(values, x.seen, x.valid & there)  # type: ignore[operator]
 
 
 @dataclass(frozen=True)
@@ -33,37 +64,51 @@ class Pieces:
         return self.rows(torch.arange(len(self.item)))
 
 
-def cut(sequences: Sequence[np.ndarray], window: int, stride: int, start: int | None = None) -> Pieces:
-    """Sequences (L,) of symbols, none empty, as rows of a window's length.
+class Cut:
+    """Where items are cut into windows of an axis.
 
     Args:
-        sequences: one an item.
-        window: symbols a row holds.
-        stride: to score, a row moves on by so many symbols, each given the window - stride before it.
-        start: to learn, whole windows from here on instead, without context; the outermost overlap their neighbours.
+        lengths: (B,) of the items, in entries along the axis.
+        axis: with a stride.
+        start: cuts are there and every window's length from there, without context: pieces to learn from, others each epoch.
+            By default items are cut to be scored.
+
+    Attributes:
+        item: (N,) int64, rising: the item of each window.
+
+    Raises:
+        UserError: an item without an entry.
     """
-    symbols, lengths = np.concatenate(sequences), np.array([len(each) for each in sequences])
-    firsts = [_firsts(L, window, stride, start) for L in lengths.tolist()]
-    begin, first = np.cumsum(lengths) - lengths, np.concatenate(firsts)
-    item = np.repeat(np.arange(len(lengths)), [len(f) for f in firsts])
 
-    def rows(index: Tensor) -> Entries:
-        which = index.numpy()
-        own, f = item[which][:, None], first[which][:, None]
-        place = f + np.arange(window)
-        values = symbols[begin[own] + np.minimum(place, lengths[own] - 1)].astype(np.int64)
-        before = (place < f + window - stride) & (f > 0) if start is None else np.zeros(place.shape, dtype=bool)
-        valid, context = torch.from_numpy(place < lengths[own]), torch.from_numpy(before)
-        return Entries(torch.from_numpy(values), valid=valid, context=context)
+    def __init__(self, lengths: np.ndarray, axis: Axis, start: int | None = None) -> None:
+        assert axis.stride is not None
+        W, self.window, self.stride, self.lengths = axis.size, axis.size, axis.stride, lengths
+        if len(empty := np.flatnonzero(lengths == 0)):
+            raise UserError("is empty; expected at least one entry; drop the row", int(empty[0]))
+        if start is None:
+            firsts = [np.arange(0, max(L - W, 0) + self.stride, self.stride) for L in lengths.tolist()]
+        else:  # whole windows; the outermost overlap their neighbours
+            firsts = [np.unique(np.arange(start % W - W, L, W).clip(0, max(L - W, 0))) for L in lengths.tolist()]
+        self.scores, self.first = start is None, np.concatenate(firsts)
+        self._item = np.repeat(np.arange(len(lengths)), [len(f) for f in firsts])
+        self.item = torch.from_numpy(self._item)
 
-    return Pieces(rows, torch.from_numpy(item))
+    def pieces(self, whole: Whole) -> Pieces:
+        """The windows of a column's items, whose lengths are those of the cut."""
+        begin = np.cumsum(whole.lengths) - whole.lengths
 
+        def rows(index: Tensor) -> Entries:
+            own, first = self._item[index.numpy()][:, None], self.first[index.numpy()][:, None]
+            place = first + np.arange(self.window)
+            at = torch.from_numpy(begin[own] + np.minimum(place, self.lengths[own] - 1))
+            x = whole.entries.map(lambda t: t[at])
+            before = (place < first + self.window - self.stride) & (first > 0) if self.scores else np.zeros(place.shape, bool)
+            grid = (*place.shape, *[1] * (x.tensor.dim() - 2))
+            there, context = (torch.from_numpy(mask).reshape(grid) for mask in (place < self.lengths[own], before))
+            values = x.tensor if x.tensor.is_floating_point() else x.tensor.long()
+            return Entries(values, x.seen, x.valid & there, context)  # type: ignore[operator]
 
-def _firsts(length: int, window: int, stride: int, start: int | None) -> np.ndarray:
-    """Where the windows of a sequence begin."""
-    if start is None:
-        return np.arange(0, max(length - window, 0) + stride, stride)
-    return np.unique(np.arange(start % window - window, length, window).clip(0, max(length - window, 0)))
+        return Pieces(rows, self.item)
 
 
 def last_window(symbols: np.ndarray, window: int) -> Entries:

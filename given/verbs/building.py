@@ -26,6 +26,7 @@ from given.families import (
 )
 from given.formula import Term, parse
 from given.nn import Embedding, MinGRU, PixelCNN
+from given.nn.context import attends
 from given.sources import Source, read
 from given.sources.download import downloaded
 from given.train import (
@@ -84,11 +85,14 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     A block of at most 64 reals without parents is a stack of Gaussian mixtures. Other reals are Gaussian, in closed form, where
     every parent is real or one of few symbols, and a Regression elsewhere. A single symbol is counted (Independent) where its
     parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length is modelled or given, such as texts,
-    are a mixture of counts (NGram) and a net where parents are few symbols. Other grids of symbols, blocks of both kinds, and
-    reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a PixelCNN, whose cost grows
-    with their number and not with its square.
+    are a mixture of counts (NGram) and a net where parents are few symbols. Series of reals, and blocks of series on one axis,
+    are Autoregressive, with a MinGRU, whose cost grows with their length and not with its square. Other grids of symbols,
+    blocks of both kinds, and reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a
+    PixelCNN, whose cost grows with their number and not with its square.
     """
     parts = [space for _, space in x.space.parts]
+    if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
+        return Autoregressive if attends(parents, x.space) else partial(Autoregressive, net=MinGRU)
     if any(isinstance(space, Real) and space.atoms for space in parts):
         return Autoregressive
     few = all(isinstance(v.space, Finite) and not v.space.axes for v in parents) and math.prod(

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
-from given.infer.windows import in_windows
 from given.joint import Joint
 from given.sources import Columns, Source, Stream, read
-from given.variables import UserError, shown
+from given.variables import Entries, UserError, shown
 
-__all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "count_rows", "draws_at_once", "named", "rows_at_once",
-           "spelled", "whole_seed"]
+__all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "count_rows", "draws_at_once", "named",
+           "rows_at_once", "spelled", "whole_seed"]
 
 ENTRIES_AT_ONCE = 1 << 16
 _FEW_DRAWS = 64  # below which steps cost as much as draws
@@ -58,12 +57,22 @@ def spelled(columns: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 def check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:
     """Raise `UserError` for a length or a way to draw that cannot be meant; `verb` is what was called."""
     if length is not None and (not isinstance(length, int | np.integer) or isinstance(length, bool) or length < 1):
-        raise UserError(f"{verb}: length={shown(length)}; expected a whole number of symbols from 1")
-    if length is not None and not any(map(in_windows, joint)):
-        raise UserError(f"{verb}: length={length}; {joint} has no text longer than its window, so its length is drawn; use "
-                        f"how=MaxLength({length})")
+        raise UserError(f"{verb}: length={shown(length)}; expected a whole number of entries from 1")
+    if length is not None and not any(factor.x.codec.along for factor in joint):
+        raise UserError(f"{verb}: length={length}; {joint} has nothing that may be longer than its window, so its length is "
+                        f"drawn or fixed; use how=MaxLength({length}) for less")
     if how is not None and not callable(how):
         raise UserError(f"{verb}: how={how!r}; expected a map from distribution to distribution, as TopP(0.9)")
+
+
+def check_room(joint: Joint, given: Mapping[str, Entries], begun: Set[str], length: Any, verb: str) -> None:
+    """Raise where the beginning that is given of an item fills its window and nothing says how long it is to be, neither a
+    length nor another column on its axis."""
+    for name in joint.windowed & begun if joint.windowed & given.keys() <= begun else ():
+        W, x = joint.columns[name].space.axes[0].size, given[name]
+        if length is None and x.complete and x.tensor.shape[1] > W:
+            raise UserError(f"{verb}: {name}: {x.tensor.shape[1]} entries are given, and a window holds {W}; say by length= "
+                            "how many there are to be in all")
 
 
 def whole_seed(seed: Any) -> int:

@@ -63,7 +63,9 @@ def _evidence(joint: Joint, rows: Columns, seen: dict[str, np.ndarray], texts: l
     evidence = dict[str, Any]()
     for name in joint.columns.keys() & rows.keys():
         values, there, codec = rows[name], seen[name], joint.columns[name].codec
-        if name in texts:
+        if codec.along is not None and name not in texts:
+            evidence[name] = values
+        elif name in texts:
             evidence[name] = prefix(begun(values, codec))
         elif there.any():
             evidence[name] = Rows(values if there.all() else np.where(there, values, values[there][0]), there)

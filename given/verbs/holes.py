@@ -12,7 +12,8 @@ __all__ = ["any_cell", "begun", "continued", "filled", "kept_or_drawn", "present
 def present(values: np.ndarray) -> np.ndarray:
     """Where a cell is not None, NaN or NaT: bool, as the values."""
     if values.dtype.kind == "O":
-        return np.array([v is not None and v == v for v in values.ravel().tolist()], dtype=bool).reshape(values.shape)
+        return np.array([v is not None and (isinstance(v, np.ndarray) or v == v) for v in values.ravel()],
+                        dtype=bool).reshape(values.shape)
     return ~np.isnan(values) if values.dtype.kind in "fM" else np.ones(values.shape, dtype=bool)
 
 

@@ -34,7 +34,7 @@ from given.verbs.checks import ENTRIES_AT_ONCE, check_known, count_rows
 __all__ = ["Learning", "coherence_gap"]
 
 _FEW_GAPS, _MOST_GAPS, _GAP_ENTRIES = 16, 256, 1 << 12  # rows and entries drawn to see how far orders are apart
-_PIECES = 256  # of a long held-out text, enough to weigh families by
+_PIECES = 256  # of long held-out items, enough to weigh families by
 _FOR_THE_END = 0.08  # of a budget, for the score at its end
 _WEIGHED = 512  # held-out rows that families are weighed by, at least
 _SMALL = 3_000_000  # parameters up to which a net loses by sharing its work among threads
@@ -199,6 +199,5 @@ def coherence_gap(joint: Joint, data: Source, seed: int) -> float | None:
 
 
 def _default_batch(joint: Joint) -> int:
-    """Rows a step: 32 of at most 65,536 entries, or as many texts in windows as hold 2,048 symbols."""
-    windows = [f.x.space.shape[0] for f in joint if f.x.space.axes and f.x.space.axes[0].length == "given"]
-    return max(1, 2048 // windows[0] if windows else min(32, ENTRIES_AT_ONCE // joint.dimensions))
+    """Rows a step: 32 of at most 65,536 entries, or as many windows as hold 2,048 entries along their axis."""
+    return max(1, min(32, ENTRIES_AT_ONCE // joint.dimensions) if joint.axis is None else 2048 // joint.axis.size)

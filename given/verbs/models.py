@@ -115,12 +115,12 @@ class Model:
 
         Args:
             data: anything `read` takes; a source that is larger than memory streams.
-            held_out: the share of rows held out, chosen by the seed (of a single text in windows its last part), or rows of
+            held_out: the share of rows held out, chosen by the seed (of a single item in windows its last part), or rows of
                 your own; 0 for none.
             weight: the column of the rows' weights.
             minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes or 100 epochs
                 where none is given. Scores of held-out rows take at most a fifth of it, the last included, on a sample.
-            batch: rows a step; by default 32 of at most 65,536 entries, and of texts in windows as many as hold 2,048 symbols.
+            batch: rows a step; by default 32 of at most 65,536 entries, or as many windows as hold 2,048 along their axis.
             lr: the highest learning rate.
             seed: of the split, of the order of rows, of noise and dropout.
             patience: stop after so many of the budget's 25 evaluations without improvement; None never.
@@ -168,7 +168,7 @@ class Model:
             return done
         part = f" of {judge.rows.n:,} held-out rows" if found.n < judge.rows.n else ""
         if cut and rows is not judge.rows:
-            part = ", the first characters of the text held out"
+            part = ", the first part of the item held out"
         self.facts["scores"] = {f"held-out rows, {who}": f"{str(self.readable(s))[:-1]}{part})"
                                 for who, s in found.scores(name).items()}
         if baseline is not None:
@@ -213,8 +213,8 @@ class Model:
         """The scores of rows as they come, a batch at a time: together they are what `score` says of all."""
         self._check_fitted()
         for score, batch in scored(self.joint, data, whole_seed(seed)):
-            if batch.text is not None:
-                raise UserError(f"{batch.text}: is longer than its window; score it whole")
+            if batch.cut:
+                raise UserError(f"{min(batch.cut)}: is longer than its window; score it whole")
             yield score
 
     def log_prob(self, data: Any = None, /, *, seed: int | None = 0, **columns: Any) -> np.ndarray:
@@ -378,6 +378,6 @@ class Model:
         """Columns of values, a single item's repeated for as many as the others have."""
         arrays = dict(Columns(values, 0))
         single = [k for k, v in arrays.items()
-                  if k in self.joint.columns and v.ndim == self.joint.columns[k].codec.item_axes]
+                  if k in self.joint.columns and self.joint.columns[k].codec.single(v)]
         n = max((len(v) for k, v in arrays.items() if k not in single and v.ndim), default=1)
         return Columns({k: v[None].repeat(n, 0) if k in single else v for k, v in arrays.items()})

@@ -11,19 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import Text
 from given.conditional import Conditional
 from given.distributions import How, Intractable
 from given.evaluate import Score
 from given.infer import Part, Rows, Stop, observe
 from given.infer import Query as _Query
 from given.infer.summary import DRAWS, Summary, mean, mode, quantiles
-from given.infer.windows import spoken
 from given.joint import Joint
 from given.solve import Watched
 from given.sources import Columns
 from given.variables import Entries, Real, UserError, Variable, shown
-from given.verbs.checks import check_draws, check_known, draws_at_once, named, rows_at_once, spelled, whole_seed
+from given.verbs.checks import check_draws, check_known, check_room, draws_at_once, named, rows_at_once, spelled, whole_seed
 from given.verbs.prior import log_prior
 from given.verbs.scoring import score_of
 
@@ -88,13 +86,14 @@ class Query:
                 is left out, as in `log_prob`.
             seed: the same one draws the same rows, 0 too, which is the default; None draws fresh ones.
             how: of the draws.
-            length: symbols of a text in windows, one window by default; past it the window moves on by the text's stride, and
-                what was drawn last is read.
+            length: entries of an item in windows, one window by default, or as many as what is given along its axis; past it
+                the window moves on by the axis's stride, and what was drawn last is read.
         """
         if not isinstance(n, int | np.integer) or n < 1:
             raise UserError(f"sample: expected a whole number of draws from 1, got {shown(n)}")
         n, seed, joint = int(n), whole_seed(seed), self.joint
         check_draws(joint, how, length, "sample")
+        check_room(joint, self._evidence, self._begun, length, "sample")
         there = {k: e.seen.reshape(len(e), -1).any(1) for k, e in self._evidence.items()}  # type: ignore[union-attr]
         asked = None if columns is None else {columns} if isinstance(columns, str) else set(columns)
         check_known(asked or (), list(joint.columns), "columns")
@@ -118,30 +117,29 @@ class Query:
         return self._shaped(raw if len(parts) == 1 else {k: v[:, order] for k, v in raw.items()}, (n, self.n))
 
     def stream(self, *, seed: int | None = 0, how: How | None = None, length: int | None = None,
-               stop: str | Sequence[str] = ()) -> Iterator[str]:
-        """One draw of a text as it is drawn, whole characters at a time: what comes after what is given.
+               stop: str | Sequence[str] = ()) -> Iterator[Any]:
+        """One draw of what has a length as it is drawn, such as a text by whole characters: what comes after what is given.
 
         Args:
             seed, how, length: as of `sample`.
-            stop: strings after which the text is over: short for `how | Stop(stop)`.
+            stop: strings after which a text is over: short for `how | Stop(stop)`.
 
         Raises:
-            UserError: there is not one text to draw, or more than one item is given.
+            UserError: there is not one such column to draw, or more than one item is given.
         """
-        texts = [f.x for f in self.joint if isinstance(f.x.codec, Text)
-                 and not (f.x.name in self._evidence and f.x.name not in self._begun)]
-        if len(texts) != 1 or self.n > 1:
-            raise UserError(f"stream: expected one text to draw of one item, got {len(texts)} texts of {self.n} items; give "
-                            "the others, or use sample")
+        long = [f.x for f in self.joint if f.x.space.axes and f.x.space.axes[0].length != "fixed"
+                and not (f.x.name in self._evidence and f.x.name not in self._begun)]
+        if len(long) != 1 or self.n > 1:
+            raise UserError(f"stream: expected one text, or other column that has a length, to draw of one item, got "
+                            f"{len(long)} of {self.n} items; give the others, or use sample")
         check_draws(self.joint, how, length, "stream")
+        check_room(self.joint, self._evidence, self._begun, length, "stream")
         if stop:
             how = Stop(stop) if how is None else how | Stop(stop)
         _, query = next(self._parts(1))
-        blocks = query.stream(texts[0].name, seed=whole_seed(seed), how=how, length=length)
+        blocks = query.stream(long[0].name, seed=whole_seed(seed), how=how, length=length)
         next(blocks)  # what is given
-        codec = texts[0].codec
-        assert isinstance(codec, Text)
-        return spoken(codec, blocks)
+        return long[0].codec.spoken(blocks)
 
     def rank(self, data: Mapping[str, Any] | None = None, /, *, pmi: Any = False, seed: int | None = 0,
              **candidates: Any) -> Columns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.codecs import BlockCodec, Text
+from given.codecs import BlockCodec
 from given.distributions import Kind, Noise, weakest
 from given.evaluate import Score
 from given.infer import Query
@@ -26,7 +27,7 @@ _NEW = -53 * math.log(2)  # log of the mass kept for a value that was not learne
 
 
 def score_rows(joint: Joint, source: Source, seed: int) -> Score:
-    """The score of all rows of a source, the pieces of a long text summed; `seed` is of the noise of estimates.
+    """The score of all rows of a source, the windows of a long item summed; `seed` is of the noise of estimates.
 
     Raises:
         UserError: there is no row, or a factor's parent is not given.
@@ -37,18 +38,19 @@ def score_rows(joint: Joint, source: Source, seed: int) -> Score:
         items.append(batch.item)
         counts.append(torch.stack([batch.entries[name].scored.reshape(batch.n, -1).sum(1)
                                    for name in score.columns]).sum(0))
-        pieces |= batch.text is not None
+        pieces |= bool(batch.cut)
     if not scores:
         raise UserError("data: expected at least one row, got none")
     score = scores[0].joined(scores[1:])
     if pieces:
         score = _summed(score, torch.cat(items).numpy(), torch.cat(counts).numpy())
-    if not all(isinstance(joint.columns[name].codec, Text) for name in score.columns):
+    if not all(joint.columns[name].codec.spelled() for name in score.columns):
         return score
-    texts = [text for some in source.batches(1 << 16) for name in score.columns for text in some[name]
-             if isinstance(text, str)]
-    sizes = (sum(map(len, texts)), sum(len(text.encode(errors="surrogatepass")) for text in texts))
-    return replace(score, characters=sizes[0] / len(score.items), bytes=sizes[1] / len(score.items))
+    sizes = Counter[str]()
+    for some in source.batches(1 << 16):
+        for name in score.columns:
+            sizes.update(joint.columns[name].codec.units(some[name]))
+    return replace(score, characters=sizes["characters"] / len(score.items), bytes=sizes["bytes"] / len(score.items))
 
 
 def _summed(score: Score, items: np.ndarray, counts: np.ndarray) -> Score:
@@ -62,7 +64,7 @@ def _summed(score: Score, items: np.ndarray, counts: np.ndarray) -> Score:
 
 
 def scored(joint: Joint, source: Source, seed: int) -> Iterator[tuple[Score, EncodedBatch]]:
-    """Every batch with the score of its rows, which may be pieces of texts."""
+    """Every batch with the score of its rows, which may be windows of items."""
     joint.eval()
     names = [name for name in joint.columns if name in source.names]
     for batch in encoded(joint, source, rows_at_once(joint), names=names, new=True):
@@ -82,7 +84,7 @@ def scored(joint: Joint, source: Source, seed: int) -> Iterator[tuple[Score, Enc
         log_p = log_p + _NEW * sum(new.values(), torch.zeros(()))
         # One code of all makes a bound.
         score = score_of(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
-                       tuple(name for name in parents if name not in x), batch.share)
+                       tuple(name for name in parents if name not in x), batch)
         yield replace(score, new={name: counts.numpy() for name, counts in new.items()}), batch
 
 
@@ -110,7 +112,7 @@ def _log_p_new(joint: Joint, batch: EncodedBatch, entries: dict[str, Entries], g
     conditions = {k: e for k, e in entries.items() if k in joint.conditions and k not in gone}
     x = {k: e for k, e in entries.items() if k not in joint.conditions and k not in gone}
     try:
-        if not gone or batch.text is not None:
+        if not gone or batch.cut:
             return _log_p_known(joint, batch, entries, rows, seed)
         if not x:
             return torch.zeros(len(rows), dtype=torch.float64), "exact"
@@ -145,10 +147,12 @@ def readable(joint: Joint, score: Score) -> Score:
 
 
 def score_of(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, given: tuple[str, ...],
-           share: Tensor | float = 1.0) -> Score:
-    """The score of columns x, in raw units; `share` is what a piece of a text bears of its item's other columns."""
-    variables = [joint.columns[name] for name in x]
-    items = log_p + share * sum((v.codec.log_volume(x[v.name]) for v in variables), torch.zeros(()))
+             batch: EncodedBatch | None = None) -> Score:
+    """The score of columns x, in raw units; in a batch of windows those of columns that are not cut are shared among them."""
+    variables, items = [joint.columns[name] for name in x], log_p
+    for v in variables:
+        volume = v.codec.log_volume(x[v.name])
+        items = items + (volume if batch is None or not batch.cut or v.name in batch.cut else batch.share * volume)
     adaptive = any(bool(f.adaptive) for f in joint if set(f.x.columns) & set(x))
     return Score(items.numpy(), kind, "nats/item", _measure(variables), given,
                  sum(int(e.scored.sum()) for e in x.values()) / len(items), tuple(x), adaptive=adaptive)

@@ -86,10 +86,11 @@ def _joined(scores: list[Score]) -> Score:
 
 
 def beginning(joint: Joint, rows: Columns, score: Scorer, left: Callable[[], float]) -> Columns:
-    """As much of the start of a single long text as there is time to score."""
-    name = next(v.name for f in joint for v in [f.x] if f.x.space.axes and f.x.space.axes[0].length == "given")
-    text, began = rows[name][0], left()
-    probe = min(len(text), 1 << 12)
-    score(Columns({**rows, name: [text[:probe]]}))
-    cut = int(max(1.0, left() / max(1e-6, began - left()) / 2) * probe)
-    return rows if cut >= len(text) else Columns({**rows, name: [text[:cut]]})
+    """As much of the start of a single long item as there is time to score."""
+    def first(share: float) -> Columns:
+        return Columns({**rows, **{name: joint.columns[name].codec.part(rows[name], 0, share) for name in joint.windowed}})
+
+    probe, began = min(1.0, (1 << 12) / max(len(rows[name][0]) for name in joint.windowed)), left()
+    score(first(probe))
+    share = max(1.0, left() / max(1e-6, began - left()) / 2) * probe
+    return rows if share >= 1 else first(share)

@@ -22,7 +22,6 @@ from given.conditional import Conditional
 from given.distributions import ProductDistribution, Sequential
 from given.infer.compression.coding import alike, check_distribution, coded, coded_text
 from given.infer.compression.range_coder import Coder, Reader, Writer
-from given.infer.windows import in_windows
 from given.joint import Joint
 from given.sources import Columns
 from given.variables import Entries, Finite, Observed, UserError
@@ -119,9 +118,9 @@ def check(joint: Joint, names: Sequence[str]) -> None:
         raise UserError(f"compress: column {other[0]} is not in {joint} and would be lost; leave it out of the data, or learn "
                         "a model of it")
     for factor in joint:
-        if in_windows(factor) and any(v.name == factor.x.name for f in joint for v in f.parents):
-            raise UserError(f"{factor.x.name}: is longer than its window and a condition of others; pass Text(window=...) that "
-                            "holds it whole")
+        if joint.windowed & {v.name for v in factor.parents} or (factor.x.codec.columns and factor.x.codec.windowed):
+            raise UserError(f"{factor}: its items are longer than their window and share an axis with others; give them a "
+                            "window that holds them whole")
 
 
 def _batch(joint: Joint, rows: Columns) -> int:
@@ -143,9 +142,8 @@ def _batch(joint: Joint, rows: Columns) -> int:
 def _told(joint: Joint, rows: Columns, first: int) -> tuple[dict[str, Entries], dict[str, list[Tensor]]]:
     """The entries of rows, and the symbols of texts in windows, once it is known that all would come back as they were."""
     told, texts = dict[str, Entries](), dict[str, list[Tensor]]()
-    windows = {factor.x.name for factor in joint if in_windows(factor)}
     for name, variable in joint.columns.items():
-        if name in windows:
+        if name in joint.windowed:
             pieces = variable.pieces(rows, first)
             assert pieces is not None
             x = pieces.x
@@ -170,7 +168,7 @@ def _passed(joint: Joint, n: int, coder: Coder, seen: _Seen, span: int, told: Ma
     found = dict[str, Entries]()
     for factor in joint:
         y = Observed({v.name: found[v.name] for v in factor.parents}, n)
-        if in_windows(factor):
+        if factor.x.name in joint.windowed:
             texts[factor.x.name] = _text(factor, y, texts.get(factor.x.name), seen, span, coder)
             for text in texts[factor.x.name]:
                 seen.add(text)
@@ -213,7 +211,7 @@ def _read(joint: Joint, content: bytes, fingerprint: bytes) -> Iterator[dict[str
     """Raw columns, batch by batch; the last step of the iteration says whether they are those that were compressed."""
     n, batch, span, digest, rest = _opened(joint, content, fingerprint)
     lengths = []
-    if any(in_windows(factor) for factor in joint):
+    if joint.windowed:
         for _ in range(n):
             length, rest = _number(rest)
             lengths.append(length)

@@ -158,7 +158,8 @@ def _lanes(factor: Conditional, y: Observed, told: Tensor, size: Tensor, begins:
         size: (N,) of each.
         begins: (N,) whether it is a text's beginning.
     """
-    W, stride = factor.x.space.dimensions, factor.x.codec.stride  # type: ignore[attr-defined]
+    (axis,) = factor.x.space.axes
+    W, stride = axis.size, axis.stride or axis.size
     base = first = 0
     before: State | None = None
     while base + first < told.shape[1]:

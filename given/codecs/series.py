@@ -1,0 +1,190 @@
+"""Series: items that are values in a row, of any number, each value through one codec. Counted or measured as those are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from torch import Tensor
+
+from given.variables import Axis, Codec, Entries, Finite, NewValue, Product, Real, Space, UserError, Whole
+
+__all__ = ["Series", "flat_items"]
+
+
+class Series(Codec):
+    """Values in a row, such as measurements over time, tags of words, frames of a film; an item a row, (length, ...) each.
+
+    Args:
+        of: the codec of one value: `Number()`, `Label()`, `Image()`, one for all places.
+        axis: the name of the axis they stand along. Columns whose axes have one name and window share it: their n-th values
+            belong together, and they are cut into windows together.
+        length: `given`: an item's length is not modelled but comes with it, or from who asks (`sample(length=)`); `fixed`: all
+            items have the length of the first. A length that is modelled is that of a `Text`.
+        window: the most values a row holds; longer items are cut into windows.
+        stride: by how many values a window moves on where an item is scored or drawn; half a window by default.
+        role: what neighbours are to one another: moments of time, or places.
+
+    An item is an array or a list; one that is missing, or empty, is an error.
+    """
+
+    def __init__(self, of: Codec, *, axis: str = "time", length: Literal["given", "fixed"] = "given", window: int = 256,
+                 stride: int | None = None, role: Literal["time", "place"] = "time") -> None:
+        if not isinstance(of, Codec) or of.columns:
+            raise UserError(f"Series: of={of!r}; expected the codec of one value, such as Number()")
+        if length not in ("given", "fixed"):
+            raise UserError(f"Series: length={length!r}; expected 'given' or 'fixed'")
+        if window < 1 or (stride is not None and not 1 <= stride <= window):
+            raise UserError(f"Series: window={window}, stride={stride}; expected a window from 1, and a stride from 1 to it")
+        self.of, self.axis, self.length, self.window, self.role = of, axis, length, window, role
+        self.stride = max(1, window // 2) if stride is None else stride
+        self._longest: int | None = None
+
+    @property
+    def space(self) -> Space:
+        if self._longest is None:
+            raise UserError("Series() has not seen data yet; let it learn first")
+        inner = self.of.space
+        assert not isinstance(inner, Product)
+        if self.length == "fixed":
+            axis = Axis(self.axis, self._longest, role=self.role)
+        elif self._longest > self.window:
+            axis = Axis(self.axis, self.window, "given", self.role, self.stride)
+        else:
+            axis = Axis(self.axis, self._longest, "given", self.role)
+        if isinstance(inner, Finite):
+            return Finite(inner.size, inner.ordered, axes=(axis, *inner.axes))
+        assert isinstance(inner, Real)
+        return Real(inner.atoms, axes=(axis, *inner.axes))
+
+    @property
+    def measure(self) -> str:
+        return self.of.measure
+
+    def learn(self, raw: np.ndarray) -> None:
+        values, lengths = flat_items(raw)
+        if self.length == "fixed":
+            self._check_fixed(lengths)
+        self._of_items(self.of.learn, values, lengths)
+        self._longest = max([self._longest or 0, *lengths.tolist()])
+
+    def _check_fixed(self, lengths: np.ndarray) -> None:
+        length = int(lengths[0]) if self._longest is None else self._longest
+        if len(other := np.flatnonzero(lengths != length)):
+            raise UserError(f"has {lengths[other[0]]} values where others have {length}; expected as many in every row; pass "
+                            "Series(..., length='given')", int(other[0]))
+
+    def _of_items(self, do: Any, values: np.ndarray, lengths: np.ndarray) -> Any:
+        """What the codec of a value does with all of them; an error names the item's row."""
+        try:
+            return do(values)
+        except NewValue as error:
+            items = np.searchsorted(np.cumsum(lengths), np.asarray(error.rows, dtype=np.int64), side="right")
+            raise NewValue(str(error), np.unique(items)) from None
+        except UserError as error:
+            if error.row is None:
+                raise
+            row = int(np.searchsorted(np.cumsum(lengths), error.row, side="right"))
+            raise UserError(str(error), row) from None
+
+    def entire(self, raw: np.ndarray) -> Whole:
+        values, lengths = flat_items(raw)
+        return Whole(self._of_items(self.of.encode, values, lengths), lengths)
+
+    def encode(self, raw: np.ndarray) -> Entries:
+        whole, (axis, *_) = self.entire(raw), self.space.axes
+        if self.length == "fixed":
+            self._check_fixed(whole.lengths)
+        most = int(whole.lengths.max(initial=0))
+        if most > axis.size and axis.stride is None:
+            raise UserError(f"has {most} values; expected at most the {axis.size} of the longest learned from; learn with "
+                            "longer ones", int(whole.lengths.argmax()))
+        return whole.rows(axis.size)
+
+    def known(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values that were not learned read as the one before in their item, or one that was; and (B,) how many each has."""
+        values, lengths = flat_items(raw)
+        _, new = self.of.encode_new(values)
+        if not new.any():
+            return raw, np.zeros(len(raw), dtype=np.int64)
+        known = values.copy()
+        if new.all():
+            raise UserError("no value of these rows was ever learned; expected some that were")
+        before = np.maximum.accumulate(np.where(new, 0, np.arange(len(new))))
+        before = np.where(new[before], np.flatnonzero(~new)[0], before)
+        known[new] = known[before[new]]
+        item = np.repeat(np.arange(len(lengths)), lengths)
+        return _items(known, lengths), np.bincount(item, new, minlength=len(lengths)).astype(np.int64)
+
+    def lengths(self, raw: np.ndarray) -> np.ndarray | None:
+        return None if self.length == "fixed" or self.windowed is not None else flat_items(raw)[1]
+
+    def decode(self, x: Entries) -> np.ndarray:
+        """(*draws, B, any length, *rest) -> (*draws, B) items, each (length, ...); one array where all are as long."""
+        grid = len(self.space.axes)
+        lead, L = x.tensor.shape[:x.tensor.dim() - grid], x.tensor.shape[x.tensor.dim() - grid]
+        flat = x.map(lambda t: t.reshape(-1, *t.shape[t.dim() - grid + 1:]))
+        values = self.of.decode(Entries(flat.tensor, flat.seen | ~flat.valid))  # type: ignore[operator]
+        values = values.reshape(-1, L, *values.shape[1:])
+        there = x.valid.reshape(len(values), L, -1).any(-1).numpy()  # type: ignore[union-attr]
+        lengths = there.sum(1)
+        if self.length == "fixed" or (len(lengths) and (lengths == lengths[0]).all()):
+            return values[:, :lengths[0] if len(lengths) else L].reshape(*lead, -1, *values.shape[2:])
+        items = np.empty(len(values), dtype=object)
+        items[:] = [value[:length] for value, length in zip(values, lengths, strict=True)]
+        return items.reshape(lead)
+
+    @property
+    def item_axes(self) -> int:
+        return 1 + self.of.item_axes
+
+    def single(self, raw: np.ndarray) -> bool:
+        return super().single(raw) and not (raw.dtype.kind == "O" and any(isinstance(v, np.ndarray | list) for v in raw.flat))
+
+    @property
+    def affine(self) -> bool:
+        return self.of.affine
+
+    def log_volume(self, x: Entries) -> Tensor:
+        grid = len(self.space.axes)
+        lead = x.tensor.shape[:x.tensor.dim() - grid + 1]
+        each = self.of.log_volume(x.map(lambda t: t.reshape(-1, *t.shape[t.dim() - grid + 1:])))
+        return each.reshape(lead).sum(-1)
+
+    def state(self) -> dict[str, Any]:
+        return {"of": self.of.state(), "longest": self._longest}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.of.restore(state["of"])
+        self._longest = int(state["longest"])
+
+    def __repr__(self) -> str:
+        if self._longest is None or self.length == "fixed":
+            return f"Series({self.of!r}, {self.axis!r})"
+        cut = f"at most {self._longest} long"
+        if self._longest > self.window:
+            cut = f"in windows of {self.window} every {self.stride}"
+        return f"Series({self.of!r}, {self.axis!r}, {cut})"
+
+
+def flat_items(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Items (B,) of any length, or (B, length, ...), as all their values end to end, and the lengths (B,)."""
+    if raw.dtype.kind != "O" or raw.ndim > 1:
+        if raw.ndim < 2:
+            raise UserError(f"expected a list or an array of values in every row, got one {raw.dtype} each")
+        return raw.reshape(-1, *raw.shape[2:]), np.full(len(raw), raw.shape[1], dtype=np.int64)
+    for row, item in enumerate(raw):
+        if not isinstance(item, np.ndarray | list | tuple):
+            raise UserError(f"expected a list or an array of values, got {type(item).__name__}", row)
+    arrays = [np.asarray(item) for item in raw]
+    lengths = np.array([len(item) for item in arrays], dtype=np.int64)
+    there = [item for item in arrays if len(item)]
+    return (np.concatenate(there) if there else np.zeros(0)), lengths
+
+
+def _items(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Values end to end as items (B,)."""
+    items = np.empty(len(lengths), dtype=object)
+    items[:] = np.split(values, np.cumsum(lengths)[:-1])
+    return items
