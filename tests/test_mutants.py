@@ -174,8 +174,11 @@ MUTANTS = {
         given.nn.context._Attention, "forward", "attention(q, k, v, there[:, None, None])", "attention(q, k, v)",
         check_padding),
     "the end of a sequence is left to chance": Mutant(
-        given.distributions.Sequential, "_ending", "- 1\n", "+ 1\n",
+        given.distributions.Categorical, "__init__", "space.shape[-1] - 1", "space.shape[-1] + 1",
         family("density_is_normalised", "Autoregressive sequence")),
+    "the end of a sequence is left to chance step by step": Mutant(
+        given.distributions.Sequential, "_ending", "- 1\n", "+ 1\n",
+        family("density_is_normalised", "Ensemble sequences, gated")),
     "an aligned condition is read at the wrong entries": Mutant(
         given.distributions.Chain, "_tokens", "at = orders[:, steps, None]", "at = orders[:, :tokens.shape[1], None]",
         family("steps_are_the_whole", "Autoregressive aligned")),
