@@ -1,4 +1,4 @@
-"""Which codec for a column nobody described? A rule short enough to be said aloud by `--dry-run`."""
+"""Which codec for a column nobody described? A rule short enough for `--dry-run` to print."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     columns of two values, a `Label`; whole numbers over a
     range of at most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails
     (skewness beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better
-    off without, since two heaps are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation),
+    off without, since two modes are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation),
     an end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
     D) one with lines. Lists of different lengths are a `Series` of what their values are. Whole-numbered grids (B, height,
     width[, channel]) are an `Image`. A cell that is missing, in these rows or later, is a symbol.

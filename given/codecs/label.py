@@ -90,7 +90,7 @@ class Label(Codec):
         values = _plain(raw, rows).tolist()
         like = categories.tolist()[0] if len(categories) else ""
         if values and isinstance(values[0], str) and not isinstance(like, str):
-            # A command line says everything in text: read it as the categories are.
+            # A command line passes everything as text: read it as the categories are.
             values = [_said(value, type(like)) for value in values]
         found = np.array([self._places.get(value, -1) for value in values], dtype=np.int64)
         if self.unseen == "error" and (found < 0).any():
@@ -248,7 +248,7 @@ def _array(categories: list[Any]) -> np.ndarray:
 
 
 def _said(text: str, kind: type) -> Any:
-    """Text read as a number or boolean where it says one; as it was where it does not."""
+    """Text read as a number or boolean where it is one; as it was where it is not."""
     if kind is bool:
         return {"true": True, "false": False}.get(text.lower(), text)
     try:

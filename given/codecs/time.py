@@ -30,7 +30,7 @@ class Time(Measured):
     Dates are counted in days from the first and densities are per day; all else in seconds, per second. Values come back in
     the form they had, text as objects; times of day are taken modulo a day. Draws are rounded to the coarsest of day, hour,
     minute, second, milli- and microsecond that all learned are multiples of. Years are 1 to 9999 (those that datetime64[ns]
-    holds, 1677 to 2262): a draw out of them is no time, and comes back as None or NaT. Where a far date stands for never, name
+    holds, 1677 to 2262): a draw out of them is no time, and comes back as None or NaT. Where a far date means never, name
     it among the atoms.
     """
 
@@ -104,7 +104,7 @@ class Time(Measured):
         return self._raw(numbers)
 
     def _ends(self) -> tuple[int, int]:
-        """The first and the last time that the form can say, in units since 1970."""
+        """The first and the last time that the form can write, in units since 1970."""
         least, most = (_YEARS_OF_NS if self.form == "<M8[ns]" else _YEARS)
         return tuple(np.array([least, most], "M8[us]").astype(f"M8[{self._unit()}]").astype(np.int64).tolist())
 

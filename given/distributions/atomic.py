@@ -17,7 +17,7 @@ __all__ = ["Atomic"]
 
 
 class Atomic(Factorized):
-    """Independent entries with atoms. Such a distribution has no mean or mode: an atom may stand for what is no number.
+    """Independent entries with atoms. Such a distribution has no mean or mode: an atom may mean something that is no number.
 
     Args:
         logits: (B, *grid, K + 1), of the atoms in order and of the rest.

@@ -101,7 +101,7 @@ class Chain(Sequential):
         return torch.cat(found, 1)
 
     def _distribution(self, part: int, features: Tensor, place: slice | Tensor) -> Factorized:
-        """The distribution of a part's entries, of all the bits there are but where a head says that 16 do to multiply."""
+        """The distribution of a part's entries, in full precision but where a head declares 16 bits enough."""
         head, kind = self.heads[part], features.device.type
         with torch.autocast(kind, enabled=torch.is_autocast_enabled(kind) and getattr(head, "sixteen_bits", False)):
             distribution = head(features.float())

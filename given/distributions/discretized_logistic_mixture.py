@@ -1,5 +1,5 @@
-"""DiscretizedLogisticMixture: ordered levels, cells under a mixture of logistic densities on [-1, 1], and the two outer ones
-heaps of their own.
+"""DiscretizedLogisticMixture: ordered levels, cells under a mixture of logistic densities on [-1, 1], and a point mass at
+each of the two outer ones.
 
     p(v) = w_low [v = 0] + w_high [v = V - 1] + sum_k w_k (sigma((b_v+1 - m_k) / s_k) - sigma((b_v - m_k) / s_k))
 
@@ -26,7 +26,7 @@ class DiscretizedLogisticMixture(Factorized):
     """Independent entries.
 
     Args:
-        logits: (B, *grid, 2 + K), of the lowest level's heap, the highest's, and K components.
+        logits: (B, *grid, 2 + K), of the lowest level's point mass, the highest's, and K components.
         means: (B, *grid, K).
         scales: (B, *grid, K), above 0.
         space: finite and ordered, at least 2 levels.
@@ -89,5 +89,5 @@ class DiscretizedLogisticMixture(Factorized):
         both = torch.where(lowest | highest, 0.0, torch.log(-torch.expm1(-width)))
         log_w = logits.log_softmax(-1)
         cells = log_w[..., 2:] + below + above + both
-        heaps = log_w[..., :2].masked_fill(~torch.cat([lowest, highest], -1), -torch.inf)
-        return torch.cat([heaps, cells], -1).logsumexp(-1)
+        masses = log_w[..., :2].masked_fill(~torch.cat([lowest, highest], -1), -torch.inf)
+        return torch.cat([masses, cells], -1).logsumexp(-1)

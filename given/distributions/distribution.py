@@ -105,7 +105,7 @@ class Distribution(abc.ABC):
             seed: of the noise where the kind is not `exact`; ignored where it is.
 
         Raises:
-            Intractable: these entries cannot be marginalised; says which family can.
+            Intractable: these entries cannot be marginalised; the error names a family that can.
         """
 
     def condition(self, evidence: Entries) -> Distribution:
@@ -114,7 +114,7 @@ class Distribution(abc.ABC):
         Its draws return the seen entries untouched, and its `log_prob` scores only what was unseen.
 
         Raises:
-            Intractable: this distribution cannot; says which can.
+            Intractable: this distribution cannot; the error names those that can.
         """
         raise Intractable(f"{type(self).__name__} cannot condition on part of its entries; "
                           "Gaussian, Independent, Empirical and Autoregressive (on what comes first in its order) can")

@@ -1,6 +1,6 @@
 """EntropyGate: weights of a mixture's parts that depend on how sure each part is.
 
-    w_k(h) = sum_c phi_c(h) W_ck,    h_j the entropy, in nats, of what part j says comes next
+    w_k(h) = sum_c phi_c(h) W_ck,    h_j the entropy, in nats, of part j's distribution of the next symbol
 
 The cells c are the corners of a grid of knots, some on every part's entropy; phi_c is one at its own corner, falls linearly to
 zero at the next and sums to one. So weights know only what came before, sum to one, and move as little as the entropies do: a

@@ -165,7 +165,7 @@ class InterpolatedNGram(Sequential):
         return p
 
     def _row(self, past: list[int]) -> np.ndarray:
-        """`interpolated` of one past: (V,), from what short pasts were found to say before."""
+        """`interpolated` of one past: (V,), from what was found for short pasts before."""
         short = min(_SHORT, len(past) - 1)
         while past[short] < 0:
             short -= 1
@@ -185,7 +185,7 @@ class InterpolatedNGram(Sequential):
         return p
 
     def add(self, p: np.ndarray, n: int, past: np.ndarray) -> None:
-        """Interpolate p (M, V), of shorter pasts, with what level n says after its nodes (M,)."""
+        """Interpolate p (M, V), of shorter pasts, with the counts of level n after its nodes (M,)."""
         first, symbol, share, left = self.levels[n].followers
         there = np.flatnonzero(past >= 0)
         node = past[there]

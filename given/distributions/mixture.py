@@ -89,10 +89,10 @@ def best_weights(log_p: Tensor, amount: Tensor) -> Tensor:
         amount: (N,) how much each row counts.
 
     Raises:
-        UserError: no row counts that any part can tell.
+        UserError: no row of positive weight has a finite log p under any part.
     """
     most = log_p.amax(1)
-    told = (most > -torch.inf) & (amount > 0)  # what no part can tell says nothing of their weights
+    told = (most > -torch.inf) & (amount > 0)  # log p = -inf under every part fits any weights
     if not bool(told.any()):
         raise UserError("nothing to weigh its parts by: every row has weight 0, or probability 0 under each of them; let them "
                         "learn from more, or smooth them")

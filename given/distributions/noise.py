@@ -47,7 +47,7 @@ class Noise:
     @staticmethod
     def of(seed: int | Noise, n: int, *, first_row: int | Tensor = 0, draws: int = 1, first_draw: int = 0) -> Noise:
         """The noise of rows `first_row` ... `first_row + n - 1` of a call, each drawn `draws` times, the first of them number
-        `first_draw`: (draws * n,) keys. Rows that do not follow one another are said by all their numbers (n,).
+        `first_draw`: (draws * n,) keys. Rows that do not follow one another are given by their numbers (n,).
 
         A `Noise` is passed through, so that whoever knows the rows decides.
         """

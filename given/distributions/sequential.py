@@ -102,10 +102,10 @@ class Sequential(Distribution):
 
     @abc.abstractmethod
     def each(self, x: Entries) -> Tensor:
-        """log p of every entry given those before it: (*shape, B, D) float64, anything where an entry is not told.
+        """log p of every entry given those before it: (*shape, B, D) float64, undefined where an entry is not readable.
 
         Raises:
-            Intractable: what is told is not what the order draws first.
+            Intractable: what is readable is not what the order draws first.
         """
 
     @abc.abstractmethod
@@ -150,7 +150,7 @@ class Sequential(Distribution):
         return torch.where(scored, self.each(x), 0.0).sum(-1)
 
     def over(self, state: State) -> Tensor:
-        """(B,) whether the entry just written is a row's last, where that is not told by the grid."""
+        """(B,) whether the entry just written is a row's last, where the grid does not determine it."""
         last = state.values[:, int(self.order[state.t - 1])]
         return last == self.end if self.end is not None else torch.zeros(len(last), dtype=torch.bool)
 

@@ -79,7 +79,7 @@ class WittenBell(Smoothing):
 
 
 def _discounts(counts: Tensor) -> Tensor:
-    """What every count gives up; without grams counted one to four times to tell it from, half of it, of 3 at most."""
+    """What every count gives up; without grams counted one to four times to estimate it from, half of it, of 3 at most."""
     times = counts.clamp(max=5).ceil().long()
     n = torch.bincount(times, minlength=6).double()
     kinds = torch.tensor([0, 0.5, 1, 1.5], dtype=torch.float64)

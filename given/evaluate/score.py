@@ -1,4 +1,4 @@
-"""Score: a mean log-likelihood that says what kind of number it is."""
+"""Score: a mean log-likelihood and what kind of number it is."""
 
 from __future__ import annotations
 

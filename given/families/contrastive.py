@@ -1,4 +1,4 @@
-"""Contrastive: what y tells of x, learned by telling the true x of a row from those of others.
+"""Contrastive: a score of how well x goes with y, learned by choosing the true x of a row among those of others.
 
     p(x | y) = p0(x) exp s(x, y) / Z(y),    s(x, y) = e^t <f(x), g(y)>,  f and g of length one
 

@@ -88,7 +88,7 @@ class Empirical(Conditional):
         some = torch.arange(0, len(self.items), max(1, len(self.items) // 2000))
         for part in some.split(256):
             log_p = self._distribution(self.states[part], width, part).log_prob(Entries(self.items[part]))
-            there = log_p > -torch.inf  # an item alone under its condition has nothing to say of the width
+            there = log_p > -torch.inf  # an item alone under its condition carries no information on the width
             total += float((self.weights[part] * log_p)[there].sum())
         return total
 

@@ -77,7 +77,7 @@ class _LinearGaussian(Conditional):
             self.mean.copy_(mean[0])
             if k == 0:
                 self._principal(spread)
-            # Without holes one pass says all there is to know, and the steps go on without the data.
+            # Without holes one pass gives the sufficient statistics, and the steps go on without the data.
             for _ in deadline.within(range(self.most_passes if moments.complete else 1)):
                 before = self.covariance
                 self._step(spread)

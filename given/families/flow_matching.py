@@ -8,7 +8,7 @@ learned too. Drawn by a solver; `log_prob` solves the equation backward and is a
 straight paths, which is an approximation to the conditional.
 
 Source: Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching for generative modeling, 2022 / https://arxiv.org/abs/2210.02747
-Liu, Gong, Liu, SplineFlow straight and fast, 2022 / https://arxiv.org/abs/2209.03003
+Liu, Gong, Liu, Flow straight and fast, 2022 / https://arxiv.org/abs/2209.03003
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FlowMatching(Conditional):
         drop: how often y is dropped while learning; 0 where there is none.
         frequencies: of t, as sines and cosines.
         waves: frequencies of x, likewise: what lets a small net draw sharp edges.
-        solver: of the equation, unless a draw says otherwise.
+        solver: of the equation, unless a draw names another.
         context: builds the network that reads y from parents and width.
     """
 

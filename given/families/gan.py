@@ -1,4 +1,4 @@
-"""GAN: noise through a net, taught by a second net that tells drawn from real. There is no density.
+"""GAN: noise through a net, learned against a second net that classifies drawn and real. There is no density.
 
     x = g(z, y),  z ~ N(0, I)
     critic:     E softplus(-d(x, y)) + E softplus(d(g(z, y), y)) + r/2 E |grad_x d(x, y)|^2

@@ -6,7 +6,7 @@ with s the value of the finite parents and r the real ones: a regression a state
 from the weighted moments M_s of [1, r, x] in one pass. Rows with unseen entries are completed by their expectation under
 the model and the passes repeated: expectation maximisation.
 
-Shrinkage, stated: the moments of all states together stand for `pooled` imagined rows in every state, and every
+Shrinkage, stated: the moments of all states together count as `pooled` imagined rows in every state, and every
 covariance C is then moved towards a scaled identity, (1 - rho) C + rho tr(C)/D I, by the oracle approximating rho, or by
 a rho of your own. `log_prob` is exact, and so are all marginals and conditionals, whatever is unseen.
 

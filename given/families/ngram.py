@@ -2,7 +2,7 @@
 
     p_n(w | c) = share_n(c w) + left_n(c) p_{n-1}(w | c'),    p_0(w) = 1 / V
 
-c' is the past c without its oldest symbol; `smoothing` says what share of a past's probability goes to what followed it, by
+c' is the past c without its oldest symbol; `smoothing` sets what share of a past's probability goes to what followed it, by
 default interpolated modified Kneser-Ney. Finite parents are counted apart. Learned in one pass, which keeps a byte or few a
 symbol, then one sweep over these for every length. `log_prob` is exact, and so are marginals and conditionals of what comes
 first.

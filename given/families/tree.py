@@ -1,4 +1,4 @@
-"""ChowLiuTree: finite entries, each given the one other that says most of it.
+"""ChowLiuTree: finite entries, each given the one other that has the most information on it.
 
     p(x | y) = prod_d p_y(x_d | x_pa(d)),    the tree that maximises sum_d I(x_d; x_pa(d) | y)
 

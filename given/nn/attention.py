@@ -29,8 +29,8 @@ __all__ = ["Attention", "CrossAttention", "CrossAttentionLayer", "KVCache", "Key
 
 @dataclass
 class KVCache:
-    """Keys and values (2, B, G, M + T, K) of a prefix of M tokens and of T steps; `there` (B, M) says which tokens are none of
-    padding."""
+    """Keys and values (2, B, G, M + T, K) of a prefix of M tokens and of T steps; `there` (B, M) marks the tokens that are
+    no padding."""
 
     kept: Tensor
     prefix: int = 0

@@ -3,7 +3,7 @@
     i, f, o, g = K x + M h_beside + N h_above + u y        c = f c_beside + i g        h = o tanh(c)        x <- x + R (h + h')
 
 A state reads its neighbours beside and above, so a whole diagonal is computed at once and a state knows everything above to
-one side. Those from the right, h', are taken from the line above, lest they tell of pixels yet to be drawn; together the two
+one side. Those from the right, h', come from the line above and depend on no pixel yet to be drawn; together the two
 know every pixel drawn before. From the left alone (`both=False`) a state knows the rectangle above and to the left, which comes
 first in any order that draws the neighbours beside and above first: `Wavefront`, a diagonal a step, is one.
 

@@ -1,4 +1,4 @@
-"""Embedding: what a step of an autoregressive net is told of the entries drawn before it.
+"""Embedding: what a step of an autoregressive net reads of the entries drawn before it.
 
 The token of step t describes the entry about to be drawn, never its value: which entry it is; which entry was drawn just
 before, and its value; and the values of the nearest entries on the grid that came earlier, each offset with weights of its
@@ -34,7 +34,7 @@ class Embedding(nn.Module):
         steps: (D,) the step of every entry in the one order it will be asked for, or None for any order.
         offsets: how many nearest offsets on a grid a token sees, beside the entry drawn just before; by default 12 on grids
             of two axes and more, none on sequences.
-        places: whether a token has a vector for the entry it is of; a net that is told places otherwise, as by `Rotary`, needs
+        places: whether a token has a vector for the entry it is of; a net that reads positions otherwise, as by `Rotary`, needs
             none, and can be exported.
     """
 

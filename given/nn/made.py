@@ -4,7 +4,7 @@ Every hidden unit has a degree d, a step: it reads tokens 0 ... d and units of d
 steps from d on. So one pass gives every conditional of the chain rule. Drawn step by step, a unit is found once, at the step
 of its degree, so that a whole item costs about one pass.
 
-Each token is told to the units by a few numbers; what the units say is added to the token, which holds the values near its
+The units read each token as a few numbers; their output is added to the token, which holds the values near its
 entry (see `Embedding`): a wide view of everything beside a sharp one of what is near.
 
 Source: Germain, Gregor, Murray, Larochelle, MADE: masked autoencoder for distribution estimation, 2015 /
@@ -50,8 +50,8 @@ class MADE(Causal):
         places, order, attends: as of every net; only their number D is read.
         width: C.
         hidden: units of each layer.
-        numbers: k, that tell a token to the units.
-        features: that the units say of a step.
+        numbers: k, as which the units read a token.
+        features: of a step, that the units return.
         dropout: probability, while training.
     """
 
@@ -89,7 +89,7 @@ class MADE(Causal):
         return self._said(h, units)
 
     def _said(self, h: Tensor, said: Tensor) -> Tensor:
-        """Tokens (B, s, C) and what the units say of them (B, s features) -> features (B, s, C)."""
+        """Tokens (B, s, C) and the units' output for them (B, s features) -> features (B, s, C)."""
         return F.silu(self.mix(F.silu(h + self.lift(said.view(len(h), -1, self.features)))))
 
     def start(self, y: Condition) -> Found:

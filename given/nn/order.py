@@ -1,6 +1,6 @@
 """Order: in which order the entries are drawn. Half of an autoregressive design; the net is the other.
 
-An order is an ordered partition of the entries: it says of every entry at which step it is drawn. Entries of one step are
+An order is an ordered partition of the entries: it gives every entry the step at which it is drawn. Entries of one step are
 independent given those of the steps before.
 """
 

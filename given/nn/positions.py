@@ -1,4 +1,4 @@
-"""Positions: how attention is told where the entries stand on their grid.
+"""Positions: how attention depends on where the entries stand on their grid.
 
 Three ways behind one shape: `added` to the tokens, `turned` queries and keys, and a `bias` of the scores.
 

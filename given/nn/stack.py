@@ -30,7 +30,7 @@ class Stack(Causal):
 
     Args:
         places, order, attends: as of every net.
-        nets: one or more of one width, or partials of them, built here. Those that cannot read y's tokens are not told of them;
+        nets: one or more of one width, or partials of them, built here. Those that cannot read y's tokens do not get them;
             one that can must be among them where y has some.
         width: C.
     """

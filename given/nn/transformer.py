@@ -1,7 +1,7 @@
 """Transformer: a causal net over the steps of an order, with a cache.
 
 Token t may attend to tokens 0 ... t, and no token holds the value of its own entry, so output t depends on the entries
-before t alone. Where the entries stand is told by `positions`: a learned bias for the offset on the grid between two entries
+before t alone. `positions` adds where the entries stand: a learned bias for the offset on the grid between two entries
 (`RelativeBias`), rotations of queries and keys by the places on its axes (`Rotary`), or a vector for the place on every axis,
 summed (`LearnedPositions`). What y holds is added to what every layer reads; where y has tokens, every layer attends to them as
 well (by `context="cross"`) or they stand before the first step as a prefix (`context="prefix"`).
@@ -50,7 +50,7 @@ class Transformer(Causal):
         heads: H; divides C.
         key_heads: G, how many heads of keys and values there are; divides H, H by default.
         feedforward: builds what follows attention from C, `GELU` or `SwiGLU`, or a partial of one.
-        positions: builds what tells places from places, H and K: `RelativeBias`, `Rotary` or `LearnedPositions`.
+        positions: builds the encoding of positions, from places, H and K: `RelativeBias`, `Rotary` or `LearnedPositions`.
         window: how many steps back a step may attend to, itself among them; all by default.
         context: how y's tokens are read, "cross" or "prefix".
         dropout: probability, while training.

@@ -1,4 +1,4 @@
-"""How: a map from distribution to distribution that says how to draw, composed with a bar."""
+"""How: a map from distribution to distribution by which it is drawn, composed with a bar."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class How(abc.ABC):
         """The distribution to draw from instead."""
 
     def of(self, variable: Any, y: Any = None) -> How:
-        """The same for the distribution of a variable, whose codec says what its symbols are, and the values of its parents."""
+        """The same for the distribution of a variable, whose codec knows its symbols, and the values of its parents."""
         return self
 
     def __or__(self, other: How) -> How:

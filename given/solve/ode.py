@@ -1,6 +1,6 @@
 """Solvers of dx/dt = f(x, t): one `step` each, the loop written once.
 
-A solver is a `How` too: it tells a distribution that is defined by an equation how to solve it.
+A solver is a `How` too: it sets how a distribution defined by an equation solves it.
 
 Source: Hairer, Norsett, Wanner, Solving ordinary differential equations I, 1993
 """

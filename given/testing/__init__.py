@@ -1,7 +1,7 @@
 """testing: does it obey the laws? Public, so that a family or a codec of your own can be held to them.
 
-A law is a function that raises `AssertionError` where it is broken, and `DoesNotApply`, with the reason, where it says
-nothing of what it is given. Those of families take a conditional over small spaces; `prepared` lets it learn from related
+A law is a function that raises `AssertionError` where it is broken, and `DoesNotApply`, with the reason, where it does
+not apply. Those of families take a conditional over small spaces; `prepared` lets it learn from related
 random data and then moves every parameter away from its start, because at initialisation many mistakes cannot be seen.
 
     from given.testing import check_family

@@ -21,7 +21,7 @@ _MOST_ITEMS = 3_000
 
 
 class DoesNotApply(Exception):
-    """A law says nothing of a family or codec; the text is the reason."""
+    """A law does not apply to a family or codec; the text is the reason."""
 
 
 def prepared(conditional: Conditional, seed: int = 0) -> Conditional:

@@ -17,7 +17,7 @@ __all__ = ["SIGMAS", "check_counts", "check_moments", "expected_score", "integra
 
 _FAILURE = 1e-6  # the rate at which a correct family may fail a test of chance
 SIGMAS = 5.0
-_DRAWS = 2000  # that say where a density is
+_DRAWS = 2000  # that locate a density
 _MARGIN = 0.7  # of their range, on either side
 _CELLS = 16  # a dimension, of equal numbers of draws, before any is split
 _NODES = 4  # a dimension and cell
