@@ -468,3 +468,17 @@ def test_a_single_text_on_disk_is_held_out_by_its_end(tmp_path, monkeypatch):
     assert not isinstance(source, given.Columns) and model.fit(source).held_out is not None
     train, valid = model.split(source)
     assert len(train["text"][0]) == 2160 and len(valid["text"][0]) == 240
+
+
+def test_distributions_of_short_texts_are_made_to_their_last_symbol():
+    texts = Text(longest=40)
+    x = Variable("text", texts)
+    texts.learn(np.array(["abc", "ba", "a" * 40], dtype=object))
+    net, rows, asked = SMALL(x).eval(), x.encode({"text": np.array(["abc", "ba"], dtype=object)}), []
+    net.net.register_forward_pre_hook(lambda module, given: asked.append(given[0].shape[1]))
+    with torch.no_grad():
+        law = net(Observed(n=2))
+        each, every = law.each(rows), torch.cat(list(law.all_log_probs(rows)))
+    assert max(asked) <= 8 and every.shape == (2, *rows.tensor.shape[1:], x.space.size)
+    found = every.gather(2, rows.tensor[..., None])[..., 0]
+    assert torch.allclose(torch.where(rows.scored, each, 0), torch.where(rows.scored, found.double(), 0), atol=1e-5)

@@ -111,8 +111,16 @@ class Chain(Sequential):
         flat, row = self._whole(x)
         self._check_first(flat.readable)
         values = torch.where(flat.readable, flat.tensor, 0.0)
+        order, T = self.order[None], last_of(flat.readable[:, self.order]) if self.trims else len(self.order)
         for rows in self.blocks(len(row)):
-            features = self._features(values[rows], row[rows], self.order[None])
+            if T < len(self.order):  # all that follow is padding
+                y = self.y.rows(row[rows])
+                features = self.net(self._tokens(values[rows], y, order, slice(0, T)), y, order[:, :T])
+                log_p = self._distribution(0, features, self.order[:T]).log_probs
+                whole = torch.zeros(len(log_p), len(self.order), log_p.shape[-1], dtype=log_p.dtype)
+                yield whole.index_copy(1, self.order[:T], log_p)
+                continue
+            features = self._features(values[rows], row[rows], order)
             distribution = self.heads[0](features.reshape(len(features), *self.space.shape, -1))
             log_p = self._ending(distribution, slice(None)).log_probs
             yield log_p.reshape(*features.shape[:2], -1)
