@@ -20,8 +20,10 @@ from record import append
 
 import given
 from given.codecs import Text
+from given.conditional import teach
 from given.distributions import WittenBell
 from given.families import Autoregressive, Ensemble, NGram
+from given.lessons import Weigh
 from given.nn import Embedding, MinGRU
 from given.train import FactorBatches
 
@@ -73,9 +75,9 @@ def main() -> None:
         beside = Ensemble(factor.x, families=(lambda x, y: counts, lambda x, y: factor.parts[1]))
         adaptive = given.Model(beside)
         beside.eval()
-        beside.estimate(FactorBatches(adaptive.joint, some, 8, None, beside))
-        beside.calibrate(FactorBatches(adaptive.joint, held, 8, None, beside, most=256))
-        counts.estimate(FactorBatches(adaptive.joint, train, 8, None, beside))
+        teach(beside, FactorBatches(adaptive.joint, some, 8, None, beside))
+        teach(beside, FactorBatches(adaptive.joint, held, 8, None, beside, most=256), Weigh)
+        teach(counts, FactorBatches(adaptive.joint, train, 8, None, beside))
         show("the net and adaptive counts, mixed", adaptive, "the same")
 
     best = 7

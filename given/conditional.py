@@ -1,7 +1,8 @@
 """Conditional: the learnable p(x | y). THE abstraction; everything below serves it, everything above combines it.
 
-A family is a subclass. One that learns by maximum likelihood writes `forward` alone. Others add `loss` (a bound, a
-regression), `estimate` (counting, closed forms, EM) or `players` (games); the training loop asks nothing else.
+A family is a subclass. One that learns by maximum likelihood writes `forward` alone. Others write `loss` (a bound, a
+regression), or list their `lessons` in order: what is solved (counts, closed forms, EM), what descends (a game has two), what
+is weighed on held-out rows. Whatever teaches a conditional asks nothing else.
 """
 
 from __future__ import annotations
@@ -9,84 +10,19 @@ from __future__ import annotations
 import abc
 import copy
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from given.distributions import Distribution, Noise
+from given.lessons import Batch, Descend, Lesson, Solve, Weigh
 from given.variables import Entries, Finite, Observed, UserError, Variable, built_with, check_pickles
 
-__all__ = ["Batch", "Conditional", "Deadline", "Encodes", "MappedBatches", "Player", "deadline_of", "factor_name", "quoted",
-           "seed_of", "state_of", "states"]
+__all__ = ["Conditional", "Encodes", "factor_name", "quoted", "state_of", "states", "teach"]
 
-Batch = tuple[Entries, Observed, Tensor]
-"""x, y and the rows' weights (B,)."""
-
-_T = TypeVar("_T")
 _MOST_STATES = 100_000
-_NEVER = 1e12  # seconds
-
-
-class Deadline:
-    """When what is counted or solved ends with what it has.
-
-    Args:
-        left: the seconds left; when left out it never ends.
-
-    Attributes:
-        met: whether something ended for it.
-    """
-
-    def __init__(self, left: Callable[[], float] = lambda: math.inf) -> None:
-        self._left, self._kept, self.met = left, 0.0, False
-
-    @property
-    def left(self) -> float:
-        """Seconds, below 0 once it has passed."""
-        return min(self._left(), _NEVER) - self._kept
-
-    def allows(self, seconds: float) -> bool:
-        """Whether so many are left for what would follow."""
-        self.met |= self.left < seconds
-        return self.left >= seconds
-
-    def within(self, iterations: Iterable[_T]) -> Iterator[_T]:
-        """The first, and as many more as there is time for, if each takes as long as the one before."""
-        began = None
-        for each in iterations:
-            if began is not None and not self.allows(began - self.left):
-                return
-            began = self.left
-            yield each
-
-    @contextmanager
-    def part(self, share: float) -> Iterator[None]:
-        """In its block, it comes after a share of the time that is left."""
-        kept = self._kept
-        self._kept += (1 - share) * max(0.0, self.left)
-        try:
-            yield
-        finally:
-            self._kept = kept
-
-
-@dataclass(frozen=True)
-class Player:
-    """One side of the learning: its parameters, its loss, its steps a round, and how Adam remembers gradients.
-
-    The loss of a conditional's player maps (x, y, seed) to (B,); that of a joint's maps (entries, n, seed) to one such
-    tensor a factor.
-    """
-
-    name: str
-    parameters: list[nn.Parameter]
-    loss: Callable[..., Any]
-    steps: int = 1
-    betas: tuple[float, float] = (0.9, 0.98)
 
 
 class Conditional(nn.Module, abc.ABC):
@@ -100,8 +36,6 @@ class Conditional(nn.Module, abc.ABC):
     """
 
     arguments: Mapping[str, Any]
-    adaptive: float | bool | None = False
-    """Whether scoring an item also learns from it; a score of such a family is marked adaptive."""
     on_lines = False
     """Whether its name promises a distribution of the numbers themselves, so that a codec inferred for it bends none."""
 
@@ -134,31 +68,21 @@ class Conditional(nn.Module, abc.ABC):
         """p(x | y): a distribution of B rows, one for each row of y."""
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        """(B,) what learning minimises, never reduced; -log p(x | y) unless the family says otherwise.
+        """(B,) what descends unless `lessons` list another loss, never reduced; -log p(x | y) unless the family says otherwise.
 
-        `seed` is of the noise an estimate draws; the loop hands in a new one at every step.
+        `seed` is of the noise an estimate draws; a step's is keyed by its rows' numbers in the whole batch.
         """
         return -self(y).log_prob(x, seed=seed)
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
-        """Learn without gradients from re-iterable batches; by default there is nothing of the kind to learn.
-
-        What takes several passes makes as many as `deadline_of(batches)` allows, and ends with what it has.
-        """
-
-    def calibrate(self, batches: Iterable[Batch]) -> None:
-        """Learn from held-out batches what training rows would overfit, such as the weights of a mixture. Called once, after
-        learning; does nothing by default."""
+    def lessons(self) -> Sequence[Lesson]:
+        """How it is learned, in order. By default all parameters descend on `loss`; nothing where there are none."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        return [Descend(parameters, self.loss)] if parameters else []
 
     @property
-    def calibrates(self) -> bool:
-        """Whether `calibrate` has anything to set."""
-        return type(self).calibrate is not Conditional.calibrate
-
-    def players(self) -> list[Player]:
-        """The players that learn by gradient, in order. By default one with all parameters, or none where there are none."""
-        parameters = [p for p in self.parameters() if p.requires_grad]
-        return [Player("model", parameters, self.loss)] if parameters else []
+    def judged(self) -> bool:
+        """Whether held-out losses say how good it is; not of a game."""
+        return all(lesson.selects for lesson in self.lessons() if isinstance(lesson, Descend))
 
     def __str__(self) -> str:
         return factor_name(", ".join(map(quoted, self.x.columns)), [v.name for v in self.parents])
@@ -210,40 +134,11 @@ def states(parents: Sequence[Variable], who: str) -> int:
     return number
 
 
-def seed_of(batches: Iterable[Batch]) -> int:
-    """The seed of the fit that a pass over its data belongs to; 0 of any other batches."""
-    return int(getattr(batches, "seed", 0))
-
-
-def deadline_of(batches: Iterable[Batch]) -> Deadline:
-    """The deadline of the fit that a pass over its data belongs to; of any other batches one that never comes."""
-    return getattr(batches, "deadline", None) or Deadline()
-
-
-@dataclass(frozen=True)
-class MappedBatches:
-    """Re-iterable batches made of others at every pass; they belong to the same fit.
-
-    Args:
-        batches: the others.
-        function: of all of them, in order.
-    """
-
-    batches: Iterable[Batch]
-    function: Callable[[Iterable[Batch]], Iterable[Batch]]
-
-    def __iter__(self) -> Iterator[Batch]:
-        yield from self.function(self.batches)
-
-    @property
-    def seed(self) -> int:
-        """Of the fit."""
-        return seed_of(self.batches)
-
-    @property
-    def deadline(self) -> Deadline:
-        """Of the fit."""
-        return deadline_of(self.batches)
+def teach(conditional: Conditional, batches: Iterable[Batch], kind: type[Solve] | type[Weigh] = Solve) -> None:
+    """Let a conditional learn all its lessons of one kind from re-iterable batches."""
+    for lesson in conditional.lessons():
+        if isinstance(lesson, kind):
+            lesson.learn(batches)
 
 
 def state_of(parents: Sequence[Variable], y: Observed) -> Tensor:

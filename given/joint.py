@@ -9,16 +9,16 @@ no cycle. The joint knows columns of entries; raw data is the business of `verbs
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from given.conditional import Conditional, Encodes, Player
+from given.conditional import Conditional, Encodes
 from given.distributions import Distribution, Kind, Noise, weakest
 from given.formula import Term, ordered
+from given.lessons import Lesson, Loss, side_by_side
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["Joint"]
@@ -73,7 +73,7 @@ class Joint(nn.Module):
         self.summed = tuple(name for name in self.latents if name not in self.encoders)
         self.axis, self.windowed = _shared_axis(self)
         for factor in factors:
-            if self.touches_latent(factor) and len(factor.players()) > 1:
+            if self.touches_latent(factor) and not factor.judged:
                 raise UserError(f"{factor}: {type(factor).__name__} has no density by which {self.summed[0]} could be summed "
                                 "out; use FlowMatching or GaussianMixture")
 
@@ -130,24 +130,31 @@ class Joint(nn.Module):
                      for name, f in self.encoders.items() if name not in entries}
         return {**entries, **found}
 
-    def forward(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0,
-                factors: Sequence[Conditional] | None = None) -> dict[str, Tensor]:
-        """The loss of some factors, or of all: their names -> (B,).
+    def lessons(self, stage: int = 0) -> list[list[tuple[Conditional, Lesson]]]:
+        """Those of a stage's factors, each with its factor: runs of one kind, in order."""
+        factors = self.stages[stage]
+        each = [(factors[i], lesson) for i, lesson in side_by_side(f.lessons() for f in factors)]
+        return [list(run) for _, run in itertools.groupby(each, lambda pair: type(pair[1]))]
+
+    def forward(self, losses: Sequence[tuple[Conditional, Loss]], entries: Mapping[str, Entries], n: int,
+                seed: int | Noise = 0) -> dict[str, Tensor]:
+        """Losses of factors, those of one factor summed: their names -> (B,). Factors with a latent that is summed out have one
+        together, -log p.
 
         Args:
+            losses: factors, each with a loss of its x and y.
             entries: of the columns, n rows.
             n: B.
-            seed: of the noise of estimates.
-            factors: which.
+            seed: of the noise.
         """
-        factors = list(self) if factors is None else factors
-        entries, noise = self.encoded(entries, n), Noise.of(seed, n)
-        behind = [f for f in factors if self.touches_latent(f)]
-        losses = {str(f): f.loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name))
-                  for f in factors if f not in behind}
-        if behind:
-            losses[" ".join(map(str, behind))] = -self.log_joint(entries, n, noise).logsumexp(1)
-        return losses
+        entries, noise, found = self.encoded(entries, n), Noise.of(seed, n), dict[str, Tensor]()
+        for f, loss in losses:
+            if not self.touches_latent(f):
+                each = loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name))
+                found[str(f)] = found[str(f)] + each if str(f) in found else each
+        if behind := dict.fromkeys(str(f) for f, _ in losses if self.touches_latent(f)):
+            found[" ".join(behind)] = -self.log_joint(entries, n, noise).logsumexp(1)
+        return found
 
     def touches_latent(self, factor: Conditional) -> bool:
         """Whether a latent that is summed out stands left or right of a factor's bar."""
@@ -174,22 +181,12 @@ class Joint(nn.Module):
         own = Noise(Noise.of(seed, n).keys[row.numpy()])
         return self.log_prob(many, n * every, own, factors)[0].reshape(n, every)
 
-    def players(self, stage: int = 0) -> list[Player]:
-        """Those of a stage. Factors with one player learn together, as one; games bring their own players."""
-        each = {f: f.players() for f in self.stages[stage]}
-        learning = [f for f, players in each.items() if len(players) == 1]
-        alone = [parameter for f in learning for parameter in each[f][0].parameters]
-        games = [self._in_joint(f, player) for f, players in each.items() if len(players) > 1 for player in players]
-        return ([Player("model", alone, functools.partial(self.__call__, factors=learning))] if alone else []) + games
-
-    def _in_joint(self, factor: Conditional, player: Player) -> Player:
-        """A player of one factor, with the joint's entries for its x and y."""
-        def loss(entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> dict[str, Tensor]:
-            entries = self.encoded(entries, n)
-            each = player.loss(self.x(factor, entries), self.y(factor, entries, n), seed=Noise.of(seed, n).fold(factor.x.name))
-            return {str(factor): each}
-
-        return Player(f"{factor}, {player.name}", player.parameters, loss, player.steps, player.betas)
+    @torch.no_grad()
+    def adaptive(self, names: Iterable[str]) -> bool:
+        """Whether scoring an item of these columns also learns from it."""
+        factors = [f for f in self if set(f.x.columns) & set(names)]
+        blank = {v.name: Entries(Entries.unseen(v.space, 1).tensor) for f in factors for v in f.parents}
+        return any(self.distribution(f, blank, 1).adaptive for f in factors)
 
     def log_prob(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0,
                  factors: Sequence[Conditional] | None = None) -> tuple[Tensor, Kind]:

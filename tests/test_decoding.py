@@ -28,7 +28,7 @@ from given import (
     prefix,
 )
 from given.codecs import IdentityCodec, Label, Text
-from given.conditional import Conditional
+from given.conditional import Conditional, teach
 from given.distributions import BeamSearched, Chain, Mixture, StepwiseTransform
 from given.families import Autoregressive, Ensemble, Independent, NGram, PretrainedLM
 from given.nn import Embedding, Transformer
@@ -187,8 +187,8 @@ class Cut(Conditional):
     def forward(self, y):
         return self.inner(y).by(self.how)
 
-    def estimate(self, batches):
-        self.inner.estimate(batches)
+    def lessons(self):
+        return self.inner.lessons()
 
 
 LAWS = ["draws_have_the_shape", "scores_are_float64", "density_is_normalised", "draws_follow_the_density",
@@ -248,7 +248,7 @@ def check_beam(models=10):
         torch.manual_seed(seed)
         net = FAMILIES["net" if seed % 2 else "mixed"](x)
         if seed % 2 == 0:
-            net.estimate([(entries(["ab", "c", "abc"], x).map(lambda t: t[:, 0]), Observed(n=3), torch.ones(3))])
+            teach(net, [(entries(["ab", "c", "abc"], x).map(lambda t: t[:, 0]), Observed(n=3), torch.ones(3))])
         perturb(net, 1.0, seed)
         law, alpha = net.eval()(Observed(n=1)), [0.0, 1.0][seed % 4 > 1]
         with torch.no_grad():

@@ -11,6 +11,7 @@ import torch
 import given
 from given import Model, distributions
 from given.codecs import BlockCodec, IdentityCodec, Label, Number
+from given.conditional import teach
 from given.distributions import DiscretizedLogisticMixtureHead
 from given.families import (
     GAN,
@@ -25,6 +26,7 @@ from given.families import (
     NGram,
     Regression,
 )
+from given.lessons import Descend, Weigh
 from given.nn import MLP, MinGRU, Transformer
 from given.solve import Euler, Heun
 from given.testing import FAMILY_LAWS, perturb, prepared
@@ -35,71 +37,11 @@ REGRESSION = partial(Regression, net=SMALL, width=8)
 PICTURE = Variable("image", IdentityCodec(Finite(256, ordered=True, axes=(Axis("height", 2), Axis("width", 2)))))
 
 
-def seen_by(family):
-    """A family, and the entries that each of its losses is handed."""
-    seen = []
-
-    class Watched(family):
-        def players(self):
-            def watched(loss):
-                def told(x, y, *, seed=0):
-                    seen.append(x.tensor)
-                    return loss(x, y, seed=seed)
-                return told
-            return [type(p)(p.name, p.parameters, watched(p.loss), p.steps, p.betas) for p in super().players()]
-
-        def loss(self, x, y, *, seed=0):
-            seen.append(x.tensor)
-            return super().loss(x, y, seed=seed)
-
-        def estimate(self, batches):
-            seen.extend(x.tensor for x, _, _ in batches)
-
-        def calibrate(self, batches):
-            seen.extend(x.tensor for x, _, _ in batches)
-
-    return Watched, seen
-
-
 INNER = {
     "GAN": (GAN, {"generator": SMALL, "critic": SMALL}),
     "FlowMatching": (FlowMatching, {"net": SMALL}),
     "VAE": (VAE, {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 2}),
 }
-
-
-@pytest.mark.parametrize("name", INNER)
-def test_dequantised_hands_points_to_all_that_learns(name):
-    family, options = INNER[name]
-    family, seen = seen_by(family)
-    c = Dequantised(PICTURE, family=partial(family, **options))
-    x, y, w = Entries(torch.randint(0, 256, (5, 2, 2))), Observed(n=5), torch.ones(5)
-    c.loss(x, y)
-    for player in c.players():
-        assert player.loss(x, y, seed=1).shape == (5,) and player.parameters
-    c.estimate([(x, y, w)])
-    c.calibrate([(x, y, w)])
-    assert len(seen) >= 4, "a player, a count or a weighing was not handed the entries"
-    for points in seen:
-        assert points.is_floating_point() and float(points.abs().max()) <= 1
-        assert torch.equal(((points + 1) * 128).floor().long(), x.tensor), "a point is not in its level's cell"
-
-
-def test_a_joint_hands_a_game_the_points_and_the_codes():
-    family, seen = seen_by(GAN)
-    v = Variable("v", IdentityCodec(Finite(256, ordered=True)))
-    joint = Model(Dequantised(v, family=partial(family, generator=SMALL, critic=SMALL))).joint
-    for player in joint.players():
-        assert next(iter(player.loss({"v": Entries(torch.arange(8))}, 8).values())).shape == (8,)
-    assert len(seen) == 2 and max(float(points.abs().max()) for points in seen) <= 1
-    z, x, w = (Variable("z", IdentityCodec(Finite(4, axes=(Axis("code", 2),)))),
-               Variable("x", IdentityCodec(Real(axes=(Axis("entry", 3),)))),
-               Variable("w", IdentityCodec(Real())))
-    joint = Model(given.families.Autoregressive(z, net=partial(MinGRU, width=8)), given.families.VQVAE(x, z),
-                  GAN(w, z, generator=SMALL, critic=SMALL), latents=["z"]).joint
-    entries = {"x": Entries(torch.randn(6, 3)), "w": Entries(torch.randn(6))}
-    game = [player for player in joint.players() if "p(w | z)" in player.name]
-    assert [next(iter(player.loss(entries, 6).values())).shape for player in game] == [(6,), (6,)]
 
 
 def test_scores_of_levels_by_a_bound_are_their_rows_own():
@@ -109,19 +51,6 @@ def test_scores_of_levels_by_a_bound_are_their_rows_own():
     whole = c(Observed(n=3)).log_prob(x, seed=noise)
     last = c(Observed(n=1)).log_prob(x.rows(torch.tensor([2])), seed=distributions.Noise(noise.keys[2:]))
     assert torch.allclose(whole[2:], last, atol=1e-5)
-
-
-def test_mixed_weighs_its_parts_parts():
-    weighed = []
-
-    class Weighed(Gaussian):
-        def calibrate(self, batches):
-            weighed.append(len(list(batches)))
-
-    x = Variable("x", IdentityCodec(Real()))
-    batch = (Entries(torch.randn(8, dtype=torch.float64)), Observed(n=8), torch.ones(8))
-    Ensemble(x, families=(Weighed, Gaussian)).calibrate([batch])
-    assert weighed == [1]
 
 
 def test_a_game_cannot_stand_on_a_latent_that_is_summed_out():
@@ -139,7 +68,7 @@ def test_a_mixture_draws_what_it_scores_whatever_its_parts_steps_are(fitted):
     c = prepared(Ensemble(LEVELS, families=(NGram, partial(NET, head=DiscretizedLogisticMixtureHead))))
     if fitted:
         x = Entries(torch.arange(60).reshape(20, 3) % 4)
-        c.calibrate([(x, Observed(n=20), torch.ones(20))])
+        teach(c, [(x, Observed(n=20), torch.ones(20))], Weigh)
     FAMILY_LAWS["draws_follow_the_density"](c)
 
 
@@ -254,10 +183,10 @@ def test_a_model_comes_back_from_a_pickle(name):
     model = given.model(formula, data, codecs=codecs, families=families)
     for factor in model.joint:
         if formula != "p(t)":
-            factor.estimate([(model.joint.x(factor, e), model.joint.y(factor, e, 60), torch.ones(60))
+            teach(factor, [(model.joint.x(factor, e), model.joint.y(factor, e, 60), torch.ones(60))
                              for e in [{n: v.encode(data) for n, v in model.joint.columns.items()}]])
         else:
-            factor.parts[0].estimate([(model.joint.columns["t"].encode(data), Observed(n=60), torch.ones(60))])
+            teach(factor.parts[0], [(model.joint.columns["t"].encode(data), Observed(n=60), torch.ones(60))])
     model.facts["fitted"] = True
     back = pickle.loads(pickle.dumps(model))  # noqa: S301
     assert str(back) == str(model) and back.facts == model.facts
@@ -302,9 +231,12 @@ def test_what_a_family_expects_is_said_with_the_way_out(name, family, said):
     assert said in str(error.value) and "\n" not in str(error.value) and "axes=" not in str(error.value)
 
 
-def test_a_bound_is_of_parts_with_a_gradient():
-    with pytest.raises(UserError, match="VAE expects parts that learn by a likelihood's gradient, got Gaussian for"):
-        VAE(Variable("x", IdentityCodec(Real())), prior=Gaussian, likelihood=Gaussian, posterior=REGRESSION)
+def test_a_posterior_needs_a_gradient_and_a_likelihood_a_density():
+    x = Variable("x", IdentityCodec(Real()))
+    with pytest.raises(UserError, match="VAE expects a posterior that learns by a likelihood's gradient, got Gaussian; use"):
+        VAE(x, prior=Gaussian, likelihood=REGRESSION, posterior=Gaussian)
+    with pytest.raises(UserError, match="VAE expects a likelihood with a density, got GAN; use"):
+        VAE(x, prior=Gaussian, likelihood=GAN, posterior=REGRESSION)
 
 
 @pytest.mark.parametrize(("name", "codecs", "family"), [
@@ -330,7 +262,7 @@ def two_apart(case):
 def test_em_finds_two_that_are_apart(case):
     x, X, batches = two_apart(case)
     model = given.families.GaussianMixture(x, components=2, seed=case)
-    model.estimate(batches)
+    teach(model, batches)
     a, b = X[:300], X[300:]  # scored by the truth's own halves
     log_det = sum(np.linalg.slogdet(np.cov(h.T, bias=True))[1] for h in (a, b)) / 2
     assert model.likelihoods[-1] > -1 - log_det / 2 - np.log(2 * np.pi) - np.log(2) - 1e-3
@@ -340,7 +272,7 @@ def test_em_finds_two_that_are_apart_with_holes():
     x, X, _ = two_apart(0)
     seen = torch.rand(600, 2, generator=torch.Generator().manual_seed(0)) < 0.8
     model = given.families.GaussianMixture(x, components=2, seed=0)
-    model.estimate([(Entries(torch.as_tensor(X), seen), Observed(n=600), torch.ones(600, dtype=torch.float64))])
+    teach(model, [(Entries(torch.as_tensor(X), seen), Observed(n=600), torch.ones(600, dtype=torch.float64))])
     means = model.means[0][model.means[0, :, 0].argsort()]
     assert torch.allclose(means, torch.tensor([[0.0, 0], [5, 1]], dtype=torch.float64), atol=0.3)
 
@@ -422,7 +354,7 @@ def test_what_is_impossible_under_every_part_of_a_mixture_is_no_number_but_minus
     x = Variable("x", IdentityCodec(Finite(3, axes=(Axis("entry", 3),))))
     mixed = Ensemble(x, families=(Empirical, Empirical))
     rows = Entries(torch.tensor([[0, 0, 0], [1, 1, 1], [2, 2, 2]]))
-    mixed.estimate([(rows, Observed(n=3), torch.ones(3, dtype=torch.float64))])
+    teach(mixed, [(rows, Observed(n=3), torch.ones(3, dtype=torch.float64))])
     never = Entries(torch.tensor([[0, 1, 0]]), torch.tensor([[True, True, False]]))
     posterior = mixed(Observed(n=1)).condition(never)
     assert float(posterior.log_prob(Entries(torch.tensor([[0, 1, 0]])))) == -torch.inf
@@ -448,7 +380,9 @@ def test_the_base_of_a_contrastive_family_weighs_its_parts():
     family = Contrastive(Variable("x", symbols), Variable("y", IdentityCodec(Finite(2))), base=base, width=4, draws=16)
     x = Entries((torch.arange(200)[:, None] + torch.arange(4)) % 3)  # each symbol follows from the one before
     batch = [(x, Observed({"y": Entries(torch.arange(200) % 2)}), torch.ones(200, dtype=torch.float64))]
-    family.estimate(batch)
-    assert family.calibrates and family.marginal.weights.tolist() == [0.5, 0.5]
-    family.calibrate(batch)
+    teach(family, batch)
+    assert family.marginal.weights.tolist() == [0.5, 0.5]
+    for lesson in family.lessons():
+        if not isinstance(lesson, Descend):
+            lesson.learn(batch)
     assert family.marginal.weights[1] > 0.9 and not family.drawn.diff(dim=1).eq(0).any()

@@ -7,8 +7,8 @@ from pathlib import Path
 import given
 
 ROOT = Path(given.__file__).parent
-FLOORS = ["variables", "sources", "scales", "tokenizers", "codecs", "nn", "solve", "distributions", "conditional", "families",
-          "formula", "joint", "infer", "train", "evaluate", "verbs", "tasks", "testing", "app"]
+FLOORS = ["variables", "sources", "scales", "tokenizers", "codecs", "nn", "solve", "distributions", "lessons", "conditional",
+          "families", "formula", "joint", "infer", "train", "evaluate", "verbs", "tasks", "testing", "app"]
 APART = {"codecs", "families", "tasks"}
 
 

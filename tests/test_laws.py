@@ -16,7 +16,6 @@ from given.distributions import (
     BernoulliHead,
     CategoricalHead,
     DiscretizedLogisticMixtureHead,
-    Noise,
     WittenBell,
 )
 from given.families import (
@@ -67,7 +66,7 @@ from given.nn import (
 )
 from given.solve import Euler
 from given.testing import CODEC_LAWS, FAMILY_LAWS, DoesNotApply, check_codec, check_family, conditions, prepared
-from given.variables import Axis, Entries, Finite, Real, UserError, Variable
+from given.variables import Axis, Finite, Real, UserError, Variable
 
 torch.set_num_threads(1)
 
@@ -105,7 +104,7 @@ MIXED = Variable("a, c", BlockCodec({"a": IdentityCodec(Finite(3)), "c": Identit
 
 
 def gated(*variables, families):
-    """A mixture whose weights move with the parts' entropies, as if calibrated."""
+    """A mixture whose weights move with the parts' entropies, as if weighed."""
     mixed = Ensemble(*variables, families=families)
     generator = torch.Generator().manual_seed(0)
     mixed.knots.copy_(torch.linspace(0.1, 1.3, mixed.knots.shape[1]).expand_as(mixed.knots))
@@ -219,6 +218,7 @@ FAMILIES = {
     "Regression of reals": lambda: Regression(real("x", 2), real("z", 2), net=SMALL, width=8),
     "Regression with atoms": lambda: Regression(ATOMS, real("z", 2), net=SMALL, width=8),
     "VAE": lambda: VAE(real("x", 1), LABEL, samples=512, **AUTOENCODER),
+    "VAE of a counted likelihood": lambda: VAE(real("x", 1), LABEL, samples=512, **AUTOENCODER | {"likelihood": Gaussian}),
     "VAE of levels": lambda: VAE(grid("x", 3, 2), samples=512, **AUTOENCODER),
     "Dequantised": lambda: Dequantised(grid("x", 4, 2), LABEL, family=Gaussian),
     "Autoregressive": lambda: Autoregressive(grid("x", 3, 2, 3), LABEL, net=NET),
@@ -375,63 +375,6 @@ def test_the_density_is_normalised_for_any_seed(case, seed):
 def test_codec(case, law):
     make, raw = CODECS[case]
     hold(CODEC_LAWS[law], make(), raw)
-
-
-INNER = {"Gaussian": Gaussian, "GaussianMixture": MIXTURE, "SplineFlow": partial(SplineFlow, transforms=1, hidden=(8,)),
-         "FlowMatching": partial(FlowMatching, net=SMALL, width=4), "VAE": partial(VAE, **AUTOENCODER),
-         "Autoregressive": partial(Autoregressive, net=NET), "GAN": ADVERSARIAL}
-
-
-def check_dequantised(name):
-    """Loss, players and estimate of the family inside see points of [-1, 1], and are what they are without the wrapper."""
-    torch.manual_seed(1)
-    wrapped = Dequantised(grid("x", 1 << 20, 2), LABEL, family=INNER[name])
-    torch.manual_seed(1)
-    bare = INNER[name](real("x", 2), LABEL)
-    y, weight = conditions(wrapped, 40), torch.ones(40, dtype=torch.float64)
-    x = Entries((torch.arange(80).reshape(40, 2) * 455_003 + 77_001 * y["label"].tensor[:, None]) % (1 << 20))
-    points = Entries((x.tensor + 0.5) / (1 << 19) - 1)  # which no draw from so narrow a cell is far from
-
-    def near(a, b):
-        return torch.allclose(a.double(), b.double(), rtol=0.01, atol=0.01)
-
-    wrapped.estimate([(x, y, weight)])
-    bare.estimate([(points, y, weight)])
-    for mine, its in zip(wrapped.state_dict().values(), bare.state_dict().values(), strict=True):
-        assert near(mine, its), "what is counted or solved is another"
-    assert near(wrapped.loss(x, y, seed=3), bare.loss(points, y, seed=3)), "the loss is another"
-    for mine, its in zip(wrapped.players(), bare.players(), strict=True):
-        assert (mine.name, mine.steps, mine.betas) == (its.name, its.steps, its.betas)
-        assert len(mine.parameters) == len(its.parameters)
-        assert near(mine.loss(x, y, seed=3), its.loss(points, y, seed=3)), f"the {mine.name} sees other entries"
-
-
-@pytest.mark.parametrize("name", INNER)
-def test_what_is_dequantised_learns_as_if_bare(name):
-    check_dequantised(name)
-
-
-def check_mixed():
-    """A mixture's parts learn what they learn alone, and its loss is the sum of theirs."""
-    torch.manual_seed(1)
-    mixed = Ensemble(grid("x", 4, 2), LABEL, families=(partial(Dequantised, family=Gaussian), Empirical, REGRESSION))
-    torch.manual_seed(1)
-    bare = [partial(Dequantised, family=Gaussian)(mixed.x, LABEL), Empirical(mixed.x, LABEL), REGRESSION(mixed.x, LABEL)]
-    y, weight = conditions(mixed, 40), torch.ones(40, dtype=torch.float64)
-    x = Entries((torch.arange(80).reshape(40, 2) * 7 + y["label"].tensor[:, None]) % 4)
-    mixed.estimate([(x, y, weight)])
-    for part, alone in zip(mixed.parts, bare, strict=True):
-        alone.estimate([(x, y, weight)])
-        for mine, its in zip(part.state_dict().values(), alone.state_dict().values(), strict=True):
-            assert torch.equal(mine, its), "a part learns otherwise than alone"
-    learning = [alone for alone in bare if alone.players()]
-    noise = Noise.of(3, 40)
-    total = sum(alone.loss(x, y, seed=noise.fold(k)) for k, alone in enumerate(learning))
-    assert learning and torch.allclose(mixed.loss(x, y, seed=3), total), "the loss is not the sum of the parts'"
-
-
-def test_what_is_mixed_learns_as_if_bare():
-    check_mixed()
 
 
 def test_a_law_that_does_not_apply_says_why():

@@ -13,7 +13,7 @@ import pytest
 from test_coding import check_counts, check_other_weights, check_tables
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
-from test_laws import CODECS, FAMILIES, check_dequantised, check_mixed
+from test_laws import CODECS, FAMILIES
 from test_nets import check_steps
 from test_series import check_together, check_windows
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
@@ -36,6 +36,7 @@ import given.infer.compression.range_coder
 import given.infer.constraint
 import given.infer.posterior
 import given.infer.stopping
+import given.lessons
 import given.nn.attention
 import given.nn.context
 import given.nn.diagonal_lstm
@@ -95,10 +96,21 @@ MUTANTS = {
         given.distributions.Dequantised, "log_prob", 'fold), seed=fold.fold("inner"))', "fold))",
         family("rows_are_their_own", "Dequantised VAE")),
     "what is dequantised learns levels, not points": Mutant(
-        given.families.Dequantised, "_at_points", 'dequantise(x, self.space, noise.fold("cell"))', "x",
-        partial(check_dequantised, "GaussianMixture")),
-    "a mixture's last part counts nothing": Mutant(
-        given.families.Ensemble, "estimate", "enumerate(self.parts)", "enumerate(self.parts[:1])", check_mixed),
+        given.families.Dequantised, "_points", 'dequantise(x, self.space, noise.fold("cell"))', "x",
+        family("wrapped_learns_as_bare", "Gaussian")),
+    "a mixture's last part learns nothing": Mutant(
+        given.families.Ensemble, "lessons", "in self.parts)", "in self.parts[:1])", family("wrapped_learns_as_bare", "NGram")),
+    "a wrapper drops a lesson": Mutant(
+        given.families.Dequantised, "lessons", "self.inner.lessons()]", "self.inner.lessons()[1:]]",
+        family("wrapped_learns_as_bare", "Gaussian")),
+    "a wrapper swaps the order of lessons": Mutant(
+        given.families.Dequantised, "lessons", "self.inner.lessons()]", "reversed(self.inner.lessons())]",
+        family("wrapped_learns_as_bare", "GAN")),
+    "lessons side by side are each in another order": Mutant(
+        given.families.ensemble, "side_by_side", "lessons.pop(0)", "lessons.pop()", family("wrapped_learns_as_bare", "VQVAE")),
+    "a mapped lesson ignores the rows' weights": Mutant(
+        given.lessons, "_each", "first_row=first)), weight",
+        "first_row=first)), weight * 0 + 1", family("wrapped_learns_as_bare", "Gaussian")),
     "a bound is called exact": Mutant(
         given.distributions.Dequantised, "__init__", "self.levels = space.size",
         "self.levels = space.size; self.kind = 'exact'",
@@ -191,7 +203,7 @@ MUTANTS = {
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_add", "weight * joint.softmax(0)", "weight + 0 * joint", check_mixture),
     "EM forgets who is responsible": Mutant(
-        given.train.em, "_expect", "log_p.softmax(1)", "log_p.softmax(1) * 0 + 1", check_latent_group),
+        given.train.em, "expectation", "log_p.softmax(1)", "log_p.softmax(1) * 0 + 1", check_latent_group),
     "a latent's prior is left out of the bound": Mutant(
         given.distributions.Latent, "importance", "likelihood + prior - below", "likelihood - below",
         family("density_is_normalised", "VAE of levels")),

@@ -10,6 +10,7 @@ import torch
 import given
 from given.app.cli import main
 from given.codecs import BlockCodec, IdentityCodec, Text
+from given.conditional import teach
 from given.distributions import Noise
 from given.families import Autoregressive, Categorical, Ensemble, Independent, NGram
 from given.infer import Query, Temperature
@@ -32,7 +33,7 @@ def block(spaces, family=ONE):
     names = ", ".join(spaces)
     factor = family(Variable(names, BlockCodec({name: IdentityCodec(space) for name, space in spaces.items()})))
     if family is TWO:
-        factor.estimate([(Entries.block({k: Entries(torch.arange(6) % s.size) for k, s in spaces.items()}), Observed(n=6),
+        teach(factor, [(Entries.block({k: Entries(torch.arange(6) % s.size) for k, s in spaces.items()}), Observed(n=6),
                           torch.ones(6))])
     perturb(factor, 1.0)
     return factor.eval()

@@ -13,8 +13,10 @@ from test_bad_input import cases, refused
 import given
 from given import distributions, prefix
 from given.codecs import IdentityCodec, Label, Text, infer
+from given.conditional import teach
 from given.distributions import Sequential
 from given.families import Autoregressive, Categorical, Empirical, Ensemble, Independent, NGram
+from given.lessons import Weigh
 from given.nn import Transformer
 from given.train.fit import split
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
@@ -108,7 +110,7 @@ def check_kneser_ney():
     x = symbols(30)
     family = NGram(x, order=3)
     parts = (texts[:20], texts[20:])
-    family.estimate([(x.encode({"x": part}), Observed(n=len(part)), torch.ones(len(part))) for part in parts])
+    teach(family, [(x.encode({"x": part}), Observed(n=len(part)), torch.ones(len(part))) for part in parts])
     p, probe = kneser_ney([tuple(t) for t in texts.tolist()], 5, 3), texts[[2, 40]].copy()
     probe[:, 10:14] = 4
     law = family(Observed(n=2))
@@ -131,7 +133,7 @@ def check_witten_bell():
         x, y = symbols(12, V), Variable("y", Label([0, 1]))
         family = NGram(x, [y] if len(labels) > 1 else [], order=3, smoothing=distributions.WittenBell())
         given_y = Observed({"y": Entries(torch.arange(40) % 2)}) if len(labels) > 1 else Observed(n=40)
-        family.estimate([(Entries(torch.from_numpy(texts)), given_y, torch.ones(40))])
+        teach(family, [(Entries(torch.from_numpy(texts)), given_y, torch.ones(40))])
         for label in labels:
             followers = defaultdict(Counter)
             for text in texts[label::len(labels)].tolist():
@@ -166,7 +168,7 @@ def check_pruned():
         sizes = []
         for least in (1, 3, 1000):
             family = NGram(x, order=3, smoothing=smoothing, min_count=least)
-            family.estimate([(Entries(text), Observed(n=60), torch.ones(60))])
+            teach(family, [(Entries(text), Observed(n=60), torch.ones(60))])
             sizes.append(len(family.keys))
             total = family(Observed(n=6**4)).log_prob(every).exp().sum()
             assert float(total) == pytest.approx(1, abs=1e-5)
@@ -199,16 +201,16 @@ def test_counts_in_chunks_are_counts(monkeypatch):
     text = Entries(torch.from_numpy(np.random.default_rng(2).integers(0, 5, (60, 30)) ** 2 // 4))
     for weight in (torch.ones(60), torch.arange(60) / 7):
         together, apart = NGram(x, order=4, min_count=2), NGram(x, order=4, min_count=2)
-        together.estimate([(text, y, weight)])
+        teach(together, [(text, y, weight)])
         with monkeypatch.context() as patched:
             patched.setattr(given.families.ngram, "_AT_ONCE", 37)
-            apart.estimate([(text, y, weight)])
+            teach(apart, [(text, y, weight)])
         assert torch.equal(together.keys, apart.keys) and torch.allclose(together.share, apart.share)
 
 
 def test_a_law_that_answered_can_be_copied():
     family, y = NGram(symbols(30), order=3), Observed(n=1)
-    family.estimate([(Entries(torch.arange(60).view(2, 30) % 5), Observed(n=2), torch.ones(2))])
+    teach(family, [(Entries(torch.arange(60).view(2, 30) % 5), Observed(n=2), torch.ones(2))])
     law = family(y)
     drawn = law.sample((3,)).tensor
     assert torch.equal(copy.deepcopy(law).sample((3,)).tensor, drawn)
@@ -223,7 +225,7 @@ def test_windows_do_not_move_counts_or_scores():
     x = symbols(len(PROSE), codec.space.size)
     row = Entries(torch.from_numpy(codec.tokenizer.encode(PROSE, 0))[None])
     family = NGram(x, order=4)
-    family.estimate([(row, Observed(n=1), torch.ones(1))])
+    teach(family, [(row, Observed(n=1), torch.ones(1))])
     assert torch.equal(family.keys, whole.joint.declared[0].keys) and torch.equal(family.share, whole.joint.declared[0].share)
     assert float(family(Observed(n=1)).log_prob(row)[0]) == pytest.approx(float(whole.log_prob(text=[PROSE])[0]), abs=1e-9)
 
@@ -237,14 +239,14 @@ def check_weights():
     for parts in ((Independent, Independent), (partial(NGram, order=1), partial(NGram, order=1))):
         mixed, y = Ensemble(x, families=parts), Observed(n=4000)
         for part, own in zip(mixed.parts, rows, strict=True):
-            part.estimate([(own, y, torch.ones(4000))])
-        mixed.calibrate([(held, y, torch.ones(4000))])
+            teach(part, [(own, y, torch.ones(4000))])
+        teach(mixed, [(held, y, torch.ones(4000))], Weigh)
         assert mixed.weights.tolist() == pytest.approx([0.75, 0.25], abs=0.06)
         assert float(mixed.weights.sum()) == pytest.approx(1)
         found = mixed.weights.clone()
-        mixed.calibrate([(rows[1], y, torch.ones(4000))])
+        teach(mixed, [(rows[1], y, torch.ones(4000))], Weigh)
         assert mixed.weights.tolist() == pytest.approx([0, 1], abs=0.05) and mixed.weights[0] >= 5e-5, "a part is lost"
-        mixed.calibrate([(held, y, torch.ones(4000))])
+        teach(mixed, [(held, y, torch.ones(4000))], Weigh)
         assert torch.equal(mixed.weights, found), "weights depend on those that were there"
 
 
@@ -265,9 +267,9 @@ def test_a_gate_finds_which_part_knows_when():
 
     mixed = Ensemble(x, families=(partial(NGram, order=2), partial(NGram, order=2)))
     for part, sure in zip(mixed.parts, ([0], [1]), strict=True):
-        part.estimate([(rows(300, sure), Observed(n=300), torch.ones(300))])
+        teach(part, [(rows(300, sure), Observed(n=300), torch.ones(300))])
     y, held, test = Observed(n=300), rows(300, [0, 1]), rows(300, [0, 1])
-    mixed.calibrate([(held, y, torch.ones(300))])
+    teach(mixed, [(held, y, torch.ones(300))], Weigh)
     gated = float(mixed(y).log_prob(test).mean())
     mixed.cells.copy_(mixed.weights.expand_as(mixed.cells))
     assert gated > float(mixed(y).log_prob(test).mean()) + 1
@@ -279,8 +281,8 @@ def check_laws():
     x, y = symbols(30), Observed(n=60)
     mixed = Ensemble(x, families=(
         partial(NGram, order=4), partial(NGram, order=2), partial(NGram, order=3, adaptive=1.5), SMALL))
-    mixed.estimate([(Entries(text), y, torch.ones(60))])
-    mixed.calibrate([(Entries(text), y, torch.ones(60))])
+    teach(mixed, [(Entries(text), y, torch.ones(60))])
+    teach(mixed, [(Entries(text), y, torch.ones(60))], Weigh)
     probe = Entries(text.flip(1)[:6], context=torch.arange(30) < 3)
     for c in (*mixed.parts, mixed):
         law = c.eval()(Observed(n=6))
@@ -302,24 +304,24 @@ def test_the_likeliest_part_is_chosen():
     x, y, one = symbols(6, 3, "fixed"), Observed(n=50), torch.ones(50)
     mixed = Ensemble(x, families=(partial(NGram, order=1), partial(NGram, order=2), Empirical), choose=True)
     text = (torch.arange(6) + torch.arange(50)[:, None]) % 3
-    mixed.estimate([(Entries(text), y, one)])
+    teach(mixed, [(Entries(text), y, one)])
     assert mixed.chosen is None and isinstance(mixed(y), distributions.Mixture)
-    mixed.calibrate([(Entries(text.flip(0)), y, one)])
+    teach(mixed, [(Entries(text.flip(0)), y, one)], Weigh)
     assert mixed.weights.tolist() in ([0, 1, 0], [0, 0, 1]) and not isinstance(mixed(y), distributions.Mixture)
-    mixed.calibrate([(Entries(torch.zeros(50, 6).long()), y, one)])
+    teach(mixed, [(Entries(torch.zeros(50, 6).long()), y, one)], Weigh)
     assert mixed.chosen != 2, "what gives held-out rows no probability was chosen"
 
 
 def test_weights_need_a_row_that_a_part_can_tell():
     x, y, one = symbols(2, 3, "fixed"), Observed(n=2), torch.ones(2)
     mixed = Ensemble(x, families=(Empirical, Empirical))
-    mixed.estimate([(Entries(torch.tensor([[0, 1], [1, 1]])), y, one)])
+    teach(mixed, [(Entries(torch.tensor([[0, 1], [1, 1]])), y, one)])
     held = Entries(torch.tensor([[0, 1], [2, 2]]))
-    mixed.calibrate([(held, y, one)])
+    teach(mixed, [(held, y, one)], Weigh)
     assert mixed.weights.tolist() == [0.5, 0.5]
     for weight in (torch.tensor([0.0, 1.0]), torch.zeros(2)):
         with pytest.raises(UserError, match=r"p\(x\): nothing to weigh its parts by"):
-            mixed.calibrate([(held, y, weight)])
+            teach(mixed, [(held, y, weight)], Weigh)
 
 
 def test_words_are_drawn_from_a_mixture_without_their_padding():
@@ -347,7 +349,7 @@ def test_a_single_text_is_learned_held_out_and_continued(tmp_path):
     mixed, counted = model.joint.declared[0], NGram(model.joint.columns["text"], order=4)
     assert mixed.weights[0] > 0.9, "what has learned more weighs more"
     cut = model.joint.columns["text"].pieces(data)
-    counted.estimate([(cut.x, Observed(n=len(cut.item)), torch.ones(len(cut.item)))])
+    teach(counted, [(cut.x, Observed(n=len(cut.item)), torch.ones(len(cut.item)))])
     assert torch.equal(mixed.parts[0].share, counted.share), "what was held out is not counted in the end"
     model.save(tmp_path / "model")
     model = given.load(tmp_path / "model")
@@ -425,7 +427,7 @@ def model(family=NGram, formula="p(text)", **columns):
     uncounted=(lambda: NGram(symbols(3))(Observed(n=1)), "nothing is counted yet"),
     one_family=(lambda: Ensemble(symbols(3), families=(NGram,)), "expected families=, two or more, got 1"),
     condition=(lambda: model(lambda x, y: Autoregressive(x), "p(text) p(k | text)", k=["a"]), "longer than its window"),
-    part=(lambda: NGram(symbols(3)).estimate([(Entries(torch.zeros(1, 3).long()).hide(), Observed(n=1), torch.ones(1))]),
+    part=(lambda: teach(NGram(symbols(3)), [(Entries(torch.zeros(1, 3).long()).hide(), Observed(n=1), torch.ones(1))]),
           "counts whole items"),
     length=(lambda: model().given().sample(length=0), "length=0"),
     no_text=(lambda: given.Model(Categorical(Variable("k", Label(["a"])))).score(k=["a"]).nats_per_character(),

@@ -9,6 +9,7 @@ import torch
 
 import given
 from given.codecs import IdentityCodec, Label, Number
+from given.conditional import teach
 from given.distributions import ContinuousFlow, Guidance, Intractable
 from given.families import (
     GAN,
@@ -159,7 +160,7 @@ def stacked(x, monkeypatch, **options):
     monkeypatch.setattr(given.families.gaussian_mixture, "_HELD", 1200)
     monkeypatch.setattr(given.families.gaussian_mixture, "_SIZES", (1, 2, 4))
     mixture = GaussianMixture(Variable("x", vector(x.shape[1])["x"]), components=None, ridge=1e-4, most_passes=20)
-    mixture.estimate(batches_of(x, **options))
+    teach(mixture, batches_of(x, **options))
     return mixture
 
 
@@ -182,10 +183,10 @@ def test_a_stack_of_few_or_like_rows_has_a_density(rows):
     x = torch.tensor(rows, dtype=torch.float64)
     batch = Entries(x.nan_to_num(), ~x.isnan()), Observed(n=len(x)), torch.ones(len(x))
     mixture = GaussianMixture(Variable("x", vector(2)["x"]), components=None, ridge=1e-4)
-    mixture.estimate([batch])
+    teach(mixture, [batch])
     assert torch.isfinite(mixture(batch[1]).log_prob(batch[0])).all()
     with pytest.raises(given.UserError, match=r"^p\(x\): no row of weight above 0 to learn from$"):
-        mixture.estimate([(*batch[:2], torch.zeros(len(x)))])
+        teach(mixture, [(*batch[:2], torch.zeros(len(x)))])
 
 
 def test_mixture():
@@ -532,13 +533,13 @@ def check_tree():
     x = Variable("x", IdentityCodec(Finite(3, axes=(Axis("entry", 7),))))
     tree, (train, edges, _), (test, _, log_p) = ChowLiuTree(x), known_tree(20000), known_tree(500, seed=5)
     cut = [Entries(torch.from_numpy(part)) for part in np.split(train, 4)]
-    tree.estimate([(part, Observed(n=5000), torch.ones(5000)) for part in cut])
+    teach(tree, [(part, Observed(n=5000), torch.ones(5000)) for part in cut])
     assert {frozenset((d, up)) for d, up in enumerate(tree.parent.tolist()) if up >= 0} == edges
     law = tree(Observed(n=500))
     found = law.log_prob(Entries(torch.from_numpy(test)))
     assert float(found.mean()) == pytest.approx(log_p.mean(), abs=0.01)
     alone = Independent(x)
-    alone.estimate([(Entries(torch.from_numpy(train)), Observed(n=20000), torch.ones(20000))])
+    teach(alone, [(Entries(torch.from_numpy(train)), Observed(n=20000), torch.ones(20000))])
     assert float(found.mean()) > float(alone(Observed(n=500)).log_prob(Entries(torch.from_numpy(test))).mean()) + 0.5
     every = torch.cartesian_prod(*[torch.arange(3)] * 7)
     best = every[tree(Observed(n=len(every))).log_prob(Entries(every)).argmax()]

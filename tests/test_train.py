@@ -174,13 +174,13 @@ def test_budgets(budget):
 def test_a_loss_that_is_not_a_number_stops_before_weights_are_touched(monkeypatch):
     data = toy()
     m = model(data)
-    trainer = Trainer(m.joint, Batches(m.joint, data, 16, 0), Budget(steps=10))
     original = Autoregressive.loss
 
     def loss(self, x, y, *, seed=0):
         return original(self, x, y, seed=seed) * (float("nan") if trainer.step == 4 else 1.0)
 
     monkeypatch.setattr(Autoregressive, "loss", loss)
+    trainer = Trainer(m.joint, Batches(m.joint, data, 16, 0), Budget(steps=10))
     before = None
     with pytest.raises(Diverged, match=r"step 5: the loss of p\(image \| label\) is nan"):
         for _ in trainer.run():

@@ -61,6 +61,8 @@ class CacheNGram(Sequential):
         met: of each row, what was counted in windows before this one; None where there were none.
     """
 
+    adaptive = True
+
     def __init__(self, fixed: InterpolatedNGram, weight: float) -> None:
         super().__init__(fixed.space, fixed.n, fixed.order)
         self.fixed, self.weight = fixed, weight

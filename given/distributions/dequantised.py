@@ -42,6 +42,7 @@ class Dequantised(Distribution):
         super().__init__(space, distribution.n)
         self.distribution, self.samples = distribution, samples
         self.levels = space.size
+        self.adaptive = distribution.adaptive
         if distribution.kind in ("none", "estimate"):
             self.kind = distribution.kind
 

@@ -44,12 +44,14 @@ class Distribution(abc.ABC):
         n: B, the number of rows.
         kind: what `log_prob` returns: the `exact` value, a lower `bound`, an `estimate` (of a value or of a bound), or
             `none`.
+        adaptive: whether scoring an item also learns from it.
         evidence: entries already known, or None: returned by draws and not scored.
         draws_together: whether one call that draws a row several times is cheaper than several calls. Such a distribution
             also takes a noise stream for every draw: (draws * B,) keys.
     """
 
     kind: Kind = "exact"
+    adaptive = False
     evidence: Entries | None = None
     draws_together = False
     closed = False  # whether it draws by a search, which a way to draw cannot change

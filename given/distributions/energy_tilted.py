@@ -38,6 +38,7 @@ class EnergyTilted(Distribution):
 
     def __init__(self, base: Distribution, score: Callable[[Entries, Tensor], Tensor], drawn: Entries, scores: Tensor) -> None:
         super().__init__(base.space, base.n)
+        self.adaptive = base.adaptive
         self.base, self.score, self.drawn, self.scores = base, score, drawn, scores.double()
         self.log_z = self.scores.logsumexp(1) - math.log(self.scores.shape[1])
 

@@ -25,7 +25,7 @@ class Flattened(Distribution):
     def __init__(self, distribution: Distribution, space: Space) -> None:
         super().__init__(space, distribution.n)
         self.distribution = distribution
-        self.kind = distribution.kind
+        self.kind, self.adaptive = distribution.kind, distribution.adaptive
 
     @staticmethod
     def of(distribution: Distribution, space: Space) -> Distribution:

@@ -41,7 +41,9 @@ class Latent(Distribution):
         rows = torch.arange(prior.n)
         self.likelihood, self.posterior, self.prior, self.samples = likelihood, posterior, prior, samples
         with torch.no_grad():
-            super().__init__(likelihood(prior.sample(), rows).space, prior.n)
+            explained = likelihood(prior.sample(), rows)
+        super().__init__(explained.space, prior.n)
+        self.adaptive = explained.adaptive
 
     def _by(self, how: How) -> Latent:
         with torch.no_grad():  # what it concerns is known before anything is drawn

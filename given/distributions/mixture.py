@@ -34,7 +34,7 @@ class Mixture(Distribution):
         total = log_weights.double().logsumexp(-1, keepdim=True)
         self.log_weights = log_weights.double() - total.masked_fill(total == -torch.inf, 0.0)
         self.parts = list(parts)
-        self.kind = weakest(part.kind for part in parts)
+        self.kind, self.adaptive = weakest(part.kind for part in parts), any(part.adaptive for part in parts)
 
     @property
     def kind_of_part(self) -> Kind:

@@ -26,6 +26,7 @@ class ProductDistribution(Distribution):
                          next(iter(distributions.values())).n)
         self.distributions = dict(distributions)
         self.kind = weakest(distribution.kind for distribution in self.distributions.values())
+        self.adaptive = any(distribution.adaptive for distribution in self.distributions.values())
 
     def _by(self, how: How) -> ProductDistribution:
         return ProductDistribution({k: distribution._by(how) for k, distribution in self.distributions.items()})

@@ -27,6 +27,7 @@ class RowGroups(Distribution):
         self.groups = list(groups)
         self.back = torch.cat([rows for rows, _ in groups]).argsort()
         self.kind = weakest(distribution.kind for _, distribution in groups)
+        self.adaptive = any(distribution.adaptive for _, distribution in groups)
 
     def _by(self, how: How) -> RowGroups:
         return RowGroups([(rows, distribution._by(how)) for rows, distribution in self.groups], self.space)

@@ -45,7 +45,7 @@ class StepwiseMixture(Sequential):
     def __init__(self, gate: EntropyGate, parts: Sequence[Sequential]) -> None:
         super().__init__(parts[0].space, parts[0].n, parts[0].order)
         self.gate, self.parts = gate, list(parts)
-        self.kind = weakest(part.kind for part in parts)
+        self.kind, self.adaptive = weakest(part.kind for part in parts), any(part.adaptive for part in parts)
 
     def each(self, x: Entries) -> Tensor:
         each, entropies = self.part_log_probs(x)

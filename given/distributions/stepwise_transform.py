@@ -104,7 +104,7 @@ class StepwiseTransform(Sequential):
         self.distribution, self.how, self.kind, self.evidence = distribution, how, distribution.kind, distribution.evidence
         self.ends, self.entries, self.upto = distribution.ends, distribution.entries, distribution.upto
         self.one_at_a_time, self.more, self.goes_on = distribution.one_at_a_time, distribution.more, distribution.goes_on
-        self.memory = how.begin(distribution)
+        self.memory, self.adaptive = how.begin(distribution), distribution.adaptive
         # What is known already is not drawn; what `condition` adds is.
         self.given = distribution.evidence.readable if self.memory is not None and distribution.evidence is not None else None
 

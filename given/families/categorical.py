@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from given import distributions
-from given.conditional import Batch, Conditional
+from given.conditional import Conditional
+from given.lessons import Batch, Lesson, Solve
 from given.nn import Context
 from given.variables import Finite, Observed, UserError, Variable
 
@@ -53,7 +54,10 @@ class Categorical(Conditional):
         assert isinstance(self.x.space, Finite)
         return distributions.Categorical(logits, self.x.space)
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._count), *super().lessons()]
+
+    def _count(self, batches: Iterable[Batch]) -> None:
         counts = torch.full_like(self.bias, 1 / len(self.bias))
         for x, _, weight in batches:
             counts.index_add_(0, x.tensor, torch.where(x.scored, weight, 0.0).double())

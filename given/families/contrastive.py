@@ -17,7 +17,7 @@ Henderson et al., Efficient natural language response suggestion for Smart Reply
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -25,8 +25,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given import distributions
-from given.conditional import Batch, Conditional, MappedBatches
+from given.conditional import Conditional
 from given.distributions import Noise
+from given.lessons import Batch, Descend, Lesson, Solve, side_by_side
 from given.nn import MLP, BagOfBigrams, Context
 from given.variables import Entries, Finite, Observed, Product, Space, UserError, Variable
 
@@ -59,7 +60,7 @@ class Contrastive(Conditional):
         if width < 1 or draws < 1:
             raise UserError(f"Contrastive {x.name}: width={width}, draws={draws}; expected at least 1")
         self.marginal = base(x)
-        if self.marginal.players():
+        if any(isinstance(lesson, Descend) for lesson in self.marginal.lessons()):
             raise UserError(f"Contrastive {x.name}: expected a base that is counted or solved, got {self.marginal!r}; use "
                             "NGram or Independent")
         self.draws = draws
@@ -90,19 +91,13 @@ class Contrastive(Conditional):
         scores = self.log_scale.exp() * self._given(y) @ self._of(x).T
         return F.cross_entropy(scores.float(), torch.arange(y.n), reduction="none").double()
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
-        self.marginal.estimate(MappedBatches(batches, _alone))
-        self._redraw()
+    def lessons(self) -> list[Lesson]:
+        base = [lesson.mapped(lambda x, y, noise: (x, Observed(n=y.n))) for lesson in self.marginal.lessons()]
+        both = side_by_side([base, super().lessons()])
+        return [*(lesson for _, lesson in both), Solve(self._propose)]
 
-    @property
-    def calibrates(self) -> bool:
-        return self.marginal.calibrates
-
-    def calibrate(self, batches: Iterable[Batch]) -> None:
-        self.marginal.calibrate(MappedBatches(batches, _alone))
-        self._redraw()
-
-    def _redraw(self) -> None:
+    def _propose(self, batches: Iterable[Batch]) -> None:
+        """Draws of p0, by which Z is estimated."""
         drawn = self.marginal.eval()(Observed(n=1)).sample((self.draws,), seed=0).map(lambda t: t[:, 0])
         self.drawn, self.there = drawn.tensor.clone(), drawn.valid.clone()
 
@@ -129,9 +124,3 @@ def _reader(v: Variable, width: int) -> nn.Module:
 def _vector(reader: nn.Module, v: Variable, x: Entries) -> Tensor:
     """(N, C)."""
     return reader(x) if isinstance(reader, BagOfBigrams) else reader(Observed({v.name: x}, len(x)))
-
-
-def _alone(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """x without its parents."""
-    for x, y, weight in batches:
-        yield x, Observed(n=y.n), weight

@@ -13,16 +13,13 @@ https://arxiv.org/abs/1511.01844
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from functools import partial
-
-from torch import Tensor
+from collections.abc import Callable, Sequence
 
 from given import distributions
 from given.codecs import IdentityCodec
-from given.conditional import Batch, Conditional, MappedBatches, Player
+from given.conditional import Conditional
 from given.distributions import Noise, dequantise
+from given.lessons import Lesson
 from given.variables import Entries, Finite, Observed, Real, UserError, Variable
 
 __all__ = ["Dequantised"]
@@ -56,34 +53,9 @@ class Dequantised(Conditional):
     def forward(self, y: Observed) -> distributions.Dequantised:
         return distributions.Dequantised(self.inner(y), self.space, self.samples)
 
-    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        return self._at_points(self.inner.loss, x, y, seed=seed)
+    def lessons(self) -> list[Lesson]:
+        return [lesson.mapped(self._points) for lesson in self.inner.lessons()]
 
-    def players(self) -> list[Player]:
-        return [replace(player, loss=partial(self._at_points, player.loss)) for player in self.inner.players()]
-
-    def estimate(self, batches: Iterable[Batch]) -> None:
-        self.inner.estimate(self._of_points(batches))
-
-    @property
-    def calibrates(self) -> bool:
-        return self.inner.calibrates
-
-    def calibrate(self, batches: Iterable[Batch]) -> None:
-        self.inner.calibrate(self._of_points(batches))
-
-    def _of_points(self, batches: Iterable[Batch]) -> MappedBatches:
-        return MappedBatches(batches, partial(_points, self.space))
-
-    def _at_points(self, loss: Callable[..., Tensor], x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        """(B,) a loss of the inner family, at points drawn from the levels' cells."""
-        noise = Noise.of(seed, y.n)
-        return loss(dequantise(x, self.space, noise.fold("cell")), y, seed=noise)
-
-
-def _points(space: Finite, batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Points of every level; the same in every pass, so that EM climbs one hill."""
-    first = 0
-    for x, y, weight in batches:
-        yield dequantise(x, space, Noise.of(0, y.n, first_row=first)), y, weight
-        first += y.n
+    def _points(self, x: Entries, y: Observed, noise: Noise) -> tuple[Entries, Observed]:
+        """Points drawn from the levels' cells."""
+        return dequantise(x, self.space, noise.fold("cell")), y

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional, deadline_of, state_of, states
+from given.conditional import Conditional, state_of, states
+from given.lessons import Batch, Lesson, Solve, deadline_of
 from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["Empirical"]
@@ -59,7 +60,10 @@ class Empirical(Conditional):
             raise UserError(f"Empirical {self.x.name}: nothing is stored yet; fit it first")
         return self._distribution(state_of(self.parents, y), float(self.width))
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._store)]
+
+    def _store(self, batches: Iterable[Batch]) -> None:
         items, states_, weights = [], [], []
         for x, y, weight in batches:
             if not x.complete:

@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from given import distributions
-from given.conditional import Batch, Conditional, deadline_of
-from given.distributions import Noise
-from given.variables import Entries, Finite, Observed, UserError, Variable
+from given.conditional import Conditional
+from given.lessons import Batch, Lesson, Weigh, side_by_side
+from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["Ensemble"]
 
@@ -56,14 +56,14 @@ class Ensemble(Conditional):
                             "Independent, Autoregressive))'")
         self.parts = nn.ModuleList(family(x, parents) for family in families)
         for part in self.parts:
-            if not isinstance(part, Conditional) or len(part.players()) > 1:
-                raise UserError(f"Ensemble {x.name}: expected families with one loss or none, got {part!r}")
+            if not isinstance(part, Conditional) or not part.judged:
+                raise UserError(f"Ensemble {x.name}: expected families with a density, by which they are weighed, got {part!r}")
         # Saved is how the parts stand, which may be more than what they were built from: see PretrainedLM.
         arguments: list[Any] = [part.arguments for part in self.parts]
         said = [{k: v for k, v in each.items() if k not in ("x", "parents")} for each in arguments]
         self.arguments = {**self.arguments, "families": tuple(
             partial(type(part), **each) for part, each in zip(self.parts, said, strict=True))}
-        self.choose, self.weighed = choose, False
+        self.choose = choose
         self.weights: Tensor
         self.knots: Tensor
         self.cells: Tensor
@@ -71,11 +71,6 @@ class Ensemble(Conditional):
         self.register_buffer("weights", gate.cells[0].clone())
         self.register_buffer("knots", gate.knots)
         self.register_buffer("cells", gate.cells)
-
-    @property
-    def adaptive(self) -> bool:  # type: ignore[override]
-        """Whether a part that has weight is."""
-        return any(bool(part.adaptive) for part, w in zip(self.parts, self.weights.tolist(), strict=True) if w)
 
     @property
     def chosen(self) -> int | None:
@@ -94,26 +89,11 @@ class Ensemble(Conditional):
             return distributions.StepwiseMixture(distributions.EntropyGate(self.knots, self.cells), sequential)
         return distributions.Mixture(self.weights.log().expand(y.n, -1), parts)
 
-    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        """Before calibration: the sum of the losses of the parts that learn by gradient, so that held-out rows choose among
-        their weights. After calibration: -log p of the mixture."""
-        learning = [part for part in self.parts if part.players()]  # type: ignore[operator]
-        if not learning or (self.weighed and not self.training):
-            return super().loss(x, y, seed=seed)
-        noise = Noise.of(seed, y.n)
-        losses = [part.loss(x, y, seed=noise.fold(k)) for k, part in enumerate(learning)]  # type: ignore[operator]
-        return torch.stack(losses).sum(0)
+    def lessons(self) -> list[Lesson]:
+        each = side_by_side(part.lessons() for part in self.parts)  # type: ignore[operator]
+        return [*(lesson for _, lesson in each), Weigh(self._weigh)]
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
-        self.weighed = False
-        for k, part in enumerate(self.parts):
-            with deadline_of(batches).part(1 / (len(self.parts) - k)):
-                part.estimate(batches)  # type: ignore[operator]
-
-    def calibrate(self, batches: Iterable[Batch]) -> None:
-        self.weighed = True
-        for part in self.parts:
-            part.calibrate(batches)  # type: ignore[operator]
+    def _weigh(self, batches: Iterable[Batch]) -> None:
         # log p of entries or items under every part (N, K), the parts' entropies there (N, K), and their weights (N,)
         each, entropies, amount = list[Tensor](), list[Tensor](), list[Tensor]()
         with torch.no_grad():

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional, deadline_of
+from given.conditional import Conditional
 from given.distributions import Moments
+from given.lessons import Batch, Lesson, Solve, deadline_of
 from given.variables import Entries, Observed, UserError, Variable
 
 __all__ = ["FactorAnalysis", "ProbabilisticPCA"]
@@ -66,7 +67,10 @@ class _LinearGaussian(Conditional):
         return distributions.Normal(self.mean.expand(n, -1), self.covariance.expand(n, -1, -1),
                                     distributions.Flattened.real(self.x.space))
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._solve)]
+
+    def _solve(self, batches: Iterable[Batch]) -> None:
         deadline = deadline_of(batches)
         for k in deadline.within(range(self.most_passes)):
             moments = Moments(1, 1, len(self.mean))

@@ -4,7 +4,7 @@
     critic:     E softplus(-d(x, y)) + E softplus(d(g(z, y), y)) + r/2 E |grad_x d(x, y)|^2
     generator:  E softplus(-d(g(z, y), y))
 
-Two players, in turn: the generator minimises the non-saturating loss, the critic the logistic one with a penalty on its
+Two descend in turn: the generator minimises the non-saturating loss, the critic the logistic one with a penalty on its
 gradient at the data, without which the game need not settle. The distribution draws; it scores nothing.
 
 Source: Goodfellow et al., Generative adversarial nets, 2014 / https://arxiv.org/abs/1406.2661
@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given import distributions
-from given.conditional import Conditional, Player
+from given.conditional import Conditional
 from given.distributions import Noise
+from given.lessons import Descend, Lesson
 from given.nn import MLP, Context
 from given.variables import Entries, Observed, UserError, Variable
 
@@ -57,14 +58,10 @@ class GAN(Conditional):
                             distributions.Flattened.real(self.x.space))
         return distributions.Flattened.of(distribution, self.x.space)
 
-    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        """Both players' losses, for looking at."""
-        return self._teach(x, y, seed=seed) + self._fool(x, y, seed=seed)
-
-    def players(self) -> list[Player]:
+    def lessons(self) -> list[Lesson]:
         sides = [("critic", self.critic, 1, self._teach, self.critic_steps), ("generator", self.generator, 0, self._fool, 1)]
         # Momentum makes the two circle one another.
-        return [Player(name, [*net.parameters(), *self.contexts[i].parameters()], loss, steps, (0.0, 0.99))
+        return [Descend([*net.parameters(), *self.contexts[i].parameters()], loss, name, steps, (0.0, 0.99), selects=False)
                 for name, net, i, loss, steps in sides]
 
     def _draw(self, y: Observed, seed: int | Noise) -> Tensor:

@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional, deadline_of, state_of, states
+from given.conditional import Conditional, state_of, states
 from given.distributions import Moments, check_positive_definite, shrink_covariance
+from given.lessons import Batch, Lesson, Solve, deadline_of
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["Gaussian"]
@@ -67,7 +68,10 @@ class Gaussian(Conditional):
     def forward(self, y: Observed) -> distributions.Distribution:
         return distributions.Flattened.of(self._normal(y), self.x.space)
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._solve)]
+
+    def _solve(self, batches: Iterable[Batch]) -> None:
         for _ in deadline_of(batches).within(range(self.most_passes)):
             before = self.slope.clone(), self.covariance.clone()
             S, P, D = self.slope.shape

@@ -26,8 +26,9 @@ import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional, Deadline, MappedBatches, deadline_of, seed_of, state_of, states
+from given.conditional import Conditional, state_of, states
 from given.distributions import Moments, Noise, kmeans_plus_plus
+from given.lessons import Batch, Deadline, Lesson, MappedBatches, Solve, deadline_of, seed_of
 from given.variables import Entries, Observed, UserError, Variable
 
 __all__ = ["GaussianMixture"]
@@ -91,11 +92,8 @@ class GaussianMixture(Conditional):
                  distributions.Normal(self.means[state, k], self.covariances[state, k], space) for k in used.tolist()]
         return distributions.Mixture(self.weights[state][:, used].log(), parts)
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
-        if self.stacked:
-            self._stack(batches)
-        else:
-            self._climb(batches)
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._stack if self.stacked else self._climb)]
 
     def _stack(self, batches: Iterable[Batch]) -> None:
         chosen = _Chosen(_HELD, self.seed, self.x.space.dimensions)
@@ -124,7 +122,7 @@ class GaussianMixture(Conditional):
             # What there is no time for stays as two folds made it.
             if used[i] and (not took or deadline.allows(took[i])):
                 with deadline.part(1 / sum(used[i:])):
-                    model.estimate(batches)
+                    model._climb(batches)
             for b, breadth in enumerate(_BREADTHS):
                 mine, first = slice(first, first + sizes[i]), first + sizes[i]
                 self.weights[:, mine] = share[i, b] * model.weights
@@ -141,7 +139,7 @@ class GaussianMixture(Conditional):
             began = deadline.left
             for f in fold.unique().tolist():
                 others = [(x, y, w * (own != f)) for x, y, w, own in held]
-                model.estimate(MappedBatches(batches, partial(_instead, others)))
+                model._climb(MappedBatches(batches, partial(_instead, others)))
                 for b, breadth in enumerate(_BREADTHS):
                     model.covariances *= breadth
                     each = torch.cat([model(y).log_prob(x) for x, y, _, _ in held])

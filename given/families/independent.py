@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from given import distributions
-from given.conditional import Batch, Conditional, state_of, states
+from given.conditional import Conditional, state_of, states
+from given.lessons import Batch, Lesson, Solve
 from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
 
 __all__ = ["Independent"]
@@ -43,7 +44,10 @@ class Independent(Conditional):
         each = {name: table(state) for name, table in zip(self.names, self.tables, strict=True)}
         return distributions.ProductDistribution(each) if isinstance(self.x.space, Product) else each[self.x.name]
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._count)]
+
+    def _count(self, batches: Iterable[Batch]) -> None:
         for table in self.tables:
             table.begin()  # type: ignore[operator]
         for x, y, weight in batches:

@@ -30,7 +30,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from given import distributions
-from given.conditional import Batch, Conditional, deadline_of, state_of, states
+from given.conditional import Conditional, state_of, states
+from given.lessons import Batch, Lesson, Solve, deadline_of
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["NGram"]
@@ -82,7 +83,10 @@ class NGram(Conditional):
         distribution = distributions.InterpolatedNGram(self.x.space, self._levels[1], state_of(self.parents, y))
         return distribution if self.adaptive is None else distributions.CacheNGram(distribution, self.adaptive)
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._count)]
+
+    def _count(self, batches: Iterable[Batch]) -> None:
         self._levels = None
         stream = _Stream.of(self._blocks(batches), self.V, self.states)
         level, nodes = _first(stream)

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from given import distributions
-from given.conditional import Batch, Conditional, deadline_of, state_of, states
+from given.conditional import Conditional, state_of, states
+from given.lessons import Batch, Lesson, Solve, deadline_of
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["ChowLiuTree"]
@@ -58,7 +59,10 @@ class ChowLiuTree(Conditional):
     def forward(self, y: Observed) -> distributions.Tree:
         return distributions.Tree(self.x.space, self.parent, self.tables, state_of(self.parents, y))
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._count)]
+
+    def _count(self, batches: Iterable[Batch]) -> None:
         D, V, S = *self.there.shape, len(self.tables)
         pairs = torch.zeros(S, D * V, D * V, dtype=torch.float64)
         for x, y, weight in deadline_of(batches).within(batches):

@@ -13,15 +13,17 @@ Source: Kingma, Welling, Auto-encoding variational Bayes, 2013 / https://arxiv.o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from given import distributions
 from given.codecs import IdentityCodec
-from given.conditional import Batch, Conditional
+from given.conditional import Conditional
 from given.distributions import Noise
+from given.lessons import Descend, Lesson, Solve, Weigh
 from given.nn import MLP, Context
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
@@ -56,10 +58,12 @@ class VAE(Conditional):
         self.prior = (prior or _StandardNormal)(self.z, self.parents)
         self.likelihood = (likelihood or _ByNet)(x, (self.z, *self.parents))
         self.posterior = (posterior or _ByNet)(self.z, (x, *self.parents))
-        for part in (self.likelihood, self.posterior):  # a bound has a gradient, and nothing to count
-            if len(part.players()) != 1:
-                raise UserError(f"{self}: VAE expects parts that learn by a likelihood's gradient, got {type(part).__name__} "
-                                f"for {part}; use Regression or Autoregressive")
+        if not self.likelihood.judged:
+            raise UserError(f"{self}: VAE expects a likelihood with a density, got {type(self.likelihood).__name__}; use "
+                            "Regression or Autoregressive")
+        if not self.posterior.judged or not any(isinstance(lesson, Descend) for lesson in self.posterior.lessons()):
+            raise UserError(f"{self}: VAE expects a posterior that learns by a likelihood's gradient, got "
+                            f"{type(self.posterior).__name__}; use Regression")
 
     def forward(self, y: Observed) -> distributions.Latent:
         return distributions.Latent(self.prior(y), lambda z, rows: self.likelihood(self._with(self.z, z, y.rows(rows))),
@@ -68,8 +72,19 @@ class VAE(Conditional):
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         return -self(y).importance(x, 1, seed=seed)[0]
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
-        """The prior of a latent is not learned from data, but stands as it is built: standard normal for a Gaussian."""
+    def lessons(self) -> list[Lesson]:
+        """The likelihood solves and weighs on draws of the posterior, anew every epoch: a pass of counts costs no more than one
+        of gradients, and is never staler than the posterior's last pass. All that descends, descends on the bound. A prior
+        stands as it is built but for what descends: standard normal for a Gaussian."""
+        counted = [lesson.mapped(self._drawn) for lesson in self.likelihood.lessons() if not isinstance(lesson, Descend)]
+        solves = [replace(lesson, again=False, every_epoch=True) for lesson in counted if isinstance(lesson, Solve)]
+        return [*solves, *super().lessons(), *(lesson for lesson in counted if isinstance(lesson, Weigh))]
+
+    def _drawn(self, x: Entries, y: Observed, noise: Noise) -> tuple[Entries, Observed]:
+        """What the likelihood sees: x and a draw of q(z | x, y) beside y."""
+        with torch.no_grad():
+            z = self.posterior(self._with(self.x, x, y)).sample(seed=noise.fold("posterior"))
+        return x, self._with(self.z, z, y)
 
     def encode(self, x: Entries, y: Observed) -> Entries:
         """The mean of q(z | x, y): (B, K)."""

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from given import distributions
-from given.conditional import Batch, Conditional
+from given.conditional import Conditional
 from given.distributions import Noise, kmeans_plus_plus
+from given.lessons import Batch, Lesson, Solve
 from given.nn import MLP
 from given.variables import Entries, Finite, Observed, Product, UserError, Variable
 
@@ -65,7 +66,10 @@ class VQVAE(Conditional):
         drawn = ((e.detach() - b) ** 2).sum((1, 2)) + self.commitment * ((e - b.detach()) ** 2).sum((1, 2))
         return -self._decoded(through).log_prob(x) + drawn
 
-    def estimate(self, batches: Iterable[Batch]) -> None:
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._start, again=False), *super().lessons()]
+
+    def _start(self, batches: Iterable[Batch]) -> None:
         """The book starts at what the encoder makes of rows far from one another (k-means++): else one code takes all."""
         with torch.no_grad():
             first = list(itertools.islice(batches, 4))

@@ -8,7 +8,7 @@ import math
 import torch
 from torch import Tensor
 
-from given.conditional import Conditional
+from given.conditional import Conditional, teach
 from given.distributions import Distribution, Noise, Sequential
 from given.testing.statistics import perturb
 from given.variables import Entries, Finite, Observed, Product, Space
@@ -27,7 +27,7 @@ class DoesNotApply(Exception):
 def prepared(conditional: Conditional, seed: int = 0) -> Conditional:
     """The conditional after it has learned what it counts or solves from random data, perturbed, in evaluation mode."""
     y = conditions(conditional, 200)
-    conditional.estimate([(related_entries(conditional.x.space, y), y, torch.ones(200, dtype=torch.float64))])
+    teach(conditional, [(related_entries(conditional.x.space, y), y, torch.ones(200, dtype=torch.float64))])
     perturb(conditional, seed=seed)
     return conditional.eval()
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from given.conditional import Batch, Conditional, Deadline
+from given.conditional import Conditional, teach
 from given.distributions import Intractable, Noise
 from given.infer import Query
 from given.joint import Joint
+from given.lessons import Batch, Deadline, Descend
 from given.testing.cases import ROWS, DoesNotApply, conditions, ended, law_of, related_entries, scored, tensors
 from given.testing.densities import DENSITY_LAWS
+from given.testing.lessons import LESSON_LAWS
 from given.testing.statistics import SIGMAS
 from given.train import load_joint, save_joint
 from given.variables import Entries, Finite, Observed, Product
@@ -29,29 +31,31 @@ def _leading(x: Entries) -> Tensor:
 
 
 def loss_is_per_example(c: Conditional) -> None:
-    """loss is (B,) and finite, and what is learned by gradient has one."""
-    loss = _loss(c)
-    assert loss.shape == (ROWS,), f"loss: expected ({ROWS},), got {tuple(loss.shape)}"
-    assert not c.players() or loss.requires_grad, "the loss of what learns by gradient has none"
-    assert not loss.requires_grad or bool(torch.isfinite(loss).all()), "loss is not finite"
+    """The loss of what descends is (B,) and finite, and has a gradient."""
+    for loss in _losses(c):
+        assert loss.shape == (ROWS,), f"loss: expected ({ROWS},), got {tuple(loss.shape)}"
+        assert loss.requires_grad, "the loss of what learns by gradient has none"
+        assert bool(torch.isfinite(loss).all()), "loss is not finite"
 
 
 def loss_moves_every_parameter(c: Conditional) -> None:
-    """A gradient of the loss reaches every parameter."""
-    if not c.players():
-        raise DoesNotApply("nothing is learned by gradient")
+    """A gradient of a loss reaches every parameter."""
     c.zero_grad()
-    _loss(c).mean().backward()
+    torch.stack(_losses(c)).mean().backward()
     still = [name for name, p in c.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)]
     assert not still, f"no gradient reaches {', '.join(still)}"
 
 
-def _loss(c: Conditional) -> Tensor:
+def _losses(c: Conditional) -> list[Tensor]:
+    """Of every lesson that descends."""
     y = conditions(c, ROWS)
+    x = related_entries(c.x.space, y)
     c.train()
-    loss = c.loss(related_entries(c.x.space, y), y, seed=3)
+    losses = [lesson.loss(x, y, seed=3) for lesson in c.lessons() if isinstance(lesson, Descend)]
     c.eval()
-    return loss
+    if not losses:
+        raise DoesNotApply("nothing is learned by gradient")
+    return losses
 
 
 def draws_have_the_shape(c: Conditional) -> None:
@@ -130,11 +134,11 @@ def weights_are_repetitions(c: Conditional) -> None:
     weight = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64).repeat(n // 3)
     index = torch.arange(n).repeat_interleave(weight.long())
     before = _probed(c)
-    c.estimate([(x, y, weight)])
+    teach(c, [(x, y, weight)])
     once = _probed(c)
     if torch.equal(before, once):
         raise DoesNotApply("nothing is counted or solved")
-    c.estimate([(x.rows(index), y.rows(index), torch.ones(len(index), dtype=torch.float64))])
+    teach(c, [(x.rows(index), y.rows(index), torch.ones(len(index), dtype=torch.float64))])
     twice = _probed(c)
     same = (once == twice) | ((once - twice).abs() < 0.2 * (1 + once.abs()) if kind == "bound" else (once - twice).abs() < 1e-6)
     assert bool(same.all()), f"weights 0, 1, 2 score {once.tolist()}, repetitions {twice.tolist()}"
@@ -156,11 +160,11 @@ def a_deadline_ends_what_is_solved(c: Conditional) -> None:
     y = conditions(c, 60)
     batch = related_entries(c.x.space, y), y, torch.ones(60, dtype=torch.float64)
     free, late = _Passes(batch, 1e6), _Passes(batch, -1.0)
-    c.estimate(free)
+    teach(c, free)
     parts = sum(isinstance(part, Conditional) for part in c.modules())
     if free.passes <= 2 * parts:
         raise DoesNotApply("nothing is counted or solved in more than two passes")
-    c.estimate(late)
+    teach(c, late)
     assert late.passes <= 2 * parts, f"{late.passes} passes after the deadline"
     assert late.deadline.met and not free.deadline.met, "a fit was not said to have ended early, or one that was not was"
     y = conditions(c, ROWS)
@@ -254,4 +258,4 @@ def _one_answer(joint: Joint, asked: str, evidence: Mapping[str, Entries], draws
 FAMILY_LAWS: dict[str, Callable[[Conditional], None]] = {f.__name__: f for f in (
     loss_is_per_example, loss_moves_every_parameter, draws_have_the_shape, scores_are_float64, *DENSITY_LAWS,
     padding_of_y_moves_nothing, rows_are_their_own, weights_are_repetitions, a_deadline_ends_what_is_solved,
-    saving_keeps_the_numbers, bayes_is_enumeration, questions_have_one_answer)}
+    saving_keeps_the_numbers, bayes_is_enumeration, questions_have_one_answer)} | LESSON_LAWS

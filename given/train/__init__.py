@@ -2,7 +2,7 @@
 
 from given.train.batches import Batches, EncodedBatch, FactorBatches, encoded
 from given.train.checkpoint import check_place, replace_folder, whole_folder
-from given.train.em import maximise_expectation
+from given.train.em import expectation, maximise_expectation
 from given.train.exported import EXPORTED_FILES, export_joint
 from given.train.fit import FitResult, fit, split
 from given.train.judge import Judge, nested
@@ -22,6 +22,7 @@ __all__ = [
     "Trainer",
     "check_place",
     "encoded",
+    "expectation",
     "export_joint",
     "fingerprint",
     "fit",

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.conditional import Batch, Conditional, Deadline
+from given.conditional import Conditional
 from given.distributions import Noise
 from given.joint import Joint
+from given.lessons import Batch, Deadline
 from given.sources import Columns, Source
 from given.variables import Cut, Pieces, UserError
 

@@ -1,8 +1,8 @@
 """Expectation maximisation over finite latents, for families that are counted or solved.
 
 E-step: the responsibility of every value h of the latents for every row, p(h | row), by enumeration. M-step: every factor with
-a latent is estimated from the rows repeated for every h, weighted by responsibility. With families that maximise exactly the
-likelihood never falls. It starts from K rows far from one another, every row with the nearest of them.
+a latent solves its lessons on the rows repeated for every h, weighted by responsibility. With families that maximise exactly
+the likelihood never falls. It starts from K rows far from one another, every row with the nearest of them.
 
 Source: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977
 """
@@ -12,16 +12,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from given.conditional import teach
 from given.distributions import Noise, kmeans_plus_plus
 from given.joint import Joint
 from given.train.batches import Batches, EncodedBatch
 from given.variables import Finite
 
-__all__ = ["maximise_expectation"]
+__all__ = ["expectation", "maximise_expectation"]
 
 
 def maximise_expectation(batches: Batches, *, seed: int = 0, tolerance: float = 1e-4, most_passes: int = 200) -> list[float]:
-    """Estimate every factor with a latent; returns the mean log-likelihood of a row before each step.
+    """Let every factor with a latent solve its lessons; returns the mean log-likelihood of a row before each step.
 
     Args:
         batches: the training data, whose joint has latents. No pass begins that its deadline does not allow.
@@ -35,15 +36,16 @@ def maximise_expectation(batches: Batches, *, seed: int = 0, tolerance: float = 
     with torch.no_grad():
         for _ in batches.deadline.within(range(most_passes)):
             for factor in factors:
-                factor.estimate(batches.pass_for(factor, shares))
-            shares, likelihood = _expect(batches)
+                teach(factor, batches.pass_for(factor, shares))
+            shares, likelihood = expectation(batches)
             history.append(likelihood)
             if len(history) > 1 and history[-1] - history[-2] < tolerance:
                 break
     return history
 
 
-def _expect(batches: Batches) -> tuple[list[Tensor], float]:
+@torch.no_grad()
+def expectation(batches: Batches) -> tuple[list[Tensor], float]:
     """Responsibilities (n, K) of every batch, and the mean log-likelihood of a row."""
     shares, total, rows = list[Tensor](), 0.0, 0.0
     for batch in batches.in_order():

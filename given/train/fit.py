@@ -154,7 +154,7 @@ def fit(trainer: Trainer, judge: Judge | None, *, patience: int | None = None,
             if not run.history:
                 run.best = _copy(trainer.averaged)
             print(f"interrupted at step {trainer.step}; the best weights so far are kept", file=sys.stderr)
-    trainer.joint.load_state_dict(run.best)
+    trainer.joint.load_state_dict({**run.best, **trainer.unselected})
     return FitResult(trainer.step, trainer.wall, trainer.cpu, stopped, run.best_score if run.history else None,
                      tuple(run.history))
 

@@ -11,13 +11,15 @@ scored, and when, does not depend on the machine and a run taken up from a check
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from given.conditional import Conditional
 from given.distributions import Noise
 from given.joint import Joint
+from given.lessons import Loss
 from given.sources import Columns, Source, joined
 from given.train.batches import EncodedBatch, encoded
 from given.train.loop import Trainer
@@ -57,10 +59,10 @@ class Judge:
     """Scores a joint on a sample of held-out rows.
 
     Args:
-        joint: whose loss is the score.
+        joint: what is judged.
         valid: held-out rows.
         weight: the column of the rows' weights.
-        stage: of the joint's stages; all factors when left out.
+        losses: factors, each with the loss that is minus its score; their own when left out.
         first: rows that are scored in any case.
         size: rows, or windows of items, of the sample; chosen by the first score when left out.
 
@@ -68,9 +70,10 @@ class Judge:
         rows: the held-out rows that may be scored, in the sample's order.
     """
 
-    def __init__(self, joint: Joint, valid: Source, weight: str | None = None, stage: int | None = None, *, first: int = 32,
-                 size: int | None = None) -> None:
-        self.joint, self.weight, self.stage, self.first, self.size = joint, weight, stage, first, size
+    def __init__(self, joint: Joint, valid: Source, weight: str | None = None,
+                 losses: Sequence[tuple[Conditional, Loss]] | None = None, *, first: int = 32, size: int | None = None) -> None:
+        self.joint, self.weight, self.first, self.size = joint, weight, first, size
+        self.losses = [(f, f.loss) for f in joint] if losses is None else losses
         self.rows, self.long = nested(valid), bool(joint.windowed)
 
     def score(self, affordable: Callable[[int], bool] = lambda rows: True) -> float:
@@ -79,7 +82,6 @@ class Judge:
         Args:
             affordable: whether so many rows may be scored, asked while the size is chosen.
         """
-        factors = None if self.stage is None else self.joint.stages[self.stage]
         self.joint.eval()
         n, parts = 0, list[tuple[Tensor, Tensor, Tensor]]()
         for batches in self._doubled():
@@ -87,7 +89,7 @@ class Judge:
                 break
             for batch in batches:
                 with torch.no_grad():
-                    losses = self.joint(batch.entries, batch.n, Noise.of(0, batch.n, first_row=n), factors)
+                    losses = self.joint(self.losses, batch.entries, batch.n, Noise.of(0, batch.n, first_row=n))
                 parts.append((batch.total(self.joint, losses), batch.weight, batch.share))
                 n += batch.n
         self.size = n

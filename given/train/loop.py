@@ -13,20 +13,20 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from given.conditional import Player
+from given.conditional import Conditional
 from given.distributions import Noise
 from given.joint import Joint
-from given.nn import Dropout, Linear, seed_dropout
-from given.train.adamw import AdamW
+from given.lessons import Descend
+from given.nn import Dropout, seed_dropout
 from given.train.batches import Batches, EncodedBatch
+from given.train.optimisers import matrices, optimisers, sides
 from given.variables import UserError
 
 __all__ = ["Budget", "Diverged", "Trainer"]
@@ -89,7 +89,7 @@ class Trainer:
     Args:
         joint: what learns.
         batches: the training data.
-        stage: which of the joint's stages.
+        lessons: those that descend, each with its factor; of the joint's first stage when left out.
         budget: when to stop.
         seed: of batches, noise and dropout.
         lr: the highest learning rate.
@@ -100,21 +100,26 @@ class Trainer:
         bfloat16: multiply matrices in 16 bits while learning, several times faster where the processor has units for it
             (AMX, AVX-512 BF16) and slower elsewhere; weights and scores stay in 32.
         muon: move the matrices of linear layers, but those of heads, by Muon, which takes fewer steps.
+        anew: what is solved as every epoch but the first begins.
         since: when the time of its budget began, by `time.perf_counter` and `time.process_time`; when left out, now.
     """
 
-    def __init__(self, joint: Joint, batches: Batches, budget: Budget, *, stage: int = 0, seed: int = 0, lr: float = 4e-3,
+    def __init__(self, joint: Joint, batches: Batches, budget: Budget, *,
+                 lessons: Sequence[tuple[Conditional, Descend]] | None = None, seed: int = 0, lr: float = 4e-3,
                  warm_up: float = 0.05, decay: float = 0.05, clip: float = 1.0, average: float = 0.998,
-                 bfloat16: bool = False, muon: bool = False, since: tuple[float, float] | None = None) -> None:
+                 bfloat16: bool = False, muon: bool = False, anew: Sequence[Callable[[], None]] = (),
+                 since: tuple[float, float] | None = None) -> None:
         for name, value in (("lr", lr), ("clip", clip)):
             if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise UserError(f"{name}={value!r}; expected more than 0")
         self.joint, self.batches, self.budget, self.seed = joint, batches, budget, seed
         self.lr, self.warm_up, self.clip, self.average, self.bfloat16 = lr, warm_up, clip, average, bfloat16
-        self.stage = stage
-        self.players = joint.players(stage)
-        matrices = _matrices(joint) if muon else set()
-        self.optimisers = [_optimisers(player, matrices, lr, decay) for player in self.players]
+        self.module: nn.Module = joint  # every loss goes through its call, whatever wraps it
+        self.lessons = lessons if lessons is not None else [
+            (f, lesson) for run in joint.lessons() for f, lesson in run if isinstance(lesson, Descend)]
+        self.sides, self.anew = sides(self.lessons), anew
+        large = matrices(joint) if muon else set()
+        self.optimisers = [optimisers(side, large, lr, decay) for side in self.sides]
         self.dropouts = [part for part in joint.modules() if isinstance(part, Dropout)]
         self.weights = joint.state_dict()
         self.averaged = {k: v.clone() for k, v in self.weights.items()}
@@ -144,6 +149,8 @@ class Trainer:
     def run(self) -> Iterator[float]:
         """Steps until the budget is spent, the loss of each in nats an item; a whole epoch counts when it is over."""
         while self.spent < 1:
+            if self.anew and self.epoch and not self.in_epoch:
+                self._solve_anew()
             for batch in self.batches.epoch(self.epoch, skip=self.in_epoch):
                 if not self.joint.training:
                     self.joint.train()
@@ -157,25 +164,39 @@ class Trainer:
                 raise UserError("fit: expected at least one row to learn from, got none")
             self.epoch, self.in_epoch = self.epoch + 1, 0
 
+    def _solve_anew(self) -> None:
+        """Solve what depends on weights, from them as they stand. What is solved is not averaged."""
+        self.joint.eval()
+        for solve in self.anew:
+            solve()
+        self.weights = self.joint.state_dict()
+        self.averaged |= {name: value.clone() for name, value in self.joint.named_buffers() if name in self.weights}
+
+    @property
+    def unselected(self) -> dict[str, Tensor]:
+        """The averaged weights that no held-out loss selects."""
+        moved = {p for _, lesson in self.lessons if not lesson.selects for p in lesson.parameters}
+        return {name: self.averaged[name] for name, p in self.joint.named_parameters() if p in moved}
+
     def _take(self, batch: EncodedBatch) -> float:
-        """One round: every player's steps on one batch. Returns the loss in nats an item."""
+        """One round: every side's steps on one batch. Returns the loss in nats an item."""
         seed_dropout(self.dropouts, self.seed, self.step)
-        noise = Noise.of(self.seed, batch.n).fold(self.step)
+        noise = Noise.of(self.seed, batch.n, first_row=batch.first).fold(self.step)
         weight = batch.weight / self.batches.mean_weight
         rate = self._rate(self.spent)
         total = 0.0
-        for player, optimisers in zip(self.players, self.optimisers, strict=True):
-            for turn in range(player.steps):
+        for side, movers in zip(self.sides, self.optimisers, strict=True):
+            for turn in range(side.steps):
                 with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
-                    losses = player.loss(batch.entries, batch.n, noise.fold(player.name).fold(turn))
+                    losses = self.module(side.losses, batch.entries, batch.n, noise.fold(side.name).fold(turn))
                 loss = (weight * batch.total(self.joint, self._finite(losses))).mean()
-                for optimiser in optimisers:
+                for optimiser in movers:
                     optimiser.zero_grad()
                 (loss / self.joint.dimensions).backward()
-                norm = nn.utils.clip_grad_norm_(player.parameters, self.clip)
+                norm = nn.utils.clip_grad_norm_(side.parameters, self.clip)
                 if not torch.isfinite(norm):
                     raise Diverged(f"step {self.step + 1}: a gradient of {self.joint} is not finite; lower lr={self.lr}")
-                for optimiser in optimisers:
+                for optimiser in movers:
                     for group in optimiser.param_groups:
                         group["lr"] = rate
                     optimiser.step()
@@ -246,24 +267,3 @@ class Trainer:
             optimiser.load_state_dict({**state, "state": moments})
         self.step, self.epoch, self.in_epoch = int(facts["step"]), int(facts["epoch"]), int(facts["in_epoch"])
         self._since = time.perf_counter() - facts["wall"], time.process_time() - facts["cpu"]
-
-
-def _matrices(joint: Joint) -> set[Tensor]:
-    """The weights of linear layers between features."""
-    return {part.weight for name, part in joint.named_modules() if isinstance(part, nn.Linear | Linear)
-            and min(part.weight.shape) > 1 and not any(step.endswith(("head", "heads")) for step in name.split("."))}
-
-
-def _optimisers(player: Player, matrices: set[Tensor], lr: float, decay: float) -> list[Optimizer | AdamW]:
-    """That of the matrices, if there are any, and that of all else. Muon's step is made as large as AdamW's, so that both
-    share a learning rate."""
-    mine = [p for p in player.parameters if p in matrices]
-    rest = [p for p in player.parameters if p not in matrices]
-    found: list[Optimizer | AdamW] = [torch.optim.Muon(mine, lr, decay, adjust_lr_fn="match_rms_adamw")] if mine else []
-    return [*found, AdamW(_groups(rest, decay), lr=lr, betas=player.betas)] if rest else found
-
-
-def _groups(parameters: list[nn.Parameter], decay: float) -> list[dict[str, object]]:
-    """Matrices decay, vectors do not."""
-    return [{"params": [p for p in parameters if p.dim() >= 2], "weight_decay": decay},
-            {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0}]

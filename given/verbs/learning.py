@@ -1,19 +1,20 @@
-"""Learning: what is counted or solved, then what learns by gradient, stage by stage; in the end, how good it is."""
+"""Learning: the lessons of all factors, stage by stage and in order; in the end, how good the model is."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import torch
 
-from given.conditional import Conditional, Deadline
+from given.conditional import Conditional
 from given.families import Autoregressive
 from given.joint import Joint
+from given.lessons import Deadline, Descend, Solve, Weigh
 from given.sources import Source, read
 from given.train import (
     Batches,
@@ -23,6 +24,7 @@ from given.train import (
     Judge,
     Trainer,
     encoded,
+    expectation,
     fit,
     made_with,
     maximise_expectation,
@@ -83,6 +85,7 @@ class Learning:
             check_known([self.weight], self.source.names, "weight")
         self.size = _default_batch(self.joint) if self.batch is None else self.batch
         self.batches = Batches(self.joint, self.train, self.size, self.seed, self.weight)
+        self.ended = self.began
 
     def run(self, beside: Beside) -> tuple[FitResult, dict[str, Any]]:
         """Learn; the result, and the facts of the fit that a model keeps."""
@@ -90,62 +93,107 @@ class Learning:
         small = sum(p.numel() for p in self.joint.parameters()) <= _SMALL
         torch.set_num_threads(self.threads or (1 if small else before))
         try:
-            done, judge = self._stages()
+            done, judge = self._learned()
             self.joint.eval()
-            done, recounted = self._concluded(done, judge, beside)
+            done = self._concluded(done, judge, beside)
+            counted = self._counted_on_all()
         finally:
             torch.set_num_threads(before)
         return done, {"seed": self.seed, "batch": self.size, "lr": self.lr, "rows": count_rows(self.source),
-                      "share": self.held_out if self.shared else 0, "weight": self.weight, "recounted": recounted,
+                      "share": self.held_out if self.shared else 0, "weight": self.weight, "counted_on_all": counted,
                       "cut_short": self.cut,
                       "coherence_gap": coherence_gap(self.joint, self.train if self.valid is None else self.valid, self.seed)}
 
-    def _stages(self) -> tuple[FitResult, Judge | None]:
-        """All stages of the joint in turn, each with an equal part of the budget; the last one's result and judge."""
-        done, judge, stages = None, None, self.joint.stages
-        budget = self.budget.times(1.0 if self.valid is None else 1 - _FOR_THE_END).shared(len(stages))
-        for i in range(len(stages)):
-            judge = None if self.valid is None else Judge(self.joint, self.valid, self.weight, i, first=self.size)
-            done = self._stage(i, budget, judge)
-        if done is not None:
-            return done, judge
-        judge = None if self.valid is None else Judge(self.joint, self.valid, self.weight)
-        end = self._deadline(self.budget.times(1 - _FOR_THE_END / 2), self.began)
-        before = end.left
-        held = None if judge is None else judge.score(lambda rows: end.left >= before - end.left)
-        return FitResult(0, *self._elapsed(self.began), "budget" if self.cut else "closed form", held, ()), judge
+    def _learned(self) -> tuple[FitResult | None, Judge | None]:
+        """All lessons, stage by stage and in order, each descent with an equal part of the budget. The last descent's result
+        and its judge, where there are any."""
+        done, judge, since, anew = None, None, self.began, list[Callable[[], None]]()
+        runs = [(stage, run) for i, stage in enumerate(self.joint.stages) for run in self.joint.lessons(i)]
+        descents = sum(isinstance(run[0][1], Descend) for _, run in runs)
+        budget = self.budget.times(1.0 if self.valid is None else 1 - _FOR_THE_END).shared(max(1, descents))
+        if not descents:
+            self._descend([], budget, None, [], since, "")  # which checks its options
+        number, again = 0, self._counts_again
+        for stage, run in runs:
+            if descending := [(f, lesson) for f, lesson in run if isinstance(lesson, Descend)]:
+                judge = self._judge(stage, descending)
+                left = budget.without(*self._elapsed(since)) if again else budget
+                done = self._descend(descending, left, judge, anew, since, str(number) if descents > 1 else "")
+                since, number, anew = (time.perf_counter(), time.process_time()), number + 1, []
+            elif weighing := [(f, lesson) for f, lesson in run if isinstance(lesson, Weigh)]:
+                judge = self._weigh(stage, weighing, judge)
+            else:
+                deadline = self._deadline(budget.times(0.5) if again else budget, since)
+                solving = [(f, lesson) for f, lesson in run if isinstance(lesson, Solve)]
+                anew += self._solve(solving, deadline, number < descents)
+        return done, judge
 
-    def _stage(self, i: int, budget: Budget, judge: Judge | None) -> FitResult | None:
-        """What a stage's factors count or solve, then what they learn by gradient; None where nothing is."""
-        stages, since = self.joint.stages, self.began if i == 0 else (time.perf_counter(), time.process_time())
-        again = self.shared and self.valid is not None and any(map(self._weighed, stages[i]))  # counting costs as much again
-        self._count(i, self._deadline(budget.times(0.5) if again else budget, since))
-        left = budget.without(*self._elapsed(since)) if again else budget
-        trainer = Trainer(self.joint, self.batches, left, stage=i, seed=self.seed, lr=self.lr, since=since, **self.training)
-        if not trainer.players:
+    def _solve(self, run: Sequence[tuple[Conditional, Solve]], deadline: Deadline, more: bool) -> list[Callable[[], None]]:
+        """Count and solve, by expectation maximisation behind a latent that is summed out; in equal parts of the time that is
+        left, one of them for what descends after it, if anything does. Returns what is solved anew every epoch."""
+        self.batches.deadline, before = deadline, deadline.left
+        learns = [(partial(self._learn, f, lesson, self.train, deadline), lesson.every_epoch, self.joint.touches_latent(f))
+                  for f, lesson in run]
+        todo: list[Callable[[], object]] = [learn for learn, _, behind in learns if not behind]
+        if len(todo) < len(learns):
+            todo.append(partial(maximise_expectation, self.batches, seed=self.seed))
+        for k, each in enumerate(todo):
+            with deadline.part(1 / (len(todo) - k + more)):
+                each()
+        self.counted += before - deadline.left
+        self.cut |= deadline.met
+        return [learn for learn, every_epoch, _ in learns if every_epoch]
+
+    def _learn(self, factor: Conditional, lesson: Solve | Weigh, data: Source, deadline: Deadline | None = None,
+               most: int | None = None) -> None:
+        """A factor's lesson of some rows: by responsibility behind a latent that is summed out."""
+        shares = None
+        if self.joint.touches_latent(factor):
+            shares = expectation(Batches(self.joint, data, self.size, self.seed, self.weight))[0]
+        lesson.learn(FactorBatches(self.joint, data, self.size, self.weight, factor, most=most, shares=shares, seed=self.seed,
+                                   deadline=deadline))
+
+    def _descend(self, run: Sequence[tuple[Conditional, Descend]], budget: Budget, judge: Judge | None,
+                 anew: Sequence[Callable[[], None]], since: tuple[float, float], name: str) -> FitResult | None:
+        """Learn by gradient; `name` is of its checkpoint where there are several."""
+        trainer = Trainer(self.joint, self.batches, budget, lessons=run, seed=self.seed, lr=self.lr, anew=anew, since=since,
+                          **self.training)
+        if not run:
             return None
-        options = dict(self.options)
-        made = None
+        options, made = dict(self.options), None
         if (place := options.get("checkpoint")) is not None:
             made = made_with(self.joint, self.source, {
                 "seed": self.seed, "batch": self.size, "lr": self.lr, "weight": self.weight,
                 "held_out": self.held_out if self.shared else "rows of its own", **self.training})
-            options["checkpoint"] = place if len(stages) == 1 else f"{os.fspath(place)}-{i}"
+            options["checkpoint"] = f"{os.fspath(place)}-{name}" if name else place
         return fit(trainer, judge, made_with=made, **options)
 
-    def _count(self, i: int, deadline: Deadline) -> None:
-        """What a stage's factors count or solve, in equal parts of the time that is left, one of them for what learns by
-        gradient."""
-        self.batches.deadline, before = deadline, deadline.left
-        todo: list[Callable[[], object]] = [partial(factor.estimate, self.batches.pass_for(factor))
-                                            for factor in self.joint.stages[i] if not self.joint.touches_latent(factor)]
-        if i == 0 and self.joint.summed:
-            todo.append(partial(maximise_expectation, self.batches, seed=self.seed))
-        for k, each in enumerate(todo):
-            with deadline.part(1 / (len(todo) - k + bool(self.joint.players(i)))):
-                each()
-        self.counted += before - deadline.left
-        self.cut |= deadline.met
+    def _judge(self, stage: Sequence[Conditional], run: Sequence[tuple[Conditional, Descend]]) -> Judge | None:
+        """Who selects the weights of a descent: the held-out loss of its lessons, and of the stage's factors that have none."""
+        selecting = [(f, lesson.loss) for f, lesson in run if lesson.selects]
+        if self.valid is None or not selecting:
+            return None
+        solved = [(f, f.loss) for f in stage if f not in {f for f, _ in run}]
+        return Judge(self.joint, self.valid, self.weight, [*selecting, *solved], first=self.size)
+
+    def _weigh(self, stage: Sequence[Conditional], run: Sequence[tuple[Conditional, Weigh]],
+               judge: Judge | None) -> Judge | None:
+        """Weigh on held-out rows, if there are any, as many as the stage is judged by; and its judge."""
+        if self.valid is None:
+            return None
+        if judge is None:
+            judge = Judge(self.joint, self.valid, self.weight, [(f, f.loss) for f in stage if f.judged])
+            self._score(judge)
+        some = judge.rows if judge.long else judge.rows.rows(slice(max(judge.size or 0, _WEIGHED)))
+        for factor, lesson in run:
+            self._learn(factor, lesson, some, most=_PIECES)
+        return judge
+
+    def _score(self, judge: Judge) -> float:
+        """Of as many rows as there is time for."""
+        end = self._deadline(self.budget.times(1 - _FOR_THE_END / 2), self.began)
+        before = end.left
+        return judge.score(lambda rows: end.left >= before - end.left)
 
     def _deadline(self, budget: Budget, since: tuple[float, float]) -> Deadline:
         """When its time will be spent."""
@@ -155,33 +203,43 @@ class Learning:
         """Seconds of wall and of processor time since then."""
         return time.perf_counter() - since[0], time.process_time() - since[1]
 
-    def _weighed(self, factor: Conditional) -> bool:
-        """Whether a factor is weighed on held-out rows, and counted once more after that."""
-        return factor.calibrates and not self.joint.touches_latent(factor)
+    @property
+    def _counts_again(self) -> bool:
+        """Whether what is counted is counted once more, on all rows, after held-out rows have weighed it."""
+        return self.shared and self.valid is not None and any(map(_weighed, self.joint))
 
-    def _concluded(self, done: FitResult, judge: Judge | None, beside: Beside) -> tuple[FitResult, bool]:
-        """What is weighed on held-out rows weighed, the model set beside its baseline on them, and what may be counted on all
-        rows of the source counted once more; and whether something was."""
-        weighed = [f for f in self.joint if self._weighed(f)]
-        if judge is None:
-            return done, False
+    def _concluded(self, done: FitResult | None, judge: Judge | None, beside: Beside) -> FitResult:
+        """The score of what is weighed or was only solved, and the model set beside its baseline on held-out rows."""
+        judged, final = all(f.judged for f in self.joint), done is None or any(map(_weighed, self.joint))
+        if done is None:
+            done = FitResult(0, *self._elapsed(self.began), "budget" if self.cut else "closed form", None, ())
+        if self.valid is None:
+            return done
+        again = Judge(self.joint, self.valid if judge is None else judge.rows, self.weight, first=self.size,
+                      size=None if judge is None else judge.size)
+        if final or not judged:
+            done = replace(done, held_out=self._score(again) if judged else None)
         minutes, cpu_seconds = self.budget.minutes, self.budget.cpu_seconds
         clock = time.perf_counter if minutes is not None else time.process_time
         allowed = max(1.0, _FOR_THE_END * (done.seconds if minutes is not None else done.cpu_seconds))
         until = clock() + min([allowed, *(_FOR_THE_END * s for s in ((minutes or 0) * 60, cpu_seconds) if s)])
         end = self._deadline(self.budget, self.began)
-        if weighed:
-            some = judge.rows if judge.long else judge.rows.rows(slice(max(judge.size or 0, _WEIGHED)))
-            for factor in weighed:
-                factor.calibrate(FactorBatches(self.joint, some, self.size, self.weight, factor, most=_PIECES))
-            again = Judge(self.joint, judge.rows, self.weight, first=self.size, size=judge.size)
-            done = replace(done, held_out=again.score())
-        done = beside(done, self.train, judge, lambda: min(until - clock(), end.left))
-        if not self.shared or self.cut or not end.allows(self.counted):
-            return done, False
-        for factor in weighed:  # now that they are weighed and scored
-            factor.estimate(FactorBatches(self.joint, self.source, self.size, self.weight, factor, seed=self.seed))
-        return done, bool(weighed)
+        return beside(done, self.train, again if judge is None else judge, lambda: min(until - clock(), end.left))
+
+    def _counted_on_all(self) -> bool:
+        """Solve once more, from all, what the held-out ones have weighed and scored, if there is time; whether that is."""
+        if not self._counts_again or self.cut or not self._deadline(self.budget, self.began).allows(self.counted):
+            return False
+        again = [(f, lesson) for f in self.joint if _weighed(f) for lesson in f.lessons()
+                 if isinstance(lesson, Solve) and lesson.again]
+        for f, lesson in again:
+            self._learn(f, lesson, self.source)
+        return bool(again)
+
+
+def _weighed(factor: Conditional) -> bool:
+    """Whether a factor is weighed on held-out rows."""
+    return any(isinstance(lesson, Weigh) for lesson in factor.lessons())
 
 
 @torch.no_grad()

@@ -73,7 +73,7 @@ class Model:
         source, fit = read(data), self.facts.get("fit", {})
         if not fit.get("share"):
             raise UserError(f"{self}: no rows of its data were held out; pass rows to test it on, and those it learned from")
-        if fit["recounted"]:
+        if fit["counted_on_all"]:
             raise UserError(f"{self}: what was held out was counted too, once the counts were weighed by it; pass rows to test "
                             "it on, and those it learned from")
         train, valid = split(source, fit["share"], fit["seed"], self.joint)
@@ -107,11 +107,12 @@ class Model:
             lr: float = 4e-3, seed: int | None = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
             resume: bool = False, progress: bool | None = None, threads: int | None = None,
             **training: Any) -> FitResult:
-        """Learn from data: what is counted or solved first, then what learns by gradient.
+        """Learn from data: the lessons of all factors, stage by stage and in order.
 
-        The weights kept are the averaged ones that scored best on held-out rows. Families that weigh parts on held-out rows are
-        counted once more at the end, on all rows (not on held-out rows of your own). Ctrl-C keeps the best so far. In the end
-        the model is set beside `baseline` on held-out rows: the result's `margin` and `notice` say whether it is any better.
+        The weights kept are the averaged ones that scored best on held-out rows, of a game the last. Families that weigh parts
+        on held-out rows are counted once more at the end, on all rows (not on held-out rows of your own). Ctrl-C keeps the best
+        so far. In the end the model is set beside `baseline` on held-out rows: the result's `margin` and `notice` say whether
+        it is any better.
 
         Args:
             data: anything `read` takes; a source that is larger than memory streams.

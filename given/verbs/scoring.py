@@ -153,9 +153,8 @@ def score_of(joint: Joint, x: Mapping[str, Entries], log_p: Tensor, kind: Kind, 
     for v in variables:
         volume = v.codec.log_volume(x[v.name])
         items = items + (volume if batch is None or not batch.cut or v.name in batch.cut else batch.share * volume)
-    adaptive = any(bool(f.adaptive) for f in joint if set(f.x.columns) & set(x))
     return Score(items.numpy(), kind, "nats/item", _measure(variables), given,
-                 sum(int(e.scored.sum()) for e in x.values()) / len(items), tuple(x), adaptive=adaptive)
+                 sum(int(e.scored.sum()) for e in x.values()) / len(items), tuple(x), adaptive=joint.adaptive(x))
 
 
 def _measure(variables: Sequence[Variable]) -> str:

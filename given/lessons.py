@@ -1,0 +1,200 @@
+"""Lessons: how a conditional is learned, in order, and the batches it is learned from.
+
+A lesson solves (counts, closed forms, EM), descends by gradient, or weighs on held-out rows. What is counted or solved from
+batches ends at their deadline. A wrapper maps the lessons of what it wraps, and keeps their order. No lesson knows a family.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self, TypeVar
+
+from torch import Tensor, nn
+
+from given.distributions import Noise
+from given.variables import Entries, Observed
+
+__all__ = ["Batch", "Deadline", "Descend", "Lesson", "Loss", "Mapped", "MappedBatches", "Solve", "Weigh", "deadline_of",
+           "seed_of", "side_by_side"]
+
+Batch = tuple[Entries, Observed, Tensor]
+"""x, y and the rows' weights (B,)."""
+
+_T = TypeVar("_T")
+_NEVER = 1e12  # seconds
+
+
+class Deadline:
+    """When what is counted or solved ends with what it has.
+
+    Args:
+        left: the seconds left; when left out it never ends.
+
+    Attributes:
+        met: whether something ended for it.
+    """
+
+    def __init__(self, left: Callable[[], float] = lambda: math.inf) -> None:
+        self._left, self._kept, self.met = left, 0.0, False
+
+    @property
+    def left(self) -> float:
+        """Seconds, below 0 once it has passed."""
+        return min(self._left(), _NEVER) - self._kept
+
+    def allows(self, seconds: float) -> bool:
+        """Whether so many are left for what would follow."""
+        self.met |= self.left < seconds
+        return self.left >= seconds
+
+    def within(self, iterations: Iterable[_T]) -> Iterator[_T]:
+        """The first, and as many more as there is time for, if each takes as long as the one before."""
+        began = None
+        for each in iterations:
+            if began is not None and not self.allows(began - self.left):
+                return
+            began = self.left
+            yield each
+
+    @contextmanager
+    def part(self, share: float) -> Iterator[None]:
+        """In its block, it comes after a share of the time that is left."""
+        kept = self._kept
+        self._kept += (1 - share) * max(0.0, self.left)
+        try:
+            yield
+        finally:
+            self._kept = kept
+
+
+def seed_of(batches: Iterable[Batch]) -> int:
+    """The seed of the fit that a pass over its data belongs to; 0 of any other batches."""
+    return int(getattr(batches, "seed", 0))
+
+
+def deadline_of(batches: Iterable[Batch]) -> Deadline:
+    """The deadline of the fit that a pass over its data belongs to; of any other batches one that never comes."""
+    return getattr(batches, "deadline", None) or Deadline()
+
+
+@dataclass(frozen=True)
+class MappedBatches:
+    """Re-iterable batches made of others at every pass; they belong to the same fit.
+
+    Args:
+        batches: the others.
+        function: of all of them, in order.
+    """
+
+    batches: Iterable[Batch]
+    function: Callable[[Iterable[Batch]], Iterable[Batch]]
+
+    def __iter__(self) -> Iterator[Batch]:
+        yield from self.function(self.batches)
+
+    @property
+    def seed(self) -> int:
+        """Of the fit."""
+        return seed_of(self.batches)
+
+    @property
+    def deadline(self) -> Deadline:
+        """Of the fit."""
+        return deadline_of(self.batches)
+
+
+def _each(f: Mapped, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Every batch as a wrapper maps it; the same in every pass, so that EM climbs one hill."""
+    first = 0
+    for x, y, weight in batches:
+        yield *f(x, y, Noise.of(0, y.n, first_row=first)), weight
+        first += y.n
+
+
+Mapped = Callable[[Entries, Observed, Noise], tuple[Entries, Observed]]
+"""What a wrapper's rows are to the conditional it wraps: x, y and the rows' noise -> its x and y."""
+
+
+Loss = Callable[..., Tensor]
+"""(x, y, seed=noise) -> (B,), never reduced."""
+
+
+@dataclass(frozen=True)
+class _FromBatches(abc.ABC):
+    """What takes re-iterable batches, whose weights may be responsibilities of a latent."""
+
+    learn: Callable[[Iterable[Batch]], None]
+
+    def mapped(self, f: Mapped) -> Self:
+        """The same lesson of a wrapper, whose batches `f` turns into the inner conditional's."""
+        return replace(self, learn=lambda batches: self.learn(MappedBatches(batches, partial(_each, f))))
+
+
+@dataclass(frozen=True)
+class Solve(_FromBatches):
+    """Learn without gradients: count, solve, store.
+
+    Args:
+        learn: takes the batches.
+        again: whether it may be solved once more from all rows, held-out ones too, once these have weighed something; not where
+            a descent only starts from it.
+        every_epoch: whether it is solved anew as every epoch of the descent after it begins, on whose weights it depends.
+    """
+
+    again: bool = True
+    every_epoch: bool = False
+
+
+@dataclass(frozen=True)
+class Weigh(_FromBatches):
+    """Learn from held-out batches what training rows would overfit, such as the weights of a mixture; left out without any."""
+
+
+@dataclass(frozen=True)
+class Descend:
+    """Learn by gradient. Lessons of the default name take their steps together, as one; others in turns, in the order listed.
+
+    Args:
+        parameters: what moves.
+        loss: of x and y.
+        name: of one side of a game.
+        steps: a round.
+        betas: how Adam remembers gradients.
+        selects: whether the weights whose loss on held-out rows is least are kept; else the last ones are, as a game's losses
+            say nothing of its draws.
+    """
+
+    parameters: Sequence[nn.Parameter]
+    loss: Loss
+    name: str = "model"
+    steps: int = 1
+    betas: tuple[float, float] = (0.9, 0.98)
+    selects: bool = True
+
+    def mapped(self, f: Mapped) -> Descend:
+        """The same lesson of a wrapper, whose rows `f` turns into the inner conditional's."""
+        def loss(x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
+            noise = Noise.of(seed, y.n)
+            return self.loss(*f(x, y, noise), seed=noise)
+
+        return replace(self, loss=loss)
+
+
+Lesson = Solve | Descend | Weigh
+
+
+def side_by_side(each: Iterable[Sequence[Lesson]]) -> list[tuple[int, Lesson]]:
+    """Several lists of lessons as one, every lesson with the number of its list: each list in its own order, and of what could
+    come next what is solved first, what is weighed last."""
+    left, found = [list(lessons) for lessons in each], list[tuple[int, Lesson]]()
+    while any(left):
+        kind = next(k for k in (Solve, Descend, Weigh) if any(lessons and isinstance(lessons[0], k) for lessons in left))
+        for i, lessons in enumerate(left):
+            while lessons and isinstance(lessons[0], kind):
+                found.append((i, lessons.pop(0)))
+    return found
