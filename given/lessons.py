@@ -25,6 +25,12 @@ __all__ = ["Batch", "Deadline", "Descend", "Lesson", "Loss", "Mapped", "MappedBa
 Batch = tuple[Entries, Observed, Tensor]
 """x, y and the rows' weights (B,)."""
 
+Mapped = Callable[[Entries, Observed, Noise], tuple[Entries, Observed]]
+"""What a wrapper's rows are to the conditional it wraps: x, y and the rows' noise -> its x and y."""
+
+Loss = Callable[..., Tensor]
+"""(x, y, seed=noise) -> (B,), never reduced."""
+
 _T = TypeVar("_T")
 _NEVER = 1e12  # seconds
 
@@ -114,14 +120,6 @@ def _each(f: Mapped, batches: Iterable[Batch]) -> Iterator[Batch]:
     for x, y, weight in batches:
         yield *f(x, y, Noise.of(0, y.n, first_row=first)), weight
         first += y.n
-
-
-Mapped = Callable[[Entries, Observed, Noise], tuple[Entries, Observed]]
-"""What a wrapper's rows are to the conditional it wraps: x, y and the rows' noise -> its x and y."""
-
-
-Loss = Callable[..., Tensor]
-"""(x, y, seed=noise) -> (B,), never reduced."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class FitResult:
         stopped: why it ended: `budget`, `no improvement`, `interrupted` or `closed form`. Where all was
             counted or solved, `budget` says that it was cut short.
         held_out: mean log p of held-out items in nats, in the entries' units, of the weights kept, on the sample of them that
-            evaluations score; None without such rows.
+            evaluations score; None without such rows, or where a factor has no density.
         history: (step, held-out nats an item) at every evaluation, of the same rows.
         baseline: what the model was set beside in the end, such as "independent columns"; None where nothing was.
         margin: how much more log p held-out items have than under the baseline, in nats an item, on the same rows.

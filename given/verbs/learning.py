@@ -132,17 +132,16 @@ class Learning:
         """Count and solve, by expectation maximisation behind a latent that is summed out; in equal parts of the time that is
         left, one of them for what descends after it, if anything does. Returns what is solved anew every epoch."""
         self.batches.deadline, before = deadline, deadline.left
-        learns = [(partial(self._learn, f, lesson, self.train, deadline), lesson.every_epoch, self.joint.touches_latent(f))
-                  for f, lesson in run]
-        todo: list[Callable[[], object]] = [learn for learn, _, behind in learns if not behind]
-        if len(todo) < len(learns):
+        todo: list[Callable[[], object]] = [partial(self._learn, f, lesson, self.train, deadline) for f, lesson in run
+                                            if not self.joint.touches_latent(f)]
+        if len(todo) < len(run):
             todo.append(partial(maximise_expectation, self.batches, seed=self.seed))
         for k, each in enumerate(todo):
             with deadline.part(1 / (len(todo) - k + more)):
                 each()
         self.counted += before - deadline.left
         self.cut |= deadline.met
-        return [learn for learn, every_epoch, _ in learns if every_epoch]
+        return [partial(self._learn, f, lesson, self.train, deadline) for f, lesson in run if lesson.every_epoch]
 
     def _learn(self, factor: Conditional, lesson: Solve | Weigh, data: Source, deadline: Deadline | None = None,
                most: int | None = None) -> None:
