@@ -95,6 +95,8 @@ THREE = Variable("a, c, d", BlockCodec({"a": IdentityCodec(Real()), "c": Identit
                                         "d": IdentityCodec(Finite(3, ordered=True))}))
 SEQUENCE = Variable("target", IdentityCodec(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
 SEQUENCE_BEFORE = Variable("before", SEQUENCE.codec)
+TAGS = Variable("tags", IdentityCodec(Finite(3, end=2, axes=(Axis("time", 4, "modelled"),))))
+ENDING = Variable("x", IdentityCodec(Real((16.0,), 16.0, axes=(Axis("time", 3, "modelled"),))))
 CODE = Variable("code", IdentityCodec(Finite(4, axes=(Axis("place", 2),))))
 SOURCE = Variable("source", IdentityCodec(Finite(4, axes=(Axis("word", 3),))))
 COLOUR = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 2)))))
@@ -151,6 +153,8 @@ FAMILIES = {
     "Independent of sequences": lambda: Independent(SEQUENCE, LABEL),
     "Regression of sequences": lambda: Regression(SEQUENCE, LABEL, net=SMALL, width=8),
     "NGram": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3),
+    "Autoregressive tags of a sequence": lambda: Autoregressive(TAGS, SEQUENCE, net=NET),
+    "Autoregressive reals with an end": lambda: Autoregressive(ENDING, LABEL, net=NET),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),
     "NGram, Witten-Bell": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=4, smoothing=WittenBell(), min_count=2),
     "NGram, adaptive": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3, adaptive=0.7),
@@ -332,6 +336,8 @@ CODECS = {
     "Series": (lambda: Series(Number()), RNG.normal(5, 3, (6, 4))),
     "Series of tags": (lambda: Series(Label(), axis="word"),
                        np.array([["a", "b", "a"], ["b", "b", "a"]])),
+    "Series with an end": (lambda: Series(Number(), length="modelled"), RNG.normal(5, 3, (6, 4))),
+    "Series of tags with an end": (lambda: Series(Label(), length="modelled"), np.array([["a", "b", "a"], ["b", "b", "a"]])),
     "Series of pictures": (lambda: Series(Image(), length="fixed"), RNG.integers(0, 5, (3, 4, 2, 2)).astype(np.uint8)),
     "IdentityCodec": (lambda: IdentityCodec(Finite(3)), np.array([0, 2, 1])),
     "IdentityCodec real": (lambda: IdentityCodec(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),

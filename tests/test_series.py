@@ -140,6 +140,37 @@ def test_tags_of_words_are_cut_with_their_text():
     assert list(map(list, model.given(text=texts).sample(1, seed=1)["tag"][0])) == tags
 
 
+@pytest.mark.parametrize("of", [Number, Label])
+def test_a_length_can_be_modelled(of):
+    """The lengths of draws follow those of the data, and their scores are those of lengths and values together."""
+    rows = [RNG.integers(0, 2, n) if of is Label else RNG.normal(size=n) for n in RNG.integers(0, 4, 200)]
+    model = given.model("p(y)", {"y": rows}, codecs={"y": Series(of(), length="modelled", window=5)}, families={"y": SMALL})
+    model.fit({"y": rows}, held_out=0, steps=400, progress=False)
+    drawn = model.sample(400)["y"]
+    assert abs(np.mean(list(map(len, drawn))) - np.mean(list(map(len, rows)))) < 0.4 and max(map(len, drawn)) <= 5
+    assert np.isfinite(model.log_prob(y=list(drawn))).all()
+    asked = model.given(y=prefix([[1, 1]]))
+    assert all(len(y) >= 2 and np.allclose(y[:2], 1) for y in np.asarray(asked.sample(20)["y"], dtype=object).ravel())
+
+
+def test_columns_of_one_axis_share_a_modelled_length():
+    """p(tags | words): the tags end where the words end, in draws and in scores."""
+    words = [list("ab" * 4)[:n] for n in (1, 3, 5, 2)] * 5
+    tags = [["x" if w == "a" else "y" for w in row] for row in words]
+    codec = partial(Series, axis="word", length="modelled")
+    model = given.model("p(words) p(tags | words)", {"words": words, "tags": tags},
+                        codecs={"words": codec(Label()), "tags": codec(Label())}, families={"words": SMALL, "tags": SMALL})
+    model.facts["fitted"] = True
+    drawn = model.sample(50)
+    assert [len(row) for row in drawn["words"]] == [len(row) for row in drawn["tags"]]
+    assert len({len(row) for row in drawn["words"]}) > 1
+    one = {"words": [["a", "b"]], "tags": [["x", "y"]]}
+    assert np.isfinite(model.score(**one).value) and model.score(words=[["a", "b"]], tags=[["x"]]).value == -np.inf
+    every = [[a, b] for a in "xy" for b in "xy"]
+    given_words = model.given(words=["a", "b"])
+    assert abs(np.exp([given_words.log_prob(tags=[row])[0] for row in every]).sum() - 1) < 1e-6
+
+
 def test_short_series_need_no_window():
     """p(label | series) reads a series that its window holds, of any length up to the longest."""
     label = np.array(["up" if y[-1] > y[0] else "down" for y in DATA["y"]])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from given.variables import Axis, Codec, Entries, Finite, NewValue, Product, Real, Space, UserError, Whole
+from given.variables import Axis, Codec, Entries, Finite, NewValue, Product, Real, Space, UserError, Whole, room
 
 __all__ = ["Series", "flat_items"]
+
+_BEYOND = 16.4375  # in the entries' units, where no value lies: what marks the end of reals
 
 
 class Series(Codec):
@@ -20,21 +24,22 @@ class Series(Codec):
         of: the codec of one value: `Number()`, `Label()`, `Image()`, one for all places.
         axis: the name of the axis they stand along. Columns whose axes have one name and window share it: their n-th values
             belong together, and they are cut into windows together.
-        length: `given`: an item's length is not modelled but comes with it, or from who asks (`sample(length=)`); `fixed`: all
-            items have the length of the first. A length that is modelled is that of a `Text`.
+        length: `given`: an item's length is not modelled but comes with it, or from who asks (`sample(length=)`); `modelled`:
+            after the last value stands an end, which has a probability of its own, in room for twice the longest; `fixed`: all
+            items have the length of the first.
         window: the most values a row holds; longer items are cut into windows.
         stride: by how many values a window moves on where an item is scored or drawn; half a window by default.
         role: what neighbours are to one another: moments of time, or places.
 
-    An item is an array or a list; one that is missing, or empty, is an error.
+    An item is an array or a list; one that is missing is an error, and so is one that is empty unless lengths are modelled.
     """
 
-    def __init__(self, of: Codec, *, axis: str = "time", length: Literal["given", "fixed"] = "given", window: int = 256,
-                 stride: int | None = None, role: Literal["time", "place"] = "time") -> None:
+    def __init__(self, of: Codec, *, axis: str = "time", length: Literal["given", "modelled", "fixed"] = "given",
+                 window: int = 256, stride: int | None = None, role: Literal["time", "place"] = "time") -> None:
         if not isinstance(of, Codec) or of.columns:
             raise UserError(f"Series: of={of!r}; expected the codec of one value, such as Number()")
-        if length not in ("given", "fixed"):
-            raise UserError(f"Series: length={length!r}; expected 'given' or 'fixed'")
+        if length not in ("given", "modelled", "fixed"):
+            raise UserError(f"Series: length={length!r}; expected 'given', 'modelled' or 'fixed'")
         if window < 1 or (stride is not None and not 1 <= stride <= window):
             raise UserError(f"Series: window={window}, stride={stride}; expected a window from 1, and a stride from 1 to it")
         self.of, self.axis, self.length, self.window, self.role = of, axis, length, window, role
@@ -49,18 +54,29 @@ class Series(Codec):
         assert not isinstance(inner, Product)
         if self.length == "fixed":
             axis = Axis(self.axis, self._longest, role=self.role)
+        elif self.length == "modelled":
+            return self._ending(inner, Axis(self.axis, room(self._longest, self.window) + 1, "modelled", self.role))
         elif self._longest > self.window:
             axis = Axis(self.axis, self.window, "given", self.role, self.stride)
         else:
             axis = Axis(self.axis, self._longest, "given", self.role)
+        return replace(inner, axes=(axis, *inner.axes))
+
+    def _ending(self, inner: Space, axis: Axis) -> Space:
+        """The space with one value more, the end, on an axis whose length is modelled."""
+        if inner.axes or self._longest is None or self._longest > self.window:
+            raise UserError(f"Series: length='modelled', {self._longest} values of {inner}; expected single values, at most "
+                            f"the window's {self.window}; pass window={self._longest}, or length='given'")
         if isinstance(inner, Finite):
-            return Finite(inner.size, inner.ordered, axes=(axis, *inner.axes))
+            return Finite(inner.size + 1, end=inner.size, axes=(axis,))
         assert isinstance(inner, Real)
-        return Real(inner.atoms, axes=(axis, *inner.axes))
+        end = max(_BEYOND, *(2 * abs(atom) for atom in inner.atoms)) if inner.atoms else _BEYOND
+        return Real((*inner.atoms, end), end, axes=(axis,))
 
     @property
     def measure(self) -> str:
-        return self.of.measure
+        measure = self.of.measure
+        return measure if self.length != "modelled" or measure == "counting" else f"counting of lengths, {measure}"
 
     def learn(self, raw: np.ndarray) -> None:
         values, lengths = flat_items(raw)
@@ -97,10 +113,21 @@ class Series(Codec):
         if self.length == "fixed":
             self._check_fixed(whole.lengths)
         most = int(whole.lengths.max(initial=0))
-        if most > axis.size and axis.stride is None:
-            raise UserError(f"has {most} values; expected at most the {axis.size} of the longest learned from; learn with "
-                            "longer ones", int(whole.lengths.argmax()))
-        return whole.rows(axis.size)
+        limit = axis.size - (self.length == "modelled")
+        if most > limit and axis.stride is None:
+            rows = np.flatnonzero(whole.lengths > limit)
+            raise NewValue(f"has {whole.lengths[rows[0]]} values; expected at most {limit}, by the longest learned from; learn "
+                           "with longer ones", rows)
+        x = whole.rows(axis.size)
+        return self._ended(x, whole.lengths) if self.length == "modelled" else x
+
+    def _ended(self, x: Entries, lengths: np.ndarray) -> Entries:
+        """Rows of values (B, size), with the end after the last."""
+        at, row = torch.from_numpy(lengths), torch.arange(len(lengths))
+        values, seen, valid = x.tensor.clone(), x.seen.clone(), x.valid.clone()  # type: ignore[union-attr]
+        values[row, at] = self.space.end  # type: ignore[assignment]
+        seen[row, at] = valid[row, at] = True
+        return Entries(values, seen, valid)
 
     def known(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values that were not learned read as the one before in their item, or one that was; and (B,) how many each has."""
@@ -123,7 +150,7 @@ class Series(Codec):
     def decode(self, x: Entries) -> np.ndarray:
         """(*draws, B, any length, *rest) -> (*draws, B) items, each (length, ...); one array where all are as long."""
         grid = len(self.space.axes)
-        lead, L = x.tensor.shape[:x.tensor.dim() - grid], x.tensor.shape[x.tensor.dim() - grid]
+        lead, L, x = x.tensor.shape[:x.tensor.dim() - grid], x.tensor.shape[x.tensor.dim() - grid], self._unended(x)
         flat = x.map(lambda t: t.reshape(-1, *t.shape[t.dim() - grid + 1:]))
         values = self.of.decode(Entries(flat.tensor, flat.seen | ~flat.valid))  # type: ignore[operator]
         values = values.reshape(-1, L, *values.shape[1:])
@@ -135,9 +162,20 @@ class Series(Codec):
         items[:] = [value[:length] for value, length in zip(values, lengths, strict=True)]
         return items.reshape(lead)
 
+    def _unended(self, x: Entries) -> Entries:
+        """Entries with padding where the end stands."""
+        if (end := self.space.end) is None:
+            return x
+        ends = torch.eq(x.tensor, end)
+        return Entries(x.tensor.masked_fill(ends, 0), x.seen, x.valid & ~ends, x.context)  # type: ignore[operator]
+
     @property
     def item_axes(self) -> int:
         return 1 + self.of.item_axes
+
+    @property
+    def ragged(self) -> bool:
+        return self.length != "fixed"
 
     def single(self, raw: np.ndarray) -> bool:
         return super().single(raw) and not (raw.dtype.kind == "O" and any(isinstance(v, np.ndarray | list) for v in raw.flat))
@@ -148,7 +186,7 @@ class Series(Codec):
 
     def log_volume(self, x: Entries) -> Tensor:
         grid = len(self.space.axes)
-        lead = x.tensor.shape[:x.tensor.dim() - grid + 1]
+        lead, x = x.tensor.shape[:x.tensor.dim() - grid + 1], self._unended(x)
         each = self.of.log_volume(x.map(lambda t: t.reshape(-1, *t.shape[t.dim() - grid + 1:])))
         return each.reshape(lead).sum(-1)
 
@@ -160,8 +198,8 @@ class Series(Codec):
         self._longest = int(state["longest"])
 
     def __repr__(self) -> str:
-        if self._longest is None or self.length == "fixed":
-            return f"Series({self.of!r}, {self.axis!r})"
+        if self._longest is None or self.length != "given":
+            return f"Series({self.of!r}, {self.axis!r}, {self.length!r})"
         cut = f"at most {self._longest} long"
         if self._longest > self.window:
             cut = f"in windows of {self.window} every {self.stride}"

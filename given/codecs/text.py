@@ -16,11 +16,9 @@ import numpy as np
 import torch
 
 from given.tokenizers import BytePairs, Bytes, Characters, Pretrained, Tokenizer, Words
-from given.variables import Axis, Codec, Entries, Finite, NewValue, UserError, Whole, shown
+from given.variables import Axis, Codec, Entries, Finite, NewValue, UserError, Whole, room, shown
 
 __all__ = ["Text", "check_printable"]
-
-_ROOM = 32  # symbols that a text may have more than the longest learned from, at least
 
 
 class Text(Codec):
@@ -73,6 +71,10 @@ class Text(Codec):
     @property
     def item_axes(self) -> int:
         return 0
+
+    @property
+    def ragged(self) -> bool:
+        return True
 
     def learn(self, raw: np.ndarray) -> None:
         self.tokenizer.learn(_texts(raw))
@@ -212,7 +214,7 @@ class Text(Codec):
         longest = self._longest()
         if self._stated_room is not None:
             return max(self._stated_room, longest)
-        return longest if self.longest else max(longest, min(self.window, max(2 * longest, longest + _ROOM)))
+        return longest if self.longest else room(longest, self.window)
 
     def __repr__(self) -> str:
         if self.tokenizer.longest is None and not isinstance(self.tokenizer, Pretrained):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from given.distributions.factorized import Factorized
 from given.variables import Real
@@ -29,6 +30,15 @@ class Atomic(Factorized):
         super().__init__(space, rest.n)
         self.log_weights, self.rest = logits.double().log_softmax(-1), rest
         self.atoms = torch.tensor(space.atoms, dtype=torch.float64, device=logits.device)
+        if space.may_end:  # the last entry there is room for is the end and nothing else
+            self.end_at(torch.arange(space.shape[-1], device=logits.device) == space.shape[-1] - 1, space.end)
+
+    def end_at(self, last: Tensor, end: float | None, before: Tensor | None = None) -> None:
+        """Make the end certain where `last` (*grid), or (B, *grid), and impossible `before`."""
+        other = F.pad(torch.ne(self.atoms, end), (0, 1), value=True)  # type: ignore[arg-type]
+        gone = last[..., None] & other
+        gone = gone if before is None else gone | (before[..., None] & ~other)
+        self.log_weights = self.log_weights.masked_fill(gone, -torch.inf).log_softmax(-1)
 
     def pick(self, u: Tensor) -> Tensor:
         # The number picks an atom; what lies above them all picks among the rest.
@@ -42,4 +52,5 @@ class Atomic(Factorized):
         values = values.double()
         at = values[..., None] == self.atoms
         mass = torch.where(at, self.log_weights[..., :-1], 0.0).sum(-1)
-        return torch.where(at.any(-1), mass, self.log_weights[..., -1] + self.rest.each(values))
+        there = at.any(-1)
+        return torch.where(there, mass, self.log_weights[..., -1] + self.rest.each(values))

@@ -24,11 +24,16 @@ class Categorical(Factorized):
     def __init__(self, logits: Tensor, space: Finite | None = None) -> None:
         space = space or Finite(logits.shape[-1])
         super().__init__(space, logits.shape[0])
-        if space.may_end:  # the last entry there is room for is the end and nothing else
-            last = torch.arange(space.shape[-1], device=logits.device) == space.shape[-1] - 1
-            other = torch.arange(space.size, device=logits.device) != space.end
-            logits = logits.masked_fill(last[:, None] & other, -torch.inf)
         self.logits = logits
+        if space.may_end:  # the last entry there is room for is the end and nothing else
+            self.end_at(torch.arange(space.shape[-1], device=logits.device) == space.shape[-1] - 1, space.end)
+
+    def end_at(self, last: Tensor, end: float | None, before: Tensor | None = None) -> None:
+        """Make the end certain where `last` (*grid), or (B, *grid), and impossible `before`."""
+        other = torch.arange(self.logits.shape[-1], device=self.logits.device) != end
+        gone = last[..., None] & other
+        gone = gone if before is None else gone | (before[..., None] & ~other)
+        self.logits = self.logits.masked_fill(gone, -torch.inf)
 
     @property
     def log_probs(self) -> Tensor:

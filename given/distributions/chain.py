@@ -74,8 +74,9 @@ class Chain(Sequential):
         features = self.net(self._tokens(values, y, order, slice(0, T)), y, order[:, :T])
         assert isinstance(self.space, Finite)
         rows = max(1, len(values) if features.requires_grad else _AT_ONCE // (T * self.space.size))
-        each = [self._distribution(0, some, mine).each(value.long())
-                for some, value in zip(features.split(rows), values[:, mine].split(rows), strict=True)]
+        some = (slice(first, first + rows) for first in range(0, len(values), rows))
+        each = [self._distribution(0, features[part], mine, y.ends_of(part)).each(values[part][:, mine].long())
+                for part in some]
         return torch.zeros(values.shape, dtype=torch.float64).index_copy(1, mine, torch.cat(each))
 
     def scores(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
@@ -96,16 +97,16 @@ class Chain(Sequential):
         columns = entries.columns if isinstance(self.space, Product) else {"": entries}
         for i, (name, part) in enumerate(self.space.parts):
             mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
-            each = self._distribution(i, mine, slice(None)).each(columns[name].tensor)
+            each = self._distribution(i, mine, slice(None), self.y.ends_of(row)).each(columns[name].tensor)
             found.append(each.flatten(1) if part.axes else each[:, None])
         return torch.cat(found, 1)
 
-    def _distribution(self, part: int, features: Tensor, place: slice | Tensor) -> Factorized:
+    def _distribution(self, part: int, features: Tensor, place: slice | Tensor, ends: Tensor | None = None) -> Factorized:
         """The distribution of a part's entries, in full precision but where a head declares 16 bits enough."""
         head, kind = self.heads[part], features.device.type
         with torch.autocast(kind, enabled=torch.is_autocast_enabled(kind) and getattr(head, "sixteen_bits", False)):
             distribution = head(features.float())
-        return self._ending(distribution, place)
+        return self._ending(distribution, place, ends)
 
     def all_log_probs(self, x: Entries) -> Iterator[Tensor]:
         flat, row = self._whole(x)
@@ -116,13 +117,13 @@ class Chain(Sequential):
             if T < len(self.order):  # all that follow is padding
                 y = self.y.rows(row[rows])
                 features = self.net(self._tokens(values[rows], y, order, slice(0, T)), y, order[:, :T])
-                log_p = self._distribution(0, features, self.order[:T]).log_probs
+                log_p = self._distribution(0, features, self.order[:T], y.ends).log_probs
                 whole = torch.zeros(len(log_p), len(self.order), log_p.shape[-1], dtype=log_p.dtype)
                 yield whole.index_copy(1, self.order[:T], log_p)
                 continue
             features = self._features(values[rows], row[rows], order)
             distribution = self.heads[0](features.reshape(len(features), *self.space.shape, -1))
-            log_p = self._ending(distribution, slice(None)).log_probs
+            log_p = self._ending(distribution, slice(None), self.y.ends_of(row[rows])).log_probs
             yield log_p.reshape(*features.shape[:2], -1)
 
     def _features(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
@@ -196,8 +197,8 @@ class Chain(Sequential):
         entry = self.entries[t]
         head = self.each_head[self.part_of[entry]]
         if end == t + 1:
-            return self._ending(head(features[:, -1]), entry)
-        return self._ending(head(features[:, t - end:]), self.order[t:end])
+            return self._ending(head(features[:, -1]), entry, state.condition.ends)  # type: ignore[union-attr]
+        return self._ending(head(features[:, t - end:]), self.order[t:end], state.condition.ends)  # type: ignore[union-attr]
 
     def advance(self, state: State, entries: Tensor) -> State:
         if entries.dim() == 1:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from given.distributions.noise import Noise
 from given.solve import How, Watched
-from given.variables import Entries, Finite, Space, UserError
+from given.variables import Entries, Space, UserError
 
 __all__ = ["Distribution", "How", "Intractable", "Kind", "weakest"]
 
@@ -161,7 +161,7 @@ class Distribution(abc.ABC):
         """The values, with the evidence in its place, and padding after the first end where there is one."""
         e, space = self.evidence, self.space
         values = values if e is None else torch.where(e.scored, e.tensor.to(values), values)
-        if not isinstance(space, Finite) or not space.may_end:
+        if not space.may_end:
             return Entries(values)
         ends = torch.eq(values, space.end).long()  # type: ignore[arg-type]
         valid = ends.cumsum(-1) == ends

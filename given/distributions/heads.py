@@ -176,7 +176,7 @@ class AtomicHead(nn.Module):
         self.space = space
         self.logits = nn.Linear(width, len(space.atoms) + 1)
         nn.init.normal_(self.logits.weight, std=0.02)
-        self.rest = rest(replace(space, atoms=()), width)
+        self.rest = rest(replace(space, atoms=(), end=None), width)
 
     def forward(self, features: Tensor) -> Atomic:
         """(B, *grid, C) -> the distribution of (B, *grid)."""

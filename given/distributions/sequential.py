@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from given.distributions.atomic import Atomic
 from given.distributions.categorical import Categorical
 from given.distributions.distribution import Distribution, Intractable
 from given.distributions.factorized import Factorized
@@ -98,7 +99,7 @@ class Sequential(Distribution):
         self.order = order
         self.ends, self.entries, self.upto = list(range(1, len(order) + 1)), order.tolist(), len(order)
         self.evidence: Entries | None = None
-        self.end = space.end if isinstance(space, Finite) else None
+        self.end = space.end
 
     @abc.abstractmethod
     def each(self, x: Entries) -> Tensor:
@@ -248,17 +249,18 @@ class Sequential(Distribution):
                               "(order=Reverse(), FixedOrder(...)) or learns all (AnyOrder()), or a family that marginalises: "
                               "Gaussian, Independent, Empirical")
 
-    def _ending(self, distribution: Factorized, place: int | slice | Tensor) -> Factorized:
-        """On an axis whose length is modelled, the last entry is the end and nothing else."""
-        if self.end is None or not isinstance(self.space, Finite) or not isinstance(distribution.space, Finite):
+    def _ending(self, distribution: Factorized, place: int | slice | Tensor, ends: Tensor | None = None) -> Factorized:
+        """On an axis whose length is modelled, the last entry is the end and nothing else; where a parent on the axis has the
+        place of the end, `ends` (B,), that entry is and no other."""
+        if self.end is None or (ends is None and distribution.space == self.space):  # of the whole grid, it knows
             return distribution
-        if isinstance(distribution, Categorical) and distribution.space == self.space:
-            return distribution  # of the whole grid, it knows
-        last = torch.arange(self.space.dimensions)[place] == self.space.dimensions - 1
-        if not bool(last.any()):
+        at = torch.arange(self.space.dimensions, device=None if ends is None else ends.device)[place]
+        ends = ends if ends is None else ends.reshape(-1, *[1] * at.dim())
+        last = at == (self.space.dimensions - 1 if ends is None else ends)
+        if ends is None and not bool(last.any()):
             return distribution
-        distribution = distribution if isinstance(distribution, Categorical) else Categorical(distribution.log_probs,
-                                                                                              distribution.space)
-        other = torch.arange(self.space.size) != self.end
-        distribution.logits = distribution.logits.masked_fill(last[..., None] & other, -torch.inf)
+        if not isinstance(distribution, Categorical | Atomic):
+            assert isinstance(distribution.space, Finite)
+            distribution = Categorical(distribution.log_probs, distribution.space)
+        distribution.end_at(last, self.end, None if ends is None else at < ends)
         return distribution

@@ -114,7 +114,7 @@ class PretrainedLM(Conditional):
             e = y[v.name]
             ids.append(e.tensor)
             # A text that a causal model goes on from is not over.
-            there.append(e.readable if self.encodes else e.readable & (e.tensor != v.space.end))  # type: ignore[attr-defined]
+            there.append(e.readable if self.encodes else e.readable & (e.tensor != v.space.end))
         symbols, told = torch.cat(ids, 1), torch.cat(there, 1)
         if self.encodes:  # of nothing, it reads an end
             symbols, told = (torch.cat([part, more], 1) for part, more in (

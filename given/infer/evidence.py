@@ -12,7 +12,7 @@ import torch
 from given.codecs import Label
 from given.sources import Columns
 from given.sources.cells import array
-from given.variables import Entries, Finite, UserError, Variable, shown
+from given.variables import Entries, UserError, Variable, shown
 
 __all__ = ["Part", "Rows", "observe", "part", "prefix", "rows_taken_as_other"]
 
@@ -71,7 +71,7 @@ def observe(variable: Variable, value: Any, begun: Entries | None = None) -> tup
         hidden = None if value.seen is None else torch.from_numpy(value.seen)
         return (x if hidden is None else Entries(x.tensor, hidden & x.seen, x.valid)), False  # type: ignore[operator]
     _check_one_meaning(variable, value)
-    if isinstance(value, Part) and (variable.codec.along or variable.codec.item_axes < len(variable.space.axes)):
+    if isinstance(value, Part) and variable.codec.ragged:
         return _begun(variable, value)
     raw, seen, single = _rows(variable, value)
     if raw.ndim and not len(raw):
@@ -125,7 +125,7 @@ def _begun(variable: Variable, value: Part) -> tuple[Entries, bool]:
     if variable.codec.along is not None:
         return _long(variable, raw), single
     x = variable.encode(raw)
-    ends = isinstance(variable.space, Finite) and variable.space.end is not None
+    ends = variable.space.end is not None
     length = x.valid.sum(-1, keepdim=True) - int(ends)  # type: ignore[union-attr]
     return Entries(x.tensor, torch.arange(x.tensor.shape[-1]) < length), single
 

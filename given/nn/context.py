@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from given.nn.dot_product import attention
 from given.nn.dropout import Dropout
 from given.nn.linear import RMSNorm
+from given.nn.order import together
 from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
 
 __all__ = ["Condition", "Context", "attends", "last_of"]
@@ -35,16 +36,23 @@ class Condition:
         aligned: (B, D, C), a vector for every entry of x, or None.
         tokens: (B, M, C), or None.
         there: (B, M) bool, which tokens are no padding; None where there are none.
+        ends: (B,) the place of the end on an axis of x whose length is modelled, where a parent on that axis has it; or None.
     """
 
     pooled: Tensor
     aligned: Tensor | None = None
     tokens: Tensor | None = None
     there: Tensor | None = None
+    ends: Tensor | None = None
 
     def rows(self, index: Tensor) -> Condition:
         """The rows `index`."""
-        return Condition(*(None if t is None else t[index] for t in (self.pooled, self.aligned, self.tokens, self.there)))  # type: ignore[arg-type]
+        each = (self.pooled, self.aligned, self.tokens, self.there, self.ends)
+        return Condition(*(None if t is None else t[index] for t in each))  # type: ignore[arg-type]
+
+    def ends_of(self, index: Tensor | slice) -> Tensor | None:
+        """`ends` of the rows `index`."""
+        return None if self.ends is None else self.ends[index]
 
 
 class Context(nn.Module):
@@ -88,19 +96,24 @@ class Context(nn.Module):
     def condition(self, y: Observed) -> Condition:
         """All three."""
         aligned: Tensor | None = None
+        ends: Tensor | None = None
         tokens: list[Tensor] = []
         there: list[Tensor] = []
         for i, (role, v) in enumerate(zip(self.roles, self.parents, strict=True)):
             x = y[v.name].to(self.always.device)
             if role == "aligned" and self.grid is not None:
                 found = self.parts[str(i)](x)  # (B, places shared, C)
-                found = found.repeat_interleave(self.grid.dimensions // found.shape[1], 1)
+                found = torch.cat([found.repeat_interleave(part.dimensions // found.shape[1], 1)
+                                   for _, part in self.grid.parts], 1)
                 aligned = found if aligned is None else aligned + found
+                if ends is None and v.space.may_end and len(v.space.axes) == 1:
+                    ends = (torch.eq(x.tensor, v.space.end) & x.valid).long().argmax(1)  # type: ignore[arg-type,operator]
             elif role == "tokens":
                 told = x.valid.reshape(y.n, -1)  # type: ignore[union-attr]
                 there.append(told[:, :last_of(told)])
                 tokens.append(self.parts[str(i)](x, there[-1]))
-        return Condition(self(y), aligned, torch.cat(tokens, 1) if tokens else None, torch.cat(there, 1) if there else None)
+        every = torch.cat(tokens, 1) if tokens else None, torch.cat(there, 1) if there else None
+        return Condition(self(y), aligned, *every, ends)
 
 
 def attends(parents: Sequence[Variable], grid: Space) -> bool:
@@ -124,11 +137,14 @@ def last_of(valid: Tensor) -> int:
 
 
 def _shared(space: Space, grid: Space) -> int:
-    """How many leading axes a parent has in common with x, if all of the one or of the other are. An axis whose length is
-    modelled is in common with none: the n-th word of a sentence is not that of its translation."""
+    """How many leading axes a parent has in common with x, if all of the one or of the other are. An axis without a name is in
+    common with none: the n-th word of a sentence is not that of its translation."""
+    if isinstance(grid, Product):
+        first = together(grid)
+        return int(first is not None and len(space.axes) == 1 and first.shares(space.axes[0]))
     same = 0
     for a, b in zip(space.axes, grid.axes, strict=False):
-        if not a.shares(b) or a.length == "modelled":
+        if not a.shares(b):
             break
         same += 1
     return same if same in (len(space.axes), len(grid.axes)) else 0

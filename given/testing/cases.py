@@ -27,7 +27,7 @@ class DoesNotApply(Exception):
 def prepared(conditional: Conditional, seed: int = 0) -> Conditional:
     """The conditional after it has learned what it counts or solves from random data, perturbed, in evaluation mode."""
     y = conditions(conditional, 200)
-    teach(conditional, [(related_entries(conditional.x.space, y), y, torch.ones(200, dtype=torch.float64))])
+    teach(conditional, [(related_entries(conditional, y), y, torch.ones(200, dtype=torch.float64))])
     perturb(conditional, seed=seed)
     return conditional.eval()
 
@@ -50,7 +50,7 @@ def items(space: Space) -> Entries | None:
     if isinstance(space, Finite) and space.end is not None:
         every = ended(space, every).tensor.unique(dim=0)
     split = every.split([s.dimensions for s in parts.values()], 1)
-    columns = {name: ended(s, v.reshape(-1, *s.shape))  # type: ignore[arg-type]
+    columns = {name: ended(s, v.reshape(-1, *s.shape))
                for (name, s), v in zip(parts.items(), split, strict=True)}
     return Entries.block(columns) if isinstance(space, Product) else columns[""]
 
@@ -63,11 +63,11 @@ def random_entries(space: Space, noise: Noise) -> Entries:
     x, u = noise.normal((), space.shape), noise.fold("atom").uniform((), space.shape)
     for k, atom in enumerate(space.atoms):  # type: ignore[attr-defined]
         x = torch.where((u * 3 * len(space.atoms)).long() == k, atom, x)  # type: ignore[attr-defined]
-    return Entries(x)
+    return ended(space, x)
 
 
-def ended(space: Finite, values: Tensor) -> Entries:
-    """Symbols (N, *grid) as entries; where the length is modelled, nothing after the first end, and an end at the last."""
+def ended(space: Space, values: Tensor) -> Entries:
+    """Values (N, *grid) as entries; where the length is modelled, nothing after the first end, and an end at the last."""
     if space.end is None:
         return Entries(values)
     values = values.clone()
@@ -76,8 +76,9 @@ def ended(space: Finite, values: Tensor) -> Entries:
     return Entries(torch.where(valid, values, 0), valid=valid)
 
 
-def related_entries(space: Space, y: Observed) -> Entries:
+def related_entries(conditional: Conditional, y: Observed) -> Entries:
     """Random entries that depend on one another and on y."""
+    space = conditional.x.space
     x = random_entries(space, Noise.of(7, y.n))
     simple = [e.tensor for e in y.values() if isinstance(e.values, Tensor)]
     lean = torch.stack([t.reshape(y.n, -1).double().sum(1) for t in simple] or [torch.zeros(y.n)]).sum(0)
@@ -90,12 +91,22 @@ def related_entries(space: Space, y: Observed) -> Entries:
         return torch.where(torch.isin(t, torch.tensor(part.atoms, dtype=t.dtype)), t, moved)  # type: ignore[attr-defined]
 
     def entries(t: Tensor, part: Space) -> Entries:
-        return ended(part, related(t, part)) if isinstance(part, Finite) else Entries(related(t, part))
+        return ended(part, related(t, part))
 
     if isinstance(space, Product):
         columns = x.columns
         return Entries.block({name: entries(columns[name].tensor, s) for name, s in space.columns})
-    return entries(x.tensor, space)
+    shared = [v for v in conditional.parents if space.may_end and v.space.may_end and v.space.axes[0].shares(space.axes[0])]
+    alone = entries(x.tensor, space)
+    return _ended_with(y[shared[0].name], shared[0].space, alone, space) if shared else alone
+
+
+def _ended_with(parent: Entries, own: Space, x: Entries, space: Space) -> Entries:
+    """Entries (N, D) that end where the parent on their axis does."""
+    ends = (torch.eq(parent.tensor, own.end) & parent.valid).long().argmax(1, keepdim=True)  # type: ignore[arg-type,operator]
+    place = torch.arange(x.tensor.shape[1])
+    values = torch.where((place < ends) & torch.ne(x.tensor, space.end), x.tensor, 0)  # type: ignore[arg-type]
+    return Entries(torch.where(place == ends, torch.as_tensor(space.end).to(values), values), valid=place <= ends)
 
 
 def law_of(conditional: Conditional, n: int = ROWS) -> Distribution:

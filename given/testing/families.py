@@ -49,7 +49,7 @@ def loss_moves_every_parameter(c: Conditional) -> None:
 def _losses(c: Conditional) -> list[Tensor]:
     """Of every lesson that descends."""
     y = conditions(c, ROWS)
-    x = related_entries(c.x.space, y)
+    x = related_entries(c, y)
     c.train()
     losses = [lesson.loss(x, y, seed=3) for lesson in c.lessons() if isinstance(lesson, Descend)]
     c.eval()
@@ -104,7 +104,7 @@ def padding_of_y_moves_nothing(c: Conditional) -> None:
     other = Observed({k: Entries(torch.where(keep[k], e.tensor, 0), valid=keep[k]) if k in padded else e
                       for k, e in y.items()}, ROWS)
     with torch.no_grad():
-        x = related_entries(c.x.space, y)
+        x = related_entries(c, y)
         a, b = c(one).log_prob(x), c(other).log_prob(x)
     assert torch.allclose(a, b, atol=1e-6), f"padding of a parent moves the score by {(a - b).abs().max()}"
 
@@ -130,7 +130,7 @@ def weights_are_repetitions(c: Conditional) -> None:
     kind = scored(law_of(c)).kind
     n = 1200 if kind == "bound" else 60  # points drawn for levels are others in a row's repetition, and alike in many rows
     y = conditions(c, n)
-    x = related_entries(c.x.space, y)
+    x = related_entries(c, y)
     weight = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64).repeat(n // 3)
     index = torch.arange(n).repeat_interleave(weight.long())
     before = _probed(c)
@@ -158,7 +158,7 @@ class _Passes:
 def a_deadline_ends_what_is_solved(c: Conditional) -> None:
     """Once its time is over, what is counted or solved passes over the data twice at most, says so, and scores and draws."""
     y = conditions(c, 60)
-    batch = related_entries(c.x.space, y), y, torch.ones(60, dtype=torch.float64)
+    batch = related_entries(c, y), y, torch.ones(60, dtype=torch.float64)
     free, late = _Passes(batch, 1e6), _Passes(batch, -1.0)
     teach(c, free)
     parts = sum(isinstance(part, Conditional) for part in c.modules())
@@ -177,7 +177,7 @@ def _probed(c: Conditional) -> Tensor:
     """Scores (5,) of rows that were not learned."""
     y = conditions(c, 5, seed=4)
     with torch.no_grad():
-        return c(y).log_prob(related_entries(c.x.space, y))
+        return c(y).log_prob(related_entries(c, y))
 
 
 def saving_keeps_the_numbers(c: Conditional) -> None:

@@ -29,7 +29,7 @@ def wrapped_learns_as_bare(c: Conditional) -> None:
     if not c.lessons():
         raise DoesNotApply("it does not learn")
     y, twins = conditions(c, _ROWS, seed=2), [copy.deepcopy(c) for _ in range(3)]
-    x, wrapped = related_entries(c.x.space, y), list[tuple[Conditional, Entries, list[Conditional]]]()
+    x, wrapped = related_entries(c, y), list[tuple[Conditional, Entries, list[Conditional]]]()
     if isinstance(c.x.space, Real) and not c.x.space.atoms:
         levels = Entries((x.tensor.tanh() * 0.99 + 1).mul(_LEVELS / 2).long())
         x = Entries(levels.tensor.double() * (2 / _LEVELS) - 1)

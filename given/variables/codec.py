@@ -162,6 +162,11 @@ class Codec(abc.ABC):
         """How many axes the raw value of one item has; those of the grid, unless an item is a text or the like."""
         return len(self.space.axes)
 
+    @property
+    def ragged(self) -> bool:
+        """Whether raw items may be of any length along the first axis of the grid."""
+        return False
+
     def single(self, raw: np.ndarray) -> bool:
         """Whether raw values are those of one item, and no rows."""
         return raw.ndim == self.item_axes

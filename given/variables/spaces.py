@@ -68,6 +68,16 @@ class Space:
         """The columns of a block; a space that is none is its own only part, without a name."""
         return (("", self),)
 
+    @property
+    def end(self) -> float | None:
+        """The value after which there are no entries, where a length is modelled; else None."""
+        return None
+
+    @property
+    def may_end(self) -> bool:
+        """Whether its last axis has a length that is modelled, so that nothing stands after the first end."""
+        return self.end is not None and bool(self.axes) and self.axes[-1].length == "modelled"
+
 
 def _times(space: Space) -> str:
     return f"{' x '.join(map(str, space.shape))} entries, each " if space.axes else ""
@@ -88,11 +98,6 @@ class Finite(Space):
     def __str__(self) -> str:
         return f"{_times(self)}one of {self.size} {'ordered levels' if self.ordered else 'symbols'}"
 
-    @property
-    def may_end(self) -> bool:
-        """Whether its last axis has a length that is modelled, so that nothing stands after the first end."""
-        return self.end is not None and bool(self.axes) and self.axes[-1].length == "modelled"
-
     def __post_init__(self) -> None:
         if self.size < 1:
             raise UserError(f"Finite: expected at least one symbol, got {self.size}")
@@ -102,10 +107,12 @@ class Finite(Space):
 class Real(Space):
     """Each entry is a real number (a floating tensor).
 
-    `atoms`: values, in the entries' units and rising, that have a mass of their own; elsewhere there is a density.
+    `atoms`: values, in the entries' units and rising, that have a mass of their own; elsewhere there is a density. `end`: on an
+    axis whose length is modelled, the atom after which there are no entries, as of `Finite`.
     """
 
     atoms: tuple[float, ...] = ()
+    end: float | None = None
 
     def __str__(self) -> str:
         own = f", with a mass of their own at {', '.join(f'{a:g}' for a in self.atoms)}" if self.atoms else ""
@@ -114,6 +121,8 @@ class Real(Space):
     def __post_init__(self) -> None:
         if not all(a < b for a, b in itertools.pairwise((-math.inf, *self.atoms, math.inf))):
             raise UserError(f"Real: expected rising atoms, got {self.atoms}")
+        if self.end is not None and self.end not in self.atoms:
+            raise UserError(f"Real: end={self.end}; expected one of the atoms {self.atoms}")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,16 @@ from given.variables.entries import Entries
 from given.variables.errors import UserError
 from given.variables.spaces import Axis
 
-__all__ = ["Cut", "Pieces", "Whole", "last_window"]
+__all__ = ["Cut", "Pieces", "Whole", "last_window", "room"]
+
+
+_ROOM = 32  # entries that an item may have more than the longest learned from, at least
+
+
+def room(longest: int, window: int) -> int:
+    """The most entries of an item whose length is modelled: more than of any learned from, within the window, since others are
+    longer."""
+    return max(longest, min(window, max(2 * longest, longest + _ROOM)))
 
 
 @dataclass(frozen=True)

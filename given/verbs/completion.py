@@ -37,7 +37,7 @@ def completed(joint: Joint, source: Source, n: int, seed: int) -> dict[str, np.n
 
 def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> dict[str, np.ndarray]:
     seen = {name: present(values) for name, values in rows.items()}
-    texts = [name for name, v in joint.columns.items() if v.codec.item_axes < len(v.space.axes)]
+    texts = [name for name, v in joint.columns.items() if v.codec.ragged and v.codec.item_axes == 0]
     empty = [name for name, v in joint.columns.items() if valueless(v)]
     asked = Query(joint, _evidence(joint, rows, seen, texts), {}, first)
     drawn = dict(asked.sample(n, seed=seed))
@@ -63,7 +63,7 @@ def _evidence(joint: Joint, rows: Columns, seen: dict[str, np.ndarray], texts: l
     evidence = dict[str, Any]()
     for name in joint.columns.keys() & rows.keys():
         values, there, codec = rows[name], seen[name], joint.columns[name].codec
-        if codec.along is not None and name not in texts:
+        if codec.ragged and name not in texts:
             evidence[name] = values
         elif name in texts:
             evidence[name] = prefix(begun(values, codec))

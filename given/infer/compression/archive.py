@@ -152,7 +152,7 @@ def _told(joint: Joint, rows: Columns, first: int) -> tuple[dict[str, Entries], 
             back = _raw(joint, {}, {name: texts[name]})[name]
         else:
             told[name] = variable.encode(rows, first)
-            if not told[name].complete or (variable.space.end is None and not bool(told[name].valid.all())):  # type: ignore[attr-defined,union-attr]
+            if not told[name].complete or (variable.space.end is None and not bool(told[name].valid.all())):  # type: ignore[union-attr]
                 raise UserError(f"{name}: some of it is unknown or has no place; compress takes whole rows")
             back = variable.decode(told[name])[name]
         for row, (was, comes) in enumerate(zip(rows[name], back, strict=True)):
