@@ -166,7 +166,7 @@ def test_data_in_memory(bad, said):
 
 @cases(
     ending=((DATA, "t.txt"), "t.txt: expected an ending .csv, .tsv, .jsonl, .parquet or .npz"),
-    grids_in_csv=((DIGITS, "t.csv"), "t.csv: image has several values an item; save as .npz"),
+    grids_in_csv=((DIGITS, "t.csv"), "t.csv: image: its values are grids, which no table holds; save as"),
     missing_text=(({"a": ["x", None]}, "t.npz"), "t.npz: a: got None among text; .npz holds text or numbers"),
     no_folder=((DATA, "nowhere/t.csv"), "nowhere/t.csv: cannot be written (No such file or directory); choose another place"),
 )
@@ -225,7 +225,7 @@ def test_formulas(bad, said):
     objects=(np.array([{1}, {2}], dtype=object), "x: expected text, numbers or booleans, got set"),
     nanoseconds=(np.array(["2020-01-01T00:00:00.000000001"], dtype="M8[ns]"), "x: expected times of whole microseconds"),
     complex=([1j, 2j], "x: no codec for values of type complex128"),
-    text_grid=([["a", "b"]], "x: no codec for values of type <U1 and shape (2,); pass codecs={...}"),
+    text_grid=([[["a", "b"]]], "x: no codec for values of type <U1 and shape (1, 2); pass codecs={...}"),
     negative_pixels=(-np.ones((2, 3, 3), int), "x, row 0: got -1; expected levels from 0; pass codecs={...} with a Number()"),
     too_many_levels=(np.full((2, 3, 3), 1 << 20), "x, row 0: level 1048576; expected 0 to 65535"),
     no_rows=(np.zeros(0), "data: expected at least one row, got none"),

@@ -59,7 +59,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     (skewness beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better
     off without, since two modes are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation),
     an end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
-    D) one with lines. Lists of different lengths are a `Series` of what their values are. Whole-numbered grids (B, height,
+    D) one with lines. Lists of different lengths, and of text, are a `Series` of their values. Whole-numbered grids (B, height,
     width[, channel]) are an `Image`. A cell that is missing, in these rows or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers (but not under a
@@ -200,6 +200,9 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         values, lengths = flat_items(raw)
         inner, why = _codec(values)
         return Series(inner), f"{lengths.min()} to {lengths.max()} values in a row: {why}"
+    if raw.ndim == 2 and raw.dtype.kind in "OU":
+        inner, why = _codec(raw.reshape(-1))
+        return Series(inner), f"{raw.shape[1]} values in a row: {why}"
     raw = _numbers(raw)
     if raw.ndim == 1 and (raw.dtype.kind in "OUSM" or (raw.dtype.kind in "iu" and _beyond(raw.tolist()))):
         return _words(raw)

@@ -214,7 +214,8 @@ def flat_items(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return raw.reshape(-1, *raw.shape[2:]), np.full(len(raw), raw.shape[1], dtype=np.int64)
     for row, item in enumerate(raw):
         if not isinstance(item, np.ndarray | list | tuple):
-            raise UserError(f"expected a list or an array of values, got {type(item).__name__}", row)
+            got = "is missing" if item is None else f"got {type(item).__name__}"
+            raise UserError(f"{got}; expected a list or an array of values", row)
     arrays = [np.asarray(item) for item in raw]
     lengths = np.array([len(item) for item in arrays], dtype=np.int64)
     there = [item for item in arrays if len(item)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from given.sources.kinds import EXACT, texts
+from given.sources.kinds import EXACT, ragged, texts
 from given.variables import UserError
 
 if TYPE_CHECKING:
@@ -65,14 +65,15 @@ def array(values: Any) -> tuple[np.ndarray, Dtype | None]:
 
 
 def _ragged(values: Any) -> np.ndarray:
-    """Rows of different lengths, (rows,) arrays (length, ...) that are alike but for it.
+    """Rows of different lengths, (rows,) arrays (length, ...) that are alike but for it; None where one is missing.
 
     Raises:
         ValueError: rows that are no such arrays.
     """
-    rows = [array(list(row) if isinstance(row, tuple) else row)[0] for row in values]
-    nested = any(row.ndim == 0 or any(isinstance(v, np.ndarray) for v in row.flat) for row in rows)
-    if nested or len({row.shape[1:] for row in rows}) > 1:
+    rows = [None if _absent(row) else array(list(row) if isinstance(row, tuple) else row)[0] for row in values]
+    there = [row for row in rows if row is not None]
+    nested = any(row.ndim == 0 or any(isinstance(v, np.ndarray) for v in row.flat) for row in there)
+    if nested or len({row.shape[1:] for row in there if len(row)}) > 1:
         raise ValueError("rows of different shapes")
     found = np.empty(len(rows), dtype=object)
     found[:] = rows
@@ -203,7 +204,7 @@ def _reals(there: list[Any], absent: np.ndarray) -> np.ndarray:
 def _grids(values: np.ndarray) -> np.ndarray:
     """Grids of one shape, a cell each, as one array; all else as it is."""
     if not len(values) or not all(isinstance(cell, np.ndarray | list) for cell in values):
-        return values
+        return values  # None among lists, too, which `array` takes as items
     grids = [np.asarray(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in values]
     shapes = {grid.shape for grid in grids}
     if len(shapes) > 1 and len({shape[1:] for shape in shapes}) == 1 and () not in shapes:
@@ -244,6 +245,8 @@ def polars_series(values: np.ndarray, dtype: Dtype | None) -> polars.Series:
     """Values (rows, ...) as a polars series of a dtype; as they are where it cannot hold them."""
     import polars as pl
 
+    if ragged(values):
+        return pl.Series([None if item is None else item.tolist() for item in values])
     nullable = values.ndim == 1 and str(dtype).startswith(("Int", "UInt"))
     plain = pl.Series(values if values.ndim == 1 and values.dtype.kind != "O" else values.tolist(), nan_to_null=nullable)
     if dtype is None or "doubt" in dtype:

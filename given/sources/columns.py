@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from given.sources.cells import Dtype, array, pandas_series, polars_series
+from given.sources.kinds import ragged
+from given.sources.long import unrolled
 from given.sources.write import records, save
 from given.variables import UserError, shown
 
@@ -142,6 +144,18 @@ class Columns(Source, Mapping[str, np.ndarray]):
         flat = {name: values.reshape(self.n, *values.shape[self.axes:]) for name, values in self._columns.items()}
         return Columns({**{k: v for k, v in columns.items() if k not in flat}, **flat}, dtypes=self.dtypes)
 
+    def long(self) -> Columns:
+        """A row a value: items, whatever their lengths, end to end, with what a row has one of repeated beside them.
+
+        Columns `item`, its number, and `index`, the value's place in it, come first. What has no items is as `flat`.
+
+        Raises:
+            UserError: items of a row whose lengths differ, or values that are grids.
+        """
+        flat = self.flat()
+        found = unrolled(flat)
+        return Columns(found, dtypes={k: v for k, v in flat.dtypes.items() if len(found) == len(flat) or flat[k].ndim == 1})
+
     def to_pandas(self) -> pandas.DataFrame:
         """A pandas frame, each column of the dtype that it had where it was learned; one of grids holds an array a cell.
 
@@ -159,19 +173,25 @@ class Columns(Source, Mapping[str, np.ndarray]):
         return polars.DataFrame({k: polars_series(v, self.dtypes.get(k)) for k, v in self.flat().items()})
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `.csv` or `.tsv` (columns of single values), `.jsonl`, `.parquet` or `.npz`, whole or not at all.
+        """Write `.csv` or `.tsv` (a row a value, as `long`), `.jsonl`, `.parquet` or `.npz`, whole or not at all.
 
         Raises:
             UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
         """
-        save(self._columns if os.fspath(path).endswith(".npz") else self.flat(), os.fspath(path))
+        path = os.fspath(path)
+        ending = os.path.splitext(path)[1]
+        try:
+            columns = self._columns if ending == ".npz" else self.long() if ending in (".csv", ".tsv") else self.flat()
+        except UserError as error:
+            raise error.at(path) from None
+        save(columns, path)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Row after row, as plain Python values; times as ISO text, NaN as None."""
         yield from records(self.flat())
 
     def __repr__(self) -> str:
-        each = [f"{k}: {v.dtype}{list(v.shape[self.axes:]) or ''}" for k, v in self._columns.items()]
+        each = [f"{k}: {_kind_of(v)}{list(v.shape[self.axes:]) or ''}" for k, v in self._columns.items()]
         shown = each if len(each) <= 6 else [*each[:5], f"and {len(each) - 5} more"]
         return f"Columns({' x '.join(map(str, self.shape)) or 'one'}; {', '.join(shown)})"
 
@@ -201,6 +221,14 @@ def _array(name: str, values: Any) -> tuple[np.ndarray, Dtype | None]:
     except ValueError:
         raise UserError(f"{name}: rows of different shapes; expected arrays or lists in every row that differ in their length "
                         "alone") from None
+
+
+def _kind_of(values: np.ndarray) -> str:
+    """What a column holds, in a word."""
+    if not ragged(values):
+        return str(values.dtype)
+    inner = next(item.dtype for item in values.flat if item is not None)
+    return f"items of {'text' if inner.kind in 'OU' else inner}"
 
 
 def _count(shape: Sequence[int]) -> str:

@@ -6,13 +6,13 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from given.sources.columns import Columns, check_names
 from given.sources.forms import PLAIN, common
-from given.sources.kinds import EXACT, LONG, Kind
+from given.sources.kinds import EXACT, LONG, Kind, Lists
 from given.sources.stream import File, Stream
 from given.variables import UserError
 
@@ -23,8 +23,16 @@ _KINDS = {bool: "boolean", int: "whole", float: "real", str: "text"}
 _WIDTH = 25  # characters of the longest real, or whole number of 64 bits
 
 
+class _List(NamedTuple):
+    """A list of a line: its shape and the cells in it, one after another."""
+
+    shape: tuple[int, ...]
+    cells: list[Any]
+
+
 class JsonLines(Stream):
-    """Files of JSON lines. A key that a line lacks is missing, as is null; lists of numbers are grids, all of one shape.
+    """Files of JSON lines. A key that a line lacks is missing, as is null. Lists of numbers of one shape are a grid; lists that
+    differ in their length, and lists of text, are items (rows,) of an array each, or None where a line has none.
 
     What is no text in a column that has text is written as JSON. Blank lines are no rows.
 
@@ -43,20 +51,23 @@ class JsonLines(Stream):
                  dayfirst: bool | None = None) -> None:
         super().__init__(files, skip_bad)
         self.kinds: dict[str, Kind] = {}
-        self.grids: dict[str, np.ndarray] = {}  # one of zeros, of the shape and kind of number of all
+        self._lists: dict[str, Lists] = {}
         self._bad: set[tuple[str, int]] = set()
         n = 0
         for rows in self._runs():
             for name in dict.fromkeys([*self.kinds, *(name for row in rows for name in row)]):
-                kind = _kind([row.get(name) for row in rows if not isinstance(row.get(name), list)])
+                kind = _kind([row.get(name) for row in rows if not isinstance(row.get(name), _List)])
                 self.kinds[name] = self.kinds.get(name, Kind(missing=n > 0)) | kind
+                if name in self._lists:
+                    cells = [cell for row in rows if isinstance(each := row.get(name), _List) for cell in each.cells]
+                    self._lists[name].kind |= _kind(cells)
             n += len(rows)
         self.found(n, "at least one line of JSON, got none")
         check_names(self.names, self._title)
-        for name in self.grids:
-            if self.kinds[name] != Kind():
-                what = self.kinds[name].what or "nothing"
+        for name, lists in self._lists.items():
+            if what := self.kinds[name].what:
                 raise UserError(f"{self._title}: {name}: lists in some lines, {what} in others; expected lists in all")
+            lists.absent, self.kinds[name] = self.kinds[name].missing, lists.kind
         for name, kind in self.kinds.items():
             self.kinds[name], dtype = kind.understood(decimal, dayfirst)
             if dtype is not None:
@@ -72,9 +83,12 @@ class JsonLines(Stream):
             yield Columns({name: self._array(name, [row.get(name) for row in rows]) for name in self.names})
 
     def _array(self, name: str, values: list[Any]) -> np.ndarray:
-        if name in self.grids:
-            return np.array(values, dtype=self.grids[name].dtype)
-        kind = self.kinds[name]
+        if (lists := self._lists.get(name)) is None:
+            return self._cells(self.kinds[name], values)
+        cells = self._cells(self.kinds[name], [cell for each in values if each is not None for cell in each.cells])
+        return lists.array(cells, [None if each is None else each.shape[0] for each in values])
+
+    def _cells(self, kind: Kind, values: list[Any]) -> np.ndarray:
         if kind.form is not None:
             return kind.array(["" if value is None else str(value) for value in values])
         match kind.stored:
@@ -121,27 +135,31 @@ class JsonLines(Stream):
             raise UserError("half of a surrogate pair (\\ud800 to \\udfff); expected whole characters")
         if not isinstance(row, dict):
             raise UserError(f"got {raw.decode().strip()[:30]!r}; expected an object such as {{\"age\": 30}}")
-        grids = {}
         for name, value in row.items():
             if isinstance(value, dict):
-                raise UserError(f"{name}: got an object; expected a number, text, true, false, null or a list of numbers")
+                raise UserError(f"{name}: got an object; expected a number, text, true, false, null or a list of these")
             if isinstance(value, list):
-                grids[name] = self._grid(name, value)
-        self.grids |= grids
+                row[name] = self._list(name, value)
+        for name, value in row.items():
+            if isinstance(value, _List):
+                self._lists.setdefault(name, Lists()).add(value.shape[:1], value.shape[1:] if value.cells else None)
         return row
 
-    def _grid(self, name: str, value: list[Any]) -> np.ndarray:
-        """Zeros of a list's shape and kind of number, and of the column's before."""
-        try:
-            grid = np.array(value)
-        except ValueError:
-            raise UserError(f"{name}: a list of lists of different lengths; expected a grid of numbers") from None
-        if grid.dtype.kind not in "bif" or not grid.size:
-            raise UserError(f"{name}: got {json.dumps(value)[:40]}; expected a list of numbers of at most 64 bits")
-        before = self.grids.get(name, grid)
-        if before.shape != grid.shape:
-            raise UserError(f"{name}: got a list of shape {grid.shape}, expected {before.shape} as in the lines before")
-        return np.zeros(grid.shape, np.result_type(before, grid))
+    def _list(self, name: str, value: list[Any]) -> _List:
+        """A list of single values or of grids of one shape, that of the lines before."""
+        shape: tuple[int, ...] = (len(value),)
+        cells = value
+        while any(isinstance(cell, list) for cell in cells):
+            lengths = {len(cell) if isinstance(cell, list) else 0 for cell in cells}
+            if len(lengths) > 1 or 0 in lengths:
+                raise UserError(f"{name}: a list of lists of different lengths; expected a grid of numbers")
+            shape, cells = (*shape, lengths.pop()), [each for cell in cells for each in cell]
+        if any(isinstance(cell, dict) for cell in cells):
+            raise UserError(f"{name}: got {json.dumps(value)[:40]}; expected a list of numbers, text, true, false or null")
+        before = self._lists[name].value if name in self._lists else None
+        if cells and before not in (None, shape[1:]):
+            raise UserError(f"{name}: got a list of values of shape {shape[1:]}, expected {before} as in the lines before")
+        return _List(shape, cells)
 
 
 def _kind(values: list[Any]) -> Kind:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from given.sources.forms import PLAIN, Ambiguous, Form, choose_form, common, readings
 
-__all__ = ["EXACT", "Kind", "LONG", "texts"]
+__all__ = ["EXACT", "Kind", "LONG", "Lists", "end_to_end", "items", "ragged", "texts"]
 
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 _BLANKS = " \t\r\v\f\x1c\x1d\x1e\x1f"
@@ -160,3 +160,57 @@ def texts(values: Sequence[str | None]) -> np.ndarray:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
+
+
+@dataclass
+class Lists:
+    """What a column of lists is, over all its rows.
+
+    Args:
+        value: shape of a value in a list; None while all lists are empty.
+        lengths: that lists have.
+        kind: of the cells in them.
+        absent: whether a row has no list.
+    """
+
+    value: tuple[int, ...] | None = None
+    lengths: set[int] = field(default_factory=set)
+    kind: Kind = field(default_factory=Kind)
+    absent: bool = False
+
+    def add(self, lengths: Iterable[int], value: tuple[int, ...] | None) -> None:
+        """Add lists of these lengths, of values of a shape, or None where none holds any."""
+        self.lengths.update(lengths)
+        self.value = self.value if value is None else value
+
+    def array(self, cells: np.ndarray, lengths: Sequence[int | None]) -> np.ndarray:
+        """Cells end to end as a grid (rows, length, ...) where all lists are numbers of one shape, else as items (rows,).
+
+        Args:
+            cells: of all rows.
+            lengths: of each row's list; None where it has none.
+        """
+        shape, alike = self.value or (), len(self.lengths) == 1 and 0 not in self.lengths and not self.absent
+        if alike and self.kind.stored in ("whole", "real", "boolean"):
+            return cells.reshape(len(lengths), -1, *shape)
+        return items(cells.reshape(-1, *shape), lengths)
+
+
+def items(values: np.ndarray, lengths: Sequence[int | None]) -> np.ndarray:
+    """Values end to end as items (rows,) of an array each, of these lengths, or None."""
+    ends = np.cumsum([length or 0 for length in lengths])
+    found = np.empty(len(lengths), dtype=object)
+    found[:] = [None if length is None else values[end - length:end] for end, length in zip(ends, lengths, strict=True)]
+    return found
+
+
+def ragged(values: np.ndarray) -> bool:
+    """Whether a column is of items, an array each."""
+    return values.dtype.kind == "O" and any(isinstance(item, np.ndarray) for item in values.flat)
+
+
+def end_to_end(values: np.ndarray) -> tuple[np.ndarray, list[int | None]]:
+    """Items (rows,) of an array each, or None, as all their values and the lengths; the inverse of `items`."""
+    there = [item for item in values if item is not None]
+    full = [item for item in there if len(item)] or there
+    return np.concatenate(full), [None if item is None else len(item) for item in values]

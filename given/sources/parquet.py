@@ -10,7 +10,7 @@ import numpy as np
 from given.sources.cells import Dtype, array
 from given.sources.columns import Columns, check_names, index_name
 from given.sources.forms import common
-from given.sources.kinds import EXACT, LONG, Kind
+from given.sources.kinds import EXACT, LONG, Kind, Lists
 from given.sources.stream import File, Stream
 from given.sources.write import pyarrow
 from given.variables import UserError
@@ -22,7 +22,8 @@ _ROWS = 1 << 16  # read at once
 
 class Parquet(Stream):
     """Parquet files with the same columns: numbers, booleans, text, dates and times of day (as text), moments, durations (in
-    seconds) and lists of numbers of one shape.
+    seconds) and lists of these: of numbers of one shape a grid; of different lengths, or of text, items (rows,) of an array
+    each.
 
     Args:
         files: in order.
@@ -39,6 +40,7 @@ class Parquet(Stream):
         super().__init__(files, skip_bad)
         pyarrow()
         self.kinds: dict[str, Kind] = {}
+        self._lists: dict[str, Lists] = {}
         n = 0
         for file, batch in self._batches():
             names = _names(batch.schema)
@@ -49,7 +51,7 @@ class Parquet(Stream):
                                 f"{self.files[0].name}")
             for name, column in zip(names, batch.columns, strict=True):
                 try:
-                    self.kinds[name] |= _kind(column)
+                    self.kinds[name] |= self._kind(name, _plain(column))
                 except UserError as error:
                     raise error.at(f"{file.name}: {name}") from None
             n += batch.num_rows
@@ -73,7 +75,26 @@ class Parquet(Stream):
     def blocks(self) -> Iterator[Columns]:
         for _, batch in self._batches():
             columns = zip(self.names, batch.columns, strict=True)
-            yield Columns({name: _array(column, self.kinds[name]) for name, column in columns})
+            yield Columns({name: self._array(name, _plain(column)) for name, column in columns})
+
+    def _kind(self, name: str, column: Any) -> Kind:
+        """What the cells of a column are, and those in its lists."""
+        if not _listed(column):
+            return _kind(column)
+        lists = self._lists.setdefault(name, Lists())
+        lengths, shape, cells = _flat(column, lists.value)
+        lists.add((length for length in lengths if length is not None), shape if len(cells) else None)
+        lists.absent |= None in lengths
+        lists.kind |= (kind := _kind(cells))
+        return kind
+
+    def _array(self, name: str, column: Any) -> np.ndarray:
+        if (lists := self._lists.get(name)) is None:
+            return _array(column, self.kinds[name])
+        (lengths, _, cells), kind = _flat(column, lists.value), self.kinds[name]
+        if kind.missing or kind.stored in ("text", "time"):
+            return lists.array(_array(cells, kind), lengths)
+        return lists.array(array(cells.to_numpy(zero_copy_only=False))[0], lengths)  # numbers of as many bits as there
 
     def _batches(self) -> Iterator[tuple[File, Any]]:
         pa = pyarrow()
@@ -114,7 +135,7 @@ def _plain(column: Any) -> Any:
 
 
 def _kind(column: Any) -> Kind:
-    pa, column = pyarrow(), _plain(column)
+    pa = pyarrow()
     types, missing = pa.types, column.null_count > 0
     if types.is_null(column.type):
         return Kind(missing=True)
@@ -130,37 +151,37 @@ def _kind(column: Any) -> Kind:
         return Kind("whole" if ends else "", missing, wide, 20)
     if types.is_floating(column.type):
         return Kind("real", missing, width=25)
-    if types.is_list(column.type) or types.is_large_list(column.type) or types.is_fixed_size_list(column.type):
-        grid = _grid(column)
-        return Kind(f"grid of {grid.dtype}{list(grid.shape[1:])}")
     try:
         words = column.cast(pa.large_string())
         width = pa.compute.max(pa.compute.utf8_length(words)).as_py() or 0
         width = LONG if pa.compute.any(pa.compute.ends_with(words, "\0")).as_py() else width
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        raise UserError(f"holds {column.type}; expected numbers, booleans, text, dates or lists of numbers") from None
+        raise UserError(f"holds {column.type}; expected numbers, booleans, text, dates or lists of these") from None
     return Kind("text", missing, width=width, forms=common(word for word in words.unique().to_pylist() if word is not None))
 
 
-def _grid(column: Any) -> np.ndarray:
-    """Lists of lists of numbers as one array."""
-    pa, shape = pyarrow(), [len(column)]
-    while pa.types.is_nested(column.type):
-        lengths: set[Any] = set(pa.compute.list_value_length(column).to_pylist()) if hasattr(column, "flatten") else {None}
-        if len(lengths) > 1 or None in lengths or pa.types.is_struct(column.type):
-            raise UserError("lists of different lengths, or missing ones; expected one shape in all rows")
-        shape.append(lengths.pop())
-        column = column.flatten()
-    number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)
-    if column.null_count or not number:
-        raise UserError(f"lists of {column.type}{' with holes' * bool(column.null_count)}; expected numbers")
-    return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(shape)
+def _listed(column: Any) -> bool:
+    types = pyarrow().types
+    return bool(types.is_list(column.type) or types.is_large_list(column.type) or types.is_fixed_size_list(column.type))
+
+
+def _flat(column: Any, before: tuple[int, ...] | None) -> tuple[list[int | None], tuple[int, ...], Any]:
+    """The lengths of lists, None where there is none, the shape of a value in them and their cells end to end."""
+    count, shape = pyarrow().compute.list_value_length, list[int]()
+    lengths, cells = count(column).to_pylist(), _plain(column.flatten())
+    while _listed(cells):
+        inner = set(count(cells).to_pylist())
+        if len(inner) > 1 or None in inner or 0 in inner:
+            raise UserError("lists of lists of different lengths, or missing ones; expected values of one shape in all rows")
+        shape.append(inner.pop() if inner else 0)
+        cells = _plain(cells.flatten())
+    if len(cells) and before not in (None, tuple(shape)):
+        raise UserError(f"lists of values of shape {tuple(shape)} after those of shape {before}; expected one in all rows")
+    return lengths, tuple(shape), cells
 
 
 def _array(column: Any, kind: Kind) -> np.ndarray:
-    pa, column = pyarrow(), _plain(column)
-    if kind.what.startswith("grid"):
-        return _grid(column)
+    pa = pyarrow()
     if kind.form is not None:
         return kind.array(["" if cell is None else cell for cell in column.cast(pa.large_string()).to_pylist()])
     match kind.stored:

@@ -17,20 +17,23 @@ from given.sources.delimited_text import DelimitedText
 from given.sources.folder import IMAGES, classes, tree
 from given.sources.images import Images, in_folder
 from given.sources.jsonl import JsonLines
+from given.sources.kinds import ragged
+from given.sources.long import gathered
 from given.sources.parquet import Parquet
 from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream, joined, standard_input
 from given.sources.text import Texts
-from given.variables import UserError
+from given.variables import UserError, shown
 
 __all__ = ["read"]
 
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy", ".npz": "npz", ".parquet": "parquet",
             ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images")}
-_TABLE = ("delimiter", "header", "decimal", "dayfirst", "skip_bad")
-_OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": ("decimal", "dayfirst", "skip_bad"),
-            "parquet": ("decimal", "dayfirst"), "text": ("by", "skip_bad"),
-            "images": ("size", "skip_bad"), "npz": (), "npy": ()}
+_LONG = ("by", "time")
+_TABLE = (*_LONG, "delimiter", "header", "decimal", "dayfirst", "skip_bad")
+_OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": (*_LONG, "decimal", "dayfirst", "skip_bad"),
+            "parquet": (*_LONG, "decimal", "dayfirst"), "text": ("by", "skip_bad"),
+            "images": ("size", "skip_bad"), "npz": _LONG, "npy": _LONG}
 _FIRST = {b"PAR1": "parquet", b"PK\3\4": "npz", b"\x93NUM": "npy"}  # how files begin
 
 
@@ -42,6 +45,7 @@ class _Options:
     decimal: str | None = None
     dayfirst: bool | None = None
     by: str | None = None
+    time: str | None = None
     size: tuple[int, int] | None = None
     skip_bad: bool = False
 
@@ -60,7 +64,8 @@ class _Options:
 @overload
 def read(source: Any, /, *, format: str | None = None, delimiter: str | None = None,
          header: bool | Sequence[str] | None = None, decimal: str | None = None, dayfirst: bool | None = None,
-         by: str | None = None, size: tuple[int, int] | None = None, skip_bad: bool = False) -> Source: ...
+         by: str | None = None, time: str | None = None, size: tuple[int, int] | None = None,
+         skip_bad: bool = False) -> Source: ...
 
 
 @overload
@@ -82,7 +87,11 @@ def read(source: Any = None, /, **options: Any) -> Source:
         header: True, False (columns are called column_1, ...) or the columns' names; by default told from the first rows.
         decimal: mark of the numbers of a table or frame, "." or ",", where its cells may have either.
         dayfirst: whether 1/2/2020 of a table or frame is in February, where its cells may be either.
-        by: of text: a row is a "file" (the default), a "line" or a "paragraph".
+        by: of text: a row is a "file" (the default), a "line" or a "paragraph". Of a table, a frame or a `Source` with a row a
+            moment: the column that names the item. One row an item comes back, with an array each of what differs within an
+            item, ordered by time, and single values of what does not. They are held in memory.
+        time: the column of numbers, dates or times that such rows are ordered by; without `by` all rows are one item. Times
+            that are evenly spaced in every item are left out, but for the first of each where items begin at different times.
         size: height and width that images are resampled to; by default they must all have one size.
         skip_bad: leave bad rows and files out; `skipped` of what is returned says which and why.
 
@@ -119,15 +128,36 @@ def read(source: Any = None, /, **options: Any) -> Source:
     spelling: dict[str, Any] = {name: options.pop(name) for name in ("decimal", "dayfirst") if name in options}
     if isinstance(source, Source):
         options |= spelling
+    long = {name: options.pop(name) for name in _LONG if name in options}
     if options:
         raise UserError(f"read: {next(iter(options))}= is for files; got {type(source).__name__}")
     if isinstance(source, Source):
-        return source.flat() if isinstance(source, Columns) else source
+        return _items(source.flat() if isinstance(source, Columns) else source, **long)
     if isinstance(source, Mapping):
-        return understood(Columns(source), **spelling)
+        return _items(understood(Columns(source), **spelling), **long)
     if type(source).__module__.split(".")[0] in ("pandas", "polars") and type(source).__name__ == "DataFrame":
-        return understood(frame(source), **spelling)
+        return _items(understood(frame(source), **spelling), **long)
     raise UserError(f"read: expected a path, a mapping, a frame or columns by keyword, got {type(source).__name__}")
+
+
+def _items(rows: Source, by: str | None = None, time: str | None = None) -> Source:
+    """The items of a long table, in memory; the rows as they are where nothing is asked for."""
+    if by is None and time is None:
+        return rows
+    for name in (by, time):
+        if name is not None and not isinstance(name, str):
+            raise UserError(f"read: expected the name of a column as by= and time=, got {shown(name)}")
+    about = rows.dtypes.get(time or "")
+    if isinstance(about, dict) and "doubt" in about:
+        raise UserError(f"{time}: {about['doubt']}")
+    held = rows if isinstance(rows, Columns) else joined(list(rows.batches(1 << 16)))
+    columns, note = gathered(held, by, time)
+    kept = {name: dtype for name, dtype in rows.dtypes.items() if name in columns and (not ragged(columns[name]) or (
+        isinstance(dtype, dict) and "doubt" in dtype))}
+    found = Columns(columns, dtypes=kept)
+    facts = [rows.described(), "one item" if by is None else f"{found.n:,} items by {by}", *[note] * bool(note)]
+    found.about, found.skipped = ", ".join(facts), rows.skipped
+    return found
 
 
 def _path(name: str, options: _Options) -> Source:
@@ -181,7 +211,22 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
         odd = next(i for i, format in enumerate(formats) if format != formats[0])
         raise UserError(f"{files[odd].name}: is {formats[odd]}, {files[0].name} is {formats[0]}; expected one format")
     format, passed = formats[0], options.of(formats[0], files[0].name)
-    empty = [file.name for file in files if not file.state[0]] if format not in ("images", "text") else []
+    if format not in ("images", "text"):
+        long = {name: passed.pop(name) for name in _LONG if name in passed}
+        rows = _rows(files, format, passed)
+        try:
+            return _items(rows, **long)
+        except UserError as error:
+            raise error.at(files[0].name) from None
+    labels = classes(above, [file.path for file in files]) if above else None
+    if format == "images":
+        return Images(files, None if labels is None else Columns({"label": np.array(labels)}), **passed).kept()
+    return Texts(files, labels=labels, **passed).kept()
+
+
+def _rows(files: list[File], format: str, passed: dict[str, Any]) -> Source:
+    """The rows of files of arrays or tables."""
+    empty = [file.name for file in files if not file.state[0]]
     if empty:
         raise UserError(f"{empty[0]}: is empty; expected {format}")
     if format in ("npz", "npy"):
@@ -191,11 +236,6 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
             if there != first:
                 raise UserError(f"{file.name}: has {part}; expected columns and shapes as in {files[0].name}")
         return joined(parts)
-    labels = classes(above, [file.path for file in files]) if above and format in ("images", "text") else None
-    if format == "images":
-        return Images(files, None if labels is None else Columns({"label": np.array(labels)}), **passed).kept()
-    if format == "text":
-        return Texts(files, labels=labels, **passed).kept()
     if format == "tsv":
         passed = {"delimiter": "\t", **passed}
     streams: dict[str, Callable[..., Stream]] = {"csv": DelimitedText, "tsv": DelimitedText, "jsonl": JsonLines,

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from given.sources.kinds import end_to_end, ragged
 from given.variables import UserError
 
 __all__ = ["pyarrow", "records", "save", "write_file"]
@@ -18,8 +19,10 @@ __all__ = ["pyarrow", "records", "save", "write_file"]
 def save(columns: Mapping[str, np.ndarray], path: str) -> None:
     """Write columns by the ending of the path: .csv, .tsv, .jsonl, .parquet or .npz.
 
+    Items of different lengths are lists in .jsonl and .parquet, and are refused elsewhere; as a table see `long`.
+
     Args:
-        columns: name -> (rows, ...); for .npz any shapes.
+        columns: name -> (rows, ...); for .csv and .tsv (rows,) of single values, for .npz any shapes.
         path: of the file; an older one there is replaced.
 
     Raises:
@@ -47,9 +50,16 @@ def save(columns: Mapping[str, np.ndarray], path: str) -> None:
 
 
 def records(columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    """Row after row, as plain Python values; times as ISO text, NaN and NaT as None."""
+    """Row after row, as plain Python values, grids and items as lists; times as ISO text, NaN and NaT as None."""
     for row in zip(*map(_values, columns.values()), strict=True):
-        yield {name: None if value != value else value for name, value in zip(columns, row, strict=True)}
+        yield {name: _known(value) for name, value in zip(columns, row, strict=True)}
+
+
+def _known(value: Any) -> Any:
+    """A plain value, None where it is NaN."""
+    if isinstance(value, list):
+        return list(map(_known, value))
+    return None if value != value else value
 
 
 def write_file(path: str, write: Callable[[BinaryIO], Any]) -> None:
@@ -83,9 +93,6 @@ def pyarrow() -> Any:
 
 
 def _table(columns: Mapping[str, np.ndarray], path: str, delimiter: str) -> None:
-    grids = [name for name, values in columns.items() if values.ndim > 1]
-    if grids:
-        raise UserError(f"{path}: {grids[0]} has several values an item; save as .npz")
     table = [tuple(columns), *zip(*map(_values, columns.values()), strict=True)]
     # An empty line would be no row.
     lines = (delimiter.join(_cell(value, delimiter) for value in row) or '""' for row in table)
@@ -94,9 +101,13 @@ def _table(columns: Mapping[str, np.ndarray], path: str, delimiter: str) -> None
 
 def _values(values: np.ndarray) -> list[Any]:
     """An array's values as Python has them; times as ISO text, whatever their resolution."""
+    if ragged(values):
+        return [None if item is None else _values(item) for item in values]
     if values.dtype.kind != "M":
         return values.tolist()
-    return [None if text == "NaT" else text for text in np.datetime_as_string(values).tolist()]
+    words = np.array(np.datetime_as_string(values), dtype=object)
+    words[words == "NaT"] = None
+    return words.tolist()
 
 
 def _cell(value: Any, delimiter: str) -> str:
@@ -111,6 +122,8 @@ def _plain(values: np.ndarray, where: str) -> np.ndarray:
     """Object arrays as text, since a .npz of ours holds no pickled objects."""
     if values.dtype.kind != "O":
         return values
+    if ragged(values):
+        raise UserError(f"{where}: its items are of different lengths, which .npz does not hold; save as .jsonl or .parquet")
     other = [value for value in values.flat if not isinstance(value, str)]
     if other:
         raise UserError(f"{where}: got {other[0]!r} among text; .npz holds text or numbers; fill it in, or save as .csv")
@@ -128,15 +141,20 @@ def _archive(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _parquet(columns: Mapping[str, np.ndarray], path: str) -> memoryview:
-    """Columns as Parquet, grids as lists of fixed length."""
+    """Columns as Parquet, grids as lists of fixed length, items as lists."""
     pa, arrays = pyarrow(), {}
     for key, values in columns.items():
+        cells, lengths = end_to_end(values) if ragged(values) else (values, None)
         try:
-            arrays[key] = pa.array(values.reshape(-1))
+            arrays[key] = pa.array(cells.reshape(-1))
         except (pa.ArrowException, TypeError) as error:
             raise UserError(f"{path}: {key}: {' '.join(str(error).split())}; save as .npz") from None
-        for length in values.shape[:0:-1]:
+        for length in cells.shape[:0:-1]:
             arrays[key] = pa.FixedSizeListArray.from_arrays(arrays[key], length)
+        if lengths is not None:
+            ends = np.cumsum([0, *(length or 0 for length in lengths)])
+            absent = pa.array([length is None for length in lengths])
+            arrays[key] = pa.LargeListArray.from_arrays(pa.array(ends), arrays[key], mask=absent)
     sink = pa.BufferOutputStream()
     pa.parquet.write_table(pa.table(arrays), sink)
     return memoryview(sink.getvalue())
