@@ -178,7 +178,7 @@ class Joint(nn.Module):
         """log p of all factors with a latent that is summed out, for each of its joint values: (n, K) float64."""
         every, many, row = self.enumerated(entries, n)
         factors = [f for f in self if self.touches_latent(f)]
-        own = Noise(Noise.of(seed, n).keys[row.numpy()])
+        own = Noise.of(seed, n).rows(row)
         return self.log_prob(many, n * every, own, factors)[0].reshape(n, every)
 
     @torch.no_grad()

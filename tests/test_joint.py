@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import given
 from given import part, prefix
@@ -13,7 +14,7 @@ from given.codecs import IdentityCodec, Label, Number
 from given.distributions import Intractable, Noise
 from given.families import Autoregressive, Categorical, Dequantised, Empirical, Gaussian, GaussianMixture, Independent
 from given.formula import parse
-from given.nn import Reverse, Transformer
+from given.nn import Dropout, Reverse, Transformer, seed_dropout
 from given.testing import perturb
 from given.variables import Axis, Finite, UserError, Variable
 
@@ -380,6 +381,41 @@ def test_noise_is_uniform_and_its_own():
     assert float(torch.corrcoef(torch.stack([a[0], a[1], b[0], b[1]])).triu(1).abs().max()) < 0.16
     z = Noise.of(1, 100).normal((), (100,)).flatten()
     assert abs(float(z.mean())) < 0.05 and abs(float(z.std()) - 1) < 0.04
+
+
+def neighbours(numbers: Tensor) -> float:
+    """By how many standard deviations pairs of numbers that follow one another leave the uniform law on 64 x 64 cells."""
+    cell = (numbers * 64).long()
+    counts = torch.bincount(cell[1:] * 64 + cell[:-1], minlength=4096).double()
+    expected = (len(cell) - 1) / 4096
+    return (float(((counts - expected) ** 2).sum()) / expected - 4095) / math.sqrt(2 * 4095)
+
+
+@pytest.mark.parametrize("scale", [1, 2**8, 2**20])
+def test_noise_of_neighbours_is_independent(scale: int):
+    """Places of a row, rows, draws, folds, seeds: by their high digits, and by those after the eighth and the twentieth bit."""
+    noise, n = Noise.of(2, 1), 1 << 16
+    streams = {
+        "places": noise.uniform((), (n,)), "rows": Noise.of(2, n).uniform(), "draws": Noise.of(2, 1, draws=n).uniform(),
+        "repeated": noise.uniform((n,)), "rows of two places": Noise.of(2, n // 2).uniform((), (2,)),
+        "two draws of rows": Noise.of(2, n // 2, draws=2).uniform().view(2, -1).T.reshape(-1),
+        "folds": torch.cat([Noise.of(2, 64).fold(step).uniform() for step in range(n // 64)]),
+    }
+    for name, u in streams.items():
+        assert abs(neighbours(u.flatten() * scale % 1)) < 5.5, name
+
+
+def test_a_mask_of_dropout_is_uniform_and_of_its_call():
+    drop, h = Dropout(0.25), torch.ones(256, 256)
+    seed_dropout([drop], 3, 1)
+    first, second = drop(h), drop(h)
+    for mask in (first, second):
+        assert abs(float(mask.mean()) - 1) < 5 * math.sqrt(0.25 / 0.75 / h.numel())
+        near = torch.corrcoef(torch.stack([mask.flatten()[lag:-64 + lag or None] for lag in (0, 1, 2, 3, 4, 8, 63)])).triu(1)
+        assert float(near.abs().max()) < 5.5 / math.sqrt(h.numel())
+    assert abs(float(torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))[0, 1])) < 5.5 / math.sqrt(h.numel())
+    seed_dropout([drop], 3, 1)
+    assert torch.equal(drop(h), first)
 
 
 def test_a_constant_condition_teaches_nothing():

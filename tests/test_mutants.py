@@ -243,7 +243,7 @@ MUTANTS = {
         given.distributions.Moments, "add", "weight.double()[:, None, None] * outer", "outer",
         family("weights_are_repetitions", "Gaussian")),
     "a draw depends on its batch": Mutant(
-        given.distributions.Noise, "uniform", "draws[..., None], np.arange", "draws[..., None] + draws.sum(), np.arange",
+        given.distributions.Noise, "uniform", "keys[:, None] + place", "keys[:, None] + keys.sum() + place",
         family("rows_are_their_own", "Independent")),
     "Bayes' rule without the prior": Mutant(
         given.infer.posterior.Enumeration, "weigh", "for factor in factors:", "for factor in factors[1:]:", check_bayes),

@@ -37,7 +37,7 @@ class RowGroups(Distribution):
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         lead = len(shape)
-        drawn = [distribution.sample(shape, seed=Noise(noise.keys[rows.numpy()])).flat(self.space)
+        drawn = [distribution.sample(shape, seed=noise.rows(rows)).flat(self.space)
                  for rows, distribution in self.groups]
         return Entries.cat(drawn, lead).map(lambda t: t.index_select(lead, self.back)).shaped(self.space)
 
@@ -45,7 +45,7 @@ class RowGroups(Distribution):
         noise, flat = Noise.of(seed, self.n), x.flat(self.space)
         axis = flat.tensor.dim() - 2
         each = [part.log_prob(flat.map(lambda t, r=rows: t.index_select(axis, r)).shaped(self.space),  # type: ignore[misc]
-                              seed=Noise(noise.keys[rows.numpy()])) for rows, part in self.groups]
+                              seed=noise.rows(rows)) for rows, part in self.groups]
         return torch.cat(each, axis).index_select(axis, self.back)
 
     def condition(self, evidence: Entries) -> RowGroups:

@@ -124,7 +124,7 @@ class Enumeration:
                      {name: e for name, e in unknown.items() if name in above},
                      {name: e for name, e in unknown.items() if name not in above}]
             for factor in factors:
-                log_p, kind = self._in_turn(factor, seen, turns, Noise(noise.keys[row.numpy()]).fold(factor.x.name))
+                log_p, kind = self._in_turn(factor, seen, turns, noise.rows(row).fold(factor.x.name))
                 total[row, k] += log_p
                 kinds.append(kind)
         return values, total, weakest(kinds)

@@ -115,7 +115,7 @@ def rows_are_their_own(c: Conditional) -> None:
     with torch.no_grad():
         many, few = c(y), c(y.rows(rows))
         noise = Noise.of(5, ROWS)
-        alone = Noise(noise.keys[rows.numpy()])
+        alone = noise.rows(rows)
         x = many.sample(seed=noise)
         z = few.sample(seed=alone)
         for a, b in zip(tensors(x), tensors(z), strict=True):
