@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import abc
 import copy
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,11 @@ class Conditional(nn.Module, abc.ABC):
     on_lines = False
     """Whether its name promises a distribution of the numbers themselves, so that a codec inferred for it bends none."""
 
+    plans: tuple[str, ...] = ()
+    """Buffers that the host reads, and that stay with it when the rest moves to another device."""
+    waits = ""
+    """Why its steps or draws wait for the host, wherever its rows are; nothing where they do not."""
+
     def __new__(cls, *args: Any, **options: Any) -> Conditional:
         return built_with(super().__new__(cls), args, options)
 
@@ -62,6 +68,18 @@ class Conditional(nn.Module, abc.ABC):
         """By its arguments and its weights, as it is saved."""
         check_pickles(self.arguments, str(self))
         return _conditional, (type(self), dict(self.arguments), self.state_dict(), self.training)
+
+    def _apply(self, *args: Any, **kwargs: Any) -> Self:
+        kept = {name: self._buffers[name] for name in self.plans}
+        super()._apply(*args, **kwargs)
+        self._buffers.update(kept)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        held = itertools.chain(self.parameters(), (t for name, t in self.named_buffers() if name not in self.plans))
+        return next((t.device for t in held), torch.device("cpu"))
 
     @abc.abstractmethod
     def forward(self, y: Observed) -> Distribution:
@@ -143,12 +161,12 @@ def teach(conditional: Conditional, batches: Iterable[Batch], kind: type[Solve] 
 
 def state_of(parents: Sequence[Variable], y: Observed) -> Tensor:
     """(B,) int64: the value of finite parents as one number below `states(parents)`."""
-    state = torch.zeros(y.n, dtype=torch.int64)
+    state = torch.zeros(y.n, dtype=torch.int64, device=y.device)
     for v in parents:
         x = y[v.name]
         if not x.complete:
             raise UserError(f"{v.name}: a parent has unseen entries; give it whole, or ask with given(...) and a factor for it")
         assert isinstance(v.space, Finite)
         for entry in torch.where(x.readable, x.tensor, 0).reshape(y.n, -1).unbind(1):  # padding is no value
-            state = state.to(entry.device) * v.space.size + entry
+            state = state * v.space.size + entry
     return state

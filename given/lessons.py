@@ -118,7 +118,7 @@ def _each(f: Mapped, batches: Iterable[Batch]) -> Iterator[Batch]:
     """Every batch as a wrapper maps it; the same in every pass, so that EM climbs one hill."""
     first = 0
     for x, y, weight in batches:
-        yield *f(x, y, Noise.of(0, y.n, first_row=first)), weight
+        yield *f(x, y, Noise.of(0, y.n, first_row=first, device=y.device)), weight
         first += y.n
 
 
@@ -177,7 +177,7 @@ class Descend:
     def mapped(self, f: Mapped) -> Descend:
         """The same lesson of a wrapper, whose rows `f` turns into the inner conditional's."""
         def loss(x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-            noise = Noise.of(seed, y.n)
+            noise = Noise.of(seed, y.n, device=y.device)
             return self.loss(*f(x, y, noise), seed=noise)
 
         return replace(self, loss=loss)

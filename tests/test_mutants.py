@@ -245,6 +245,17 @@ MUTANTS = {
     "a draw depends on its batch": Mutant(
         given.distributions.Noise, "uniform", "keys[:, None] + place", "keys[:, None] + keys.sum() + place",
         family("rows_are_their_own", "Independent")),
+    "a tensor is made on the processor": Mutant(
+        given.distributions.Chain, "start", ", device=self.device", "", family("serves_any_device", "Autoregressive")),
+    "a plan stays on the processor": Mutant(
+        given.nn.Embedding, "_plan", "torch.arange(D, device=order.device)", "torch.arange(D)",
+        family("serves_any_device", "Autoregressive in any order")),
+    "a draw asks after every entry whether it is over": Mutant(
+        given.distributions.Sequential, "run", 'self.device.type == "cpu" or t % _LOOKS == 0', "True",
+        family("serves_any_device", "Autoregressive sequence")),
+    "a loss looks at what is told of its masks": Mutant(
+        given.distributions.Transformed, "log_prob", "if not x.plain", "if not bool(x.scored.all())",
+        family("serves_any_device", "SplineFlow")),
     "Bayes' rule without the prior": Mutant(
         given.infer.posterior.Enumeration, "weigh", "for factor in factors:", "for factor in factors[1:]:", check_bayes),
     "an atom is a density": Mutant(

@@ -31,6 +31,7 @@ from given.distributions.moments import Moments, check_positive_definite, shrink
 from given.distributions.noise import Noise, inverse_cdf_sample, kmeans_plus_plus
 from given.distributions.normal import Normal
 from given.distributions.normal_mixture import NormalMixture
+from given.distributions.on_host import OnHost
 from given.distributions.product import ProductDistribution
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
@@ -78,6 +79,7 @@ __all__ = [
     "Normal",
     "NormalMixture",
     "NormalMixtureHead",
+    "OnHost",
     "ProductDistribution",
     "RowGroups",
     "SamplerState",

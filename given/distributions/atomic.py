@@ -27,7 +27,7 @@ class Atomic(Factorized):
     """
 
     def __init__(self, logits: Tensor, rest: Factorized, space: Real) -> None:
-        super().__init__(space, rest.n)
+        super().__init__(space, rest.n, rest.device)
         self.log_weights, self.rest = logits.double().log_softmax(-1), rest
         self.atoms = torch.tensor(space.atoms, dtype=torch.float64, device=logits.device)
         if space.may_end:  # the last entry there is room for is the end and nothing else

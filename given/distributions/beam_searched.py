@@ -38,7 +38,7 @@ class BeamSearched(Distribution):
     draws_together = closed = True
 
     def __init__(self, distribution: Sequential, width: int, alpha: float = 0.0) -> None:
-        super().__init__(distribution.space, distribution.n)
+        super().__init__(distribution.space, distribution.n, distribution.device)
         check_one_at_a_time(distribution, "Beam")
         self.distribution, self.width, self.alpha, self.evidence = distribution, width, alpha, distribution.evidence
 

@@ -64,7 +64,7 @@ class CacheNGram(Sequential):
     adaptive = True
 
     def __init__(self, fixed: InterpolatedNGram, weight: float) -> None:
-        super().__init__(fixed.space, fixed.n, fixed.order)
+        super().__init__(fixed.space, fixed.n, fixed.entries, fixed.device)
         self.fixed, self.weight = fixed, weight
         self.met: list[dict[tuple[int, ...], dict[int, int]]] | None = None
 

@@ -23,7 +23,7 @@ class Categorical(Factorized):
 
     def __init__(self, logits: Tensor, space: Finite | None = None) -> None:
         space = space or Finite(logits.shape[-1])
-        super().__init__(space, logits.shape[0])
+        super().__init__(space, logits.shape[0], logits.device)
         self.logits = logits
         if space.may_end:  # the last entry there is room for is the end and nothing else
             self.end_at(torch.arange(space.shape[-1], device=logits.device) == space.shape[-1] - 1, space.end)

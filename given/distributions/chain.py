@@ -15,7 +15,8 @@ from given.distributions.factorized import Factorized
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import Sequential, State
 from given.nn import Condition
-from given.nn.context import last_of
+from given.nn.context import last_of, rounded
+from given.nn.precision import in_sixteen_bits
 from given.variables import Entries, Finite, Product, Space
 
 __all__ = ["Chain"]
@@ -28,7 +29,7 @@ class Chain(Sequential):
 
     Args:
         space: of D entries.
-        steps: (D,) int64, the step at which each entry is drawn.
+        steps: (D,) int64, the step at which each entry is drawn, a plan of the host.
         embed: values (B, D), order (1 or B, D), steps -> tokens (B, T, C).
         net: tokens, condition, order -> features (B, T, C) in the order of drawing; with `start` and `step`.
         heads: one for each part of the space: features -> entrywise distribution.
@@ -38,8 +39,9 @@ class Chain(Sequential):
 
     def __init__(self, space: Space, steps: Tensor, embed: nn.Module, net: nn.Module, heads: nn.ModuleList,
                  condition: Condition, any_order: bool = False) -> None:
-        super().__init__(space, len(condition.pooled), steps.argsort(stable=True))
-        drawn = steps[self.order]
+        order = steps.argsort(stable=True)
+        super().__init__(space, len(condition.pooled), order.tolist(), condition.pooled.device)
+        drawn = steps[order]
         self.ends = torch.searchsorted(drawn, drawn, right=True).tolist()
         self.one_at_a_time, self.own_order = int(drawn[-1]) == len(drawn) - 1, self.order
         self.embed, self.net, self.heads, self.y = embed, net, heads, condition
@@ -57,14 +59,18 @@ class Chain(Sequential):
     def each(self, x: Entries) -> Tensor:
         flat, row = self._whole(x)
         orders = self.order[None]
-        if not self._comes_first(flat.readable, self.order):
+        rasters = self.entries == list(range(len(self.entries)))
+        reach = len(self.entries) if flat.told.plain else flat.reach if rasters else -1
+        if reach < 0 and not self._comes_first(flat.readable, self.order):
             if not self.any_order:
                 self._check_first(flat.readable)
             # A row's own order: what is known, then the rest, each as the order has it.
             orders = self.order[(~flat.readable[:, self.order]).long().argsort(dim=1, stable=True)]
         # Whatever stands where nothing is known, or padding, is nothing.
         values = torch.where(flat.readable, flat.tensor, 0.0)
-        T = last_of(flat.readable[:, self.order]) if self.trims and len(orders) == 1 else len(self.order)
+        T = len(self.order)
+        if self.trims and len(orders) == 1:
+            T = rounded(reach, T) if reach >= 0 else last_of(flat.readable[:, self.order])
         found = self._first(values, row, T) if T < len(self.order) else self.scores(values, row, orders)
         return found.reshape(*x.flat(self.space).tensor.shape)
 
@@ -77,7 +83,7 @@ class Chain(Sequential):
         some = (slice(first, first + rows) for first in range(0, len(values), rows))
         each = [self._distribution(0, features[part], mine, y.ends_of(part)).each(values[part][:, mine].long())
                 for part in some]
-        return torch.zeros(values.shape, dtype=torch.float64).index_copy(1, mine, torch.cat(each))
+        return torch.zeros(values.shape, dtype=torch.float64, device=self.device).index_copy(1, mine, torch.cat(each))
 
     def scores(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
         """log p of every entry given those before it: (N, D) float64.
@@ -103,8 +109,8 @@ class Chain(Sequential):
 
     def _distribution(self, part: int, features: Tensor, place: slice | Tensor, ends: Tensor | None = None) -> Factorized:
         """The distribution of a part's entries, in full precision but where a head declares 16 bits enough."""
-        head, kind = self.heads[part], features.device.type
-        with torch.autocast(kind, enabled=torch.is_autocast_enabled(kind) and getattr(head, "sixteen_bits", False)):
+        head = self.heads[part]
+        with in_sixteen_bits(features.device, enabled=getattr(head, "sixteen_bits", False)):
             distribution = head(features.float())
         return self._ending(distribution, place, ends)
 
@@ -153,7 +159,7 @@ class Chain(Sequential):
             return self
         names, known = [name for name, _ in self.space.parts], self.evidence
         if known is None:
-            known = Entries(torch.zeros(self.n, len(self.order), dtype=torch.float64)).hide()
+            known = Entries(torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)).hide()
         return self._begins(known, torch.tensor([names[part] in columns for part in self.part_of]))
 
     def _begins(self, evidence: Entries, asked: Tensor) -> Distribution:
@@ -185,7 +191,7 @@ class Chain(Sequential):
         return distribution
 
     def start(self) -> State:
-        nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64)
+        nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)
         return State(0, nothing, self.y, self.net.start(self.y))  # type: ignore[operator]
 
     def next(self, state: State) -> Factorized:

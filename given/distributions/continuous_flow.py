@@ -48,7 +48,7 @@ class ContinuousFlow(Distribution):
 
     def __init__(self, velocity: Velocity, context: Tensor, null: Tensor | None, space: Real,
                  solver: Solver = Heun(32)) -> None:  # noqa: B008
-        super().__init__(space, len(context))
+        super().__init__(space, len(context), context.device)
         self.velocity, self.context, self.null, self.solver = velocity, context, null, solver
 
     def solved_by(self, solver: Solver) -> ContinuousFlow:
@@ -79,7 +79,7 @@ class ContinuousFlow(Distribution):
             if known is not None and value is not None:
                 left = (1 - t) ** 2
                 x = torch.where(known, left * z + (1 - left) * value, x)
-            v = self.velocity(x, torch.full((len(x),), t), context)
+            v = self.velocity(x, torch.full((len(x),), t, device=self.device), context)
             return 2 * (1 - t) * (v if known is None or value is None else torch.where(known, value - z, v))
 
         with torch.no_grad():
@@ -87,9 +87,9 @@ class ContinuousFlow(Distribution):
         return self._kept(x.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        if x.hidden:
-            return torch.zeros(x.tensor.shape[:-1], dtype=torch.float64)
-        if self.evidence is not None or not bool(x.scored.all()):
+        if self.evidence is not None or not x.plain:
+            if x.hidden:
+                return torch.zeros(x.tensor.shape[:-1], dtype=torch.float64, device=self.device)
             raise Intractable("an equation scores whole items only; Gaussian, GaussianMixture, FactorAnalysis score any part")
         lead, D = x.tensor.shape[:-1], x.tensor.shape[-1]
         flat = x.tensor.reshape(-1, D).float()
@@ -98,12 +98,12 @@ class ContinuousFlow(Distribution):
         def field(state: Tensor, t: float) -> Tensor:
             with torch.enable_grad():
                 point = state[:, :D].detach().requires_grad_(True)
-                v = 2 * (1 - t) * self.velocity(point, torch.full((len(point),), t), context)
+                v = 2 * (1 - t) * self.velocity(point, torch.full((len(point),), t, device=self.device), context)
                 slopes = [torch.autograd.grad(v[:, d].sum(), point, retain_graph=d < D - 1)[0][:, d] for d in range(D)]
                 divergence = torch.stack(slopes).sum(0)
             return torch.cat([v.detach(), divergence[:, None]], 1)
 
-        end = self.solver.solve(field, torch.cat([flat, torch.zeros(len(flat), 1)], 1), 1.0, 0.0).double()
+        end = self.solver.solve(field, torch.cat([flat, torch.zeros(len(flat), 1, device=self.device)], 1), 1.0, 0.0).double()
         z, gathered = end[:, :D], end[:, D]  # gathered is the integral from 1 to 0: minus that from 0 to 1
         return (-0.5 * (z**2).sum(1) - D / 2 * math.log(2 * math.pi) + gathered).reshape(lead)
 

@@ -39,7 +39,7 @@ class Dequantised(Distribution):
     kind: Kind = "bound"
 
     def __init__(self, distribution: Distribution, space: Finite, samples: int = 1) -> None:
-        super().__init__(space, distribution.n)
+        super().__init__(space, distribution.n, distribution.device)
         self.distribution, self.samples = distribution, samples
         self.levels = space.size
         self.adaptive = distribution.adaptive
@@ -55,7 +55,7 @@ class Dequantised(Distribution):
         return Entries(((z + 1) * (self.levels / 2)).floor().long().clamp(0, self.levels - 1))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        noise = Noise.of(seed, self.n)
+        noise = Noise.of(seed, self.n, device=self.device)
         assert isinstance(self.space, Finite)
         folds = [noise.fold(k) for k in range(self.samples)]
         each = [self.distribution.log_prob(dequantise(x, self.space, fold), seed=fold.fold("inner")) for fold in folds]
@@ -68,5 +68,5 @@ def dequantise(x: Entries, space: Finite, noise: Noise) -> Entries:
     """Levels (*shape, B, *grid) -> a uniform draw from each one's cell in [-1, 1], float64, masks kept."""
     shape = x.tensor.shape
     lead = len(shape) - len(space.axes) - 1
-    u = noise.uniform(shape[:lead], shape[lead + 1:]).to(x.tensor.device)
-    return Entries((x.tensor + u) * (2 / space.size) - 1, x.seen, x.valid, x.context)
+    u = noise.uniform(shape[:lead], shape[lead + 1:])
+    return x.of((x.tensor + u) * (2 / space.size) - 1)

@@ -33,7 +33,7 @@ class DiscretizedLogisticMixture(Factorized):
     """
 
     def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, space: Finite) -> None:
-        super().__init__(space, logits.shape[0])
+        super().__init__(space, logits.shape[0], logits.device)
         self.logits, self.means, self.scales, self.V = logits, means, scales, space.size
 
     def each(self, values: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ class Distribution(abc.ABC):
     Attributes:
         space: of the entries.
         n: B, the number of rows.
+        device: where its tensors are, and what it draws.
         kind: what `log_prob` returns: the `exact` value, a lower `bound`, an `estimate` (of a value or of a bound), or
             `none`.
         adaptive: whether scoring an item also learns from it.
@@ -61,9 +62,10 @@ class Distribution(abc.ABC):
         """What `log_prob` returns where some entries are unseen."""
         return self.kind
 
-    def __init__(self, space: Space, n: int) -> None:
+    def __init__(self, space: Space, n: int, device: torch.device | str) -> None:
         self.space = space
         self.n = n
+        self.device = torch.device(device)
 
     def sample(self, shape: Sequence[int] = (), *, seed: int | Noise = 0, how: How | None = None) -> Entries:
         """Draws, (*shape, B, *grid), everything seen.
@@ -75,7 +77,9 @@ class Distribution(abc.ABC):
         """
         if how is not None:
             return self.by(how).sample(shape, seed=seed)
-        return self.draw(shape, seed if self.draws_together and isinstance(seed, Noise) else Noise.of(seed, self.n))
+        if not (self.draws_together and isinstance(seed, Noise)):
+            seed = Noise.of(seed, self.n, device=self.device)
+        return self.draw(shape, seed)
 
     def by(self, how: How) -> Distribution:
         """The distribution that is drawn from by `how`, to draw from or to score.

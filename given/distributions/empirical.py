@@ -31,7 +31,7 @@ class Empirical(Distribution):
     """
 
     def __init__(self, log_weights: Tensor, centres: Tensor, log_kernel: Tensor, space: Finite) -> None:
-        super().__init__(space, log_weights.shape[0])
+        super().__init__(space, log_weights.shape[0], log_weights.device)
         total = log_weights.double().logsumexp(-1, keepdim=True)
         self.log_weights = torch.where(total == -torch.inf, -torch.inf, log_weights.double() - total)
         self.centres, self.log_kernel = centres, log_kernel

@@ -37,7 +37,7 @@ class EnergyTilted(Distribution):
     kind: Kind = "estimate"
 
     def __init__(self, base: Distribution, score: Callable[[Entries, Tensor], Tensor], drawn: Entries, scores: Tensor) -> None:
-        super().__init__(base.space, base.n)
+        super().__init__(base.space, base.n, base.device)
         self.adaptive = base.adaptive
         self.base, self.score, self.drawn, self.scores = base, score, drawn, scores.double()
         self.log_z = self.scores.logsumexp(1) - math.log(self.scores.shape[1])
@@ -52,6 +52,6 @@ class EnergyTilted(Distribution):
         if bool((known & unseen).any()):
             raise Intractable("a tilted distribution scores whole items; Autoregressive scores what comes first in its order")
         base = self.base.log_prob(x, seed=seed)
-        row = torch.arange(self.n).repeat(base.numel() // max(1, self.n))
+        row = torch.arange(self.n, device=self.device).repeat(base.numel() // max(1, self.n))
         each = self.score(flat.map(lambda t: t.reshape(-1, t.shape[-1])).shaped(self.space), row).double().view(base.shape)
         return torch.where(known, base + each - self.log_z, 0.0)

@@ -63,8 +63,8 @@ class EntropyGate:
     def _corners(self, entropies: Tensor) -> tuple[Tensor, Tensor]:
         """The cells (..., 2^K) about each place and its share of each."""
         K, J = self.knots.shape
-        corner = torch.zeros(*entropies.shape[:-1], 1, dtype=torch.int64)
-        share = torch.ones(corner.shape, dtype=torch.float64)
+        corner = torch.zeros(*entropies.shape[:-1], 1, dtype=torch.int64, device=entropies.device)
+        share = torch.ones(corner.shape, dtype=torch.float64, device=entropies.device)
         if J == 1:
             return corner, share
         for k, (knots, h) in enumerate(zip(self.knots, entropies.double().unbind(-1), strict=True)):

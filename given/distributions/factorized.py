@@ -36,7 +36,7 @@ class Factorized(Distribution):
         """log p of every symbol at every entry, (B, *grid, V) float64, in a finite space; `Intractable` elsewhere."""
         if not isinstance(self.space, Finite):
             raise Intractable(f"expected entries among finitely many symbols, got {self.space}")
-        symbols = torch.arange(self.space.size).reshape(-1, *[1] * (1 + len(self.space.axes)))
+        symbols = torch.arange(self.space.size, device=self.device).reshape(-1, *[1] * (1 + len(self.space.axes)))
         return self.each(symbols.expand(-1, self.n, *self.space.shape)).movedim(0, -1)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:

@@ -23,7 +23,7 @@ class Flattened(Distribution):
     """
 
     def __init__(self, distribution: Distribution, space: Space) -> None:
-        super().__init__(space, distribution.n)
+        super().__init__(space, distribution.n, distribution.device)
         self.distribution = distribution
         self.kind, self.adaptive = distribution.kind, distribution.adaptive
 

@@ -22,6 +22,7 @@ from given.distributions.normal_mixture import NormalMixture
 from given.distributions.product import ProductDistribution
 from given.distributions.torch_distribution import Torch
 from given.nn import Linear
+from given.nn.precision import sixteen_bits
 from given.variables import Axis, Finite, Product, Real, Space, UserError
 
 __all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "DiscretizedLogisticMixtureHead", "FactorizedHead",
@@ -53,7 +54,7 @@ class CategoricalHead(nn.Module):
 
     def forward(self, features: Tensor) -> Categorical:
         """(B, *grid, C) -> the distribution of (B, *grid)."""
-        if not torch.is_autocast_enabled(features.device.type):
+        if not sixteen_bits(features.device):
             return Categorical(self.logits(features), _on_grid(self.space, features))
         V, weight, bias = self.space.size, self.logits.weight, self.logits.bias
         found = features @ F.pad(weight, (0, -V % _UNIT))

@@ -22,19 +22,21 @@ class Implicit(Distribution):
         n: B.
         latent: dimensions of z.
         space: a real vector of D entries.
+        device: where the generator is.
     """
 
     kind: Kind = "none"
 
-    def __init__(self, generator: Callable[[Tensor, Tensor], Tensor], n: int, latent: int, space: Real) -> None:
-        super().__init__(space, n)
+    def __init__(self, generator: Callable[[Tensor, Tensor], Tensor], n: int, latent: int, space: Real,
+                 device: torch.device | str = "cpu") -> None:
+        super().__init__(space, n, device)
         self.generator, self.latent = generator, latent
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
         z = noise.normal(shape, (self.latent,)).reshape(-1, self.latent).float()
         with torch.no_grad():
-            x = self.generator(z, torch.arange(self.n).repeat(draws)).double()
+            x = self.generator(z, torch.arange(self.n, device=self.device).repeat(draws)).double()
         return Entries(x.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:

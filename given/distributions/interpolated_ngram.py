@@ -120,7 +120,7 @@ class InterpolatedNGram(Sequential):
     """
 
     def __init__(self, space: Finite, levels: list[NGramTable], state: Tensor) -> None:
-        super().__init__(space, len(state), torch.arange(space.dimensions))
+        super().__init__(space, len(state), list(range(space.dimensions)), state.device)
         self.V, self.levels, self.state = space.size, levels, state
         self.begins = torch.ones(self.n, dtype=torch.bool)  # whether a row's first entry is the first there is
 

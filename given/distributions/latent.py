@@ -11,6 +11,7 @@ Source: Burda, Grosse, Salakhutdinov, Importance weighted autoencoders, 2015 / h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -38,23 +39,24 @@ class Latent(Distribution):
     def __init__(self, prior: Distribution, likelihood: Callable[[Entries, Tensor], Distribution],
                  posterior: Callable[[Entries, Tensor], Distribution],
                  samples: int = 16) -> None:
-        rows = torch.arange(prior.n)
+        rows = torch.arange(prior.n, device=prior.device)
         self.likelihood, self.posterior, self.prior, self.samples = likelihood, posterior, prior, samples
         with torch.no_grad():
             explained = likelihood(prior.sample(), rows)
-        super().__init__(explained.space, prior.n)
+        super().__init__(explained.space, prior.n, prior.device)
         self.adaptive = explained.adaptive
 
     def _by(self, how: How) -> Latent:
         with torch.no_grad():  # what it concerns is known before anything is drawn
-            self.likelihood(self.prior.sample(), torch.arange(self.n))._by(how)
+            self.likelihood(self.prior.sample(), torch.arange(self.n, device=self.device))._by(how)
         return self._but(prior=self.prior._by(how), likelihood=lambda z, rows: self.likelihood(z, rows)._by(how))
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
         z = self.prior.sample((draws,), seed=noise.fold("latent")).map(lambda t: t.flatten(0, 1))
         # One stream of noise for every draw of every row.
-        x = self.likelihood(z, torch.arange(self.n).repeat(draws)).sample(seed=noise.fold("entries").repeat(draws))
+        rows = torch.arange(self.n, device=self.device).repeat(draws)
+        x = self.likelihood(z, rows).sample(seed=noise.fold("entries").repeat(draws))
         return x.map(lambda t: t.reshape(*shape, self.n, *t.shape[1:]))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
@@ -71,10 +73,11 @@ class Latent(Distribution):
         lead = x.flat(self.space).tensor.shape[:-1]
         flat = x.map(lambda t: t.reshape(-1, *t.shape[len(lead):]))
         if flat.hidden:
-            return torch.zeros(lead, dtype=torch.float64), torch.full(lead, float(samples), dtype=torch.float64)
+            log_p = torch.zeros(lead, dtype=torch.float64, device=self.device)
+            return log_p, torch.full_like(log_p, float(samples))
         N = len(flat)
-        row = torch.arange(self.n).repeat(N // self.n)
-        own = Noise.of(seed, self.n)
+        row = torch.arange(self.n, device=self.device).repeat(N // self.n)
+        own = Noise.of(seed, self.n, device=self.device)
         noise = own.repeat(N // self.n)
         q = self.posterior(flat, row)
         z = q.sample((samples,), seed=noise)
@@ -87,7 +90,7 @@ class Latent(Distribution):
                                            seed=noise.fold("entries").repeat(samples)).reshape(samples, N)
         log_w = likelihood + prior - below
         effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
-        return (log_w.logsumexp(0) - torch.tensor(samples).log()).reshape(lead), effective.reshape(lead)
+        return (log_w.logsumexp(0) - math.log(samples)).reshape(lead), effective.reshape(lead)
 
     def condition(self, evidence: Entries) -> Distribution:
         raise Intractable("a latent distribution of this kind has no closed-form conditional; FactorAnalysis and "

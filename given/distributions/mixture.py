@@ -30,7 +30,7 @@ class Mixture(Distribution):
     """
 
     def __init__(self, log_weights: Tensor, parts: Sequence[Distribution]) -> None:
-        super().__init__(parts[0].space, parts[0].n)
+        super().__init__(parts[0].space, parts[0].n, parts[0].device)
         total = log_weights.double().logsumexp(-1, keepdim=True)
         self.log_weights = log_weights.double() - total.masked_fill(total == -torch.inf, 0.0)
         self.parts = list(parts)
@@ -66,7 +66,7 @@ class Mixture(Distribution):
 
     def each(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         """log p_k(x) of every part: (*shape, B, K) float64."""
-        noise = Noise.of(seed, self.n)
+        noise = Noise.of(seed, self.n, device=self.device)
         return torch.stack([part.log_prob(x, seed=noise.fold(k)) for k, part in enumerate(self.parts)], -1)
 
     def condition(self, evidence: Entries) -> Mixture:

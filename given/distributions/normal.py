@@ -24,6 +24,14 @@ from given.variables import Entries, Real
 __all__ = ["Normal"]
 
 
+def _root(covariance: Tensor) -> Tensor:
+    """Its Cholesky factor. On an accelerator to raise an error would be to wait: there is none where it is not a number."""
+    if covariance.device.type == "cpu":
+        return torch.linalg.cholesky(covariance)
+    root, wrong = torch.linalg.cholesky_ex(covariance)
+    return torch.where((wrong == 0)[..., None, None], root, torch.nan)
+
+
 class Normal(Distribution):
     """A multivariate normal distribution.
 
@@ -34,7 +42,7 @@ class Normal(Distribution):
     """
 
     def __init__(self, mean: Tensor, covariance: Tensor, space: Real) -> None:
-        super().__init__(space, mean.shape[0])
+        super().__init__(space, mean.shape[0], mean.device)
         self.mean_BD, self.covariance = mean, covariance
 
     def _flat(self, t: Tensor) -> Tensor:
@@ -53,31 +61,32 @@ class Normal(Distribution):
         eye = torch.eye(self.mean_BD.shape[1], dtype=torch.float64, device=self.mean_BD.device)
         return torch.where(both, self.covariance, eye)
 
-    def _alike(self, looked_at: Tensor) -> bool:
+    def _alike(self, looked_at: Tensor, whole: bool) -> bool:
         """Whether all rows share one covariance (expanded, not copied) and look at all entries, so that one root serves."""
-        return self.n > 1 and self.covariance.stride(0) == 0 and bool(looked_at.all())
+        return self.n > 1 and self.covariance.stride(0) == 0 and (whole or bool(looked_at.all()))
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         free = self._free
-        z = noise.normal(shape, (self.mean_BD.shape[1],)).to(self.mean_BD.device)
-        if self._alike(free):
-            moved = self.mean_BD + z @ torch.linalg.cholesky(self.covariance[0]).T
+        z = noise.normal(shape, (self.mean_BD.shape[1],))
+        if self._alike(free, self.evidence is None):
+            moved = self.mean_BD + z @ _root(self.covariance[0]).T
         else:
-            root = torch.linalg.cholesky(self._masked(free))
+            root = _root(self._masked(free))
             moved = self.mean_BD + torch.where(free, (root @ z[..., None]).squeeze(-1), 0.0)
         return Entries(moved.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         scored = self._flat(self._scored(x))
         residual = torch.where(scored, self._flat(x.tensor).double() - self.mean_BD, 0.0)
-        if self._alike(scored):
-            root = torch.linalg.cholesky(self.covariance[0])
+        whole = self.evidence is None and bool(x.told.plain)
+        if self._alike(scored, whole):
+            root = _root(self.covariance[0])
             white = torch.linalg.solve_triangular(root, residual.flatten(0, -2).T, upper=False)
             each = -0.5 * (white**2).sum(0) - root.diagonal().log().sum() - 0.5 * math.log(2 * math.pi) * len(root)
             return each.reshape(residual.shape[:-1])
         draws = scored.reshape(-1, *scored.shape[-2:])
         # Draws that see the same entries share one factorisation a row.
-        root = torch.linalg.cholesky(self._masked(draws[0] if bool((draws == draws[0]).all()) else scored))
+        root = _root(self._masked(draws[0] if whole or bool((draws == draws[0]).all()) else scored))
         white = torch.linalg.solve_triangular(root, residual[..., None], upper=False).squeeze(-1)
         log_det = root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return -0.5 * (white**2).sum(-1) - log_det - 0.5 * math.log(2 * math.pi) * scored.sum(-1)
@@ -94,7 +103,7 @@ class Normal(Distribution):
         value = torch.where(self._free, self._flat(evidence.tensor).double(), self.mean_BD)
         use = seen & self._free
         residual = torch.where(use, value - self.mean_BD, 0.0)
-        root = torch.linalg.cholesky(self._masked(use))
+        root = _root(self._masked(use))
         across = torch.where(free[..., :, None] & use[..., None, :], self.covariance, 0.0)  # C_us
         gain = torch.cholesky_solve(across.mT, root).mT
         mean = torch.where(use, value, self.mean_BD + (gain @ residual[..., None]).squeeze(-1))

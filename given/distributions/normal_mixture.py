@@ -22,7 +22,7 @@ class NormalMixture(Factorized):
     """
 
     def __init__(self, logits: Tensor, means: Tensor, scales: Tensor, space: Real) -> None:
-        super().__init__(space, len(logits))
+        super().__init__(space, len(logits), logits.device)
         self.log_weights = logits.double().log_softmax(-1)
         self.means, self.scales = means.double(), scales.double()
 

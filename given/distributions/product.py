@@ -22,8 +22,9 @@ class ProductDistribution(Distribution):
     """
 
     def __init__(self, distributions: Mapping[str, Distribution]) -> None:
-        super().__init__(Product(tuple((k, distribution.space) for k, distribution in distributions.items())),
-                         next(iter(distributions.values())).n)
+        first = next(iter(distributions.values()))
+        space = Product(tuple((k, distribution.space) for k, distribution in distributions.items()))
+        super().__init__(space, first.n, first.device)
         self.distributions = dict(distributions)
         self.kind = weakest(distribution.kind for distribution in self.distributions.values())
         self.adaptive = any(distribution.adaptive for distribution in self.distributions.values())
@@ -36,7 +37,7 @@ class ProductDistribution(Distribution):
                               for k, distribution in self.distributions.items()})
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        columns, noise = x.columns, Noise.of(seed, self.n)
+        columns, noise = x.columns, Noise.of(seed, self.n, device=self.device)
         return torch.stack([distribution.log_prob(columns[k], seed=noise.fold(k))
                             for k, distribution in self.distributions.items()]).sum(0)
 

@@ -23,7 +23,7 @@ class RowGroups(Distribution):
     """
 
     def __init__(self, groups: Sequence[tuple[Tensor, Distribution]], space: Space) -> None:
-        super().__init__(space, sum(distribution.n for _, distribution in groups))
+        super().__init__(space, sum(distribution.n for _, distribution in groups), groups[0][1].device)
         self.groups = list(groups)
         self.back = torch.cat([rows for rows, _ in groups]).argsort()
         self.kind = weakest(distribution.kind for _, distribution in groups)
@@ -42,7 +42,7 @@ class RowGroups(Distribution):
         return Entries.cat(drawn, lead).map(lambda t: t.index_select(lead, self.back)).shaped(self.space)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        noise, flat = Noise.of(seed, self.n), x.flat(self.space)
+        noise, flat = Noise.of(seed, self.n, device=self.device), x.flat(self.space)
         axis = flat.tensor.dim() - 2
         each = [part.log_prob(flat.map(lambda t, r=rows: t.index_select(axis, r)).shaped(self.space),  # type: ignore[misc]
                               seed=noise.rows(rows)) for rows, part in self.groups]

@@ -28,6 +28,7 @@ from given.variables import Entries, Finite, Space
 
 __all__ = ["SamplerState", "Sequential", "State"]
 
+_LOOKS = 16  # how many steps an accelerator goes on before the host asks whether all rows are over
 _AT_ONCE = 1 << 21  # numbers of distributions of symbols, 16 MB
 
 
@@ -94,10 +95,10 @@ class Sequential(Distribution):
     more = 0
     goes_on = False
 
-    def __init__(self, space: Space, n: int, order: Tensor) -> None:
-        super().__init__(space, n)
-        self.order = order
-        self.ends, self.entries, self.upto = list(range(1, len(order) + 1)), order.tolist(), len(order)
+    def __init__(self, space: Space, n: int, entries: list[int], device: torch.device | str) -> None:
+        super().__init__(space, n, device)
+        self.order = torch.tensor(entries, device=device)
+        self.ends, self.entries, self.upto = list(range(1, len(entries) + 1)), entries, len(entries)
         self.evidence: Entries | None = None
         self.end = space.end
 
@@ -152,8 +153,8 @@ class Sequential(Distribution):
 
     def over(self, state: State) -> Tensor:
         """(B,) whether the entry just written is a row's last, where the grid does not determine it."""
-        last = state.values[:, int(self.order[state.t - 1])]
-        return last == self.end if self.end is not None else torch.zeros(len(last), dtype=torch.bool)
+        last = state.values[:, self.entries[state.t - 1]]
+        return last == self.end if self.end is not None else torch.zeros(len(last), dtype=torch.bool, device=self.device)
 
     @property
     def may_end(self) -> bool:
@@ -168,7 +169,8 @@ class Sequential(Distribution):
         draws, D = torch.Size(shape).numel(), len(self.order)
         own = not shape or len(noise.keys) != self.n  # a stream of noise for every draw
         u = noise.uniform((), (D,)) if own else noise.uniform(shape, (D,)).reshape(draws * self.n, D)
-        with torch.inference_mode():  # a step is small: what a call costs is what it takes
+        # A step is small: what a call costs is what it takes a processor.
+        with torch.inference_mode() if self.device.type == "cpu" else torch.no_grad():
             drawn = deque(self.run(u), maxlen=1).pop()
         lead = (*shape, self.n, D)
         return Entries(drawn.state.values.clone().reshape(lead), valid=drawn.valid.clone().reshape(lead)).shaped(self.space)
@@ -178,10 +180,10 @@ class Sequential(Distribution):
         every step from there until all are over, as those in `over` (B,) are before. What is known is read once for all draws
         of a row.
         """
-        draws, D, order, ends = len(u) // self.n, len(self.order), self.order.tolist(), self.may_end
+        draws, D, order, ends = len(u) // self.n, len(self.order), self.entries, self.may_end
         state, first, last = self.start(), 0, 0
-        over = torch.zeros(self.n, dtype=torch.bool) if over is None else over
-        valid = torch.full((self.n, D), not ends)
+        over = torch.zeros(self.n, dtype=torch.bool, device=self.device) if over is None else over
+        valid = torch.full((self.n, D), not ends, device=self.device)
         if self.evidence is not None:
             known, values = self.evidence.scored[:, self.order], self.evidence.tensor[:, self.order].double()
             every = [*known.all(0).tolist(), False]
@@ -194,14 +196,14 @@ class Sequential(Distribution):
             first = state.t
         distribution = self.next(state) if first < D else None
         if draws > 1:
-            row = torch.arange(self.n).repeat(draws)
+            row = torch.arange(self.n, device=self.device).repeat(draws)
             state, over, valid = state.rows(row), over[row], valid[row]
             if last > first:
                 known, values = known[row], values[row]
         yield SamplerState(first, state, over, valid)
         numbers = u.T.contiguous().unbind(0) if self.one_at_a_time else None
         while (t := state.t) < self.upto:
-            if ends and bool(over.all()):
+            if ends and (self.device.type == "cpu" or t % _LOOKS == 0) and bool(over.all()):
                 break
             each = numbers[t] if numbers else self._at(u, t)
             if distribution is None:
@@ -225,8 +227,9 @@ class Sequential(Distribution):
 
     def _whole(self, x: Entries) -> tuple[Entries, Tensor]:
         """x with the evidence in its place, (N, D) each, and which of the B rows each belongs to."""
-        flat = x.flat(self.space).map(lambda t: t.reshape(-1, t.shape[-1]))
-        row = torch.arange(self.n).repeat(len(flat) // self.n)
+        flat = x.flat(self.space)
+        flat = flat if flat.tensor.dim() == 2 else flat.map(lambda t: t.reshape(-1, t.shape[-1]))
+        row = torch.arange(self.n, device=self.device).repeat(len(flat) // self.n)
         if self.evidence is not None:
             e = self.evidence.rows(row)
             values = torch.where(e.scored, e.tensor, flat.tensor)
@@ -236,7 +239,7 @@ class Sequential(Distribution):
     def _known(self, evidence: Entries) -> Entries:
         """All that is known once this is, (B, D)."""
         flat = evidence.flat(self.space)
-        flat = Entries(flat.tensor, flat.readable)
+        flat = flat if flat.told.plain else Entries(flat.tensor, flat.readable)
         return flat if self.evidence is None else self.evidence.or_else(flat)
 
     def _comes_first(self, known: Tensor, order: Tensor) -> bool:
@@ -254,11 +257,12 @@ class Sequential(Distribution):
         place of the end, `ends` (B,), that entry is and no other."""
         if self.end is None or (ends is None and distribution.space == self.space):  # of the whole grid, it knows
             return distribution
-        at = torch.arange(self.space.dimensions, device=None if ends is None else ends.device)[place]
-        ends = ends if ends is None else ends.reshape(-1, *[1] * at.dim())
-        last = at == (self.space.dimensions - 1 if ends is None else ends)
-        if ends is None and not bool(last.any()):
+        D = self.space.dimensions
+        if ends is None and isinstance(place, int) and place != D - 1:
             return distribution
+        at = torch.arange(D, device=self.device)[place]
+        ends = ends if ends is None else ends.reshape(-1, *[1] * at.dim())
+        last = at == (D - 1 if ends is None else ends)
         if not isinstance(distribution, Categorical | Atomic):
             assert isinstance(distribution.space, Finite)
             distribution = Categorical(distribution.log_probs, distribution.space)

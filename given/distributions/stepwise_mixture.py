@@ -43,7 +43,7 @@ class StepwiseMixture(Sequential):
     """
 
     def __init__(self, gate: EntropyGate, parts: Sequence[Sequential]) -> None:
-        super().__init__(parts[0].space, parts[0].n, parts[0].order)
+        super().__init__(parts[0].space, parts[0].n, parts[0].entries, parts[0].device)
         self.gate, self.parts = gate, list(parts)
         self.kind, self.adaptive = weakest(part.kind for part in parts), any(part.adaptive for part in parts)
 
@@ -89,7 +89,7 @@ class StepwiseMixture(Sequential):
         return distribution
 
     def start(self) -> State:
-        nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64)
+        nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)
         return State(0, nothing, None, _States([part.start() for part in self.parts]))
 
     def next(self, state: State) -> Categorical:

@@ -74,7 +74,7 @@ class LogitsProcessor(How):
 
     def done(self, memory: Tensor) -> Tensor:
         """(B,) whether nothing may be drawn any more: but the end, where that is a symbol."""
-        return torch.zeros(len(memory), dtype=torch.bool)
+        return torch.zeros(len(memory), dtype=torch.bool, device=memory.device)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class StepwiseTransform(Sequential):
     """
 
     def __init__(self, distribution: Sequential, how: LogitsProcessor) -> None:
-        super().__init__(distribution.space, distribution.n, distribution.order)
+        super().__init__(distribution.space, distribution.n, distribution.entries, distribution.device)
         if how.one_by_one:
             check_one_at_a_time(distribution, type(how).__name__)
         self.distribution, self.how, self.kind, self.evidence = distribution, how, distribution.kind, distribution.evidence
@@ -147,7 +147,7 @@ class StepwiseTransform(Sequential):
         values = torch.where(flat.readable, flat.tensor, 0.0)
         given = self.given[row] if self.given is not None else torch.zeros_like(flat.readable)
         read = given | flat.context  # type: ignore[operator]
-        found, over = torch.zeros_like(values, dtype=torch.float64), torch.zeros(len(values), dtype=torch.bool)
+        found, over = torch.zeros_like(values, dtype=torch.float64), torch.zeros_like(values[:, 0], dtype=torch.bool)
         state = self.start().rows(row)
         if self.memory is not None:
             state.cache = replace(state.cache, given=read)

@@ -20,7 +20,7 @@ class Torch(Factorized):
     """
 
     def __init__(self, distribution: distributions.Distribution, space: Space) -> None:
-        super().__init__(space, distribution.batch_shape[0])
+        super().__init__(space, distribution.batch_shape[0], distribution.mean.device)
         self.distribution = distribution
 
     def pick(self, u: Tensor) -> Tensor:

@@ -55,8 +55,7 @@ class Autoregressive(Conditional):
         space = x.space
         order = order or (AnyOrder() if isinstance(space, Product) and together(space) is None else Raster())
         self.any_order, self.average = order.learns_all, order.average
-        self.steps: Tensor
-        self.register_buffer("steps", order.steps(space), persistent=False)
+        self.steps = order.steps(space)  # a plan, which the host reads
         self.net = net(places(space), order=None if self.any_order else self.steps.argsort(stable=True),
                        attends=attends(self.parents, space))
         width: int = self.net.width  # type: ignore[assignment]
@@ -70,7 +69,7 @@ class Autoregressive(Conditional):
             return self._chain(self.steps, condition)
         # Orders at random, the same for every row and every time, and wherever in a block a column stands.
         keys = Noise.of(0, 1).fold("orders").uniform((self.average,), self.steps.shape)[:, 0, self.steps]
-        return distributions.Mixture(torch.zeros(y.n, self.average),
+        return distributions.Mixture(torch.zeros(y.n, self.average, device=condition.pooled.device),
                                      [self._chain(key.argsort().argsort(), condition) for key in keys])
 
     def _chain(self, steps: Tensor, condition: Condition) -> distributions.Chain:
@@ -83,11 +82,12 @@ class Autoregressive(Conditional):
         A marginal of whole draws is no further than that from the one that is asked for directly, which is p_r's where r
         begins with it. With x from p_o and w = p_r(x) / p_o(x), it is E[-log w]; as E[w] = 1, w - 1 serves as control variate.
         """
-        noise = Noise.of(seed, y.n)
+        noise = Noise.of(seed, y.n, device=y.device)
         chain = self._chain(self.steps, self.context.condition(y))  # type: ignore[operator]
         x = chain.sample(seed=noise).flat(self.x.space)
         orders = noise.fold("order").uniform((), x.tensor.shape[1:]).argsort(1)
-        each = torch.where(x.scored, chain.scores(torch.where(x.scored, x.tensor, 0.0), torch.arange(y.n), orders), 0.0)
+        row, values = torch.arange(y.n, device=y.device), torch.where(x.scored, x.tensor, 0.0)
+        each = torch.where(x.scored, chain.scores(values, row, orders), 0.0)
         log_w = each.sum(-1) - chain.log_prob(x.shaped(self.x.space))
         if len(log_w) < 2:  # one draw has no control variate
             return float(-log_w.mean())
@@ -100,8 +100,8 @@ class Autoregressive(Conditional):
             return -self(y).log_prob(x)
         # An order of its own for every row, what is seen first.
         flat = x.flat(self.x.space)
-        at_random = Noise.of(seed, y.n).fold("order").uniform((), flat.tensor.shape[1:])
+        at_random = Noise.of(seed, y.n, device=y.device).fold("order").uniform((), flat.tensor.shape[1:])
         orders = torch.where(flat.scored, at_random, at_random + 1).argsort(1)
         values = torch.where(flat.scored, flat.tensor, 0.0)
         chain = self._chain(self.steps, self.context.condition(y))  # type: ignore[operator]
-        return -torch.where(flat.scored, chain.scores(values, torch.arange(y.n), orders), 0.0).sum(-1)
+        return -torch.where(flat.scored, chain.scores(values, torch.arange(y.n, device=y.device), orders), 0.0).sum(-1)

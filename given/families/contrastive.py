@@ -82,14 +82,14 @@ class Contrastive(Conditional):
             raise UserError(f"Contrastive {self.x.name}: nothing is counted yet; fit it first")
         drawn = Entries(self.drawn, valid=self.there)
         g, scale = self._given(y), self.log_scale.exp()
-        return distributions.EnergyTilted(self.marginal(Observed(n=y.n)),
+        return distributions.EnergyTilted(self.marginal(Observed(n=y.n, device=y.device)),
                                           lambda x, row: (self._of(x) * g[row]).sum(-1) * scale, drawn,
                            scale * g @ self._of(drawn).T)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         """-log of the share of the row's own x among those of all rows, so it depends on what stands beside it."""
         scores = self.log_scale.exp() * self._given(y) @ self._of(x).T
-        return F.cross_entropy(scores.float(), torch.arange(y.n), reduction="none").double()
+        return F.cross_entropy(scores.float(), torch.arange(y.n, device=y.device), reduction="none").double()
 
     def lessons(self) -> list[Lesson]:
         base = [lesson.mapped(lambda x, y, noise: (x, Observed(n=y.n))) for lesson in self.marginal.lessons()]

@@ -38,6 +38,8 @@ class Empirical(Conditional):
         smoothing: 0 for the stored items alone, a number in (0, 1), or "held-out".
     """
 
+    plans = ("width",)
+
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, smoothing: float | str = 0.0) -> None:
         super().__init__(x, parents)
         if not isinstance(x.space, Finite):
@@ -80,11 +82,12 @@ class Empirical(Conditional):
         """The distribution of each row; `left_out` (B,) is an item of which one copy is left out."""
         weights = torch.where(self.states == state[:, None], self.weights, 0.0)
         if left_out is not None:
-            row = torch.arange(len(state))
+            row = torch.arange(len(state), device=state.device)
             weights[row, left_out] = (weights[row, left_out] - 1).clamp(min=0)
         space = self.x.space
         assert isinstance(space, Finite)
-        return distributions.Empirical(weights.log(), self.items, _log_kernel(space, width), space)
+        kernel = _log_kernel(space, width).to(state.device)
+        return distributions.Empirical(weights.log(), self.items, kernel, space)
 
     def _leave_one_out(self, width: float) -> float:
         """Log-likelihood of stored items (2,000 at most, evenly spaced), each by the others."""

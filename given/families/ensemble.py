@@ -63,7 +63,7 @@ class Ensemble(Conditional):
         said = [{k: v for k, v in each.items() if k not in ("x", "parents")} for each in arguments]
         self.arguments = {**self.arguments, "families": tuple(
             partial(type(part), **each) for part, each in zip(self.parts, said, strict=True))}
-        self.choose = choose
+        self.choose, self.plans = choose, ("weights",)
         self.weights: Tensor
         self.knots: Tensor
         self.cells: Tensor
@@ -75,8 +75,8 @@ class Ensemble(Conditional):
     @property
     def chosen(self) -> int | None:
         """The number of the part that has all weight, if one has."""
-        best = int(self.weights.argmax())
-        return best if float(self.weights[best]) == 1 else None
+        weights = self.weights.tolist()
+        return weights.index(1.0) if 1.0 in weights else None
 
     def forward(self, y: Observed) -> distributions.Distribution:
         return self._mixture(y) if self.chosen is None else self.parts[self.chosen](y)
@@ -85,9 +85,9 @@ class Ensemble(Conditional):
         parts = [part(y) for part in self.parts]
         sequential = [p for p in parts if isinstance(p, distributions.Sequential) and not p.any_order and p.one_at_a_time]
         if isinstance(self.x.space, Finite) and len(sequential) == len(parts) and all(
-                torch.equal(p.order, sequential[0].order) for p in sequential):
+                p.entries == sequential[0].entries for p in sequential):
             return distributions.StepwiseMixture(distributions.EntropyGate(self.knots, self.cells), sequential)
-        return distributions.Mixture(self.weights.log().expand(y.n, -1), parts)
+        return distributions.Mixture(self.weights.log().to(y.device).expand(y.n, -1), parts)
 
     def lessons(self) -> list[Lesson]:
         each = side_by_side(part.lessons() for part in self.parts)  # type: ignore[operator]

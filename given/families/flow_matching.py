@@ -57,13 +57,13 @@ class FlowMatching(Conditional):
 
     def velocity(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """v: x (N, D), t (N,), context (N, C) -> (N, D)."""
-        angle = t[:, None] * math.pi * torch.arange(1, self.frequencies + 1)
-        wave = (x[:, :, None] * torch.arange(1, self.waves + 1) * (math.pi / 2)).flatten(1)
+        angle = t[:, None] * math.pi * torch.arange(1, self.frequencies + 1, device=t.device)
+        wave = (x[:, :, None] * torch.arange(1, self.waves + 1, device=x.device) * (math.pi / 2)).flatten(1)
         return self.net(torch.cat([x, wave.sin(), wave.cos(), angle.sin(), angle.cos(), context], 1))
 
     def forward(self, y: Observed) -> distributions.Distribution:
         given = self.context(y)
-        null = self.context(Observed({k: e.hide() for k, e in y.items()}, y.n)) if self.parents else None
+        null = self.context(Observed({k: e.hide() for k, e in y.items()}, y.n, y.device)) if self.parents else None
         distribution = distributions.ContinuousFlow(self.velocity, given, null, distributions.Flattened.real(self.x.space),
                                                     self.solver)
         return distributions.Flattened.of(distribution, self.x.space)
@@ -71,12 +71,12 @@ class FlowMatching(Conditional):
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         if not x.complete:
             raise UserError(f"{self.x.name}: FlowMatching learns from whole items, got unseen entries; use GaussianMixture")
-        noise = Noise.of(seed, y.n)
+        noise = Noise.of(seed, y.n, device=y.device)
         data = x.flat(self.x.space).tensor.float()
         z = noise.fold("start").normal((), data.shape[1:]).float()
         t = noise.fold("time").uniform().float()
         dropped = noise.fold("drop").uniform() < self.drop
-        given = Observed({k: e.hide(dropped) for k, e in y.items()}, y.n)
+        given = Observed({k: e.hide(dropped) for k, e in y.items()}, y.n, y.device)
         left = (1 - t[:, None]) ** 2
         moved = left * z + (1 - left) * data
         return ((self.velocity(moved, t, self.context(given)) - (data - z)) ** 2).sum(1).double()

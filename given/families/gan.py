@@ -55,7 +55,7 @@ class GAN(Conditional):
     def forward(self, y: Observed) -> distributions.Distribution:
         c = self.contexts[0](y)
         distribution = distributions.Implicit(lambda z, rows: self.generator(torch.cat([z, c[rows]], 1)), y.n, self.latent,
-                            distributions.Flattened.real(self.x.space))
+                            distributions.Flattened.real(self.x.space), y.device)
         return distributions.Flattened.of(distribution, self.x.space)
 
     def lessons(self) -> list[Lesson]:
@@ -65,7 +65,7 @@ class GAN(Conditional):
                 for name, net, i, loss, steps in sides]
 
     def _draw(self, y: Observed, seed: int | Noise) -> Tensor:
-        z = Noise.of(seed, y.n).fold("latent").normal((), (self.latent,)).float()
+        z = Noise.of(seed, y.n, device=y.device).fold("latent").normal((), (self.latent,)).float()
         return self.generator(torch.cat([z, self.contexts[0](y)], 1))
 
     def _judge(self, x: Tensor, y: Observed) -> Tensor:

@@ -75,6 +75,7 @@ class GaussianMixture(Conditional):
         self.weights: Tensor
         self.means: Tensor
         self.covariances: Tensor
+        self.plans = ("weights",)
         self.register_buffer("weights", torch.full((S, K), 1 / K, dtype=torch.float64))
         self.register_buffer("means", torch.zeros(S, K, D, dtype=torch.float64))
         self.register_buffer("covariances", torch.eye(D, dtype=torch.float64).repeat(S, K, 1, 1))
@@ -85,12 +86,12 @@ class GaussianMixture(Conditional):
 
     def _mixture(self, state: Tensor) -> distributions.Mixture:
         space = distributions.Flattened.real(self.x.space)
-        used = (self.weights > 0).any(0).nonzero()[:, 0]
+        used = (self.weights > 0).any(0).nonzero()[:, 0].tolist()
         one, n = len(self.weights) == 1, len(state)  # one covariance for all rows is factored once
         parts = [distributions.Normal(self.means[0, k].expand(n, -1), self.covariances[0, k].expand(n, -1, -1), space)
                  if one else
-                 distributions.Normal(self.means[state, k], self.covariances[state, k], space) for k in used.tolist()]
-        return distributions.Mixture(self.weights[state][:, used].log(), parts)
+                 distributions.Normal(self.means[state, k], self.covariances[state, k], space) for k in used]
+        return distributions.Mixture(self.weights[:, used].log().to(state.device)[state], parts)
 
     def lessons(self) -> list[Lesson]:
         return [Solve(self._stack if self.stacked else self._climb)]

@@ -53,6 +53,9 @@ class NGram(Conditional):
         adaptive: the weight of learned counts, in counts of the item itself, see above; None counts nothing of the item.
     """
 
+    plans = ("keys", "share", "left", "sizes")
+    waits = "its counts are looked up by the host"
+
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: int = 6,
                  smoothing: distributions.Smoothing = _KNESER_NEY, min_count: int = 1, adaptive: float | None = None) -> None:
         super().__init__(x, parents)
@@ -71,7 +74,7 @@ class NGram(Conditional):
         for name, dtype in (("keys", torch.int64), ("share", torch.float32), ("left", torch.float32), ("sizes", torch.int64)):
             self.register_buffer(name, torch.zeros(0, dtype=dtype))
 
-    def forward(self, y: Observed) -> distributions.InterpolatedNGram | distributions.CacheNGram:
+    def forward(self, y: Observed) -> distributions.Sequential:
         if not len(self.sizes):
             raise UserError(f"NGram {self.x.name}: nothing is counted yet; fit it first")
         sizes = self.sizes.tolist()
@@ -80,8 +83,9 @@ class NGram(Conditional):
             each = zip(self.keys.split(sizes), self.share.split(sizes), self.left.split(pasts), strict=True)
             self._levels = self.keys, [distributions.NGramTable(*tables, self.V) for tables in each]
         assert isinstance(self.x.space, Finite)
-        distribution = distributions.InterpolatedNGram(self.x.space, self._levels[1], state_of(self.parents, y))
-        return distribution if self.adaptive is None else distributions.CacheNGram(distribution, self.adaptive)
+        fixed = distributions.InterpolatedNGram(self.x.space, self._levels[1], state_of(self.parents, y.to("cpu")))
+        distribution = fixed if self.adaptive is None else distributions.CacheNGram(fixed, self.adaptive)
+        return distribution if y.device.type == "cpu" else distributions.OnHost(distribution, y.device)
 
     def lessons(self) -> list[Lesson]:
         return [Solve(self._count)]

@@ -50,6 +50,8 @@ class PretrainedLM(Conditional):
             for a causal model else its beginning symbol, or its end.
     """
 
+    waits = "its net is one of transformers, which looks at masks"
+
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, path: str | os.PathLike[str] | None = None,
                  config: str | None = None, lead: Sequence[int] | None = None) -> None:
         super().__init__(x, parents)
@@ -72,8 +74,7 @@ class PretrainedLM(Conditional):
         self.net = LanguageModel(model, start, x.space.size)  # type: ignore[attr-defined]
         self.embed, self.head = PreviousToken(x.space), _Logits(x.space)
         self.ends = settings.eos_token_id if isinstance(settings.eos_token_id, int) else None
-        self.steps: Tensor
-        self.register_buffer("steps", torch.arange(x.space.dimensions), persistent=False)
+        self.steps = torch.arange(x.space.dimensions)  # a plan of the host
         self.arguments = {**{k: v for k, v in self.arguments.items() if k != "path"}, "config": found, "lead": self.lead}
 
     def _check(self, settings: Any, start: int | None) -> None:
@@ -104,12 +105,12 @@ class PretrainedLM(Conditional):
     def forward(self, y: Observed) -> distributions.Chain:
         ids, there = self._before(y)
         return distributions.Chain(self.x.space, self.steps, self.embed, self.net, nn.ModuleList([self.head]),
-                          Condition(torch.zeros(y.n, 0), tokens=ids, there=there))
+                          Condition(torch.zeros(y.n, 0, device=y.device), tokens=ids, there=there))
 
     def _before(self, y: Observed) -> tuple[Tensor, Tensor]:
         """(B, P) what is read before x, and which of it is no padding: last for an encoder, else first."""
-        ids = [torch.tensor(self.lead, dtype=torch.int64).expand(y.n, -1)]
-        there = [torch.ones(y.n, len(self.lead), dtype=torch.bool)]
+        ids = [torch.tensor(self.lead, dtype=torch.int64, device=y.device).expand(y.n, -1)]
+        there = [torch.ones(y.n, len(self.lead), dtype=torch.bool, device=y.device)]
         for v in self.parents:
             e = y[v.name]
             ids.append(e.tensor)
@@ -118,10 +119,12 @@ class PretrainedLM(Conditional):
         symbols, told = torch.cat(ids, 1), torch.cat(there, 1)
         if self.encodes:  # of nothing, it reads an end
             symbols, told = (torch.cat([part, more], 1) for part, more in (
-                (symbols, torch.full((y.n, 1), self.ends or 0)), (told, ~told.any(1, keepdim=True))))
+                (symbols, torch.full((y.n, 1), self.ends or 0, device=y.device)), (told, ~told.any(1, keepdim=True))))
         order = (told ^ self.encodes).long().argsort(dim=1, stable=True)
         symbols, told = symbols.gather(1, order), told.gather(1, order)
-        P = int(told.sum(1).max()) if y.n else 1
+        reached = [y[v.name].reach for v in self.parents]
+        known = y.n and min(reached, default=0) >= 0  # an end at most is counted that is not read on from
+        P = min(len(self.lead) + sum(reached) + self.encodes, told.shape[1]) if known else told.shape[1]
         kept = slice(0, P) if self.encodes else slice(told.shape[1] - P, None)
         symbols, told = symbols[:, kept], told[:, kept]
         return torch.where(told, symbols, 0), told

@@ -53,5 +53,5 @@ class SplineFlow(Conditional):
     def forward(self, y: Observed) -> distributions.Distribution:
         c = self.context(y) if self.context is not None else None
         space = distributions.Flattened.real(self.x.space)
-        distribution = distributions.Transformed(lambda rows: self.chain(None if c is None else c[rows]), y.n, space)
+        distribution = distributions.Transformed(lambda rows: self.chain(None if c is None else c[rows]), y.n, space, y.device)
         return distributions.Flattened.of(distribution, self.x.space)

@@ -52,6 +52,7 @@ class ChowLiuTree(Conditional):
         self.there = torch.arange(self.V) < torch.tensor(sizes)[:, None]  # (D, V) the values an entry has
         self.parent: Tensor
         self.tables: Tensor
+        self.plans = ("parent",)
         self.register_buffer("parent", torch.full((D,), -1))
         even = torch.where(self.there, 0.0, -torch.inf).double().log_softmax(-1)
         self.register_buffer("tables", even[None, :, None].repeat(S, 1, self.V, 1))

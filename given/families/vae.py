@@ -96,14 +96,14 @@ class VAE(Conditional):
 
     @staticmethod
     def _with(v: Variable, e: Entries, y: Observed) -> Observed:
-        return Observed({v.name: e, **y}, y.n)
+        return Observed({v.name: e, **y}, y.n, y.device)
 
 
 class _StandardNormal(Conditional):
     """N(0, I), whatever y is: the default prior."""
 
     def forward(self, y: Observed) -> distributions.Torch:
-        zero = torch.zeros(y.n, *self.x.space.shape)
+        zero = torch.zeros(y.n, *self.x.space.shape, device=y.device)
         return distributions.Torch(torch.distributions.Normal(zero, torch.ones_like(zero), validate_args=False), self.x.space)
 
 

@@ -73,8 +73,8 @@ class Attention(nn.Module):
         if M and memory.there is not None:
             if seen is None:
                 seen = h.new_zeros(1, 1, h.shape[1], t + h.shape[1]).masked_fill(
-                    torch.ones(h.shape[1], t + h.shape[1], dtype=torch.bool).triu(t + 1), -torch.inf)
-            padding = torch.zeros(memory.there.shape, dtype=h.dtype).masked_fill(~memory.there, -torch.inf)
+                    torch.ones(h.shape[1], t + h.shape[1], dtype=torch.bool, device=h.device).triu(t + 1), -torch.inf)
+            padding = torch.zeros(memory.there.shape, dtype=h.dtype, device=h.device).masked_fill(~memory.there, -torch.inf)
             lead = (len(h), seen.shape[1], h.shape[1], -1)
             seen = torch.cat([padding[:, None, None].expand(lead), seen.expand(lead)], -1)
         found = attention(q, k, v, seen, causal=seen is None and h.shape[1] > 1)

@@ -22,7 +22,7 @@ from given.nn.linear import RMSNorm
 from given.nn.order import together
 from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
 
-__all__ = ["Condition", "Context", "attends", "last_of"]
+__all__ = ["Condition", "Context", "attends", "last_of", "rounded"]
 
 _TOGETHER = 4
 
@@ -110,7 +110,7 @@ class Context(nn.Module):
                     ends = (torch.eq(x.tensor, v.space.end) & x.valid).long().argmax(1)  # type: ignore[arg-type,operator]
             elif role == "tokens":
                 told = x.valid.reshape(y.n, -1)  # type: ignore[union-attr]
-                there.append(told[:, :last_of(told)])
+                there.append(told[:, :rounded(x.reach, told.shape[1]) if x.complete and x.reach >= 0 else last_of(told)])
                 tokens.append(self.parts[str(i)](x, there[-1]))
         every = torch.cat(tokens, 1) if tokens else None, torch.cat(there, 1) if there else None
         return Condition(self(y), aligned, *every, ends)
@@ -133,7 +133,12 @@ def last_of(valid: Tensor) -> int:
     """How many of the places (B, D) reach to the last that holds anything in any row: what lies beyond is padding in all of
     them and need not be worked out. Rounded up, for every new shape costs the making of its kernels."""
     places = valid.any(0).nonzero()
-    return min(-(-(int(places[-1]) + 1 if len(places) else 1) // _TOGETHER) * _TOGETHER, valid.shape[1])
+    return rounded(int(places[-1]) + 1 if len(places) else 1, valid.shape[1])
+
+
+def rounded(places: int, most: int) -> int:
+    """So many places, up to a whole number of those that go together."""
+    return min(-(-max(1, places) // _TOGETHER) * _TOGETHER, most)
 
 
 def _shared(space: Space, grid: Space) -> int:

@@ -51,7 +51,8 @@ class DiagonalLSTM(Causal):
         if layers < 1:
             raise UserError(f"DiagonalLSTM: layers={layers}; expected 1 or more")
         self.width, self.needs = width, list[int]()
-        self.at: Tensor | None = None
+        self.at: Tensor | None
+        self.register_buffer("at", None, persistent=False)
         try:
             self.lines = RowLayout.of(places, order, "DiagonalLSTM")
         except UserError:

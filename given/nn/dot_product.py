@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from given.nn.precision import in_sixteen_bits
+
 __all__ = ["attention"]
 
 _SHORT = 256  # keys up to which the gradient of the fused form costs a processor several times that of the plain one
@@ -26,7 +28,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, ca
         mask: bool, or what is added to the scores, of a shape that broadcasts to (B, H, s, S).
         causal: whether query t sees keys 0 ... t alone.
     """
-    with torch.autocast(q.device.type, enabled=False):
+    with in_sixteen_bits(q.device, enabled=False):
         q, k, v = (part.float() if part.dtype == torch.bfloat16 else part for part in (q, k, v))
         mask = mask if mask is None or mask.dtype == torch.bool else mask.to(q.dtype)
         if not (torch.is_grad_enabled() and q.requires_grad and k.shape[2] <= _SHORT and q.device.type == "cpu"):
@@ -35,7 +37,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, *, ca
             k, v = (part.repeat_interleave(q.shape[1] // k.shape[1], 1) for part in (k, v))
         scores = (q * q.shape[-1] ** -0.5) @ k.mT
         if causal:
-            mask = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).tril()
+            mask = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
         if mask is not None:
             scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
         return scores.softmax(-1) @ v

@@ -39,6 +39,10 @@ class Embedding(nn.Module):
     """
 
     place: Tensor
+    order: Tensor
+    last: Tensor
+    earlier: Tensor
+    told: Tensor
 
     def __init__(self, space: Space, width: int, *, steps: Tensor | None = None, offsets: int | None = None,
                  places: bool = True) -> None:
@@ -67,20 +71,21 @@ class Embedding(nn.Module):
         self.part_of: Tensor
         self.register_buffer("table", torch.cat([F.pad(t, (0, K - t.shape[1]), value=D) for t in tables]), persistent=False)
         self.register_buffer("part_of", torch.tensor([*part_of, -1]), persistent=False)
-        self.plan: tuple[Tensor, Tensor, Tensor] | None = None
+        self.planned = steps is not None
         self.grid: _Grid | None = None
-        self.single = list[tuple[int, Tensor, Tensor, Tensor, int]]()
+        self.entries = list[tuple[int, int]]()  # of each step its entry, and the one before: a plan of the host
+        self._rows = list[tuple[Tensor, Tensor, Tensor]]()
         if steps is not None:
             order = steps.argsort(stable=True)
             rank, drawn = F.pad(steps, (0, 1), value=D), steps[order]
             before = torch.searchsorted(drawn, drawn) - 1  # the last entry of the step before
             last = torch.where(before < 0, D, order[before.clamp(min=0)])
             near = torch.where(rank[self.table[order]] >= drawn[:, None], D, self.table[order])
-            self.plan = order[None], last[None], near[None]
+            for name, plan in (("order", order), ("last", last), ("earlier", near)):
+                self.register_buffer(name, plan[None], persistent=False)
             if len(space.parts) == 1:
-                told = torch.cat([last[:, None], near], 1)
-                there = (told < D).to(self.place.dtype)[..., None]
-                self.single = list(zip(order.tolist(), told.clamp(max=D - 1), told == D, there, last.tolist(), strict=True))
+                self.entries = list(zip(order.tolist(), last.tolist(), strict=True))
+                self.register_buffer("told", torch.cat([last[:, None], near], 1), persistent=False)
             if len(space.parts) == 1 and len(space.axes) == 2 and K and not cast(_Value, self.near[0]).symbols and bool(
                     (near == self.table[order]).all()):
                 self.grid = _Grid(found, space.shape, order)
@@ -88,9 +93,12 @@ class Embedding(nn.Module):
     def forward(self, values: Tensor, order: Tensor, steps: slice = slice(None)) -> Tensor:
         """(B, D) values, of which only those before each step are read; order (1 or B, D) -> tokens (B, len(steps), C)."""
         D = order.shape[1]
-        if self.single and steps.start is not None and steps.stop == steps.start + 1:
-            return self._single(values, *self.single[steps.start])
-        entry, last, near = self._plan(order, steps) if self.plan is None else (part[:, steps] for part in self.plan)
+        if self.entries and steps.start is not None and steps.stop == steps.start + 1:
+            return self._single(values, *self.entries[steps.start], *self.rows[steps.start])
+        if self.planned:
+            entry, last, near = (part[:, steps] for part in (self.order, self.last, self.earlier))
+        else:
+            entry, last, near = self._plan(order, steps)
         padded = F.pad(values, (0, 1))
         tokens = self.place[entry] + self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])
         if self.before is not None:
@@ -101,7 +109,16 @@ class Embedding(nn.Module):
             return tokens + self.grid.told(self.near[0], values)  # type: ignore[arg-type]
         return tokens + self._told(self.near, entry, _pick(padded, near), near == D)
 
-    def _single(self, values: Tensor, entry: int, told: Tensor, none: Tensor, there: Tensor, before: int) -> Tensor:
+    @property
+    def rows(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Of each step the entries its token is told of, which are none, which are there as 0 or 1: where the weights are."""
+        if not self._rows or self._rows[0][0].device != self.place.device:
+            D, none = len(self.place), self.told == len(self.place)
+            there = (~none).to(self.place.dtype)[..., None]
+            self._rows = list(zip(self.told.clamp(max=D - 1).unbind(0), none.unbind(0), there.unbind(0), strict=True))
+        return self._rows
+
+    def _single(self, values: Tensor, entry: int, before: int, told: Tensor, none: Tensor, there: Tensor) -> Tensor:
         """The token (B, 1, C) of one step, in few calls: the entry drawn just before and the near ones picked together."""
         last, near = self.only
         if last.symbols and before < len(self.place):
@@ -119,10 +136,12 @@ class Embedding(nn.Module):
         """Of every step the entry, the entry drawn just before, and the near ones drawn earlier; D where there is none."""
         R, D = order.shape
         everything = F.pad(order, (0, 1), value=D)
-        rank = torch.empty_like(everything).scatter_(1, everything, torch.arange(D + 1).expand(R, -1))
+        rank = torch.empty_like(everything).scatter_(1, everything, torch.arange(D + 1, device=order.device).expand(R, -1))
         entry = order[:, steps]
         near = self.table[entry]  # (R, T, K)
-        near = torch.where(_pick(rank, near) >= torch.arange(D)[steps][:, None], D, near) if near.shape[2] else near
+        if near.shape[2]:
+            step = torch.arange(D, device=order.device)[steps]
+            near = torch.where(_pick(rank, near) >= step[:, None], D, near)
         return entry, F.pad(order[:, :-1], (1, 0), value=D)[:, steps], near
 
     def _told(self, parts: nn.ModuleList, entry: Tensor, values: Tensor, none: Tensor) -> Tensor:
@@ -137,7 +156,7 @@ class Embedding(nn.Module):
         return torch.stack(each).sum(0)
 
 
-class _Grid:
+class _Grid(nn.Module):
     """Near values of a whole grid at once, where every offset leads to an earlier entry or outside: a convolution.
 
     Args:
@@ -147,12 +166,14 @@ class _Grid:
     """
 
     def __init__(self, offsets: Sequence[tuple[int, ...]], shape: Sequence[int], order: Tensor) -> None:
-        self.shape, self.order, self.raster = tuple(shape), order, torch.equal(order, torch.arange(len(order)))
+        super().__init__()
+        self.shape, self.raster = tuple(shape), torch.equal(order, torch.arange(len(order)))
+        self.order = nn.Buffer(order, persistent=False)
         rows, columns = ([o[axis] for o in offsets] for axis in (0, 1))
         self.top, self.left = min(*rows, 0), min(*columns, 0)
         self.size = max(*rows, 0) - self.top + 1, max(*columns, 0) - self.left + 1
         self.pad = -self.left, max(*columns, 0), -self.top, max(*rows, 0)
-        self.at = torch.tensor([(r - self.top) * self.size[1] + c - self.left for r, c in offsets])
+        self.at = nn.Buffer(torch.tensor([(r - self.top) * self.size[1] + c - self.left for r, c in offsets]), persistent=False)
 
     def told(self, value: _Value, values: Tensor) -> Tensor:
         """(B, D) values -> (B, D, C), in the order of drawing."""
@@ -189,7 +210,7 @@ class _Value(nn.Module):
             symbol = torch.where(none, self.symbols, values).long()
             if K == 1:
                 return F.embedding(symbol[..., 0], self.weight)
-            symbol = symbol + torch.arange(K) * (self.symbols + 1)
+            symbol = symbol + torch.arange(K, device=symbol.device) * (self.symbols + 1)
             return F.embedding_bag(symbol.reshape(B * T, K), self.weight, mode="sum").view(B, T, -1)
         features = self.features(values) * (~none)[..., None]
         return features.mT.reshape(B, T, -1) @ self.weight

@@ -70,7 +70,7 @@ class FusedStep:
     @staticmethod
     def can(net: Net, memory: Sequence[KVCache], added: Sequence[Tensor], asked: Sequence[KeyValues | None]) -> bool:
         """Whether it knows how."""
-        return (len(added[0]) <= _MOST_ROWS and not memory[0].prefix and asked[0] is None
+        return (added[0].device.type == "cpu" and len(added[0]) <= _MOST_ROWS and not memory[0].prefix and asked[0] is None
                 and type(net.layers[0].more) in (GELU, SwiGLU)
                 and type(net.positions) in (RelativeBias, Rotary, LearnedPositions))
 

@@ -111,9 +111,10 @@ class Transformer(Causal):
         bias = self.positions.bias(layer, order, t, s)  # type: ignore[operator]
         if bias is None and self.window is None and (t == 0 or s == 1):
             return None
-        back = torch.arange(t, t + s)[:, None] - torch.arange(t + s)
+        step = torch.arange(t + s, device=order.device)
+        back = step[t:, None] - step
         hidden = (back < 0) if self.window is None else (back < 0) | (back >= self.window)
-        return (torch.zeros(1, 1, s, t + s) if bias is None else bias).masked_fill(hidden, -torch.inf)
+        return (torch.zeros(1, 1, s, t + s, device=order.device) if bias is None else bias).masked_fill(hidden, -torch.inf)
 
     def _prefix(self, y: Condition, steps: int) -> list[KVCache]:
         """A memory a layer with room for so many steps, and what y's tokens leave in it where they are a prefix."""

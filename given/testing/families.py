@@ -19,8 +19,9 @@ from given.lessons import Batch, Deadline, Descend
 from given.testing.cases import ROWS, DoesNotApply, conditions, ended, law_of, related_entries, scored, tensors
 from given.testing.densities import DENSITY_LAWS
 from given.testing.lessons import LESSON_LAWS
+from given.testing.second_device import DEVICE, SecondDevice
 from given.testing.statistics import SIGMAS
-from given.train import load_joint, save_joint
+from given.train import AdamW, load_joint, save_joint
 from given.variables import Entries, Finite, Observed, Product
 
 __all__ = ["FAMILY_LAWS"]
@@ -107,6 +108,35 @@ def padding_of_y_moves_nothing(c: Conditional) -> None:
         x = related_entries(c, y)
         a, b = c(one).log_prob(x), c(other).log_prob(x)
     assert torch.allclose(a, b, atol=1e-6), f"padding of a parent moves the score by {(a - b).abs().max()}"
+
+
+def serves_any_device(c: Conditional) -> None:
+    """A loss, its gradient, a step and a draw on a second device mix in nothing of the first; the host waits for none of the
+    former, and at most once every 16 entries of a draw."""
+    y = conditions(c, ROWS)
+    x = related_entries(c.x.space, y)
+    with SecondDevice() as device:
+        c.to(DEVICE)
+        x, y = x.to(DEVICE), y.to(DEVICE)
+        c.train()
+        for player in (lesson for lesson in c.lessons() if isinstance(lesson, Descend)):
+            optimiser = AdamW([{"params": player.parameters, "weight_decay": 0.1}], lr=1e-3, betas=player.betas)
+            for seed in range(2):
+                loss = player.loss(x, y, seed=Noise.of(seed, ROWS, device=DEVICE))
+                optimiser.zero_grad()
+                loss.mean().backward()
+                torch.nn.utils.clip_grad_norm_(player.parameters, 1.0)
+                optimiser.step()
+        waiting = " and ".join(sorted({m.waits for m in c.modules() if isinstance(m, Conditional) and m.waits}))
+        assert waiting or not device.reads, f"two steps of learning wait for the host: {', '.join(device.reads)}"
+        c.eval()
+        with torch.no_grad():
+            drawn = c(y).sample((2,), seed=Noise.of(1, ROWS, device=DEVICE))
+        assert all(t.device == DEVICE for t in tensors(drawn)), "a draw is on another device than the model"
+        if waiting:
+            raise DoesNotApply(f"nothing is mixed, but {waiting}")
+        most = -(-c.x.space.dimensions // 16)
+        assert len(device.reads) <= most, f"a draw of {most} x 16 entries waits for the host: {', '.join(device.reads)}"
 
 
 def rows_are_their_own(c: Conditional) -> None:
@@ -258,4 +288,5 @@ def _one_answer(joint: Joint, asked: str, evidence: Mapping[str, Entries], draws
 FAMILY_LAWS: dict[str, Callable[[Conditional], None]] = {f.__name__: f for f in (
     loss_is_per_example, loss_moves_every_parameter, draws_have_the_shape, scores_are_float64, *DENSITY_LAWS,
     padding_of_y_moves_nothing, rows_are_their_own, weights_are_repetitions, a_deadline_ends_what_is_solved,
-    saving_keeps_the_numbers, bayes_is_enumeration, questions_have_one_answer)} | LESSON_LAWS
+    saving_keeps_the_numbers, serves_any_device, bayes_is_enumeration,
+    questions_have_one_answer)} | LESSON_LAWS

@@ -1,5 +1,6 @@
 """How is it learned? The loop, the batches, the checkpoints."""
 
+from given.train.adamw import AdamW
 from given.train.batches import Batches, EncodedBatch, FactorBatches, encoded
 from given.train.checkpoint import check_place, replace_folder, whole_folder
 from given.train.em import expectation, maximise_expectation
@@ -10,6 +11,7 @@ from given.train.loop import Budget, Diverged, Trainer
 from given.train.saved import MODEL_FILES, fingerprint, load_joint, made_with, save_joint
 
 __all__ = [
+    "AdamW",
     "Batches",
     "Budget",
     "Diverged",

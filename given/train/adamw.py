@@ -53,7 +53,7 @@ class AdamW:
 
     def _moments(self, number: int, weight: Tensor) -> dict[str, Tensor]:
         if number not in self.state:
-            self.state[number] = {"step": torch.zeros(()), "exp_avg": torch.zeros_like(weight),
+            self.state[number] = {"step": torch.zeros((), device=weight.device), "exp_avg": torch.zeros_like(weight),
                                   "exp_avg_sq": torch.zeros_like(weight)}
         return self.state[number]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,6 +22,21 @@ def _each(function: Callable[..., Tensor], first: Values, *rest: Values) -> Valu
     return function(first, *rest)
 
 
+@dataclass
+class _Told:
+    """What masks are known to say without a look at them, which on an accelerator would wait for it; None of what is not.
+
+    Attributes:
+        complete: every valid entry is seen.
+        plain: every entry is seen, valid and no context.
+        reach: where, along the grid, what is readable comes first: of how many places some row has it; -1 where it does not.
+    """
+
+    complete: bool | None = None
+    plain: bool | None = None
+    reach: int | None = None
+
+
 class Entries:
     """A batch of values of a space, with masks of the same shape.
 
@@ -33,7 +49,7 @@ class Entries:
             distribution that cannot read it leaves it out as it does the unseen. Default: all False.
     """
 
-    __slots__ = ("context", "seen", "valid", "values")
+    __slots__ = ("context", "seen", "told", "valid", "values")
 
     def __init__(self, values: Values, seen: Values | None = None, valid: Values | None = None,
                  context: Values | None = None) -> None:
@@ -43,12 +59,19 @@ class Entries:
         self.valid = everything if valid is None else _each(lambda m, v: m.expand(v.shape), valid, values)
         nothing = _each(lambda v: torch.zeros((), dtype=torch.bool, device=v.device).expand(v.shape), values)
         self.context = nothing if context is None else _each(lambda m, v: m.expand(v.shape), context, values)
+        plain = (seen is valid is context is None) or None
+        self.told = _Told(plain, plain)
 
     @property
     def tensor(self) -> Tensor:
         """The values of a space that is not a product."""
         assert isinstance(self.values, Tensor), "a block has one tensor a column: use column(name)"
         return self.values
+
+    @property
+    def device(self) -> torch.device:
+        """Where the values are."""
+        return (next(iter(self.values.values())) if isinstance(self.values, dict) else self.values).device
 
     @property
     def scored(self) -> Tensor:
@@ -73,7 +96,9 @@ class Entries:
         """One `Entries` a column of a product."""
         assert isinstance(self.values, dict) and isinstance(self.seen, dict) and isinstance(self.valid, dict)
         assert isinstance(self.context, dict)
-        return {name: Entries(self.values[name], self.seen[name], self.valid[name], self.context[name]) for name in self.values}
+        told = self.told
+        return {name: Entries(self.values[name], self.seen[name], self.valid[name], self.context[name])._knowing(
+            _Told(told.complete or None, told.plain or None)) for name in self.values}
 
     @staticmethod
     def block(columns: Mapping[str, Entries]) -> Entries:
@@ -92,7 +117,10 @@ class Entries:
         for name, part in space.parts:
             axes = len(part.axes)
             flat.append(columns[name].map(lambda t, axes=axes: t.reshape(*t.shape[: t.dim() - axes], -1)))  # type: ignore[misc]
-        return Entries.cat([Entries(e.tensor.double(), e.seen, e.valid, e.context) for e in flat], -1)
+        if len(flat) == 1:
+            return flat[0].of(flat[0].tensor.double())._knowing(self.told)
+        found = Entries.cat([e.of(e.tensor.double()) for e in flat], -1)
+        return found._knowing(_Told(self.told.complete, self.told.plain))
 
     def shaped(self, space: Space) -> Entries:
         """What `flat` made, back on the grid of the space."""
@@ -102,12 +130,21 @@ class Entries:
             first = sum(sizes[:i])
             e = self.map(lambda t, a=first, b=first + sizes[i], s=part.shape: t[..., a:b].reshape(*t.shape[:-1],
                                                                                                   *s))  # type: ignore[misc]
-            columns[name] = Entries(e.tensor.long(), e.seen, e.valid, e.context) if isinstance(part, Finite) else e
-        return Entries.block(columns) if isinstance(space, Product) else columns[""]
+            columns[name] = e.of(e.tensor.long()) if isinstance(part, Finite) else e
+        return Entries.block(columns)._knowing(self.told) if isinstance(space, Product) else columns[""]._knowing(self.told)
+
+    def of(self, values: Tensor) -> Entries:
+        """Other values of the same entries, masks kept (not for a product)."""
+        return Entries(values, self.seen, self.valid, self.context)._knowing(self.told)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Entries:
         """Values and masks through one function of tensors that moves entries about without changing them."""
-        return Entries(*(_each(function, part) for part in (self.values, self.seen, self.valid, self.context)))
+        moved = Entries(*(_each(function, part) for part in (self.values, self.seen, self.valid, self.context)))
+        return moved._knowing(_Told(self.told.complete or None, self.told.plain or None))
+
+    def _knowing(self, told: _Told) -> Entries:
+        self.told = told
+        return self
 
     def rows(self, index: Tensor | slice) -> Entries:
         """The rows `index` of the first axis."""
@@ -125,8 +162,12 @@ class Entries:
                          for what in ("values", "seen", "valid", "context")))
 
     def to(self, device: torch.device | str) -> Entries:
-        """The same entries on a device."""
-        return self.map(lambda t: t.to(device))
+        """The same entries on a device, to which goes along what their masks say."""
+        if self.device == torch.device(device):
+            return self
+        if self.device.type == "cpu":
+            _ = self.complete, self.plain, isinstance(self.values, dict) or self.reach
+        return self.map(lambda t: t.to(device))._knowing(self.told)
 
     @staticmethod
     def unseen(space: Space, n: int) -> Entries:
@@ -159,16 +200,38 @@ class Entries:
     @property
     def complete(self) -> bool:
         """Whether every valid entry is seen."""
-        if isinstance(self.values, dict):
-            return all(column.complete for column in self.columns.values())
-        assert isinstance(self.seen, Tensor) and isinstance(self.valid, Tensor)
-        return bool((self.seen | ~self.valid).all())
+        if self.told.complete is None:
+            whole = _each(lambda seen, valid: seen | ~valid, self.seen, self.valid)
+            self.told.complete = all(bool(m.all()) for m in _masks(whole))
+        return self.told.complete
+
+    @property
+    def plain(self) -> bool:
+        """Whether every entry is seen, valid and no context."""
+        if self.told.plain is None:
+            whole = _each(lambda *m: m[0] & m[1] & ~m[2], self.seen, self.valid, self.context)
+            self.told.plain = all(bool(m.all()) for m in _masks(whole))
+        return self.told.plain
+
+    @property
+    def reach(self) -> int:
+        """Where what is readable comes first along the grid: up to which place some row has it; else -1 (not for a product)."""
+        if self.told.plain:
+            return self.tensor.shape[1:].numel()
+        if self.told.reach is None:
+            readable = self.readable.reshape(-1, max(1, self.readable[0].numel()) if len(self) else 1)
+            first = not bool((readable[:, 1:] & ~readable[:, :-1]).any())
+            self.told.reach = int(readable.sum(1).amax()) if first and len(readable) else -1
+        return self.told.reach
 
     @property
     def hidden(self) -> bool:
         """Whether no entry is seen."""
-        seen = self.seen.values() if isinstance(self.seen, dict) else [self.seen]
-        return not any(bool(mask.any()) for mask in seen)
+        return not self.told.plain and not any(bool(mask.any()) for mask in _masks(self.seen))
+
+
+def _masks(masks: Values) -> list[Tensor]:
+    return list(masks.values()) if isinstance(masks, dict) else [masks]
 
 
 class Observed(Mapping[str, Entries]):
@@ -177,13 +240,16 @@ class Observed(Mapping[str, Entries]):
     Args:
         entries: one `Entries` of B rows a parent.
         n: B; may be left out where there is a parent to read it off.
+        device: of the entries; of what is made beside them where there are none.
     """
 
-    def __init__(self, entries: Mapping[str, Entries] | None = None, n: int | None = None) -> None:
+    def __init__(self, entries: Mapping[str, Entries] | None = None, n: int | None = None,
+                 device: torch.device | str = "cpu") -> None:
         self._entries = dict(entries or {})
         lengths = {len(e) for e in self._entries.values()} | ({n} if n is not None else set())
         assert len(lengths) == 1, f"expected parents of one length, got {lengths}"
         self.n = lengths.pop()
+        self.device = next((e.device for e in self._entries.values()), torch.device(device))
 
     def __getitem__(self, name: str) -> Entries:
         return self._entries[name]
@@ -196,4 +262,8 @@ class Observed(Mapping[str, Entries]):
 
     def rows(self, index: Tensor) -> Observed:
         """The rows `index`, as a y of its own."""
-        return Observed({k: e.rows(index) for k, e in self._entries.items()}, len(index))
+        return Observed({k: e.rows(index) for k, e in self._entries.items()}, len(index), self.device)
+
+    def to(self, device: torch.device | str) -> Observed:
+        """The same entries on a device."""
+        return Observed({k: e.to(device) for k, e in self._entries.items()}, self.n, device)
