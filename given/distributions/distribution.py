@@ -62,7 +62,7 @@ class Distribution(abc.ABC):
         """What `log_prob` returns where some entries are unseen."""
         return self.kind
 
-    def __init__(self, space: Space, n: int, device: torch.device | str) -> None:
+    def __init__(self, space: Space, n: int, device: torch.device | str = "cpu") -> None:
         self.space = space
         self.n = n
         self.device = torch.device(device)

@@ -29,6 +29,8 @@ class Mixture(Distribution):
         parts: K distributions of B rows and of one space.
     """
 
+    weighed = False  # whether evidence has weighed the parts, so that all may be impossible
+
     def __init__(self, log_weights: Tensor, parts: Sequence[Distribution]) -> None:
         super().__init__(parts[0].space, parts[0].n, parts[0].device)
         total = log_weights.double().logsumexp(-1, keepdim=True)
@@ -43,13 +45,18 @@ class Mixture(Distribution):
 
     def _by(self, how: How) -> Mixture:
         # Its parts are steered, and weigh what they did.
-        return Mixture(self.log_weights, [part._by(how) for part in self.parts])
+        return self._with([part._by(how) for part in self.parts])
 
     def asking(self, columns: Collection[str]) -> Mixture:
-        return Mixture(self.log_weights, [part.asking(columns) for part in self.parts])
+        return self._with([part.asking(columns) for part in self.parts])
+
+    def _with(self, parts: Sequence[Distribution]) -> Mixture:
+        mixture = Mixture(self.log_weights, parts)
+        mixture.weighed = self.weighed
+        return mixture
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
-        if bool((empty := (self.log_weights == -torch.inf).all(-1)).any()):
+        if self.weighed and bool((empty := (self.log_weights == -torch.inf).all(-1)).any()):
             raise UserError("what is given has probability zero under every part; give something else", int(empty.nonzero()[0]))
         chosen = inverse_cdf_sample(self.log_weights.exp(), noise.fold("part").uniform(shape))
         drawn = [part.sample(shape, seed=noise.fold(k)).flat(self.space) for k, part in enumerate(self.parts)]
@@ -70,7 +77,9 @@ class Mixture(Distribution):
         return torch.stack([part.log_prob(x, seed=noise.fold(k)) for k, part in enumerate(self.parts)], -1)
 
     def condition(self, evidence: Entries) -> Mixture:
-        return Mixture(self.joint_log_prob(evidence), [part.condition(evidence) for part in self.parts])
+        mixture = Mixture(self.joint_log_prob(evidence), [part.condition(evidence) for part in self.parts])
+        mixture.weighed = True
+        return mixture
 
     def cdf(self, x: Entries) -> Tensor:
         return (self.log_weights.exp() * torch.stack([part.cdf(x) for part in self.parts], -1)).sum(-1)

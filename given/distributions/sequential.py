@@ -95,9 +95,10 @@ class Sequential(Distribution):
     more = 0
     goes_on = False
 
-    def __init__(self, space: Space, n: int, entries: list[int], device: torch.device | str) -> None:
+    def __init__(self, space: Space, n: int, order: Tensor | list[int], device: torch.device | str = "cpu") -> None:
         super().__init__(space, n, device)
-        self.order = torch.tensor(entries, device=device)
+        entries = order.tolist() if isinstance(order, Tensor) else order
+        self.order = torch.tensor(entries, dtype=torch.int64, device=device)
         self.ends, self.entries, self.upto = list(range(1, len(entries) + 1)), entries, len(entries)
         self.evidence: Entries | None = None
         self.end = space.end
