@@ -21,7 +21,7 @@ from given.distributions import Distribution, Noise
 from given.lessons import Batch, Descend, Lesson, Solve, Weigh
 from given.variables import Entries, Finite, Observed, UserError, Variable, built_with, check_pickles
 
-__all__ = ["Conditional", "Encodes", "factor_name", "quoted", "state_of", "states", "teach"]
+__all__ = ["Conditional", "Encodes", "device_of", "factor_name", "quoted", "state_of", "states", "teach"]
 
 _MOST_STATES = 100_000
 
@@ -78,8 +78,7 @@ class Conditional(nn.Module, abc.ABC):
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
-        held = itertools.chain(self.parameters(), (t for name, t in self.named_buffers() if name not in self.plans))
-        return next((t.device for t in held), torch.device("cpu"))
+        return device_of(self)
 
     @abc.abstractmethod
     def forward(self, y: Observed) -> Distribution:
@@ -120,6 +119,16 @@ class Encodes(Protocol):
 
     def encode(self, x: Entries, y: Observed) -> Entries:
         """(B, *grid of the latent)."""
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's weights are; plans apart, which stay with the host."""
+    for part in module.modules():
+        plans = getattr(part, "plans", ())
+        for name, t in itertools.chain(part._parameters.items(), part._buffers.items()):
+            if t is not None and name not in plans:
+                return t.device
+    return torch.device("cpu")
 
 
 def factor_name(left: str, parents: Sequence[str] = ()) -> str:

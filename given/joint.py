@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from given.conditional import Conditional, Encodes
+from given.conditional import Conditional, Encodes, device_of
 from given.distributions import Distribution, Kind, Noise, weakest
 from given.formula import Term, ordered
 from given.lessons import Lesson, Loss, side_by_side
@@ -90,26 +90,32 @@ class Joint(nn.Module):
         return iter([self.declared[i] for i in self.order])
 
     @property
+    def device(self) -> torch.device:
+        """Where it is asked and learns: its factors are handed their entries there."""
+        return device_of(self)
+
+    @property
     def dimensions(self) -> int:
         """The number of entries of one item, over all factors."""
         return sum(f.x.space.dimensions for f in self)
 
     def x(self, factor: Conditional, entries: Mapping[str, Entries]) -> Entries:
-        """A factor's entries, from those of the columns; a column that is not among them is unseen."""
+        """A factor's entries, from those of the columns, on its device; a column that is not among them is unseen."""
         n = len(next(iter(entries.values())))
         columns = {name: entries[name] if name in entries else Entries.unseen(self.columns[name].space, n)
                    for name in factor.x.columns}
+        columns = {name: e.to(self.device) for name, e in columns.items()}
         return Entries.block(columns) if factor.x.codec.columns else columns[factor.x.name]
 
     def y(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Observed:
-        """A factor's conditions, from the entries of the columns. Raises `UserError` where one is not among them."""
+        """A factor's conditions, from the entries of the columns, on its device. Raises `UserError` where one is absent."""
         absent = [v.name for v in factor.parents if v.name not in entries]
         if absent:
             raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
                             f'or pass prior={{"{absent[0]}": "uniform"}}')
         # A parent is read wherever it is known: in windows it is scored elsewhere.
-        return Observed({v.name: Entries(e.values, e.seen, e.valid) if v.name in self.windowed else e
-                         for v in factor.parents for e in [entries[v.name]]}, n)
+        return Observed({v.name: e.without_context() if v.name in self.windowed else e
+                         for v in factor.parents for e in [entries[v.name].to(self.device)]}, n, self.device)
 
     def distribution(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Distribution:
         """p(factor's x | its parents among the entries)."""
@@ -126,7 +132,7 @@ class Joint(nn.Module):
     def encoded(self, entries: Mapping[str, Entries], n: int) -> dict[str, Entries]:
         """The entries with those of the latents that a factor encodes."""
         with torch.no_grad():
-            found = {name: f.encode(self.x(f, entries), Observed(n=n))  # type: ignore[operator]
+            found = {name: f.encode(self.x(f, entries), Observed(n=n, device=self.device))  # type: ignore[operator]
                      for name, f in self.encoders.items() if name not in entries}
         return {**entries, **found}
 
@@ -147,7 +153,7 @@ class Joint(nn.Module):
             n: B.
             seed: of the noise.
         """
-        entries, noise, found = self.encoded(entries, n), Noise.of(seed, n), dict[str, Tensor]()
+        entries, noise, found = self.encoded(entries, n), Noise.of(seed, n, device=self.device), dict[str, Tensor]()
         for f, loss in losses:
             if not self.touches_latent(f):
                 each = loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name))
@@ -163,7 +169,9 @@ class Joint(nn.Module):
     def enumerated(self, entries: Mapping[str, Entries], n: int) -> tuple[int, dict[str, Entries], Tensor]:
         """Every row once for each of the K joint values of the latents: K, the entries of n K rows, and each one's row."""
         every, values = self.values(self.summed)
-        row, k = torch.arange(n).repeat_interleave(every), torch.arange(every).repeat(n)
+        device = next((e.device for e in entries.values()), self.device)
+        row = torch.arange(n, device=device)[:, None].expand(n, every).reshape(-1)
+        values, k = {name: v.to(device) for name, v in values.items()}, torch.arange(every, device=device).repeat(n)
         many = {name: e.rows(row) for name, e in entries.items()} | {name: Entries(v[k]) for name, v in values.items()}
         return every, many, row
 
@@ -178,7 +186,7 @@ class Joint(nn.Module):
         """log p of all factors with a latent that is summed out, for each of its joint values: (n, K) float64."""
         every, many, row = self.enumerated(entries, n)
         factors = [f for f in self if self.touches_latent(f)]
-        own = Noise.of(seed, n).rows(row)
+        own = Noise.of(seed, n, device=row.device).rows(row)
         return self.log_prob(many, n * every, own, factors)[0].reshape(n, every)
 
     @torch.no_grad()
@@ -195,7 +203,7 @@ class Joint(nn.Module):
         Raises:
             UserError: a parent of one is not among the entries.
         """
-        noise, total, kinds = Noise.of(seed, n), torch.zeros(n, dtype=torch.float64), list[Kind]()
+        noise, total, kinds = Noise.of(seed, n, device=self.device), torch.zeros(n, dtype=torch.float64), list[Kind]()
         for factor in self if factors is None else factors:
             if factors is not None or set(factor.x.columns) & set(entries):
                 distribution, x = self.distribution(factor, entries, n), self.x(factor, entries)

@@ -251,7 +251,7 @@ MUTANTS = {
         given.nn.Embedding, "_plan", "torch.arange(D, device=order.device)", "torch.arange(D)",
         family("serves_any_device", "Autoregressive in any order")),
     "a draw asks after every entry whether it is over": Mutant(
-        given.distributions.Sequential, "run", 'self.device.type == "cpu" or t % _LOOKS == 0', "True",
+        given.distributions.Sequential, "run", 'self.device.type == "cpu" or t % LOOKS == 0', "True",
         family("serves_any_device", "Autoregressive sequence")),
     "a loss looks at what is told of its masks": Mutant(
         given.distributions.Transformed, "log_prob", "if not x.plain", "if not bool(x.scored.all())",

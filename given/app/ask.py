@@ -25,7 +25,7 @@ __all__ = ["complete", "compress", "decompress", "encode", "query", "rank", "sam
 
 def sample(a: argparse.Namespace) -> None:
     """`given sample`"""
-    model, how = given.load(a.model), _how(a)
+    model, how = given.load(a.model, device=a.device), _how(a)
     observed: dict[str, Any] = dict(once(a.given, "NAME=VALUE"))
     for name, variable in model.joint.columns.items() if observed.keys() >= model.joint.columns.keys() else ():
         if isinstance(variable.codec, Text) and name not in model.joint.conditions:
@@ -59,7 +59,7 @@ def _schema(path: str) -> Any:
 
 def query(a: argparse.Namespace) -> None:
     """`given query`"""
-    model = given.load(a.model)
+    model = given.load(a.model, device=a.device)
     terms = parse(a.question)
     if len(terms) > 1:
         raise UserError(f"query: expected one conditional such as 'label | image', got {a.question!r}")
@@ -89,7 +89,7 @@ def query(a: argparse.Namespace) -> None:
 
 def rank(a: argparse.Namespace) -> None:
     """`given rank`"""
-    model, observed = given.load(a.model), once(a.given, "NAME=VALUE")
+    model, observed = given.load(a.model, device=a.device), once(a.given, "NAME=VALUE")
     if a.by is None and (a.format == "text" or a.data.removesuffix(".gz").endswith(".txt")):
         a.by = "line"
     found = next(read(a.data, a).batches(1 << 60))
@@ -103,7 +103,7 @@ def rank(a: argparse.Namespace) -> None:
 
 def complete(a: argparse.Namespace) -> None:
     """`given complete`"""
-    model = given.load(a.model)
+    model = given.load(a.model, device=a.device)
     data = read(a.data, a, model)
     for line in model.unfillable(data):
         print(line, file=sys.stderr)
@@ -112,13 +112,13 @@ def complete(a: argparse.Namespace) -> None:
 
 def encode(a: argparse.Namespace) -> None:
     """`given encode`"""
-    model = given.load(a.model)
+    model = given.load(a.model, device=a.device)
     show(model.encode(read(a.data, a)), a, model)
 
 
 def compress(a: argparse.Namespace) -> None:
     """`given compress`"""
-    model = given.load(a.model)
+    model = given.load(a.model, device=a.device)
     found = model.compress(read(a.data, a, model), batch=a.batch, span=a.span, verify=not a.no_verify)
     write_file(a.output, lambda file: file.write(found.content))
     size = len(found.content)
@@ -128,7 +128,7 @@ def compress(a: argparse.Namespace) -> None:
 
 def decompress(a: argparse.Namespace) -> None:
     """`given decompress`"""
-    model = given.load(a.model)
+    model = given.load(a.model, device=a.device)
     with open(a.file, "rb") as file:
         content = file.read()
     try:

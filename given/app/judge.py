@@ -24,7 +24,7 @@ __all__ = ["report", "score"]
 
 def score(a: argparse.Namespace) -> None:
     """`given score`"""
-    model = given.load(a.model)
+    model = given.load(a.model, device=a.device)
     table = a.format in ("csv", "tsv") or (a.format is None and not of_text(model))
     streaming, data = False, None
     if a.data == "-" and table and Live.fits(sys.stdin.buffer):
@@ -102,7 +102,7 @@ def _say_others(model: Model, data: Source) -> None:
 
 def report(a: argparse.Namespace) -> None:
     """`given report`"""
-    model = given.load(a.model)
+    model = given.load(a.model, device=a.device)
     data = read(a.data, a, model)
     need(model.joint.columns, data.names, f"{a.data}, to report on {model}")
     try:

@@ -59,7 +59,8 @@ def fit(a: argparse.Namespace) -> int:
     path = place_of(a)
     check_place(path, MODEL_FILES)  # before the time is spent
     done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
-                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16, muon=a.muon)
+                     seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, device=a.device,
+                     bfloat16=a.bfloat16, muon=a.muon)
     model.save(path)
     below = done.below("learn longer (--minutes or --steps), or choose another family (--family, see given families)")
     facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,

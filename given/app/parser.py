@@ -71,6 +71,8 @@ def _add(commands: Any, name: str, text: str, *examples: str, model: bool = Fals
     command.summary = text
     if model:
         command.add_argument("model", metavar="MODEL", help="a folder that fit saved")
+        command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu",
+                             help="where to ask it (default cpu); auto: an accelerator where there is one")
     if data is not None:
         command.add_argument("data", metavar="DATA", help=data)
         reading(command)
@@ -110,8 +112,8 @@ def _fit(add: _Add) -> None:
     command.add_argument("--bfloat16", action="store_true",
                          help="multiply matrices in 16 bits while learning: faster where the processor has units for it")
     command.add_argument("--muon", action="store_true", help="move matrices by Muon, which takes fewer steps of most nets")
-    command.add_argument("--device", choices=("auto", "cpu"), default="auto",
-                         help="where to learn (default auto: the processor; no family learns elsewhere yet)")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto",
+                         help="where to learn (default auto: an accelerator where there is one)")
     command.add_argument("--checkpoint", metavar="FOLDER", help="write checkpoints here while learning")
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint if there is one")
     command.add_argument("--dry-run", action="store_true", help="print what was inferred, and learn nothing")

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from given.distributions.distribution import Distribution, Intractable, Kind
 from given.distributions.noise import Noise
-from given.distributions.sequential import Sequential
+from given.distributions.sequential import LOOKS, Sequential
 from given.distributions.stepwise_transform import check_one_at_a_time
 from given.variables import Entries, Finite, UserError
 
@@ -56,17 +56,18 @@ class BeamSearched(Distribution):
     def search(self) -> tuple[Entries, Tensor]:
         """The texts (width, B, *grid), the best first, and their scores (width, B); minus infinity where there is no text."""
         distribution, B, W, D = self.distribution, self.n, self.width, len(self.distribution.order)
-        row = torch.arange(B).repeat_interleave(W)  # the beams of a row lie together
+        at, first = self.device, torch.arange(B, device=self.device)[:, None] * W  # the beams of a row lie together
+        row = torch.arange(B * W, device=at) // W
         state = distribution.start().rows(row)
-        log_p = torch.full((B, W), -torch.inf, dtype=torch.float64)
+        log_p = torch.full((B, W), -torch.inf, dtype=torch.float64, device=at)
         log_p[:, 0] = 0.0
-        length, over = torch.zeros(B, W, dtype=torch.float64), torch.zeros(B * W, dtype=torch.bool)
-        valid = torch.zeros(B * W, D, dtype=torch.bool)
+        length, over = torch.zeros_like(log_p), torch.zeros(B * W, dtype=torch.bool, device=at)
+        valid = torch.zeros(B * W, D, dtype=torch.bool, device=at)
         known = value = None
         if distribution.evidence is not None:
             known, value = distribution.evidence.scored[row], distribution.evidence.tensor[row]
-        for entry in distribution.order.tolist():
-            if bool(over.all()):
+        for t, entry in enumerate(distribution.entries):
+            if (at.type == "cpu" or t % LOOKS == 0) and bool(over.all()):
                 break
             step = distribution.next(state)
             if not isinstance(step.space, Finite):
@@ -74,8 +75,9 @@ class BeamSearched(Distribution):
             each = step.log_probs.masked_fill(log_p.view(-1, 1) == -torch.inf, -torch.inf)
             V = each.shape[-1]
             only = over if known is None else over | known[:, entry]
-            told = torch.zeros(B * W) if value is None or known is None else torch.where(known[:, entry], value[:, entry], 0.0)
-            told = told.masked_fill(over, 0.0).long()
+            told = torch.zeros_like(over, dtype=torch.int64)
+            if value is not None and known is not None:
+                told = torch.where(known[:, entry] & ~over, value[:, entry], 0.0).long()
             certain = torch.full_like(each, -torch.inf).scatter_(1, told[:, None], 0.0)
             each = torch.where(only[:, None], certain, each)
             length = length + (~only).view(B, W)
@@ -83,15 +85,15 @@ class BeamSearched(Distribution):
             order = total / self._long(length).repeat_interleave(V, 1)
             best = order.topk(W, 1).indices if W * V > W else order.argsort(1, descending=True)
             log_p, beam = total.gather(1, best), best // V
-            index = (torch.arange(B)[:, None] * W + beam).view(-1)
+            index = (first + beam).view(-1)
             length = length.gather(1, beam)
-            if not torch.equal(index, torch.arange(B * W)):
+            if at.type != "cpu" or not torch.equal(index, torch.arange(B * W)):
                 state, over, valid = state.rows(index), over[index], valid[index]
             valid[:, entry] = ~over
             state = distribution.advance(state, (best % V).view(-1).double().masked_fill(over, 0.0))
             over = over | distribution.over(state)
         scores, by = (log_p / self._long(length)).sort(dim=1, descending=True, stable=True)
-        index = (torch.arange(B)[:, None] * W + by).T  # (W, B)
+        index = (first + by).T  # (W, B)
         return Entries(state.values[index], valid=valid[index]).shaped(self.space), scores.T
 
     def _long(self, length: Tensor) -> Tensor:

@@ -77,9 +77,8 @@ class Distribution(abc.ABC):
         """
         if how is not None:
             return self.by(how).sample(shape, seed=seed)
-        if not (self.draws_together and isinstance(seed, Noise)):
-            seed = Noise.of(seed, self.n, device=self.device)
-        return self.draw(shape, seed)
+        own = self.draws_together and isinstance(seed, Noise)
+        return self.draw(shape, seed.to(self.device) if own else Noise.of(seed, self.n, device=self.device))  # type: ignore[union-attr]
 
     def by(self, how: How) -> Distribution:
         """The distribution that is drawn from by `how`, to draw from or to score.

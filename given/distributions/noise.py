@@ -46,13 +46,17 @@ class Noise:
         """
         if isinstance(seed, Noise):
             assert len(seed.keys) == n * draws, f"noise of {len(seed.keys)} rows for {n * draws}"
-            return seed
+            return seed if device is None else seed.to(device)
         start = int.from_bytes(hashlib.blake2b(str(seed).encode(), digest_size=8).digest(), "little")
         rows = first_row if isinstance(first_row, Tensor) else torch.arange(first_row, first_row + n, device=device)
         keys = rows.mul(GOLDEN).add_(wrapped(start + first_draw * _DRAW))
         if draws > 1:
             keys = (torch.arange(draws, device=keys.device).mul_(_DRAW)[:, None] + keys).reshape(-1)
         return Noise(mixed_(keys))
+
+    def to(self, device: torch.device | str) -> Noise:
+        """The same streams on a device."""
+        return self if self.keys.device == torch.device(device) else Noise(self.keys.to(device))
 
     def rows(self, index: Tensor) -> Noise:
         """The streams of the rows `index`."""

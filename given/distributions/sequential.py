@@ -26,9 +26,9 @@ from given.distributions.noise import Noise
 from given.nn import Condition
 from given.variables import Entries, Finite, Space
 
-__all__ = ["SamplerState", "Sequential", "State"]
+__all__ = ["LOOKS", "SamplerState", "Sequential", "State"]
 
-_LOOKS = 16  # how many steps an accelerator goes on before the host asks whether all rows are over
+LOOKS = 16  # how many steps an accelerator goes on before the host asks whether all rows are over
 _AT_ONCE = 1 << 21  # numbers of distributions of symbols, 16 MB
 
 
@@ -204,7 +204,7 @@ class Sequential(Distribution):
         yield SamplerState(first, state, over, valid)
         numbers = u.T.contiguous().unbind(0) if self.one_at_a_time else None
         while (t := state.t) < self.upto:
-            if ends and (self.device.type == "cpu" or t % _LOOKS == 0) and bool(over.all()):
+            if ends and (self.device.type == "cpu" or t % LOOKS == 0) and bool(over.all()):
                 break
             each = numbers[t] if numbers else self._at(u, t)
             if distribution is None:

@@ -58,7 +58,14 @@ class LogitsProcessor(How):
 
     def __call__(self, distribution: Any) -> Any:
         check_open(distribution, type(self).__name__)
-        return StepwiseTransform(distribution, self) if draws_symbols(distribution) else distribution
+        return StepwiseTransform(distribution, self._at(distribution.device)) if draws_symbols(distribution) else distribution
+
+    def _at(self, device: torch.device) -> LogitsProcessor:
+        """The same with its tables on a device."""
+        tables = {name: t.to(device) for name, t in vars(self).items() if isinstance(t, Tensor) and t.device != device}
+        twin = copy.copy(self) if tables else self
+        vars(twin).update(tables)
+        return twin
 
     @abc.abstractmethod
     def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
@@ -182,7 +189,7 @@ class StepwiseTransform(Sequential):
             return distribution
         log_p = self.how.steer(distribution.log_probs, place)
         if self.how.ends and self.end is not None and place.memory is not None:
-            other = torch.arange(log_p.shape[-1]) != self.end
+            other = torch.arange(log_p.shape[-1], device=self.device) != self.end
             certain = torch.zeros_like(log_p).masked_fill(other, -torch.inf)
             log_p = torch.where(self.how.done(place.memory)[:, None], certain, log_p)
         return Categorical(log_p, distribution.space)

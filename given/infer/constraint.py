@@ -86,7 +86,7 @@ class Regex(LogitsProcessor):
             why = f"the shortest takes {far} symbols, and there is room for {left}" if far < _FAR else (
                 "no text of its symbols does")
             raise UserError(f"{self}: nothing that can be drawn matches: {why}; loosen it, or give less before it")
-        return torch.full((distribution.n,), self.begins)
+        return torch.full((distribution.n,), self.begins, device=distribution.device)
 
     def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         assert self.next is not None and place.memory is not None

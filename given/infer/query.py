@@ -72,7 +72,7 @@ class Query:
     def _named(self, factor: Conditional, value: Callable[[], Entries]) -> Columns:
         """The columns of a distribution's mode or mean; an error names the factor."""
         try:
-            return factor.x.split(value())
+            return factor.x.split(value().to("cpu"))
         except Intractable as error:
             raise error.at(str(factor)) from None
 
@@ -93,7 +93,7 @@ class Query:
             longer = self._length(factor, seen, length)
             if longer is not None or not _whole(factor, seen):
                 x = joined([*self._drawn(factor, seen, draws, noise, how, longer, asked and asked | parents,
-                                         first_draw=first_draw)], longer)
+                                         first_draw=first_draw)], longer).to("cpu")
                 seen |= {name: self._ending(factor, e, seen) for name, e in factor.x.split(x).items()}
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()}
 
@@ -103,10 +103,11 @@ class Query:
         seen, noise = self._begun(1, seed)
         for factor in self.joint:
             if factor.x.name == name:
-                yield from self._drawn(factor, seen, 1, noise, how, self._length(factor, seen, length), in_blocks=True)
+                blocks = self._drawn(factor, seen, 1, noise, how, self._length(factor, seen, length), in_blocks=True)
+                yield from (block.to("cpu") for block in blocks)
                 return
             if not _whole(factor, seen):
-                seen |= factor.x.split(next(self._drawn(factor, seen, 1, noise, how, None)))
+                seen |= factor.x.split(next(self._drawn(factor, seen, 1, noise, how, None)).to("cpu"))
 
     def _begun(self, draws: int, seed: int, first_draw: int = 0) -> tuple[Columns, Noise]:
         """What is given and what is drawn of the rest by Bayes' rule, (draws n, *grid) each; and the noise of every draw."""

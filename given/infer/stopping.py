@@ -42,7 +42,7 @@ class MaxLength(LogitsProcessor):
         return self if any(axis.length != "fixed" for axis in variable.space.axes) else Identity()
 
     def begin(self, distribution: Sequential) -> Tensor:
-        return torch.zeros(distribution.n, dtype=torch.int64)
+        return torch.zeros(distribution.n, dtype=torch.int64, device=distribution.device)
 
     def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         return log_p
@@ -92,7 +92,7 @@ class Stop(LogitsProcessor):
         return super().__call__(distribution)
 
     def begin(self, distribution: Sequential) -> Tensor:
-        return torch.zeros(distribution.n, dtype=torch.int64)
+        return torch.zeros(distribution.n, dtype=torch.int64, device=distribution.device)
 
     def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         return log_p

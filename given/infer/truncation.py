@@ -142,7 +142,7 @@ class RepetitionPenalty(LogitsProcessor):
     def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         first = 0 if self.window is None else max(0, place.t - self.window)
         last = place.values[:, place.distribution.order[first:place.t]].long()
-        there = torch.zeros(log_p.shape, dtype=torch.bool).scatter_(1, last, True)
+        there = torch.zeros_like(log_p, dtype=torch.bool).scatter_(1, last, True)
         return torch.where(there, log_p * self.strength, log_p)
 
 

@@ -66,7 +66,7 @@ def written(distribution: Distribution | None, begun: Entries | None, later: Cal
             return
         whole = Entries.cat(items, 1)
         items = [whole.map(lambda each: each[:, each.shape[1] - (W - stride):])]
-        read = torch.arange(W) < W - stride
+        read = torch.arange(W, device=items[0].device) < W - stride
         before = cut(items[0], 0, W)
         before = Entries(before.values, *_masked(before, read))
         distribution = later(before, t - (W - stride), length - t - stride)
@@ -94,9 +94,9 @@ def _blocks(distribution: Distribution | None, begun: Entries | None, noise: Noi
         yield begun, None
         return
     space = distribution.space
-    if isinstance(distribution, Sequential) and len(space.axes) == 1 and bool(
-            (distribution.order == torch.arange(len(distribution.order))).all()):
-        for drawn in distribution.run(noise.uniform((), (len(distribution.order),)), over):
+    if isinstance(distribution, Sequential) and len(space.axes) == 1 and (
+            distribution.entries == list(range(len(distribution.entries)))):
+        for drawn in distribution.run(noise.to(distribution.device).uniform((), (len(distribution.entries),)), over):
             if drawn.t > skip or not skip:
                 values = drawn.state.values[:, skip:drawn.t]
                 yield Entries(values.long() if isinstance(space, Finite) else values.clone(),

@@ -66,15 +66,19 @@ class SecondDevice(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.reads: list[str] = []
-        self._lifts: list[bool] = []
+        self._before: list[tuple[bool, bool]] = []
 
     def __enter__(self) -> SecondDevice:
-        self._lifts.append(torch._C._only_lift_cpu_tensors())
+        swaps = torch.__future__.get_swap_module_params_on_conversion()
+        self._before.append((torch._C._only_lift_cpu_tensors(), swaps))
+        torch.__future__.set_swap_module_params_on_conversion(True)  # a module that moves keeps its parameters, as on a real one
         torch._C._set_only_lift_cpu_tensors(True)  # so that torch.tensor(numbers, device=) is made, and then copied
         return super().__enter__()
 
     def __exit__(self, *error: Any) -> None:
-        torch._C._set_only_lift_cpu_tensors(self._lifts.pop())
+        lifts, swaps = self._before.pop()
+        torch._C._set_only_lift_cpu_tensors(lifts)
+        torch.__future__.set_swap_module_params_on_conversion(swaps)
         super().__exit__(*error)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -61,10 +61,17 @@ class EncodedBatch:
         new = {name: n[index] for name, n in self.new.items()}
         return EncodedBatch(entries, len(index), self.weight[index], first, self.item[index], self.cut, self.share[index], new)
 
+    def to(self, device: torch.device) -> EncodedBatch:
+        """The same batch on a device."""
+        if device.type == "cpu":
+            return self
+        entries = {name: e.to(device) for name, e in self.entries.items()}
+        return replace(self, entries=entries, weight=self.weight.to(device), share=self.share.to(device))
+
     def borne(self, factor: Conditional) -> Tensor:
         """(n,) float64: each row's weight in a factor of its item, 1 of one whose items are in pieces."""
         whole = self.cut and self.cut.isdisjoint(factor.x.columns)
-        return self.share if whole else torch.ones(self.n, dtype=torch.float64)
+        return self.share if whole else torch.ones_like(self.share)
 
     def total(self, joint: Joint, terms: Mapping[str, Tensor]) -> Tensor:
         """(n,) float64: terms of factors, by their printed names, summed."""

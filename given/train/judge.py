@@ -88,6 +88,7 @@ class Judge:
             if n and (n >= self.size if self.size is not None else _precise(parts, self.joint) or not affordable(2 * n)):
                 break
             for batch in batches:
+                batch = batch.to(self.joint.device)
                 with torch.no_grad():
                     losses = self.joint(self.losses, batch.entries, batch.n, Noise.of(0, batch.n, first_row=n))
                 parts.append((batch.total(self.joint, losses), batch.weight, batch.share))

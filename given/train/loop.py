@@ -14,7 +14,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -181,36 +181,39 @@ class Trainer:
     def _take(self, batch: EncodedBatch) -> float:
         """One round: every side's steps on one batch. Returns the loss in nats an item."""
         seed_dropout(self.dropouts, self.seed, self.step)
-        noise = Noise.of(self.seed, batch.n, first_row=batch.first).fold(self.step)
+        batch = batch.to(device := self.joint.device)
+        noise = Noise.of(self.seed, batch.n, first_row=batch.first, device=device).fold(self.step)
         weight = batch.weight / self.batches.mean_weight
         rate = self._rate(self.spent)
         total = 0.0
         for side, movers in zip(self.sides, self.optimisers, strict=True):
             for turn in range(side.steps):
-                with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+                with torch.autocast(device.type, torch.bfloat16) if self.bfloat16 else nullcontext():
                     losses = self.module(side.losses, batch.entries, batch.n, noise.fold(side.name).fold(turn))
-                loss = (weight * batch.total(self.joint, self._finite(losses))).mean()
+                loss = (weight * batch.total(self.joint, losses)).mean()
                 for optimiser in movers:
                     optimiser.zero_grad()
                 (loss / self.joint.dimensions).backward()
                 norm = nn.utils.clip_grad_norm_(side.parameters, self.clip)
-                if not torch.isfinite(norm):
-                    raise Diverged(f"step {self.step + 1}: a gradient of {self.joint} is not finite; lower lr={self.lr}")
+                total = self._finite(losses, norm, loss)
                 for optimiser in movers:
                     for group in optimiser.param_groups:
                         group["lr"] = rate
                     optimiser.step()
-                total = float(loss.detach())
         self._follow()
         return total
 
-    def _finite(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
-        for name, each in losses.items():
+    def _finite(self, losses: dict[str, Tensor], norm: Tensor, loss: Tensor) -> float:
+        """The loss, once it is known to be a number, and so its gradient: the one wait of a step."""
+        total, *bad = torch.stack([loss.detach(), norm, *(each.detach().sum() for each in losses.values())]).tolist()
+        for name, each in losses.items() if not all(map(math.isfinite, bad)) else ():
             if not bool(torch.isfinite(each).all()):
-                bad = each[~torch.isfinite(each)][0].item()
-                raise Diverged(f"step {self.step + 1}: the loss of {name} is {bad}; lower lr={self.lr}, "
+                value = each[~torch.isfinite(each)][0].item()
+                raise Diverged(f"step {self.step + 1}: the loss of {name} is {value}; lower lr={self.lr}, "
                                "or look for extreme values in its data")
-        return losses
+        if not math.isfinite(bad[0]):
+            raise Diverged(f"step {self.step + 1}: a gradient of {self.joint} is not finite; lower lr={self.lr}")
+        return float(total)
 
     def _rate(self, spent: float) -> float:
         """Linear warm-up, then half a cosine to nothing at the end of the budget."""
@@ -221,7 +224,8 @@ class Trainer:
     def _follow(self) -> None:
         """Move the averaged weights; early on they follow closely."""
         keep = min(self.average, (1 + self.step) / (10 + self.step)) if self.average else 0.0
-        real = [name for name, value in self.weights.items() if value.is_floating_point()]
+        device = self.joint.device
+        real = [name for name, value in self.weights.items() if value.is_floating_point() and value.device == device]
         torch._foreach_lerp_([self.averaged[name] for name in real], [self.weights[name] for name in real], 1 - keep)
         for name in self.weights.keys() - set(real):
             self.averaged[name].copy_(self.weights[name])
@@ -251,6 +255,8 @@ class Trainer:
         """Take up from `state()`. Raises `UserError` where it is of another model."""
         part = {name: {k.removeprefix(f"{name}."): v for k, v in tensors.items() if k.startswith(f"{name}.")}
                 for name in ("weights", "averaged", "optimiser")}
+        for name in ("weights", "averaged"):
+            part[name] = {k: v.to(self.weights[k].device) if k in self.weights else v for k, v in part[name].items()}
         try:
             self.joint.load_state_dict(part["weights"])
         except RuntimeError as error:
@@ -263,7 +269,7 @@ class Trainer:
             for key, value in part["optimiser"].items():
                 which, j, name = key.split(".", 2)
                 if int(which) == i:
-                    moments.setdefault(int(j), {})[name] = value
+                    moments.setdefault(int(j), {})[name] = value.to(self.joint.device)
             optimiser.load_state_dict({**state, "state": moments})
         self.step, self.epoch, self.in_epoch = int(facts["step"]), int(facts["epoch"]), int(facts["in_epoch"])
         self._since = time.perf_counter() - facts["wall"], time.process_time() - facts["cpu"]

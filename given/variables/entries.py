@@ -108,7 +108,8 @@ class Entries:
             {name: e.seen for name, e in columns.items()},  # type: ignore[misc]
             {name: e.valid for name, e in columns.items()},  # type: ignore[misc]
             {name: e.context for name, e in columns.items()},  # type: ignore[misc]
-        )
+        )._knowing(_Told(*(all(each) or None for each in ([e.told.complete for e in columns.values()],
+                                                          [e.told.plain for e in columns.values()]))))
 
     def flat(self, space: Space) -> Entries:
         """The entries of a space, a block too, end to end: (*draws, B, D) float64, which holds symbols exactly."""
@@ -178,6 +179,11 @@ class Entries:
     def read_only(self) -> Entries:
         """The same entries where nothing is unseen: what was is read as it stands, as context (not for a product)."""
         return Entries(self.values, None, self.valid, self.context | ~self.seen)  # type: ignore[operator]
+
+    def without_context(self) -> Entries:
+        """The same entries, none of them context."""
+        told = self.told
+        return Entries(self.values, self.seen, self.valid)._knowing(_Told(told.complete, told.plain or None, told.reach))
 
     def hide(self, rows: Tensor | None = None) -> Entries:
         """The same grid with nothing seen, or nothing of some rows (B,) bool."""

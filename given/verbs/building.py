@@ -43,12 +43,14 @@ _FEW_REALS = 64
 _SMALL_PICTURE = 256  # entries
 
 
-def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model:
+def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (),
+         device: str = "cpu") -> Model:
     """A saved model.
 
     Args:
         path: its folder.
         classes: your own classes that it was built with; no name in a file is ever imported.
+        device: to ask it on, as of `Model.to`.
 
     Raises:
         UserError: a file of the folder is missing, changed or foreign, or names a class that is not known.
@@ -56,7 +58,7 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = ()) -> Model
     joint, facts = load_joint(path, classes)
     model = Model(*joint.declared, latents=joint.latents)
     model.facts = facts
-    return model
+    return model.to(device)
 
 
 def pretrained(path: str | os.PathLike[str], formula: str = "p(text)", *, window: int = 256, download: bool = False) -> Model:

@@ -36,8 +36,8 @@ def latents(joint: Joint, source: Source) -> Columns:
         entries = {name: v.encode(batch, first) for name, v in joint.columns.items() if name in batch}
         first, found = first + batch.n, dict[str, np.ndarray]()
         for f in factors:
-            y = Observed(n=batch.n) if f in joint.encoders.values() else joint.y(f, entries, batch.n)
-            z = f.encode(joint.x(f, entries), y).tensor.reshape(batch.n, -1).numpy()
+            y = Observed(n=batch.n, device=joint.device) if f in joint.encoders.values() else joint.y(f, entries, batch.n)
+            z = f.encode(joint.x(f, entries), y).tensor.reshape(batch.n, -1).cpu().numpy()
             found |= {f"{f.x.name}.z{k + 1}": column for k, column in enumerate(z.T)}
         parts.append(found)
     if not parts:

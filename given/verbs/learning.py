@@ -61,6 +61,7 @@ class Learning:
         options: of `train.fit`: patience, checkpoint, resume, progress.
         training: of `train.Trainer`.
         threads: to learn with; chosen by the net's size when left out.
+        device: where gradients are worked out and held-out rows scored; what is counted or solved is on the processor.
     """
 
     joint: Joint
@@ -74,6 +75,7 @@ class Learning:
     options: Mapping[str, Any]
     training: Mapping[str, Any]
     threads: int | None = None
+    device: torch.device = torch.device("cpu")  # noqa: RUF009
     began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
 
     def __post_init__(self) -> None:
@@ -94,7 +96,7 @@ class Learning:
         torch.set_num_threads(self.threads or (1 if small else before))
         try:
             done, judge = self._learned()
-            self.joint.eval()
+            self.joint.to(self.device).eval()
             done = self._concluded(done, judge, beside)
             counted = self._counted_on_all()
         finally:
@@ -135,6 +137,7 @@ class Learning:
         todo: list[Callable[[], object]] = [partial(self._learn, f, lesson, self.train, deadline) for f, lesson in run
                                             if not self.joint.touches_latent(f)]
         if len(todo) < len(run):
+            self.joint.to("cpu")
             todo.append(partial(maximise_expectation, self.batches, seed=self.seed))
         for k, each in enumerate(todo):
             with deadline.part(1 / (len(todo) - k + more)):
@@ -146,15 +149,18 @@ class Learning:
     def _learn(self, factor: Conditional, lesson: Solve | Weigh, data: Source, deadline: Deadline | None = None,
                most: int | None = None) -> None:
         """A factor's lesson of some rows: by responsibility behind a latent that is summed out."""
-        shares = None
+        device, shares = self.joint.device, None
+        self.joint.to("cpu")
         if self.joint.touches_latent(factor):
             shares = expectation(Batches(self.joint, data, self.size, self.seed, self.weight))[0]
         lesson.learn(FactorBatches(self.joint, data, self.size, self.weight, factor, most=most, shares=shares, seed=self.seed,
                                    deadline=deadline))
+        self.joint.to(device)
 
     def _descend(self, run: Sequence[tuple[Conditional, Descend]], budget: Budget, judge: Judge | None,
                  anew: Sequence[Callable[[], None]], since: tuple[float, float], name: str) -> FitResult | None:
         """Learn by gradient; `name` is of its checkpoint where there are several."""
+        self.joint.to(self.device)
         trainer = Trainer(self.joint, self.batches, budget, lessons=run, seed=self.seed, lr=self.lr, anew=anew, since=since,
                           **self.training)
         if not run:
@@ -250,7 +256,7 @@ def coherence_gap(joint: Joint, data: Source, seed: int) -> float | None:
             n = min(_MOST_GAPS, max(_FEW_GAPS, _GAP_ENTRIES // factor.x.space.dimensions))
             names = [v.name for v in factor.parents]
             batch = next(encoded(joint, data, n, names=names)) if names else None
-            y = Observed(n=n) if batch is None else joint.y(factor, batch.entries, batch.n)
+            y = Observed(n=n, device=joint.device) if batch is None else joint.y(factor, batch.entries, batch.n)
             found.append(factor.coherence_gap(y, seed=seed))
     return sum(found) if found else None
 

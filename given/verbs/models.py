@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import sys
@@ -24,6 +25,7 @@ from given.train import Budget, FitResult, Judge, export_joint, fingerprint, nes
 from given.variables import Finite, UserError, shown
 from given.verbs.checks import check_known, count_rows, named, spelled, whole_seed
 from given.verbs.completion import completed, unfillable
+from given.verbs.device import named_device
 from given.verbs.encoding import latents
 from given.verbs.learning import Learning
 from given.verbs.query import Query
@@ -61,6 +63,16 @@ class Model:
     def notes(self) -> list[str]:
         """What was inferred of the data's columns and why, a line each."""
         return list(self.facts.get("notes", ()))
+
+    def to(self, device: str | torch.device) -> Model:
+        """The model itself, moved to a device: "cpu", "cuda", "cuda:1", or "auto" for an accelerator where there is one. It
+        is asked there, and takes and answers arrays as before.
+
+        Raises:
+            UserError: there is no such device.
+        """
+        self.joint.to(named_device(device))
+        return self
 
     # Learning
 
@@ -105,7 +117,7 @@ class Model:
     def fit(self, data: Any, *, held_out: Any = 0.1, weight: str | None = None, minutes: float | None = None,
             cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int | None = None,
             lr: float = 4e-3, seed: int | None = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
-            resume: bool = False, progress: bool | None = None, threads: int | None = None,
+            resume: bool = False, progress: bool | None = None, threads: int | None = None, device: str = "auto",
             **training: Any) -> FitResult:
         """Learn from data: the lessons of all factors, stage by stage and in order.
 
@@ -132,6 +144,7 @@ class Model:
                 terminal.
             threads: how many to learn with; by default one for nets of at most three million parameters, which lose by
                 sharing their work, and torch's own number for larger ones.
+            device: "cpu", "cuda", or "auto" for an accelerator where there is one; the model stays there.
             training: further options of `train.Trainer`, such as bfloat16=True.
 
         Raises:
@@ -143,7 +156,7 @@ class Model:
         source = read(data)
         learning = Learning(self.joint, source, held_out, weight, Budget(steps, epochs, minutes, cpu_seconds), batch, lr,
                             whole_seed(seed), {"patience": patience, "checkpoint": checkpoint, "resume": resume,
-                                               "progress": progress}, training, threads)
+                                               "progress": progress}, training, threads, named_device(device))
         done, facts = learning.run(self._beside_baseline)
         self.facts |= {"fitted": True, "fit": {**asdict(done), **facts}}
         order = self.order_ignored(source)
@@ -251,7 +264,7 @@ class Model:
                 texts += text
         baseline = Model(*factors)
         weight = self.facts.get("fit", {}).get("weight")
-        baseline.fit(train, held_out=0, weight=weight if weight in read(train).names else None)
+        baseline.fit(train, held_out=0, device="cpu", weight=weight if weight in read(train).names else None)
         return "5-gram" if texts == len(factors) else "independent columns" + ", 5-gram of text" * bool(texts), baseline
 
     def readable(self, score: Score) -> Score:
@@ -340,7 +353,7 @@ class Model:
             if value is not None and not (isinstance(value, int) and value > 0):
                 raise UserError(f"compress: {name}={shown(value)}; expected a whole number from 1")
         rows = next(self._source(data, columns).batches(1 << 60), Columns({name: [] for name in self.joint.columns}))
-        return compress(self.joint, rows, fingerprint(self.joint), batch=batch, span=span, verify=verify)
+        return compress(self._exact(), rows, fingerprint(self.joint), batch=batch, span=span, verify=verify)
 
     def decompress(self, content: bytes | Compressed) -> Columns:
         """The rows that `compress` of the same model made bytes of.
@@ -349,7 +362,11 @@ class Model:
             UserError: these are not such bytes, or the rows would not be those that were compressed.
         """
         content = content.content if isinstance(content, Compressed) else content
-        return decompress(self.joint, content, fingerprint(self.joint))
+        return decompress(self._exact(), content, fingerprint(self.joint))
+
+    def _exact(self) -> Joint:
+        """The joint on the processor, whose last bits do not depend on which accelerator there is."""
+        return self.joint if self.joint.device.type == "cpu" else copy.deepcopy(self.joint).to("cpu")
 
     def _check_fitted(self) -> None:
         if not self.facts.get("fitted", True):
