@@ -124,7 +124,7 @@ class Chain(Sequential):
                 y = self.y.rows(row[rows])
                 features = self.net(self._tokens(values[rows], y, order, slice(0, T)), y, order[:, :T])
                 log_p = self._distribution(0, features, self.order[:T], y.ends).log_probs
-                whole = torch.zeros(len(log_p), len(self.order), log_p.shape[-1], dtype=log_p.dtype)
+                whole = log_p.new_zeros(len(log_p), len(self.order), log_p.shape[-1])
                 yield whole.index_copy(1, self.order[:T], log_p)
                 continue
             features = self._features(values[rows], row[rows], order)

@@ -114,7 +114,7 @@ def serves_any_device(c: Conditional) -> None:
     """A loss, its gradient, a step and a draw on a second device mix in nothing of the first; the host waits for none of the
     former, and at most once every 16 entries of a draw."""
     y = conditions(c, ROWS)
-    x = related_entries(c.x.space, y)
+    x = related_entries(c, y)
     with SecondDevice() as device:
         c.to(DEVICE)
         x, y = x.to(DEVICE), y.to(DEVICE)
