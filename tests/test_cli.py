@@ -427,7 +427,7 @@ def test_completion_knows_commands_and_options(name, capsys):
 
 @pytest.mark.parametrize(("words", "found"), [
     ("fi", "fill fit"), ("score --an", "--anomalies"), ("completion ''", "bash fish zsh"),
-    ("fit t.csv --device ''", "auto cpu"), ("fit t.", "t.csv t.given"), ("score t.given t.c", "t.csv"),
+    ("fit t.csv --device ''", "auto cpu cuda mps"), ("fit t.", "t.csv t.given"), ("score t.given t.c", "t.csv"),
     ("fit t.csv -o t.g", "t.given"), ("sample t.given t", ""), ("sample t.given a=1 --top", "--top-k --top-p")], ids=str)
 def test_bash_completes(words, found, tmp_path, capsys):
     (tmp_path / "t.csv").touch()

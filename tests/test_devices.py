@@ -227,3 +227,16 @@ def test_cuda_fits_draws_scores_saves_and_loads(formula, kind, tmp_path):
     second.save(tmp_path / "model")
     alike(asked(second, formula), asked(given.load(tmp_path / "model", device="cuda"), formula))
     alike(asked(second, formula), asked(given.load(tmp_path / "model"), formula))
+
+
+def test_a_device_is_asked_for_in_a_shell(tmp_path, capsys):
+    from given.app.cli import main
+
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{i % 3},{i % 2}\n" for i in range(40)))
+    model, data = str(tmp_path / "m"), str(tmp_path / "t.csv")
+    assert main(["fit", data, "-o", model, "--device", "cpu", "--steps", "2"]) == 0
+    assert main(["sample", model, "-n", "2", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    for asked in (["fit", data, "-o", model, "--device", "mps"], ["score", model, data, "--device", "mps"]):
+        assert main(asked) == 1
+        assert capsys.readouterr().err == "given: device='mps': there is none here; pass 'cpu'\n"

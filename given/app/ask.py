@@ -118,7 +118,7 @@ def encode(a: argparse.Namespace) -> None:
 
 def compress(a: argparse.Namespace) -> None:
     """`given compress`"""
-    model = given.load(a.model, device=a.device)
+    model = given.load(a.model)
     found = model.compress(read(a.data, a, model), batch=a.batch, span=a.span, verify=not a.no_verify)
     write_file(a.output, lambda file: file.write(found.content))
     size = len(found.content)
@@ -128,7 +128,7 @@ def compress(a: argparse.Namespace) -> None:
 
 def decompress(a: argparse.Namespace) -> None:
     """`given decompress`"""
-    model = given.load(a.model, device=a.device)
+    model = given.load(a.model)
     with open(a.file, "rb") as file:
         content = file.read()
     try:

@@ -63,7 +63,7 @@ _Add = Callable[..., _Command]
 
 
 def _add(commands: Any, name: str, text: str, *examples: str, model: bool = False, data: str | None = None,
-         seed: bool = True) -> _Command:
+         seed: bool = True, anywhere: bool = True) -> _Command:
     """A command that is described by a text and examples, with the options that most have."""
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".",
                                   epilog="examples:\n" + "\n".join(f"  {e}" for e in examples),
@@ -71,6 +71,7 @@ def _add(commands: Any, name: str, text: str, *examples: str, model: bool = Fals
     command.summary = text
     if model:
         command.add_argument("model", metavar="MODEL", help="a folder that fit saved")
+    if model and anywhere:
         command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"), default="cpu",
                              help="where to ask it (default cpu); auto: an accelerator where there is one")
     if data is not None:
@@ -121,7 +122,7 @@ def _fit(add: _Add) -> None:
 
 def _export(add: _Add) -> None:
     command = add("export", "write a text model as a folder that transformers, and engines that serve its models, load",
-                  "given export book.given -o book-llama", model=True, seed=False)
+                  "given export book.given -o book-llama", model=True, seed=False, anywhere=False)
     command.add_argument("-o", "--output", metavar="FOLDER", required=True, help="where to write")
 
 
@@ -176,7 +177,7 @@ def _encode(add: _Add) -> None:
 def _compress(add: _Add) -> None:
     command = add("compress", "rows as a file, without loss, in some -log2 p bits each",
                   "given compress book.given book.txt -o book.gvnc", "given compress digits.given digits -o digits.gvnc",
-                  model=True, data=DATA, seed=False)
+                  model=True, data=DATA, seed=False, anywhere=False)
     command.add_argument("-o", "--output", metavar="FILE", required=True, help="the file")
     command.add_argument("--batch", type=count, metavar="N", help="rows coded side by side (default 512 or fewer)")
     command.add_argument("--span", type=count, default=1 << 13, metavar="N",
@@ -188,7 +189,7 @@ def _compress(add: _Add) -> None:
 def _decompress(add: _Add) -> None:
     command = add("decompress", "the rows of a file that compress wrote, by the same model",
                   "given decompress book.given book.gvnc -o book.txt",
-                  "given decompress digits.given digits.gvnc -o digits.npz", model=True, seed=False)
+                  "given decompress digits.given digits.gvnc -o digits.npz", model=True, seed=False, anywhere=False)
     command.add_argument("file", metavar="FILE", help="that compress wrote")
     command.add_argument("-o", "--output", metavar="DATA",
                          help="write .csv, .tsv, .jsonl, .parquet or .npz; of a single text .txt; of images FOLDER/")
