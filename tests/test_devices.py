@@ -240,3 +240,24 @@ def test_a_device_is_asked_for_in_a_shell(tmp_path, capsys):
     for asked in (["fit", data, "-o", model, "--device", "mps"], ["score", model, data, "--device", "mps"]):
         assert main(asked) == 1
         assert capsys.readouterr().err == "given: device='mps': there is none here; pass 'cpu'\n"
+
+
+@pytest.mark.parametrize("kind", ["normal", "normals", "any order"])
+def test_summaries_serve_a_second_device(kind):
+    model = built("size, more | label", kind)
+    model.fit(DATA, steps=2, device="cpu", held_out=0)
+
+    def answers():
+        query = model.given(label=["a", "b"])
+        prior = {"label": "uniform"}
+        return [query.mean("size"), query.quantile("more", 0.3),
+                model.given(size=0.5, more=0.1, prior=prior).probabilities("label")["a"]]
+
+    try:
+        first = answers()
+    except given.Intractable:
+        pytest.skip("it has no summary of this kind")
+    with SecondDevice():
+        model.joint.to(DEVICE)
+        for one, other in zip(first, answers(), strict=True):
+            assert np.allclose(one, other, rtol=1e-3, atol=1e-3)

@@ -160,7 +160,7 @@ class Chain(Sequential):
         names, known = [name for name, _ in self.space.parts], self.evidence
         if known is None:
             known = Entries(torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)).hide()
-        return self._begins(known, torch.tensor([names[part] in columns for part in self.part_of]))
+        return self._begins(known, torch.tensor([names[part] in columns for part in self.part_of], device=self.device))
 
     def _begins(self, evidence: Entries, asked: Tensor) -> Distribution:
         """The distribution that draws what is known first, then what is asked (D,) if anything is, and the rest last: each as

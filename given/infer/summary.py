@@ -58,7 +58,7 @@ def mean(variable: Variable) -> Summary:
             return codec.raw_of(_average(values[:, None], p.T))
         if not (isinstance(variable.space, Real) and codec.affine):
             raise Intractable(f"{variable.name}: its mean has no closed form")
-        parts = [(weight, _column(distribution.mean(), distribution, variable.name).tensor)
+        parts = [(weight, _column(distribution.mean().to("cpu"), distribution, variable.name).tensor)
                  for weight, distribution in query.mixture(variable.name)]
         total = sum(weight.reshape(-1, *[1] * (each.dim() - 1)) * each for weight, each in parts)
         return codec.raw_of(codec.real(Entries(torch.as_tensor(total))))
@@ -112,7 +112,7 @@ def mode(variable: Variable) -> Summary:
         distributions = [distribution for _, distribution in itertools.islice(query.mixture(name), 2)]
         if len(distributions) == 1 and (isinstance(variable.space, Finite) or codec.affine):
             with contextlib.suppress(Intractable):
-                return codec.decode(_column(distributions[0].mode(), distributions[0], name))
+                return codec.decode(_column(distributions[0].mode().to("cpu"), distributions[0], name))
         if isinstance(variable.space, Real):
             raise UserError(f'{name}: a real column has no mode in closed form here; ask for its median, '
                             f'quantile("{name}", 0.5), or mean("{name}")')
@@ -137,8 +137,8 @@ def _inverse(query: Query, name: str, levels: Tensor) -> Tensor:
             columns = {k: Entries.unseen(space, query.n).map(lambda t: t.expand(len(x), *t.shape))
                        for k, space in distribution.space.parts} | {(name if isinstance(distribution.space, Product)
                                                                      else ""): Entries(x)}
-            total += weight * distribution.cdf(Entries.block(columns) if isinstance(distribution.space, Product)
-                                               else columns[""])
+            at = Entries.block(columns) if isinstance(distribution.space, Product) else columns[""]
+            total += weight * distribution.cdf(at.to(distribution.device)).cpu()
         return total
 
     low, high = torch.full_like(goal, -8.0), torch.full_like(goal, 8.0)

@@ -88,12 +88,14 @@ def next_words(model: Model, text: str, n: int = _PROPOSED) -> list[tuple[str, f
     D = variable.space.dimensions
     x = last_window(codec.tokenizer.encode(before, 0), D)
     at = int(x.readable.sum())
-    distribution = model.joint.declared[0](Observed(n=1)).condition(x)
+    device = model.joint.device
+    x = x.to(device)
+    distribution = model.joint.declared[0](Observed(n=1, device=device)).condition(x)
     assert isinstance(distribution, Sequential) and at < D
     state = distribution.start()
     for symbol in x.tensor[:, :at].unbind(1):
         state = distribution.advance(state, symbol)
-    p = distribution.next(state).log_probs[0].exp()
+    p = distribution.next(state).log_probs[0].exp().cpu()
     fits = torch.tensor([name.startswith(begun) for name in names] + [False] * (len(p) - len(names)))
     p = torch.where(fits & _proposed(variable, len(p)), p, 0.0)
     if not bool(p.any()):
@@ -151,12 +153,13 @@ def _distributions(model: Model, variable: Variable, test: Source) -> Iterator[t
         V = variable.space.size  # type: ignore[attr-defined]
         for start in range(0, len(x), _ROWS):
             rows: Entries = x.rows(slice(start, start + _ROWS))
-            distribution = factor(Observed(n=len(rows)))
+            distribution = factor(Observed(n=len(rows), device=model.joint.device))
             assert isinstance(distribution, Sequential)
-            for block, some in zip(distribution.all_log_probs(rows), distribution.blocks(len(rows)), strict=True):
+            blocks = distribution.all_log_probs(rows.to(distribution.device))
+            for block, some in zip(blocks, distribution.blocks(len(rows)), strict=True):
                 symbols = rows.tensor[some]
                 judged = rows.scored[some] & (symbols != line) & (symbols < min(V, len(_names(variable))))
-                yield block[judged], symbols[judged]
+                yield block.cpu()[judged], symbols[judged]
 
 
 def _names(variable: Variable) -> list[str]:

@@ -147,7 +147,7 @@ def attention(model: Model, source: str, target: str) -> tuple[list[str], list[s
         model.joint.columns.items(), (target, source), strict=True)}
     hook = asking.register_forward_hook(lambda part, args, _: kept.append(part.weights(*args)))
     try:
-        factor(model.joint.y(factor, entries, 1)).log_prob(entries["target"])
+        factor(model.joint.y(factor, entries, 1)).log_prob(model.joint.x(factor, entries))
     finally:
         hook.remove()
     pieces = []
@@ -156,7 +156,7 @@ def attention(model: Model, source: str, target: str) -> tuple[list[str], list[s
         assert isinstance(codec, Text)
         spelled = [*(piece.decode(errors="replace") for piece in codec.spelled()), "end"]
         pieces.append([spelled[v] for v in x.tensor[0][x.valid[0]].tolist()])  # type: ignore[index]
-    return pieces[0], pieces[1], kept[-1][0, :len(pieces[1]), :len(pieces[0])].numpy()
+    return pieces[0], pieces[1], kept[-1][0, :len(pieces[1]), :len(pieces[0])].cpu().numpy()
 
 
 def picture(model: Model, source: str, target: str, size: int = 24) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 
+from given.joint import Joint
 from given.variables import UserError
 
-__all__ = ["named_device"]
+__all__ = ["named_device", "on_processor"]
 
 
 def named_device(name: str | torch.device) -> torch.device:
@@ -26,3 +29,8 @@ def named_device(name: str | torch.device) -> torch.device:
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UserError(f"device={str(name)!r}: there is none here; pass 'cpu', or 'auto' for what there is")
     return torch.device(name)
+
+
+def on_processor(joint: Joint) -> Joint:
+    """The joint there, whose last bits, which coding rests on, do not depend on an accelerator."""
+    return joint if joint.device.type == "cpu" else copy.deepcopy(joint).to("cpu")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import sys
@@ -25,7 +24,7 @@ from given.train import Budget, FitResult, Judge, export_joint, fingerprint, nes
 from given.variables import Finite, UserError, shown
 from given.verbs.checks import check_known, count_rows, named, spelled, whole_seed
 from given.verbs.completion import completed, unfillable
-from given.verbs.device import named_device
+from given.verbs.device import named_device, on_processor
 from given.verbs.encoding import latents
 from given.verbs.learning import Learning
 from given.verbs.query import Query
@@ -65,8 +64,7 @@ class Model:
         return list(self.facts.get("notes", ()))
 
     def to(self, device: str | torch.device) -> Model:
-        """The model itself, moved to a device: "cpu", "cuda", "cuda:1", or "auto" for an accelerator where there is one. It
-        is asked there, and takes and answers arrays as before.
+        """The model itself, asked from now on on "cpu", "cuda", "cuda:1", or "auto", an accelerator where there is one.
 
         Raises:
             UserError: there is no such device.
@@ -353,7 +351,7 @@ class Model:
             if value is not None and not (isinstance(value, int) and value > 0):
                 raise UserError(f"compress: {name}={shown(value)}; expected a whole number from 1")
         rows = next(self._source(data, columns).batches(1 << 60), Columns({name: [] for name in self.joint.columns}))
-        return compress(self._exact(), rows, fingerprint(self.joint), batch=batch, span=span, verify=verify)
+        return compress(on_processor(self.joint), rows, fingerprint(self.joint), batch=batch, span=span, verify=verify)
 
     def decompress(self, content: bytes | Compressed) -> Columns:
         """The rows that `compress` of the same model made bytes of.
@@ -362,11 +360,7 @@ class Model:
             UserError: these are not such bytes, or the rows would not be those that were compressed.
         """
         content = content.content if isinstance(content, Compressed) else content
-        return decompress(self._exact(), content, fingerprint(self.joint))
-
-    def _exact(self) -> Joint:
-        """The joint on the processor, whose last bits do not depend on which accelerator there is."""
-        return self.joint if self.joint.device.type == "cpu" else copy.deepcopy(self.joint).to("cpu")
+        return decompress(on_processor(self.joint), content, fingerprint(self.joint))
 
     def _check_fitted(self) -> None:
         if not self.facts.get("fitted", True):
