@@ -71,7 +71,7 @@ class SecondDevice(TorchDispatchMode):
     def __enter__(self) -> SecondDevice:
         swaps = torch.__future__.get_swap_module_params_on_conversion()
         self._before.append((torch._C._only_lift_cpu_tensors(), swaps))
-        torch.__future__.set_swap_module_params_on_conversion(True)  # a module that moves keeps its parameters, as on a real one
+        torch.__future__.set_swap_module_params_on_conversion(True)  # what moves keeps its parameters, as it does in truth
         torch._C._set_only_lift_cpu_tensors(True)  # so that torch.tensor(numbers, device=) is made, and then copied
         return super().__enter__()
 
