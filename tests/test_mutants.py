@@ -15,7 +15,7 @@ from test_decoding import check_beam, check_by_hand, check_strings, check_trunca
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
 from test_nets import check_steps
-from test_series import check_together, check_windows
+from test_series import check_shared_length, check_together, check_windows
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
     check_factors,
@@ -189,7 +189,7 @@ MUTANTS = {
         given.distributions.Categorical, "__init__", "space.shape[-1] - 1", "space.shape[-1] + 1",
         family("density_is_normalised", "Autoregressive sequence")),
     "the end of a sequence is left to chance step by step": Mutant(
-        given.distributions.Sequential, "_ending", "- 1\n", "+ 1\n",
+        given.distributions.Sequential, "_ending", "at == (D - 1 if", "at == (D + 1 if",
         family("density_is_normalised", "Ensemble sequences, gated")),
     "an aligned condition is read at the wrong entries": Mutant(
         given.distributions.Chain, "_tokens", "at = orders[:, steps, None]", "at = orders[:, :tokens.shape[1], None]",
@@ -259,7 +259,7 @@ MUTANTS = {
     "Bayes' rule without the prior": Mutant(
         given.infer.posterior.Enumeration, "weigh", "for factor in factors:", "for factor in factors[1:]:", check_bayes),
     "an atom is a density": Mutant(
-        given.distributions.Atomic, "each", "torch.where(at.any(-1), mass, ", "(",
+        given.distributions.Atomic, "each", "torch.where(there, mass, ", "(",
         family("density_is_normalised", "Independent with atoms")),
     "the density of a number is left in standard units": Mutant(
         given.scales.Line, "log_slope", "-np.log(", "0 * np.log(", check_raw_density),
@@ -382,6 +382,9 @@ MUTANTS = {
     "a column off the axis is scored in every window": Mutant(
         given.train.batches.EncodedBatch, "borne", "return self.share if whole", "return 1 + 0 * self.share if whole",
         check_windows),
+    "tags end where they please": Mutant(
+        given.distributions.Chain, "_distribution", "place, ends)", "place)",
+        check_shared_length),
     "what two windows share is counted twice": Mutant(
         given.distributions.CacheNGram, "advance", "0 if again else", "", check_counts),
 }

@@ -154,6 +154,10 @@ def test_a_length_can_be_modelled(of):
 
 
 def test_columns_of_one_axis_share_a_modelled_length():
+    check_shared_length()
+
+
+def check_shared_length():
     """p(tags | words): the tags end where the words end, in draws and in scores."""
     words = [list("ab" * 4)[:n] for n in (1, 3, 5, 2)] * 5
     tags = [["x" if w == "a" else "y" for w in row] for row in words]

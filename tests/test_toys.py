@@ -388,8 +388,8 @@ def sequences(n, rng, end=6, longest=5):
 def test_sequences_are_copied_and_reversed():
     """A toy translation of varying length, by attention: the most probable target is the right one."""
     rng = np.random.default_rng(0)
-    space = Finite(7, end=6, axes=(Axis("time", 6, "modelled"),))
-    source, target = Variable("source", IdentityCodec(space)), Variable("target", IdentityCodec(space))
+    source, target = (Variable(name, IdentityCodec(Finite(7, end=6, axes=(Axis(f"{name} word", 6, "modelled"),))))
+                      for name in ("source", "target"))
     conditional = Autoregressive(target, source, net=SMALL)
     a, b, valid = (torch.from_numpy(t) for t in sequences(4000, rng))
     optimiser = torch.optim.AdamW(conditional.parameters(), lr=5e-3)
