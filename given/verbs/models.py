@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from given.codecs import Time
 from given.conditional import Conditional
 from given.distributions import How
 from given.evaluate import Comparison, Score, compare
@@ -29,7 +28,7 @@ from given.verbs.encoding import latents
 from given.verbs.learning import Learning
 from given.verbs.query import Query
 from given.verbs.scoring import readable, score_rows, scored
-from given.verbs.standing import Standing, beginning
+from given.verbs.standing import Standing, beginning, order_ignored
 
 __all__ = ["Model"]
 
@@ -94,23 +93,7 @@ class Model:
 
     def order_ignored(self, data: Any) -> str:
         """A line that says so where rows stand in the order of a column of times: they are learned as independent."""
-        source = read(data)
-        times = [name for name, v in self.joint.columns.items() if isinstance(v.codec, Time) and name in source.names]
-        last, first = dict.fromkeys(times, -math.inf), 0
-        for batch in source.batches(1 << 16) if times else ():
-            for name in list(last):
-                x = self.joint.columns[name].encode(batch, first)
-                t = x.tensor[x.scored].double()
-                if (t.diff(prepend=torch.tensor([last[name]], dtype=torch.float64)) < 0).any():
-                    del last[name]
-                elif len(t):
-                    last[name] = float(t[-1])
-            first += batch.n
-        if not last or first < 3:
-            return ""
-        name = next(iter(last))
-        return (f"{name}: the rows stand in its order, which is ignored: rows are learned as independent, and those held out "
-                "are drawn at random; to be judged on what comes later, hold out the last rows")
+        return order_ignored(self.joint, read(data))
 
     def fit(self, data: Any, *, held_out: Any = 0.1, weight: str | None = None, minutes: float | None = None,
             cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int | None = None,

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 
+from given.codecs import Time
 from given.distributions import Intractable
 from given.evaluate import Score, weighted_mean
 from given.joint import Joint
-from given.sources import Columns
+from given.sources import Columns, Source
 
-__all__ = ["Standing", "beginning"]
+__all__ = ["Standing", "beginning", "order_ignored"]
 
 _FIRST = 32  # rows that are scored in any case
 _ENOUGH = 256  # rows that may be, at least, if they decide
@@ -94,3 +96,23 @@ def beginning(joint: Joint, rows: Columns, score: Scorer, left: Callable[[], flo
     score(first(probe))
     share = max(1.0, left() / max(1e-6, began - left()) / 2) * probe
     return rows if share >= 1 else first(share)
+
+
+def order_ignored(joint: Joint, source: Source) -> str:
+    """A line that says so where rows stand in the order of a column of times: they are learned as independent."""
+    times = [name for name, v in joint.columns.items() if isinstance(v.codec, Time) and name in source.names]
+    last, first = dict.fromkeys(times, -math.inf), 0
+    for batch in source.batches(1 << 16) if times else ():
+        for name in list(last):
+            x = joint.columns[name].encode(batch, first)
+            t = x.tensor[x.scored].double()
+            if (t.diff(prepend=torch.tensor([last[name]], dtype=torch.float64)) < 0).any():
+                del last[name]
+            elif len(t):
+                last[name] = float(t[-1])
+        first += batch.n
+    if not last or first < 3:
+        return ""
+    name = next(iter(last))
+    return (f"{name}: the rows stand in its order, which is ignored: rows are learned as independent, and those held out "
+            "are drawn at random; to be judged on what comes later, hold out the last rows")
