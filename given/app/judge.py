@@ -81,7 +81,7 @@ def _least_probable(model: Model, score: Score, data: Source | None) -> np.ndarr
         new += counts > 0
     items = score.items
     if data is not None and score.characters:
-        texts = [text for batch in data.batches(1 << 16) for text in batch[score.columns[0]]]
+        texts = [text for batch in data.runs() for text in batch[score.columns[0]]]
         items = items / np.array([1 + len(text or "") for text in texts])  # the end is one too
     return np.lexsort((items, -new))
 
@@ -90,7 +90,7 @@ def _say_others(model: Model, data: Source) -> None:
     """Say which categories are scored as one with all that are rare or unseen."""
     for name, variable in model.joint.columns.items():
         first, found, example = 0, 0, ""
-        for batch in data.batches(1 << 16) if isinstance(variable.codec, Label) else ():
+        for batch in data.runs() if isinstance(variable.codec, Label) else ():
             rows = rows_taken_as_other(variable, batch[name], variable.encode_new(batch, first)[0])
             if rows and not found:
                 example = f"{shown(batch[name].tolist()[rows[0]])} in row {first + rows[0]}"

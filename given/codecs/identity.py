@@ -48,7 +48,7 @@ class IdentityCodec(Codec):
         assert isinstance(self._space, Finite)
         if raw.size and (raw.dtype.kind not in "biu" or raw.min() < 0 or raw.max() >= self._space.size):
             raise UserError(f"expected symbols 0 to {self._space.size - 1}, got others")
-        return Entries(torch.from_numpy(raw.astype(np.int64)))
+        return Entries(self._space.narrow(raw))
 
     def decode(self, x: Entries) -> np.ndarray:
         return x.tensor.detach().cpu().numpy()

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from given.variables import Axis, Codec, Entries, Finite, UserError
 
@@ -67,7 +66,7 @@ class Image(Codec):
         pixels = self._pixels(raw)
         self._check_shape(pixels)
         self._check_levels(pixels, levels)
-        return Entries(torch.from_numpy(pixels.astype(np.int64)))
+        return Entries(self.space.narrow(pixels))
 
     def decode(self, x: Entries) -> np.ndarray:
         _, levels = self._learned()

@@ -24,7 +24,6 @@ __all__ = ["infer", "infer_table"]
 _FEW = 20  # at most so many distinct whole numbers are categories, and from so many categories the rare are one
 _RARE = 5  # rows that a category of many needs
 _MANY = 256  # the widest range of whole numbers that are counted one by one
-_AT_HAND = 1 << 16
 _FAR, _NARROW, _AT_ZERO = 8, 0.01, 0.1  # standard deviations: of a value, of a tenth of the rows, of the least from zero
 _NUMBERED = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|idx|row|no|nr|number|nummer)$|[a-z]I[dD]$", re.IGNORECASE)
 _TIMED = re.compile(r"(^|[^a-z])(year|yr|quarter|month|week|day|date|hour|time)s?$", re.IGNORECASE)
@@ -66,7 +65,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     name such as year), whole numbers beyond 2**53, or whole numbers under a name such as id, key or number, and of fewer rows
     an index of such values: a model of the others learns nothing from them.
 
-    Later rows are read, 65,536 at a time, where such a column may yet repeat a value, there or of the first rows, or numbers
+    Later rows are read, a run at a time, where such a column may yet repeat a value, there or of the first rows, or numbers
     that are counted may yet turn out too many or not whole.
 
     Args:
@@ -77,7 +76,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     Raises:
         UserError: nothing fits a column.
     """
-    batches = iter(data.batches(_AT_HAND))
+    batches = iter(data.runs())
     first = next(batches, None)
     if first is None:
         raise UserError("data: expected at least one row, got none")
@@ -92,7 +91,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
         table.judge_again(batch)
     _name_axes(table.codecs, first, set(stated or {}))
     for name in table.left_out:
-        table.whys[name] += f", judged {_AT_HAND:,} rows at a time" * (rows > first.n)
+        table.whys[name] += f", judged {first.n:,} rows at a time" * (rows > first.n)
     whys = [f"{name}: {table.whys[name]}" for name in order if name in table.whys]
     return {name: table.codecs[name] for name in order if name in table.codecs}, whys
 
@@ -163,9 +162,10 @@ def _name_axes(codecs: dict[str, Codec], rows: Mapping[str, np.ndarray], stated:
 
 def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), index: bool = False) -> str:
     """Why a column is no more than a name for its row, as its `known` values are; nothing where it may be more."""
+    if raw.ndim != 1 or raw.dtype.kind not in "OUSiu" or (len(raw) <= _FEW and not known and not index):
+        return ""
     values = raw.tolist()
-    listed = raw.dtype.kind == "O" and any(isinstance(v, np.ndarray) for v in raw.flat)
-    if listed or raw.ndim != 1 or raw.dtype.kind not in "OUSiu" or (len(raw) <= _FEW and not known and not index):
+    if any(isinstance(v, np.ndarray) for v in values):
         return ""
     if any(v is None or v != v for v in values) or len(set(values)) < len(raw) or not known.isdisjoint(values):
         return ""

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from given.variables import MISSING, Codec, Entries, Finite, NewValue, UserError, shown
 
@@ -97,7 +96,7 @@ class Label(Codec):
             wrong = np.flatnonzero(found < 0)
             raise NewValue(f"unseen category {shown(values[wrong[0]])}; expected one of {_listing(categories)}", rows[wrong])
         symbols[rows] = np.where(found < 0, len(categories), found)
-        return Entries(torch.from_numpy(symbols))
+        return Entries(self.space.narrow(symbols))
 
     def decode(self, x: Entries) -> np.ndarray:
         values = self._learned()
@@ -172,7 +171,7 @@ class Integer(Codec):
         if out.any():
             rows = np.flatnonzero(out)
             raise NewValue(f"got {r[rows[0]]:g}; expected {least} to {most}; pass Integer(least, most), or use Number()", rows)
-        return Entries(torch.from_numpy(np.where(np.isnan(r), most - least + 1, r - least).astype(np.int64)))
+        return Entries(self.space.narrow(np.where(np.isnan(r), most - least + 1, r - least)))
 
     def decode(self, x: Entries) -> np.ndarray:
         least, most = self._learned()

@@ -107,9 +107,9 @@ class Text(Codec):
     def _rows(self, raw: np.ndarray, items: list[np.ndarray]) -> Entries:
         """Texts and their symbols -> (B, D) entries."""
         if self._longest() > self.window:
-            return _run(items).rows(self.window)
+            return self._run(items).rows(self.window)
         most, V, end = self._room, self.tokenizer.size, self.tokenizer.end
-        values = torch.zeros(len(items), most + 1, dtype=torch.int64)
+        values = torch.zeros(len(items), most + 1, dtype=self.space.dtype)
         for row, symbols in enumerate(items):
             if len(symbols) > most:
                 items[row] = symbols = self.tokenizer.fewest(raw.tolist()[row])
@@ -129,6 +129,10 @@ class Text(Codec):
         window = "" if length <= self.window else f"window={length}, "
         return f"learn again with {'' if window else 'room for it, '}Text({window}longest={length})"
 
+    def _run(self, items: list[np.ndarray]) -> Whole:
+        """Texts' symbols, end to end."""
+        return Whole(Entries(self.space.narrow(np.concatenate(items))), np.array(list(map(len, items)), dtype=np.int64))
+
     def known(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Texts whose new characters are read as the alphabet's first, and (B,) how many each has. Where texts are cut into
         windows, one that is missing or empty is read as one such character."""
@@ -141,7 +145,7 @@ class Text(Codec):
         return (texts if new.any() else raw), new
 
     def entire(self, raw: np.ndarray) -> Whole:
-        return _run(self._symbols(raw))
+        return self._run(self._symbols(raw))
 
     def lengths(self, raw: np.ndarray) -> np.ndarray | None:
         return np.array(list(map(len, raw.tolist()))) if self._longest() <= self.window else None
@@ -249,13 +253,6 @@ def check_printable(text: str, who: str, *, besides: str = "\n\t\r") -> None:
     odd = next((i for i, c in enumerate(text) if unicodedata.category(c) == "Cc" and c not in besides), None)
     if odd is not None:
         raise UserError(f"{who}: a control character {text[odd]!r} at {odd}; leave it out")
-
-
-def _run(items: list[np.ndarray]) -> Whole:
-    """Texts' symbols, end to end."""
-    symbols = np.concatenate(items)
-    narrow = np.uint8 if symbols.dtype == np.uint8 else np.int32  # torch knows no other unsigned integers
-    return Whole(Entries(torch.from_numpy(symbols.astype(narrow))), np.array(list(map(len, items)), dtype=np.int64))
 
 
 def _texts(raw: np.ndarray) -> list[str]:

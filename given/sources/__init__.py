@@ -1,13 +1,13 @@
 """Where does raw data come from? Files and arrays, as re-iterable batches of columns."""
 
-from given.sources.columns import Columns, Source
+from given.sources.columns import Columns, Source, joined
 from given.sources.delimited_text import DelimitedText
 from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
 from given.sources.kinds import EXACT
 from given.sources.live import Live
 from given.sources.read import read
 from given.sources.samples import SAMPLES
-from given.sources.stream import File, Stream, joined
+from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
 __all__ = ["Columns", "DelimitedText", "EXACT", "File", "Live", "OWN", "SAMPLES", "SO_FAR", "Source", "Stream", "dialogues",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import math
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-__all__ = ["Columns", "Source", "check_names", "index_name"]
+__all__ = ["Columns", "Source", "check_names", "index_name", "joined"]
+
+_RUN = 1 << 27  # bytes in memory at once
+_ROWS, _PART, _SOME = 1 << 16, 1 << 12, 64  # of a run, at once of one, looked at to see how large they are
 
 
 class Source(abc.ABC):
@@ -43,6 +47,24 @@ class Source(abc.ABC):
     @abc.abstractmethod
     def batches(self, size: int) -> Iterator[Columns]:
         """One pass over the rows in order, in batches of at most `size`."""
+
+    @property
+    def affordable(self) -> int:
+        """How many rows like the first 64 may be in memory at once: 128 MB of them, and at least one."""
+        some = next(iter(self.batches(_SOME)), None)
+        return _RUN if some is None else max(1, _RUN * some.n // max(1, some.nbytes))
+
+    def runs(self, least: int = 1) -> Iterator[Columns]:
+        """One pass over the rows in order, in runs of at most 65,536 rows and some 128 MB, but of so many rows at least."""
+        held, rows, size = list[Columns](), 0, 0
+        for part in self.batches(max(1, min(_PART, self.affordable // 8))):
+            if rows >= least and (rows + part.n > _ROWS or size + part.nbytes > _RUN):
+                run, held, rows, size = joined(held), [], 0, 0
+                yield run
+                del run
+            held, rows, size = [*held, part], rows + part.n, size + part.nbytes
+        if held:
+            yield joined(held)
 
     def described(self) -> str:
         """One line: where the rows come from and how they were understood."""
@@ -89,6 +111,12 @@ class Columns(Source, Mapping[str, np.ndarray]):
         """How many items: rows, or draws times rows."""
         return math.prod(self.shape)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory, those of objects in cells too."""
+        each = [values.ravel().tolist() if values.dtype.kind == "O" else [values] for values in self._columns.values()]
+        return sum(v.nbytes if isinstance(v, np.ndarray) else sys.getsizeof(v) for cells in each for v in cells)
+
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._columns:
             raise UserError(f"no column {name!r}; there are {', '.join(self.names)}")
@@ -116,6 +144,9 @@ class Columns(Source, Mapping[str, np.ndarray]):
     def batches(self, size: int) -> Iterator[Columns]:
         for start in range(0, self.n, size):
             yield self.rows(slice(start, start + size))
+
+    def runs(self, least: int = 1) -> Iterator[Columns]:
+        yield from self.batches(max(least, min(_ROWS, self.affordable)))
 
     def split(self, *parts: float | int, seed: int = 0) -> tuple[Columns, ...]:
         """The rows shuffled by a seed and cut into parts: fractions or numbers of rows, the rest last.
@@ -194,6 +225,13 @@ class Columns(Source, Mapping[str, np.ndarray]):
         each = [f"{k}: {_kind_of(v)}{list(v.shape[self.axes:]) or ''}" for k, v in self._columns.items()]
         shown = each if len(each) <= 6 else [*each[:5], f"and {len(each) - 5} more"]
         return f"Columns({' x '.join(map(str, self.shape)) or 'one'}; {', '.join(shown)})"
+
+
+def joined(parts: Sequence[Columns]) -> Columns:
+    """The rows of all parts, which have the same columns."""
+    if len(parts) == 1:
+        return parts[0]
+    return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0].names}, dtypes=parts[0].dtypes)
 
 
 def index_name(names: Sequence[str]) -> str:

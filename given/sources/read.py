@@ -12,7 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from given.sources.arrays import frame, npy, npz, understood
-from given.sources.columns import Columns, Source
+from given.sources.columns import Columns, Source, joined
 from given.sources.delimited_text import DelimitedText
 from given.sources.folder import IMAGES, classes, tree
 from given.sources.images import Images, in_folder
@@ -21,7 +21,7 @@ from given.sources.kinds import ragged
 from given.sources.long import gathered
 from given.sources.parquet import Parquet
 from given.sources.samples import SAMPLES
-from given.sources.stream import File, Stream, joined, standard_input
+from given.sources.stream import File, Stream, standard_input
 from given.sources.text import Texts
 from given.variables import UserError, shown
 

@@ -13,12 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-import numpy as np
-
-from given.sources.columns import Columns, Source
+from given.sources.columns import Columns, Source, joined
 from given.variables import UserError
 
-__all__ = ["File", "Stream", "joined", "spooled", "standard_input"]
+__all__ = ["File", "Stream", "spooled", "standard_input"]
 
 _SMALL = 1 << 26  # bytes; what is smaller comes into memory
 
@@ -175,13 +173,6 @@ class Stream(Source):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.described()})"
-
-
-def joined(parts: Sequence[Columns]) -> Columns:
-    """The rows of all parts, which have the same columns."""
-    if len(parts) == 1:
-        return parts[0]
-    return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0].names}, dtypes=parts[0].dtypes)
 
 
 def standard_input() -> File:

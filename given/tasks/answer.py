@@ -99,7 +99,7 @@ def words_in_common(train: Source, dialogue: list[str], replies: list[list[str]]
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(sublinear_tf=True)
-    words.fit([str(t) for batch in train.batches(1 << 16) for name in ("dialogue", "reply") for t in batch[name]])
+    words.fit([str(t) for batch in train.runs() for name in ("dialogue", "reply") for t in batch[name]])
     asked, told = words.transform(dialogue), words.transform([text for each in replies for text in each])
     k = len(replies[0])
     return np.array([(told[i * k:(i + 1) * k] @ asked[i].T).toarray()[:, 0] for i in range(len(dialogue))])

@@ -178,4 +178,4 @@ def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
 
 
 def _texts(data: Source) -> Iterator[str]:
-    return (str(text) for batch in data.batches(1 << 16) for text in batch["text"])
+    return (str(text) for batch in data.runs() for text in batch["text"])

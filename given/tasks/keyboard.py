@@ -109,7 +109,7 @@ def measure(model: Model, test: Source) -> dict[str, float]:
     variable = model.joint.columns["text"]
     names, first, among, keys, spared, n = _names(variable), 0, 0, 0, 0, 0
     letters = _letters(names)
-    texts = (str(text) for batch in test.batches(1 << 16) for text in batch["text"])
+    texts = (str(text) for batch in test.runs() for text in batch["text"])
     typed_words = (word for text in texts for word in words_of(text) if word != "\n")
     for log_p, symbols in _distributions(model, variable, test):
         log_p = torch.where(_proposed(variable, log_p.shape[-1]), log_p, -torch.inf)

@@ -271,4 +271,4 @@ def _check_language(model: Model, source: Sequence[str]) -> None:
 
 
 def _column(data: Source, name: str) -> list[str]:
-    return [str(text) for batch in data.batches(1 << 16) for text in batch[name]]
+    return [str(text) for batch in data.runs() for text in batch[name]]

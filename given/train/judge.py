@@ -36,13 +36,14 @@ _PRECISE = 0.01  # nats an entry
 
 
 def nested(source: Source, most: int = _MOST) -> Columns:
-    """At most so many rows of a source, in an order by a hash of their number: the first are a sample of all."""
+    """At most so many rows of a source, and 128 MB, in an order by a hash of their number: the first are a sample of all."""
+    most = min(most, source.affordable)
     kept: list[tuple[Tensor, Columns]] = []
     first = 0
-    for batch in source.batches(max(source.n, 1) if isinstance(source, Columns) else _ENTRIES_AT_ONCE):
+    for batch in source.runs():
         kept.append((Noise.of(0, batch.n, first_row=first).fold("judged").uniform(), batch))
         first += batch.n
-        if sum(len(u) for u, _ in kept) > 2 * most:
+        if sum(len(u) for u, _ in kept) > most:
             kept = [_least(kept, most)]
     if not kept:
         raise UserError("fit: no row was held out; pass held_out=0, or more rows")

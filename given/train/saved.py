@@ -34,8 +34,7 @@ from given.variables import Codec, UserError, Variable
 __all__ = ["MODEL_FILES", "fingerprint", "load_joint", "made_with", "save_joint"]
 
 _FLOORS: dict[str, ModuleType] = {m.__name__.split(".")[1]: m for m in (codecs, families, distributions, nn, solve, variables)}
-_BLOCK = 1 << 16
-_HASHED = 256  # rows of a block
+_HASHED = 256  # rows of a run
 MODEL_FILES = ("README.md", "config.json", "model.safetensors")
 
 
@@ -74,7 +73,7 @@ def made_with(joint: Joint, data: Source, options: Mapping[str, Any]) -> dict[st
     columns = {name: v for name, v in joint.columns.items() if name not in joint.latents}
     read_by = {f"codec of {name}": _digest(v.codec, repr(v.codec)) for name, v in columns.items()}
     rows, hashes = 0, {name: hashlib.sha256() for name in columns if name in data.names}
-    for batch in data.batches(_BLOCK):
+    for batch in data.runs():
         some = np.unique(np.linspace(0, batch.n - 1, _HASHED).astype(int))
         for name, hashed in hashes.items():
             values = batch[name][some]

@@ -41,8 +41,8 @@ class Entries:
     """A batch of values of a space, with masks of the same shape.
 
     Args:
-        values: (*draws, B, *grid) int64 for `Finite`, floating for `Real`; for `Product` a dict with one such tensor a
-            column.
+        values: (*draws, B, *grid) whole numbers for `Finite`, floating for `Real`, of the type they come in; for `Product` a
+            dict with one such tensor a column.
         seen: False where the entry is unknown, to be marginalised or drawn. Default: all True.
         valid: False where there is no entry but padding, never scored and never attended to. Default: all True.
         context: True where the entry is read but not scored here, such as the text before a piece of a long text. A
@@ -64,9 +64,9 @@ class Entries:
 
     @property
     def tensor(self) -> Tensor:
-        """The values of a space that is not a product."""
+        """The values of a space that is not a product, as they are read: symbols as int64, whatever type they are kept in."""
         assert isinstance(self.values, Tensor), "a block has one tensor a column: use column(name)"
-        return self.values
+        return self.values if self.values.is_floating_point() else self.values.long()
 
     @property
     def device(self) -> torch.device:
@@ -104,7 +104,7 @@ class Entries:
     def block(columns: Mapping[str, Entries]) -> Entries:
         """The entries of a product, from those of its columns."""
         return Entries(
-            {name: e.tensor for name, e in columns.items()},
+            {name: e.values for name, e in columns.items()},  # type: ignore[misc]
             {name: e.seen for name, e in columns.items()},  # type: ignore[misc]
             {name: e.valid for name, e in columns.items()},  # type: ignore[misc]
             {name: e.context for name, e in columns.items()},  # type: ignore[misc]
@@ -153,8 +153,8 @@ class Entries:
 
     def with_rows(self, index: Tensor, other: Entries) -> Entries:
         """The same entries with the rows `index` replaced by those of another (not for a product)."""
-        return Entries(*(getattr(self, what).index_copy(0, index, getattr(other, what))
-                         for what in ("values", "seen", "valid", "context")))
+        parts = ((getattr(self, what), getattr(other, what)) for what in ("values", "seen", "valid", "context"))
+        return Entries(*(mine.to(its.dtype).index_copy(0, index, its) for mine, its in parts))
 
     @staticmethod
     def cat(parts: Sequence[Entries], axis: int = 0) -> Entries:
@@ -173,7 +173,7 @@ class Entries:
     @staticmethod
     def unseen(space: Space, n: int) -> Entries:
         """n rows of a space that is no product, nothing of them seen."""
-        dtype = torch.int64 if isinstance(space, Finite) else torch.float64
+        dtype = space.dtype if isinstance(space, Finite) else torch.float64
         return Entries(torch.zeros(n, *space.shape, dtype=dtype)).hide()
 
     def read_only(self) -> Entries:

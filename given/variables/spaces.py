@@ -7,6 +7,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from given.variables.errors import UserError
 
 __all__ = ["Axis", "Finite", "Product", "Real", "Space"]
@@ -85,7 +89,7 @@ def _times(space: Space) -> str:
 
 @dataclass(frozen=True)
 class Finite(Space):
-    """Each entry is one of `size` symbols, numbered from 0 (int64).
+    """Each entry is one of `size` symbols, numbered from 0, in a tensor of whole numbers.
 
     `ordered`: neighbouring numbers are alike. `end`: on an axis whose length is modelled, the symbol after which there are no
     entries; it is an entry itself, and the last one the axis has room for is always it.
@@ -97,6 +101,15 @@ class Finite(Space):
 
     def __str__(self) -> str:
         return f"{_times(self)}one of {self.size} {'ordered levels' if self.ordered else 'symbols'}"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The smallest type that holds every symbol, in which many rows of them are kept."""
+        return torch.uint8 if self.size <= 1 << 8 else torch.int16 if self.size <= 1 << 15 else torch.int32
+
+    def narrow(self, symbols: np.ndarray) -> Tensor:
+        """Symbols in that type."""
+        return torch.from_numpy(symbols.astype(f"{'iu'[self.size <= 1 << 8]}{self.dtype.itemsize}"))
 
     def __post_init__(self) -> None:
         if self.size < 1:

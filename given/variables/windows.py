@@ -50,7 +50,7 @@ class Whole:
         at = torch.from_numpy(np.minimum(begin + np.minimum(place, np.maximum(self.lengths - 1, 0)[:, None]), last))
         x = self.entries.map(lambda t: t[at] if len(t) else t.new_zeros(at.shape + t.shape[1:]))
         there = there.reshape(*there.shape, *[1] * (x.tensor.dim() - 2))
-        values = torch.where(there, x.tensor if x.tensor.is_floating_point() else x.tensor.long(), 0)
+        values = torch.where(there, x.values, 0)  # type: ignore[arg-type]
         return Entries(values, x.seen, x.valid & there)  # type: ignore[operator]
 
 
@@ -114,8 +114,7 @@ class Cut:
             before = (place < first + self.window - self.stride) & (first > 0) if self.scores else np.zeros(place.shape, bool)
             grid = (*place.shape, *[1] * (x.tensor.dim() - 2))
             there, context = (torch.from_numpy(mask).reshape(grid) for mask in (place < self.lengths[own], before))
-            values = x.tensor if x.tensor.is_floating_point() else x.tensor.long()
-            return Entries(values, x.seen, x.valid & there, context)  # type: ignore[operator]
+            return Entries(x.values, x.seen, x.valid & there, context)  # type: ignore[operator]
 
         return Pieces(rows, self.item)
 

@@ -182,7 +182,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
 def _learn(source: Source, codecs: Mapping[str, Codec]) -> dict[str, Variable]:
     variables = {name: Variable(name, codec) for name, codec in codecs.items()}
     first = 0
-    for batch in source.batches(1 << 16):
+    for batch in source.runs():
         for variable in variables.values():
             variable.learn(batch, first)
         first += batch.n

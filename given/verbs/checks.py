@@ -29,7 +29,7 @@ def check_known(names: Any, among: Sequence[str], what: str) -> None:
 
 def count_rows(source: Source) -> int:
     """How many rows a source has; a pass over it where it does not know."""
-    return source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.batches(1 << 16))
+    return source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.runs())
 
 
 def named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:

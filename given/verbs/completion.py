@@ -75,7 +75,7 @@ def _evidence(joint: Joint, rows: Columns, seen: dict[str, np.ndarray], texts: l
 def unfillable(joint: Joint, source: Source) -> list[str]:
     """The columns whose holes cannot be filled, a line each: those the joint lacks, or never had a value to learn."""
     holes = dict[str, int]()
-    for batch in source.batches(1 << 16):
+    for batch in source.runs():
         for name, values in batch.items():
             if name not in joint.columns or valueless(joint.columns[name]):
                 holes[name] = holes.get(name, 0) + int((~present(values)).sum())

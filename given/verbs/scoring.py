@@ -47,7 +47,7 @@ def score_rows(joint: Joint, source: Source, seed: int) -> Score:
     if not all(joint.columns[name].codec.spelled() for name in score.columns):
         return score
     sizes = Counter[str]()
-    for some in source.batches(1 << 16):
+    for some in source.runs():
         for name in score.columns:
             sizes.update(joint.columns[name].codec.units(some[name]))
     return replace(score, characters=sizes["characters"] / len(score.items), bytes=sizes["bytes"] / len(score.items))

@@ -102,7 +102,7 @@ def order_ignored(joint: Joint, source: Source) -> str:
     """A line that says so where rows stand in the order of a column of times: they are learned as independent."""
     times = [name for name, v in joint.columns.items() if isinstance(v.codec, Time) and name in source.names]
     last, first = dict.fromkeys(times, -math.inf), 0
-    for batch in source.batches(1 << 16) if times else ():
+    for batch in source.runs() if times else ():
         for name in list(last):
             x = joint.columns[name].encode(batch, first)
             t = x.tensor[x.scored].double()
