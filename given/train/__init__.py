@@ -1,6 +1,7 @@
 """How is it learned? The loop, the batches, the checkpoints."""
 
 from given.train.adamw import AdamW
+from given.train.ahead import ahead
 from given.train.batches import Batches, EncodedBatch, FactorBatches, encoded
 from given.train.checkpoint import check_place, replace_folder, whole_folder
 from given.train.em import expectation, maximise_expectation
@@ -22,6 +23,7 @@ __all__ = [
     "Judge",
     "MODEL_FILES",
     "Trainer",
+    "ahead",
     "check_place",
     "encoded",
     "expectation",

@@ -10,7 +10,8 @@ entry once, given what stands before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,7 +28,6 @@ from given.variables import Cut, Pieces, UserError
 
 __all__ = ["Batches", "EncodedBatch", "FactorBatches", "Split", "encoded"]
 
-_SHUFFLED_AT_ONCE = 1 << 16
 _BATCHES = 32  # whose rows are sorted by length
 
 
@@ -242,8 +242,23 @@ class Batches:
         self.mean_weight = total / rows
 
     def _runs(self) -> Iterator[Columns]:
-        """Rows that are shuffled together: all that are in memory, 65,536 of a stream."""
-        return self.data.batches(max(self.data.n if isinstance(self.data, Columns) else _SHUFFLED_AT_ONCE, self.size))
+        """Rows that are shuffled together: all that are in memory, a run of a stream."""
+        return iter([self.data]) if isinstance(self.data, Columns) else self.data.runs(self.size)
+
+    def epochs(self, number: int, skip: int = 0) -> Generator[tuple[int, EncodedBatch]]:
+        """The number of an epoch and a batch of it, without an end, from an epoch whose first `skip` batches are left out.
+
+        Raises:
+            UserError: an epoch without a batch.
+        """
+        for current in itertools.count(number):
+            made = skip
+            for batch in self.epoch(current, skip):
+                made += 1
+                yield current, batch
+            if not made:
+                raise UserError("fit: expected at least one row to learn from, got none")
+            skip = 0
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[EncodedBatch]:
         """The batches of one epoch, the first `skip` of them left out."""
@@ -262,6 +277,7 @@ class Batches:
                     yield self._encode(run, rows, first) if windows is None else windows.rows(torch.from_numpy(rows), 0)
                 made += 1
             first += run.n
+            del run, windows  # before the next is read
 
     def _lengths(self, run: Columns) -> np.ndarray | None:
         """(n,) how long rows are, where some are longer than others."""

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,6 @@ __all__ = ["FitResult", "fit", "split"]
 
 _EVALUATIONS = 25
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}"
-_ENTRIES_AT_ONCE = 1 << 16
 _MOST_HELD = 5_000
 
 
@@ -73,7 +73,8 @@ class FitResult:
 
 
 def split(source: Source, held_out: float, seed: int, joint: Joint | None = None) -> tuple[Source, Source | None]:
-    """The rows to learn from and those held out: a share, chosen row by row from a seed, of 5,000 rows at most, in memory.
+    """The rows to learn from and those held out: a share, chosen row by row from a seed, in memory: of 5,000
+    rows and 128 MB at most.
 
     Of a single row whose item is longer than its window, the item's last part is held out: windows chosen at random would
     overlap those learned from.
@@ -85,15 +86,16 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
         raise UserError(f"held_out={held_out}; expected a share from 0 to 1, or rows of your own")
     if held_out == 0:
         return source, None
-    n = source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.batches(_ENTRIES_AT_ONCE))
+    n = source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.runs())
     if n == 1 and joint is not None and joint.windowed & set(source.names):
         whole, parts = next(source.batches(1)), [(0.0, 1 - held_out), (1 - held_out, 1.0)]
         first, last = ({**whole, **{name: joint.columns[name].codec.part(whole[name], *part)
                                     for name in joint.windowed & set(source.names)}} for part in parts)
         return Columns(first), Columns(last)
-    sides = [Split(source, min(held_out, _MOST_HELD / n), seed, side) for side in (False, True)]
+    most = min(_MOST_HELD, source.affordable)
+    sides = [Split(source, min(held_out, most / n), seed, side) for side in (False, True)]
     if not isinstance(source, Columns):
-        held = list(sides[1].batches(_ENTRIES_AT_ONCE))
+        held = list(sides[1].runs())
         return sides[0], joined(held) if held else None
     rows = [batch for side in sides for batch in side.batches(source.n)]
     if len(rows) < 2:
@@ -129,9 +131,9 @@ def fit(trainer: Trainer, judge: Judge | None, *, patience: int | None = None,
         run.restore(*standing)
     ticks, stopped = math.floor(trainer.spent * _EVALUATIONS), "budget"
     shown = sys.stderr.isatty() if progress is None else progress
-    with tqdm(total=100, bar_format=_BAR, leave=False, disable=not shown) as bar:
+    with tqdm(total=100, bar_format=_BAR, leave=False, disable=not shown) as bar, closing(trainer.run()) as steps:
         try:
-            for loss in trainer.run():
+            for loss in steps:
                 spent = min(trainer.spent, 1.0)
                 bar.set_description_str(f"step {trainer.step}, loss {loss:.2f}{run.said} nats an item", refresh=False)
                 bar.update(100 * spent - bar.n)
@@ -147,14 +149,14 @@ def fit(trainer: Trainer, judge: Judge | None, *, patience: int | None = None,
                     break
             run.judge(True)
         except Diverged:
-            trainer.joint.load_state_dict(run.best)
+            trainer.put(run.best)
             raise
         except KeyboardInterrupt:
             stopped = "interrupted"
             if not run.history:
                 run.best = _copy(trainer.averaged)
             print(f"interrupted at step {trainer.step}; the best weights so far are kept", file=sys.stderr)
-    trainer.joint.load_state_dict({**run.best, **trainer.unselected})
+    trainer.put({**run.best, **trainer.unselected})
     return FitResult(trainer.step, trainer.wall, trainer.cpu, stopped, run.best_score if run.history else None,
                      tuple(run.history))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -25,6 +25,7 @@ from given.distributions import Noise
 from given.joint import Joint
 from given.lessons import Descend
 from given.nn import Dropout, seed_dropout
+from given.train.ahead import ahead
 from given.train.batches import Batches, EncodedBatch
 from given.train.optimisers import matrices, optimisers, sides
 from given.variables import UserError
@@ -121,7 +122,7 @@ class Trainer:
         large = matrices(joint) if muon else set()
         self.optimisers = [optimisers(side, large, lr, decay) for side in self.sides]
         self.dropouts = [part for part in joint.modules() if isinstance(part, Dropout)]
-        self.weights = joint.state_dict()
+        self.weights = self._weights()
         self.averaged = {k: v.clone() for k, v in self.weights.items()}
         self.step = self.epoch = self.in_epoch = 0
         self._since = since or (time.perf_counter(), time.process_time())
@@ -146,12 +147,16 @@ class Trainer:
         """The share of the budget that is spent."""
         return self.budget.spent(self.step, self.epoch + self.in_epoch / self.batches.length, self.wall, self.cpu)
 
-    def run(self) -> Iterator[float]:
+    def run(self) -> Generator[float]:
         """Steps until the budget is spent, the loss of each in nats an item; a whole epoch counts when it is over."""
-        while self.spent < 1:
-            if self.anew and self.epoch and not self.in_epoch:
-                self._solve_anew()
-            for batch in self.batches.epoch(self.epoch, skip=self.in_epoch):
+        if self.spent >= 1:
+            return
+        with ahead(self.batches.epochs(self.epoch, skip=self.in_epoch)) as batches:
+            for number, batch in batches:
+                if number > self.epoch:
+                    self.epoch, self.in_epoch = number, 0
+                    if self.anew:
+                        self._solve_anew()
                 if not self.joint.training:
                     self.joint.train()
                 loss = self._take(batch)
@@ -160,16 +165,18 @@ class Trainer:
                 yield loss
                 if self.spent >= 1:
                     return
-            if not self.in_epoch:
-                raise UserError("fit: expected at least one row to learn from, got none")
-            self.epoch, self.in_epoch = self.epoch + 1, 0
+
+    def _weights(self) -> dict[str, Tensor]:
+        """What learning moves: parameters, and beside them what is solved anew. What is solved once stands."""
+        state = self.joint.state_dict()
+        return state if self.anew else {name: state[name] for name, _ in self.joint.named_parameters()}
 
     def _solve_anew(self) -> None:
         """Solve what depends on weights, from them as they stand. What is solved is not averaged."""
         self.joint.eval()
         for solve in self.anew:
             solve()
-        self.weights = self.joint.state_dict()
+        self.weights = self._weights()
         self.averaged |= {name: value.clone() for name, value in self.joint.named_buffers() if name in self.weights}
 
     @property
@@ -230,15 +237,24 @@ class Trainer:
         for name in self.weights.keys() - set(real):
             self.averaged[name].copy_(self.weights[name])
 
+    @torch.no_grad()
+    def put(self, weights: Mapping[str, Tensor]) -> None:
+        """Other weights in the joint's place."""
+        if self.anew:  # what is solved may be of any size
+            self.joint.load_state_dict(weights)
+            return
+        for name, value in self.weights.items():
+            value.copy_(weights[name])
+
     @contextmanager
     def averaged_weights(self) -> Iterator[None]:
         """The averaged weights in the joint's place, and back."""
         own = {k: v.detach().clone() for k, v in self.weights.items()}
-        self.joint.load_state_dict(self.averaged)
+        self.put(self.averaged)
         try:
             yield
         finally:
-            self.joint.load_state_dict(own)
+            self.put(own)
 
     # What a checkpoint holds
 
@@ -257,11 +273,13 @@ class Trainer:
                 for name in ("weights", "averaged", "optimiser")}
         for name in ("weights", "averaged"):
             part[name] = {k: v.to(self.weights[k].device) if k in self.weights else v for k, v in part[name].items()}
-        try:
-            self.joint.load_state_dict(part["weights"])
-        except RuntimeError as error:
-            raise UserError(f"checkpoint: is of another model than {self.joint} ({str(error).splitlines()[-1].strip()}); "
-                            "remove it to start anew") from None
+        then, now = ({name: tuple(w.shape) for name, w in weights.items()} for weights in (part["weights"], self.weights))
+        for name in {**now, **then}:
+            if then.get(name) != now.get(name):
+                old, new = (side.get(name, "not there") for side in (then, now))
+                raise UserError(f"checkpoint: is of another model than {self.joint} ({name} is {old}; expected {new}); remove "
+                                "it to start anew")
+        self.put(part["weights"])
         self.averaged = part["averaged"]
         for i, optimiser in enumerate(itertools.chain(*self.optimisers)):
             state = optimiser.state_dict()
