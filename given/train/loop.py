@@ -233,7 +233,8 @@ class Trainer:
         keep = min(self.average, (1 + self.step) / (10 + self.step)) if self.average else 0.0
         device = self.joint.device
         real = [name for name, value in self.weights.items() if value.is_floating_point() and value.device == device]
-        torch._foreach_lerp_([self.averaged[name] for name in real], [self.weights[name] for name in real], 1 - keep)
+        if real:
+            torch._foreach_lerp_([self.averaged[name] for name in real], [self.weights[name] for name in real], 1 - keep)
         for name in self.weights.keys() - set(real):
             self.averaged[name].copy_(self.weights[name])
 
