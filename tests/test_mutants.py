@@ -109,8 +109,8 @@ MUTANTS = {
     "lessons side by side are each in another order": Mutant(
         given.families.ensemble, "side_by_side", "lessons.pop(0)", "lessons.pop()", family("wrapped_learns_as_bare", "VQVAE")),
     "a mapped lesson ignores the rows' weights": Mutant(
-        given.lessons, "_each", "first_row=first)), weight",
-        "first_row=first)), weight * 0 + 1", family("wrapped_learns_as_bare", "Gaussian")),
+        given.lessons, "_each", "device=y.device)), weight",
+        "device=y.device)), weight * 0 + 1", family("wrapped_learns_as_bare", "Gaussian")),
     "a bound is called exact": Mutant(
         given.distributions.Dequantised, "__init__", "self.levels = space.size",
         "self.levels = space.size; self.kind = 'exact'",

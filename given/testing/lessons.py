@@ -50,21 +50,21 @@ def wrapped_learns_as_bare(c: Conditional) -> None:
 
 
 def _batches(x: Entries, y: Observed) -> list[Batch]:
-    """Two batches of weights 0, 1, 2, and one that is held out."""
+    """Three batches of weights 0, 1, 2."""
     weight = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64).repeat(_ROWS // 3)
     return [(x.rows(i), y.rows(i), weight[i]) for i in torch.arange(_ROWS).split([9, 8, 7])]
 
 
 def _teach(c: Conditional, batches: Sequence[Batch]) -> None:
-    """All lessons in order, a few rounds of plain steps where it descends."""
-    *train, held_out = batches
+    """All lessons in order, a few rounds of plain steps where it descends. What is weighed by was learned too, for what stores
+    its items gives no others a probability."""
     for descends, run in itertools.groupby(c.lessons(), lambda lesson: isinstance(lesson, Descend)):
         lessons = list(run)
         if descends:
-            _descend(lessons, train)  # type: ignore[arg-type]
+            _descend(lessons, batches)  # type: ignore[arg-type]
         for lesson in lessons:
             if not isinstance(lesson, Descend):
-                lesson.learn([held_out] if isinstance(lesson, Weigh) else train)
+                lesson.learn(batches[-1:] if isinstance(lesson, Weigh) else batches)
 
 
 def _descend(sides: Sequence[Descend], train: Sequence[Batch]) -> None:
