@@ -99,8 +99,9 @@ TAGS = Variable("tags", IdentityCodec(Finite(3, end=2, axes=(Axis("time", 4, "mo
 ENDING = Variable("x", IdentityCodec(Real((16.0,), 16.0, axes=(Axis("time", 3, "modelled"),))))
 CODE = Variable("code", IdentityCodec(Finite(4, axes=(Axis("place", 2),))))
 SOURCE = Variable("source", IdentityCodec(Finite(4, axes=(Axis("word", 3),))))
-COLOUR = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 2)))))
-LEVELS = Variable("x", IdentityCodec(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 1), Axis("channel", 2)))))
+PAIR = Axis("channel", 2, role="channel")
+COLOUR = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), PAIR))))
+LEVELS = Variable("x", IdentityCodec(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 1), PAIR))))
 MIXED = Variable("a, c", BlockCodec({"a": IdentityCodec(Finite(3)), "c": IdentityCodec(Finite(2))}))
 
 

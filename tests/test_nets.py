@@ -23,7 +23,7 @@ from given.nn import (
 )
 from given.nn.dot_product import attention
 from given.nn.dropout import Dropout
-from given.nn.order import places
+from given.nn.order import Grid
 from given.testing import perturb
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 
@@ -31,7 +31,8 @@ torch.set_num_threads(1)
 
 
 def space(*shape):
-    return Finite(2, axes=tuple(Axis(a, n) for a, n in zip(("height", "width", "channel"), shape, strict=False)))
+    return Finite(2, axes=tuple(Axis(a, n, role="channel" if a == "channel" else "place")
+                                for a, n in zip(("height", "width", "channel"), shape, strict=False)))
 
 
 def built(net, shape, order=None, scale=0.1):
@@ -39,7 +40,7 @@ def built(net, shape, order=None, scale=0.1):
     s = space(*shape)
     drawn = (order or Raster()).steps(s).argsort(stable=True)
     torch.manual_seed(0)
-    made = net(places(s), order=drawn)
+    made = net(Grid.of(s), order=drawn)
     perturb(made, scale)
     return made.eval(), drawn[None]
 
@@ -195,14 +196,18 @@ def test_what_a_diagonal_lstm_cannot_be():
 def test_nets_of_lines_expect_lines(net):
     with pytest.raises(UserError, match=rf"^{net.__name__}: expected an order that draws line by line"):
         built(net, (3, 3), Wavefront())
-    with pytest.raises(UserError, match=rf"^{net.__name__}: expected a grid of two axes or more"):
+    with pytest.raises(UserError, match=rf"^{net.__name__}: expected a grid of two axes, and channels"):
         built(net, (9,))
+    film = Finite(2, axes=(Axis("frame", 2, role="time"), Axis("height", 2), Axis("width", 2)))  # whose width is no channel
+    with pytest.raises(UserError, match=rf"^{net.__name__}: expected a grid of two axes, and channels"):
+        net(Grid.of(film), order=torch.arange(8))
 
 
 @pytest.mark.parametrize("net", [partial(PixelCNN, layers=1), partial(GatedPixelCNN, layers=1, dropout=0.0)])
 def test_the_channels_of_a_pixel_are_conditioned_on_each_other(net):
     """Of grey images of 4 levels all is known of a pixel once its red is; what is left is log 4 a pixel."""
-    x = Variable("x", IdentityCodec(Finite(4, ordered=True, axes=(Axis("height", 2), Axis("width", 2), Axis("channel", 3)))))
+    axes = (Axis("height", 2), Axis("width", 2), Axis("channel", 3, role="channel"))
+    x = Variable("x", IdentityCodec(Finite(4, ordered=True, axes=axes)))
     torch.manual_seed(0)
     model, generator = Autoregressive(x, net=partial(net, width=16)), torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(model.parameters(), 2e-2)
@@ -228,7 +233,7 @@ def test_what_a_convolution_cannot_be():
     with pytest.raises(UserError, match=r"^CausalConvolution: layers=0, kernel=2, cycle=10; expected 1 layer or more"):
         built(partial(CausalConvolution, layers=0), (4,))
     with pytest.raises(UserError, match=r"^CausalConvolution: does not read the tokens of y; use Transformer"):
-        CausalConvolution(places(space(4)), attends=True)
+        CausalConvolution(Grid.of(space(4)), attends=True)
 
 
 @pytest.mark.parametrize("seen", ["causal", "all", "bool", "added"])

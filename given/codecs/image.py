@@ -41,7 +41,8 @@ class Image(Codec):
     @property
     def space(self) -> Finite:
         shape, levels = self._learned()
-        axes = tuple(Axis(name, size) for name, size in zip(("height", "width", "channel"), shape, strict=False))
+        named = zip(("height", "width", "channel"), ("place", "place", "channel"), shape, strict=False)
+        axes = tuple(Axis(name, size, role=role) for name, role, size in named)  # type: ignore[arg-type]
         return Finite(levels, ordered=True, axes=axes)
 
     @property

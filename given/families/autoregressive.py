@@ -27,7 +27,7 @@ from given.conditional import Conditional
 from given.distributions import Noise
 from given.nn import AnyOrder, Condition, Context, Embedding, Order, Raster, Transformer
 from given.nn.context import attends
-from given.nn.order import places, together
+from given.nn.order import Grid, together
 from given.variables import Entries, Observed, Product, Variable
 
 __all__ = ["Autoregressive"]
@@ -40,7 +40,7 @@ class Autoregressive(Conditional):
         x: symbols or reals on a grid, or a block of columns.
         parents: of any space.
         order: of the entries; by default rows from the top, and any order for a block whose columns share no axis.
-        net: builds the causal net from the entries' places on the grid (D, axes), order=, which may be None for any, and
+        net: builds the causal net from the entries' `Grid`, order=, which may be None for any, and
             attends=, whether y has tokens.
         head: builds the head of a part from space and width; by default a mixture of normals for reals, of logistics for
             ordered levels, one logit a symbol for others.
@@ -56,7 +56,7 @@ class Autoregressive(Conditional):
         order = order or (AnyOrder() if isinstance(space, Product) and together(space) is None else Raster())
         self.any_order, self.average = order.learns_all, order.average
         self.steps = order.steps(space)  # a plan, which the host reads
-        self.net = net(places(space), order=None if self.any_order else self.steps.argsort(stable=True),
+        self.net = net(Grid.of(space), order=None if self.any_order else self.steps.argsort(stable=True),
                        attends=attends(self.parents, space))
         width: int = self.net.width  # type: ignore[assignment]
         self.heads = nn.ModuleList((head or distributions.default_head(part))(part, width) for _, part in space.parts)

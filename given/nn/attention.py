@@ -19,6 +19,7 @@ from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dot_product import attention
 from given.nn.linear import Linear, RMSNorm
+from given.nn.order import Grid
 from given.nn.positions import Positions
 from given.variables import UserError
 
@@ -144,14 +145,14 @@ class CrossAttention(Causal):
     sequence-to-sequence net with attention.
 
     Args:
-        places, order: as of every net; not used.
+        grid, order: as of every net; not used.
         attends: whether y has tokens; it passes its tokens on where not.
         width: C.
         heads: H; divides C.
     """
 
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False, width: int = 64,
                  heads: int = 4) -> None:
         super().__init__()
         if width % heads:

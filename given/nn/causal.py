@@ -12,6 +12,7 @@ from typing import Protocol, Self
 from torch import Tensor, nn
 
 from given.nn.context import Condition
+from given.nn.order import Grid
 from given.variables import UserError
 
 __all__ = ["Cache", "Causal", "lines"]
@@ -27,7 +28,7 @@ class Cache(Protocol):
 class Causal(nn.Module, abc.ABC):
     """A causal net over T steps.
 
-    It is built from the places of the entries on the grid (D, axes) int64; `order`, the one order of drawing it will be asked
+    It is built from the grid of the entries; `order`, the one order of drawing it will be asked
     for (D,) int64, or None for any; and `attends`, whether y has tokens to attend to.
 
     Attributes:
@@ -56,7 +57,7 @@ class Causal(nn.Module, abc.ABC):
         gradients."""
 
 
-def lines(places: Tensor, order: Tensor | None, who: str) -> tuple[int, int]:
+def lines(grid: Grid, order: Tensor | None, who: str) -> tuple[int, int]:
     """How many lines an order draws one after another, and their length, where it draws line by line.
 
     Rows from the top, rows from the bottom and columns from the left are lines alike, so a net of lines serves them all.
@@ -64,19 +65,20 @@ def lines(places: Tensor, order: Tensor | None, who: str) -> tuple[int, int]:
     Raises:
         UserError: it does not.
     """
-    if order is None or places.shape[1] < 2:
-        raise UserError(f"{who}: expected a grid of two axes or more, drawn line by line; use Raster, Reverse or ColumnMajor, "
-                        "or another net")
-    drawn = places[order][:, :2]
-    if places.shape[1] > 2:  # the channels of a pixel follow one another
-        depth = int(places[:, 2:].amax(0).add(1).prod())
+    along, channels = grid.along(channels=False), grid.along(channels=True)
+    if order is None or along.shape[1] != 2:
+        raise UserError(f"{who}: expected a grid of two axes, and channels, drawn line by line; use Raster, Reverse or "
+                        "ColumnMajor, or another net")
+    drawn = along[order]
+    if channels.shape[1]:  # the channels of a pixel follow one another
+        depth = int(channels.amax(0).add(1).prod())
         pixels = drawn.reshape(-1, depth, 2)
         if bool((pixels != pixels[:, :1]).any()):
             raise UserError(f"{who}: expected an order that draws the channels of a pixel one after another, as Raster does")
         drawn = pixels[:, 0]
     for slow in (0, 1):
-        length = int(places[:, 1 - slow].max()) + 1
-        grid = drawn.reshape(-1, length, 2)
-        if bool((grid[:, :, slow] == grid[:, :1, slow]).all()) and bool((grid[:, :, 1 - slow] == grid[:1, :, 1 - slow]).all()):
-            return len(grid), length
+        length = int(along[:, 1 - slow].max()) + 1
+        laid = drawn.reshape(-1, length, 2)
+        if bool((laid[:, :, slow] == laid[:, :1, slow]).all()) and bool((laid[:, :, 1 - slow] == laid[:1, :, 1 - slow]).all()):
+            return len(laid), length
     raise UserError(f"{who}: expected an order that draws line by line, as Raster, Reverse or ColumnMajor")

@@ -20,6 +20,7 @@ from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.linear import Linear
+from given.nn.order import Grid
 from given.variables import UserError
 
 __all__ = ["CausalConvolution"]
@@ -31,7 +32,7 @@ class CausalConvolution(Causal):
     """Dilated causal convolutions with gates.
 
     Args:
-        places, order, attends: as of every net; any order will do.
+        grid, order, attends: as of every net; any order will do.
         width: C.
         layers: how many; layer l reads steps 2^(l mod cycle) apart.
         kernel: K, how many steps a layer reads.
@@ -39,7 +40,7 @@ class CausalConvolution(Causal):
         dropout: probability, while training.
     """
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64, layers: int = 8,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False, width: int = 64, layers: int = 8,
                  kernel: int = 2, cycle: int = 10, dropout: float = 0.1) -> None:
         super().__init__(attends=attends)
         if min(layers, cycle) < 1 or kernel < 2:

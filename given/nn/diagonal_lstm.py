@@ -23,6 +23,7 @@ from given.nn.causal import Cache, Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.linear import Linear
+from given.nn.order import Grid
 from given.nn.row_layout import RowLayout, Run
 from given.nn.row_lstm import cell
 from given.variables import UserError
@@ -36,7 +37,7 @@ class DiagonalLSTM(Causal):
     """Residual layers of LSTMs along the diagonals.
 
     Args:
-        places, attends: as of every net.
+        grid, attends: as of every net.
         order: line by line, as `Raster`, `Reverse` or `ColumnMajor` draw; from the left alone, on a grid of two axes, any that
             draws the neighbours to the left and above first.
         width: C, of the features and of the state of an entry.
@@ -45,7 +46,7 @@ class DiagonalLSTM(Causal):
         dropout: probability, while training.
     """
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 32, layers: int = 4,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False, width: int = 32, layers: int = 4,
                  both: bool = True, dropout: float = 0.1) -> None:
         super().__init__(attends=attends)
         if layers < 1:
@@ -54,12 +55,12 @@ class DiagonalLSTM(Causal):
         self.at: Tensor | None
         self.register_buffer("at", None, persistent=False)
         try:
-            self.lines = RowLayout.of(places, order, "DiagonalLSTM")
+            self.lines = RowLayout.of(grid, order, "DiagonalLSTM")
         except UserError:
-            if both or order is None or places.shape[1] != 2:
+            if both or order is None or grid.places.shape[1] != 2:
                 raise UserError("DiagonalLSTM: from both sides it expects a grid of two axes or more drawn line by line, as by "
                                 "Raster, Reverse or ColumnMajor; use both=False for Wavefront, or another net") from None
-            self._place(places, order)
+            self._place(grid.places, order)
         self.layers = nn.ModuleList(_Layer(self.lines, width, 1 + both, dropout) for _ in range(layers))
         self.out = Linear(width, width)
 

@@ -24,6 +24,7 @@ from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.line_net import LineNet
 from given.nn.linear import Linear
+from given.nn.order import Grid
 from given.nn.row_layout import RowLayout, Run
 from given.variables import UserError
 
@@ -36,7 +37,7 @@ class GatedPixelCNN(LineNet):
     """A vertical and a horizontal stack.
 
     Args:
-        places, attends: as of every net.
+        grid, attends: as of every net.
         order: line by line, as `Raster`, `Reverse` or `ColumnMajor` draw.
         width: C, of the features of an entry.
         layers: of each stack.
@@ -44,9 +45,9 @@ class GatedPixelCNN(LineNet):
         dropout: probability, while training.
     """
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 32, layers: int = 4,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False, width: int = 32, layers: int = 4,
                  kernel: int = 3, dropout: float = 0.2) -> None:
-        super().__init__(places, order, attends, width)
+        super().__init__(grid, order, attends, width)
         if layers < 1 or kernel % 2 != 1:
             raise UserError(f"GatedPixelCNN: layers={layers}, kernel={kernel}; expected 1 layer or more and an odd kernel")
         self.reach = kernel // 2

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from given.nn.causal import Causal
 from given.nn.linear import Linear
+from given.nn.order import Grid
 from given.nn.row_layout import RowLayout, Run
 
 __all__ = ["LineCache", "LineNet"]
@@ -35,7 +36,7 @@ class LineNet(Causal):
     """Abstract: a net over the lines of a grid.
 
     Args:
-        places, order, attends: as of every net.
+        grid, order, attends: as of every net.
         width: C.
 
     Attributes:
@@ -44,9 +45,9 @@ class LineNet(Causal):
 
     out: Linear
 
-    def __init__(self, places: Tensor, order: Tensor | None, attends: bool, width: int) -> None:
+    def __init__(self, grid: Grid, order: Tensor | None, attends: bool, width: int) -> None:
         super().__init__(attends=attends)
-        self.lines, self.width = RowLayout.of(places, order, type(self).__name__), width
+        self.lines, self.width = RowLayout.of(grid, order, type(self).__name__), width
 
     def step(self, h: Tensor, order: Tensor, t: int, cache: LineCache) -> Tensor:  # type: ignore[override]
         with torch.no_grad():

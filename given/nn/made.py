@@ -25,6 +25,7 @@ from given.nn.causal import Causal
 from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.linear import Linear
+from given.nn.order import Grid
 from given.variables import UserError
 
 __all__ = ["MADE"]
@@ -47,7 +48,7 @@ class MADE(Causal):
     """A masked autoencoder for distribution estimation.
 
     Args:
-        places, order, attends: as of every net; only their number D is read.
+        grid, order, attends: as of every net; only their number D is read.
         width: C.
         hidden: units of each layer.
         numbers: k, as which the units read a token.
@@ -56,12 +57,12 @@ class MADE(Causal):
     """
 
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False, width: int = 64,
                  hidden: Sequence[int] = (512,), numbers: int = 2, features: int = 8, dropout: float = 0.0) -> None:
         super().__init__(attends=attends)
         if not hidden or min(hidden) < 1:
             raise UserError(f"MADE: hidden={hidden}; expected one layer or more, of one unit or more")
-        T = len(places)
+        T = len(grid.places)
         self.width, self.features, self.numbers = width, features, numbers
         self.tell = Linear(width, numbers, bias=False)
         self.degrees = [torch.arange(n) * T // n for n in hidden]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from given.variables import Axis, Product, Space, UserError
 
-__all__ = ["AnyOrder", "ColumnMajor", "FixedOrder", "Order", "Raster", "Reverse", "Wavefront", "places", "together"]
+__all__ = ["AnyOrder", "ColumnMajor", "FixedOrder", "Grid", "Order", "Raster", "Reverse", "Wavefront", "places", "together"]
 
 
 class Order(abc.ABC):
@@ -136,6 +136,32 @@ def together(space: Space) -> Axis | None:
     firsts = [part.axes[0] if part.axes else None for _, part in space.parts] if isinstance(space, Product) else []
     first = firsts[0] if firsts else None
     return first if first is not None and all(axis is not None and axis.shares(first) for axis in firsts) else None
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the entries of a space stand, as a net is told.
+
+    Attributes:
+        places: (D, A) int64, the place of every entry on each axis.
+        roles: of the axes, as `Axis` has them: what neighbours on them are to one another.
+    """
+
+    places: Tensor
+    roles: tuple[str, ...]
+
+    @classmethod
+    def of(cls, space: Space) -> Grid:
+        """That of a space. A block's entries stand on one axis of items, or where its columns share their first axis there and
+        on one of channels."""
+        if isinstance(space, Product):
+            axis = together(space)
+            return cls(places(space), ("item",) if axis is None else (axis.role, "channel"))
+        return cls(places(space), tuple(axis.role for axis in space.axes))
+
+    def along(self, *, channels: bool) -> Tensor:
+        """(D, some) the places on the axes that are of channels, or on those that are not."""
+        return self.places[:, [i for i, role in enumerate(self.roles) if (role == "channel") == channels]]
 
 
 def places(space: Space) -> Tensor:

@@ -26,6 +26,7 @@ from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.feedforward import SwiGLU
 from given.nn.linear import Linear, RMSNorm
+from given.nn.order import Grid
 from given.nn.scan import scan
 
 __all__ = ["GRU", "LSTM", "MinGRU"]
@@ -66,7 +67,7 @@ class _Stacked(_Carrying):
 
     cell: type[nn.LSTM] | type[nn.GRU]
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 128, layers: int = 1,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False, width: int = 128, layers: int = 1,
                  dropout: float = 0.0) -> None:
         super().__init__(attends=attends)
         self.width = width
@@ -93,7 +94,7 @@ class LSTM(_Stacked):
     """Long short-term memory.
 
     Args:
-        places, order, attends: as of every net.
+        grid, order, attends: as of every net.
         width: C, of tokens and states.
         layers: how many, from the second on added to what they read.
         dropout: probability, while training.
@@ -112,7 +113,7 @@ class MinGRU(_Carrying):
     """Layers of minimal gated recurrent units, trained by a parallel scan, each followed by a feedforward.
 
     Args:
-        places, order, attends: as of every net.
+        grid, order, attends: as of every net.
         width: C.
         layers: how many.
         expansion: of the state, in units of C.
@@ -120,7 +121,7 @@ class MinGRU(_Carrying):
         dropout: probability, while training.
     """
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 128, layers: int = 2,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False, width: int = 128, layers: int = 2,
                  expansion: float = 1.0, feedforward: Callable[..., nn.Module] = SwiGLU, dropout: float = 0.0) -> None:
         super().__init__(attends=attends)
         self.width, self.states = width, round(expansion * width)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from given.nn.causal import lines
+from given.nn.order import Grid
 
 __all__ = ["RowLayout", "Run"]
 
@@ -51,14 +52,14 @@ class RowLayout:
     depth: int
 
     @classmethod
-    def of(cls, places: Tensor, order: Tensor | None, who: str) -> RowLayout:
-        """Those of an order (D,) of entries at places (D, axes).
+    def of(cls, grid: Grid, order: Tensor | None, who: str) -> RowLayout:
+        """Those of an order (D,) of the entries of a grid.
 
         Raises:
             UserError: it does not draw line by line.
         """
-        count, length = lines(places, order, who)
-        return cls(count, length, len(places) // (count * length))
+        count, length = lines(grid, order, who)
+        return cls(count, length, len(grid.places) // (count * length))
 
     def laid(self, h: Tensor) -> Tensor:
         """Steps (B, T, C) -> (B, L, W, depth C)."""

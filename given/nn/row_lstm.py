@@ -21,6 +21,7 @@ from given.nn.context import Condition
 from given.nn.dropout import Dropout
 from given.nn.line_net import LineNet
 from given.nn.linear import Linear
+from given.nn.order import Grid
 from given.nn.row_layout import RowLayout, Run
 from given.variables import UserError
 
@@ -33,7 +34,7 @@ class RowLSTM(LineNet):
     """Residual layers of an LSTM that runs down the lines.
 
     Args:
-        places, attends: as of every net.
+        grid, attends: as of every net.
         order: line by line, as `Raster`, `Reverse` or `ColumnMajor` draw.
         width: C, of the features and of the state of an entry.
         layers: how many.
@@ -41,9 +42,9 @@ class RowLSTM(LineNet):
         dropout: probability, while training.
     """
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 32, layers: int = 4,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False, width: int = 32, layers: int = 4,
                  kernel: int = 3, dropout: float = 0.1) -> None:
-        super().__init__(places, order, attends, width)
+        super().__init__(grid, order, attends, width)
         if layers < 1 or kernel % 2 != 1:
             raise UserError(f"RowLSTM: layers={layers}, kernel={kernel}; expected 1 layer or more and an odd kernel")
         self.reach = kernel // 2

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from given.nn.causal import Cache, Causal
 from given.nn.context import Condition
+from given.nn.order import Grid
 from given.variables import UserError
 
 __all__ = ["Stack"]
@@ -29,13 +30,13 @@ class Stack(Causal):
     """Nets one after another: `Stack(nets=(GRU, CrossAttention))` is a sequence-to-sequence net with attention.
 
     Args:
-        places, order, attends: as of every net.
+        grid, order, attends: as of every net.
         nets: one or more of one width, or partials of them, built here. Those that cannot read y's tokens do not get them;
             one that can must be among them where y has some.
         width: C.
     """
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False,
                  nets: Sequence[Callable[..., nn.Module]], width: int = 64) -> None:
         super().__init__()
         if not nets:
@@ -43,12 +44,12 @@ class Stack(Causal):
         built, told = list[nn.Module](), False
         for net in nets:
             try:
-                built.append(net(places, order=order, attends=attends, width=width))
+                built.append(net(grid, order=order, attends=attends, width=width))
                 told = True
             except UserError:
                 if not attends:
                     raise
-                built.append(net(places, order=order, attends=False, width=width))
+                built.append(net(grid, order=order, attends=False, width=width))
         if attends and not told:
             raise UserError("Stack: none of its nets reads the tokens of y; add CrossAttention")
         self.nets, self.width = nn.ModuleList(built), width

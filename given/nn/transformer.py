@@ -30,6 +30,7 @@ from given.nn.dropout import Dropout
 from given.nn.feedforward import GELU
 from given.nn.fused_step import FusedStep
 from given.nn.linear import Linear, RMSNorm
+from given.nn.order import Grid
 from given.nn.positions import Positions, RelativeBias
 from given.variables import UserError
 
@@ -42,7 +43,7 @@ class Transformer(Causal):
     """A causal transformer.
 
     Args:
-        places: (D, axes) int64, the place of every entry on the grid.
+        grid: where the entries stand.
         order: of drawing, or None for any; not used.
         attends: whether y has tokens.
         width: C.
@@ -57,7 +58,7 @@ class Transformer(Causal):
     """
 
 
-    def __init__(self, places: Tensor, *, order: Tensor | None = None, attends: bool = False, width: int = 64, layers: int = 2,
+    def __init__(self, grid: Grid, *, order: Tensor | None = None, attends: bool = False, width: int = 64, layers: int = 2,
                  heads: int = 4, key_heads: int | None = None, feedforward: Callable[..., nn.Module] = GELU,
                  positions: Callable[..., nn.Module] = RelativeBias, window: int | None = None,
                  context: Literal["cross", "prefix"] = "cross", dropout: float = 0.2) -> None:
@@ -70,10 +71,10 @@ class Transformer(Causal):
             raise UserError(f"Transformer: window={window}; expected 1 or more steps, or None for all")
         if context not in ("cross", "prefix"):
             raise UserError(f"Transformer: context={context!r}; expected 'cross' or 'prefix'")
-        self.width, self.steps, self.window = width, len(places), window
+        self.width, self.steps, self.window = width, len(grid.places), window
         self.prefix = attends and context == "prefix"
         self.drop = Dropout(dropout)
-        self.positions = positions(places, layers, heads, width // heads)
+        self.positions = positions(grid.places, layers, heads, width // heads)
         self.layers = nn.ModuleList(_Layer(width, heads, key_heads, feedforward, dropout, attends and not self.prefix)
                                     for _ in range(layers))
         self.norm = RMSNorm(width)
