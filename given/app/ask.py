@@ -80,10 +80,11 @@ def query(a: argparse.Namespace) -> None:
         p = asked.probabilities(term.left[0])
         symbols = torch.from_numpy(np.argmax(np.stack(list(p.values())), 0))
         best = model.joint.columns[term.left[0]].decode(Entries(symbols))[term.left[0]]
-        answer = Columns({term.left[0]: best, **{f"p({value})": shares.round(6) for value, shares in p.items()}})
+        answer = Columns({term.left[0]: best, **{f"p({value})": shares.round(6) for value, shares in p.items()}},
+                         dtypes=asked.dtypes)
     else:
         drawn = asked.sample(a.n, columns=term.left, seed=a.seed)
-        answer = Columns({name: drawn[name] for name in term.left}, drawn.axes)
+        answer = Columns({name: drawn[name] for name in term.left}, drawn.axes, drawn.dtypes)
     show(answer, a, model)
 
 

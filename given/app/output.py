@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import os
@@ -13,6 +12,8 @@ import numpy as np
 
 from given.evaluate import picture
 from given.sources import Columns, write_file
+from given.sources.cells import written
+from given.sources.write import delimited
 from given.variables import Finite, UserError
 from given.verbs import Model
 
@@ -37,15 +38,14 @@ def shown(value: Any) -> str:
 def rows(columns: Columns, as_json: bool) -> None:
     """Rows on standard output: JSON lines, or comma-separated with grids named by their shape."""
     flat = columns.flat()
-    table = csv.writer(sys.stdout, lineterminator="\n")
     if not as_json:
-        table.writerow(flat)
+        print(*delimited([flat.names], ","))
     for some in flat.batches(_ROWS):
         if as_json:
             print("\n".join(map(json.dumps, some.records())))
             continue
-        cells = [["" if c != c else c for c in v.tolist()] if v.ndim == 1 else list(map(shown, v)) for v in some.values()]
-        table.writerows(zip(*cells, strict=True))
+        cells = [written(v, flat.dtypes.get(name)) if v.ndim == 1 else list(map(shown, v)) for name, v in some.items()]
+        print("\n".join(delimited(zip(*cells, strict=True), ",")))
     if not as_json and any(v.ndim > 1 for v in flat.values()):
         print("grids are written with -o FILE.npz, FILE.png or FOLDER/, or --json", file=sys.stderr)
 

@@ -115,7 +115,8 @@ class _Table:
         raw, about = self.first[name], self.dtypes.get(name)
         if isinstance(about, dict) and "doubt" in about:
             raise UserError(f"{name}: {about['doubt']}")
-        if not self.named and about not in ("text", "measured") and (why := _identity(name, raw, index=about == "index")):
+        amount = str(about).startswith(("text", "measured"))
+        if not self.named and not amount and (why := _identity(name, raw, index=about == "index")):
             self.whys[name], self.left_out[name] = why, set(raw.tolist())
         else:
             self._choose(name, raw)

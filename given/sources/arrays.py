@@ -52,7 +52,7 @@ def understood(columns: Columns, decimal: str | None = None, dayfirst: bool | No
             read[name] = kind.array(["" if v is None else v for v in cells])
             notes.append(f"{name}: {kind.note}")
             dtypes.pop(name, None)
-        if dtype is not None:
+        if dtype is not None and (kind.form is not None or isinstance(dtype, dict)):
             dtypes[name] = dtype
     found = Columns(read, columns.axes, dtypes)
     found.about = f"{columns!r}, {', '.join(notes)}" if notes else ""

@@ -3,8 +3,10 @@
 A column's *dtype* is what its array does not say, in JSON, so that a saved model knows it: a frame's dtype by its pandas name
 ("Int64", "float32", "boolean", "string", "datetime64[ns, Europe/Rome]", "timedelta64[ns]", "period[M]"), a mapping
 {"categories": [...], "ordered": bool}, or Python's "date", "time" and "decimal(2)". Sources add some of their own: "text"
-(running text, whatever it looks like), "index" (names of the rows), "measured" (numbers that somebody wrote as amounts) and
-{"doubt": what it is}.
+(running text, whatever it looks like), "index" (names of the rows), "fixed(2)" (numbers written with two decimals each),
+"measured" or "measured(2)" (numbers that somebody wrote as amounts) and {"doubt": what it is}.
+
+How a cell is spelled is decided here alone, for JSON lines, Parquet and frames by `plain`, for delimited text by `written`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-__all__ = ["Dtype", "array", "pandas_series", "polars_series"]
+__all__ = ["Dtype", "array", "is_whole", "pandas_series", "plain", "polars_series", "written"]
 
 Dtype = str | dict[str, Any]
 
@@ -214,16 +216,52 @@ def _grids(values: np.ndarray) -> np.ndarray:
     return np.stack(grids)
 
 
+def plain(values: np.ndarray, dtype: Dtype | None = None) -> list[Any]:
+    """Values (rows,) as Python has them: None for what is missing, whole numbers beside holes whole, times as ISO text."""
+    if values.dtype.kind == "M":
+        return [None if text == "NaT" else text for text in np.datetime_as_string(values).tolist()]
+    cells: list[Any] = [None if value is None or value != value else value for value in values.tolist()]
+    if values.dtype.kind in "fO" and is_whole(dtype):
+        return [int(v) if isinstance(v, float) and v.is_integer() else v for v in cells]
+    if dtype == "boolean":  # text, beside holes
+        return [v.lower() == "true" if isinstance(v, str) and v.lower() in ("true", "false") else v for v in cells]
+    return cells
+
+
+def written(values: np.ndarray, dtype: Dtype | None = None) -> list[str]:
+    """Values (rows,) as a table spells them, "" for what is missing; with the decimals of the dtype where that is exact."""
+    places = _decimals(dtype) if values.dtype.kind in "fO" else None
+
+    def spelled(value: Any) -> str:
+        if places and isinstance(value, float) and float(fixed := f"{value:.{places}f}") == value:
+            return fixed
+        return "" if value is None else str(value)
+
+    return list(map(spelled, plain(values, None if dtype == "boolean" else dtype)))
+
+
+def is_whole(dtype: Dtype | None) -> bool:
+    """Whether a dtype is of whole numbers, which beside holes are an array of reals."""
+    return isinstance(dtype, str) and (re.fullmatch(r"u?int\d+", dtype.lower()) is not None or _decimals(dtype) == 0)
+
+
+def _decimals(dtype: Dtype | None) -> int | None:
+    """How many decimals each number of a dtype was written with, where all had as many."""
+    found = re.fullmatch(r"(?:fixed|measured|decimal)\((\d+)\)", dtype) if isinstance(dtype, str) else None
+    return int(found[1]) if found else None
+
+
 def pandas_series(values: np.ndarray, dtype: Dtype | None) -> pandas.Series:
     """Values (rows,) as a pandas series of a dtype; as they are where it cannot hold them."""
     import pandas as pd
 
-    plain = pd.Series(values)
-    if dtype is None or "doubt" in dtype or dtype in ("text", "index", "measured"):
-        return plain
+    series = pd.Series(values)
+    dtype = "Int64" if dtype == "measured(0)" and values.dtype.kind == "f" else dtype
+    if dtype is None or "doubt" in dtype or (isinstance(dtype, str) and re.match("text|index|fixed|measured", dtype)):
+        return series
     if isinstance(dtype, dict):
-        new = [v for v in dict.fromkeys(plain.dropna()) if v not in dtype["categories"]]  # such as "(other)"
-        return pd.Series(pd.Categorical(plain, [*dtype["categories"], *new], ordered=dtype["ordered"]))
+        new = [v for v in dict.fromkeys(series.dropna()) if v not in dtype["categories"]]  # such as "(other)"
+        return pd.Series(pd.Categorical(series, [*dtype["categories"], *new], ordered=dtype["ordered"]))
     if (objects := _python(values, dtype)) is not None:
         return pd.Series(objects, dtype=object)
     try:
@@ -234,11 +272,11 @@ def pandas_series(values: np.ndarray, dtype: Dtype | None) -> pandas.Series:
             return pd.Series(pd.DatetimeIndex(values).to_period(wanted.freq))
         if dtype.startswith("timedelta"):
             return pd.Series(pd.to_timedelta(values, unit="s")).astype(wanted)
-        cast = plain.astype(wanted)
+        cast = (pd.Series(plain(values, dtype), dtype=object) if dtype == "boolean" else series).astype(wanted)
     except (TypeError, ValueError, OverflowError):
-        return plain
+        return series
     # A whole number of fewer bits would wrap round.
-    return cast if values.dtype.kind not in "iu" or cast.tolist() == plain.tolist() else plain
+    return cast if values.dtype.kind not in "iu" or cast.tolist() == series.tolist() else series
 
 
 def polars_series(values: np.ndarray, dtype: Dtype | None) -> polars.Series:
@@ -247,15 +285,17 @@ def polars_series(values: np.ndarray, dtype: Dtype | None) -> polars.Series:
 
     if ragged(values):
         return pl.Series([None if item is None else item.tolist() for item in values])
+    dtype = "Int64" if dtype == "measured(0)" and values.dtype.kind == "f" else dtype
     nullable = values.ndim == 1 and str(dtype).startswith(("Int", "UInt"))
-    plain = pl.Series(values if values.ndim == 1 and values.dtype.kind != "O" else values.tolist(), nan_to_null=nullable)
+    held = values.tolist() if values.ndim > 1 else plain(values, dtype) if values.dtype.kind == "O" else values
+    series = pl.Series(held, nan_to_null=nullable)
     if dtype is None or "doubt" in dtype:
-        return plain
+        return series
     if isinstance(dtype, dict):
         if not all(isinstance(c, str) for c in dtype["categories"]):
-            return plain
-        named = {*dtype["categories"]} >= {*plain.drop_nulls()}
-        return plain.cast(pl.Enum(dtype["categories"]) if dtype["ordered"] and named else pl.Categorical)
+            return series
+        named = {*dtype["categories"]} >= {*series.drop_nulls()}
+        return series.cast(pl.Enum(dtype["categories"]) if dtype["ordered"] and named else pl.Categorical)
     try:
         if zone := re.fullmatch(r"datetime64\[(\w+), (.+)\]", dtype):
             return pl.Series(values.astype("M8[us]")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone[2])
@@ -263,9 +303,9 @@ def polars_series(values: np.ndarray, dtype: Dtype | None) -> polars.Series:
             return pl.Series(np.where(np.isnan(values), np.timedelta64("NaT"), np.rint(values * 1e6).astype("m8[us]")))
         if (objects := _python(values, dtype)) is not None:
             return pl.Series(objects.tolist())
-        return plain.cast(getattr(pl, _POLARS[dtype.lower()])) if dtype.lower() in _POLARS else plain
+        return series.cast(getattr(pl, _POLARS[dtype.lower()])) if dtype.lower() in _POLARS else series
     except (pl.exceptions.PolarsError, OverflowError):
-        return plain
+        return series
 
 
 def _python(values: np.ndarray, dtype: str) -> np.ndarray | None:

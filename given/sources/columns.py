@@ -33,7 +33,7 @@ class Source(abc.ABC):
     Attributes:
         skipped: "file, line: reason" of every bad row that `read(..., skip_bad=True)` left out.
         dtypes: column -> what is known of it beyond its array, as `given.sources.cells` lists: the dtype it had in a frame,
-            "text" for running text, "index" for the names of rows.
+            "text" for running text, "index" for the names of rows, "fixed(2)" for numbers written with two decimals.
     """
 
     skipped: list[str] = []
@@ -212,14 +212,14 @@ class Columns(Source, Mapping[str, np.ndarray]):
         path = os.fspath(path)
         ending = os.path.splitext(path)[1]
         try:
-            columns = self._columns if ending == ".npz" else self.long() if ending in (".csv", ".tsv") else self.flat()
+            columns = self if ending == ".npz" else self.long() if ending in (".csv", ".tsv") else self.flat()
         except UserError as error:
             raise error.at(path) from None
-        save(columns, path)
+        save(columns, path, columns.dtypes)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Row after row, as plain Python values; times as ISO text, NaN as None."""
-        yield from records(self.flat())
+        yield from records(self.flat(), self.dtypes)
 
     def __repr__(self) -> str:
         each = [f"{k}: {_kind_of(v)}{list(v.shape[self.axes:]) or ''}" for k, v in self._columns.items()]

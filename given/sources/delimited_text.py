@@ -86,7 +86,7 @@ class DelimitedText(Stream):
         for i, name in enumerate(self.names):
             self.kinds[i], dtype = self.kinds[i].understood(decimal, dayfirst)
             if dtype is not None:
-                self.dtypes = {**self.dtypes, name: dtype}
+                self.dtypes = {name: dtype, **self.dtypes}
 
     @property
     def names(self) -> tuple[str, ...]:

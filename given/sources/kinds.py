@@ -16,6 +16,7 @@ __all__ = ["EXACT", "Kind", "LONG", "Lists", "end_to_end", "items", "ragged", "t
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 _BLANKS = " \t\r\v\f\x1c\x1d\x1e\x1f"
 _PADDED = re.compile(r"\n[+-]?0\d")
+_DECIMALS = re.compile(r"[.,](\d+)[^\d.,]*\Z")
 _WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
 EXACT = 2**53  # whole numbers up to here are reals too
 _SHORT = 64  # characters; longer texts are kept as objects, so that one long cell does not widen all
@@ -29,19 +30,21 @@ class Kind:
     Args:
         what: "whole", "real", "boolean", "time", "text", or "" while all are missing.
         missing: whether a cell is.
+        places: the fewest and the most decimals that a cell is written with; None while there is none.
         wide: 53 if a whole number has more bits than a real holds, 64 if more than an int64 does, else 0.
         width: characters of the longest cell.
         forms: the ways of writing numbers and times that all cells may be written in.
         form: that which they are read by, once all have been seen.
 
     >>> Kind.of(["1", "2"]) | Kind.of(["2.5", ""])
-    Kind(what='real', missing=True, wide=0, width=3)
+    Kind(what='real', missing=True, wide=0, width=3, places=(0, 1))
     """
 
     what: str = ""
     missing: bool = False
     wide: int = 0
     width: int = 0
+    places: tuple[int, int] | None = None
     forms: frozenset[Form] = field(default=frozenset(), repr=False)
     form: Form | None = field(default=None, repr=False)
 
@@ -49,7 +52,9 @@ class Kind:
         both = {self.what, other.what} - {""}
         what = "".join(both) if len(both) < 2 else "real" if both == {"whole", "real"} else "text"
         forms = self.forms & other.forms if self.what and other.what else self.forms | other.forms
-        return Kind(what, self.missing or other.missing, max(self.wide, other.wide), max(self.width, other.width), forms)
+        places = [place for kind in (self, other) for place in kind.places or ()]
+        return Kind(what, self.missing or other.missing, max(self.wide, other.wide), max(self.width, other.width),
+                    (min(places), max(places)) if places else None, forms)
 
     def understood(self, decimal: str | None = None, dayfirst: bool | None = None) -> tuple[Kind, Any]:
         """This kind with the form that its cells are read by, and the dtype that follows: that it is in doubt, or None.
@@ -60,7 +65,20 @@ class Kind:
         found = choose_form(self.forms, decimal, dayfirst) if self.what == "text" else None
         if isinstance(found, Ambiguous):
             return self, {"doubt": found.note}
-        return replace(self, form=found), None if found is None else found.dtype
+        known = replace(self, form=found)
+        return known, known._dtype
+
+    @property
+    def _dtype(self) -> str | None:
+        """What is known of a column beyond the array that `array` makes of its cells."""
+        least, most = self.places or (0, 0)
+        fixed = f"({most})" if least == most and self.stored == "real" else ""
+        if self.form is not None:
+            fixed = "(0)" if self.form.what == "whole" and self.missing else fixed if self.form.what == "real" else ""
+            return f"measured{fixed}" if self.form.dtype == "measured" else self.form.dtype
+        if self.what == "boolean":
+            return "boolean" if self.missing else None
+        return "Int64" if self.what == "whole" and self.stored == "real" else f"fixed{fixed}" if fixed and most else None
 
     @property
     def stored(self) -> str:
@@ -96,10 +114,13 @@ class Kind:
             values = None
         if (values is None or np.isnan(values).any()) and not MISSING.isdisjoint(cells):
             kind = cls.of([cell for cell in cells if cell not in MISSING])
-            return cls(kind.what, True, kind.wide, width, kind.forms)
+            return cls(kind.what, True, kind.wide, width, kind.places, kind.forms)
         if values is None or np.isnan(values).any():  # such as -nan, which is no way to write a missing cell
             boolean = cells[0].lower() in ("true", "false") and {cell.lower() for cell in cells} <= {"true", "false"}
-            return cls("boolean", width=width) if boolean else cls("text", width=width, forms=common(dict.fromkeys(cells)))
+            if boolean:
+                return cls("boolean", width=width)
+            forms = common(dict.fromkeys(cells))
+            return cls("text", width=width, places=_places(cells) if forms else None, forms=forms)
         text = "\n".join(["", *cells])
         if not text.isascii() or "_" in text or any(blank in text for blank in _BLANKS) or _PADDED.search(text) \
                 or text.count("\n") > len(cells):
@@ -110,15 +131,15 @@ class Kind:
             wide = 0 if not large else 53 if all(len(c) < 21 and -(2**63) <= int(c) < 2**63 for c in large) else 64
         whole = not any(mark in text for mark in ".eEnN")  # nan and inf have an n
         what = "whole" if whole else "real"
-        return cls(what, wide=wide, width=width, forms=PLAIN[what])
+        return cls(what, wide=wide, width=width, places=(0, 0) if whole else _places(cells), forms=PLAIN[what])
 
     def add(self, cells: Sequence[str]) -> Kind:
         """This kind with more cells."""
         if self.what != "text":
             return self | Kind.of(cells)
-        forms = self.forms and self.forms & common(cell for cell in dict.fromkeys(cells) if cell not in MISSING)
-        missing, width = self.missing or not MISSING.isdisjoint(cells), max(self.width, max(map(len, cells)))
-        return Kind("text", missing, self.wide, width, forms)
+        there = [cell for cell in dict.fromkeys(cells) if cell not in MISSING] if self.forms else []
+        more = Kind("text", not MISSING.isdisjoint(cells), 0, max(map(len, cells)), _places(there), common(there))
+        return self | (more if there else replace(more, what=""))
 
     def array(self, cells: Sequence[str]) -> np.ndarray:
         """The cells as this kind stores them.
@@ -153,6 +174,16 @@ class Kind:
     def texts(self, cells: Sequence[str | None]) -> np.ndarray:
         """Texts as this kind stores them: short ones as numpy's text, others, and those with None, as objects."""
         return np.array(cells, dtype=f"<U{self.width}") if not self.missing and self.width <= _SHORT else texts(cells)
+
+
+def _places(cells: Sequence[str]) -> tuple[int, int] | None:
+    """The fewest and the most decimals of numbers, by what follows their last mark."""
+    if not cells:
+        return None
+    found = _DECIMALS.search(cells[0])
+    places = len(found[1]) if found else 0
+    alike = re.compile(rf".*[.,]\d{{{places}}}[^\d.,]*" if places else r"[^.,]*")
+    return (places, places) if all(map(alike.fullmatch, cells)) else (0, 99)
 
 
 def texts(values: Sequence[str | None]) -> np.ndarray:

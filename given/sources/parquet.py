@@ -60,7 +60,7 @@ class Parquet(Stream):
         for name, kind in self.kinds.items():
             self.kinds[name], dtype = kind.understood(decimal, dayfirst)
             if dtype is not None:
-                self.dtypes[name] = dtype
+                self.dtypes.setdefault(name, dtype)
         self.notes = [f"{name}: {kind.note}" for name, kind in self.kinds.items() if kind.note]
 
     @property

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from given.sources.cells import Dtype, is_whole, plain, written
 from given.sources.kinds import end_to_end, ragged
 from given.variables import UserError
 
-__all__ = ["pyarrow", "records", "save", "write_file"]
+__all__ = ["delimited", "pyarrow", "records", "save", "write_file"]
 
 
-def save(columns: Mapping[str, np.ndarray], path: str) -> None:
+def save(columns: Mapping[str, np.ndarray], path: str, dtypes: Mapping[str, Dtype]) -> None:
     """Write columns by the ending of the path: .csv, .tsv, .jsonl, .parquet or .npz.
 
     Items of different lengths are lists in .jsonl and .parquet, and are refused elsewhere; as a table see `long`.
@@ -24,6 +25,7 @@ def save(columns: Mapping[str, np.ndarray], path: str) -> None:
     Args:
         columns: name -> (rows, ...); for .csv and .tsv (rows,) of single values, for .npz any shapes.
         path: of the file; an older one there is replaced.
+        dtypes: column -> what is known of it beyond its array, by which its cells are spelled.
 
     Raises:
         UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
@@ -33,33 +35,34 @@ def save(columns: Mapping[str, np.ndarray], path: str) -> None:
             arrays = {k: _plain(v, f"{path}: {k}") for k, v in columns.items()}
             write_file(path, lambda file: _archive(file, arrays))
         case ".csv":
-            _table(columns, path, ",")
+            _table(columns, path, ",", dtypes)
         case ".tsv":
-            _table(columns, path, "\t")
+            _table(columns, path, "\t", dtypes)
         case ".jsonl":
-            lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in records(columns))
+            lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in records(columns, dtypes))
             try:
                 write_file(path, lambda file: file.writelines(line.encode() for line in lines))
             except (TypeError, ValueError) as error:
                 raise UserError(f"{path}: cannot hold these values ({error}); save as .npz") from None
         case ".parquet":
-            packed = _parquet(columns, path)
+            packed = _parquet(columns, path, dtypes)
             write_file(path, lambda file: file.write(packed))
         case _:
             raise UserError(f"{path}: expected an ending .csv, .tsv, .jsonl, .parquet or .npz")
 
 
-def records(columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+def records(columns: Mapping[str, np.ndarray], dtypes: Mapping[str, Dtype]) -> Iterator[dict[str, Any]]:
     """Row after row, as plain Python values, grids and items as lists; times as ISO text, NaN and NaT as None."""
-    for row in zip(*map(_values, columns.values()), strict=True):
-        yield {name: _known(value) for name, value in zip(columns, row, strict=True)}
+    each = [_values(values, dtypes.get(name)) for name, values in columns.items()]
+    for row in zip(*each, strict=True):
+        yield dict(zip(columns, row, strict=True))
 
 
-def _known(value: Any) -> Any:
-    """A plain value, None where it is NaN."""
-    if isinstance(value, list):
-        return list(map(_known, value))
-    return None if value != value else value
+def _values(values: np.ndarray, dtype: Dtype | None) -> list[Any]:
+    """An array's values as Python has them, None for what is missing."""
+    if ragged(values):
+        return [None if item is None else _values(item, dtype) for item in values]
+    return plain(values, dtype) if values.ndim == 1 else [_values(item, dtype) for item in values]
 
 
 def write_file(path: str, write: Callable[[BinaryIO], Any]) -> None:
@@ -92,27 +95,18 @@ def pyarrow() -> Any:
     return pyarrow
 
 
-def _table(columns: Mapping[str, np.ndarray], path: str, delimiter: str) -> None:
-    table = [tuple(columns), *zip(*map(_values, columns.values()), strict=True)]
-    # An empty line would be no row.
-    lines = (delimiter.join(_cell(value, delimiter) for value in row) or '""' for row in table)
-    write_file(path, lambda file: file.writelines(f"{line}\n".encode() for line in lines))
+def _table(columns: Mapping[str, np.ndarray], path: str, delimiter: str, dtypes: Mapping[str, Dtype]) -> None:
+    table = [tuple(columns), *zip(*(written(values, dtypes.get(name)) for name, values in columns.items()), strict=True)]
+    write_file(path, lambda file: file.writelines(f"{line}\n".encode() for line in delimited(table, delimiter)))
 
 
-def _values(values: np.ndarray) -> list[Any]:
-    """An array's values as Python has them; times as ISO text, whatever their resolution."""
-    if ragged(values):
-        return [None if item is None else _values(item) for item in values]
-    if values.dtype.kind != "M":
-        return values.tolist()
-    words = np.array(np.datetime_as_string(values), dtype=object)
-    words[words == "NaT"] = None
-    return words.tolist()
+def delimited(table: Iterable[Sequence[str]], delimiter: str) -> Iterator[str]:
+    """Rows of cells as lines that the table reader takes apart into the same; an empty one would be no row."""
+    for row in table:
+        yield delimiter.join(_cell(text, delimiter) for text in row) or '""'
 
 
-def _cell(value: Any, delimiter: str) -> str:
-    """A cell as the table reader takes it."""
-    text = "" if value is None or value != value else str(value)
+def _cell(text: str, delimiter: str) -> str:
     if text == text.strip(" \t") and not any(mark in text for mark in (delimiter, '"', "\r", "\n")):
         return text
     return '"{}"'.format(text.replace('"', '""'))
@@ -140,13 +134,16 @@ def _archive(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, values, allow_pickle=False)
 
 
-def _parquet(columns: Mapping[str, np.ndarray], path: str) -> memoryview:
+def _parquet(columns: Mapping[str, np.ndarray], path: str, dtypes: Mapping[str, Dtype]) -> memoryview:
     """Columns as Parquet, grids as lists of fixed length, items as lists."""
     pa, arrays = pyarrow(), {}
     for key, values in columns.items():
         cells, lengths = end_to_end(values) if ragged(values) else (values, None)
         try:
-            arrays[key] = pa.array(cells.reshape(-1))
+            flat = cells.reshape(-1)
+            whole = flat.dtype.kind == "f" and is_whole(dtypes.get(key))
+            listed = whole or flat.dtype.kind == "O"
+            arrays[key] = pa.array(plain(flat, dtypes.get(key)) if listed else flat, pa.int64() if whole else None)
         except (pa.ArrowException, TypeError) as error:
             raise UserError(f"{path}: {key}: {' '.join(str(error).split())}; save as .npz") from None
         for length in cells.shape[:0:-1]:

@@ -155,7 +155,9 @@ class Codec(abc.ABC):
         """How each symbol of a single finite entry is printed, all of them different: None and NaN as "(missing)"."""
         assert isinstance(self.space, Finite) and not self.space.axes
         values = self.decode(Entries(torch.arange(self.space.size))).tolist()
-        return [MISSING if v is None or v != v else str(v) for v in values]
+        there = [v for v in values if v is not None and v == v]
+        whole = len(there) < len(values) and all(isinstance(v, float) and v.is_integer() for v in there)  # beside holes
+        return [MISSING if v is None or v != v else str(int(v) if whole else v) for v in values]
 
     @property
     def item_axes(self) -> int:

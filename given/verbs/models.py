@@ -294,7 +294,9 @@ class Model:
             UserError: a condition of the model is missing that no factor declares.
         """
         self._check_fitted()
-        whole, dtypes = completed(self.joint, read(data), n, whole_seed(seed)), self.facts.get("dtypes")
+        source = read(data)
+        whole = completed(self.joint, source, n, whole_seed(seed))
+        dtypes = {**source.dtypes, **self.facts.get("dtypes", {})}
         if n == 1:
             return Columns({name: values[0] for name, values in whole.items()}, 1, dtypes)
         return Columns(whole, 2, dtypes)
