@@ -1,5 +1,6 @@
 """Cells: how one is spelled when it is written, and how one is read that a model has learned to read."""
 
+import io
 import json
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_completed_cells_are_spelled_as_those_that_were_there(odd, tmp_path, cap
     (tmp_path / "holes.csv").write_text("n,price,flag,paid,day,own\n,2.50,true,7,2024-03-01,1\n5,,,,,\n")
     main(["complete", str(odd[1] / "odd.given"), str(tmp_path / "holes.csv")])
     first, second = [line.split(",") for line in capsys.readouterr().out.splitlines()[1:]]
-    assert first[1:] == ["2.50", "true", "7", "2024-03-01", "1"] and first[0].isdecimal()
+    assert first[1:] == ["2.50", "True", "7", "2024-03-01", "1"] and first[0].isdecimal()
     assert second[0] == "5" and second[3].isdecimal() and len(second[1].partition(".")[2]) == 2 and second[5] == ""
 
 
@@ -74,3 +75,108 @@ def test_categories_of_whole_numbers_beside_holes_are_named_without_a_point():
     n = np.array([1, 2, np.nan] * 20)
     model = given.model(data={"n": n, "x": np.random.default_rng(0).normal(size=60)})
     assert model.joint.columns["n"].codec.names() == ["1", "2", "(missing)"]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A model of amounts with a decimal comma, shares, days before months, times with a zone and categories with a hole."""
+    folder = tmp_path_factory.mktemp("shop")
+    rows = ["when;price;weight;share;at;city;n"]
+    for i in range(60):
+        rows.append(f"{i % 28 + 1:02}/{i % 12 + 1:02}/2024;${i * 37 + 5};{1 + i},{i % 10}5;{i % 50 + 1}%;"
+                    f"2024-03-{i % 28 + 1:02}T10:00:00+02:00;{['Rome', 'Oslo', 'NA'][i % 3]};{'' if i % 4 == 0 else i * 50}")
+    (folder / "shop.csv").write_text("\n".join(rows))
+    model = given.model(data=folder / "shop.csv")
+    model.fit(folder / "shop.csv", **STEPS)
+    model.save(folder / "shop.given")
+    return given.load(folder / "shop.given"), folder
+
+
+ROW = {"when": "03/04/2024", "price": "$1042", "weight": "1,5", "share": "5%", "at": "2024-03-05T09:00:00+02:00", "city": "NA",
+       "n": "NA"}
+MEANT = {"when": "2024-04-03", "price": 1042, "weight": 1.5, "share": 5, "at": "2024-03-05T07:00:00", "city": None, "n": None}
+
+
+def test_a_row_too_few_to_decide_is_read_as_the_file_learned_from(shop, tmp_path):
+    (tmp_path / "one.csv").write_text(";".join(ROW) + "\n" + ";".join(ROW.values()) + "\n")
+    found = next(iter(read(tmp_path / "one.csv", learned=shop[0].cells).records()))
+    assert found == MEANT
+    assert shop[0].log_prob(tmp_path / "one.csv") == pytest.approx(shop[0].log_prob(
+        {name: np.array([np.nan if value is None and name == "n" else value], dtype=object if value is None else None)
+         for name, value in MEANT.items()}))
+
+
+def test_conditions_of_a_command_line_are_read_as_cells(shop, capsys):
+    assert main(["sample", str(shop[1] / "shop.given"), *(f"{k}={v}" for k, v in ROW.items() if k != "weight"), "-n", "2",
+                 "--json"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert json.loads(line) == MEANT | {"weight": json.loads(line)["weight"]}
+
+
+@pytest.mark.parametrize("condition,message", [
+    ("price=€5", "price, row 0: got '€5'"), ("weight=1.234", "'1.234' may be written as 1.234,5 and as 1,234.5"), ("n=many", "'many'"),
+    ("when=soon", "'soon'")])
+def test_a_condition_that_has_no_place_is_named(shop, condition, message, capsys):
+    assert main(["sample", str(shop[1] / "shop.given"), condition]) == 1
+    line = capsys.readouterr().err
+    assert message in line and line.count("\n") == 1
+
+
+def test_a_pipe_is_read_as_a_file_is(shop, monkeypatch, capsys):
+    model, folder = shop
+    text = "\n".join((folder / "shop.csv").read_text().splitlines()[:9] + [";".join(ROW.values())]) + "\n"
+    (folder / "few.csv").write_text(text)
+    out = []
+    for source in (str(folder / "few.csv"), "-"):
+        _pipe(monkeypatch, text)
+        assert main(["score", str(folder / "shop.given"), source]) == 0
+        out.append(capsys.readouterr())
+    assert out[0] == out[1] and len(out[0].out.splitlines()) == 10
+    assert model.score(folder / "few.csv").value > -100  # nothing is new
+
+
+def _pipe(monkeypatch, text):
+    raw = io.BufferedReader(io.BytesIO(text.encode()))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(raw))
+
+
+def test_what_given_writes_is_read_as_it_was_meant(shop, tmp_path):
+    model = shop[0]
+    draws = model.sample(30)
+    draws.save(tmp_path / "d.csv")
+    assert list(read(tmp_path / "d.csv", learned=model.cells).records()) == list(draws.records())
+
+
+def test_numbers_that_the_data_writes_in_another_way_than_given_are_in_doubt(shop, tmp_path):
+    (tmp_path / "w.csv").write_text("weight,city\n1.234,Rome\n12.345,Oslo\n")
+    with pytest.raises(given.UserError, match=r"weight: all cells may be written as 1\.234,5 and as 1,234\.5"):
+        shop[0].score(tmp_path / "w.csv")
+    learned = shop[0].cells
+    assert read(tmp_path / "w.csv", learned=learned, decimal=",")["weight"].tolist() == [1234, 12345]
+    assert read(tmp_path / "w.csv", learned=learned, decimal=".")["weight"].tolist() == [1.234, 12.345]
+    (tmp_path / "w.csv").write_text("weight,city\n1.234,Rome\n12.5,Oslo\n")
+    assert read(tmp_path / "w.csv", learned=learned)["weight"].tolist() == [1.234, 12.5]
+
+
+def test_a_bad_cell_among_good_ones_is_the_only_new_value(shop, tmp_path):
+    (tmp_path / "b.csv").write_text("weight;when;city\n1,5;03/04/2024;Rome\nabc;13/04/2024;Oslo\n2,5;soon;NA\n")
+    score = shop[0].score({name: values for name, values in read(tmp_path / "b.csv", learned=shop[0].cells).items()
+                           if name in ("weight", "when", "city")})
+    assert {name: counts.tolist() for name, counts in score.new.items()} == {"weight": [0, 1, 0], "when": [0, 0, 1]}
+
+
+def test_text_stays_text_though_new_cells_look_like_numbers(tmp_path):
+    (tmp_path / "c.csv").write_text("zip,x\n" + "".join(f"{['007', '12', 'A1'][i % 3]},{i * .5}\n" for i in range(60)))
+    model = given.model(data=tmp_path / "c.csv")
+    model.fit(tmp_path / "c.csv", **STEPS)
+    (tmp_path / "one.csv").write_text("zip,x\n12,2.5\n")
+    (tmp_path / "one.jsonl").write_text('{"zip": 12, "x": "2.5"}\n')
+    for name in ("one.csv", "one.jsonl"):
+        assert not model.score(tmp_path / name).new, name
+        assert read(tmp_path / name, learned=model.cells)["zip"].tolist() == ["12"]
+
+
+def test_numbers_in_two_blocks_of_a_file_share_one_reading(tmp_path, monkeypatch):
+    monkeypatch.setattr("given.sources.delimited_text._CHUNK", 64)
+    (tmp_path / "t.csv").write_text("a;b\n" + "1.234;x\n" * 20 + "1.234,5;y\n" * 20)
+    assert set(read(tmp_path / "t.csv")["a"].tolist()) == {1234, 1234.5}

@@ -86,7 +86,7 @@ def test_read_structured_npy(tmp_path):
     pytest.param(["-nan", "1", "2"], "U", ["-nan", "1", "2"], id="odd-nan"),
     pytest.param(["nan", "1", "x"], "O", [None, "1", "x"], id="nan-in-text"),
     pytest.param(["1", "٢", "3"], "U", ["1", "٢", "3"], id="other-digits"),
-    pytest.param(["true", "", "false"], "O", ["true", None, "false"], id="missing-boolean"),
+    pytest.param(["true", "", "false"], "O", [True, None, False], id="missing-boolean"),
     pytest.param(["true", "1", "0"], "U", ["true", "1", "0"], id="boolean-and-number"),
     pytest.param(["inf", "-Infinity", "1"], "f", [np.inf, -np.inf, 1], id="infinite"),
     pytest.param(["", "NA", "null"], "f", [np.nan] * 3, id="all-missing"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import operator
 import sys
+from collections.abc import Iterator
 from functools import reduce
 from typing import Any
 
@@ -12,21 +13,25 @@ import numpy as np
 import torch
 
 import given
-from given.app.data import need, of_text, once, read, show
+from given.app.data import live, need, observations, of_text, read, say_skipped, show
 from given.app.listing import facts
+from given.app.output import rows
 from given.codecs import Text
-from given.formula import parse
+from given.formula import Term, parse
 from given.infer import Part, Rows, prefix
-from given.sources import Columns, write_file
+from given.sources import Columns, Live, Source, write_file
 from given.variables import Entries, Finite, UserError
+from given.verbs import Model
 
 __all__ = ["complete", "compress", "decompress", "encode", "query", "rank", "sample"]
+
+_AT_ONCE = 1 << 12  # rows that are asked about together
 
 
 def sample(a: argparse.Namespace) -> None:
     """`given sample`"""
     model, how = given.load(a.model, device=a.device), _how(a)
-    observed: dict[str, Any] = dict(once(a.given, "NAME=VALUE"))
+    observed = observations(a, model)
     for name, variable in model.joint.columns.items() if observed.keys() >= model.joint.columns.keys() else ():
         if isinstance(variable.codec, Text) and name not in model.joint.conditions:
             observed[name] = prefix(observed[name])  # given whole, nothing would be left to draw
@@ -69,31 +74,58 @@ def query(a: argparse.Namespace) -> None:
         raise UserError(f"query: unknown name {unknown[0]!r}; there are {', '.join(model.joint.columns)}")
     if term.parents and a.data is None:
         raise UserError(f"query: expected data with {', '.join(term.parents)}")
-    held: Any = {}
-    if term.parents:
-        data = read(a.data, a)
-        need(term.parents, data.names, f"{a.data}, to answer {a.question!r}")
-        held = next(data.batches(1 << 60))
-    asked = model.given({name: Rows(held[name]) for name in term.parents})
+    if not term.parents:
+        show(_answered(a, model, term, {}, 0), a, model)
+        return
+    data = live(a, model) or read(a.data, a, model)
+    need(term.parents, data.names, f"{a.data}, to answer {a.question!r}")
+    answers = _answers(a, model, term, data)
+    if a.output or a.n > 1:  # draw after draw, of all rows
+        parts = list(answers)
+        whole = {name: np.concatenate([part[name] for part in parts], parts[0].axes - 1) for name in parts[0]}
+        show(Columns(whole, parts[0].axes, parts[0].dtypes), a, model)
+        return
+    for i, part in enumerate(answers):
+        rows(part, a.json, header=i == 0)
+
+
+def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source) -> Iterator[Columns]:
+    """What is asked, of some thousand rows at a time.
+
+    Raises:
+        UserError: there is no row.
+    """
+    first = 0
+    for batch in data.batches(_AT_ONCE):
+        yield _answered(a, model, term, {name: Rows(batch[name]) for name in term.parents}, first)
+        first += batch.n
+    say_skipped(data) if isinstance(data, Live) else None
+    if not first:
+        raise UserError(f"{a.data}: expected at least one row after the header, got none")
+
+
+def _answered(a: argparse.Namespace, model: Model, term: Term, observed: dict[str, Any], first: int) -> Columns:
+    """The most probable category and the probabilities of all, or draws, of the rows from `first` on."""
+    asked = model.given(observed)
+    asked.first_row = first
     space = model.joint.columns[term.left[0]].space
     if len(term.left) == 1 and isinstance(space, Finite) and space.dimensions == 1:
         p = asked.probabilities(term.left[0])
         symbols = torch.from_numpy(np.argmax(np.stack(list(p.values())), 0))
         best = model.joint.columns[term.left[0]].decode(Entries(symbols))[term.left[0]]
-        answer = Columns({term.left[0]: best, **{f"p({value})": shares.round(6) for value, shares in p.items()}},
-                         dtypes=asked.dtypes)
-    else:
-        drawn = asked.sample(a.n, columns=term.left, seed=a.seed)
-        answer = Columns({name: drawn[name] for name in term.left}, drawn.axes, drawn.dtypes)
-    show(answer, a, model)
+        return Columns({term.left[0]: best, **{f"p({value})": shares.round(6) for value, shares in p.items()}},
+                       dtypes=asked.dtypes)
+    drawn = asked.sample(a.n, columns=term.left, seed=a.seed)
+    return Columns({name: drawn[name] for name in term.left}, drawn.axes, drawn.dtypes)
 
 
 def rank(a: argparse.Namespace) -> None:
     """`given rank`"""
-    model, observed = given.load(a.model, device=a.device), once(a.given, "NAME=VALUE")
+    model = given.load(a.model, device=a.device)
+    observed = observations(a, model)
     if a.by is None and (a.format == "text" or a.data.removesuffix(".gz").endswith(".txt")):
         a.by = "line"
-    found = next(read(a.data, a).batches(1 << 60))
+    found = next(read(a.data, a, model, piped=None).batches(1 << 60))
     asked = [name for name in model.joint.columns if name not in observed]
     values = {name: found[name] for name in found.names}
     if found.names == ("text",) and len(asked) == 1:
@@ -114,12 +146,12 @@ def complete(a: argparse.Namespace) -> None:
 def encode(a: argparse.Namespace) -> None:
     """`given encode`"""
     model = given.load(a.model, device=a.device)
-    show(model.encode(read(a.data, a)), a, model)
+    show(model.encode(read(a.data, a, model)), a, model)
 
 
 def compress(a: argparse.Namespace) -> None:
     """`given compress`"""
-    model = given.load(a.model)
+    model = given.load(a.model, device=a.device)
     found = model.compress(read(a.data, a, model), batch=a.batch, span=a.span, verify=not a.no_verify)
     write_file(a.output, lambda file: file.write(found.content))
     size = len(found.content)
@@ -129,7 +161,7 @@ def compress(a: argparse.Namespace) -> None:
 
 def decompress(a: argparse.Namespace) -> None:
     """`given decompress`"""
-    model = given.load(a.model)
+    model = given.load(a.model, device=a.device)
     with open(a.file, "rb") as file:
         content = file.read()
     try:

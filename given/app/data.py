@@ -10,25 +10,51 @@ from typing import Any
 import given
 from given.app.output import rows, write
 from given.codecs import Text
-from given.sources import Columns, Source
+from given.sources import Columns, Kind, Learned, Live, Source
 from given.variables import UserError
 from given.verbs import Model
 
-__all__ = ["need", "of_text", "once", "read", "say_skipped", "show"]
+__all__ = ["live", "need", "observations", "of_text", "once", "read", "say_skipped", "show"]
 
 _SKIPPED = 10  # bad rows that are named
 
 
-def read(source: str, a: argparse.Namespace, model: Model | None = None) -> Source:
-    """DATA as its options say; what was skipped is said. What is piped to a model of one text is text."""
-    piped = "text" if source == "-" and model is not None and of_text(model) else None
+def read(source: str, a: argparse.Namespace, model: Model | None = None, piped: str | None = "text") -> Source:
+    """DATA as its options say, its cells read as those that the model learned; what was skipped is said. What is piped to a
+    model of one text is text."""
+    piped = piped if source == "-" and model is not None and of_text(model) else None
     options = {"format": a.format or piped, "delimiter": a.delimiter,
                "header": None if a.header is None else a.header == "yes", "decimal": a.decimal,
-               "dayfirst": None if a.dayfirst is None else a.dayfirst == "yes", "by": a.by, "size": a.size,
-               "skip_bad": a.skip_bad or None}
+               "dayfirst": _dayfirst(a), "by": a.by, "size": a.size, "skip_bad": a.skip_bad or None,
+               "learned": None if model is None else model.cells}
     data = given.read(source, **{name: value for name, value in options.items() if value is not None})
     say_skipped(data)
     return data
+
+
+def _dayfirst(a: argparse.Namespace) -> bool | None:
+    return None if a.dayfirst is None else a.dayfirst == "yes"
+
+
+def live(a: argparse.Namespace, model: Model) -> Live | None:
+    """Standard input as a table whose rows are taken as they come, where it may be one."""
+    table = a.format in ("csv", "tsv") or (a.format is None and not of_text(model))
+    if a.data != "-" or not table or not Live.fits(sys.stdin.buffer):
+        return None
+    return Live(sys.stdin.buffer, model.cells, a.delimiter, a.decimal, _dayfirst(a), a.skip_bad)
+
+
+def observations(a: argparse.Namespace, model: Model) -> dict[str, Any]:
+    """What NAME=VALUE say, each read as a cell of the data learned from: NA and the like are a hole, but in running text."""
+    observed: dict[str, Any] = dict(once(a.given, "NAME=VALUE"))
+    cells = model.cells
+    for name, text in observed.items():
+        if name in model.joint.columns and not isinstance(model.joint.columns[name].codec, Text):
+            try:
+                observed[name] = cells.get(name, Learned(Kind("text"))).typed([text]).tolist()[0]
+            except UserError as error:
+                raise error.at(name) from None
+    return observed
 
 
 def of_text(model: Model) -> bool:

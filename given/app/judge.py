@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 import given
-from given.app.data import need, of_text, read, say_skipped
+from given.app.data import live, need, read, say_skipped
 from given.app.report import report as _report
 from given.codecs import Label
 from given.evaluate import Score
@@ -25,45 +25,43 @@ __all__ = ["report", "score"]
 def score(a: argparse.Namespace) -> None:
     """`given score`"""
     model = given.load(a.model, device=a.device)
-    table = a.format in ("csv", "tsv") or (a.format is None and not of_text(model))
-    streaming, data = False, None
-    if a.data == "-" and table and Live.fits(sys.stdin.buffer):
-        streaming = a.anomalies is None and not a.json
-        result = _live(model, a, streaming)
-    else:
-        data = read(a.data, a, model)
-        need(model.joint.columns, data.names, f"{a.data}, to score {model}")
-        _say_others(model, data)
-        result = model.score(data, seed=a.seed)
+    # What is ranked, or printed as a whole, has to be there as a whole.
+    piped = live(a, model) if a.anomalies is None and not a.json else None
+    if piped is not None:
+        _score_live(a, model, piped)
+        return
+    data = read(a.data, a, model)
+    need(model.joint.columns, data.names, f"{a.data}, to score {model}")
+    _say_others(model, data)
+    result = model.score(data, seed=a.seed)
     _say_new(result)
+    mean = model.readable(result)
     order = _least_probable(model, result, data)[: a.anomalies] if a.anomalies else np.arange(len(result.items))
     if a.json:
-        error = None if math.isnan(result.error) else result.error
-        print(json.dumps({"value": result.value, "error": error, "unit": result.unit, "kind": result.kind,
-                          "measure": result.measure, "items": [[int(i), float(result.items[i])] for i in order]}))
-        return
-    if not streaming:
+        error = None if math.isnan(mean.error) else mean.error
+        print(json.dumps({"value": mean.value, "error": error, "unit": mean.unit, "kind": mean.kind,
+                          "measure": mean.measure, "items": [[int(i), float(result.items[i])] for i in order]}))
+    else:
         print("row,log_prob")
         print("\n".join(f"{i},{result.items[i]:.6f}" for i in order))
-    print(result, file=sys.stderr)
+        print(mean, file=sys.stderr)
 
 
-def _live(model: Model, a: argparse.Namespace, streaming: bool) -> Score:
-    """The score of a pipe's rows, printed row by row as they come where that is asked."""
-    live = Live(sys.stdin.buffer, a.delimiter, a.skip_bad)
-    need(model.joint.columns, live.names, f"stdin, to score {model}")
+def _score_live(a: argparse.Namespace, model: Model, piped: Live) -> None:
+    """The rows of a pipe scored as they come."""
+    need(model.joint.columns, piped.names, f"stdin, to score {model}")
     found, first = list[Score](), 0
-    if streaming:
-        print("row,log_prob", flush=True)
-    for part in model.scores(live, seed=a.seed):
+    print("row,log_prob", flush=True)
+    for part in model.scores(piped, seed=a.seed):
         found.append(part)
-        if streaming:
-            print("\n".join(f"{first + i},{v:.6f}" for i, v in enumerate(part.items)), flush=True)
+        print("\n".join(f"{first + i},{v:.6f}" for i, v in enumerate(part.items)), flush=True)
         first += len(part.items)
-    say_skipped(live)
+    say_skipped(piped)
     if not found:
         raise UserError("stdin: expected at least one row after the header, got none")
-    return found[0].joined(found[1:])
+    result = found[0].joined(found[1:])
+    _say_new(result)
+    print(model.readable(result), file=sys.stderr)
 
 
 def _say_new(score: Score) -> None:
@@ -74,14 +72,14 @@ def _say_new(score: Score) -> None:
         print(f"values that were never learned, each scored with the mass kept for such: {each}", file=sys.stderr)
 
 
-def _least_probable(model: Model, score: Score, data: Source | None) -> np.ndarray:
+def _least_probable(model: Model, score: Score, data: Source) -> np.ndarray:
     """The rows, those with new values first, then the least probable; of text alone for its length, by a character."""
     new = np.zeros(len(score.items), dtype=np.int64)
     for counts in score.new.values():
         new += counts > 0
     items = score.items
-    if data is not None and score.characters:
-        texts = [text for batch in data.runs() for text in batch[score.columns[0]]]
+    if score.characters:
+        texts = [text for batch in data.batches(1 << 16) for text in batch[score.columns[0]]]
         items = items / np.array([1 + len(text or "") for text in texts])  # the end is one too
     return np.lexsort((items, -new))
 
@@ -106,7 +104,7 @@ def report(a: argparse.Namespace) -> None:
     data = read(a.data, a, model)
     need(model.joint.columns, data.names, f"{a.data}, to report on {model}")
     try:
-        train, test = (given.read(a.train), data) if a.train else model.split(data)
+        train, test = (given.read(a.train, learned=model.cells), data) if a.train else model.split(data)
     except UserError as error:
         raise UserError(f"{error}: given report {a.model} NEW --train {a.data}") from None
     name = a.data if a.train else f"the rows of {a.data} that were held out"

@@ -35,18 +35,18 @@ def shown(value: Any) -> str:
     return text if len(text) <= _WIDE else f"{text[:_WIDE]}..."
 
 
-def rows(columns: Columns, as_json: bool) -> None:
+def rows(columns: Columns, as_json: bool, header: bool = True) -> None:
     """Rows on standard output: JSON lines, or comma-separated with grids named by their shape."""
     flat = columns.flat()
-    if not as_json:
+    if not as_json and header:
         print(*delimited([flat.names], ","))
     for some in flat.batches(_ROWS):
         if as_json:
             print("\n".join(map(json.dumps, some.records())))
             continue
         cells = [written(v, flat.dtypes.get(name)) if v.ndim == 1 else list(map(shown, v)) for name, v in some.items()]
-        print("\n".join(delimited(zip(*cells, strict=True), ",")))
-    if not as_json and any(v.ndim > 1 for v in flat.values()):
+        print("\n".join(delimited(zip(*cells, strict=True), ",")), flush=not header)
+    if not as_json and header and any(v.ndim > 1 for v in flat.values()):
         print("grids are written with -o FILE.npz, FILE.png or FOLDER/, or --json", file=sys.stderr)
 
 

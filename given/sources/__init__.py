@@ -3,12 +3,13 @@
 from given.sources.columns import Columns, Source, joined
 from given.sources.delimited_text import DelimitedText
 from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
-from given.sources.kinds import EXACT
+from given.sources.kinds import EXACT, Kind
+from given.sources.learned import Learned
 from given.sources.live import Live
 from given.sources.read import read
 from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
-__all__ = ["Columns", "DelimitedText", "EXACT", "File", "Live", "OWN", "SAMPLES", "SO_FAR", "Source", "Stream", "dialogues",
-           "joined", "read", "so_far", "write_file"]
+__all__ = ["Columns", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN", "SAMPLES", "SO_FAR", "Source",
+           "Stream", "dialogues", "joined", "read", "so_far", "write_file"]

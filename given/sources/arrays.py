@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
 
 from given.sources.columns import Columns, check_names, index_name
 from given.sources.kinds import Kind
+from given.sources.learned import Learned
 from given.sources.stream import File
 from given.variables import UserError
 
@@ -33,29 +35,38 @@ def frame(source: Any) -> Columns:
     return found
 
 
-def understood(columns: Columns, decimal: str | None = None, dayfirst: bool | None = None) -> Columns:
+def understood(columns: Columns, decimal: str | None = None, dayfirst: bool | None = None,
+               learned: Mapping[str, Learned] | None = None) -> Columns:
     """Columns with numbers and times that people wrote as text read; `described()` says how each was.
 
     Args:
         columns: in memory.
-        decimal, dayfirst: as of `read`.
+        decimal, dayfirst, learned: as of `read`.
     """
-    read, dtypes, notes = dict(columns), dict(columns.dtypes), []
+    read, dtypes, notes, kinds = dict(columns), dict(columns.dtypes), [], dict(columns.kinds)
     for name, values in columns.items():
         if values.ndim != 1 or values.dtype.kind not in "OU" or dtypes.get(name) == "text":
             continue
         cells = values.tolist()
         if not cells or not all(v is None or isinstance(v, str) for v in cells):
             continue
-        kind, dtype = Kind.of(["" if v is None else v for v in cells]).understood(decimal, dayfirst)
-        if kind.form is not None:
+        before = (learned or {}).get(name)
+        kind = Kind.of(["" if v is None else v for v in cells])
+        try:
+            kind, dtype = before.understood(kind, decimal, dayfirst) if before else kind.understood(decimal, dayfirst)
+        except UserError as error:
+            raise error.at(name) from None
+        if kind.form is not None or before is not None:
+            kinds[name] = kind
             read[name] = kind.array(["" if v is None else v for v in cells])
+        if kind.form is not None:
             notes.append(f"{name}: {kind.note}")
             dtypes.pop(name, None)
         if dtype is not None and (kind.form is not None or isinstance(dtype, dict)):
             dtypes[name] = dtype
     found = Columns(read, columns.axes, dtypes)
-    found.about = f"{columns!r}, {', '.join(notes)}" if notes else ""
+    found.about = f"{columns!r}, {', '.join(notes)}" if notes else columns.about
+    found.kinds, found.skipped = kinds, columns.skipped
     return found
 
 

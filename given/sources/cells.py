@@ -223,8 +223,6 @@ def plain(values: np.ndarray, dtype: Dtype | None = None) -> list[Any]:
     cells: list[Any] = [None if value is None or value != value else value for value in values.tolist()]
     if values.dtype.kind in "fO" and is_whole(dtype):
         return [int(v) if isinstance(v, float) and v.is_integer() else v for v in cells]
-    if dtype == "boolean":  # text, beside holes
-        return [v.lower() == "true" if isinstance(v, str) and v.lower() in ("true", "false") else v for v in cells]
     return cells
 
 
@@ -237,7 +235,7 @@ def written(values: np.ndarray, dtype: Dtype | None = None) -> list[str]:
             return fixed
         return "" if value is None else str(value)
 
-    return list(map(spelled, plain(values, None if dtype == "boolean" else dtype)))
+    return list(map(spelled, plain(values, dtype)))
 
 
 def is_whole(dtype: Dtype | None) -> bool:
@@ -272,7 +270,7 @@ def pandas_series(values: np.ndarray, dtype: Dtype | None) -> pandas.Series:
             return pd.Series(pd.DatetimeIndex(values).to_period(wanted.freq))
         if dtype.startswith("timedelta"):
             return pd.Series(pd.to_timedelta(values, unit="s")).astype(wanted)
-        cast = (pd.Series(plain(values, dtype), dtype=object) if dtype == "boolean" else series).astype(wanted)
+        cast = series.astype(wanted)
     except (TypeError, ValueError, OverflowError):
         return series
     # A whole number of fewer bits would wrap round.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from given.sources.cells import Dtype, array, pandas_series, polars_series
-from given.sources.kinds import ragged
+from given.sources.kinds import Kind, ragged
 from given.sources.long import unrolled
 from given.sources.write import records, save
 from given.variables import UserError, shown
@@ -34,10 +34,12 @@ class Source(abc.ABC):
         skipped: "file, line: reason" of every bad row that `read(..., skip_bad=True)` left out.
         dtypes: column -> what is known of it beyond its array, as `given.sources.cells` lists: the dtype it had in a frame,
             "text" for running text, "index" for the names of rows, "fixed(2)" for numbers written with two decimals.
+        kinds: column -> what its cells are and how they were read, where they were text.
     """
 
     skipped: list[str] = []
     dtypes: Mapping[str, Dtype] = {}
+    kinds: Mapping[str, Kind] = {}
 
     @property
     @abc.abstractmethod

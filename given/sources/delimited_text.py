@@ -7,11 +7,12 @@ with the next; a row with too many or too few cells is bad as a whole. Blank lin
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from given.sources.columns import Columns, check_names, index_name
 from given.sources.kinds import Kind
+from given.sources.learned import Learned
 from given.sources.lexer import Lexer
 from given.sources.stream import File, Stream
 from given.variables import UserError
@@ -37,6 +38,7 @@ class DelimitedText(Stream):
             stand between cells.
         dayfirst: whether 1/2/2020 is in February; by default as in other columns.
         skip_bad: leave bad rows out and name them in `skipped`.
+        learned: as of `read`.
 
     Raises:
         UserError: file, line and what is wrong there.
@@ -45,7 +47,8 @@ class DelimitedText(Stream):
     format = "csv"
 
     def __init__(self, files: Sequence[File], delimiter: str | None = None, header: bool | Sequence[str] | None = None,
-                 decimal: str | None = None, dayfirst: bool | None = None, skip_bad: bool = False) -> None:
+                 decimal: str | None = None, dayfirst: bool | None = None, skip_bad: bool = False,
+                 learned: Mapping[str, Learned] | None = None) -> None:
         super().__init__(files, skip_bad)
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             raise UserError(f"delimiter={delimiter!r}; expected one character such as ',' or '\\t'")
@@ -60,33 +63,31 @@ class DelimitedText(Stream):
             self._names = tuple(header)
         check_names(self.names, self.files[0].name)
         self.dtypes = {self.names[0]: "index"} if self._nameless else {}
-        self.kinds, n, width = [Kind()] * len(self.names), 0, len(self.names)
+        kinds, n, width = [Kind()] * len(self.names), 0, len(self.names)
         for file in self.files:
             for cells in self._rows(file, self.bad):
-                self.kinds = [kind.add(cells[i::width]) for i, kind in enumerate(self.kinds)]
+                kinds = [kind.add(cells[i::width]) for i, kind in enumerate(kinds)]
                 n += len(cells) // width
         if decimal not in (None, ".", ","):
             raise UserError(f"decimal={decimal!r}; expected '.' or ','")
-        self._understand(decimal, dayfirst)
+        self.understand(dict(zip(self.names, kinds, strict=True)), (decimal, dayfirst), learned,
+                        self._usual(kinds, decimal, dayfirst))
         spoken = _DELIMITERS.get(self.lexer.delimiter, repr(self.lexer.delimiter))
         self.notes = [f"{spoken} between cells", "a header" if self.header else "no header",
                       *([f"the first column has no name and is called {self.names[0]}"] if self._nameless else []),
-                      *(f"{name}: {kind.note}" for name, kind in zip(self.names, self.kinds, strict=True) if kind.note)]
+                      *self.notes]
         self.found(n, "a header and at least one row, got a header alone" if self.header else "at least one row")
 
-    def _understand(self, decimal: str | None, dayfirst: bool | None) -> None:
-        """Decide how numbers and times are written, in doubt as in the columns that leave no doubt."""
-        sure = [form.spelling for kind in self.kinds if (form := kind.understood()[0].form) is not None]
+    def _usual(self, kinds: Sequence[Kind], decimal: str | None, dayfirst: bool | None) -> tuple[str | None, bool | None]:
+        """How numbers and times are written here, in doubt as in the columns that leave no doubt."""
+        sure = [form.spelling for kind in kinds if (form := kind.understood()[0].form) is not None]
         marks = {spelling[-2] for spelling in sure if spelling[-1] == "5"}
         orders = {spelling == "day/month/year" for spelling in sure if spelling in ("day/month/year", "month/day/year")}
         if decimal is None:
             decimal = marks.pop() if len(marks) == 1 else None if self.lexer.delimiter == ";" else "."
         if dayfirst is None and len(orders) == 1:
             dayfirst = orders.pop()
-        for i, name in enumerate(self.names):
-            self.kinds[i], dtype = self.kinds[i].understood(decimal, dayfirst)
-            if dtype is not None:
-                self.dtypes = {name: dtype, **self.dtypes}
+        return decimal, dayfirst
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -95,8 +96,8 @@ class DelimitedText(Stream):
     def blocks(self) -> Iterator[Columns]:
         for file in self.files:
             for cells in self._rows(file, bad=lambda *_: None):
-                kinds = zip(self.names, self.kinds, strict=True)
-                yield Columns({name: kind.array(cells[i::len(self.names)]) for i, (name, kind) in enumerate(kinds)})
+                kinds = self.kinds.items()
+                yield Columns({name: kind.array(cells[i::len(kinds)]) for i, (name, kind) in enumerate(kinds)})
 
     def _start(self, file: File, delimiter: str | None, header: object, first: bool) -> None:
         """Delimiter, header and names of the first file; the others must agree."""
@@ -106,7 +107,7 @@ class DelimitedText(Stream):
             raise UserError(f"{file.name}: is empty; expected a header and rows")
         whole = len(head) < _HEAD
         text, _ = _decoded(head.removeprefix(b"\xef\xbb\xbf"))
-        lexer = Lexer(delimiter or _sniffed(text, whole))
+        lexer = Lexer(delimiter or sniffed(text, whole))
         rows: list[list[str]] = []
         line = 1
         for raw, cells in islice(lexer.records(text, whole), 1000):
@@ -207,7 +208,7 @@ def _lines(text: str) -> int:
     return text.count("\n") + (text.count("\r") - text.count("\r\n") if "\r" in text else 0)
 
 
-def _sniffed(text: str, whole: bool) -> str:
+def sniffed(text: str, whole: bool) -> str:
     """The delimiter by which most of the first rows are as wide as the first; of equals, the one with most cells."""
     best, found = (0.0, 0), ","
     for delimiter in ",\t;|":

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-__all__ = ["Ambiguous", "Form", "PLAIN", "choose_form", "common", "readings"]
+__all__ = ["Ambiguous", "Form", "ISO", "PLAIN", "as_learned", "choose_form", "common", "readings"]
 
 
 class Form(NamedTuple):
@@ -36,6 +36,16 @@ class Form(NamedTuple):
         return f"numbers written as {self.spelling}{f', in {self.unit}' * bool(self.unit)}"
 
     @property
+    def mark(self) -> str | None:
+        """The decimal mark, where it has one."""
+        return self.spelling[-2] if self.what != "text" and self.spelling != "1234" else None
+
+    @property
+    def dayfirst(self) -> bool | None:
+        """Whether days come before months, where their order is one that has to be known."""
+        return {"day/month/year": True, "month/day/year": False}.get(self.spelling)
+
+    @property
     def dtype(self) -> str | None:
         """What is known of a column of it beyond its values."""
         return "measured" if self.what != "text" else "datetime64[us, UTC]" if self.spelling == _ZONED else None
@@ -56,7 +66,7 @@ class Ambiguous(NamedTuple):
                 "the column as categories, Label()")
 
 
-_ISO = Form("text", "ISO")
+ISO = Form("text", "ISO")
 _ZONED = "ISO with a zone"
 _STYLES = {"1234": r"[1-9]\d*|0", **{f"1{group}234{decimal}5": rf"(?:[1-9]\d{{0,2}}(?:{re.escape(group)}\d{{3}})+|[1-9]\d*|0)"
                                     rf"(?P<part>{re.escape(decimal)}\d+)?"
@@ -114,7 +124,7 @@ def choose_form(forms: frozenset[Form], decimal: str | None = None,
         decimal: mark, where both may be.
         dayfirst: whether the day comes before the month, where both may.
     """
-    if not forms or _ISO in forms:
+    if not forms or ISO in forms:
         return None
     order = list(_STYLES)
     if numbers := sorted((f for f in forms if f.what != "text"), key=lambda f: (order.index(f.spelling), f.what == "real")):
@@ -131,6 +141,25 @@ def choose_form(forms: frozenset[Form], decimal: str | None = None,
     if first and second:
         return Ambiguous(first, second) if dayfirst is None else first if dayfirst else second
     return times[0]
+
+
+def as_learned(forms: frozenset[Form], learned: Form | None, decimal: str | None = None,
+               dayfirst: bool | None = None) -> Form | Ambiguous | None:
+    """The one of several forms that is, or is most like, what a column was read by when it was learned; numbers in another unit
+    have none.
+
+    Args:
+        forms: that cells may have.
+        learned: None for plain numbers.
+        decimal, dayfirst: as of `choose_form`; by default as was learned.
+    """
+    if learned is None or learned.what != "text":
+        alike = frozenset(f for f in forms if f.what != "text" and f.unit in ("", learned.unit if learned else ""))
+        return choose_form(alike, decimal or (learned.mark if learned else None), dayfirst)
+    alike = frozenset(f for f in forms if f.what == "text")
+    if learned in alike and dayfirst is None:
+        return learned
+    return choose_form(alike, decimal, learned.dayfirst if dayfirst is None else dayfirst)
 
 
 def _numbers(cell: str) -> dict[Form, float | str]:
@@ -154,7 +183,7 @@ def _numbers(cell: str) -> dict[Form, float | str]:
 
 
 def _times(cell: str) -> dict[Form, float | str]:
-    found: dict[Form, float | str] = {_ISO: cell} if _PLAIN_ISO.fullmatch(cell) else {}
+    found: dict[Form, float | str] = {ISO: cell} if _PLAIN_ISO.fullmatch(cell) else {}
     if match := _TIME.fullmatch(cell):
         found |= _written("hour:minute", datetime.date(1970, 1, 1), match.groupdict())
     for pattern, spelling in _DATES:

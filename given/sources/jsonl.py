@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from given.sources.columns import Columns, check_names
 from given.sources.forms import PLAIN, common
-from given.sources.kinds import EXACT, LONG, Kind, Lists
+from given.sources.kinds import EXACT, LONG, Kind, Lists, texts
+from given.sources.learned import Learned
 from given.sources.stream import File, Stream
 from given.variables import UserError
 
@@ -39,7 +40,7 @@ class JsonLines(Stream):
     Args:
         files: in order.
         skip_bad: leave bad lines out and name them in `skipped`.
-        decimal, dayfirst: as of `read`.
+        decimal, dayfirst, learned: as of `read`.
 
     Raises:
         UserError: file, line and what is wrong there.
@@ -48,35 +49,32 @@ class JsonLines(Stream):
     format = "jsonl"
 
     def __init__(self, files: Sequence[File], skip_bad: bool = False, decimal: str | None = None,
-                 dayfirst: bool | None = None) -> None:
+                 dayfirst: bool | None = None, learned: Mapping[str, Learned] | None = None) -> None:
         super().__init__(files, skip_bad)
-        self.kinds: dict[str, Kind] = {}
+        kinds = dict[str, Kind]()
         self._lists: dict[str, Lists] = {}
         self._bad: set[tuple[str, int]] = set()
         n = 0
         for rows in self._runs():
-            for name in dict.fromkeys([*self.kinds, *(name for row in rows for name in row)]):
+            for name in dict.fromkeys([*kinds, *(name for row in rows for name in row)]):
                 kind = _kind([row.get(name) for row in rows if not isinstance(row.get(name), _List)])
-                self.kinds[name] = self.kinds.get(name, Kind(missing=n > 0)) | kind
+                kinds[name] = kinds.get(name, Kind(missing=n > 0)) | kind
                 if name in self._lists:
                     cells = [cell for row in rows if isinstance(each := row.get(name), _List) for cell in each.cells]
                     self._lists[name].kind |= _kind(cells)
             n += len(rows)
         self.found(n, "at least one line of JSON, got none")
+        self._names = tuple(kinds)
         check_names(self.names, self._title)
         for name, lists in self._lists.items():
-            if what := self.kinds[name].what:
+            if what := kinds[name].what:
                 raise UserError(f"{self._title}: {name}: lists in some lines, {what} in others; expected lists in all")
-            lists.absent, self.kinds[name] = self.kinds[name].missing, lists.kind
-        for name, kind in self.kinds.items():
-            self.kinds[name], dtype = kind.understood(decimal, dayfirst)
-            if dtype is not None:
-                self.dtypes = {**self.dtypes, name: dtype}
-        self.notes = [f"{name}: {kind.note}" for name, kind in self.kinds.items() if kind.note]
+            lists.absent, kinds[name] = kinds[name].missing, lists.kind
+        self.understand(kinds, (decimal, dayfirst), learned)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.kinds)
+        return self._names
 
     def blocks(self) -> Iterator[Columns]:
         for rows in self._runs():
@@ -89,13 +87,13 @@ class JsonLines(Stream):
         return lists.array(cells, [None if each is None else each.shape[0] for each in values])
 
     def _cells(self, kind: Kind, values: list[Any]) -> np.ndarray:
-        if kind.form is not None:
-            return kind.array(["" if value is None else str(value) for value in values])
+        if kind.form is not None or kind.alone is not None:
+            return kind.array(["" if v is None else v if isinstance(v, str) else json.dumps(v) for v in values])
         match kind.stored:
             case "whole":
                 return np.array(values, dtype=np.int64)
             case "boolean":
-                return np.array(values, dtype=bool)
+                return texts(values) if kind.missing else np.array(values, dtype=bool)
             case "real":
                 return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
         return kind.texts([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +15,12 @@ __all__ = ["EXACT", "Kind", "LONG", "Lists", "end_to_end", "items", "ragged", "t
 
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 _BLANKS = " \t\r\v\f\x1c\x1d\x1e\x1f"
+_THOUSANDS_OF = frozenset(form for form in PLAIN["whole"] if form.spelling == "1.234,5")  # 1.234 may be
 _PADDED = re.compile(r"\n[+-]?0\d")
 _DECIMALS = re.compile(r"[.,](\d+)[^\d.,]*\Z")
 _WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
 EXACT = 2**53  # whole numbers up to here are reals too
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})*")
 _SHORT = 64  # characters; longer texts are kept as objects, so that one long cell does not widen all
 LONG = 1 << 16  # the width of what numpy's text would not hold whole, such as a zero byte at the end
 
@@ -35,6 +37,7 @@ class Kind:
         width: characters of the longest cell.
         forms: the ways of writing numbers and times that all cells may be written in.
         form: that which they are read by, once all have been seen.
+        alone: reads each cell by itself, since no one form is that of all.
 
     >>> Kind.of(["1", "2"]) | Kind.of(["2.5", ""])
     Kind(what='real', missing=True, wide=0, width=3, places=(0, 1))
@@ -47,6 +50,7 @@ class Kind:
     places: tuple[int, int] | None = None
     forms: frozenset[Form] = field(default=frozenset(), repr=False)
     form: Form | None = field(default=None, repr=False)
+    alone: Callable[[Sequence[str]], np.ndarray] | None = field(default=None, repr=False)
 
     def __or__(self, other: Kind) -> Kind:
         both = {self.what, other.what} - {""}
@@ -60,16 +64,16 @@ class Kind:
         """This kind with the form that its cells are read by, and the dtype that follows: that it is in doubt, or None.
 
         Args:
-            decimal, dayfirst: as of `choose`.
+            decimal, dayfirst: as of `choose_form`.
         """
         found = choose_form(self.forms, decimal, dayfirst) if self.what == "text" else None
         if isinstance(found, Ambiguous):
             return self, {"doubt": found.note}
         known = replace(self, form=found)
-        return known, known._dtype
+        return known, known.dtype
 
     @property
-    def _dtype(self) -> str | None:
+    def dtype(self) -> str | None:
         """What is known of a column beyond the array that `array` makes of its cells."""
         least, most = self.places or (0, 0)
         fixed = f"({most})" if least == most and self.stored == "real" else ""
@@ -82,14 +86,15 @@ class Kind:
 
     @property
     def stored(self) -> str:
-        """"whole" (int64), "real" (float64, missing is NaN), "boolean", "time" (NaT) or "text" (missing is None)."""
+        """"whole" (int64), "real" (float64, missing is NaN), "boolean" (objects where missing, which is None), "time" (NaT) or
+        "text" (missing is None)."""
         if self.form is not None:
             return "real" if self.form.what == "whole" and self.missing else self.form.what
         if self.what == "whole" and not self.missing:
             return "text" if self.wide == 64 else "whole"
         if self.what in ("whole", "real", ""):
             return "text" if self.wide else "real"
-        return "text" if self.missing and self.what != "time" else self.what
+        return self.what
 
     @property
     def note(self) -> str:
@@ -131,7 +136,11 @@ class Kind:
             wide = 0 if not large else 53 if all(len(c) < 21 and -(2**63) <= int(c) < 2**63 for c in large) else 64
         whole = not any(mark in text for mark in ".eEnN")  # nan and inf have an n
         what = "whole" if whole else "real"
-        return cls(what, wide=wide, width=width, places=(0, 0) if whole else _places(cells), forms=PLAIN[what])
+        places = (0, 0) if whole else _places(cells)
+        forms = PLAIN[what]
+        if not whole and all(map(_THOUSANDS.fullmatch, cells)):
+            forms |= _THOUSANDS_OF
+        return cls(what, wide=wide, width=width, places=places, forms=forms)
 
     def add(self, cells: Sequence[str]) -> Kind:
         """This kind with more cells."""
@@ -147,6 +156,8 @@ class Kind:
         Raises:
             ValueError: a cell that is not of this kind.
         """
+        if self.alone is not None:
+            return self.alone(cells)
         if self.form is not None:
             return self._read(cells, self.form)
         match self.stored:
@@ -158,6 +169,8 @@ class Kind:
                 except ValueError:
                     return np.array([np.nan if cell in MISSING else float(cell) for cell in cells])
             case "boolean":
+                if self.missing:
+                    return texts([None if cell in MISSING else cell.lower() == "true" for cell in cells])
                 return np.array([cell.lower() == "true" for cell in cells])
         return self.texts([None if cell in MISSING else cell for cell in cells] if self.missing else cells)
 
@@ -168,7 +181,7 @@ class Kind:
         except KeyError as error:
             raise ValueError(f"not written as {form.spelling}") from error
         values = list(map(read.__getitem__, cells))
-        return texts(values) if form.what == "text" else np.array(values).astype(  # type: ignore[arg-type]
+        return texts(values) if form.what == "text" else np.array(values).astype(
             np.int64 if self.stored == "whole" else np.float64)
 
     def texts(self, cells: Sequence[str | None]) -> np.ndarray:
@@ -186,8 +199,8 @@ def _places(cells: Sequence[str]) -> tuple[int, int] | None:
     return (places, places) if all(map(alike.fullmatch, cells)) else (0, 99)
 
 
-def texts(values: Sequence[str | None]) -> np.ndarray:
-    """Texts of any length, and None, as objects."""
+def texts(values: Sequence[Any]) -> np.ndarray:
+    """Texts of any length, booleans, and None, as objects."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from given.sources.columns import Columns, Source, check_names
-from given.sources.kinds import MISSING
+from given.sources.columns import Columns, Source, check_names, index_name
+from given.sources.delimited_text import sniffed
+from given.sources.kinds import Kind
+from given.sources.learned import Learned
 from given.sources.lexer import Lexer
 from given.variables import UserError
 
@@ -19,28 +21,32 @@ _AT_ONCE = 1 << 16  # bytes
 
 
 class Live(Source):
-    """Delimited text with a header, read once, each batch as soon as its rows are there. Cells stay text, a missing one None.
+    """Delimited text with a header, read once, each batch as soon as its rows are there.
 
     Args:
         pipe: binary; what it has is taken without waiting for more.
-        delimiter: between cells; by default a tab where the header has one, else a comma.
+        learned: column -> what its cells were where a model learned them, as which they are read; those of others stay text.
+        delimiter: between cells; by default that of `, tab ; |` by which the header has most cells.
+        decimal, dayfirst: as of `read`.
         skip_bad: leave bad rows out and name them in `skipped`.
 
     Raises:
         UserError: line and what is wrong there.
     """
 
-    def __init__(self, pipe: BinaryIO, delimiter: str | None = None, skip_bad: bool = False) -> None:
+    def __init__(self, pipe: BinaryIO, learned: Mapping[str, Learned], delimiter: str | None = None, decimal: str | None = None,
+                 dayfirst: bool | None = None, skip_bad: bool = False) -> None:
         self.skipped, self._skip_bad, self._line = [], skip_bad, 1
+        self._learned, self._spelling = learned, (decimal, dayfirst)
         self._pipe, self._decoder, self._text = pipe, codecs.getincrementaldecoder("utf-8-sig")(), ""
         self._final = False
         while "\n" not in self._text and not self._final:
             self._more()
-        self._lexer = Lexer(delimiter or ("\t" if "\t" in self._text.partition("\n")[0] else ","))
+        self._lexer = Lexer(delimiter or sniffed(self._text.partition("\n")[0], whole=True))
         first = next(self._records(), None)
         if first is None:
             raise UserError("stdin: is empty; expected a header and rows")
-        self._names = tuple(first)
+        self._names = tuple([index_name(first[1:]), *first[1:]] if not first[0] else first)
         check_names(self._names, "stdin")
 
     @staticmethod
@@ -56,12 +62,17 @@ class Live(Source):
         while True:
             rows = list(self._records())
             for start in range(0, len(rows), size):
-                cells = zip(*rows[start:start + size], strict=True)
-                yield Columns({name: np.array([None if c in MISSING else c for c in column], dtype=object)
-                               for name, column in zip(self._names, cells, strict=True)})
+                cells = zip(self._names, zip(*rows[start:start + size], strict=True), strict=True)
+                yield Columns({name: self._typed(name, column) for name, column in cells})
             if self._final:
                 return
             self._more()
+
+    def _typed(self, name: str, cells: Sequence[str]) -> np.ndarray:
+        try:
+            return self._learned.get(name, Learned(Kind("text"))).typed(cells, *self._spelling)
+        except UserError as error:
+            raise UserError(f"stdin: {name}: {error}") from None
 
     def _more(self) -> None:
         chunk = self._pipe.read1(_AT_ONCE)  # type: ignore[attr-defined]

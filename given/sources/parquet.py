@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from given.sources.cells import Dtype, array
 from given.sources.columns import Columns, check_names, index_name
 from given.sources.forms import common
 from given.sources.kinds import EXACT, LONG, Kind, Lists
+from given.sources.learned import Learned
 from given.sources.stream import File, Stream
 from given.sources.write import pyarrow
 from given.variables import UserError
@@ -27,7 +28,7 @@ class Parquet(Stream):
 
     Args:
         files: in order.
-        decimal, dayfirst: as of `read`.
+        decimal, dayfirst, learned: as of `read`.
 
     Raises:
         UserError: file, column and what is wrong there.
@@ -36,36 +37,32 @@ class Parquet(Stream):
     format = "parquet"
 
     def __init__(self, files: Sequence[File], skip_bad: bool = False, decimal: str | None = None,
-                 dayfirst: bool | None = None) -> None:
+                 dayfirst: bool | None = None, learned: Mapping[str, Learned] | None = None) -> None:
         super().__init__(files, skip_bad)
         pyarrow()
-        self.kinds: dict[str, Kind] = {}
+        kinds, n = dict[str, Kind](), 0
         self._lists: dict[str, Lists] = {}
-        n = 0
         for file, batch in self._batches():
             names = _names(batch.schema)
             check_names(names, file.name)
-            self.kinds = self.kinds or dict.fromkeys(names, Kind())
-            if names != list(self.kinds):
-                raise UserError(f"{file.name}: has columns {str(names)[:100]}; expected {str(list(self.kinds))[:100]} as in "
+            kinds = kinds or dict.fromkeys(names, Kind())
+            if names != list(kinds):
+                raise UserError(f"{file.name}: has columns {str(names)[:100]}; expected {str(list(kinds))[:100]} as in "
                                 f"{self.files[0].name}")
             for name, column in zip(names, batch.columns, strict=True):
                 try:
-                    self.kinds[name] |= self._kind(name, _plain(column))
+                    kinds[name] |= self._kind(name, _plain(column))
                 except UserError as error:
                     raise error.at(f"{file.name}: {name}") from None
             n += batch.num_rows
         self.found(n, "at least one row, got none")
         self.dtypes: dict[str, Dtype] = _dtypes(batch.schema)
-        for name, kind in self.kinds.items():
-            self.kinds[name], dtype = kind.understood(decimal, dayfirst)
-            if dtype is not None:
-                self.dtypes.setdefault(name, dtype)
-        self.notes = [f"{name}: {kind.note}" for name, kind in self.kinds.items() if kind.note]
+        self._names = tuple(kinds)
+        self.understand(kinds, (decimal, dayfirst), learned)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self.kinds)
+        return self._names
 
     @property
     def large(self) -> int:
@@ -182,7 +179,7 @@ def _flat(column: Any, before: tuple[int, ...] | None) -> tuple[list[int | None]
 
 def _array(column: Any, kind: Kind) -> np.ndarray:
     pa = pyarrow()
-    if kind.form is not None:
+    if kind.form is not None or kind.alone is not None:
         return kind.array(["" if cell is None else cell for cell in column.cast(pa.large_string()).to_pylist()])
     match kind.stored:
         case "whole" | "boolean":

@@ -6,7 +6,7 @@ import glob
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, overload
 
 import numpy as np
@@ -18,6 +18,7 @@ from given.sources.folder import IMAGES, classes, tree
 from given.sources.images import Images, in_folder
 from given.sources.jsonl import JsonLines
 from given.sources.kinds import ragged
+from given.sources.learned import Learned
 from given.sources.long import gathered
 from given.sources.parquet import Parquet
 from given.sources.samples import SAMPLES
@@ -34,6 +35,7 @@ _TABLE = (*_LONG, "delimiter", "header", "decimal", "dayfirst", "skip_bad")
 _OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": (*_LONG, "decimal", "dayfirst", "skip_bad"),
             "parquet": (*_LONG, "decimal", "dayfirst"), "text": ("by", "skip_bad"),
             "images": ("size", "skip_bad"), "npz": _LONG, "npy": _LONG}
+_WITH_CELLS = ("csv", "tsv", "jsonl", "parquet")
 _FIRST = {b"PAR1": "parquet", b"PK\3\4": "npz", b"\x93NUM": "npy"}  # how files begin
 
 
@@ -48,24 +50,26 @@ class _Options:
     time: str | None = None
     size: tuple[int, int] | None = None
     skip_bad: bool = False
+    learned: Mapping[str, Learned] | None = None
 
     def of(self, format: str, name: str) -> dict[str, Any]:
         """Those that were passed, all of which this format must have."""
         if format not in _OPTIONS:
             raise UserError(f"format={format!r}; expected {', '.join(_OPTIONS)}")
-        passed = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "format"}
+        known = {"learned": self.learned} if self.learned and format in _WITH_CELLS else {}
+        passed = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("format", "learned")}
         passed = {key: value for key, value in passed.items() if value is not None and (key, value) != ("skip_bad", False)}
         stray = [key for key in passed if key not in _OPTIONS[format] and key != "skip_bad"]
         if stray:
             raise UserError(f"{name}: {stray[0]}= says nothing about {format}; leave it out")
-        return {key: value for key, value in passed.items() if key in _OPTIONS[format]}
+        return {key: value for key, value in passed.items() if key in _OPTIONS[format]} | known
 
 
 @overload
 def read(source: Any, /, *, format: str | None = None, delimiter: str | None = None,
          header: bool | Sequence[str] | None = None, decimal: str | None = None, dayfirst: bool | None = None,
          by: str | None = None, time: str | None = None, size: tuple[int, int] | None = None,
-         skip_bad: bool = False) -> Source: ...
+         skip_bad: bool = False, learned: Mapping[str, Learned] | None = None) -> Source: ...
 
 
 @overload
@@ -94,13 +98,14 @@ def read(source: Any = None, /, **options: Any) -> Source:
             that are evenly spaced in every item are left out, but for the first of each where items begin at different times.
         size: height and width that images are resampled to; by default they must all have one size.
         skip_bad: leave bad rows and files out; `skipped` of what is returned says which and why.
+        learned: column -> how its cells were read where a model learned them, as `Model.cells` has it: they are read alike.
 
     Types are decided over all rows: whole numbers int64, reals float64, booleans, text; a missing cell (empty, NA, N/A, NaN,
-    null, None) is NaN, or None in text. Whole numbers that int64, or float64 beside missing ones, cannot hold stay text, and
-    `described()` says so, with format, delimiter, header and rows. Numbers and times as people write them (1,234.5, 1.234,5,
-    $5, 12%, 31/12/2020, 6:30 PM, ISO times with a zone) are read where all cells of a column may be written in one way, which
-    `described()` names: numbers as numbers, times as ISO text, in UTC where they have a zone; so they are drawn. Where two ways
-    remain the column stays text, and a model asks which.
+    null, None) is NaN, or None among text and booleans. Whole numbers that int64, or float64 beside missing ones, cannot hold
+    stay text, and `described()` says so, with format, delimiter, header and rows. Numbers and times as people write them
+    (1,234.5, 1.234,5, $5, 12%, 31/12/2020, 6:30 PM, ISO times with a zone) are read where all cells of a column may be written
+    in one way, which `described()` names: numbers as numbers, times as ISO text, in UTC where they have a zone; so they are
+    drawn. Where two ways remain the column stays text, and a model asks which.
 
     Raises:
         UserError: what is wrong, with file, line and column.
@@ -125,14 +130,16 @@ def read(source: Any = None, /, **options: Any) -> Source:
             if isinstance(error, UserError):
                 raise
             raise UserError(f"read: {name!r} is no path ({error})") from None
-    spelling: dict[str, Any] = {name: options.pop(name) for name in ("decimal", "dayfirst") if name in options}
+    spelling: dict[str, Any] = {name: options.pop(name) for name in ("decimal", "dayfirst", "learned") if name in options}
     if isinstance(source, Source):
-        options |= spelling
+        options |= {name: value for name, value in spelling.items() if name != "learned"}
     long = {name: options.pop(name) for name in _LONG if name in options}
     if options:
         raise UserError(f"read: {next(iter(options))}= is for files; got {type(source).__name__}")
+    if isinstance(source, Columns):
+        return understood(source.flat(), **spelling) if spelling.get("learned") else source.flat()
     if isinstance(source, Source):
-        return _items(source.flat() if isinstance(source, Columns) else source, **long)
+        return _items(source, **long)
     if isinstance(source, Mapping):
         return _items(understood(Columns(source), **spelling), **long)
     if type(source).__module__.split(".")[0] in ("pandas", "polars") and type(source).__name__ == "DataFrame":
@@ -177,6 +184,7 @@ def _path(name: str, options: _Options) -> Source:
         above = os.path.commonpath([os.path.dirname(path) for path in paths]) if len(paths) > 1 else os.path.dirname(paths[0])
         return _files([File.at(path) for path in paths], options, above)
     if name in SAMPLES:
+        options = replace(options, learned=None)
         if name != "shakespeare" and options != _Options():
             raise UserError(f"read: {name} is a sample and takes no options")
         return SAMPLES[name](**(options.of("text", name) if name == "shakespeare" else {}))

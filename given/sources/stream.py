@@ -9,14 +9,18 @@ import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from given.sources.columns import Columns, Source, joined
+from given.sources.kinds import Kind
+from given.sources.learned import Learned
 from given.variables import UserError
 
 __all__ = ["File", "Stream", "spooled", "standard_input"]
+
+Marks = tuple[str | None, bool | None]
 
 _SMALL = 1 << 26  # bytes; what is smaller comes into memory
 
@@ -115,6 +119,32 @@ class Stream(Source):
             raise UserError(f"{where}: {reason}")
         self.skipped.append(f"{where}: {reason}")
 
+    def understand(self, kinds: Mapping[str, Kind], stated: Marks, learned: Mapping[str, Learned] | None = None,
+                   usual: Marks | None = None) -> None:
+        """Decide how the cells of all columns are read, now that all have been seen, and note it.
+
+        Args:
+            kinds: column -> what its cells are.
+            stated: the decimal mark, and whether days come first, where the caller says so.
+            learned: as of `read`.
+            usual: the same as `stated`, by default as here: for columns whose marks were not learned.
+
+        Raises:
+            UserError: cells that may be read in two ways, neither of which was learned.
+        """
+        self.kinds, dtypes = dict(kinds), dict(self.dtypes)
+        for name, kind in kinds.items():
+            before = (learned or {}).get(name)
+            marks = stated if before is not None and before.marked else usual or stated
+            try:
+                self.kinds[name], dtype = kind.understood(*marks) if before is None else before.understood(kind, *marks)
+            except UserError as error:
+                raise UserError(f"{self._title}: {name}: {error}") from None
+            if dtype is not None:
+                dtypes.setdefault(name, dtype)
+        self.dtypes = dtypes
+        self.notes = [f"{name}: {kind.note}" for name, kind in self.kinds.items() if kind.note]
+
     def found(self, n: int, expected: str) -> None:
         """End of the first pass.
 
@@ -165,6 +195,7 @@ class Stream(Source):
         """All rows in memory."""
         columns = next(self.batches(self.n))
         columns.about, columns.skipped, columns.dtypes = self.described(), self.skipped, self.dtypes
+        columns.kinds = self.kinds
         return columns
 
     def kept(self) -> Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -27,7 +27,7 @@ from given.families import (
 from given.formula import Term, parse
 from given.nn import Embedding, MinGRU, PixelCNN
 from given.nn.context import attends
-from given.sources import Source, read
+from given.sources import Learned, Source, read
 from given.sources.download import downloaded
 from given.train import (
     load_joint,
@@ -175,8 +175,16 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
     made = Model(*factors, latents=tuple(latents))
-    made.facts |= {"notes": notes, "fitted": False, "dtypes": dict(source.dtypes)}
+    made.facts |= {"notes": notes, "fitted": False, "dtypes": dict(source.dtypes), "cells": _cells(source, variables)}
     return made
+
+
+def _cells(source: Source, names: Iterable[str]) -> dict[str, Any]:
+    """How the cells of columns of single values are read, as a folder keeps it; nothing of running text."""
+    first = next(iter(source.batches(1 << 16)))
+    plain = [name for name in names if name in first.names and first[name].ndim == 1 and source.dtypes.get(name) != "text"]
+    return {name: (Learned(source.kinds[name]) if name in source.kinds else Learned.of_array(first[name])).state()
+            for name in plain}
 
 
 def _learn(source: Source, codecs: Mapping[str, Codec]) -> dict[str, Variable]:

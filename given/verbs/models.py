@@ -18,7 +18,7 @@ from given.evaluate import Comparison, Score, compare
 from given.families import Independent, NGram
 from given.infer import Compressed, compress, decompress
 from given.joint import Joint
-from given.sources import Columns, Source, read
+from given.sources import Columns, Learned, Source, read
 from given.train import Budget, FitResult, Judge, export_joint, fingerprint, nested, save_joint, split
 from given.variables import Finite, UserError, shown
 from given.verbs.checks import check_known, count_rows, named, spelled, whole_seed
@@ -70,6 +70,11 @@ class Model:
         """
         self.joint.to(named_device(device))
         return self
+
+    @property
+    def cells(self) -> dict[str, Learned]:
+        """Column -> how its cells were read in the data learned from, as those of new data are."""
+        return {name: Learned.restored(state) for name, state in self.facts.get("cells", {}).items()}
 
     # Learning
 
@@ -294,7 +299,7 @@ class Model:
             UserError: a condition of the model is missing that no factor declares.
         """
         self._check_fitted()
-        source = read(data)
+        source = read(data, learned=self.cells)
         whole = completed(self.joint, source, n, whole_seed(seed))
         dtypes = {**source.dtypes, **self.facts.get("dtypes", {})}
         if n == 1:
@@ -303,7 +308,7 @@ class Model:
 
     def unfillable(self, data: Any) -> list[str]:
         """The columns whose holes `complete` cannot fill, a line each: those the model lacks, or never had a value to learn."""
-        return unfillable(self.joint, read(data))
+        return unfillable(self.joint, read(data, learned=self.cells))
 
     def encode(self, data: Any) -> Columns:
         """The latent z of every row, (rows,) a dimension: columns `x.z1`, `x.z2`, ... of each factor that has one.
@@ -315,7 +320,7 @@ class Model:
             UserError: no family of the model has a representation, or a parent's column is not in the data.
         """
         self._check_fitted()
-        return latents(self.joint, read(data))
+        return latents(self.joint, read(data, learned=self.cells))
 
     def compress(self, data: Any = None, /, *, batch: int | None = None, span: int = 1 << 13, verify: bool = True,
                  **columns: Any) -> Compressed:
@@ -357,7 +362,7 @@ class Model:
         columns = spelled(columns, list(self.joint.columns))
         check_known(columns, list(self.joint.columns), "columns")
         plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
-        source = self._items(columns if data is None else data) if plain else read(data)
+        source = self._items(columns if data is None else data) if plain else read(data, learned=self.cells)
         absent = [name for name in self.joint.columns if name not in source.names and name not in self.joint.latents]
         if absent and any(name not in self.joint.columns for name in source.names):  # a slip of the pen
             raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(source.names)}; rename it, "

@@ -16,9 +16,9 @@ from given.distributions import Kind, Noise, weakest
 from given.evaluate import Score
 from given.infer import Query
 from given.joint import Joint
-from given.sources import Source
+from given.sources import Columns, Source
 from given.train import EncodedBatch, encoded
-from given.variables import Entries, Finite, UserError, Variable
+from given.variables import Codec, Entries, Finite, UserError, Variable
 from given.verbs.checks import rows_at_once
 
 __all__ = ["readable", "score_of", "score_rows", "scored"]
@@ -42,15 +42,29 @@ def score_rows(joint: Joint, source: Source, seed: int) -> Score:
     if not scores:
         raise UserError("data: expected at least one row, got none")
     score = scores[0].joined(scores[1:])
-    if pieces:
-        score = _summed(score, torch.cat(items).numpy(), torch.cat(counts).numpy())
-    if not all(joint.columns[name].codec.spelled() for name in score.columns):
-        return score
-    sizes = Counter[str]()
-    for some in source.runs():
-        for name in score.columns:
-            sizes.update(joint.columns[name].codec.units(some[name]))
-    return replace(score, characters=sizes["characters"] / len(score.items), bytes=sizes["bytes"] / len(score.items))
+    return _summed(score, torch.cat(items).numpy(), torch.cat(counts).numpy()) if pieces else score
+
+
+class _Measured(Source):
+    """A source that counts what some of its columns hold as they go by, in the units of text that people count in."""
+
+    def __init__(self, source: Source, codecs: Mapping[str, Codec]) -> None:
+        self.source, self.codecs, self.units = source, codecs, Counter[str]()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.source.names
+
+    def batches(self, size: int) -> Iterator[Columns]:
+        for batch in self.source.batches(size):
+            for name, codec in self.codecs.items():
+                self.units.update(codec.units(batch[name]))
+            yield batch
+
+    def taken(self) -> Counter[str]:
+        """What went by since it was last taken."""
+        found, self.units = self.units, Counter()
+        return found
 
 
 def _summed(score: Score, items: np.ndarray, counts: np.ndarray) -> Score:
@@ -60,14 +74,18 @@ def _summed(score: Score, items: np.ndarray, counts: np.ndarray) -> Score:
     apart = values - values.sum() * counts / counts.sum()
     within = float(np.sqrt((apart**2).sum() * len(values) / (len(values) - 1))) if len(values) > 1 else math.nan
     new = {name: np.bincount(items, n).astype(np.int64) for name, n in score.new.items()}
-    return replace(score, items=each, new=new, dimensions=score.dimensions * len(values) / len(each), within=within)
+    more = len(values) / len(each)
+    return replace(score, items=each, new=new, dimensions=score.dimensions * more, within=within,
+                   characters=score.characters * more, bytes=score.bytes * more)
 
 
 def scored(joint: Joint, source: Source, seed: int) -> Iterator[tuple[Score, EncodedBatch]]:
     """Every batch with the score of its rows, which may be windows of items."""
     joint.eval()
     names = [name for name in joint.columns if name in source.names]
-    for batch in encoded(joint, source, rows_at_once(joint), names=names, new=True):
+    asked = {name: joint.columns[name].codec for name in names if name not in joint.conditions}
+    measured = _Measured(source, asked if all(codec.spelled() for codec in asked.values()) else {})
+    for batch in encoded(joint, measured, rows_at_once(joint), names=names, new=True):
         entries = batch.entries
         factors = [f for f in joint if set(f.x.columns) & set(entries)]
         if not factors:
@@ -85,7 +103,9 @@ def scored(joint: Joint, source: Source, seed: int) -> Iterator[tuple[Score, Enc
         # One code of all makes a bound.
         score = score_of(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
                        tuple(name for name in parents if name not in x), batch)
-        yield replace(score, new={name: counts.numpy() for name, counts in new.items()}), batch
+        units = measured.taken()
+        yield replace(score, new={name: counts.numpy() for name, counts in new.items()},
+                      characters=units["characters"] / batch.n, bytes=units["bytes"] / batch.n), batch
 
 
 def _log_p(joint: Joint, batch: EncodedBatch, seed: int) -> tuple[Tensor, Kind]:
