@@ -94,16 +94,16 @@ def shop(tmp_path_factory):
 
 ROW = {"when": "03/04/2024", "price": "$1042", "weight": "1,5", "share": "5%", "at": "2024-03-05T09:00:00+02:00", "city": "NA",
        "n": "NA"}
-MEANT = {"when": "2024-04-03", "price": 1042, "weight": 1.5, "share": 5, "at": "2024-03-05T07:00:00", "city": None, "n": None}
+MEANT = {"when": "2024-04-03", "price": 1042, "weight": 1.5, "share": 5, "at": "2024-03-05T07:00:00Z", "city": None, "n": None}
 
 
 def test_a_row_too_few_to_decide_is_read_as_the_file_learned_from(shop, tmp_path):
     (tmp_path / "one.csv").write_text(";".join(ROW) + "\n" + ";".join(ROW.values()) + "\n")
     found = next(iter(read(tmp_path / "one.csv", learned=shop[0].cells).records()))
     assert found == MEANT
+    raw = {**MEANT, "at": "2024-03-05T07:00:00", "n": np.nan}  # as the array has it
     assert shop[0].log_prob(tmp_path / "one.csv") == pytest.approx(shop[0].log_prob(
-        {name: np.array([np.nan if value is None and name == "n" else value], dtype=object if value is None else None)
-         for name, value in MEANT.items()}))
+        {name: np.array([value], dtype=object if value is None else None) for name, value in raw.items()}))
 
 
 def test_conditions_of_a_command_line_are_read_as_cells(shop, capsys):
@@ -114,8 +114,8 @@ def test_conditions_of_a_command_line_are_read_as_cells(shop, capsys):
 
 
 @pytest.mark.parametrize("condition,message", [
-    ("price=€5", "price, row 0: got '€5'"), ("weight=1.234", "'1.234' may be written as 1.234,5 and as 1,234.5"), ("n=many", "'many'"),
-    ("when=soon", "'soon'")])
+    ("price=€5", "price, row 0: got '€5'"), ("weight=1.234", "'1.234' may be written as 1.234,5 and as 1,234.5"),
+    ("n=many", "'many'"), ("when=soon", "'soon'")])
 def test_a_condition_that_has_no_place_is_named(shop, condition, message, capsys):
     assert main(["sample", str(shop[1] / "shop.given"), condition]) == 1
     line = capsys.readouterr().err
@@ -180,3 +180,96 @@ def test_numbers_in_two_blocks_of_a_file_share_one_reading(tmp_path, monkeypatch
     monkeypatch.setattr("given.sources.delimited_text._CHUNK", 64)
     (tmp_path / "t.csv").write_text("a;b\n" + "1.234;x\n" * 20 + "1.234,5;y\n" * 20)
     assert set(read(tmp_path / "t.csv")["a"].tolist()) == {1234, 1234.5}
+
+
+def test_a_query_is_answered_by_batches_as_at_once(shop, monkeypatch, capsys, tmp_path):
+    path, data = str(shop[1] / "shop.given"), str(shop[1] / "shop.csv")
+    answers = []
+    for at_once, source in ((1 << 12, data), (7, data), (7, "-")):
+        monkeypatch.setattr("given.app.commands._AT_ONCE", at_once)
+        for question, n in (("city | price", "1"), ("price | city", "1"), ("price | city", "2")):
+            _pipe(monkeypatch, (shop[1] / "shop.csv").read_text())
+            assert main(["query", path, question, source, "-n", n]) == 0
+            answers.append(capsys.readouterr().out)
+    assert answers[:3] == answers[3:6] == answers[6:] and len(answers[0].splitlines()) == 61
+
+
+def test_a_query_asks_for_a_few_rows_at_a_time(shop, monkeypatch, capsys):
+    monkeypatch.setattr("given.app.commands._AT_ONCE", 7)
+    sizes = []
+    real = given.Model.given
+    monkeypatch.setattr(given.Model, "given", lambda self, data: sizes.append(len(data["price"].values)) or real(self, data))
+    main(["query", str(shop[1] / "shop.given"), "city | price", str(shop[1] / "shop.csv")])
+    assert max(sizes) == 7 and sum(sizes) == 60
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("book")
+    lines = ["the cat sat on the mat", "a dog", "the dog sat", "the cat ate the dog on the mat and sat"] * 10
+    (folder / "book.csv").write_text("text\n" + "\n".join(lines) + "\n")
+    model = given.model("p(text)", folder / "book.csv", codecs={"text": given.codecs.Text()},
+                        families={"text": given.families.NGram})
+    model.fit(folder / "book.csv", **STEPS)
+    model.save(folder / "book.given")
+    (folder / "new.csv").write_text("text\nthe cat sat on the mat\nqdq\nthe cat ate the dog on the mat and sat\na tam\n")
+    return folder
+
+
+def test_texts_of_a_pipe_are_ranked_and_scored_as_those_of_a_file(book, monkeypatch, capsys):
+    for options in (["--anomalies", "4"], [], ["--json"]):
+        out = []
+        for source in (str(book / "new.csv"), "-"):
+            _pipe(monkeypatch, (book / "new.csv").read_text())
+            assert main(["score", str(book / "book.given"), source, "--format", "csv", *options]) == 0
+            out.append(capsys.readouterr())
+        assert out[0] == out[1] and ("nats/character" in out[0].err + out[0].out)
+    main(["score", str(book / "book.given"), str(book / "new.csv"), "--anomalies", "4"])
+    rows = [int(line.split(",")[0]) for line in capsys.readouterr().out.splitlines()[1:]]
+    assert rows[0] == 1 and rows[1] == 3  # by a character, not by length
+
+
+def test_fit_and_score_of_pictures_and_texts_print_one_unit(tmp_path, book, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "p.npz", image=rng.integers(0, 2, (40, 4, 4), dtype=np.uint8))
+    for path, unit in ((tmp_path / "p.npz", "bits/dim"), (book / "book.csv", "nats/character")):
+        how = [] if unit == "bits/dim" else ["p(text)", "--as", "text=text", "--family", "text=NGram"]
+        assert main(["fit", str(path), *how, "-o", str(tmp_path / "m.given"), "--steps", "2"]) == 0
+        assert unit in capsys.readouterr().out
+        assert main(["score", str(tmp_path / "m.given"), str(path)]) == 0
+        assert f" {unit} (" in capsys.readouterr().err
+
+
+ODD = {  # a column's cells, as a file may have them; each is learned, drawn, written and read again
+    "dates": ["2024-03-01", "2024-04-17", "2023-12-31"],
+    "moments": ["2024-03-01T10:30", "2024-04-17T23:15", "2023-12-31T00:00"],
+    "clocks": ["10:30", "23:15", "00:05"], "zones": ["2024-03-01T10:30:00+02:00", "2024-04-17T23:15:00Z", ""],
+    "days": ["01/03/2024", "17/04/2024", "31/12/2023"], "booleans": ["true", "false", "true"],
+    "booleans and holes": ["TRUE", "", "FALSE"], "zeros": ["007", "010", "003"], "zeros and holes": ["007", "NA", "003"],
+    "whole": ["12", "500", "-7"], "whole and holes": ["12", "", "500"], "decimals": ["2.50", "3.10", "14.00"],
+    "decimals and holes": ["2.50", "", "14.00"], "points": ["1.0", "2.0", "70.0"], "varied": ["2", "3.25", "-0.5"],
+    "commas": ["2,50", "1.234,10", "14,00"], "amounts": ["$5", "$1200", ""],
+    "shares": ["5%", "12.5%", "7%"], "text": ["a; b", 'say "c"', " d,\te\n"], "all missing": ["", "NA", ""]}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_columns_are_of_the_same_kind_after_a_draw_is_written_and_read(delimiter, tmp_path, capsys):
+    def quoted(cell):
+        odd = set(cell) & set(f'{delimiter}"\n') or cell.strip() != cell
+        return '"' + cell.replace('"', '""') + '"' if odd else cell
+
+    rows = [list(ODD), *([cells[(i + i // 3 * k) % 3] for k, cells in enumerate(ODD.values())] for i in range(60))]
+    (tmp_path / "x.csv").write_text("\n".join(delimiter.join(map(quoted, row)) for row in rows) + "\n")
+    assert main(["fit", str(tmp_path / "x.csv"), "-o", str(tmp_path / "x.given"), "--steps", "3", "--held-out", "0"]) == 0
+    before, model = read(tmp_path / "x.csv"), given.load(tmp_path / "x.given")
+    for name in ("d.csv", "d.tsv", "d.jsonl"):
+        assert main(["sample", str(tmp_path / "x.given"), "-n", "60", "-o", str(tmp_path / name)]) == 0
+        after = read(tmp_path / name)
+        assert after.names == before.names
+        for column in ODD:
+            kinds = [data[column].dtype.kind.replace("O", "U") for data in (before, after)]
+            plain = {"measured": None, "measured(0)": "Int64", "measured(2)": "fixed(2)"}
+            plain |= {"measured": "fixed(0)"} if column == "shares" else {}
+            dtypes = [plain.get(str(data.dtypes.get(column)), data.dtypes.get(column)) for data in (before, after)]
+            assert kinds[0] == kinds[1] and (dtypes[0] == dtypes[1] or name == "d.jsonl"), (column, dtypes)
+        assert not model.score(tmp_path / name).new

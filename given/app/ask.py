@@ -85,8 +85,10 @@ def query(a: argparse.Namespace) -> None:
         whole = {name: np.concatenate([part[name] for part in parts], parts[0].axes - 1) for name in parts[0]}
         show(Columns(whole, parts[0].axes, parts[0].dtypes), a, model)
         return
-    for i, part in enumerate(answers):
-        rows(part, a.json, header=i == 0)
+    first = 0
+    for part in answers:
+        rows(part.flat(first), a.json, header=first == 0)
+        first += part.shape[-1]
 
 
 def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source) -> Iterator[Columns]:

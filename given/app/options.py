@@ -37,7 +37,9 @@ def reading(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--dayfirst", choices=("yes", "no"), help="whether 1/2/2020 is in February, where its cells may be either")
     sub.add_argument("--by", choices=("file", "line", "paragraph"), help="what a row is of text (default file)")
     sub.add_argument("--size", type=size, metavar="HxW", help="resample images to this size")
-    sub.add_argument("--skip-bad", action="store_true", help="leave bad rows and files out, and say how many and which")
+    sub.add_argument("--skip-bad", action="store_true",
+                     help="leave out files and rows that cannot be read, and say how many and which; what can be read stays: "
+                          "a value that was never learned is scored with the mass kept for such, and counted")
 
 
 def number(text: str) -> float:

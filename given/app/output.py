@@ -45,7 +45,7 @@ def rows(columns: Columns, as_json: bool, header: bool = True) -> None:
             print("\n".join(map(json.dumps, some.records())))
             continue
         cells = [written(v, flat.dtypes.get(name)) if v.ndim == 1 else list(map(shown, v)) for name, v in some.items()]
-        print("\n".join(delimited(zip(*cells, strict=True), ",")), flush=not header)
+        print("\n".join(delimited(zip(*cells, strict=True), ",")), flush=True)
     if not as_json and header and any(v.ndim > 1 for v in flat.values()):
         print("grids are written with -o FILE.npz, FILE.png or FOLDER/, or --json", file=sys.stderr)
 

@@ -131,7 +131,8 @@ def _sample(add: _Add) -> None:
                   "given sample people.given city=Rome -n 1000 -o rome.csv", "given sample photos.given label=fox -o foxes/",
                   "given sample book.given 'text=To be' --length 300 --top-p 0.9 --stream", model=True)
     command.add_argument("given", nargs="*", type=pair, metavar="NAME=VALUE",
-                         help="what is observed; of a text, what it begins with, where nothing else is left to draw")
+                         help="what is observed, written as in the data learned from, NA where it is missing; of a text, what "
+                              "it begins with, where nothing else is left to draw")
     command.add_argument("-n", type=count, help="how many draws (default 16; with --stream one)")
     command.add_argument("-o", "--output", metavar="FILE",
                          help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each")

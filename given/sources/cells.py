@@ -3,8 +3,9 @@
 A column's *dtype* is what its array does not say, in JSON, so that a saved model knows it: a frame's dtype by its pandas name
 ("Int64", "float32", "boolean", "string", "datetime64[ns, Europe/Rome]", "timedelta64[ns]", "period[M]"), a mapping
 {"categories": [...], "ordered": bool}, or Python's "date", "time" and "decimal(2)". Sources add some of their own: "text"
-(running text, whatever it looks like), "index" (names of the rows), "fixed(2)" (numbers written with two decimals each),
-"measured" or "measured(2)" (numbers that somebody wrote as amounts) and {"doubt": what it is}.
+(running text, whatever it looks like), "index" (names of the rows), "fixed(2)" (reals written with two decimals or more each),
+"measured" and "measured(2)" (numbers that somebody wrote as amounts), "measured(0)" (whole ones beside holes) and {"doubt":
+what it is}.
 
 How a cell is spelled is decided here alone, for JSON lines, Parquet and frames by `plain`, for delimited text by `written`.
 """
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-__all__ = ["Dtype", "array", "is_whole", "pandas_series", "plain", "polars_series", "written"]
+__all__ = ["Dtype", "array", "is_whole", "pandas_series", "plain", "polars_series", "written", "zone_of"]
 
 Dtype = str | dict[str, Any]
 
@@ -217,36 +218,48 @@ def _grids(values: np.ndarray) -> np.ndarray:
 
 
 def plain(values: np.ndarray, dtype: Dtype | None = None) -> list[Any]:
-    """Values (rows,) as Python has them: None for what is missing, whole numbers beside holes whole, times as ISO text."""
+    """Values (rows,) as Python has them: None for what is missing, whole numbers beside holes whole, times as ISO text, with a
+    Z where they have a zone."""
     if values.dtype.kind == "M":
-        return [None if text == "NaT" else text for text in np.datetime_as_string(values).tolist()]
+        values = np.array([None if text == "NaT" else text for text in np.datetime_as_string(values).tolist()], dtype=object)
     cells: list[Any] = [None if value is None or value != value else value for value in values.tolist()]
+    if zone_of(dtype):
+        return [f"{v}Z" if isinstance(v, str) and ":" in v else v for v in cells]
     if values.dtype.kind in "fO" and is_whole(dtype):
         return [int(v) if isinstance(v, float) and v.is_integer() else v for v in cells]
     return cells
 
 
 def written(values: np.ndarray, dtype: Dtype | None = None) -> list[str]:
-    """Values (rows,) as a table spells them, "" for what is missing; with the decimals of the dtype where that is exact."""
-    places = _decimals(dtype) if values.dtype.kind in "fO" else None
+    """Values (rows,) as a table spells them, "" for what is missing; with as many decimals at least as the dtype has."""
+    places = _decimals(dtype)
 
     def spelled(value: Any) -> str:
-        if places and isinstance(value, float) and float(fixed := f"{value:.{places}f}") == value:
-            return fixed
-        return "" if value is None else str(value)
+        if value is None or places is None or isinstance(value, bool | str):
+            return "" if value is None else str(value)
+        if not places and isinstance(value, float) and value.is_integer():
+            return str(value) if abs(value) >= EXACT else str(int(value))
+        short = "e" not in (text := str(value)) and len(text.partition(".")[2]) < places
+        return f"{value:.{places}f}" if short and abs(value) < EXACT else text
 
     return list(map(spelled, plain(values, dtype)))
 
 
+def zone_of(dtype: Dtype | None) -> str | None:
+    """The zone of times, which are an array in UTC."""
+    found = re.fullmatch(r"datetime64\[\w+, (.+)\]", dtype) if isinstance(dtype, str) else None
+    return found and found[1]
+
+
 def is_whole(dtype: Dtype | None) -> bool:
     """Whether a dtype is of whole numbers, which beside holes are an array of reals."""
-    return isinstance(dtype, str) and (re.fullmatch(r"u?int\d+", dtype.lower()) is not None or _decimals(dtype) == 0)
+    return isinstance(dtype, str) and re.fullmatch(r"u?int\d+|(measured|decimal)\(0\)", dtype.lower()) is not None
 
 
 def _decimals(dtype: Dtype | None) -> int | None:
-    """How many decimals each number of a dtype was written with, where all had as many."""
-    found = re.fullmatch(r"(?:fixed|measured|decimal)\((\d+)\)", dtype) if isinstance(dtype, str) else None
-    return int(found[1]) if found else None
+    """The fewest decimals that a number of a dtype was written with, where that is known."""
+    found = re.fullmatch(r"(?:fixed|measured|decimal)(?:\((\d+)\))?", dtype) if isinstance(dtype, str) else None
+    return int(found[1] or 0) if found else None
 
 
 def pandas_series(values: np.ndarray, dtype: Dtype | None) -> pandas.Series:
@@ -295,8 +308,8 @@ def polars_series(values: np.ndarray, dtype: Dtype | None) -> polars.Series:
         named = {*dtype["categories"]} >= {*series.drop_nulls()}
         return series.cast(pl.Enum(dtype["categories"]) if dtype["ordered"] and named else pl.Categorical)
     try:
-        if zone := re.fullmatch(r"datetime64\[(\w+), (.+)\]", dtype):
-            return pl.Series(values.astype("M8[us]")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone[2])
+        if zone := zone_of(dtype):
+            return pl.Series(values.astype("M8[us]")).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
         if dtype.startswith("timedelta"):
             return pl.Series(np.where(np.isnan(values), np.timedelta64("NaT"), np.rint(values * 1e6).astype("m8[us]")))
         if (objects := _python(values, dtype)) is not None:

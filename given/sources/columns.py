@@ -169,11 +169,12 @@ class Columns(Source, Mapping[str, np.ndarray]):
             raise UserError(f"split: {', '.join(map(str, parts))} are {cuts[-1]} rows together; there are {self.n}")
         return tuple(self.rows(part) for part in np.split(order, cuts))
 
-    def flat(self) -> Columns:
-        """One row an item, with `draw` and `row` columns where there were several draws."""
+    def flat(self, first_row: int = 0) -> Columns:
+        """One row an item, with `draw` and `row` columns, counted from 0 and `first_row`, where there were several draws."""
         if self.axes == 1:
             return self
-        columns = dict(zip(("draw", "row"), np.indices(self.shape).reshape(2, -1), strict=True)) if self.axes == 2 else {}
+        numbers = np.indices(self.shape).reshape(2, -1) if self.axes == 2 else None
+        columns = {} if numbers is None else {"draw": numbers[0], "row": numbers[1] + first_row}
         flat = {name: values.reshape(self.n, *values.shape[self.axes:]) for name, values in self._columns.items()}
         return Columns({**{k: v for k, v in columns.items() if k not in flat}, **flat}, dtypes=self.dtypes)
 

@@ -32,7 +32,7 @@ class Kind:
     Args:
         what: "whole", "real", "boolean", "time", "text", or "" while all are missing.
         missing: whether a cell is.
-        places: the fewest and the most decimals that a cell is written with; None while there is none.
+        places: the fewest decimals that a cell is written with; None while there is none.
         wide: 53 if a whole number has more bits than a real holds, 64 if more than an int64 does, else 0.
         width: characters of the longest cell.
         forms: the ways of writing numbers and times that all cells may be written in.
@@ -40,14 +40,14 @@ class Kind:
         alone: reads each cell by itself, since no one form is that of all.
 
     >>> Kind.of(["1", "2"]) | Kind.of(["2.5", ""])
-    Kind(what='real', missing=True, wide=0, width=3, places=(0, 1))
+    Kind(what='real', missing=True, wide=0, width=3, places=0)
     """
 
     what: str = ""
     missing: bool = False
     wide: int = 0
     width: int = 0
-    places: tuple[int, int] | None = None
+    places: int | None = None
     forms: frozenset[Form] = field(default=frozenset(), repr=False)
     form: Form | None = field(default=None, repr=False)
     alone: Callable[[Sequence[str]], np.ndarray] | None = field(default=None, repr=False)
@@ -56,9 +56,9 @@ class Kind:
         both = {self.what, other.what} - {""}
         what = "".join(both) if len(both) < 2 else "real" if both == {"whole", "real"} else "text"
         forms = self.forms & other.forms if self.what and other.what else self.forms | other.forms
-        places = [place for kind in (self, other) for place in kind.places or ()]
+        places = [kind.places for kind in (self, other) if kind.places is not None]
         return Kind(what, self.missing or other.missing, max(self.wide, other.wide), max(self.width, other.width),
-                    (min(places), max(places)) if places else None, forms)
+                    min(places, default=None), forms)
 
     def understood(self, decimal: str | None = None, dayfirst: bool | None = None) -> tuple[Kind, Any]:
         """This kind with the form that its cells are read by, and the dtype that follows: that it is in doubt, or None.
@@ -75,14 +75,17 @@ class Kind:
     @property
     def dtype(self) -> str | None:
         """What is known of a column beyond the array that `array` makes of its cells."""
-        least, most = self.places or (0, 0)
-        fixed = f"({most})" if least == most and self.stored == "real" else ""
+        if self.form is not None and self.form.what == "text":
+            return self.form.dtype
         if self.form is not None:
-            fixed = "(0)" if self.form.what == "whole" and self.missing else fixed if self.form.what == "real" else ""
-            return f"measured{fixed}" if self.form.dtype == "measured" else self.form.dtype
+            whole = self.form.what == "whole"
+            places = 0 if whole and self.missing else None if whole else self.places or None
+            return "measured" if places is None else f"measured({places})"
         if self.what == "boolean":
             return "boolean" if self.missing else None
-        return "Int64" if self.what == "whole" and self.stored == "real" else f"fixed{fixed}" if fixed and most else None
+        if self.stored != "real" or not self.what:
+            return None
+        return "Int64" if self.what == "whole" else None if self.places is None else f"fixed({self.places})"
 
     @property
     def stored(self) -> str:
@@ -136,7 +139,7 @@ class Kind:
             wide = 0 if not large else 53 if all(len(c) < 21 and -(2**63) <= int(c) < 2**63 for c in large) else 64
         whole = not any(mark in text for mark in ".eEnN")  # nan and inf have an n
         what = "whole" if whole else "real"
-        places = (0, 0) if whole else _places(cells)
+        places = 0 if whole else _places(cells)
         forms = PLAIN[what]
         if not whole and all(map(_THOUSANDS.fullmatch, cells)):
             forms |= _THOUSANDS_OF
@@ -189,14 +192,16 @@ class Kind:
         return np.array(cells, dtype=f"<U{self.width}") if not self.missing and self.width <= _SHORT else texts(cells)
 
 
-def _places(cells: Sequence[str]) -> tuple[int, int] | None:
-    """The fewest and the most decimals of numbers, by what follows their last mark."""
+def _places(cells: Sequence[str]) -> int | None:
+    """The fewest decimals of numbers, by what follows their last mark; 1 where they vary and all have some."""
     if not cells:
         return None
     found = _DECIMALS.search(cells[0])
     places = len(found[1]) if found else 0
     alike = re.compile(rf".*[.,]\d{{{places}}}[^\d.,]*" if places else r"[^.,]*")
-    return (places, places) if all(map(alike.fullmatch, cells)) else (0, 99)
+    if all(map(alike.fullmatch, cells)):
+        return places
+    return int(all("." in cell or "," in cell for cell in cells))
 
 
 def texts(values: Sequence[Any]) -> np.ndarray:

@@ -105,7 +105,7 @@ def read(source: Any = None, /, **options: Any) -> Source:
     stay text, and `described()` says so, with format, delimiter, header and rows. Numbers and times as people write them
     (1,234.5, 1.234,5, $5, 12%, 31/12/2020, 6:30 PM, ISO times with a zone) are read where all cells of a column may be written
     in one way, which `described()` names: numbers as numbers, times as ISO text, in UTC where they have a zone; so they are
-    drawn. Where two ways remain the column stays text, and a model asks which.
+    drawn, and written with a Z. Where two ways remain the column stays text, and a model asks which.
 
     Raises:
         UserError: what is wrong, with file, line and column.

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from given.sources.cells import Dtype, is_whole, plain, written
+from given.sources.cells import Dtype, is_whole, plain, written, zone_of
 from given.sources.kinds import end_to_end, ragged
 from given.variables import UserError
 
@@ -134,16 +134,23 @@ def _archive(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, values, allow_pickle=False)
 
 
+def _packed(values: np.ndarray, dtype: Dtype | None) -> Any:
+    """Values (rows,) as an array of pyarrow."""
+    pa = pyarrow()
+    if values.dtype.kind == "f" and is_whole(dtype):
+        return pa.array(plain(values, dtype), pa.int64())
+    if values.dtype.kind == "M" and zone_of(dtype):
+        return pa.array(values.astype("M8[us]"), pa.timestamp("us", zone_of(dtype)))
+    return pa.array(plain(values, dtype) if values.dtype.kind == "O" else values)
+
+
 def _parquet(columns: Mapping[str, np.ndarray], path: str, dtypes: Mapping[str, Dtype]) -> memoryview:
     """Columns as Parquet, grids as lists of fixed length, items as lists."""
     pa, arrays = pyarrow(), {}
     for key, values in columns.items():
         cells, lengths = end_to_end(values) if ragged(values) else (values, None)
         try:
-            flat = cells.reshape(-1)
-            whole = flat.dtype.kind == "f" and is_whole(dtypes.get(key))
-            listed = whole or flat.dtype.kind == "O"
-            arrays[key] = pa.array(plain(flat, dtypes.get(key)) if listed else flat, pa.int64() if whole else None)
+            arrays[key] = _packed(cells.reshape(-1), dtypes.get(key))
         except (pa.ArrowException, TypeError) as error:
             raise UserError(f"{path}: {key}: {' '.join(str(error).split())}; save as .npz") from None
         for length in cells.shape[:0:-1]:
