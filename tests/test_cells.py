@@ -115,7 +115,8 @@ def test_conditions_of_a_command_line_are_read_as_cells(shop, capsys):
 
 @pytest.mark.parametrize("condition,message", [
     ("price=€5", "price, row 0: got '€5'"), ("weight=1.234", "'1.234' may be written as 1.234,5 and as 1,234.5"),
-    ("n=many", "'many'"), ("when=soon", "'soon'")])
+    ("n=many", "'many'"), ("when=soon", "'soon'"), ("when=NA", "when=NA: no value of it was missing where it was learned"),
+    ("price=null", "price=null: no value of it was missing")])
 def test_a_condition_that_has_no_place_is_named(shop, condition, message, capsys):
     assert main(["sample", str(shop[1] / "shop.given"), condition]) == 1
     line = capsys.readouterr().err

@@ -203,7 +203,7 @@ def test_wrong_usage_exits_2(arguments, capsys):
     (["sample", "{model}", "zip=3"], "unknown name 'zip'; there are city, age, income"),
     (["sample", "{model}", "city=Paris"], "city, row 0: unseen category 'Paris'; expected one of 'Oslo', 'Rome'"),
     (["sample", "{model}", "age=old"], "age, row 0: got 'old'; expected a number"),
-    (["sample", "{model}", "age=nan"], "age, row 0: got nan; expected a finite number"),
+    (["sample", "{model}", "age=nan"], "age=nan: no value of it was missing"),
     (["sample", "{model}", "city=Rome", "city=Oslo"], "city is said twice"),
     (["sample", "{model}", "-o", "drawn.txt"], "drawn.txt: expected an ending .csv, .tsv, .jsonl, .parquet or .npz"),
     (["sample", "{model}", "-o", "nowhere/drawn.csv"], "nowhere/drawn.csv: cannot be written (No such file or directory)"),

@@ -103,7 +103,7 @@ def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source) -> I
         first += batch.n
     say_skipped(data) if isinstance(data, Live) else None
     if not first:
-        raise UserError(f"{a.data}: expected at least one row after the header, got none")
+        raise UserError(f"{'stdin' if a.data == '-' else a.data}: expected at least one row after the header, got none")
 
 
 def _answered(a: argparse.Namespace, model: Model, term: Term, observed: dict[str, Any], first: int) -> Columns:

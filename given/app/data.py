@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 import given
 from given.app.output import rows, write
 from given.codecs import Text
 from given.sources import Columns, Kind, Learned, Live, Source
-from given.variables import UserError
+from given.variables import UserError, Variable
 from given.verbs import Model
 
 __all__ = ["live", "need", "observations", "of_text", "once", "read", "say_skipped", "show"]
@@ -49,12 +51,25 @@ def observations(a: argparse.Namespace, model: Model) -> dict[str, Any]:
     observed: dict[str, Any] = dict(once(a.given, "NAME=VALUE"))
     cells = model.cells
     for name, text in observed.items():
-        if name in model.joint.columns and not isinstance(model.joint.columns[name].codec, Text):
-            try:
-                observed[name] = cells.get(name, Learned(Kind("text"))).typed([text]).tolist()[0]
-            except UserError as error:
-                raise error.at(name) from None
+        variable = model.joint.columns.get(name)
+        if variable is None or isinstance(variable.codec, Text):
+            continue
+        try:
+            raw = cells.get(name, Learned(Kind("text"))).typed([text])
+        except UserError as error:
+            raise error.at(name) from None
+        observed[name] = raw.tolist()[0]
+        if observed[name] is None or observed[name] != observed[name]:
+            _check_hole(variable, raw, text)
     return observed
+
+
+def _check_hole(variable: Variable, raw: np.ndarray, text: str) -> None:
+    try:
+        variable.encode({variable.name: raw})
+    except UserError:
+        raise UserError(f"{variable.name}={text}: no value of it was missing where it was learned; leave it out, then it is "
+                        "unknown, and drawn") from None
 
 
 def of_text(model: Model) -> bool:
