@@ -187,7 +187,7 @@ def test_a_query_is_answered_by_batches_as_at_once(shop, monkeypatch, capsys, tm
     path, data = str(shop[1] / "shop.given"), str(shop[1] / "shop.csv")
     answers = []
     for at_once, source in ((1 << 12, data), (7, data), (7, "-")):
-        monkeypatch.setattr("given.app.commands._AT_ONCE", at_once)
+        monkeypatch.setattr("given.app.ask._AT_ONCE", at_once)
         for question, n in (("city | price", "1"), ("price | city", "1"), ("price | city", "2")):
             _pipe(monkeypatch, (shop[1] / "shop.csv").read_text())
             assert main(["query", path, question, source, "-n", n]) == 0
@@ -196,7 +196,7 @@ def test_a_query_is_answered_by_batches_as_at_once(shop, monkeypatch, capsys, tm
 
 
 def test_a_query_asks_for_a_few_rows_at_a_time(shop, monkeypatch, capsys):
-    monkeypatch.setattr("given.app.commands._AT_ONCE", 7)
+    monkeypatch.setattr("given.app.ask._AT_ONCE", 7)
     sizes = []
     real = given.Model.given
     monkeypatch.setattr(given.Model, "given", lambda self, data: sizes.append(len(data["price"].values)) or real(self, data))

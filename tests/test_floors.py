@@ -88,7 +88,7 @@ def test_circles_are_found():
     assert circles({1: {2, 3}, 2: {3}, 3: set()}) == set()
 
 
-FILE, FUNCTION = 385, 49  # lines; they go down with the longest that stands, and never up
+FILE, FUNCTION = 382, 49  # lines; they go down with the longest that stands, and never up
 
 
 def test_no_file_or_function_is_too_long():

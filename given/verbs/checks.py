@@ -13,8 +13,8 @@ from given.joint import Joint
 from given.sources import Columns, Source, Stream, read
 from given.variables import Entries, UserError, shown
 
-__all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "count_rows", "draws_at_once", "named",
-           "rows_at_once", "spelled", "whole_seed"]
+__all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "count_rows", "draws_at_once", "items",
+           "named", "rows_at_once", "spelled", "whole_seed"]
 
 ENTRIES_AT_ONCE = 1 << 16
 _FEW_DRAWS = 64  # below which steps cost as much as draws
@@ -39,6 +39,14 @@ def named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             raise UserError(f"expected a mapping or columns by keyword, got {type(data).__name__}")
     return {**(data or {}), **columns}
+
+
+def items(joint: Joint, values: Mapping[str, Any]) -> Columns:
+    """Columns of values, a single item's repeated for as many as the others have."""
+    arrays = dict(Columns(values, 0))
+    single = [name for name, v in arrays.items() if name in joint.columns and joint.columns[name].codec.single(v)]
+    n = max((len(v) for name, v in arrays.items() if name not in single and v.ndim), default=1)
+    return Columns({name: v[None].repeat(n, 0) if name in single else v for name, v in arrays.items()})
 
 
 def spelled(columns: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from given.joint import Joint
 from given.sources import Columns, Learned, Source, read
 from given.train import Budget, FitResult, Judge, export_joint, fingerprint, nested, save_joint, split
 from given.variables import Finite, UserError, shown
-from given.verbs.checks import check_known, count_rows, named, spelled, whole_seed
+from given.verbs.checks import check_known, count_rows, items, named, spelled, whole_seed
 from given.verbs.completion import completed, unfillable
 from given.verbs.device import named_device, on_processor
 from given.verbs.encoding import latents
@@ -362,7 +362,7 @@ class Model:
         columns = spelled(columns, list(self.joint.columns))
         check_known(columns, list(self.joint.columns), "columns")
         plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
-        source = self._items(columns if data is None else data) if plain else read(data, learned=self.cells)
+        source = items(self.joint, columns if data is None else data) if plain else read(data, learned=self.cells)
         absent = [name for name in self.joint.columns if name not in source.names and name not in self.joint.latents]
         if absent and any(name not in self.joint.columns for name in source.names):  # a slip of the pen
             raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(source.names)}; rename it, "
@@ -375,11 +375,3 @@ class Model:
         left_out = {note.partition(": ")[0] for note in self.notes}
         return {k: v for k, v in data.items()
                 if k in self.joint.columns or not (k in left_out or all(name in data for name in mine))}
-
-    def _items(self, values: Mapping[str, Any]) -> Columns:
-        """Columns of values, a single item's repeated for as many as the others have."""
-        arrays = dict(Columns(values, 0))
-        single = [k for k, v in arrays.items()
-                  if k in self.joint.columns and self.joint.columns[k].codec.single(v)]
-        n = max((len(v) for k, v in arrays.items() if k not in single and v.ndim), default=1)
-        return Columns({k: v[None].repeat(n, 0) if k in single else v for k, v in arrays.items()})
