@@ -183,3 +183,30 @@ def test_the_way_out_is_written_as_the_command_line_has_it(tmp_path, capsys):
     assert main(["fit", str(tmp_path / "notes"), "--dry-run"]) == 1
     err = capsys.readouterr().err
     assert "--skip-bad" in err and "skip_bad" not in err
+
+
+def test_a_hole_that_is_missing_all_but_always_is_filled_with_a_value():
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["so", "py"], 300)
+    lines = np.where(kind == "so", np.nan, rng.integers(1, 2000, 300) * 1.5)
+    doc = np.where(kind == "so", None, rng.choice(["a", "b"], 300))
+    data = {"kind": kind, "lines": lines, "doc": doc}
+    asked = {"kind": np.array(["so"] * 9 + [None], dtype=object), "lines": np.full(10, np.nan), "doc": np.full(10, None)}
+    block = given.model("p(kind, lines, doc)", data)
+    block.fit(data, steps=150, held_out=0)
+    for model in (block, given.model("p(kind, lines, doc)", data, families={"kind, lines, doc": families.Independent})):
+        model.fit(data, steps=5, held_out=0) if model is not block else None
+        whole = model.complete(asked, n=2)
+        assert not np.isnan(whole["lines"].astype(float)).any()
+        assert set(whole["doc"].ravel()) == {"a", "b"} and set(whole["kind"].ravel()) <= {"so", "py"}
+
+
+def test_a_hole_is_drawn_as_its_values_are_distributed_where_it_is_not_missing():
+    data = {"kind": np.array(["so"] * 990 + ["py"] * 10), "doc": np.array([None] * 970 + ["a"] * 5 + ["b"] * 15 + ["b"] * 10)}
+    model = given.model("p(kind) p(doc | kind)", data, codecs={"doc": given.codecs.Label(missing="symbol")},
+                        families={"doc": families.Independent})
+    model.fit(data, held_out=0)
+    drawn = model.complete({"kind": np.array(["so"] * 400), "doc": np.full(400, None)})["doc"]
+    p = model.given(kind="so").probabilities("doc")
+    share = float(p["a"][0] / (p["a"][0] + p["b"][0]))
+    assert abs((drawn == "a").mean() - share) < 5 * np.sqrt(share * (1 - share) / 400)

@@ -22,6 +22,7 @@ from given.infer import Part, Rows, prefix
 from given.sources import Columns, Live, Source, write_file
 from given.variables import Entries, Finite, UserError
 from given.verbs import Model
+from given.verbs.holes import present, valueless
 
 __all__ = ["complete", "compress", "decompress", "encode", "query", "rank", "sample"]
 
@@ -142,7 +143,13 @@ def complete(a: argparse.Namespace) -> None:
     data = read(a.data, a, model)
     for line in model.unfillable(data):
         print(line, file=sys.stderr)
-    show(model.complete(data, n=a.n, seed=a.seed), a, model)
+    whole = model.complete(data, n=a.n, seed=a.seed)
+    for name in whole.names:
+        left = int((~present(whole[name])).sum()) if name in model.joint.columns else 0
+        if left and not valueless(model.joint.columns[name]):
+            print(f"{name}: {left:,} holes stay: given the rest of their rows the model draws nothing but missing values, or "
+                  '"(other)"', file=sys.stderr)
+    show(whole, a, model)
 
 
 def encode(a: argparse.Namespace) -> None:

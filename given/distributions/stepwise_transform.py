@@ -71,6 +71,12 @@ class LogitsProcessor(How):
     def steer(self, log_p: Tensor, place: StepContext) -> Tensor:
         """log p (B, V) float64 of the next symbol -> that to draw it from, normalised or not."""
 
+    def change(self, distribution: Factorized, place: StepContext) -> Factorized:
+        """That to draw the next entry, or group of entries, from: of symbols by `steer`, of reals as it is."""
+        if not isinstance(distribution.space, Finite):
+            return distribution
+        return Categorical(self.steer(distribution.log_probs, place), distribution.space)
+
     def begin(self, distribution: Sequential) -> Tensor | None:
         """(B,) what is remembered before the first entry is drawn; None where the map remembers nothing."""
         return None
@@ -185,14 +191,14 @@ class StepwiseTransform(Sequential):
         return State(inner.t, inner.values, None, led, inner.read)
 
     def _map(self, distribution: Factorized, place: StepContext) -> Factorized:
-        if not isinstance(distribution.space, Finite):
-            return distribution
-        log_p = self.how.steer(distribution.log_probs, place)
+        distribution = self.how.change(distribution, place)
         if self.how.ends and self.end is not None and place.memory is not None:
+            log_p = distribution.log_probs
             other = torch.arange(log_p.shape[-1], device=self.device) != self.end
             certain = torch.zeros_like(log_p).masked_fill(other, -torch.inf)
             log_p = torch.where(self.how.done(place.memory)[:, None], certain, log_p)
-        return Categorical(log_p, distribution.space)
+            return Categorical(log_p, distribution.space)  # type: ignore[arg-type]
+        return distribution
 
     def _move(self, led: _Led, t: int, entries: Tensor) -> Tensor | None:
         if led.memory is None:

@@ -7,8 +7,8 @@ from given.infer.query import Query
 from given.infer.search import Beam
 from given.infer.stopping import MaxLength, Stop
 from given.infer.truncation import MinP, RepetitionPenalty, Temperature, TopK, TopP
+from given.infer.without import Without
 
 __all__ = ["Beam", "Compressed", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "RepetitionPenalty", "Rows",
-           "Stop",
-           "Temperature", "TopK", "TopP", "compress", "decompress", "observe", "part", "prefix",
+           "Stop", "Temperature", "TopK", "TopP", "Without", "compress", "decompress", "observe", "part", "prefix",
            "rows_taken_as_other"]

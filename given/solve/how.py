@@ -18,9 +18,11 @@ class How(abc.ABC):
 
     Attributes:
         concerns: the distributions it is of, for messages.
+        idle: whether it may concern none of those that are drawn from.
     """
 
     concerns = "other distributions"
+    idle = False
 
     @abc.abstractmethod
     def __call__(self, distribution: Any) -> Any:
@@ -85,7 +87,7 @@ class Watched(How):
     def check(self, what: str) -> None:
         """Raise `UserError` where a part has changed no distribution of all that was drawn."""
         for part, changed in zip(_parts(self.whole), self.changed, strict=True):
-            if not changed:
+            if not changed and not part.idle:
                 raise UserError(f"{what}: {part!r} concerns nothing that is drawn; it is of {part.concerns}; leave it out")
 
 

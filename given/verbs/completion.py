@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
-from given.infer import Rows, prefix
+from given.infer import Rows, Without, prefix
 from given.joint import Joint
 from given.sources import Columns, Source
 from given.variables import UserError
-from given.verbs.holes import any_cell, begun, continued, filled, kept_or_drawn, present, valueless
+from given.verbs.holes import any_cell, begun, continued, filled, kept_or_drawn, no_values, present, put, valueless
 from given.verbs.query import Query
 
 __all__ = ["completed", "unfillable"]
 
 _ROWS = 1 << 12  # completed at once
-_DRAWS = 100  # of a row, to fill its holes with values
+# A row whose holes are not all filled is drawn again as a whole, which is p(holes | the rest, all are filled). Where that is
+# too rarely so, what was filled is kept, and the others are drawn given it, and without what is no value where that can be.
+_DRAWS, _WHOLE = 100, 10
 
 
 def completed(joint: Joint, source: Source, n: int, seed: int) -> dict[str, np.ndarray]:
@@ -38,18 +42,23 @@ def completed(joint: Joint, source: Source, n: int, seed: int) -> dict[str, np.n
 def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> dict[str, np.ndarray]:
     seen = {name: present(values) for name, values in rows.items()}
     texts = [name for name, v in joint.columns.items() if v.codec.ragged and v.codec.item_axes == 0]
-    empty = [name for name, v in joint.columns.items() if valueless(v)]
-    asked = Query(joint, _evidence(joint, rows, seen, texts), {}, first)
-    drawn = dict(asked.sample(n, seed=seed))
-    for again in range(1, _DRAWS):  # until no cell is drawn as missing, or as what stands for rare categories
-        bad = np.zeros((n, rows.n), dtype=bool)
-        for name, values in drawn.items():
-            if name not in texts and name not in empty:
-                bad |= ~filled(values) & (any_cell(~seen[name]) if name in rows else True)
-        if not bad.any():
+    drawn = dict(Query(joint, _evidence(joint, rows, seen, texts), {}, first, n=rows.n).sample(n, seed=seed))
+    drawable = [name for name, v in joint.columns.items() if name not in texts and not valueless(v)]
+    holed = {name: any_cell(~seen[name]) if name in rows else np.ones(rows.n, dtype=bool) for name in drawable}
+    none = Without({name: found for name in drawable if (found := no_values(joint.columns[name])) is not None})
+    for again in range(1, _DRAWS):
+        bad = {name: ~filled(drawn[name]) & holed[name] for name in drawable if name in drawn}
+        draw, row = np.nonzero(np.any([*bad.values(), np.zeros((n, rows.n), dtype=bool)], axis=0))
+        if not len(row):
             break
-        more = asked.sample(n, seed=seed + (again << 32))
-        drawn = {k: np.where(bad.reshape(*bad.shape, *[1] * (v.ndim - 2)), more[k], v) for k, v in drawn.items()}
+        some, there = dict(rows.rows(row)), {name: mask[row] for name, mask in seen.items()}
+        if again >= _WHOLE:
+            for name in (name for name in bad if drawn[name].ndim == 2):
+                there[name] = there.get(name, False) | ~bad[name][draw, row]
+                some[name] = put(drawn[name][draw, row].astype(object), (~there[name],), None)
+        asked = Query(joint, _evidence(joint, some, there, texts), {}, torch.from_numpy(first + row + (draw << 40)), n=len(row))
+        more = asked.sample(1, seed=seed + (again << 32), how=none if again >= _WHOLE else None)
+        drawn |= {name: put(drawn[name], (draw, row), values[0]) for name, values in more.items()}
     for name, values in rows.items():  # what was there comes back as it was
         if name not in texts:
             drawn[name] = kept_or_drawn(values, seen[name], drawn.get(name), n)
@@ -58,7 +67,7 @@ def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> di
     return drawn
 
 
-def _evidence(joint: Joint, rows: Columns, seen: dict[str, np.ndarray], texts: list[str]) -> dict[str, Any]:
+def _evidence(joint: Joint, rows: Mapping[str, np.ndarray], seen: dict[str, np.ndarray], texts: list[str]) -> dict[str, Any]:
     """What is there, as a query takes it: a text as the beginning of one."""
     evidence = dict[str, Any]()
     for name in joint.columns.keys() & rows.keys():

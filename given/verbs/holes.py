@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import torch
+from torch import Tensor
 
-from given.variables import MISSING, Codec, Finite, Variable
+from given.variables import MISSING, Codec, Entries, Finite, Real, Variable
 
-__all__ = ["any_cell", "begun", "continued", "filled", "kept_or_drawn", "present", "valueless"]
+__all__ = ["any_cell", "begun", "continued", "filled", "kept_or_drawn", "no_values", "present", "put", "valueless"]
 
 
 def present(values: np.ndarray) -> np.ndarray:
@@ -34,6 +38,23 @@ def valueless(variable: Variable) -> bool:
     """Whether a column never had a value to learn: all it can be is missing."""
     single = isinstance(variable.space, Finite) and not variable.space.axes
     return single and set(variable.codec.names()) <= {MISSING, "(other)"}
+
+
+def no_values(variable: Variable) -> Tensor | None:
+    """The entries of a column of single values that stand for none, or for "(other)": (K,), or None where there are none."""
+    space = variable.space
+    if space.axes or not isinstance(space, Finite | Real) or (isinstance(space, Real) and not space.atoms):
+        return None
+    entries = torch.arange(space.size) if isinstance(space, Finite) else torch.tensor(space.atoms, dtype=torch.float64)
+    found = entries[torch.from_numpy(~filled(variable.codec.decode(Entries(entries))[None])[0])]
+    return found if len(found) else None
+
+
+def put(values: np.ndarray, at: tuple[np.ndarray, ...], new: Any) -> np.ndarray:
+    """Values with others in some places, as wide as both need."""
+    both = values.astype(np.result_type(values, np.asarray(new)))
+    both[at] = new
+    return both
 
 
 def kept_or_drawn(values: np.ndarray, seen: np.ndarray, drawn: np.ndarray | None, n: int) -> np.ndarray:

@@ -36,14 +36,14 @@ class Query:
     Its verbs return columns in raw form. With one item observed, or none, draws are (n, ...); with several, (n, items, ...).
     """
 
-    def __init__(self, joint: Joint, observed: Mapping[str, Any], prior: Mapping[str, Any], first_row: int = 0,
-                 dtypes: Any = None) -> None:
+    def __init__(self, joint: Joint, observed: Mapping[str, Any], prior: Mapping[str, Any],
+                 first_row: int | Tensor = 0, dtypes: Any = None, n: int | None = None) -> None:
         self.joint, self.first_row, self.dtypes = joint, first_row, dtypes
         seen = {name: observe(joint.columns[name], value) for name, value in observed.items()}
         lengths = {name: len(x) for name, (x, single) in seen.items() if not single}
         if len(set(lengths.values())) > 1:
             raise UserError(f"given: expected columns of one length, got {lengths}")
-        self._single, self.n = not lengths, next(iter(lengths.values()), 1)
+        self._single, self.n = not lengths and n is None, next(iter(lengths.values()), n or 1)
         self._evidence = {name: x for name, (x, _) in seen.items()}
         self._begun = {name for name, value in observed.items() if isinstance(value, Part | Rows)}
         self._prior = {name: log_prior(joint, name, p) for name, p in prior.items()}
@@ -60,7 +60,8 @@ class Query:
         for pattern in alike.unique():
             for rows in (alike == pattern).nonzero()[:, 0].split(at_once or rows_at_once(self.joint)):
                 evidence = {k: e.rows(rows % len(e)) for k, e in self._evidence.items()}
-                yield rows, _Query(self.joint, evidence, len(rows), self._prior, self.first_row + rows)
+                numbers = self.first_row + rows if isinstance(self.first_row, int) else self.first_row.to(rows.device)[rows]
+                yield rows, _Query(self.joint, evidence, len(rows), self._prior, numbers)
 
     def _asked(self, ask: Callable[[_Query], dict[str, Entries]]) -> tuple[list[dict[str, Entries]], Tensor]:
         """What every part answers, and the order that puts their rows back. What one part is given and another answers is
