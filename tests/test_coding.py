@@ -242,8 +242,8 @@ X, Z = {"x": RNG.normal(size=30)}, {"label": ["a", "b"] * 15}
 
 
 REFUSED = [
-    (lambda: fitted("p(x)", X), X, r"^x: expected finitely many values to code, got Number.*; use Integer\(\) or Label\(\)"),
-    (lambda: table(Autoregressive, age=Number()), TABLE, r"^age: expected finitely many values to code, got Number"),
+    (lambda: fitted("p(x)", X), X, r"^x: expected finitely many values to code, got reals; learn again, .*Label"),
+    (lambda: table(Autoregressive, age=Number()), TABLE, r"^age: expected finitely many values to code, got reals"),
     (lambda: image(Independent, DIGITS, "p(image | label)"), DIGITS,
      r"^compress: nothing says p\(label\), which is to be coded too; declare it, p\(label\) p\(image \| label\)$"),
     (lambda: image(partial(Dequantised, family=Gaussian), IMAGES), IMAGES,

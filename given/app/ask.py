@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import operator
+import shlex
 import sys
 from collections.abc import Iterator
 from functools import reduce
@@ -20,7 +21,7 @@ from given.codecs import Text
 from given.formula import Term, parse
 from given.infer import Part, Rows, prefix
 from given.sources import Columns, Live, Source, write_file
-from given.variables import Entries, Finite, UserError
+from given.variables import Entries, Finite, UserError, nearest
 from given.verbs import Model
 from given.verbs.holes import present, valueless
 
@@ -72,7 +73,7 @@ def query(a: argparse.Namespace) -> None:
     term = terms[0]
     unknown = [name for name in (*term.left, *term.parents) if name not in model.joint.columns]
     if unknown:
-        raise UserError(f"query: unknown name {unknown[0]!r}; there are {', '.join(model.joint.columns)}")
+        raise UserError(f"query: unknown name {unknown[0]!r}; {nearest(unknown[0], model.joint.columns)}")
     if term.parents and a.data is None:
         raise UserError(f"query: expected data with {', '.join(term.parents)}")
     if not term.parents:
@@ -161,6 +162,11 @@ def encode(a: argparse.Namespace) -> None:
 def compress(a: argparse.Namespace) -> None:
     """`given compress`"""
     model = given.load(a.model, device=a.device)
+    reals = [name for name, v in model.joint.columns.items() if not isinstance(v.space, Finite)]
+    if reals:
+        each = " ".join(f"--as {shlex.quote(f'{name}=label')}" for name in reals)
+        raise UserError(f"{a.model}: {', '.join(reals)}: expected finitely many values to code, got reals; learn again, with "
+                        f"each a symbol: given fit {shlex.quote(a.data)} {each}")
     found = model.compress(read(a.data, a, model), batch=a.batch, span=a.span, verify=not a.no_verify)
     write_file(a.output, lambda file: file.write(found.content))
     size = len(found.content)

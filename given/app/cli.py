@@ -48,6 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _in_shell(message: str) -> str:
     """An error's way out, written for Python, as the command line has it."""
-    for python, shell in (("skip_bad=True", "--skip-bad"),):
+    for python, shell in (("skip_bad=True", "--skip-bad"), ("given.tasks.code.read", "--task code")):
         message = message.replace(python, shell)
     return message

@@ -12,8 +12,8 @@ import numpy as np
 import given
 from given.app.output import rows, write
 from given.codecs import Text
-from given.sources import Columns, Kind, Learned, Live, Source
-from given.variables import UserError, Variable
+from given.sources import Columns, Kind, Learned, Live, Source, Stream
+from given.variables import UserError, Variable, nearest
 from given.verbs import Model
 
 __all__ = ["live", "need", "observations", "of_text", "once", "read", "say_skipped", "show"]
@@ -82,6 +82,9 @@ def say_skipped(data: Source) -> None:
     if data.skipped:
         more = f"\n  ... and {len(data.skipped) - _SKIPPED:,} more" if len(data.skipped) > _SKIPPED else ""
         print(f"skipped {len(data.skipped):,} bad:\n  " + "\n  ".join(data.skipped[:_SKIPPED]) + more, file=sys.stderr)
+        if isinstance(data, Columns | Stream) and data.n < len(data.skipped):
+            print(f"only {data.n:,} of {data.n + len(data.skipped):,} could be read: is it written as it was taken to be "
+                  f"({data.described()})? See --format, --delimiter and --header", file=sys.stderr)
 
 
 def show(columns: Columns, a: argparse.Namespace, model: Model) -> None:
@@ -96,7 +99,7 @@ def need(names: Any, there: Sequence[str], where: str) -> None:
     """Raise where a column is not there."""
     absent = [name for name in names if name not in there]
     if absent:
-        raise UserError(f"{where}: no column {absent[0]}; there are {', '.join(there)}")
+        raise UserError(f"{where}: no column {absent[0]}; {nearest(absent[0], there)}")
 
 
 def once(pairs: Sequence[tuple[str, str]], what: str) -> dict[str, str]:

@@ -39,10 +39,10 @@ def fit(a: argparse.Namespace) -> int:
     families = {name: built(text, _families, "--family") for name, text in once(a.family, "--family").items()}
     formula, task, left_out = a.formula, None, list[str]()
     if formula is None:
-        found = task_of(data, codecs)
-        if found is None:
-            raise UserError(f"{a.data}: no task of `given tasks` fits columns {', '.join(data.names)}; write the formula")
-        task, formula, left_out = found
+        try:
+            task, formula, left_out = task_of(data, codecs)
+        except UserError as error:
+            raise error.at(a.data) from None
         if wanted not in (None, task):
             raise UserError(f"{a.data}: is no data for --task {a.task}, but for {task.name} ({formula}); leave --task out, or "
                             "write the formula")

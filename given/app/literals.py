@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from given import codecs as _codecs
-from given.variables import Codec, UserError
+from given.variables import Codec, UserError, nearest
 
 __all__ = ["built", "codec_of"]
 
@@ -40,7 +40,7 @@ def built(text: str, module: ModuleType, what: str) -> Any:
         if isinstance(node, ast.Name) and node.id in classes:
             return getattr(module, node.id)
         if isinstance(node, ast.Name):
-            raise UserError(f"{what}: unknown name {node.id!r}; there are {', '.join(classes)}")
+            raise UserError(f"{what}: unknown name {node.id!r}; {nearest(node.id, classes)}")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) < 2:
             inner = [ast.keyword("family", argument) for argument in node.args]  # Dequantised(Gaussian)
             return partial(made(node.func), **{k.arg or "": value(k.value) for k in (*inner, *node.keywords)})

@@ -61,16 +61,16 @@ def write(columns: Columns, path: str, model: Model) -> None:
             content = picture(levels[None, None], levels=256, scale=1, gap=0)
             write_file(os.path.join(path, f"{i:0{len(str(len(images)))}d}.png"), lambda file, c=content: file.write(c))  # type: ignore[misc]
     elif path.endswith(".png"):
-        content = sheet(model, columns)
+        content = sheet(model, columns, path)
         write_file(path, lambda file: file.write(content))
     else:
         columns.save(path)
     print(f"wrote {path}", file=sys.stderr)
 
 
-def sheet(model: Model, columns: Columns) -> bytes:
+def sheet(model: Model, columns: Columns, path: str = ".png") -> bytes:
     """The one column of images among columns as a sheet of some eight columns."""
-    name, space = _images(model, columns, ".png")
+    name, space = _images(model, columns, path)
     images = columns.flat()[name]
     across = min(8, max(1, math.ceil(math.sqrt(len(images)))))
     down = math.ceil(len(images) / across)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 from given import __version__
 from given.app.options import DATA, count, drawing, number, pair, positive, reading, seed_of, share
@@ -26,7 +26,7 @@ _EXAMPLES = """examples:
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
-    top = argparse.ArgumentParser(prog="given", usage="given [-h] [--version] COMMAND ...",
+    top = _Parser(prog="given", usage="given [-h] [--version] COMMAND ...",
                                   epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"given {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command", help=argparse.SUPPRESS, prog="given",
@@ -42,7 +42,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-class _Command(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
+    """A parser whose error is the line that says what is wrong, and none of those that say all that could be right."""
+
+    def error(self, message: str) -> NoReturn:
+        """As of argparse."""
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
+class _Command(_Parser):
     """A command, whose options may stand before, between and after what they are options of."""
 
     summary = ""
@@ -179,7 +187,9 @@ def _compress(add: _Add) -> None:
     command = add("compress", "rows as a file, without loss, in some -log2 p bits each",
                   "given compress book.given book.txt -o book.gvnc", "given compress digits.given digits -o digits.gvnc",
                   model=True, data=DATA, seed=False, anywhere=False)
-    command.add_argument("-o", "--output", metavar="FILE", required=True, help="the file")
+    command.add_argument("-o", "--output", metavar="FILE", required=True,
+                         help="the file; of models of symbols: texts, pictures, categories, whole numbers that are counted, "
+                              "but not reals")
     command.add_argument("--batch", type=count, metavar="N", help="rows coded side by side (default 512 or fewer)")
     command.add_argument("--span", type=count, default=1 << 13, metavar="N",
                          help="a long text is coded in lanes of N symbols, side by side: longer ones make a smaller file, and "

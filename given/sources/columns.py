@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from given.sources.cells import Dtype, array, pandas_series, polars_series
+from given.sources.cells import Dtype, array, pandas_series, polars_series, written
 from given.sources.kinds import Kind, ragged
 from given.sources.long import unrolled
 from given.sources.write import records, save
@@ -25,6 +25,7 @@ __all__ = ["Columns", "Source", "check_names", "index_name", "joined"]
 
 _RUN = 1 << 27  # bytes in memory at once
 _ROWS, _PART, _SOME = 1 << 16, 1 << 12, 64  # of a run, at once of one, looked at to see how large they are
+_FEW, _NARROW = 10, 40  # rows or columns, and characters, that are printed as a table
 
 
 class Source(abc.ABC):
@@ -223,6 +224,19 @@ class Columns(Source, Mapping[str, np.ndarray]):
     def records(self) -> Iterator[dict[str, Any]]:
         """Row after row, as plain Python values; times as ISO text, NaN as None."""
         yield from records(self.flat(), self.dtypes)
+
+    def __str__(self) -> str:
+        """The values as a table where they are few single ones, at most 10 rows of 10 columns; else as `repr`."""
+        few = 0 < len(self) <= _FEW and 0 < self.n <= _FEW and self.axes < 2
+        if not few or any(v.ndim != self.axes or ragged(v) for v in self.values()):
+            return repr(self)
+        cells = [[name, *([f"{cell:.6g}" for cell in np.atleast_1d(v)] if v.dtype.kind == "f" else
+                          written(np.atleast_1d(v), self.dtypes.get(name)))] for name, v in self.items()]
+        if any(len(cell) > _NARROW or "\n" in cell for column in cells for cell in column):
+            return repr(self)
+        wide = [max(map(len, column)) for column in cells]
+        return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, wide, strict=True))
+                         for row in zip(*cells, strict=True))
 
     def __repr__(self) -> str:
         each = [f"{k}: {_kind_of(v)}{list(v.shape[self.axes:]) or ''}" for k, v in self._columns.items()]

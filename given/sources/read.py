@@ -198,7 +198,7 @@ def _folder(folder: str, options: _Options) -> Source:
     format = options.format or found
     if format not in ("images", "text"):
         what = f"holds {', '.join(sorted(endings))[:80]}" if paths else "is an empty folder"
-        way = '; read its files by a glob such as "data/*.csv"' if paths else ""
+        way = '; read its files by a glob such as "data/*.csv", source code by given.tasks.code.read' if paths else ""
         raise UserError(f"{folder}: {what}; expected images or .txt{way}")
     passed = options.of(format, folder)
     if format == "images":

@@ -98,18 +98,30 @@ def task_named(name: str) -> Task:
     return each[name]
 
 
-def task_of(data: Source, stated: Mapping[str, Codec]) -> tuple[Task, str, list[str]] | None:
-    """The first task that the columns fit, its formula, and a note on every column left out of it; None where a formula has to
-    be written.
+def task_of(data: Source, stated: Mapping[str, Codec]) -> tuple[Task, str, list[str]]:
+    """The first task that the columns fit, its formula, and a note on every column left out of it: running text too, where more
+    columns are none.
 
     Args:
         data: the rows.
         stated: codecs of columns that are not inferred.
+
+    Raises:
+        UserError: a formula has to be written.
     """
     codecs, notes = infer_table(data, stated)
     of = {kind: [name for name, codec in codecs.items() if isinstance(codec, kind)] for kind in (Image, Text, Label)}
-    for task in TASKS:
-        formula = task.formula(of[Image], of[Text], of[Label], list(codecs))
-        if formula is not None:
-            return task, formula, [note for note in notes if note.partition(": ")[0] not in codecs]
-    return None
+    texts = [name for name in of[Text] if name not in stated]
+    others = [name for name in codecs if name not in of[Text]]
+    kept = ", ".join(map(quoted, others))
+    for out in ([], texts) if len(others) > max(1, len(texts)) else ([],):
+        names = [name for name in codecs if name not in out]
+        for task in TASKS:
+            formula = task.formula(of[Image], [name for name in of[Text] if name in names], of[Label], names)
+            if formula is not None:
+                notes = [note for note in notes if note.partition(": ")[0] not in codecs]
+                return task, formula, notes + [f"{name}: left out: running text, which no table holds; learn it too by "
+                                               f"p({kept}) p({quoted(name)} | {kept})" for name in out]
+    way = f", such as p({kept}) p({', '.join(map(quoted, of[Text]))} | {kept})" if others and of[Text] else ""
+    raise UserError(f"no task of `given tasks` fits columns {', '.join(data.names)}"
+                    f"{', of which text is ' * bool(of[Text])}{', '.join(of[Text])}; write the formula{way}")

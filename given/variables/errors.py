@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-__all__ = ["NewValue", "UserError", "shown"]
+__all__ = ["NewValue", "UserError", "nearest", "shown"]
 
 
 def shown(value: Any) -> str:
@@ -22,6 +23,19 @@ def shown(value: Any) -> str:
         each = ", ".join(map(shown, value))
         return f"[{each}]" if isinstance(value, list) else f"({each}{',' * (len(value) == 1)})"
     return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def nearest(name: Any, names: Iterable[str]) -> str:
+    """Which names there are in place of one there is not, for messages: the one most like it, and all; in quotes where one has
+    a comma.
+
+    >>> nearest("temp", ["temp_max, temp_min", "wind"]), nearest("widn", ["wind", "rain"])
+    ("there are 'temp_max, temp_min', 'wind'", "did you mean 'wind'? there are wind, rain")
+    """
+    each = list(names)
+    near = difflib.get_close_matches(str(name), each, 1, 0.7)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    return f"{meant}there are {', '.join(map(repr, each) if any(',' in known for known in each) else each)}"
 
 
 class UserError(ValueError):

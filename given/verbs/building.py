@@ -154,7 +154,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     if not inferred:
         raise UserError(f"model: no column is left to model ({'; '.join(notes)}); name columns in a formula")
     terms = terms if formula is not None else [Term(tuple(inferred))]
-    check_known(families, [term.name for term in terms], "families")
+    _check_lefts(families, terms)
     for term in terms:
         chosen: Any = getattr(families.get(term.name), "func", families.get(term.name))
         for name in term.left if getattr(chosen, "on_lines", False) else ():
@@ -177,6 +177,16 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     made = Model(*factors, latents=tuple(latents))
     made.facts |= {"notes": notes, "fitted": False, "dtypes": dict(source.dtypes), "cells": _cells(source, variables)}
     return made
+
+
+def _check_lefts(families: Iterable[str], terms: Sequence[Term]) -> None:
+    """Raise `UserError` for a name of a family that is no factor's left side."""
+    for name in families:
+        for term in terms:
+            if name in term.left and name not in [other.name for other in terms]:
+                raise UserError(f"families: {name} is one column of a factor, and a family is of its whole left side, "
+                                f"{term.name!r}")
+    check_known(families, [term.name for term in terms], "families")
 
 
 def _cells(source: Source, names: Iterable[str]) -> dict[str, Any]:

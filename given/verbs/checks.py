@@ -11,7 +11,7 @@ import numpy as np
 
 from given.joint import Joint
 from given.sources import Columns, Source, Stream, read
-from given.variables import Entries, UserError, shown
+from given.variables import Entries, UserError, nearest, shown
 
 __all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "count_rows", "draws_at_once", "items",
            "named", "rows_at_once", "spelled", "whole_seed"]
@@ -24,7 +24,7 @@ def check_known(names: Any, among: Sequence[str], what: str) -> None:
     """Raise `UserError` for a name that is not among those there are; `what` is where it was handed in."""
     for name in names:
         if name not in among:
-            raise UserError(f"{what}: unknown name {shown(name)}; there are {', '.join(among)}")
+            raise UserError(f"{what}: unknown name {shown(name)}; {nearest(name, among)}")
 
 
 def count_rows(source: Source) -> int:

@@ -109,8 +109,9 @@ def check(joint: Joint, names: Sequence[str]) -> None:
         raise UserError(f"compress: nothing says p({name}), which is to be coded too; declare it, p({name}) {joint}")
     for name, variable in joint.columns.items():
         if not isinstance(variable.space, Finite):
-            raise UserError(f"{name}: expected finitely many values to code, got {variable.codec!r}; use Integer() or "
-                            "Label() for it, or leave the column out of the formula")
+            reals = [other for other, v in joint.columns.items() if not isinstance(v.space, Finite)]
+            raise UserError(f"{', '.join(reals)}: expected finitely many values to code, got reals; learn again, each "
+                            f"value a symbol, codecs={{{', '.join(f'{other!r}: Label()' for other in reals)}}}")
         if name not in names:
             raise UserError(f"compress: no column {name}, which {joint} has; there are {', '.join(names)}")
     other = [name for name in names if name not in joint.columns]

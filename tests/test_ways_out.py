@@ -1,0 +1,100 @@
+"""Ways out: what somebody meets who uses the command on data of their own, and what it says then."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import given
+from given.app.cli import main
+
+N = 60
+WEATHER = {"weather": np.array(["sun", "rain", "fog"] * 20), "temp_max": np.arange(N) * 1.37 % 17,
+           "temp_min": np.arange(N) % 13 / 7}
+
+
+@pytest.fixture
+def weather(tmp_path):
+    given.read(WEATHER).save(tmp_path / "weather.csv")
+    return str(tmp_path / "weather.csv")
+
+
+def said(capsys, *arguments: object) -> tuple[int, str]:
+    try:
+        status = main([str(a) for a in arguments]) or 0
+    except SystemExit as stopped:
+        status = int(stopped.code)
+    return status, capsys.readouterr().err
+
+
+def test_a_family_of_one_column_names_the_whole_left_side(weather, capsys):
+    formula = "p(temp_max, temp_min | weather)"
+    assert said(capsys, "fit", weather, formula, "--family", "temp_max=Gaussian", "--dry-run") == (1, (
+        "given: families: temp_max is one column of a factor, and a family is of its whole left side, 'temp_max, temp_min'\n"))
+    _, err = said(capsys, "fit", weather, formula, "--family", "wether=Gaussian", "--dry-run")
+    assert err == "given: families: unknown name 'wether'; there are 'temp_max, temp_min'\n"
+
+
+@pytest.mark.parametrize(("arguments", "meant"), [
+    (["p(wether)"], "unknown name 'wether'; did you mean 'weather'? there are weather, temp_max, temp_min"),
+    (["p(weather)", "--family", "weather=Categorcal"], "unknown name 'Categorcal'; did you mean 'Categorical'? there are")])
+def test_a_slip_of_the_pen_is_recognised(weather, capsys, arguments, meant):
+    status, err = said(capsys, "fit", weather, *arguments, "--dry-run")
+    assert status == 1 and meant in err and err.count("\n") == 1
+
+
+def test_wrong_usage_is_one_line(capsys):
+    for arguments in (["fit", "a.csv", "--cpu-seconds", "-3"], ["sample", "a.given", "-n", "0"], ["smple"]):
+        status, err = said(capsys, *arguments)
+        assert status == 2 and err.count("\n") == 1 and ": error: " in err and "--help" in err
+
+
+def test_a_column_of_text_is_left_out_of_a_table_with_a_note(tmp_path, capsys):
+    texts = np.array([f"{i} {'abc'[i % 3]} street, floor {i % 7}, beside the {'old new'.split()[i % 2]} one" for i in range(N)])
+    given.read({**WEATHER, "address": texts}).save(tmp_path / "t.csv")
+    assert main(["fit", str(tmp_path / "t.csv"), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "p(weather, temp_max, temp_min)\n" in out and "column address" in out and "left out: running text" in out
+    assert "p(address | weather, temp_max, temp_min)" in out
+    given.read({"address": texts, "weather": WEATHER["weather"]}).save(tmp_path / "two.csv")
+    _, err = said(capsys, "fit", tmp_path / "two.csv", "--dry-run")
+    assert "of which text is address; write the formula, such as p(weather) p(address | weather)" in err
+
+
+def test_compress_of_reals_says_how_to_learn_again(weather, tmp_path, capsys):
+    model = tmp_path / "w.given"
+    main(["fit", weather, "-o", str(model), "--steps", "3"])
+    capsys.readouterr()
+    status, err = said(capsys, "compress", model, weather, "-o", tmp_path / "w.gvnc")
+    assert status == 1 and "temp_max, temp_min: expected finitely many values to code" in err and err.count("\n") == 1
+    again = err.strip().partition("given fit ")[2].split()
+    assert main(["fit", *again, "-o", str(model), "--steps", "3"]) == 0
+    assert main(["compress", str(model), weather, "-o", str(tmp_path / "w.gvnc")]) in (0, None)
+
+
+def test_a_folder_of_code_names_the_task(tmp_path, capsys):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.py").write_text("x = 1\n")
+    status, err = said(capsys, "fit", tmp_path / "src", "--dry-run")
+    assert status == 1 and "source code by --task code" in err
+
+
+def test_a_file_of_pictures_that_cannot_be_is_named(weather, tmp_path, capsys):
+    main(["fit", weather, "p(weather)", "-o", str(tmp_path / "w.given"), "--steps", "3"])
+    capsys.readouterr()
+    assert "x.png: expected one column of images" in said(capsys, "sample", tmp_path / "w.given", "-o", tmp_path / "x.png")[1]
+
+
+def test_a_file_most_of_whose_rows_are_skipped_is_doubted(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n" + "1,2,3\n" * 5)
+    _, err = said(capsys, "fit", tmp_path / "t.csv", "p(a)", "--skip-bad", "--dry-run")
+    assert "only 1 of 6 could be read" in err and "--delimiter" in err
+
+
+def test_few_values_are_printed_as_a_table():
+    few = given.read({"fair": np.array([0.25, 1 / 3]), "cut": np.array(["ideal", "good"]), "n": np.array([1, 20])})
+    assert str(few).splitlines() == ["    fair    cut   n", "    0.25  ideal   1", "0.333333   good  20"]
+    assert repr(few) == "Columns(2; fair: float64, cut: <U5, n: int64)"
+    for many in (np.arange(11), np.zeros((2, 3)), np.array(["long" * 20])):
+        columns = given.read({"x": many})
+        assert str(columns) == repr(columns)
