@@ -98,3 +98,25 @@ def test_few_values_are_printed_as_a_table():
     for many in (np.arange(11), np.zeros((2, 3)), np.array(["long" * 20])):
         columns = given.read({"x": many})
         assert str(columns) == repr(columns)
+
+
+def test_a_report_bins_dates_numbers_rows_as_the_file_and_says_the_measure_once(tmp_path, capsys):
+    days = (np.datetime64("2012-01-01") + np.arange(200)).astype(str)
+    data = {"day": days, "x": np.where(np.arange(200) == 123, 60.0, np.sin(np.arange(200)))}
+    given.read(data).save(tmp_path / "d.csv")
+    files = [str(tmp_path / "d.given"), str(tmp_path / "d.csv")]
+    model = given.model("p(day, x)", files[1])
+    model.fit(files[1], steps=5, held_out=0.5)
+    model.save(files[0])
+    assert main(["report", *files, "-o", str(tmp_path / "r.html")]) in (0, None)
+    page = (tmp_path / "r.html").read_text()
+    assert ">others<" not in page and page.count("length in days") == 2  # the lead, and once under the table
+    held = model.split(given.read(files[1]))[1]
+    shown = [row.split("</td><td>") for row in page.partition("The least probable items")[2].split("<tr><td>")[1:11]]
+    for row, _, day, *_ in shown:
+        assert day.startswith(str(days[int(row)])) and days[int(row)] in held["day"]
+
+
+def test_how_a_fit_ended_is_printed_in_words(weather, tmp_path, capsys):
+    main(["fit", weather, "p(weather)", "-o", str(tmp_path / "w.given")])
+    assert "closed form: counted or solved, without steps" in capsys.readouterr().out

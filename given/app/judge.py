@@ -15,9 +15,10 @@ from given.app.report import report as _report
 from given.codecs import Label
 from given.evaluate import Score
 from given.infer import rows_taken_as_other
-from given.sources import Live, Source, write_file
+from given.sources import Columns, Live, Source, write_file
 from given.variables import UserError, shown
 from given.verbs import Model
+from given.verbs.checks import count_rows
 
 __all__ = ["report", "score"]
 
@@ -107,7 +108,11 @@ def report(a: argparse.Namespace) -> None:
         train, test = (given.read(a.train, learned=model.cells), data) if a.train else model.split(data)
     except UserError as error:
         raise UserError(f"{error}: given report {a.model} NEW --train {a.data}") from None
-    name = a.data if a.train else f"the rows of {a.data} that were held out"
-    page = _report(model, test, train, name=name, seed=a.seed)
+    name, numbers = a.data, None
+    if not a.train:
+        name, n = f"the rows of {a.data} that were held out", count_rows(data)
+        # Which rows are held out depends on their numbers alone.
+        numbers = next(model.split(Columns({"row": np.arange(n)}))[1].batches(n))["row"] if n > 1 else None
+    page = _report(model, test, train, name=name, seed=a.seed, numbers=numbers)
     write_file(a.output, lambda file: file.write(page.encode()))
     print(f"wrote {a.output}", file=sys.stderr)

@@ -63,7 +63,8 @@ def fit(a: argparse.Namespace) -> int:
                      bfloat16=a.bfloat16, muon=a.muon)
     model.save(path)
     below = done.below("learn longer (--minutes or --steps), or choose another family (--family, see given families)")
-    facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
+    why = "closed form: counted or solved, without steps" if done.stopped == "closed form" and not a.json else done.stopped
+    facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": why,
            "cpu-seconds": round(done.cpu_seconds, 1), **model.facts.get("scores", {}), **_gap(model),
            **({"notice": below} if below else {}), **order}, a.json)
     return 130 if done.stopped == "interrupted" else 0
@@ -72,7 +73,8 @@ def fit(a: argparse.Namespace) -> int:
 def _gap(model: Model) -> dict[str, str]:
     """How far answers to different questions may disagree, where a net learned every order of its columns."""
     gap = model.facts["fit"]["coherence_gap"]
-    return {} if gap is None else {"coherence gap": f"{gap:.4f} nats/item between whole draws and other orders of columns"}
+    return {} if gap is None else {"coherence gap": f"{gap:.4f} nats/item between whole draws and other orders: 0 where "
+                                                    "all answers agree, large where near the gain over independent columns"}
 
 
 def export(a: argparse.Namespace) -> None:

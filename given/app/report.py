@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from given.app.output import shown
+from given.codecs import Time
 from given.distributions import Intractable
 from given.evaluate import Comparison, page, picture
 from given.evaluate.page import bars, curve, excerpt, figure, paragraph, table
 from given.sources import Columns, Source, joined
-from given.variables import Finite
+from given.variables import Codec, Finite
 from given.verbs import Model
 
 __all__ = ["report"]
@@ -24,7 +25,8 @@ _WORST = 10
 _LONG, _EXCERPT = 60, 900  # characters
 
 
-def report(model: Model, test: Source, train: Source | None = None, *, name: str = "", seed: int = 0) -> str:
+def report(model: Model, test: Source, train: Source | None = None, *, name: str = "", seed: int = 0,
+           numbers: np.ndarray | None = None) -> str:
     """An HTML page: the score beside the trivial baseline's, how it learned, draws beside data, columns, the worst items.
 
     Args:
@@ -33,11 +35,12 @@ def report(model: Model, test: Source, train: Source | None = None, *, name: str
         train: rows the baseline is counted from; without them there is none.
         name: what the test rows are called.
         seed: of draws.
+        numbers: (rows,) those of the test rows in their file, by default from 0.
     """
     try:
         comparison = model.evaluate(test, train=train, seed=seed)
         items, lead = model.log_prob(test, seed=seed), f"{comparison.scores['this model']} on {name or 'the data'}"
-        good = table(comparison.rows(), [len(g) for g in comparison.groups]) + paragraph(
+        good = _scores(comparison) + paragraph(
             f"{len(items):,} item{'s' * (len(items) > 1)} of {name or 'the data'}. Nats an item are better the higher, all "
             "else the lower. Rows of one block are conditioned on the same columns and have the same measure, so they may be "
             f"ranked; a bound is at most the truth.{_margin(comparison)}")
@@ -51,12 +54,26 @@ def report(model: Model, test: Source, train: Source | None = None, *, name: str
         ("How good is it?", good),
         ("How did it learn?", _learning(model.facts.get("fit", {}))),
         ("What does it draw?", _beside(model, some, drawn, columns)),
-        ("Column by column", _marginals(some, drawn, columns)),
-        ("The least probable items", _worst(model, test, items) if items is not None and len(items) > 1 else ""),
+        ("Column by column", _marginals(model, some, drawn, columns)),
+        ("The least probable items", _worst(model, test, items, numbers) if items is not None and len(items) > 1 else ""),
         ("What is it?", table([["factor", "family"], *([str(f), type(f).__name__] for f in model.joint.declared)])
          + table([["column", "read as"], *([k, repr(v.codec)] for k, v in model.joint.columns.items())])),
     ]
     return page(str(model), lead, [(head, body) for head, body in sections if body])
+
+
+def _scores(comparison: Comparison) -> str:
+    """The table of scores, and under it the measures, which are long, once each."""
+    rows = comparison.rows()
+    at = rows[0].index("measure")
+    measures: dict[str, list[str]] = {}
+    for row in rows[1:]:
+        measures.setdefault(row[at], []).append(row[0])
+    whose = [f"Measure of {', '.join(names)}: {measure}." for measure, names in measures.items()]
+    # What says nothing here: no condition, all items covered.
+    out = {at, *(i for i, cells in enumerate(zip(*rows[1:], strict=True)) if {*cells} in ({"-"}, {"100%"}))}
+    rows = [[cell for i, cell in enumerate(row) if i not in out] for row in rows]
+    return table(rows, [len(g) for g in comparison.groups]) + paragraph(" ".join(whose))
 
 
 def _margin(comparison: Comparison) -> str:
@@ -107,26 +124,34 @@ def _sheet(model: Model, name: str, images: np.ndarray) -> bytes:
     return picture(images[:whole].reshape(-1, across, *images.shape[1:]), levels=levels, ink=levels < 256)
 
 
-def _marginals(data: Columns, drawn: Columns, columns: Sequence[str]) -> str:
+def _marginals(model: Model, data: Columns, drawn: Columns, columns: Sequence[str]) -> str:
     """Shares of values, of the data beside what was drawn, for every column of single values."""
     out = []
     for name in columns:
         a, b = data[name], drawn[name]
         if a.ndim > 1 or (a.dtype.kind in "OUS" and max(map(len, map(str, a[:100]))) > _LONG):
             continue
-        names, shares = _numbers(a, b) if a.dtype.kind in "iuf" and len(np.unique(a)) > _BINS else _categories(a, b)
+        codec = model.joint.columns[name].codec
+        if isinstance(codec, Time) or (a.dtype.kind in "iuf" and len(np.unique(a)) > _BINS):
+            names, shares = _numbers(codec, codec.numbers(a), codec.numbers(b))
+        else:
+            names, shares = _categories(a, b)
         apart = sum(abs(p - q) for p, q in zip(*shares, strict=True)) / 2
         out.append(bars(names, *shares, name, f"grey: data, blue: drawn; total variation {apart:.3f}"))
     return f'<div class="grid">{"".join(out)}</div>' if out else ""
 
 
-def _numbers(a: np.ndarray, b: np.ndarray) -> tuple[list[str], tuple[list[float], list[float]]]:
+def _numbers(codec: Codec, a: np.ndarray, b: np.ndarray) -> tuple[list[str], tuple[list[float], list[float]]]:
     """Shares between equally spaced edges over the data's middle 98 %, what lies beyond in the outer ones."""
-    a, b = (v[~np.isnan(v.astype(float))].astype(float) for v in (a, b))
+    a, b = (v[~np.isnan(v)] for v in (a, b))
+    if not len(a):
+        return ["no value"], ([0.0], [0.0])
     low, high = np.quantile(a, [0.01, 0.99])
     edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
     shares = [np.histogram(np.clip(v, edges[0], edges[-1]), edges)[0] / max(len(v), 1) for v in (a, b)]
-    return [f"{e:.4g}" for e in edges[1:]], (shares[0].tolist(), shares[1].tolist())
+    ends = codec.raw_of(edges).tolist()
+    names = [f"{end:.4g}" if isinstance(end, float) else str(end) for end in (ends[0], *ends[2:])]
+    return names, (shares[0].tolist(), shares[1].tolist())
 
 
 def _categories(a: np.ndarray, b: np.ndarray) -> tuple[list[str], tuple[list[float], list[float]]]:
@@ -141,7 +166,7 @@ def _categories(a: np.ndarray, b: np.ndarray) -> tuple[list[str], tuple[list[flo
     return top, (shares[0], shares[1])
 
 
-def _worst(model: Model, test: Source, items: np.ndarray) -> str:
+def _worst(model: Model, test: Source, items: np.ndarray, numbers: np.ndarray | None) -> str:
     order = np.argsort(items)[:_WORST]
     found: dict[int, Columns] = {}
     first, names = 0, [name for name in test.names if name in model.joint.columns]
@@ -152,6 +177,7 @@ def _worst(model: Model, test: Source, items: np.ndarray) -> str:
     rows = joined([found[int(i)] for i in order])
     sheets = [figure(_sheet(model, name, rows[name]), f"{name}: the least probable first") for name in names
               if _levels(model, name)]
-    cells = [["of these, row", "log p, nats", *names], *([str(i), f"{items[i]:.2f}", *(shown(rows[name][k]) for name in names)]
+    places = np.arange(len(items)) if numbers is None else numbers
+    cells = [["row", "log p, nats", *names], *([str(places[i]), f"{items[i]:.2f}", *(shown(rows[name][k]) for name in names)]
                                                for k, i in enumerate(order))]
     return "".join(sheets) + table(cells)

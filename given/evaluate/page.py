@@ -21,6 +21,7 @@ figure { margin: 0 0 .8rem; } figcaption { color: var(--soft); font-size: .92rem
 tbody.group { border-top: 2px solid var(--line); }
 svg { display: block; max-width: 100%; height: auto; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem; }
+@media (max-width: 30rem) { th, td { font-size: .8rem; padding-right: .5rem; } }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; margin: 0; }
 """
 
@@ -69,7 +70,7 @@ def figure(png: bytes, caption: str) -> str:
 
 
 def curve(points: Sequence[tuple[float, float]], across: str, up: str) -> str:
-    """A line through (x, y) points as a drawing, with its least and last value in words."""
+    """A line through (x, y) points as a drawing, with its first and last value in words."""
     if len(points) < 2:
         return paragraph(f"{up}: too few points to draw.")
     W, H, L, B, R, T = 640, 240, 88, 40, 12, 12
@@ -89,7 +90,7 @@ def curve(points: Sequence[tuple[float, float]], across: str, up: str) -> str:
             f'font-size="13" font-family="system-ui, sans-serif">{marks}{ends}'
             f'<polyline points="{path}" fill="none" stroke="#2a7ae2" stroke-width="2"/>'
             f'<text x="{(W + L) / 2}" y="{H - 4}" text-anchor="middle">{html.escape(across)}</text></svg>'
-            f"<figcaption>{html.escape(up)}: least {low:.4g}, last {ys[-1]:.4g}</figcaption></figure>")
+            f"<figcaption>{html.escape(up)}: {ys[0]:.4g} at first, {ys[-1]:.4g} at the end</figcaption></figure>")
 
 
 def bars(names: Sequence[str], data: Sequence[float], drawn: Sequence[float], title: str, caption: str) -> str:

@@ -115,4 +115,4 @@ def order_ignored(joint: Joint, source: Source) -> str:
         return ""
     name = next(iter(last))
     return (f"{name}: the rows stand in its order, which is ignored: rows are learned as independent, and those held out "
-            "are drawn at random; to be judged on what comes later, hold out the last rows")
+            "are drawn at random; to be judged on what comes later, fit without the last rows and score those")
