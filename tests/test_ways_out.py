@@ -120,3 +120,22 @@ def test_a_report_bins_dates_numbers_rows_as_the_file_and_says_the_measure_once(
 def test_how_a_fit_ended_is_printed_in_words(weather, tmp_path, capsys):
     main(["fit", weather, "p(weather)", "-o", str(tmp_path / "w.given")])
     assert "closed form: counted or solved, without steps" in capsys.readouterr().out
+
+
+def test_long_answers_say_how_far_they_are_on_a_terminal(weather, tmp_path, capsys, monkeypatch):
+    model = str(tmp_path / "w.given")
+    main(["fit", weather, "p(weather)", "-o", model])
+    for terminal in (False, True):
+        monkeypatch.setattr("sys.stderr.isatty", lambda terminal=terminal: terminal)
+        capsys.readouterr()
+        given.read({"weather": WEATHER["weather"]}).save(tmp_path / "only.csv")
+        main(["compress", model, str(tmp_path / "only.csv"), "-o", str(tmp_path / "w.gvnc")])
+        assert (f"coding {N} rows" in capsys.readouterr().err) == terminal
+
+
+def test_a_fit_of_dates_says_that_no_season_is_learned(tmp_path, capsys):
+    days = (np.datetime64("2012-01-01") + np.arange(99)).astype(str)
+    given.read({"day": days, "x": np.sin(np.arange(99))}).save(tmp_path / "d.csv")
+    main(["fit", str(tmp_path / "d.csv"), "--dry-run"])
+    out = capsys.readouterr().out
+    assert "day: each read as one number on a line" in out and "season" in out

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 import given
-from given.app.data import live, need, observations, of_text, read, say_skipped, show
+from given.app.data import live, need, observations, of_text, read, say_on_terminal, say_skipped, show
 from given.app.listing import facts
 from given.app.output import rows
 from given.codecs import Text
@@ -23,6 +23,7 @@ from given.infer import Part, Rows, prefix
 from given.sources import Columns, Live, Source, write_file
 from given.variables import Entries, Finite, UserError, nearest
 from given.verbs import Model
+from given.verbs.checks import count_rows
 from given.verbs.holes import present, valueless
 
 __all__ = ["complete", "compress", "decompress", "encode", "query", "rank", "sample"]
@@ -103,6 +104,9 @@ def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source) -> I
     for batch in data.batches(_AT_ONCE):
         yield _answered(a, model, term, {name: Rows(batch[name]) for name in term.parents}, first)
         first += batch.n
+        if a.output:
+            say_on_terminal(f"{first:,} rows answered", end="")
+    say_on_terminal("", end="\n") if a.output else None
     say_skipped(data) if isinstance(data, Live) else None
     if not first:
         raise UserError(f"{'stdin' if a.data == '-' else a.data}: expected at least one row after the header, got none")
@@ -167,7 +171,10 @@ def compress(a: argparse.Namespace) -> None:
         each = " ".join(f"--as {shlex.quote(f'{name}=label')}" for name in reals)
         raise UserError(f"{a.model}: {', '.join(reals)}: expected finitely many values to code, got reals; learn again, with "
                         f"each a symbol: given fit {shlex.quote(a.data)} {each}")
-    found = model.compress(read(a.data, a, model), batch=a.batch, span=a.span, verify=not a.no_verify)
+    data = read(a.data, a, model)
+    again = "" if a.no_verify else ", and reading them again to verify that they come back (--no-verify leaves this out)"
+    say_on_terminal(f"coding {count_rows(data):,} rows entry by entry{again}")
+    found = model.compress(data, batch=a.batch, span=a.span, verify=not a.no_verify)
     write_file(a.output, lambda file: file.write(found.content))
     size = len(found.content)
     facts({"file": a.output, "rows": found.rows, "bytes": size, "bits an entry": round(8 * size / found.entries, 4),

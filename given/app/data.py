@@ -16,7 +16,7 @@ from given.sources import Columns, Kind, Learned, Live, Source, Stream
 from given.variables import UserError, Variable, nearest
 from given.verbs import Model
 
-__all__ = ["live", "need", "observations", "of_text", "once", "read", "say_skipped", "show"]
+__all__ = ["live", "need", "observations", "of_text", "once", "read", "say_on_terminal", "say_skipped", "show"]
 
 _SKIPPED = 10  # bad rows that are named
 
@@ -75,6 +75,12 @@ def _check_hole(variable: Variable, raw: np.ndarray, text: str) -> None:
 def of_text(model: Model) -> bool:
     """Whether a model is of one text."""
     return [isinstance(v.codec, Text) for v in model.joint.columns.values()] == [True]
+
+
+def say_on_terminal(what: str, end: str = "\n") -> None:
+    """A line of progress on standard error, where that is a terminal; with `end` "" the next one takes its place."""
+    if sys.stderr.isatty():
+        print(f"\r{what}", end=end, file=sys.stderr, flush=True)
 
 
 def say_skipped(data: Source) -> None:

@@ -12,6 +12,7 @@ from given.app.listing import facts
 from given.app.literals import built, codec_of
 from given.app.plan import place_of, plan
 from given.app.tasks import fit as _fit_task
+from given.codecs import Time
 from given.tasks import task_named, task_of
 from given.train import MODEL_FILES, check_place
 from given.variables import UserError
@@ -52,6 +53,10 @@ def fit(a: argparse.Namespace) -> int:
     model.facts["notes"] += left_out
     ignored = model.order_ignored(data)
     order = {"order": ignored} if ignored else {}
+    times = [name for name, v in model.joint.columns.items() if isinstance(v.codec, Time)]
+    if times:
+        order["dates"] = (f"{', '.join(times)}: each read as one number on a line; what recurs, as a season, a weekday or an "
+                          "hour, is learned from columns of its own, such as month")
     if a.dry_run:
         asked = {"task": f"{task.name}: {task.what}"} if task else {}
         facts({"formula": str(model), **asked, "data": data.described(), **plan(model, data), **order}, a.json)
