@@ -139,3 +139,26 @@ def test_a_fit_of_dates_says_that_no_season_is_learned(tmp_path, capsys):
     main(["fit", str(tmp_path / "d.csv"), "--dry-run"])
     out = capsys.readouterr().out
     assert "day: each read as one number on a line" in out and "season" in out
+
+
+def test_complete_says_that_dates_are_written_otherwise_than_the_file_has_them(tmp_path, capsys):
+    rows = "".join(f"{day % 28 + 1:02}/{day % 12 + 1:02}/2021,{day}\n" for day in range(60))
+    (tmp_path / "d.csv").write_text("day,x\n" + rows)
+    main(["fit", str(tmp_path / "d.csv"), "p(day, x)", "-o", str(tmp_path / "d.given"), "--steps", "3"])
+    (tmp_path / "h.csv").write_text("day,x\n03/07/2021,\n,4\n")
+    capsys.readouterr()
+    main(["complete", str(tmp_path / "d.given"), str(tmp_path / "h.csv")])
+    printed = capsys.readouterr()
+    assert printed.err == "day: times written as day/month/year, read as ISO, and written so\n"
+    assert printed.out.splitlines()[1].startswith("2021-07-03,")
+
+
+def test_holes_that_stay_are_counted_by_column(tmp_path, capsys):
+    rows = {"kind": np.array(["a", "b"] * 1500), "doc": np.array(["one"] + [None] * 2999)}
+    model = given.model("p(kind, doc)", rows, codecs={"doc": given.codecs.Label(missing="symbol")},
+                        families={"kind, doc": given.families.Independent})
+    model.fit(rows, held_out=0, steps=1)
+    model.save(tmp_path / "m.given")
+    (tmp_path / "h.csv").write_text("kind,doc\na,\nb,\n")
+    main(["complete", str(tmp_path / "m.given"), str(tmp_path / "h.csv")])
+    assert "doc: 2 holes stay: " in capsys.readouterr().err

@@ -148,6 +148,9 @@ def complete(a: argparse.Namespace) -> None:
     data = read(a.data, a, model)
     for line in model.unfillable(data):
         print(line, file=sys.stderr)
+    for name, kind in data.kinds.items():
+        if kind.form is not None:  # what is there keeps its value, and holes beside it are drawn in one spelling with it
+            print(f"{name}: {kind.note}, and written so", file=sys.stderr)
     whole = model.complete(data, n=a.n, seed=a.seed)
     for name in whole.names:
         left = int((~present(whole[name])).sum()) if name in model.joint.columns else 0
