@@ -115,7 +115,7 @@ def test_missing_values_are_left_out_of_means_and_quantiles():
     (lambda q: q.quantile("income", 50), r"quantile: levels=50; expected probabilities between 0 and 1"),
     (lambda q: q.quantile("income", []), r"quantile: levels=\[\]; expected probabilities"),
     (lambda q: q.mean("age"), "age: is given, or has no factor"),
-    (lambda q: q.mean("wage"), "column: unknown name 'wage'; there are city, age, income"),
+    (lambda q: q.mean("wage"), r"column: unknown name 'wage'; did you mean 'age'\? there are city, age, income"),
 ])
 def test_what_has_no_answer_names_what_has(people, ask, message):
     with pytest.raises(UserError, match=message) as error:

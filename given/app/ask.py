@@ -168,7 +168,7 @@ def encode(a: argparse.Namespace) -> None:
 
 def compress(a: argparse.Namespace) -> None:
     """`given compress`"""
-    model = given.load(a.model, device=a.device)
+    model = given.load(a.model)
     reals = [name for name, v in model.joint.columns.items() if not isinstance(v.space, Finite)]
     if reals:
         each = " ".join(f"--as {shlex.quote(f'{name}=label')}" for name in reals)
@@ -186,7 +186,7 @@ def compress(a: argparse.Namespace) -> None:
 
 def decompress(a: argparse.Namespace) -> None:
     """`given decompress`"""
-    model = given.load(a.model, device=a.device)
+    model = given.load(a.model)
     with open(a.file, "rb") as file:
         content = file.read()
     try:
