@@ -29,6 +29,7 @@ from given.nn import Embedding, MinGRU, PixelCNN
 from given.nn.context import attends
 from given.sources import Learned, Source, read
 from given.sources.download import downloaded
+from given.sources.kinds import ragged
 from given.train import (
     load_joint,
 )
@@ -192,7 +193,8 @@ def _check_lefts(families: Iterable[str], terms: Sequence[Term]) -> None:
 def _cells(source: Source, names: Iterable[str]) -> dict[str, Any]:
     """How the cells of columns of single values are read, as a folder keeps it; nothing of running text."""
     first = next(iter(source.batches(1 << 16)))
-    plain = [name for name in names if name in first.names and first[name].ndim == 1 and source.dtypes.get(name) != "text"]
+    single = [name for name in names if name in first.names and first[name].ndim == 1 and not ragged(first[name])]
+    plain = [name for name in single if source.dtypes.get(name) != "text"]
     return {name: (Learned(source.kinds[name]) if name in source.kinds else Learned.of_array(first[name])).state()
             for name in plain}
 
