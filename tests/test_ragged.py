@@ -9,6 +9,7 @@ import pytest
 from test_bad_input import cases, refused
 
 import given
+from given.app.cli import main
 from given.codecs import Series
 
 ROWS = [{"shop": "a", "y": [1.5, 2.0, None], "tags": ["x", "y"], "n": [1, 2], "frames": [[1, 2]]},
@@ -153,6 +154,92 @@ def test_items_are_written_as_a_long_table(tmp_path):
     assert lists(again["y"]) == lists(found["y"]) and again["shop"].tolist() == ["u", "v"]
     draws = given.Columns({"y": np.arange(6.0).reshape(2, 1, 3)}, axes=2).long()
     assert draws.names == ("item", "index", "draw", "row", "y") and draws["draw"].tolist() == [0] * 3 + [1] * 3
+
+
+# Asked from the shell
+
+
+@pytest.fixture(scope="module")
+def sales(tmp_path_factory):
+    """A folder with a long table and a model of it, y given promo."""
+    folder, rng = tmp_path_factory.mktemp("sales"), np.random.default_rng(0)
+    rows = [f"{shop},{np.datetime64('2020-01-01') + 7 * i},{50 + 5 * (i % 2) + rng.normal():.2f},{i % 2}\n"
+            for shop in "abcd" for i in range(rng.integers(8, 20))]
+    (folder / "t.csv").write_text("shop,date,y,promo\n" + "".join(rows))
+    assert main(["fit", str(folder / "t.csv"), "y | promo", "--by", "shop", "--time", "date", "--steps", "3",
+                 "--held-out", "0", "-o", str(folder / "t.given")]) == 0
+    return folder
+
+
+def shell(capsys, folder, *words):
+    capsys.readouterr()
+    status = main([str(folder / word) if "." in word and "=" not in word else word for word in words])
+    captured = capsys.readouterr()
+    return captured.out if status == 0 else captured.err
+
+
+def test_conditions_in_a_row_are_json_lists(sales, capsys):
+    drawn = shell(capsys, sales, "sample", "t.given", "promo=[0, 1, 1]", "-n", "2").splitlines()
+    assert drawn[0] == "item,index,y" and len(drawn) == 7
+    drawn = shell(capsys, sales, "sample", "t.given", "promo=[0, 1, 1, 0]", "y=[50, 51.5]", "-n", "2", "--json")
+    assert [json.loads(line)["y"][:2] for line in drawn.splitlines()] == [[50, 51.5]] * 2
+    assert len(shell(capsys, sales, "sample", "t.given", "promo=[0, 1, 1]", "--stream").splitlines()) == 3
+
+
+def test_series_go_on_as_far_as_what_is_given(sales, capsys):
+    rows = [{"y": [50, 51], "promo": [0, 1, 1, 0]}, {"y": None, "promo": [1, 1, 1]}, {"y": [3.25], "promo": [1]}]
+    lines(sales / "c.jsonl", rows)
+    done = [json.loads(line) for line in shell(capsys, sales, "complete", "t.given", "c.jsonl", "--json").splitlines()]
+    assert [len(row["y"]) for row in done] == [4, 3, 1] and done[0]["y"][:2] == [50, 51] and done[2]["y"] == [3.25]
+    asked = shell(capsys, sales, "query", "t.given", "y | promo", "c.jsonl").splitlines()
+    assert len(asked) == 1 + 4 + 3 + 1
+    model = given.load(sales / "t.given")
+    many = model.complete({"y": [[50.0]] * 5000, "promo": [[1, 0]] * 4999 + [[1, 0, 1]]})
+    assert [len(many["y"][row]) for row in (0, -1)] == [2, 3]
+
+
+def test_series_go_on_to_a_length():
+    data = {"y": [[1.5, 2, 1, 2.5], [2.25, 1.75, 3]]}
+    model = given.model("p(y)", data)
+    model.facts["fitted"] = True
+    assert [list(y[:3]) for y in model.complete(data, length=4)["y"]] == [[1.5, 2, 1], [2.25, 1.75, 3]]
+    assert [len(y) for y in model.complete({"y": [[1.0], None]}, length=4)["y"]] == [4, 4]
+
+
+def test_a_long_table_is_scored_item_by_item(sales, capsys):
+    scores = shell(capsys, sales, "score", "t.given", "t.csv", "--by", "shop", "--time", "date").splitlines()
+    assert scores[0] == "row,log_prob" and len(scores) == 5
+
+
+def test_series_are_drawn_given_what_an_item_has_one_of(sales, capsys):
+    said = shell(capsys, sales, "fit", "t.csv", "--by", "shop", "--time", "date", "--dry-run")
+    assert "p(y, promo)" in said and "series: how columns of values in a row go on together" in said
+
+
+def test_a_series_that_numbers_the_rows_is_left_out(tmp_path):
+    text = "no,k,y\n" + "".join(f"{i},{'ab'[i % 2]},{i % 5}\n" for i in range(30))
+    model = given.model(data=given.read(long(tmp_path, text=text), by="k"))
+    assert list(model.joint.columns) == ["y"]
+
+
+@cases(
+    word=("sample t.given promo=0,1", "promo: got '0,1'; expected a JSON list of its values"),
+    unseen=('sample t.given promo=[0,"x"]', "promo, row 0: unseen category 'x'"),
+    length=("sample t.given promo=[0,1] --length 3", "promo: has 2 entries along 'time', got length=3"),
+    flat=("score t.given t.csv", "y: expected a list or an array of values in every row, got one float64 each"),
+    by=("fit t.csv --by store", "t.csv: by='store': no such column"),
+)
+def test_bad_questions(bad, said, sales, capsys):
+    assert said in shell(capsys, sales, *bad.split())
+
+
+@pytest.mark.parametrize(("y", "promo", "said"), [
+    pytest.param([[1.0, 2.0], [1.0]], [[0, 1], [1, 0]], "promo, row 1: has 2 entries along 'time' where y has 1", id="apart"),
+    pytest.param([[1.0], []], [[0], [1]], "y, row 1: is empty; expected at least one value", id="empty"),
+    pytest.param([[1.0], None], [[0], [1]], "y, row 1: is missing; expected a list", id="missing"),
+])
+def test_bad_items(y, promo, said, sales):
+    refused(lambda: given.load(sales / "t.given").score(y=y, promo=promo), said)
 
 
 @cases(

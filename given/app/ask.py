@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from functools import reduce
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 import given
 from given.app.data import live, need, observations, of_text, read, say_on_terminal, say_skipped, show
 from given.app.listing import facts
-from given.app.output import rows
+from given.app.output import rows, shown
 from given.codecs import Text
 from given.formula import Term, parse
 from given.infer import Part, Rows, prefix
@@ -36,19 +37,19 @@ def sample(a: argparse.Namespace) -> None:
     model, how = given.load(a.model, device=a.device), _how(a)
     observed = observations(a, model)
     for name, variable in model.joint.columns.items() if observed.keys() >= model.joint.columns.keys() else ():
-        if isinstance(variable.codec, Text) and name not in model.joint.conditions:
+        if (isinstance(variable.codec, Text) or variable.codec.along is not None) and name not in model.joint.conditions:
             observed[name] = prefix(observed[name])  # given whole, nothing would be left to draw
     asked = model.given(observed)
     if not a.stream:
         show(asked.sample(a.n or 16, seed=a.seed, how=how, length=a.length), a, model)
         return
     if a.n not in (None, 1) or a.output or a.json:
-        raise UserError("sample: --stream prints one text as it is drawn; leave out -n, -o and --json")
-    said = asked.stream(seed=a.seed, how=how, length=a.length)
-    print(*(begun.values for begun in observed.values() if isinstance(begun, Part)), sep="", end="", flush=True)
-    for part_of_text in said:
-        print(part_of_text, end="", flush=True)
-    print()
+        raise UserError("sample: --stream prints one text, or series, as it is drawn; leave out -n, -o and --json")
+    text, begun = True, [value.values for value in observed.values() if isinstance(value, Part)]
+    for block in chain(begun, asked.stream(seed=a.seed, how=how, length=a.length)):
+        text = not np.ndim(block)
+        print(block if text else "".join(f"{shown(value)}\n" for value in block), end="", flush=True)
+    print(end="\n" if text else "")
 
 
 def _how(a: argparse.Namespace) -> Any:
@@ -151,7 +152,7 @@ def complete(a: argparse.Namespace) -> None:
     for name, kind in data.kinds.items():
         if kind.form is not None:  # what is there keeps its value, and holes beside it are drawn in one spelling with it
             print(f"{name}: {kind.note}, and written so", file=sys.stderr)
-    whole = model.complete(data, n=a.n, seed=a.seed)
+    whole = model.complete(data, n=a.n, seed=a.seed, length=a.length)
     for name in whole.names:
         left = int((~present(whole[name])).sum()) if name in model.joint.columns else 0
         if left and not valueless(model.joint.columns[name]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +28,7 @@ def read(source: str, a: argparse.Namespace, model: Model | None = None, piped: 
     piped = piped if source == "-" and model is not None and of_text(model) else None
     options = {"format": a.format or piped, "delimiter": a.delimiter,
                "header": None if a.header is None else a.header == "yes", "decimal": a.decimal,
-               "dayfirst": _dayfirst(a), "by": a.by, "size": a.size, "skip_bad": a.skip_bad or None,
+               "dayfirst": _dayfirst(a), "by": a.by, "time": a.time, "size": a.size, "skip_bad": a.skip_bad or None,
                "learned": None if model is None else model.cells}
     data = given.read(source, **{name: value for name, value in options.items() if value is not None})
     say_skipped(data)
@@ -54,6 +55,9 @@ def observations(a: argparse.Namespace, model: Model) -> dict[str, Any]:
         variable = model.joint.columns.get(name)
         if variable is None or isinstance(variable.codec, Text):
             continue
+        if variable.codec.item_axes:
+            observed[name] = _listed(name, text)
+            continue
         try:
             raw = cells.get(name, Learned(Kind("text"))).typed([text])
         except UserError as error:
@@ -62,6 +66,17 @@ def observations(a: argparse.Namespace, model: Model) -> dict[str, Any]:
         if observed[name] is None or observed[name] != observed[name]:
             _check_hole(variable, raw, text)
     return observed
+
+
+def _listed(name: str, text: str) -> list[Any]:
+    """A value of several numbers or words, such as a series, from its JSON list."""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, list) or not found:
+        raise UserError(f"{name}: got {text[:40]!r}; expected a JSON list of its values, as '{name}=[1, 2, 3]'")
+    return found
 
 
 def _check_hole(variable: Variable, raw: np.ndarray, text: str) -> None:

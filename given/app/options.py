@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-__all__ = ["DATA", "count", "drawing", "number", "pair", "positive", "reading", "seed_of", "share", "size"]
+__all__ = ["DATA", "count", "drawing", "length", "number", "pair", "positive", "reading", "seed_of", "share", "size"]
 
 DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt, a folder of images or texts, a glob in quotes, - for "
         "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare")
@@ -23,8 +23,14 @@ def drawing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--stop", action="append", metavar="STRING", help="end a text after this string; may be said again")
     sub.add_argument("--longest", type=count, metavar="N", help="draw at most N symbols")
     sub.add_argument("--beam", type=count, metavar="WIDTH", help="the most probable texts that so many beams find, not draws")
-    sub.add_argument("--length", type=count, metavar="N", help="symbols of a text in windows (default one window)")
-    sub.add_argument("--stream", action="store_true", help="print one text as it is drawn")
+    length(sub)
+    sub.add_argument("--stream", action="store_true", help="print one text, or series, as it is drawn")
+
+
+def length(sub: argparse.ArgumentParser) -> None:
+    """How long items are to be."""
+    sub.add_argument("--length", type=count, metavar="N",
+                     help="symbols of a text in windows, values of a series (default one window, or as many as what is given)")
 
 
 def reading(sub: argparse.ArgumentParser) -> None:
@@ -35,7 +41,9 @@ def reading(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--header", choices=("yes", "no"), help="whether a table's first row names its columns")
     sub.add_argument("--decimal", choices=(".", ","), help="mark of a table's numbers, where they may have either")
     sub.add_argument("--dayfirst", choices=("yes", "no"), help="whether 1/2/2020 is in February, where its cells may be either")
-    sub.add_argument("--by", choices=("file", "line", "paragraph"), help="what a row is of text (default file)")
+    sub.add_argument("--by", metavar="COLUMN", help="that names the item, of a table with a row a moment; of text: what a row "
+                                                    "is, file, line or paragraph (default file)")
+    sub.add_argument("--time", metavar="COLUMN", help="that an item's rows are ordered by; without --by all rows are one item")
     sub.add_argument("--size", type=size, metavar="HxW", help="resample images to this size")
     sub.add_argument("--skip-bad", action="store_true",
                      help="leave out files and rows that cannot be read, and say how many and which; what can be read stays: "

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from given.evaluate import picture
-from given.sources import Columns, write_file
+from given.sources import Columns, ragged, write_file
 from given.sources.cells import written
 from given.sources.write import delimited
 from given.variables import Finite, UserError
@@ -36,18 +36,27 @@ def shown(value: Any) -> str:
 
 
 def rows(columns: Columns, as_json: bool, header: bool = True) -> None:
-    """Rows on standard output: JSON lines, or comma-separated with grids named by their shape."""
-    flat = columns.flat()
+    """Rows on standard output: JSON lines, or comma-separated, a row a value of series, with grids named by their shape."""
+    flat = columns.flat() if as_json else _long(columns)
     if not as_json and header:
         print(*delimited([flat.names], ","))
     for some in flat.batches(_ROWS):
         if as_json:
             print("\n".join(map(json.dumps, some.records())))
             continue
-        cells = [written(v, flat.dtypes.get(name)) if v.ndim == 1 else list(map(shown, v)) for name, v in some.items()]
+        cells = [written(v, flat.dtypes.get(name)) if v.ndim == 1 and not ragged(v) else list(map(shown, v))
+                 for name, v in some.items()]
         print("\n".join(delimited(zip(*cells, strict=True), ",")), flush=True)
-    if not as_json and header and any(v.ndim > 1 for v in flat.values()):
+    if not as_json and header and any(v.ndim > 1 or ragged(v) for v in flat.values()):
         print("grids are written with -o FILE.npz, FILE.png or FOLDER/, or --json", file=sys.stderr)
+
+
+def _long(columns: Columns) -> Columns:
+    """Columns as a long table, or as they are where their items make none."""
+    try:
+        return columns.long()
+    except UserError:
+        return columns.flat()
 
 
 def write(columns: Columns, path: str, model: Model) -> None:

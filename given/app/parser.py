@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from given import __version__
-from given.app.options import DATA, count, drawing, number, pair, positive, reading, seed_of, share
+from given.app.options import DATA, count, drawing, length, number, pair, positive, reading, seed_of, share
 
 __all__ = ["parser"]
 
@@ -137,10 +137,11 @@ def _export(add: _Add) -> None:
 def _sample(add: _Add) -> None:
     command = add("sample", "draw from a model", "given sample digits.given label=3 -n 16 -o threes.png",
                   "given sample people.given city=Rome -n 1000 -o rome.csv", "given sample photos.given label=fox -o foxes/",
-                  "given sample book.given 'text=To be' --length 300 --top-p 0.9 --stream", model=True)
+                  "given sample book.given 'text=To be' --length 300 --top-p 0.9 --stream",
+                  "given sample sales.given 'promo=[0, 1, 1, 0]' -n 100 -o paths.csv", model=True)
     command.add_argument("given", nargs="*", type=pair, metavar="NAME=VALUE",
-                         help="what is observed, written as in the data learned from, NA where it is missing; of a text, what "
-                              "it begins with, where nothing else is left to draw")
+                         help="what is observed, written as in the data learned from, NA where it is missing; of a text or "
+                              "series, what it begins with, where nothing else is left to draw")
     command.add_argument("-n", type=count, help="how many draws (default 16; with --stream one)")
     command.add_argument("-o", "--output", metavar="FILE",
                          help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each")
@@ -161,8 +162,10 @@ def _query(add: _Add) -> None:
 def _complete(add: _Add) -> None:
     command = add("complete", "fill the holes of data with draws from p(missing | seen)",
                   "given complete people.given holes.csv -o filled.csv", "given complete book.given prompts.txt",
+                  "given complete sales.given sales.csv --by shop --time date --length 60 -o next.csv",
                   model=True, data=DATA)
     command.add_argument("-n", type=count, default=1, help="completions of every row (default 1)")
+    length(command)
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
 

@@ -15,7 +15,7 @@ from given.codecs.number import Number
 from given.codecs.series import Series, flat_items
 from given.codecs.text import Text
 from given.codecs.time import Time
-from given.sources import EXACT, Columns, Source
+from given.sources import EXACT, Columns, Source, ragged
 from given.sources.forms import common, readings
 from given.variables import Codec, UserError, shown
 
@@ -29,6 +29,7 @@ _NUMBERED = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|idx|row|no|nr|number|
 _TIMED = re.compile(r"(^|[^a-z])(year|yr|quarter|month|week|day|date|hour|time)s?$", re.IGNORECASE)
 _NUMBERED_CODE = re.compile(r"[A-Za-z]{1,3}\d+|\d+[A-Za-z]", re.ASCII)
 _CODE = re.compile(r"(?=.*\d)[\w.:/@+{}-]*|\S*(://|@)\S*|[\w.:~-]*([/\\][\w.-]*)+", re.ASCII | re.DOTALL)
+_NUMBERS = "left out: it numbers the rows"
 
 
 class _NoCategories(UserError):
@@ -117,7 +118,9 @@ class _Table:
             raise UserError(f"{name}: {about['doubt']}")
         amount = str(about).startswith(("text", "measured"))
         if not self.named and not amount and (why := _identity(name, raw, index=about == "index")):
-            self.whys[name], self.left_out[name] = why, set(raw.tolist())
+            self.whys[name] = why
+            if not ragged(raw):
+                self.left_out[name] = set(raw.tolist())
         else:
             self._choose(name, raw)
 
@@ -163,6 +166,10 @@ def _name_axes(codecs: dict[str, Codec], rows: Mapping[str, np.ndarray], stated:
 
 def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), index: bool = False) -> str:
     """Why a column is no more than a name for its row, as its `known` values are; nothing where it may be more."""
+    if ragged(raw):
+        flat = flat_items(raw)[0] if all(v is not None for v in raw) else raw
+        why = _identity(name, flat) if flat.dtype.kind in "iu" and flat.ndim == 1 else ""
+        return why if why == _NUMBERS else ""
     if raw.ndim != 1 or raw.dtype.kind not in "OUSiu" or (len(raw) <= _FEW and not known and not index):
         return ""
     values = raw.tolist()
@@ -174,7 +181,7 @@ def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), inde
         telling = _are_times(raw) or not _is_text(raw) or (not index and (_prose(values) or _mostly_numbers(values)))
         return "" if telling and not known else "left out: every value is different"
     if int(raw.max()) - int(raw.min()) == len(raw) - 1 and not _TIMED.search(name):
-        return "left out: it numbers the rows"
+        return _NUMBERS
     if index or _NUMBERED.search(name):
         return "left out: every value is different, under the name of a number that identifies"
     return "left out: every value is different, and too large a number to measure" if _beyond(values) else ""
@@ -197,7 +204,7 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     """The codec of a column, and why."""
     if len(raw) == 0:
         raise UserError("expected at least one row, got none")
-    if raw.dtype.kind == "O" and raw.ndim == 1 and any(isinstance(v, np.ndarray) for v in raw):
+    if ragged(raw):
         values, lengths = flat_items(raw)
         inner, why = _codec(values)
         return Series(inner), f"{lengths.min()} to {lengths.max()} values in a row: {why}"

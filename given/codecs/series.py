@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from given.sources import items
 from given.variables import Axis, Codec, Entries, Finite, NewValue, Product, Real, Space, UserError, Whole, room
 
 __all__ = ["Series", "flat_items"]
@@ -96,8 +97,8 @@ class Series(Codec):
         try:
             return do(values)
         except NewValue as error:
-            items = np.searchsorted(np.cumsum(lengths), np.asarray(error.rows, dtype=np.int64), side="right")
-            raise NewValue(str(error), np.unique(items)) from None
+            rows = np.searchsorted(np.cumsum(lengths), np.asarray(error.rows, dtype=np.int64), side="right")
+            raise NewValue(str(error), np.unique(rows)) from None
         except UserError as error:
             if error.row is None:
                 raise
@@ -112,6 +113,8 @@ class Series(Codec):
         whole, (axis, *_) = self.entire(raw), self.space.axes
         if self.length == "fixed":
             self._check_fixed(whole.lengths)
+        if self.length != "modelled" and len(empty := np.flatnonzero(whole.lengths == 0)):
+            raise UserError("is empty; expected at least one value; drop the row", int(empty[0]))
         most = int(whole.lengths.max(initial=0))
         limit = axis.size - (self.length == "modelled")
         if most > limit and axis.stride is None:
@@ -142,7 +145,7 @@ class Series(Codec):
         before = np.where(new[before], np.flatnonzero(~new)[0], before)
         known[new] = known[before[new]]
         item = np.repeat(np.arange(len(lengths)), lengths)
-        return _items(known, lengths), np.bincount(item, new, minlength=len(lengths)).astype(np.int64)
+        return items(known, lengths.tolist()), np.bincount(item, new, minlength=len(lengths)).astype(np.int64)
 
     def lengths(self, raw: np.ndarray) -> np.ndarray | None:
         return None if self.length == "fixed" or self.windowed is not None else flat_items(raw)[1]
@@ -158,9 +161,9 @@ class Series(Codec):
         lengths = there.sum(1)
         if self.length == "fixed" or (len(lengths) and (lengths == lengths[0]).all()):
             return values[:, :lengths[0] if len(lengths) else L].reshape(*lead, -1, *values.shape[2:])
-        items = np.empty(len(values), dtype=object)
-        items[:] = [value[:length] for value, length in zip(values, lengths, strict=True)]
-        return items.reshape(lead)
+        each = np.empty(len(values), dtype=object)
+        each[:] = [value[:length] for value, length in zip(values, lengths, strict=True)]
+        return each.reshape(lead)
 
     def _unended(self, x: Entries) -> Entries:
         """Entries with padding where the end stands."""
@@ -210,7 +213,8 @@ def flat_items(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Items (B,) of any length, or (B, length, ...), as all their values end to end, and the lengths (B,)."""
     if raw.dtype.kind != "O" or raw.ndim > 1:
         if raw.ndim < 2:
-            raise UserError(f"expected a list or an array of values in every row, got one {raw.dtype} each")
+            raise UserError(f"expected a list or an array of values in every row, got one {raw.dtype} each; read a table with "
+                            "a row a moment by by= and time= (--by, --time)")
         return raw.reshape(-1, *raw.shape[2:]), np.full(len(raw), raw.shape[1], dtype=np.int64)
     for row, item in enumerate(raw):
         if not isinstance(item, np.ndarray | list | tuple):
@@ -220,10 +224,3 @@ def flat_items(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lengths = np.array([len(item) for item in arrays], dtype=np.int64)
     there = [item for item in arrays if len(item)]
     return (np.concatenate(there) if there else np.zeros(0)), lengths
-
-
-def _items(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Values end to end as items (B,)."""
-    items = np.empty(len(lengths), dtype=object)
-    items[:] = np.split(values, np.cumsum(lengths)[:-1])
-    return items

@@ -3,7 +3,7 @@
 from given.sources.columns import Columns, Source, joined
 from given.sources.delimited_text import DelimitedText
 from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
-from given.sources.kinds import EXACT, Kind
+from given.sources.kinds import EXACT, Kind, end_to_end, items, ragged, stacked
 from given.sources.learned import Learned
 from given.sources.live import Live
 from given.sources.read import read
@@ -12,4 +12,4 @@ from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
 __all__ = ["Columns", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN", "SAMPLES", "SO_FAR", "Source",
-           "Stream", "dialogues", "joined", "read", "so_far", "write_file"]
+           "Stream", "dialogues", "end_to_end", "items", "joined", "ragged", "read", "so_far", "stacked", "write_file"]

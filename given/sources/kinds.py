@@ -11,7 +11,7 @@ import numpy as np
 
 from given.sources.forms import PLAIN, Ambiguous, Form, choose_form, common, readings
 
-__all__ = ["EXACT", "Kind", "LONG", "Lists", "end_to_end", "items", "ragged", "texts"]
+__all__ = ["EXACT", "Kind", "LONG", "Lists", "end_to_end", "items", "ragged", "stacked", "texts"]
 
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 _BLANKS = " \t\r\v\f\x1c\x1d\x1e\x1f"
@@ -263,3 +263,17 @@ def end_to_end(values: np.ndarray) -> tuple[np.ndarray, list[int | None]]:
     there = [item for item in values if item is not None]
     full = [item for item in there if len(item)] or there
     return np.concatenate(full), [None if item is None else len(item) for item in values]
+
+
+def stacked(parts: Sequence[np.ndarray], axis: int, lead: int) -> np.ndarray:
+    """Arrays (*lead, ...) end to end along an axis of the lead; items (*lead,) where what follows it is not of one shape.
+
+    Args:
+        parts: at least one.
+        axis: to join along.
+        lead: how many axes are no part of an item.
+    """
+    if len({part.shape[lead:] for part in parts}) > 1:
+        parts = [part if part.ndim == lead else items(part.reshape(-1, *part.shape[lead + 1:]), [part.shape[lead]] * int(
+            np.prod(part.shape[:lead]))).reshape(part.shape[:lead]) for part in parts]
+    return np.concatenate(parts, axis)

@@ -161,7 +161,7 @@ def _items(rows: Source, by: str | None = None, time: str | None = None) -> Sour
     columns, note = gathered(held, by, time)
     kept = {name: dtype for name, dtype in rows.dtypes.items() if name in columns and (not ragged(columns[name]) or (
         isinstance(dtype, dict) and "doubt" in dtype))}
-    found = Columns(columns, dtypes=kept)
+    found = Columns(columns, dtypes=kept if by is None else kept | {by: "index"})
     facts = [rows.described(), "one item" if by is None else f"{found.n:,} items by {by}", *[note] * bool(note)]
     found.about, found.skipped = ", ".join(facts), rows.skipped
     return found

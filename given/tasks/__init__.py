@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from given.codecs import Image, Label, Text, infer_table
+from given.codecs import Image, Label, Series, Text, infer_table
 from given.conditional import quoted
 from given.sources import Source
 from given.tasks import answer, chat, code, keyboard, translate
@@ -20,6 +20,7 @@ from given.variables import Codec, UserError
 __all__ = ["TASKS", "Task", "answer", "chat", "code", "keyboard", "task_named", "task_of", "translate"]
 
 _Names = Sequence[str]
+_Axes = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Task:
         baseline: what a model of it is set beside.
         unit: of its score.
         example: a command.
-        formula: from the names of images, of texts, of labels and of all columns, the formula; None where it is another task's,
-            or where the task has to be asked for.
+        formula: from the names of images, of texts, of labels, of series with their axes, and of all columns, the formula; None
+            where it is another task's, or where the task has to be asked for.
         own: the module of a task with a file of its own.
     """
 
@@ -42,26 +43,38 @@ class Task:
     baseline: str
     unit: str
     example: str
-    formula: Callable[[_Names, _Names, _Names, _Names], str | None] = lambda *_: None
+    formula: Callable[[_Names, _Names, _Names, _Axes, _Names], str | None] = lambda *_: None
     own: Any = None
 
 
-def _labelled_images(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str | None:
+def _labelled_images(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
     if len(images) != 1 or len(labels) != 1 or len(names) != 2:
         return None
     return f"p({quoted(labels[0])}) p({quoted(images[0])} | {quoted(labels[0])})"
 
 
-def _images(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str | None:
+def _images(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
     return f"p({quoted(images[0])})" if len(images) == 1 and len(names) == 1 else None
 
 
-def _text(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str | None:
+def _text(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
     return f"p({quoted(texts[0])})" if len(texts) == 1 and len(names) == 1 else None
 
 
-def _table(images: _Names, texts: _Names, labels: _Names, names: _Names) -> str | None:
-    return f"p({', '.join(map(quoted, names))})" if not images and not texts else None
+def _table(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
+    return _block(names) if not images and not texts else None
+
+
+def _series(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
+    if not series or images or texts:
+        return None
+    rest = [name for name in names if name not in series]
+    together = [[name for name in series if series[name] == axis] for axis in dict.fromkeys(series.values())]
+    return " ".join([*[_block(rest)] * bool(rest), *(_block(each, rest) for each in together)])
+
+
+def _block(x: _Names, y: _Names = ()) -> str:
+    return f"p({', '.join(map(quoted, x))}{' | ' * bool(y)}{', '.join(map(quoted, y))})"
 
 
 TASKS = (
@@ -71,6 +84,8 @@ TASKS = (
          "given fit photos/ 'p(image)'", _images),
     Task("language", "what comes next in a text: continue it, score it", "5-gram", "nats/character", "given fit book.txt",
          _text),
+    Task("series", "how columns of values in a row go on together, given what an item has one of", "independent columns",
+         "nats/item", "given fit sales.csv --by shop --time date", _series),
     Task("table", "any columns given any others, as one block", "independent columns", "nats/item", "given fit people.csv",
          _table),
     Task("translate", "what a text is in another language", "word by word (IBM model 1), a copy", "BLEU",
@@ -111,13 +126,14 @@ def task_of(data: Source, stated: Mapping[str, Codec]) -> tuple[Task, str, list[
     """
     codecs, notes = infer_table(data, stated)
     of = {kind: [name for name, codec in codecs.items() if isinstance(codec, kind)] for kind in (Image, Text, Label)}
+    series = {name: codec.axis for name, codec in codecs.items() if isinstance(codec, Series)}
     texts = [name for name in of[Text] if name not in stated]
     others = [name for name in codecs if name not in of[Text]]
     kept = ", ".join(map(quoted, others))
     for out in ([], texts) if len(others) > max(1, len(texts)) else ([],):
         names = [name for name in codecs if name not in out]
         for task in TASKS:
-            formula = task.formula(of[Image], [name for name in of[Text] if name in names], of[Label], names)
+            formula = task.formula(of[Image], [name for name in of[Text] if name in names], of[Label], series, names)
             if formula is not None:
                 notes = [note for note in notes if note.partition(": ")[0] not in codecs]
                 return task, formula, notes + [f"{name}: left out: running text, which no table holds; learn it too by "

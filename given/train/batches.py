@@ -24,7 +24,7 @@ from given.distributions import Noise
 from given.joint import Joint
 from given.lessons import Batch, Deadline
 from given.sources import Columns, Source
-from given.variables import Cut, Pieces, UserError
+from given.variables import Cut, Pieces, UserError, Variable
 
 __all__ = ["Batches", "EncodedBatch", "FactorBatches", "Split", "encoded"]
 
@@ -141,7 +141,7 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
         raise UserError(f"{absent[0]}: no such column in the data; there are {', '.join(batch.names)}")
     counts = dict[str, Tensor]()
     if new:  # symbols that were not learned
-        known = {name: joint.columns[name].codec.known(batch[name]) for name in names}
+        known = {name: _known(joint.columns[name], batch, first_row) for name in names}
         counts = {name: torch.from_numpy(some) for name, (_, some) in known.items()}
         batch = Columns({**batch, **{name: raw for name, (raw, _) in known.items()}})
     entries = dict[str, Any]()
@@ -153,6 +153,8 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
             counts[name] = torch.where(torch.from_numpy(some), 1, counts[name])
         else:
             entries[name] = joint.columns[name].encode(batch, first_row)
+    _check_together(joint, {name: e.valid.reshape(*e.valid.shape[:2], -1).any(-1).sum(1).numpy() for name, e in entries.items()
+                            if joint.columns[name].codec.along is not None}, first_row)
     weights, cut = _weights(batch, weight, first_row), joint.windowed & set(names)
     if not cut:
         own = torch.ones(batch.n, dtype=torch.float64)
@@ -161,6 +163,26 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
     parts = {name: pieces[name] if name in cut else entries[name].rows(item) for name in names}
     share = 1 / torch.bincount(item, minlength=batch.n).double()
     return EncodedBatch(parts, len(item), weights[item], first_row, first_row + item, cut, share[item], _spread(counts, item))
+
+
+def _known(variable: Variable, batch: Columns, first_row: int) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        return variable.codec.known(batch[variable.name])
+    except UserError as error:
+        raise error.at(variable.name, first_row) from None
+
+
+def _check_together(joint: Joint, lengths: Mapping[str, np.ndarray], first_row: int) -> None:
+    """Raise where columns that share an axis differ in their length in a row."""
+    first = dict[str, str]()
+    for name, each in lengths.items():
+        axis = joint.columns[name].codec.along
+        assert axis is not None
+        one = first.setdefault(axis.called, name)
+        if len(apart := np.flatnonzero(each != lengths[one])):
+            row = int(apart[0])
+            raise UserError(f"has {each[row]:,} entries along {axis.called!r} where {one} has {lengths[one][row]:,}; expected "
+                            "as many, since both share that axis", row).at(name, first_row)
 
 
 def _pieces(joint: Joint, batch: Columns, first_row: int, start: int | None,
@@ -173,11 +195,7 @@ def _pieces(joint: Joint, batch: Columns, first_row: int, start: int | None,
     wholes = {name: joint.columns[name].entire(batch, first_row) for name in names}
     lengths, axis = wholes[names[0]].lengths, joint.axis
     assert axis is not None
-    for name in names[1:]:
-        if len(apart := np.flatnonzero(wholes[name].lengths != lengths)):
-            row = int(apart[0])
-            raise UserError(f"has {wholes[name].lengths[row]:,} entries along {axis.called!r} where {names[0]} has "
-                            f"{lengths[row]:,}; expected as many, since both share that axis", row).at(name, first_row)
+    _check_together(joint, {name: whole.lengths for name, whole in wholes.items()}, first_row)
     try:
         plan = Cut(lengths, axis, start)
     except UserError as error:

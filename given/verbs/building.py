@@ -90,13 +90,14 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length is modelled or given, such as texts,
     are a mixture of counts (NGram) and a net where parents are few symbols. Series of reals, and blocks of series on one axis,
     are Autoregressive, with a MinGRU, whose cost grows with their length and not with its square. Other grids of symbols,
-    blocks of both kinds, and reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a
-    PixelCNN, whose cost grows with their number and not with its square.
+    blocks of both kinds, of series beside single values, and reals with atoms are Autoregressive, with a Transformer; pictures
+    of more than 256 entries with a PixelCNN, whose cost grows with their number and not with its square.
     """
     parts = [space for _, space in x.space.parts]
     if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
         return Autoregressive if attends(parents, x.space) else partial(Autoregressive, net=MinGRU)
-    if any(isinstance(space, Real) and space.atoms for space in parts):
+    beside = len(parts) > 1 and any(space.axes and space.axes[0].length == "given" for space in parts)
+    if beside or any(isinstance(space, Real) and space.atoms for space in parts):
         return Autoregressive
     few = all(isinstance(v.space, Finite) and not v.space.axes for v in parents) and math.prod(
         v.space.size for v in parents) <= _FEW_STATES  # type: ignore[attr-defined]

@@ -10,9 +10,21 @@ import torch
 
 from given.infer import Rows, Without, prefix
 from given.joint import Joint
-from given.sources import Columns, Source
+from given.sources import Columns, Source, stacked
 from given.variables import UserError
-from given.verbs.holes import any_cell, begun, continued, filled, kept_or_drawn, no_values, present, put, valueless
+from given.verbs.holes import (
+    any_cell,
+    beginnings,
+    begun,
+    continued,
+    filled,
+    gone_on,
+    kept_or_drawn,
+    no_values,
+    present,
+    put,
+    valueless,
+)
 from given.verbs.query import Query
 
 __all__ = ["completed", "unfillable"]
@@ -23,27 +35,30 @@ _ROWS = 1 << 12  # completed at once
 _DRAWS, _WHOLE = 100, 10
 
 
-def completed(joint: Joint, source: Source, n: int, seed: int) -> dict[str, np.ndarray]:
-    """The rows of a source with their holes filled, each column (n, rows, ...).
+def completed(joint: Joint, source: Source, n: int, seed: int, length: int | None = None) -> dict[str, np.ndarray]:
+    """The rows of a source with their holes filled, each column (n, rows, ...); texts and series go on to a length.
 
     Raises:
         UserError: there is no row.
     """
     first, parts = 0, list[dict[str, np.ndarray]]()
     for batch in source.batches(_ROWS):
-        parts.append(_completed(joint, batch, n, seed, first))
+        parts.append(_completed(joint, batch, n, seed, first, length))
         first += batch.n
     if not parts:
         raise UserError("complete: expected at least one row, got none")
-    whole = {name: np.concatenate([part[name] for part in parts], 1) for name in parts[0]}
+    whole = {name: stacked([part[name] for part in parts], 1, 2) for name in parts[0]}
     return {name: whole[name] for name in dict.fromkeys([*source.names, *whole])}
 
 
-def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> dict[str, np.ndarray]:
+def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int, length: int | None) -> dict[str, np.ndarray]:
     seen = {name: present(values) for name, values in rows.items()}
     texts = [name for name, v in joint.columns.items() if v.codec.ragged and v.codec.item_axes == 0]
-    drawn = dict(Query(joint, _evidence(joint, rows, seen, texts), {}, first, n=rows.n).sample(n, seed=seed))
-    drawable = [name for name, v in joint.columns.items() if name not in texts and not valueless(v)]
+    series = [name for name, v in joint.columns.items() if v.codec.ragged and name not in texts]
+    longer = _longer(joint, rows, series, length)
+    drawn = dict(Query(joint, _evidence(joint, rows, seen, texts, longer), {}, first, n=rows.n).sample(n, seed=seed,
+                                                                                                       length=length))
+    drawable = [name for name, v in joint.columns.items() if name not in texts and name not in series and not valueless(v)]
     holed = {name: any_cell(~seen[name]) if name in rows else np.ones(rows.n, dtype=bool) for name in drawable}
     none = Without({name: found for name in drawable if (found := no_values(joint.columns[name])) is not None})
     for again in range(1, _DRAWS):
@@ -56,23 +71,41 @@ def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> di
             for name in (name for name in bad if drawn[name].ndim == 2):
                 there[name] = there.get(name, False) | ~bad[name][draw, row]
                 some[name] = put(drawn[name][draw, row].astype(object), (~there[name],), None)
-        asked = Query(joint, _evidence(joint, some, there, texts), {}, torch.from_numpy(first + row + (draw << 40)), n=len(row))
-        more = asked.sample(1, seed=seed + (again << 32), how=none if again >= _WHOLE else None)
-        drawn |= {name: put(drawn[name], (draw, row), values[0]) for name, values in more.items()}
+        number = torch.from_numpy(first + row + (draw << 40))
+        asked = Query(joint, _evidence(joint, some, there, texts, longer), {}, number, n=len(row))
+        more = asked.sample(1, seed=seed + (again << 32), how=none if again >= _WHOLE else None, length=length)
+        drawn |= {name: put(drawn[name], (draw, row), values[0]) for name, values in more.items() if name in drawable}
     for name, values in rows.items():  # what was there comes back as it was
-        if name not in texts:
+        if name in longer:
+            drawn[name] = gone_on(values, drawn[name])
+        elif name not in texts:
             drawn[name] = kept_or_drawn(values, seen[name], drawn.get(name), n)
         elif name in drawn:
             drawn[name] = continued(values, joint.columns[name].codec, drawn[name])
     return drawn
 
 
-def _evidence(joint: Joint, rows: Mapping[str, np.ndarray], seen: dict[str, np.ndarray], texts: list[str]) -> dict[str, Any]:
-    """What is there, as a query takes it: a text as the beginning of one."""
+def _longer(joint: Joint, rows: Columns, series: list[str], length: int | None) -> set[str]:
+    """The series of rows that go on: to a length, or as far as what is given along their axis; or that a row has nothing of."""
+    counts = {name: np.array([0 if item is None else len(item) for item in rows[name]]) for name in series if name in rows}
+    given = {joint.columns[name].codec.along: each for name, each in counts.items() if name in joint.conditions}
+
+    def goes_on(name: str) -> bool:
+        there, axis = counts[name], joint.columns[name].codec.along
+        return length is not None or bool((there == 0).any()) or (axis in given and bool((there < given[axis]).any()))
+
+    return {name for name in counts if name not in joint.conditions and goes_on(name)}
+
+
+def _evidence(joint: Joint, rows: Mapping[str, np.ndarray], seen: dict[str, np.ndarray], texts: list[str],
+              longer: set[str]) -> dict[str, Any]:
+    """What is there, as a query takes it: a text as the beginning of one, and so a series that goes on."""
     evidence = dict[str, Any]()
     for name in joint.columns.keys() & rows.keys():
         values, there, codec = rows[name], seen[name], joint.columns[name].codec
-        if codec.ragged and name not in texts:
+        if name in longer:
+            evidence[name] = prefix(beginnings(values))
+        elif codec.ragged and name not in texts:
             evidence[name] = values
         elif name in texts:
             evidence[name] = prefix(begun(values, codec))

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from given.variables import MISSING, Codec, Entries, Finite, Real, Variable
 
-__all__ = ["any_cell", "begun", "continued", "filled", "kept_or_drawn", "no_values", "present", "put", "valueless"]
+__all__ = ["any_cell", "beginnings", "begun", "continued", "filled", "gone_on", "kept_or_drawn", "no_values", "present", "put",
+           "valueless"]
 
 
 def present(values: np.ndarray) -> np.ndarray:
@@ -85,3 +86,20 @@ def continued(texts: np.ndarray, codec: Codec, drawn: np.ndarray) -> np.ndarray:
     for row, was, read in pairs:
         both[:, row] = [was + text[len(read):] for text in both[:, row]]
     return both if pairs else drawn
+
+
+def beginnings(series: np.ndarray) -> np.ndarray:
+    """Series (rows,) or (rows, length, ...) as items (rows,); an empty one for one that is missing."""
+    found, there = np.empty(len(series), dtype=object), [item for item in series if item is not None]
+    none = there[0][:0] if there else np.zeros(0)
+    found[:] = [none if item is None else item for item in series]
+    return found
+
+
+def gone_on(series: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """(n, rows) what was there of series as it was, and after it what was drawn."""
+    found, begins = np.empty(drawn.shape[:2], dtype=object), beginnings(series)
+    for draw, row in np.ndindex(found.shape):
+        begin = begins[row]
+        found[draw, row] = np.concatenate([begin, drawn[draw, row][len(begin):]]) if len(begin) else drawn[draw, row]
+    return found

@@ -284,23 +284,25 @@ class Model:
         """
         return self.given(**observed).sample(n, seed=seed, how=how)
 
-    def complete(self, data: Any, *, n: int = 1, seed: int = 0) -> Columns:
+    def complete(self, data: Any, *, n: int = 1, seed: int = 0, length: int | None = None) -> Columns:
         """The rows of data with their holes filled by draws, and what was there untouched: (rows, ...), or (n, rows, ...).
 
         A hole (None or NaN) is unknown, and filled with a value, not with "missing" again; a text goes on from where it ends.
+        A series goes on as far as what is given along its axis, or to a length; one that is missing, or empty, is drawn whole.
         Columns the model does not have stay as they are; those it has and the data has not are drawn.
 
         Args:
             data: anything `read` takes.
             n: completions of every row.
             seed: of the draws.
+            length: of texts in windows and of series, as of `Query.sample`.
 
         Raises:
             UserError: a condition of the model is missing that no factor declares.
         """
         self._check_fitted()
         source = read(data, learned=self.cells)
-        whole = completed(self.joint, source, n, whole_seed(seed))
+        whole = completed(self.joint, source, n, whole_seed(seed), length)
         dtypes = {**source.dtypes, **self.facts.get("dtypes", {})}
         if n == 1:
             return Columns({name: values[0] for name, values in whole.items()}, 1, dtypes)

@@ -19,7 +19,7 @@ from given.infer import Query as _Query
 from given.infer.summary import DRAWS, Summary, mean, mode, quantiles
 from given.joint import Joint
 from given.solve import Watched
-from given.sources import Columns
+from given.sources import Columns, stacked
 from given.variables import Entries, Real, UserError, Variable, shown
 from given.verbs.checks import check_draws, check_known, check_room, draws_at_once, named, rows_at_once, spelled, whole_seed
 from given.verbs.prior import log_prior
@@ -335,7 +335,7 @@ def _single(value: Any) -> Any:
 
 def _joined(parts: Sequence[Raw], axis: int) -> Raw:
     """Raw columns of parts, end to end along an axis."""
-    return dict(parts[0]) if len(parts) == 1 else {k: np.concatenate([part[k] for part in parts], axis) for k in parts[0]}
+    return dict(parts[0]) if len(parts) == 1 else {k: stacked([part[k] for part in parts], axis, 2) for k in parts[0]}
 
 
 def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:
