@@ -19,17 +19,24 @@ def codec_of(text: str) -> Codec:
     """A codec as the line says it: `label`, `Number(atoms=[0])`."""
     name, bracket, rest = text.partition("(")
     proper = next((c for c in _codecs.__all__ if c.lower() == name.lower()), name)
-    found = built(proper + bracket + rest, _codecs, "--as")
+    found = built(proper + bracket + rest, _codecs, "--as", "of")
     # As where it is inferred, a missing cell is a value of its own unless something else is said.
     return found(missing="symbol") if not bracket and "missing" in inspect.signature(found).parameters else found()
 
 
-def built(text: str, module: ModuleType, what: str) -> Any:
-    """A class of a module, or a partial of one: `Empirical`, `Dequantised(family=Gaussian)`; only public names are looked
-    up."""
+def built(text: str, module: ModuleType, what: str, inner: str = "family") -> Any:
+    """A class of a module, or a partial of one: `Empirical`, `Dequantised(family=Gaussian)`, `Series(Number(), window=64)`.
+    Only public names are looked up.
+
+    Args:
+        text: that names it.
+        module: whose classes there are.
+        what: was handed in, for messages.
+        inner: the option that stands without its name: "family", which is a class or a partial of one, or "of", an object.
+    """
     def value(node: ast.expr) -> Any:
         if isinstance(node, ast.Name | ast.Call):
-            return made(node)
+            return made(node)() if inner == "of" else made(node)
         if isinstance(node, ast.Tuple | ast.List):
             return tuple(map(value, node.elts)) if isinstance(node, ast.Tuple) else list(map(value, node.elts))
         return ast.literal_eval(node)
@@ -42,8 +49,8 @@ def built(text: str, module: ModuleType, what: str) -> Any:
         if isinstance(node, ast.Name):
             raise UserError(f"{what}: unknown name {node.id!r}; {nearest(node.id, classes)}")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) < 2:
-            inner = [ast.keyword("family", argument) for argument in node.args]  # Dequantised(Gaussian)
-            return partial(made(node.func), **{k.arg or "": value(k.value) for k in (*inner, *node.keywords)})
+            options = [*(ast.keyword(inner, argument) for argument in node.args), *node.keywords]  # Dequantised(Gaussian)
+            return partial(made(node.func), **{k.arg or "": value(k.value) for k in options})
         raise ValueError
 
     try:

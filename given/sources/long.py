@@ -102,7 +102,7 @@ def _check_ties(moments: np.ndarray, item: np.ndarray, order: np.ndarray, column
     if len(tie := np.flatnonzero((np.diff(item) == 0) & (moments[1:] == moments[:-1]))):
         before, row = sorted(order[tie[0]:tie[0] + 2].tolist())
         of = "" if by is None else f" of {by} {columns[by][row]}"
-        way = "name the item by by=" if by is None else "leave one out, or name finer items"
+        way = "name the item by by=, or a finer time" if by is None else "leave one out, or name a finer item or time"
         raise UserError(f"{columns[time][row]}{of} stands in row {before} too; expected one row a time; {way}", row).at(time)
 
 
