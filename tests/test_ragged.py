@@ -10,7 +10,7 @@ from test_bad_input import cases, refused
 
 import given
 from given.app.cli import main
-from given.codecs import Series
+from given.codecs import Number, Series
 
 ROWS = [{"shop": "a", "y": [1.5, 2.0, None], "tags": ["x", "y"], "n": [1, 2], "frames": [[1, 2]]},
         {"shop": "b", "y": [3], "tags": ["x", None], "n": [3], "frames": [[1, 2], [3, 4]]},
@@ -214,6 +214,25 @@ def test_a_long_table_is_scored_item_by_item(sales, capsys):
 def test_series_are_drawn_given_what_an_item_has_one_of(sales, capsys):
     said = shell(capsys, sales, "fit", "t.csv", "--by", "shop", "--time", "date", "--dry-run")
     assert "p(y, promo)" in said and "series: how columns of values in a row go on together" in said
+
+
+def test_windows_are_set_from_the_shell(sales, capsys):
+    shell(capsys, sales, "fit", "t.csv", "p(y)", "--by", "shop", "--time", "date", "--steps", "2", "--held-out", "0", "--as",
+          "y=Series(Number(), window=6)", "-o", "w.given")
+    assert len(shell(capsys, sales, "sample", "w.given", "-n", "1", "--length", "50").splitlines()) == 51
+    done = shell(capsys, sales, "complete", "w.given", "t.csv", "--by", "shop", "--time", "date", "--length", "25", "--json")
+    assert [len(json.loads(line)["y"]) for line in done.splitlines()] == [25] * 4
+
+
+def test_a_row_goes_on_from_its_own_beginning():
+    rng = np.random.default_rng(1)
+    data = {"y": [rng.normal(size=n) for n in (9, 12, 3)]}
+    model = given.model("p(y)", data, codecs={"y": Series(Number(), window=6, stride=3)})
+    model.facts["fitted"] = True
+    together = model.complete(data, length=20)["y"]
+    alone = [model.given(y=given.prefix(y)).sample(length=20)["y"] for y in data["y"]]
+    assert [len(y) for y in together] == [20] * 3
+    assert np.allclose(together[0], alone[0][0] if alone[0].ndim > 1 else alone[0], atol=1e-4)
 
 
 def test_a_series_that_numbers_the_rows_is_left_out(tmp_path):

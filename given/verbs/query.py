@@ -17,6 +17,7 @@ from given.evaluate import Score
 from given.infer import Part, Rows, Stop, observe
 from given.infer import Query as _Query
 from given.infer.summary import DRAWS, Summary, mean, mode, quantiles
+from given.infer.windows import cut
 from given.joint import Joint
 from given.solve import Watched
 from given.sources import Columns, stacked
@@ -52,14 +53,18 @@ class Query:
     def _parts(self, n: int, at_once: int | None = None) -> Iterator[tuple[Tensor, _Query]]:
         """The query over some of n rows at a time, with their numbers; what is given once is given to all.
 
-        Rows of which the same columns are given go together.
+        Rows of which the same columns are given, and as much of items that go on past a window, go together.
         """
+        begun = {name: self.joint.columns[name].space.axes[0].size for name in self._begun & self.joint.windowed}
         there = [how(e.seen.reshape(len(e), -1), 1).expand(n)  # type: ignore[union-attr]
                  for e in self._evidence.values() for how in (torch.any, torch.all)]
+        there += [_known(self._evidence[name]).expand(n) for name in begun]
         alike = torch.stack(there).unique(dim=1, return_inverse=True)[1] if there else torch.zeros(n, dtype=torch.int64)
         for pattern in alike.unique():
             for rows in (alike == pattern).nonzero()[:, 0].split(at_once or rows_at_once(self.joint)):
                 evidence = {k: e.rows(rows % len(e)) for k, e in self._evidence.items()}
+                for name, window in begun.items():  # nothing but what is known lies past the first window
+                    evidence[name] = cut(evidence[name], 0, max(window, int(_known(evidence[name]).max())))
                 numbers = self.first_row + rows if isinstance(self.first_row, int) else self.first_row.to(rows.device)[rows]
                 yield rows, _Query(self.joint, evidence, len(rows), self._prior, numbers)
 
@@ -325,6 +330,11 @@ class Query:
             raw = {k: np.reshape(v, (*lead[:-1], *v.shape[len(lead):])) for k, v in raw.items()}
             lead = lead[:-1]
         return Columns(raw, len(lead), self.dtypes)
+
+
+def _known(x: Entries) -> Tensor:
+    """(B,) how many entries along the first axis of items are seen."""
+    return x.seen.reshape(*x.tensor.shape[:2], -1).all(-1).sum(1)  # type: ignore[union-attr]
 
 
 def _single(value: Any) -> Any:
