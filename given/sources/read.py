@@ -137,7 +137,7 @@ def read(source: Any = None, /, **options: Any) -> Source:
     if options:
         raise UserError(f"read: {next(iter(options))}= is for files; got {type(source).__name__}")
     if isinstance(source, Columns):
-        return understood(source.flat(), **spelling) if spelling.get("learned") else source.flat()
+        return _items(understood(source.flat(), **spelling) if spelling.get("learned") else source.flat(), **long)
     if isinstance(source, Source):
         return _items(source, **long)
     if isinstance(source, Mapping):
