@@ -118,17 +118,19 @@ def numbers(n, closed):
         closed.append(True)
 
 
-def test_what_is_made_ahead_comes_in_order_and_not_all_at_once():
+@pytest.mark.parametrize("slow", [0.0, 1.0])
+def test_what_is_made_ahead_comes_in_order_and_not_all_at_once(slow):
+    """With a thread and without one."""
     closed, seen = [], []
     def noted():
         for i in range(50):
             seen.append(i)
             yield i
-    with ahead(noted()) as items:
-        assert next(items) == 0
-        assert len(seen) <= 6
-        assert [*items] == list(range(1, 50))
-    with ahead(numbers(1_000, closed)) as items:
+    with ahead(noted(), slow) as items:
+        assert [next(items) for _ in range(5)] == [0, 1, 2, 3, 4] and bool(readers()) == (slow == 0)
+        assert len(seen) <= 10
+        assert [*items] == list(range(5, 50))
+    with ahead(numbers(1_000, closed), slow) as items:
         assert next(items) == 0
     assert closed and not readers()
 
@@ -140,19 +142,19 @@ def readers():
 @pytest.mark.parametrize("leaves", [KeyboardInterrupt, ValueError])
 def test_whoever_leaves_leaves_no_thread_behind(leaves):
     closed = []
-    with pytest.raises(leaves), ahead(numbers(1_000, closed)) as items:
+    with pytest.raises(leaves), ahead(numbers(1_000, closed), 0.0) as items:
         for i in items:
-            if i == 3:
+            if i == 7:
                 raise leaves
     assert closed and not readers()
 
 
 def test_an_error_ahead_is_raised_where_its_item_would_have_come():
     def broken():
-        yield 1
+        yield from range(6)
         raise UserError("image, row 7: is black")
-    with ahead(broken()) as items:
-        assert next(items) == 1
+    with ahead(broken(), 0.0) as items:
+        assert [next(items) for _ in range(6)] == [0, 1, 2, 3, 4, 5]
         with pytest.raises(UserError, match="image, row 7: is black"):
             next(items)
     assert not readers()

@@ -29,7 +29,6 @@ __all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "DiscretizedLogisti
            "NormalMixtureHead", "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
-_FEW_LEVELS = 32  # whose probabilities are as cheap together as one by one
 _UNIT = 32  # columns: a product of another width takes twice as long in 16 bits
 
 
@@ -122,14 +121,14 @@ class DiscretizedLogisticMixtureHead(nn.Module):
             nn.init.zeros_(self.levels.bias)
 
     def forward(self, features: Tensor) -> DiscretizedLogisticMixture | Categorical:
-        """(B, *grid, C) -> the distribution of (B, *grid); on grids of more than 32 levels two edges a component score it."""
+        """(B, *grid, C) -> the distribution of (B, *grid), whose levels are scored by two edges a component."""
         logits, means, scales = self.parameters_of(features).split(self.sizes, -1)
         space = _on_grid(self.space, features)
         # softplus keeps the scale away from zero without a clamp
         mixture = DiscretizedLogisticMixture(logits, means, F.softplus(scales) + 1e-3, space)
         if self.levels is not None:
             return Categorical(mixture.log_probs + self.levels(features), space)
-        return mixture if space.size > _FEW_LEVELS else Categorical(mixture.log_probs, space)
+        return mixture
 
 
 class NormalMixtureHead(nn.Module):
