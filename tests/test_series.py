@@ -195,6 +195,25 @@ def test_what_is_known_of_a_series_may_have_gaps():
     assert model.given(y=part(y[:3], seen=[True, True, False])).sample(2)["y"].shape == (2, 3)
 
 
+def test_a_series_of_tags_is_compressed_and_holes_within_one_are_named():
+    tags = items(lambda n: RNG.choice(list("ab"), n))
+    model = given.model("p(t)", {"t": tags}, codecs={"t": Series(Label(), window=10)}, families={"t": SMALL})
+    model.fit({"t": tags}, held_out=0, steps=2, progress=False)
+    pytest.importorskip("constriction")
+    back = model.decompress(model.compress({"t": tags}))["t"]
+    assert all(np.array_equal(a, b) for a, b in zip(tags, back, strict=True))
+    holes = items(lambda n: np.where(np.arange(n) == 1, np.nan, 1.0))
+    assert made("p(y)").unfillable({"y": holes}) == [
+        f"y: {len(LENGTHS)} holes stay, since the column is of series, which go on at their end and are not filled within"]
+
+
+def test_a_model_draws_to_a_length():
+    assert made("p(y)").sample(2, length=33)["y"].shape == (2, 33)
+    named = given.model("p(length)", {"length": [1.0, 2.0, 4.0]})
+    named.fit({"length": [1.0, 2.0, 4.0]}, held_out=0)
+    assert named.sample(2, length=2.0)["length"].tolist() == [2.0, 2.0]
+
+
 def lists(*rows):
     return {"y": [list(map(float, range(n))) for n in rows], "promo": [[0, 1] * 20][:1] * len(rows)}
 

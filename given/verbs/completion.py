@@ -10,7 +10,7 @@ import torch
 
 from given.infer import Rows, Without, prefix
 from given.joint import Joint
-from given.sources import Columns, Source, stacked
+from given.sources import Columns, Source, end_to_end, ragged, stacked
 from given.variables import UserError
 from given.verbs.holes import (
     any_cell,
@@ -115,12 +115,18 @@ def _evidence(joint: Joint, rows: Mapping[str, np.ndarray], seen: dict[str, np.n
 
 
 def unfillable(joint: Joint, source: Source) -> list[str]:
-    """The columns whose holes cannot be filled, a line each: those the joint lacks, or never had a value to learn."""
-    holes = dict[str, int]()
+    """The columns whose holes cannot be filled, a line each: those the joint lacks, those that never had a value to learn, and
+    those within series, which are drawn from their end on."""
+    holes, why = dict[str, int](), dict[str, str]()
     for batch in source.runs():
         for name, values in batch.items():
-            if name not in joint.columns or valueless(joint.columns[name]):
-                holes[name] = holes.get(name, 0) + int((~present(values)).sum())
-    why = {name: "was missing in every row that was learned from" if name in joint.columns else f"is not in {joint}"
-           for name in holes}
+            if ragged(values):
+                values, why[name] = end_to_end(values)[0], "is of series, which go on at their end and are not filled within"
+            elif name not in joint.columns:
+                why[name] = f"is not in {joint}"
+            elif valueless(joint.columns[name]):
+                why[name] = "was missing in every row that was learned from"
+            else:
+                continue
+            holes[name] = holes.get(name, 0) + int((~present(values)).sum())
     return [f"{name}: {count:,} holes stay, since the column {why[name]}" for name, count in holes.items() if count]

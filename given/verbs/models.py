@@ -280,9 +280,11 @@ class Model:
     def sample(self, n: int = 1, *, seed: int | None = 0, how: How | None = None, **observed: Any) -> Columns:
         """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them.
 
-        The same seed draws the same rows, 0 too, which is the default; `seed=None` draws fresh ones.
+        The same seed draws the same rows, 0 too, which is the default; `seed=None` draws fresh ones. `length=` is as of
+        `Query.sample`, unless a column has that name, which then is observed.
         """
-        return self.given(**observed).sample(n, seed=seed, how=how)
+        length = None if "length" in self.joint.columns else observed.pop("length", None)
+        return self.given(**observed).sample(n, seed=seed, how=how, length=length)
 
     def complete(self, data: Any, *, n: int = 1, seed: int = 0, length: int | None = None) -> Columns:
         """The rows of data with their holes filled by draws, and what was there untouched: (rows, ...), or (n, rows, ...).

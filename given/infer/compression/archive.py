@@ -261,7 +261,8 @@ def _raw(joint: Joint, entries: Mapping[str, Entries], texts: Mapping[str, list[
     for name in joint.columns:
         if name in texts:
             each = [joint.columns[name].decode(Entries(text[None]))[name][0] for text in texts[name]]
-            raw[name] = np.array([str(text) for text in each], dtype=object)
+            raw[name] = np.empty(len(each), dtype=object)
+            raw[name][:] = [item if isinstance(item, np.ndarray) else str(item) for item in each]
         elif name in entries:
             raw |= joint.columns[name].decode(entries[name])
     return raw
