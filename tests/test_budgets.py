@@ -441,3 +441,12 @@ def test_a_model_is_set_beside_its_baseline_by_the_rows_weights():
     model = given.model("p(x, y)", rows, families={"x, y": Gaussian})
     done = model.fit(rows, weight="weight", progress=False)
     assert done.margin > 0 and done.margin_error < 1 and not done.notice
+
+
+@pytest.mark.parametrize("n", [6, 8, 10, 30])
+def test_few_rows_hold_out_one_at_least(n):
+    """A tenth of ten is one, whatever the seed; of four it is none, which is refused."""
+    data = given.read(x=np.arange(n, dtype=float))
+    for seed in range(20):
+        train, valid = given.train.split(data, 0.1, seed)
+        assert valid.n >= 1 and train.n + valid.n == n

@@ -97,6 +97,11 @@ class Split(Source):
     seed: int
     held_out: bool
 
+    @staticmethod
+    def hashes(seed: int, n: int, first: int = 0) -> np.ndarray:
+        """(n,) a number in (0, 1) of every row from `first` on: those below the share are held out."""
+        return Noise.of(seed, n, first_row=first).fold("held out").uniform().numpy()
+
     @property
     def names(self) -> tuple[str, ...]:
         return self.source.names
@@ -104,7 +109,7 @@ class Split(Source):
     def batches(self, size: int) -> Iterator[Columns]:
         first = 0
         for batch in self.source.batches(size):
-            u = Noise.of(self.seed, batch.n, first_row=first).fold("held out").uniform().numpy()
+            u = self.hashes(self.seed, batch.n, first)
             first += batch.n
             chosen = (u < self.share) == self.held_out
             if chosen.any():

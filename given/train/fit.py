@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
@@ -26,6 +27,7 @@ __all__ = ["FitResult", "fit", "split"]
 _EVALUATIONS = 25
 _BAR = "{percentage:3.0f}% |{bar:24}| {elapsed}<{remaining}  {desc}"
 _MOST_HELD = 5_000
+_FEW = 1_000  # rows that may hold out none by chance
 
 
 @dataclass(frozen=True)
@@ -93,13 +95,17 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
                                     for name in joint.windowed & set(source.names)}} for part in parts)
         return Columns(first), Columns(last)
     most = min(_MOST_HELD, source.affordable)
-    sides = [Split(source, min(held_out, most / n), seed, side) for side in (False, True)]
+    share = min(held_out, most / n)
+    if round(n * share) >= 1 and n <= _FEW:  # one at least, where the hash of so few holds out none
+        share = max(share, float(np.nextafter(float(Split.hashes(seed, n).min()), 1)))
+    sides = [Split(source, share, seed, side) for side in (False, True)]
     if not isinstance(source, Columns):
         held = list(sides[1].runs())
         return sides[0], joined(held) if held else None
     rows = [batch for side in sides for batch in side.batches(source.n)]
     if len(rows) < 2:
-        raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass held_out=0")
+        raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass held_out=0, in a shell "
+                        "--held-out 0")
     return rows[0], rows[1]
 
 
