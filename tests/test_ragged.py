@@ -198,6 +198,16 @@ def test_series_go_on_as_far_as_what_is_given(sales, capsys):
     assert [len(many["y"][row]) for row in (0, -1)] == [2, 3]
 
 
+def test_series_that_are_over_come_back_as_they_were(sales, capsys):
+    whole = given.read(sales / "t.csv", by="shop", time="date")
+    model = given.load(sales / "t.given")
+    assert lists(model.complete(whole)["y"]) == lists(whole["y"])
+    assert lists(model.given(y=whole["y"], promo=whole["promo"]).sample(columns=["y"])["y"][0]) == lists(whole["y"])
+    refused(lambda: model.given(y=[y[:-1] for y in whole["y"]], promo=whole["promo"]).sample(columns=["y"]), "by prefix(...)")
+    done = shell(capsys, sales, "complete", "t.given", "t.csv", "--by", "shop", "--time", "date", "--json").splitlines()
+    assert [json.loads(line)["y"] for line in done] == lists(whole["y"])
+
+
 def test_series_go_on_to_a_length():
     data = {"y": [[1.5, 2, 1, 2.5], [2.25, 1.75, 3]]}
     model = given.model("p(y)", data)

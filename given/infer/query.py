@@ -29,7 +29,7 @@ from given.distributions import (
     inverse_cdf_sample,
 )
 from given.infer.posterior import Enumeration, Posterior
-from given.infer.windows import cut, joined, reach, written
+from given.infer.windows import cut, joined, occupied, over, reach, written
 from given.joint import Joint
 from given.variables import Axis, Entries, Finite, UserError
 
@@ -91,7 +91,8 @@ class Query:
             self.bayes.log_prior(name)  # says what is missing
         for factor in factors:
             longer = self._length(factor, seen, length)
-            if longer is not None or not _whole(factor, seen):
+            if not _whole(factor, seen) or (longer is not None and not over(
+                    [seen[name] for name in factor.x.columns], self._beside(factor, seen).values())):
                 x = joined([*self._drawn(factor, seen, draws, noise, how, longer, asked and asked | parents,
                                          first_draw=first_draw)], longer).to("cpu")
                 seen |= {name: self._ending(factor, e, seen) for name, e in factor.x.split(x).items()}
@@ -178,8 +179,7 @@ class Query:
         axis = factor.x.codec.along
         if axis is None:
             return None
-        given = {v.name: reach(seen[v.name]) for v in factor.parents
-                 if v.name in seen and (own := v.codec.along) is not None and own.shares(axis)}
+        given = {name: reach(e) for name, e in self._beside(factor, seen).items()}
         for name, L in given.items():
             if length not in (None, L):
                 raise UserError(f"{name}: has {L} entries along {axis.called!r}, got length={length}; leave length out, or "
@@ -192,14 +192,17 @@ class Query:
                             "learned from; learn in windows (window=) to go beyond")
         return length
 
+    def _beside(self, factor: Conditional, seen: Columns) -> Columns:
+        """What is given of a factor's parents on the axis that its x goes on along."""
+        along = {v.name: v.codec.along for v in factor.parents if v.name in seen} if (axis := factor.x.codec.along) else {}
+        return {name: seen[name] for name, own in along.items() if own is not None and axis and own.shares(axis)}
+
     def _ending(self, factor: Conditional, x: Entries, seen: Columns) -> Entries:
         """A column of a factor's x, padding where what is given along its axis has ended."""
-        axis, valid = factor.x.codec.along, x.valid
-        for v in factor.parents if axis is not None else ():
-            if v.name in seen and (own := v.codec.along) is not None and axis is not None and own.shares(axis):
-                mask = seen[v.name].valid
-                there = mask.reshape(*mask.shape[:2], -1).any(-1)[:, :x.tensor.shape[1]]  # type: ignore[union-attr]
-                valid = valid & there.reshape(*there.shape, *[1] * (x.tensor.dim() - 2))  # type: ignore[operator]
+        valid = x.valid
+        for e in self._beside(factor, seen).values():
+            there = occupied(e)[:, :x.tensor.shape[1]]
+            valid = valid & there.reshape(*there.shape, *[1] * (x.tensor.dim() - 2))  # type: ignore[operator]
         return x if valid is x.valid else Entries(x.tensor, x.seen, valid)
 
     def _check_begun(self, factor: Conditional, seen: Columns, length: int) -> None:

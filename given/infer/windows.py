@@ -6,7 +6,7 @@ the axis that are given, such as covariates, are cut along.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from given.distributions import Distribution, Noise, SamplerState, Sequential
 from given.variables import Axis, Entries, Finite, UserError
 
-__all__ = ["cut", "joined", "reach", "written"]
+__all__ = ["cut", "joined", "occupied", "over", "reach", "written"]
 
 
 def cut(x: Entries, first: int, last: int) -> Entries:
@@ -25,6 +25,17 @@ def cut(x: Entries, first: int, last: int) -> Entries:
         return t if t.shape[1] == last - first else F.pad(t, (*[0, 0] * (t.dim() - 2), 0, last - first - t.shape[1]))
 
     return x.map(part)
+
+
+def occupied(x: Entries) -> Tensor:
+    """(N, L) which entries along the axis after the rows' there are."""
+    return x.valid.reshape(*x.valid.shape[:2], -1).any(-1)  # type: ignore[union-attr]
+
+
+def over(items: Iterable[Entries], beside: Collection[Entries]) -> bool:
+    """Whether in every row items are as long as what is given beside them."""
+    ends = [occupied(e).sum(1) for e in beside]
+    return bool(ends) and all(torch.equal(occupied(x).sum(1), end) for x in items for end in ends)
 
 
 def reach(x: Entries) -> int:
