@@ -1,6 +1,7 @@
 """Ragged: columns of items of any length, from arrays, JSON lines, Parquet, frames and long tables, and back."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas
@@ -214,6 +215,21 @@ def test_series_go_on_to_a_length():
     model.facts["fitted"] = True
     assert [list(y[:3]) for y in model.complete(data, length=4)["y"]] == [[1.5, 2, 1], [2.25, 1.75, 3]]
     assert [len(y) for y in model.complete({"y": [[1.0], None]}, length=4)["y"]] == [4, 4]
+
+
+@pytest.mark.parametrize("codec", [given.codecs.Text(), Series(given.codecs.Label())], ids=["text", "series"])
+def test_what_is_drawn_beside_a_hole_is_drawn_again_with_it(codec):
+    kinds = ["x", "y", None] * 100
+    listed = [[{"x": "a", "y": "b", None: "c"}[kind]] * (2 + i % 2) for i, kind in enumerate(kinds)]
+    words = ["".join(each) for each in listed] if isinstance(codec, given.codecs.Text) else listed
+    data = {"kind": np.array(kinds, dtype=object), "words": words}
+    net = partial(given.families.Autoregressive, net=partial(given.nn.MinGRU, width=16, layers=1))
+    model = given.model("p(kind) p(words | kind)", data, codecs={"words": codec}, families={"words": net})
+    model.fit(data, steps=150)
+    holes = np.full(len(kinds), None)
+    done = model.complete({"kind": holes, "words": holes})
+    missing = [list(words).count("c") > len(words) / 2 for words in done["words"]]
+    assert set(done["kind"]) == {"x", "y"} and sum(missing) < 30, f"{sum(missing)} words are of a kind that is missing"
 
 
 def test_a_long_table_is_scored_item_by_item(sales, capsys):

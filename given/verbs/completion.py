@@ -22,7 +22,6 @@ from given.verbs.holes import (
     kept_or_drawn,
     no_values,
     present,
-    put,
     valueless,
 )
 from given.verbs.query import Query
@@ -70,11 +69,15 @@ def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int, lengt
         if again >= _WHOLE:
             for name in (name for name in bad if drawn[name].ndim == 2):
                 there[name] = there.get(name, False) | ~bad[name][draw, row]
-                some[name] = put(drawn[name][draw, row].astype(object), (~there[name],), None)
+                some[name] = drawn[name][draw, row].astype(object)
+                some[name][~there[name]] = None
         number = torch.from_numpy(first + row + (draw << 40))
         asked = Query(joint, _evidence(joint, some, there, texts, longer), {}, number, n=len(row))
         more = asked.sample(1, seed=seed + (again << 32), how=none if again >= _WHOLE else None, length=length)
-        drawn |= {name: put(drawn[name], (draw, row), values[0]) for name, values in more.items() if name in drawable}
+        at = np.arange(n * rows.n).reshape(n, rows.n)
+        at[draw, row] = n * rows.n + np.arange(len(row))
+        for name, values in more.items():  # texts and series too: they were drawn beside what is drawn again
+            drawn[name] = stacked([drawn[name].reshape(-1, *drawn[name].shape[2:]), values[0]], 0, 1)[at]
     for name, values in rows.items():  # what was there comes back as it was
         if name in longer:
             drawn[name] = gone_on(values, drawn[name])

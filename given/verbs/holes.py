@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from given.variables import MISSING, Codec, Entries, Finite, Real, Variable
 
-__all__ = ["any_cell", "beginnings", "begun", "continued", "filled", "gone_on", "kept_or_drawn", "no_values", "present", "put",
+__all__ = ["any_cell", "beginnings", "begun", "continued", "filled", "gone_on", "kept_or_drawn", "no_values", "present",
            "valueless"]
 
 
@@ -49,13 +47,6 @@ def no_values(variable: Variable) -> Tensor | None:
     entries = torch.arange(space.size) if isinstance(space, Finite) else torch.tensor(space.atoms, dtype=torch.float64)
     found = entries[torch.from_numpy(~filled(variable.codec.decode(Entries(entries))[None])[0])]
     return found if len(found) else None
-
-
-def put(values: np.ndarray, at: tuple[np.ndarray, ...], new: Any) -> np.ndarray:
-    """Values with others in some places, as wide as both need."""
-    both = values.astype(np.result_type(values, np.asarray(new)))
-    both[at] = new
-    return both
 
 
 def kept_or_drawn(values: np.ndarray, seen: np.ndarray, drawn: np.ndarray | None, n: int) -> np.ndarray:
