@@ -44,6 +44,7 @@ OUT = {
     "Contrastive": dict.fromkeys(KINDS, NEEDS["Contrastive"]),
     "Dequantised": {"pictures": NEEDS["Dequantised"],
                     **dict.fromkeys(["vectors", "labels", "tables"], "use Categorical or Independent")},
+    "Diffusion": REALS_ONLY,
     "Empirical": dict.fromkeys(["vectors", "tables"], "use Gaussian for reals"),
     "Ensemble": dict.fromkeys(KINDS, NEEDS["Ensemble"]),
     "FactorAnalysis": REALS_ONLY,

@@ -15,7 +15,9 @@ from given.codecs import BlockCodec, IdentityCodec, Image, Integer, Label, Numbe
 from given.distributions import (
     BernoulliHead,
     CategoricalHead,
+    Cosine,
     DiscretizedLogisticMixtureHead,
+    Karras,
     WittenBell,
 )
 from given.families import (
@@ -27,6 +29,7 @@ from given.families import (
     ChowLiuTree,
     Contrastive,
     Dequantised,
+    Diffusion,
     Empirical,
     Ensemble,
     FactorAnalysis,
@@ -55,6 +58,7 @@ from given.nn import (
     GatedPixelCNN,
     LearnedPositions,
     MinGRU,
+    PatchTransformer,
     PixelCNN,
     Reverse,
     Rotary,
@@ -62,9 +66,10 @@ from given.nn import (
     Stack,
     SwiGLU,
     Transformer,
+    UNet,
     Wavefront,
 )
-from given.solve import Euler
+from given.solve import Ancestral, DPMSolver, Euler, EulerMaruyama
 from given.testing import CODEC_LAWS, FAMILY_LAWS, DoesNotApply, check_codec, check_family, conditions, prepared
 from given.variables import Axis, Finite, Real, UserError, Variable
 
@@ -192,6 +197,18 @@ FAMILIES = {
     "SplineFlow block": lambda: SplineFlow(BLOCK, transforms=1, hidden=(8,), passes=None),
     "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(MLP, hidden=(8,)), width=4),
     "FlowMatching block": lambda: FlowMatching(BLOCK, net=partial(MLP, hidden=(8,)), solver=Euler(8)),
+    "Diffusion": lambda: Diffusion(real("x", 2), LABEL, net=SMALL, width=4, path=Karras(low=0.4, high=4.0), terms=2,
+                                   solver=Ancestral(16)),
+    "Diffusion by the equation": lambda: Diffusion(real("x", 3), net=SMALL, path=Cosine(predicts="data"), known=0, terms=0,
+                                                   solver=DPMSolver(4)),
+    "Diffusion by a UNet": lambda: Diffusion(
+        Variable("x", IdentityCodec(Real(axes=(Axis("height", 3), Axis("width", 2), PAIR)))), [LABEL, SOURCE], width=4, terms=4,
+        net=partial(UNet, width=8, factors=(1, 2), attention=2), solver=EulerMaruyama(4)),
+    "FlowMatching by patches": lambda: FlowMatching(
+        Variable("x", IdentityCodec(Real(axes=(Axis("word", 3), Axis("width", 2))))), [LABEL, SOURCE], width=4, solver=Euler(4),
+        net=partial(PatchTransformer, patch=2, width=8, layers=1, heads=2)),
+    "Dequantised Diffusion": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(
+        Diffusion, net=SMALL, width=4, path=Karras(low=0.4, high=4.0), terms=8, solver=Ancestral(16))),
     "Dequantised flow": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(SplineFlow, transforms=1, hidden=(8,))),
     "Dequantised mixture": lambda: Dequantised(grid("x", 4, 2), LABEL, family=MIXTURE),
     "Dequantised factors": lambda: Dequantised(

@@ -15,6 +15,14 @@ from test_decoding import check_beam, check_by_hand, check_strings, check_trunca
 from test_joint import check_bayes, check_raw_density
 from test_laws import CODECS, FAMILIES
 from test_nets import check_steps
+from test_paths import (
+    check_learned_parts,
+    check_order,
+    check_path,
+    check_prior_term,
+    check_seeded_hutchinson,
+    check_weak_order,
+)
 from test_series import check_shared_length, check_together, check_windows
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
@@ -30,6 +38,8 @@ from test_train import check_resume
 
 import given.codecs
 import given.distributions
+import given.distributions.continuous_flow
+import given.distributions.flow_density
 import given.families
 import given.infer.compression.archive
 import given.infer.compression.range_coder
@@ -47,6 +57,7 @@ import given.nn.language_model
 import given.nn.pixel_cnn
 import given.nn.row_layout
 import given.nn.row_lstm
+import given.solve
 import given.train.batches
 import given.train.em
 import given.train.exported
@@ -208,10 +219,32 @@ MUTANTS = {
         given.distributions.Latent, "importance", "likelihood + prior - below", "likelihood - below",
         family("density_is_normalised", "VAE of levels")),
     "the divergence has the wrong sign": Mutant(
-        given.distributions.ContinuousFlow, "log_prob", "math.log(2 * math.pi) + gathered", "math.log(2 * math.pi) - gathered",
-        check_flowing),
+        given.distributions.continuous_flow, "by_equation", "+ gathered.mean(1)", "- gathered.mean(1)", check_flowing),
     "noise and data are swapped in the velocity": Mutant(
-        given.families.FlowMatching, "loss", "(data - z)", "(z - data)", check_flow_matching),
+        given.distributions.Path, "target", "a * x + s * z", "a * z + s * x", check_flow_matching),
+    "alpha and sigma are swapped": Mutant(
+        given.distributions.Straight, "mix", "return 1 - sigma, sigma", "return sigma, 1 - sigma",
+        lambda: check_path(given.distributions.Straight())),
+    "a path turns at the pace of another": Mutant(
+        given.distributions.Karras, "angle", "/ root / (1 + ratio**2)", "/ root / (1 + ratio)",
+        lambda: check_path(given.distributions.Karras())),
+    "a multistep solver drops its second order": Mutant(
+        given.solve.DPMSolver, "run", "step / (2 * last) * (data - before)", "0 * (data - before)",
+        lambda: check_order(given.solve.DPMSolver, 2)),
+    "an ancestral step adds all of the noise": Mutant(
+        given.solve.Ancestral, "run", "sigma**2 - (alpha / beta * rho) ** 2", "sigma**2",
+        lambda: check_weak_order(given.solve.Ancestral)),
+    "churn adds noise and takes none away": Mutant(
+        given.solve.EulerMaruyama, "run", "(1 + self.churn) * down", "down",
+        lambda: check_weak_order(given.solve.EulerMaruyama)),
+    "the bound leaves out its prior": Mutant(
+        given.distributions.flow_density, "_closed", "reconstruction - prior - steps", "reconstruction - steps",
+        check_prior_term),
+    "a random sign meets another in the divergence": Mutant(
+        given.distributions.continuous_flow, "by_equation", "retain_graph=k < K - 1)[0] * e)",
+        "retain_graph=k < K - 1)[0] * e.roll(1, 1))", check_seeded_hutchinson),
+    "a field is not shown where x is known": Mutant(
+        given.distributions.ContinuousFlow, "_inputs", "known[0].to(x)", "0 * known[0].to(x)", check_learned_parts),
     "a flow forgets its determinant": Mutant(
         given.distributions.Transformed, "log_prob", "+ ladj.double()", "+ 0 * ladj.double()",
         family("density_is_normalised", "SplineFlow")),

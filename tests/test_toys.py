@@ -10,7 +10,7 @@ import torch
 import given
 from given.codecs import IdentityCodec, Label, Number
 from given.conditional import teach
-from given.distributions import ContinuousFlow, Guidance, Intractable
+from given.distributions import ContinuousFlow, Guidance, Intractable, Straight
 from given.families import (
     GAN,
     VAE,
@@ -26,7 +26,7 @@ from given.families import (
     Regression,
     SplineFlow,
 )
-from given.nn import MLP, Transformer
+from given.nn import MLP, Condition, Transformer
 from given.solve import DormandPrince, Euler, Heun, RungeKutta
 from given.testing import perturb
 from given.variables import Axis, Entries, Finite, Observed, Real, UserError, Variable
@@ -85,11 +85,10 @@ def check_flowing():
     for p in net.parameters():
         p.data.mul_(2)
 
-    def velocity(x, t, context):
-        return net(torch.cat([x, t[:, None]], 1))
+    def field(x, t, y):
+        return net(torch.cat([x[..., 0], t[:, None]], 1))
 
-    nothing = torch.zeros(1, 1)
-    law = ContinuousFlow(velocity, nothing, nothing, Real(axes=(Axis("entry", 1),)))
+    law = ContinuousFlow(field, Straight(), Condition(torch.zeros(1, 1)), None, Real(axes=(Axis("entry", 1),)))
     grid = torch.linspace(-15, 15, 3001, dtype=torch.float64)[:, None, None]
     coarse, fine = (law.solved_by(Heun(n)).log_prob(Entries(grid)) for n in (32, 64))
     assert abs(float(coarse.exp().sum() * 0.01) - 1) < 5e-3

@@ -5,7 +5,7 @@ from given.distributions.beam_searched import BeamSearched
 from given.distributions.cache_ngram import CacheNGram
 from given.distributions.categorical import Categorical
 from given.distributions.chain import Chain
-from given.distributions.continuous_flow import ContinuousFlow, Guidance
+from given.distributions.continuous_flow import ContinuousFlow, Guidance, ReconstructionGuidance, Replacement
 from given.distributions.dequantised import Dequantised, dequantise
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distribution import Distribution, How, Intractable, Kind, weakest
@@ -14,6 +14,7 @@ from given.distributions.energy_tilted import EnergyTilted
 from given.distributions.entropy_gate import EntropyGate
 from given.distributions.factorized import Factorized
 from given.distributions.flattened import Flattened
+from given.distributions.flow_density import Estimate
 from given.distributions.heads import (
     AtomicHead,
     BernoulliHead,
@@ -32,6 +33,7 @@ from given.distributions.noise import Noise, inverse_cdf_sample, kmeans_plus_plu
 from given.distributions.normal import Normal
 from given.distributions.normal_mixture import NormalMixture
 from given.distributions.on_host import OnHost
+from given.distributions.path import Cosine, Karras, Path, StandardNormal, Straight, VariancePreserving
 from given.distributions.product import ProductDistribution
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
@@ -52,6 +54,7 @@ __all__ = [
     "CategoricalHead",
     "Chain",
     "ContinuousFlow",
+    "Cosine",
     "Dequantised",
     "DiscretizedLogisticMixture",
     "DiscretizedLogisticMixtureHead",
@@ -59,6 +62,7 @@ __all__ = [
     "Empirical",
     "EnergyTilted",
     "EntropyGate",
+    "Estimate",
     "Factorized",
     "FactorizedHead",
     "Flattened",
@@ -67,6 +71,7 @@ __all__ = [
     "Implicit",
     "InterpolatedNGram",
     "Intractable",
+    "Karras",
     "Kind",
     "KneserNey",
     "Latent",
@@ -80,18 +85,24 @@ __all__ = [
     "NormalMixture",
     "NormalMixtureHead",
     "OnHost",
+    "Path",
     "ProductDistribution",
+    "ReconstructionGuidance",
+    "Replacement",
     "RowGroups",
     "SamplerState",
     "Sequential",
     "Smoothing",
+    "StandardNormal",
     "State",
     "StepContext",
     "StepwiseMixture",
     "StepwiseTransform",
+    "Straight",
     "Torch",
     "Transformed",
     "Tree",
+    "VariancePreserving",
     "WittenBell",
     "best_weights",
     "check_open",

@@ -1,14 +1,16 @@
-"""ContinuousFlow: noise carried to data by an ordinary differential equation.
+"""ContinuousFlow: noise carried to data along a path by what a field predicts.
 
-    dx/dt = 2 (1 - t) v(x, t; y),  x(0) ~ N(0, I),    log p(x(1)) = log N(x(0)) - int_0^1 2 (1 - t) div v(x(t), t) dt
+A path says how noise mixes with data and what the net gives, a field is the net, a solver follows it from noise at t = 0 to
+data at t = 1. Scores solve the equation of the flow backward, an estimate: ask at two numbers of steps, `Heun(32)` and
+`Heun(64)`, and believe what they agree on. Where `terms` are named, a score is the bound of the chain that removes noise.
 
-Noise at t = 0, data at t = 1. v points from noise to data, and noise's share of the way is (1 - t)^2, not 1 - t: equal steps
-then end in small ones, where edges form. Drawing solves forward; scoring solves backward with the exact divergence. Both are
-as good as the solver's steps, so a score is called an estimate: ask at two numbers of steps, `Heun(32)` and `Heun(64)`, and
-believe what they agree on.
+Given part of x: a field that learned to read what is known (`reads_known`) answers up to learning. Another one answers
+approximately, by `ReconstructionGuidance`, the default, or by `Replacement` of what is known on its way.
 
 Source: Chen, Rubanova, Bettencourt, Duvenaud, Neural ordinary differential equations, 2018 /
 https://arxiv.org/abs/1806.07366
+Song et al., Score-based generative modeling through stochastic differential equations, 2021 /
+https://arxiv.org/abs/2011.13456
 """
 
 from __future__ import annotations
@@ -22,93 +24,184 @@ import torch
 from torch import Tensor
 
 from given.distributions.distribution import Distribution, Intractable, Kind
+from given.distributions.flow_density import Estimate, Predict, bound, by_equation
 from given.distributions.noise import Noise
-from given.solve import Heun, How, Solver
+from given.distributions.path import Path, Reading, over
+from given.nn import Condition
+from given.solve import Denoising, Heun, How, Sampler, Solver
 from given.variables import Entries, Real, UserError
 
-__all__ = ["ContinuousFlow", "Guidance"]
+__all__ = ["ContinuousFlow", "Guidance", "ReconstructionGuidance", "Replacement"]
 
-Velocity = Callable[[Tensor, Tensor, Tensor], Tensor]
+Field = Callable[[Tensor, Tensor, Condition], Tensor]
 
 
 class ContinuousFlow(Distribution):
-    """The distribution at t = 1 of a velocity field.
+    """The distribution at t = 1.
 
     Args:
-        velocity: x (N, D), t (N,), context (N, C) -> (N, D).
-        context: (B, C) y as the field reads it.
-        null: (B, C) the context of a y that is not given, for `Guidance`; None where there is no y.
-        space: a real vector of D entries.
-        solver: of the equation.
+        field: x (N, *grid, F), t (N,), y -> (N, *grid); F is 2 where it reads what is known: the value there, x_t elsewhere;
+            and whether it is.
+        path: what the field's output is.
+        condition: of B rows, y as the field reads it.
+        null: that of a y that is not given, for `Guidance`; None where there is no y.
+        space: real.
+        solver: of draws.
+        terms: of the bound's integral that are drawn; 0 scores by the equation.
+        reads_known: whether the field learned to read what is known.
 
-    Draws keep the entries of evidence, on the straight path from their noise.
+    Attributes:
+        equation: the solver of scores.
+        weight: of y, as `Guidance` has it.
+        guided_by: the weight of what is known where it is not read, as `ReconstructionGuidance` has it; 0 where it is replaced.
     """
 
-    kind: Kind = "estimate"
+    def __init__(self, field: Field, path: Path, condition: Condition, null: Condition | None, space: Real,
+                 solver: Solver | Sampler = Heun(32), *, terms: int = 0, reads_known: bool = False) -> None:  # noqa: B008
+        super().__init__(space, len(condition.pooled), condition.pooled.device)
+        self.field, self.path, self.y, self.null, self.solver = field, path, condition, null, solver
+        self.terms, self.features, self.reads_known = terms, 1 + reads_known, reads_known
+        self.equation: Solver = solver if isinstance(solver, Solver) else Heun(32)
+        self.weight, self.guided_by = 1.0, 0.0 if reads_known else 1.0
 
-    def __init__(self, velocity: Velocity, context: Tensor, null: Tensor | None, space: Real,
-                 solver: Solver = Heun(32)) -> None:  # noqa: B008
-        super().__init__(space, len(context), context.device)
-        self.velocity, self.context, self.null, self.solver = velocity, context, null, solver
+    @property
+    def kind(self) -> Kind:  # type: ignore[override]
+        """By the equation an estimate; of what a part that is replaced or guided leaves, none."""
+        if self.evidence is not None and not self.reads_known:
+            return "none"
+        return "bound" if self.terms and self.weight == 1 else "estimate"
 
-    def solved_by(self, solver: Solver) -> ContinuousFlow:
-        """The same distribution with another solver."""
-        return self._but(solver=solver)
+    @property
+    def kind_of_part(self) -> Kind:
+        return "none"
+
+    def solved_by(self, solver: Solver | Sampler) -> ContinuousFlow:
+        """The same distribution drawn by another solver, and scored by it where it goes backward too."""
+        return self._but(solver=solver, equation=solver, terms=0) if isinstance(solver, Solver) else self._but(solver=solver)
 
     def guided(self, weight: float) -> ContinuousFlow:
-        """The field (1 - weight) v(x, t; nothing) + weight v(x, t; y)."""
-        assert self.null is not None
-        C = self.context.shape[1]
+        """The prediction (1 - weight) of nothing + weight of y."""
+        return self._but(weight=self.weight * weight)
 
-        def velocity(x: Tensor, t: Tensor, both: Tensor) -> Tensor:
-            given, null = self.velocity(x, t, both[:, :C]), self.velocity(x, t, both[:, C:])
-            return null + weight * (given - null)
-
-        both, null = torch.cat([self.context, self.null], 1), torch.cat([self.null, self.null], 1)
-        return self._but(velocity=velocity, context=both, null=null)
+    def completed_by(self, weight: float) -> ContinuousFlow:
+        """The same distribution, known parts of which are replaced on their way (0), or guide by a weight."""
+        return self._but(guided_by=weight, reads_known=False)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
-        z = noise.normal(shape, self.space.shape).reshape(draws * self.n, -1).float()
-        context = self.context.repeat(draws, 1)
-        known = value = None
-        if self.evidence is not None:
-            known, value = self.evidence.scored.repeat(draws, 1), self.evidence.tensor.float().repeat(draws, 1)
-
-        def field(x: Tensor, t: float) -> Tensor:
-            if known is not None and value is not None:
-                left = (1 - t) ** 2
-                x = torch.where(known, left * z + (1 - left) * value, x)
-            v = self.velocity(x, torch.full((len(x),), t, device=self.device), context)
-            return 2 * (1 - t) * (v if known is None or value is None else torch.where(known, value - z, v))
-
+        z = self.path.base.draw(noise, tuple(shape), self.space.shape).reshape(draws * self.n, *self.space.shape).float()
+        known = self._known(draws)
         with torch.no_grad():
-            x = self.solver.solve(field, z, 0.0, 1.0).double()
-        return self._kept(x.reshape(*shape, self.n, *self.space.shape))
+            predict = self._predict(draws, known, z)
+            if isinstance(self.solver, Sampler):
+                def fresh(step: int) -> Tensor:
+                    return noise.fold("step").fold(step).normal(tuple(shape), self.space.shape).reshape(z.shape).float()
+
+                def data(x: Tensor, t: float) -> Tensor:
+                    return predict(x, torch.full((len(x),), t, device=x.device)).data
+
+                x = self.solver.run(Denoising(data, self.path.at, self.path.slopes, fresh), z)
+            else:
+                x = self.solver.solve(
+                    lambda x, t: predict(x, torch.full((len(x),), t, device=x.device)).velocity, z, 0.0, 1.0)
+        return self._kept(x.double().reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        if self.evidence is not None or not x.plain:
+        return self.estimate(x, seed=seed).value
+
+    def estimate(self, x: Entries, *, seed: int | Noise = 0) -> Estimate:
+        """log p, or its bound, and the standard error of what is drawn for it, (*shape, B) each."""
+        grid = len(self.space.axes)
+        lead = x.tensor.shape[:x.tensor.dim() - grid]
+        if self.kind == "none":
+            raise Intractable("what replaces or guides has no density; learn it with known= parts, or use Gaussian, "
+                              "GaussianMixture, FactorAnalysis")
+        if not x.plain:
             if x.hidden:
-                return torch.zeros(x.tensor.shape[:-1], dtype=torch.float64, device=self.device)
+                nothing = torch.zeros(lead, dtype=torch.float64, device=self.device)
+                return Estimate(nothing, nothing)
             raise Intractable("an equation scores whole items only; Gaussian, GaussianMixture, FactorAnalysis score any part")
-        lead, D = x.tensor.shape[:-1], x.tensor.shape[-1]
-        flat = x.tensor.reshape(-1, D).float()
-        context = self.context.repeat(len(flat) // self.n, 1).detach()
-
-        def field(state: Tensor, t: float) -> Tensor:
-            with torch.enable_grad():
-                point = state[:, :D].detach().requires_grad_(True)
-                v = 2 * (1 - t) * self.velocity(point, torch.full((len(point),), t, device=self.device), context)
-                slopes = [torch.autograd.grad(v[:, d].sum(), point, retain_graph=d < D - 1)[0][:, d] for d in range(D)]
-                divergence = torch.stack(slopes).sum(0)
-            return torch.cat([v.detach(), divergence[:, None]], 1)
-
-        end = self.solver.solve(field, torch.cat([flat, torch.zeros(len(flat), 1, device=self.device)], 1), 1.0, 0.0).double()
-        z, gathered = end[:, :D], end[:, D]  # gathered is the integral from 1 to 0: minus that from 0 to 1
-        return (-0.5 * (z**2).sum(1) - D / 2 * math.log(2 * math.pi) + gathered).reshape(lead)
+        draws = lead[:-1].numel()
+        values = x.tensor.reshape(draws * self.n, *self.space.shape)
+        known = self._known(draws)
+        free = torch.ones_like(values, dtype=torch.bool) if known is None else ~known[0]
+        values = values if known is None else torch.where(free, values, known[1].to(values))
+        noise = Noise.of(seed, self.n, device=self.device)
+        noise = noise.repeat(draws) if draws > 1 else noise
+        predict = self._predict(draws, known, None)
+        if self.kind == "bound":
+            found = bound(predict, self.path, values, free, noise, self.terms)
+        else:
+            found = by_equation(predict, self.path, self.equation, values, free, noise)
+        return Estimate(found.value.reshape(lead), found.error.reshape(lead))
 
     def condition(self, evidence: Entries) -> ContinuousFlow:
-        return self._but(evidence=evidence, kind="none")
+        return self._but(evidence=self._and(evidence))
+
+    def _known(self, draws: int) -> tuple[Tensor, Tensor] | None:
+        """Where entries are known, and what they are, of all draws."""
+        if self.evidence is None:
+            return None
+        times = [draws, *[1] * len(self.space.axes)]
+        return self.evidence.scored.repeat(times), self.evidence.tensor.float().repeat(times)
+
+    def _predict(self, draws: int, known: tuple[Tensor, Tensor] | None, start: Tensor | None) -> Predict:
+        """x (N, *grid), t (N,) -> what the field, and what is known, say there."""
+        rows = torch.arange(self.n, device=self.device).repeat(draws)
+        y = self.y.rows(rows) if draws > 1 else self.y
+        null = None if self.null is None or self.weight == 1 else self.null.rows(rows)
+
+        def output(x: Tensor, t: Tensor) -> Tensor:
+            inputs = self._inputs(x, known)
+            found = self.field(inputs, t, y)
+            if null is not None:
+                nothing = self.field(inputs, t, null)
+                found = nothing + self.weight * (found - nothing)
+            return found
+
+        def predict(x: Tensor, t: Tensor) -> Reading:
+            if known is None:
+                return self.path.read(output(x, t), x, t)
+            where, value = known
+            if self.reads_known:
+                found = self.path.read(output(x, t), x, t)
+            elif self.guided_by:
+                found = self._towards(output, x, t, where, value)
+            else:
+                assert start is not None
+                alpha, sigma = (over(v, x) for v in self.path.mix(t))
+                x = torch.where(where, alpha * value + sigma * start, x)
+                found = self.path.read(output(x, t), x, t)
+            if self.guided_by:
+                return found
+            return Reading(torch.where(where, value, found.data), found.noise, found.velocity.masked_fill(where, 0.0))
+
+        return predict
+
+    def _inputs(self, x: Tensor, known: tuple[Tensor, Tensor] | None) -> Tensor:
+        """(N, *grid, F)."""
+        if self.features == 1:
+            return x[..., None]
+        if known is None or not self.reads_known:
+            return torch.stack([x, torch.zeros_like(x)], -1)
+        return torch.stack([torch.where(known[0], known[1], x), known[0].to(x)], -1)
+
+    def _towards(self, output: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor, where: Tensor,
+                 value: Tensor) -> Reading:
+        """The prediction moved by the gradient of how well it predicts what is known, taken for normal with the variance that
+        data of unit variance would leave."""
+        with torch.enable_grad():
+            point = x.detach().requires_grad_(True)
+            found = self.path.read(output(point, t), point, t)
+            alpha, sigma = (over(v, x) for v in self.path.mix(t))
+            misfit = torch.where(where, value - found.data, 0.0).square().flatten(1).sum(1)
+            slope = -0.5 * torch.autograd.grad(misfit.sum(), point)[0]
+        # sigma^2 / alpha times the slope over sigma^2 / (alpha^2 + sigma^2); the gradient has a factor alpha where alpha is 0
+        moved = self.guided_by * (alpha**2 + sigma**2) * slope / alpha.clamp(min=1e-6)
+        a, s, pace = (over(v, x) for v in self.path.direction(t))
+        noise = found.noise - alpha / sigma.clamp(min=1e-6) * moved
+        return Reading(found.data.detach() + moved, noise.detach(),
+                       found.velocity.detach() + pace * (a - s * alpha / sigma.clamp(min=1e-6)) * moved)
 
 
 @dataclass(frozen=True)
@@ -128,3 +221,39 @@ class Guidance(How):
     def __call__(self, distribution: Any) -> Any:
         return distribution.guided(self.weight) if isinstance(distribution,
                                                              ContinuousFlow) and distribution.null is not None else distribution
+
+
+class _Completion(How):
+    """A way to draw what is unknown that needs no learning. Approximate: its draws have no density."""
+
+    concerns = "fields of FlowMatching or Diffusion given part of x"
+    weight = 0.0
+
+    def __call__(self, distribution: Any) -> Any:
+        return distribution.completed_by(self.weight) if isinstance(
+            distribution, ContinuousFlow) and distribution.evidence is not None else distribution
+
+
+@dataclass(frozen=True)
+class Replacement(_Completion):
+    """What is known stands on its path from its own noise, whatever the rest does. Approximate: the rest is not that given what
+    is known, for the field never learned that these entries end where they do.
+
+    Source: Lugmayr et al., RePaint, 2022 / https://arxiv.org/abs/2201.09865, without its jumps back
+    """
+
+
+@dataclass(frozen=True)
+class ReconstructionGuidance(_Completion):
+    """What is predicted for known entries pulls x towards them, by the gradient through the net. Approximate: exact where data
+    are standard normal.
+
+    Source: Ho et al., Video diffusion models, 2022 / https://arxiv.org/abs/2204.03458
+    Song, Vahdat, Mardani, Kautz, Pseudoinverse-guided diffusion models for inverse problems, 2023
+    """
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < math.inf:
+            raise UserError(f"ReconstructionGuidance: expected a weight above 0, got {self.weight}")

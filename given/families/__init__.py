@@ -7,7 +7,7 @@ from given.families.dequantised import Dequantised
 from given.families.empirical import Empirical
 from given.families.ensemble import Ensemble
 from given.families.factor_analysis import FactorAnalysis, ProbabilisticPCA
-from given.families.flow_matching import FlowMatching
+from given.families.flow_matching import Diffusion, FlowMatching
 from given.families.gan import GAN
 from given.families.gaussian import Gaussian
 from given.families.gaussian_mixture import GaussianMixture
@@ -26,6 +26,7 @@ __all__ = [
     "ChowLiuTree",
     "Contrastive",
     "Dequantised",
+    "Diffusion",
     "Empirical",
     "Ensemble",
     "FactorAnalysis",

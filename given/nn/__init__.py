@@ -3,24 +3,27 @@
 from given.nn.attention import CrossAttention
 from given.nn.bag_of_bigrams import BagOfBigrams
 from given.nn.causal import Causal
-from given.nn.context import Condition, Context
+from given.nn.context import Condition, Context, roles_of
 from given.nn.convolution import CausalConvolution
 from given.nn.diagonal_lstm import DiagonalLSTM
 from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
 from given.nn.feedforward import GELU, SwiGLU
+from given.nn.field import Field, FlatField, built_field, reads_grid
 from given.nn.gated_pixel_cnn import GatedPixelCNN
 from given.nn.language_model import LanguageModel, PreviousToken
 from given.nn.linear import Linear, RMSNorm
 from given.nn.made import MADE
 from given.nn.mlp import MLP
 from given.nn.order import AnyOrder, ColumnMajor, FixedOrder, Order, Raster, Reverse, Wavefront
+from given.nn.patch_transformer import PatchTransformer
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
 from given.nn.recurrent import GRU, LSTM, MinGRU
 from given.nn.row_lstm import RowLSTM
 from given.nn.stack import Stack
 from given.nn.transformer import Transformer
+from given.nn.unet import UNet
 
 __all__ = [
     "AnyOrder",
@@ -34,7 +37,9 @@ __all__ = [
     "DiagonalLSTM",
     "Dropout",
     "Embedding",
+    "Field",
     "FixedOrder",
+    "FlatField",
     "GELU",
     "GRU",
     "GatedPixelCNN",
@@ -46,6 +51,7 @@ __all__ = [
     "MLP",
     "MinGRU",
     "Order",
+    "PatchTransformer",
     "PixelCNN",
     "Positions",
     "PreviousToken",
@@ -58,6 +64,10 @@ __all__ = [
     "Stack",
     "SwiGLU",
     "Transformer",
+    "UNet",
     "Wavefront",
+    "built_field",
+    "reads_grid",
+    "roles_of",
     "seed_dropout",
 ]

@@ -22,7 +22,7 @@ from given.nn.linear import RMSNorm
 from given.nn.order import together
 from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
 
-__all__ = ["Condition", "Context", "attends", "last_of", "rounded"]
+__all__ = ["Condition", "Context", "attends", "last_of", "roles_of", "rounded"]
 
 _TOGETHER = 4
 
@@ -110,15 +110,22 @@ class Context(nn.Module):
                     ends = (torch.eq(x.tensor, v.space.end) & x.valid).long().argmax(1)  # type: ignore[arg-type,operator]
             elif role == "tokens":
                 told = x.valid.reshape(y.n, -1)  # type: ignore[union-attr]
-                there.append(told[:, :rounded(x.reach, told.shape[1]) if x.complete and x.reach >= 0 else last_of(told)])
+                if x.extent is None and x.complete:
+                    _ = x.reach
+                there.append(told[:, :last_of(told) if x.extent is None else rounded(x.extent, told.shape[1])])
                 tokens.append(self.parts[str(i)](x, there[-1]))
         every = torch.cat(tokens, 1) if tokens else None, torch.cat(there, 1) if there else None
         return Condition(self(y), aligned, *every, ends)
 
 
+def roles_of(parents: Sequence[Variable], grid: Space | None) -> frozenset[str]:
+    """What parents of an x on a grid become: some of `pooled`, `aligned`, `tokens`."""
+    return frozenset(_role(v.space, grid)[0] for v in parents)
+
+
 def attends(parents: Sequence[Variable], grid: Space) -> bool:
     """Whether parents of an x on a grid become tokens to attend to."""
-    return any(_role(v.space, grid)[0] == "tokens" for v in parents)
+    return "tokens" in roles_of(parents, grid)
 
 
 def _role(space: Space, grid: Space | None) -> tuple[str, int]:

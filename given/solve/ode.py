@@ -27,7 +27,7 @@ Field = Callable[[Tensor, float], Tensor]
 class Solvable(Protocol):
     """A distribution that is drawn by solving an equation."""
 
-    def solved_by(self, solver: Solver) -> Any:
+    def solved_by(self, solver: Any) -> Any:
         """The same distribution with another solver."""
 
 

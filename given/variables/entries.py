@@ -30,11 +30,13 @@ class _Told:
         complete: every valid entry is seen.
         plain: every entry is seen, valid and no context.
         reach: where, along the grid, what is readable comes first: of how many places some row has it; -1 where it does not.
+        extent: beyond how many places along the grid all is padding, where it comes last.
     """
 
     complete: bool | None = None
     plain: bool | None = None
     reach: int | None = None
+    extent: int | None = None
 
 
 class Entries:
@@ -191,7 +193,16 @@ class Entries:
             kept = torch.zeros((), dtype=torch.bool) if rows is None else ~rows.reshape(-1, *[1] * (seen.dim() - 1))
             return seen & kept.to(seen.device)
 
-        return Entries(self.values, _each(hidden, self.seen), self.valid)
+        return Entries(self.values, _each(hidden, self.seen), self.valid)._knowing(_Told(extent=self.extent))
+
+    @property
+    def extent(self) -> int | None:
+        """Beyond how many places all is padding, of what is or was seen whole; None where that takes a look."""
+        if isinstance(self.values, dict):
+            return None
+        if self.told.plain or (self.told.complete and (self.told.reach or -1) >= 0):
+            return self.reach
+        return self.told.extent
 
     def or_else(self, other: Entries) -> Entries:
         """What is seen here, and where nothing is, what is seen in the other; what is padding in one is (not for a product)."""

@@ -1,0 +1,155 @@
+"""UNet: convolutions down to few places and up again, for grids of one to three axes beside channels.
+
+Every block reads the time and the pooled condition as a scale and a shift after its norm. Where few places are left, they
+attend to one another and to y's tokens. What y has at x's entries is added to what is read there.
+
+Source: Ronneberger, Fischer, Brox, U-Net: convolutional networks for biomedical image segmentation, 2015 /
+https://arxiv.org/abs/1505.04597
+Ho, Jain, Abbeel, Denoising diffusion probabilistic models, 2020 / https://arxiv.org/abs/2006.11239
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from given.nn.context import Condition
+from given.nn.dot_product import attention
+from given.nn.field import Field, TimeFeatures
+from given.nn.linear import RMSNorm
+from given.variables import Real, UserError
+
+__all__ = ["Attend", "UNet", "planes"]
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def planes(space: Real, who: str, most: int) -> tuple[list[int], list[int]]:
+    """The numbers of the axes of places, and of those of channels.
+
+    Raises:
+        UserError: there are no axes of places, or more than `most`.
+    """
+    channels = [i for i, axis in enumerate(space.axes) if axis.role == "channel"]
+    rest = [i for i in range(len(space.axes)) if i not in channels]
+    if not 1 <= len(rest) <= most:
+        raise UserError(f"{who}: expected a grid of 1 to {most} axes beside channels, got {space}; use FlatField")
+    return rest, channels
+
+
+class UNet(Field):
+    """A field by convolutions.
+
+    Args:
+        space, features, context, roles: as of any field.
+        width: channels at the first resolution.
+        factors: of the width, one a resolution; each is half the one before.
+        attention: up to how many places all attend to one another.
+        heads: of attention; fewer where the width asks for it.
+        frequencies: of t.
+    """
+
+    def __init__(self, space: Real, features: int, context: int, roles: Collection[str] = (), *, width: int = 32,
+                 factors: Sequence[int] = (1, 2, 2), attention: int = 64, heads: int = 4, frequencies: int = 8) -> None:
+        super().__init__()
+        self.rest, self.channels = planes(space, "UNet", 3)
+        conv = _CONVOLUTIONS[len(self.rest) - 1]
+        depth = math.prod(space.shape[i] for i in self.channels)
+        size, widths = [space.shape[i] for i in self.rest], [width * f for f in factors]
+        E = 4 * width
+        self.time = nn.Sequential(TimeFeatures(frequencies), nn.Linear(2 * frequencies, E), nn.SiLU(), nn.Linear(E, E))
+        self.condition = nn.Linear(context, E)
+        self.aligned = nn.Linear(context * depth, widths[0]) if "aligned" in roles else None
+        self.enter = conv(features * depth, widths[0], 3, padding=1)
+        self.down, self.up, self.attend = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
+        before = widths[0]
+        for level, w in enumerate(widths):
+            self.down.append(_Block(conv, before, w, E))
+            few = math.prod(size) <= attention or ("tokens" in roles and level == len(widths) - 1)
+            self.attend.append(Attend(w, context if "tokens" in roles else 0, heads) if few else nn.Identity())
+            self.up.append(_Block(conv, 2 * w, before, E))
+            if level < len(widths) - 1:
+                self.shrink.append(conv(w, w, 3, stride=2, padding=1))
+                self.grow.append(conv(w, w, 3, padding=1))
+            size, before = [-(-s // 2) for s in size], w
+        self.leave = nn.Sequential(_norm(widths[0]), nn.SiLU(), conv(widths[0], depth, 3, padding=1))
+
+    def forward(self, x: Tensor, t: Tensor, y: Condition) -> Tensor:
+        N, order = len(x), [0, *(i + 1 for i in self.channels), x.dim() - 1, *(i + 1 for i in self.rest)]
+        places = x.shape[:-1]
+        grid = [places[i + 1] for i in self.rest]
+        h = self.enter(x.permute(order).reshape(N, -1, *grid))
+        e = self.time(t) + self.condition(y.pooled)
+        if self.aligned is not None and y.aligned is not None:
+            there = y.aligned.reshape(*places, -1).permute(order).reshape(N, -1, *grid)
+            h = h + self.aligned(there.movedim(1, -1)).movedim(-1, 1)
+        kept = list[Tensor]()
+        for level, (block, attend) in enumerate(zip(self.down, self.attend, strict=True)):
+            h = self.shrink[level - 1](h) if level else h
+            h = block(h, e)
+            h = attend(h, y) if isinstance(attend, Attend) else h
+            kept.append(h)
+        for level in reversed(range(len(self.up))):
+            if level < len(self.up) - 1:
+                h = self.grow[level](F.interpolate(h, size=kept[level].shape[2:], mode="nearest"))
+            h = self.up[level](torch.cat([h, kept[level]], 1), e)
+        back = [places[i + 1] for i in self.channels]
+        stands = [*self.channels, *self.rest]
+        return self.leave(h).reshape(N, *back, *grid).permute(0, *(stands.index(i) + 1 for i in range(len(stands))))
+
+
+def _norm(width: int) -> nn.GroupNorm:
+    return nn.GroupNorm(max(g for g in (1, 2, 4, 8) if width % g == 0 and (width // g >= 4 or g == 1)), width)
+
+
+class _Block(nn.Module):
+    """Two convolutions beside a shortcut."""
+
+    def __init__(self, conv: type[nn.Module], inputs: int, outputs: int, embedded: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(_norm(inputs), nn.SiLU(), conv(inputs, outputs, 3, padding=1))
+        self.norm, self.scale = _norm(outputs), nn.Linear(embedded, 2 * outputs)
+        self.second = conv(outputs, outputs, 3, padding=1)
+        self.short = conv(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        nn.init.zeros_(self.second.weight)  # type: ignore[arg-type]
+
+    def forward(self, h: Tensor, e: Tensor) -> Tensor:
+        scale, shift = self.scale(F.silu(e)).reshape(len(h), -1, *[1] * (h.dim() - 2)).chunk(2, 1)
+        return self.short(h) + self.second(F.silu(self.norm(self.first(h)) * (1 + scale) + shift))
+
+
+class Attend(nn.Module):
+    """Places (N, C, *grid) attend to one another, and to y's tokens where there are any.
+
+    Args:
+        width: C.
+        context: of a token; 0 without tokens.
+        heads: fewer where they do not divide the width.
+    """
+
+    def __init__(self, width: int, context: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads if width % heads == 0 else 1
+        self.read = RMSNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width)
+        self.tokens = nn.Linear(context, 2 * width, bias=False) if context else None
+
+    def forward(self, h: Tensor, y: Condition) -> Tensor:
+        N, C = h.shape[:2]
+        q, k, v = (self._split(part) for part in self.qkv(self.read(h.flatten(2).mT)).chunk(3, -1))
+        mask = None
+        if self.tokens is not None and y.tokens is not None and y.there is not None:
+            ours, M = torch.ones(N, k.shape[2], dtype=torch.bool, device=h.device), y.there
+            keys, values = (self._split(part) for part in self.tokens(y.tokens).chunk(2, -1))
+            k, v = torch.cat([k, keys], 2), torch.cat([v, values], 2)
+            mask = torch.cat([ours, M], 1)[:, None, None]
+        found = attention(q, k, v, mask).transpose(1, 2).reshape(N, -1, C)
+        return h + self.out(found).mT.reshape(h.shape)
+
+    def _split(self, part: Tensor) -> Tensor:
+        return part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
