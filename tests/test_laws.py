@@ -198,7 +198,7 @@ FAMILIES = {
     "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(MLP, hidden=(8,)), width=4),
     "FlowMatching block": lambda: FlowMatching(BLOCK, net=partial(MLP, hidden=(8,)), solver=Euler(8)),
     "Diffusion": lambda: Diffusion(real("x", 2), LABEL, net=SMALL, width=4, path=Karras(low=0.4, high=4.0), terms=2,
-                                   solver=Ancestral(16)),
+                                   solver=Ancestral(8)),
     "Diffusion by the equation": lambda: Diffusion(real("x", 3), net=SMALL, path=Cosine(predicts="data"), known=0, terms=0,
                                                    solver=DPMSolver(4)),
     "Diffusion by a UNet": lambda: Diffusion(
@@ -208,7 +208,7 @@ FAMILIES = {
         Variable("x", IdentityCodec(Real(axes=(Axis("word", 3), Axis("width", 2))))), [LABEL, SOURCE], width=4, solver=Euler(4),
         net=partial(PatchTransformer, patch=2, width=8, layers=1, heads=2)),
     "Dequantised Diffusion": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(
-        Diffusion, net=SMALL, width=4, path=Karras(low=0.4, high=4.0), terms=8, solver=Ancestral(16))),
+        Diffusion, net=SMALL, width=4, path=Karras(low=0.4, high=4.0), terms=2, solver=Ancestral(8)), samples=2),
     "Dequantised flow": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(SplineFlow, transforms=1, hidden=(8,))),
     "Dequantised mixture": lambda: Dequantised(grid("x", 4, 2), LABEL, family=MIXTURE),
     "Dequantised factors": lambda: Dequantised(

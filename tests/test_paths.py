@@ -3,9 +3,11 @@
 import math
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
+import given
 from given.codecs import IdentityCodec
 from given.distributions import (
     ContinuousFlow,
@@ -17,7 +19,7 @@ from given.distributions import (
     Straight,
     VariancePreserving,
 )
-from given.families import Diffusion, FlowMatching
+from given.families import Dequantised, Diffusion, FlowMatching
 from given.nn import MLP, Condition, FlatField, PatchTransformer, UNet
 from given.solve import Ancestral, Denoising, DPMSolver, Euler, EulerMaruyama, Heun, RungeKutta
 from given.testing import perturb
@@ -322,6 +324,21 @@ def test_a_net_that_serves_no_field_is_named(net, said):
 
 
 # Given part of x
+
+
+def test_pictures_are_completed_by_the_field_within():
+    image = np.random.default_rng(0).integers(0, 9, (40, 4, 3)).astype(np.uint8)
+    data = given.read(image=image)
+    for family in (partial(FlowMatching, solver=Heun(4)), partial(Diffusion, solver=Ancestral(4))):
+        net = partial(UNet, width=8, factors=(1, 2))
+        model = given.model("image", data, families={"image": partial(Dequantised, family=partial(family, net=net))})
+        model.fit(data, steps=2, held_out=0, progress=False)
+        seen = np.arange(12).reshape(4, 3) % 2 == 0
+        asked = model.given(image=given.part(image[0], seen=seen))
+        drawn = asked.sample(5, seed=1)["image"]
+        assert (drawn[:, seen] == image[0][seen]).all() and drawn.dtype == np.uint8
+        for how in (Replacement(), ReconstructionGuidance()):
+            assert (asked.sample(2, seed=1, how=how)["image"][:, seen] == image[0][seen]).all()
 
 
 def correlated(D=2, rho=0.8):

@@ -8,6 +8,8 @@ probabilities are the cells' masses and sum to one. With u uniform in the cell, 
 where the first is an inequality too at the outermost cells. `log_prob` is the mean over `samples` draws of u: an
 unbiased estimate of that bound, reported as a bound; where p itself is estimated or unknown, so is the bound.
 
+Given some levels, a field is given the middles of their cells.
+
 Source: Theis, van den Oord, Bethge, A note on the evaluation of generative models, 2016 /
 https://arxiv.org/abs/1511.01844
 """
@@ -46,13 +48,17 @@ class Dequantised(Distribution):
         if distribution.kind in ("none", "estimate"):
             self.kind = distribution.kind
 
+    @property
+    def kind_of_part(self) -> Kind:
+        return "none" if self.distribution.kind_of_part == "none" else self.kind
+
     def _by(self, how: How) -> Dequantised:
         return self._but(distribution=self.distribution._by(how))
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         z = self.distribution.sample(shape, seed=noise).tensor
         # By definition of the outermost cells, which reach to infinity.
-        return Entries(((z + 1) * (self.levels / 2)).floor().long().clamp(0, self.levels - 1))
+        return self._kept(((z + 1) * (self.levels / 2)).floor().long().clamp(0, self.levels - 1))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         noise = Noise.of(seed, self.n, device=self.device)
@@ -60,8 +66,17 @@ class Dequantised(Distribution):
         folds = [noise.fold(k) for k in range(self.samples)]
         each = [self.distribution.log_prob(dequantise(x, self.space, fold), seed=fold.fold("inner")) for fold in folds]
         grid = len(self.space.axes)
-        scored = x.scored.flatten(x.tensor.dim() - grid).sum(-1) if grid else x.scored.long()
+        open_ = self._scored(x)
+        scored = open_.flatten(x.tensor.dim() - grid).sum(-1) if grid else open_.long()
         return torch.stack(each).mean(0) + scored * math.log(2 / self.levels)
+
+    def condition(self, evidence: Entries) -> Dequantised:
+        if self.kind_of_part != "none":
+            return super().condition(evidence)  # type: ignore[return-value]
+        middles = evidence.of((evidence.tensor.double() + 0.5) * (2 / self.levels) - 1)
+        inner = self.distribution.condition(middles)
+        return self._but(distribution=inner, evidence=self._and(evidence),
+                         kind=inner.kind if inner.kind in ("none", "estimate") else "bound")
 
 
 def dequantise(x: Entries, space: Finite, noise: Noise) -> Entries:

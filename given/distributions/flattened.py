@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from given.distributions.distribution import Distribution, How
+from given.distributions.distribution import Distribution, How, Kind
 from given.distributions.noise import Noise
 from given.variables import Axis, Entries, Finite, Product, Real, Space, UserError, Variable
 
@@ -26,6 +26,10 @@ class Flattened(Distribution):
         super().__init__(space, distribution.n, distribution.device)
         self.distribution = distribution
         self.kind, self.adaptive = distribution.kind, distribution.adaptive
+
+    @property
+    def kind_of_part(self) -> Kind:
+        return self.distribution.kind_of_part
 
     @staticmethod
     def of(distribution: Distribution, space: Space) -> Distribution:
