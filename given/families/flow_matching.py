@@ -4,7 +4,8 @@
 
 whose minimiser is the target's mean given x_t and y; from it follow the flow, the chain that removes noise, and p(x | y) at
 t = 1. FlowMatching goes along straight lines at a pace that slows towards the data, where edges form, and is drawn by the flow,
-whose equation gives an estimate of log p. Diffusion goes round a quarter of a circle, is drawn by the chain, and has a bound.
+whose equation gives an estimate of log p. Diffusion goes round a quarter of a circle, learns most where half of the noise is
+gone, is drawn by the chain, and has a bound.
 
 y is dropped now and then, so that the field without it is learned too. In some rows a part of x is known: the field reads it
 as it is, with whether it is known, and learns the rest; so it answers what is missing given what is seen.
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from given import distributions
 from given.conditional import Conditional
-from given.distributions import Cosine, Noise, Path, Straight
+from given.distributions import Karras, Noise, Path, Straight
 from given.distributions.path import over
 from given.nn import MLP, Context, built_field, reads_grid, roles_of
 from given.nn.order import places
@@ -159,7 +160,7 @@ class Diffusion(_AlongPath):
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = MLP,
-                 path: Path = Cosine(), width: int = 16, drop: float = 0.1, known: float = 0.25,  # noqa: B008
+                 path: Path = Karras(), width: int = 16, drop: float = 0.1, known: float = 0.25,  # noqa: B008
                  solver: Solver | Sampler = Ancestral(128), terms: int = 64,  # noqa: B008
                  context: Callable[..., nn.Module] = Context) -> None:
         super().__init__(x, parents, net=net, path=path, width=width, drop=drop, known=known, solver=solver, terms=terms,
