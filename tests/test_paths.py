@@ -1,6 +1,7 @@
 """Paths, solvers and densities of fields, on Gaussians, whose denoiser is known in closed form."""
 
 import math
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -92,6 +93,31 @@ def test_a_path_that_cannot_be_is_named(path, said):
     with pytest.raises(UserError) as error:
         path()
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@dataclass(frozen=True)
+class Wide:
+    """A base of twice the scale."""
+
+    def draw(self, noise, shape, event):
+        return 2 * noise.normal(shape, event)
+
+    def log_prob(self, z):
+        return torch.distributions.Normal(0.0, 2.0).log_prob(z)
+
+
+def test_a_path_may_begin_elsewhere_and_then_has_no_bound():
+    x = Variable("x", IdentityCodec(spaced(2)))
+    torch.manual_seed(0)
+    c = FlowMatching(x, net=partial(MLP, hidden=(4,)), path=Straight(base=Wide()))
+    for p in c.parameters():
+        p.data.zero_()  # a velocity of nothing leaves the base
+    law = c(Observed(n=1))
+    drawn = law.sample((4000,), seed=1)
+    assert abs(float(drawn.tensor.std()) - 2) < 0.1
+    assert torch.allclose(law.log_prob(drawn), Wide().log_prob(drawn.tensor).sum(-1), atol=1e-4)
+    with pytest.raises(UserError, match="terms=64, but the bound is of a path that begins at StandardNormal"):
+        Diffusion(x, path=Cosine(base=Wide()))
 
 
 # Orders of solvers

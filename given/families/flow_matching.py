@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from given import distributions
 from given.conditional import Conditional
-from given.distributions import Karras, Noise, Path, Straight
+from given.distributions import Karras, Noise, Path, StandardNormal, Straight
 from given.distributions.path import over
 from given.nn import MLP, Context, built_field, reads_grid, roles_of
 from given.nn.order import places
@@ -64,6 +64,9 @@ class _AlongPath(Conditional):
                 raise UserError(f"{who}: {name}={share}; expected a share from 0 to below 1")
         if not isinstance(path, Path):
             raise UserError(f"{who}: path={path!r}; expected a path, such as Straight(), Cosine() or Karras()")
+        if terms and not isinstance(path.base, StandardNormal):
+            raise UserError(f"{who}: terms={terms}, but the bound is of a path that begins at StandardNormal(), got "
+                            f"{path.base!r}; pass terms=0, which scores by the equation")
         self.grid: Real = x.space if isinstance(x.space, Real) and x.space.axes else distributions.Flattened.real(x.space)
         self.path, self.solver, self.terms = path, solver, terms
         self.drop = drop if self.parents else 0.0
