@@ -47,7 +47,8 @@ _HOME = {
     "read": "given.sources",
 }
 
-_FLOORS = ("codecs", "distributions", "families", "nn", "solve", "testing", "variables")  # reached as given.families and so on
+# Reached as given.families and so on.
+_FLOORS = ("codecs", "distributions", "families", "nn", "sklearn", "solve", "testing", "variables")
 
 __all__ = sorted(_HOME)
 
