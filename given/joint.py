@@ -35,6 +35,7 @@ class Joint(nn.Module):
     Attributes:
         columns: column name -> its variable, over all factors and conditions.
         conditions: columns that no factor declares and that must always be given.
+        summed: latents that are summed out, and columns that others depend on and that some rows lack, where they do.
         axis: that along which items may be longer than their grid, or None; all columns on it are cut into windows together.
         windowed: the columns on it.
     """
@@ -70,7 +71,8 @@ class Joint(nn.Module):
             elif not isinstance(space, Finite) or space.dimensions != 1:
                 raise UserError(f"latents: {name}: expected a single finite entry, which can be summed out, or a factor that "
                                 f"encodes, such as VQVAE, got {space}; for others use VAE or FactorAnalysis")
-        self.summed = tuple(name for name in self.latents if name not in self.encoders)
+        holed = [v.name for f in factors for v in f.parents if v.name in declared and _may_lack(v)]
+        self.summed = tuple(dict.fromkeys([*(name for name in self.latents if name not in self.encoders), *holed]))
         self.axis, self.windowed = _shared_axis(self)
         for factor in factors:
             if self.touches_latent(factor) and not factor.judged:
@@ -159,7 +161,7 @@ class Joint(nn.Module):
                 each = loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name))
                 found[str(f)] = found[str(f)] + each if str(f) in found else each
         if behind := dict.fromkeys(str(f) for f, _ in losses if self.touches_latent(f)):
-            found[" ".join(behind)] = -self.log_joint(entries, n, noise).logsumexp(1)
+            found[" ".join(behind)] = -self.log_joint(entries, n, noise)[0].logsumexp(1)
         return found
 
     def touches_latent(self, factor: Conditional) -> bool:
@@ -182,12 +184,24 @@ class Joint(nn.Module):
         columns = torch.tensor(every, dtype=torch.int64).unbind(1)
         return len(every), {name: v.reshape(-1, *space.shape) for name, v, space in zip(names, columns, spaces, strict=True)}
 
-    def log_joint(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> Tensor:
-        """log p of all factors with a latent that is summed out, for each of its joint values: (n, K) float64."""
+    def log_joint(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> tuple[Tensor, Kind]:
+        """log p of all factors with a column that is summed out, for each of its joint values: (n, K) float64, minus infinity
+        where a row has another; and its kind."""
         every, many, row = self.enumerated(entries, n)
         factors = [f for f in self if self.touches_latent(f)]
         own = Noise.of(seed, n, device=row.device).rows(row)
-        return self.log_prob(many, n * every, own, factors)[0].reshape(n, every)
+        log_p, kind = self.log_prob(many, n * every, own, factors)
+        return log_p.reshape(n, every).masked_fill(~self.agreeing(entries, n), -torch.inf), kind
+
+    def agreeing(self, entries: Mapping[str, Entries], n: int) -> Tensor:
+        """(n, K) which joint values of the columns that are summed out a row may have, by what is seen of them."""
+        every, values = self.values(self.summed)
+        agree = torch.ones(n, every, dtype=torch.bool)
+        for name in entries.keys() & values.keys():
+            x = entries[name].to("cpu")
+            same = x.tensor.reshape(n, 1) == values[name].reshape(1, every)
+            agree &= same | ~x.scored.reshape(n, 1)
+        return agree
 
     @torch.no_grad()
     def adaptive(self, names: Iterable[str]) -> bool:
@@ -210,6 +224,11 @@ class Joint(nn.Module):
                 kinds.append(distribution.kind if x.complete else distribution.kind_of_part)
                 total = total + distribution.log_prob(x, seed=noise.fold(factor.x.name)).cpu()
         return total, weakest(kinds)
+
+
+def _may_lack(variable: Variable) -> bool:
+    """Whether a row may lack a column, whose single symbol then is unknown."""
+    return isinstance(variable.space, Finite) and variable.space.dimensions == 1 and variable.codec.missing == "unknown"
 
 
 def _shared_axis(joint: Joint) -> tuple[Axis | None, frozenset[str]]:

@@ -13,6 +13,7 @@ import pytest
 from test_coding import check_counts, check_other_weights, check_tables
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
+from test_labelled_few import check_partly_known
 from test_laws import CODECS, FAMILIES
 from test_nets import check_steps
 from test_paths import (
@@ -218,6 +219,8 @@ MUTANTS = {
     "a latent's prior is left out of the bound": Mutant(
         given.distributions.Latent, "importance", "likelihood + prior - below", "likelihood - below",
         family("density_is_normalised", "VAE of levels")),
+    "a row that has a label is summed over others too": Mutant(
+        given.joint.Joint, "agreeing", "same | ~x.scored.reshape(n, 1)", "same | True", check_partly_known),
     "the divergence has the wrong sign": Mutant(
         given.distributions.continuous_flow, "by_equation", "+ gathered.mean(1)", "- gathered.mean(1)", check_flowing),
     "noise and data are swapped in the velocity": Mutant(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from given.variables import MISSING, Codec, Entries, Finite, NewValue, UserError, shown
 
@@ -26,17 +27,19 @@ class Label(Codec):
         rare: categories of fewer rows are not learned as such; above 0 it takes `unseen="other"`.
         unseen: what a category that was not learned means. `error` (default), or `other`: one more symbol for whatever is
             rare or unseen, which comes back as "(other)" and is read as such.
-        missing: what None or NaN means. `error` (default), or `symbol`: one more category, where a value was missing while
-            learning or the categories are stated, which comes back as None (NaN among reals).
+        missing: what None or NaN means. `error` (default); `symbol`: one more category, where a value was missing while
+            learning or the categories are stated, which comes back as None (NaN among reals); or `unknown`: the category is
+            unseen, to be summed out while learning and scoring, as the label of a row that nobody labelled.
 
     A category may not be the text of such a symbol, "(other)" or "(missing)".
     """
 
     def __init__(self, categories: Sequence[Any] | None = None, *, rare: int = 0, unseen: str = "error",
                  missing: str = "error") -> None:
-        for name, value, expected in (("unseen", unseen, "other"), ("missing", missing, "symbol")):
-            if value not in ("error", expected):
-                raise UserError(f"Label: {name}={value!r}; expected 'error' or {expected!r}")
+        for name, value, expected in (("unseen", unseen, ("error", "other")),
+                                      ("missing", missing, ("error", "symbol", "unknown"))):
+            if value not in expected:
+                raise UserError(f"Label: {name}={value!r}; expected {' or '.join(map(repr, expected))}")
         if rare < 0 or (rare and (unseen != "other" or categories is not None)):
             raise UserError(f"Label: rare={rare}; expected 0, or with unseen='other' and categories to learn, a number of rows")
         self.rare, self.unseen, self.missing = rare, unseen, missing
@@ -81,7 +84,9 @@ class Label(Codec):
     def encode(self, raw: np.ndarray) -> Entries:
         categories = self._learned()
         symbols = np.full(len(raw), self.space.size - 1, dtype=np.int64)
-        plain = ~_absent(raw) if self._any_missing and raw.ndim == 1 else np.ones(len(raw), dtype=bool)
+        holes = (self._any_missing or self.missing == "unknown") and raw.ndim == 1
+        plain = ~_absent(raw) if holes else np.ones(len(raw), dtype=bool)
+        seen = torch.from_numpy(plain.copy()) if self.missing == "unknown" else None
         if self.unseen == "other" and raw.ndim == 1 and raw.dtype.kind in "OU":  # a draw of it, among numbers too
             other = np.array([v == _OTHER for v in raw.tolist()], dtype=bool)
             symbols[other], plain = len(categories), plain & ~other
@@ -96,7 +101,7 @@ class Label(Codec):
             wrong = np.flatnonzero(found < 0)
             raise NewValue(f"unseen category {shown(values[wrong[0]])}; expected one of {_listing(categories)}", rows[wrong])
         symbols[rows] = np.where(found < 0, len(categories), found)
-        return Entries(self.space.narrow(symbols))
+        return Entries(self.space.narrow(symbols), seen)
 
     def decode(self, x: Entries) -> np.ndarray:
         values = self._learned()

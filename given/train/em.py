@@ -2,7 +2,8 @@
 
 E-step: the responsibility of every value h of the latents for every row, p(h | row), by enumeration. M-step: every factor with
 a latent solves its lessons on the rows repeated for every h, weighted by responsibility. With families that maximise exactly
-the likelihood never falls. It starts from K rows far from one another, every row with the nearest of them.
+the likelihood never falls. It starts from the rows that are known to have one value, alone; where there are none, from K rows
+far from one another, every row with the nearest of them.
 
 Source: Dempster, Laird, Rubin, Maximum likelihood from incomplete data via the EM algorithm, 1977
 """
@@ -49,7 +50,7 @@ def expectation(batches: Batches) -> tuple[list[Tensor], float]:
     """Responsibilities (n, K) of every batch, and the mean log-likelihood of a row."""
     shares, total, rows = list[Tensor](), 0.0, 0.0
     for batch in batches.in_order():
-        log_p = batches.joint.log_joint(batch.entries, batch.n)
+        log_p, _ = batches.joint.log_joint(batch.entries, batch.n)
         shares.append(log_p.softmax(1))
         total += float((batch.weight * log_p.logsumexp(1)).sum())
         rows += float(batch.weight.sum())
@@ -57,10 +58,15 @@ def expectation(batches: Batches) -> tuple[list[Tensor], float]:
 
 
 def _start(batches: Batches, seed: int) -> list[Tensor]:
-    """One value of the latents a row: that of the nearest of K rows, drawn far from one another (k-means++)."""
+    """One value of the latents a row: its own where that is known, and no other rows; where it never is, that of the nearest of
+    K rows, drawn far from one another (k-means++)."""
     joint = batches.joint
+    agree = [joint.agreeing(batch.entries, batch.n) for batch in batches.in_order()]
+    known = [each & (each.sum(1, keepdim=True) == 1) for each in agree]
+    if any(bool(each.any()) for each in known):
+        return [each.double() for each in known]
     below = [f for f in joint if joint.touches_latent(f)]
-    names = [name for f in below for name in f.x.columns if name not in joint.latents]
+    names = [name for f in below for name in f.x.columns if name not in joint.summed]
     each = [(_features(joint, batch, names), batch.weight) for batch in batches.in_order()]
     rows, weights = zip(*each, strict=True)
     K = joint.enumerated({}, 1)[0]

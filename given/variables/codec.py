@@ -55,6 +55,7 @@ class Codec(abc.ABC):
     """
 
     columns: tuple[str, ...] = ()
+    missing: str = "error"  # what a hole in the data means; "unknown" is an entry that is unseen
     arguments: Mapping[str, Any]
 
     def __new__(cls, *args: Any, **options: Any) -> Codec:

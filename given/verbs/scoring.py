@@ -153,7 +153,12 @@ def _log_p_known(joint: Joint, batch: EncodedBatch, entries: Mapping[str, Entrie
         x = {k: e for k, e in entries.items() if k not in conditions}
         return Query(joint, conditions, n, first_row=batch.first + rows).log_prob(x, seed=seed)
     full, noise = joint.encoded(entries, n), Noise.of(seed, n, first_row=batch.first + rows)
-    terms = [(f, *joint.log_prob(full, n, noise, [f])) for f in joint if set(f.x.columns) & set(full)]
+    asked = [f for f in joint if set(f.x.columns) & set(full)]
+    if any(not full[name].complete for name in joint.summed):  # of some rows unknown: summed out
+        log_p, kind = joint.log_joint(full, n, noise)
+        rest, other = joint.log_prob(full, n, noise, [f for f in asked if not joint.touches_latent(f)])
+        return log_p.logsumexp(1) + rest, weakest([kind, other])
+    terms = [(f, *joint.log_prob(full, n, noise, [f])) for f in asked]
     return (torch.stack([batch.borne(f)[rows] * term for f, term, _ in terms]).sum(0),
             weakest(kind for _, _, kind in terms))
 
