@@ -267,6 +267,28 @@ def test_a_series_that_numbers_the_rows_is_left_out(tmp_path):
     assert list(model.joint.columns) == ["y"]
 
 
+@pytest.mark.parametrize(("axis", "alike"), [("", False), ("time", True)])
+def test_only_axes_of_one_name_have_one_length(axis, alike):
+    data = {"a": [[1.0, 2.0], [3.0]] * 5, "time": [[1.0], [2.0, 3.0, 4.0]] * 5}
+    model = given.model("p(a) p(time)", data, codecs={"a": Series(Number(), axis="time" if alike else ""),
+                                                      "time": Series(Number(), axis=axis)})
+    if alike:
+        refused(lambda: model.fit(data, steps=1, held_out=0), "time, row 0: has 1 entries along 'time' where a has 2")
+    else:
+        model.fit(data, steps=1, held_out=0)
+        assert model.score(data).items.shape == (10,)
+
+
+def test_a_series_goes_on_along_its_own_axis_alone():
+    """Neither a modelled length nor an axis without a name is another column's."""
+    for length in ("given", "modelled"):
+        series = partial(Series, Number(), axis="", length=length)
+        data = {"y": [[1.0, 2.0, 3.0], [2.0]] * 3, "x": [[1.0, 2.0, 3.0], [4.0, 5.0]] * 3}
+        model = given.model("p(y | x)", data, codecs={"y": series(), "x": series()})
+        model.facts["fitted"] = True
+        assert lists(model.complete(data)["y"]) == data["y"]
+
+
 @cases(
     word=("sample t.given promo=0,1", "promo: got '0,1'; expected a JSON list of its values"),
     unseen=('sample t.given promo=[0,"x"]', "promo, row 0: unseen category 'x'"),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from given.codecs import Text
-from given.variables import Axis, Cut, Entries, UserError, Whole, last_window
+from given.codecs import Number, Series, Text
+from given.variables import Axis, Codec, Cut, Entries, UserError, Whole, last_window
 
 SEQUENCES = [np.arange(L) for L in (1, 4, 7, 20)]
 
@@ -39,6 +39,16 @@ def test_pieces_to_learn_from_are_whole_windows_that_leave_nothing_out(start):
 def test_the_last_window_has_room_for_a_symbol_more(length):
     x = last_window(np.arange(length), 5)
     assert x.tensor.shape == (1, 5) and x.tensor[x.readable].tolist() == list(range(length))[-4:]
+
+
+@pytest.mark.parametrize(("codec", "items"), [(Text(window=3), ["abca", "b"]),
+                                              (Series(Number(), window=3), [[1.0, 2, 3, 1], [2]])])
+def test_any_codec_has_its_items_end_to_end(codec, items):
+    raw = np.array([*items, None], dtype=object)[:-1]
+    codec.learn(raw)
+    whole, own = Codec.entire(codec, raw), codec.entire(raw)
+    assert whole.lengths.tolist() == own.lengths.tolist() == [4, 1]
+    assert torch.equal(whole.entries.tensor, own.entries.tensor)
 
 
 def test_an_alphabet_is_of_characters():

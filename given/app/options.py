@@ -51,6 +51,7 @@ def reading(sub: argparse.ArgumentParser) -> None:
 
 
 def number(text: str) -> float:
+    """A number."""
     try:
         return float(text)
     except ValueError:
@@ -58,6 +59,7 @@ def number(text: str) -> float:
 
 
 def positive(text: str) -> float:
+    """A number above 0."""
     try:
         value = float(text)
     except ValueError:
@@ -68,6 +70,7 @@ def positive(text: str) -> float:
 
 
 def share(text: str) -> float:
+    """A share, from 0 up to 1, which is left out."""
     try:
         value = float(text)
     except ValueError:
@@ -78,12 +81,14 @@ def share(text: str) -> float:
 
 
 def count(text: str) -> int:
+    """A whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
     return int(text)
 
 
 def seed_of(text: str) -> int:
+    """A whole number from 0; a fresh one where it is "random"."""
     if text == "random":
         return int.from_bytes(os.urandom(7))
     if not text.isdecimal():
@@ -92,11 +97,13 @@ def seed_of(text: str) -> int:
 
 
 def size(text: str) -> tuple[int, int]:
+    """Height and width in pixels, from `HxW`, or one number for both."""
     height, _, width = text.lower().partition("x")
     return count(height), count(width or height)
 
 
 def pair(text: str) -> tuple[str, str]:
+    """Name and value, from `name=value`."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"expected name=value, got {text!r}")

@@ -157,8 +157,7 @@ class Series(Codec):
         flat = x.map(lambda t: t.reshape(-1, *t.shape[t.dim() - grid + 1:]))
         values = self.of.decode(Entries(flat.tensor, flat.seen | ~flat.valid))  # type: ignore[operator]
         values = values.reshape(-1, L, *values.shape[1:])
-        there = x.valid.reshape(len(values), L, -1).any(-1).numpy()  # type: ignore[union-attr]
-        lengths = there.sum(1)
+        lengths = x.map(lambda t: t.reshape(-1, *t.shape[t.dim() - grid:])).occupied.sum(1).numpy()
         if self.length == "fixed" or (len(lengths) and (lengths == lengths[0]).all()):
             return values[:, :lengths[0] if len(lengths) else L].reshape(*lead, -1, *values.shape[2:])
         each = np.empty(len(values), dtype=object)

@@ -29,7 +29,7 @@ from given.distributions import (
     inverse_cdf_sample,
 )
 from given.infer.posterior import Enumeration, Posterior
-from given.infer.windows import cut, joined, occupied, over, reach, written
+from given.infer.windows import cut, joined, over, reach, written
 from given.joint import Joint
 from given.variables import Axis, Entries, Finite, UserError
 
@@ -201,7 +201,7 @@ class Query:
         """A column of a factor's x, padding where what is given along its axis has ended."""
         valid = x.valid
         for e in self._beside(factor, seen).values():
-            there = occupied(e)[:, :x.tensor.shape[1]]
+            there = e.occupied[:, :x.tensor.shape[1]]
             valid = valid & there.reshape(*there.shape, *[1] * (x.tensor.dim() - 2))  # type: ignore[operator]
         return x if valid is x.valid else Entries(x.tensor, x.seen, valid)
 

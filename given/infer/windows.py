@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from given.distributions import Distribution, Noise, SamplerState, Sequential
 from given.variables import Axis, Entries, Finite, UserError
 
-__all__ = ["cut", "joined", "occupied", "over", "reach", "written"]
+__all__ = ["cut", "joined", "over", "reach", "written"]
 
 
 def cut(x: Entries, first: int, last: int) -> Entries:
@@ -27,15 +27,10 @@ def cut(x: Entries, first: int, last: int) -> Entries:
     return x.map(part)
 
 
-def occupied(x: Entries) -> Tensor:
-    """(N, L) which entries along the axis after the rows' there are."""
-    return x.valid.reshape(*x.valid.shape[:2], -1).any(-1)  # type: ignore[union-attr]
-
-
 def over(items: Iterable[Entries], beside: Collection[Entries]) -> bool:
     """Whether in every row items are as long as what is given beside them."""
-    ends = [occupied(e).sum(1) for e in beside]
-    return bool(ends) and all(torch.equal(occupied(x).sum(1), end) for x in items for end in ends)
+    ends = [e.occupied.sum(1) for e in beside]
+    return bool(ends) and all(torch.equal(x.occupied.sum(1), end) for x in items for end in ends)
 
 
 def reach(x: Entries) -> int:

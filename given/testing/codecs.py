@@ -113,6 +113,18 @@ def one_pass_is_enough(codec: Codec, raw: Any) -> None:
         assert torch.allclose(s.double(), t.double(), atol=1e-9)
 
 
+def items_end_to_end_are_their_rows(codec: Codec, raw: Any) -> None:
+    """The entries of whole items, by the codec's own way and by that of any codec, are those of its rows."""
+    codec.learn(raw)
+    if codec.along is None:
+        raise DoesNotApply("its items are as long as their grid, or their end is an entry")
+    x = codec.encode(raw)
+    for whole in (codec.entire(raw), Codec.entire(codec, raw)):
+        rows = whole.rows(codec.along.size)
+        assert len(whole.entries) == whole.lengths.sum() and len(whole.lengths) == len(x)
+        assert all(torch.equal(s, t) for s, t in zip(tensors(rows), tensors(x), strict=True)), "whole items are other entries"
+
+
 def errors_name_the_variable(codec: Codec, raw: Any) -> None:
     """What cannot be encoded is a one-line error that begins with the variable's name."""
     codec.learn(raw)
@@ -128,4 +140,4 @@ def errors_name_the_variable(codec: Codec, raw: Any) -> None:
 
 CODEC_LAWS: dict[str, Callable[[Codec, Any], None]] = {f.__name__: f for f in (
     decoding_undoes_encoding, entries_fit_the_space, volume_is_the_derivative, state_is_json, one_pass_is_enough,
-    errors_name_the_variable)}
+    items_end_to_end_are_their_rows, errors_name_the_variable)}

@@ -158,7 +158,7 @@ def _encode(joint: Joint, batch: Columns, first_row: int, weight: str | None, st
             counts[name] = torch.where(torch.from_numpy(some), 1, counts[name])
         else:
             entries[name] = joint.columns[name].encode(batch, first_row)
-    _check_together(joint, {name: e.valid.reshape(*e.valid.shape[:2], -1).any(-1).sum(1).numpy() for name, e in entries.items()
+    _check_together(joint, {name: e.occupied.sum(1).numpy() for name, e in entries.items()
                             if joint.columns[name].codec.along is not None}, first_row)
     weights, cut = _weights(batch, weight, first_row), joint.windowed & set(names)
     if not cut:
@@ -183,10 +183,10 @@ def _check_together(joint: Joint, lengths: Mapping[str, np.ndarray], first_row: 
     for name, each in lengths.items():
         axis = joint.columns[name].codec.along
         assert axis is not None
-        one = first.setdefault(axis.called, name)
+        one = first.setdefault(axis.name, name) if axis.name else name
         if len(apart := np.flatnonzero(each != lengths[one])):
             row = int(apart[0])
-            raise UserError(f"has {each[row]:,} entries along {axis.called!r} where {one} has {lengths[one][row]:,}; expected "
+            raise UserError(f"has {each[row]:,} entries along {axis.name!r} where {one} has {lengths[one][row]:,}; expected "
                             "as many, since both share that axis", row).at(name, first_row)
 
 

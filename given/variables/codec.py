@@ -119,8 +119,10 @@ class Codec(abc.ABC):
         return None if axis is None or axis.stride is None else axis
 
     def entire(self, raw: Any) -> Whole:
-        """(B, ...) raw values of a codec that is `windowed` -> all their entries, however many."""
-        raise NotImplementedError
+        """(B, ...) raw values of a codec that has an item a row -> all their entries, however many, the padding left out."""
+        x = self.encode(raw)
+        there = x.occupied
+        return Whole(x.map(lambda t: t[there]), there.sum(1).numpy())
 
     def part(self, raw: Any, first: float, last: float) -> Any:
         """The part of every item between two shares of its length, 0 to 1, of a codec that is `windowed`."""

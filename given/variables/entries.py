@@ -88,6 +88,12 @@ class Entries:
         return self.seen & self.valid
 
     @property
+    def occupied(self) -> Tensor:
+        """(B, L) where along the first axis of the grid there is an entry, seen or not (not for a product)."""
+        assert isinstance(self.valid, Tensor)
+        return self.valid[..., None].flatten(2).any(-1)
+
+    @property
     def begins(self) -> Tensor:
         """(*draws, B) whether the first entry is the first there is, and no context (of flat entries)."""
         assert isinstance(self.context, Tensor)

@@ -91,11 +91,13 @@ def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int, lengt
 def _longer(joint: Joint, rows: Columns, series: list[str], length: int | None) -> set[str]:
     """The series of rows that go on: to a length, or as far as what is given along their axis; or that a row has nothing of."""
     counts = {name: np.array([0 if item is None else len(item) for item in rows[name]]) for name in series if name in rows}
-    given = {joint.columns[name].codec.along: each for name, each in counts.items() if name in joint.conditions}
+    given = [(axis, each) for name, each in counts.items() if name in joint.conditions
+             and (axis := joint.columns[name].codec.along) is not None]
 
     def goes_on(name: str) -> bool:
         there, axis = counts[name], joint.columns[name].codec.along
-        return length is not None or bool((there == 0).any()) or (axis in given and bool((there < given[axis]).any()))
+        return (length is not None or bool((there == 0).any())
+                or any(axis is not None and axis.shares(other) and bool((there < each).any()) for other, each in given))
 
     return {name for name in counts if name not in joint.conditions and goes_on(name)}
 
