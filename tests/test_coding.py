@@ -11,7 +11,7 @@ import torch
 
 import given
 from given.app.cli import main
-from given.codecs import Integer, Label, Number, Text
+from given.codecs import Integer, Label, Number, Series, Text
 from given.distributions import DiscretizedLogisticMixture, DiscretizedLogisticMixtureHead
 from given.families import Autoregressive, Dequantised, Empirical, Ensemble, Gaussian, Independent, NGram
 from given.infer.compression import range_coder
@@ -143,6 +143,41 @@ def test_what_a_law_holds_impossible_is_coded_all_the_same():
     writer, x = range_coder.Writer(), Entries(torch.tensor([[0], [7], [8]]))
     coded(law, x, writer)
     assert coded(law, None, range_coder.Reader(writer.content)).tensor.tolist() == x.tensor.tolist()
+
+
+TAGS = [list(RNG.choice(list("ab"), n)) for n in (3, 5, 2, 5, 1, 4)]
+
+
+def test_a_code_reads_grids_that_stand_above():
+    data = {"image": DIGITS["image"], "label": np.array(DIGITS["label"])}
+    model = given.model("p(image) p(label | image)", data, codecs={"label": Label()}, families={"image": Independent})
+    model.fit(data, steps=1, held_out=0)
+    assert model.decompress(model.compress(data))["label"].tolist() == DIGITS["label"]
+
+
+@pytest.mark.parametrize("axis", ["word", ""])
+@pytest.mark.parametrize("family", [NET, Independent])
+@pytest.mark.parametrize("formula", ["p(t)", "p(k) p(t | k)", "p(t) p(u | t)", "p(t) p(u)", "p(t, u)", "p(t) p(k | t)"])
+def test_series_that_fit_their_window_come_back(formula, family, axis):
+    check_lengths(formula, family, axis)
+
+
+def check_lengths(formula, family=NET, axis="word", window=256):
+    """Items of different lengths come back, in as many bits as their values have."""
+    data = {name: values for name, values in {"k": list("xyzxyz"), "t": TAGS, "u": TAGS[::-1] if axis == "" else TAGS}.items()
+            if name in formula[1:].replace("p(", "")}
+    codecs = {name: Series(Label(), axis=axis, window=window) for name in "tu" if name in data}
+    model = given.model(formula, data, codecs=codecs,
+                        families={"t, u" if "t, u" in formula else "t": family})
+    model.fit(data, steps=3, held_out=0)
+    code = model.compress(data, batch=4, verify=False)
+    back = model.decompress(code)
+    assert {name: list(map(list, back[name])) for name in data} == {name: list(map(list, data[name])) for name in data}
+    assert abs(code.bits + model.score(data).items.sum() / np.log(2)) < (0.5 if "t, u" in formula and not axis else 1e-4)
+
+
+def test_two_columns_in_windows_come_back():
+    check_lengths("p(t) p(u)", window=4)
 
 
 READ = """import sys, torch, given

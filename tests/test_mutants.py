@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from test_coding import check_counts, check_other_weights, check_tables
+from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
 from test_labelled_few import check_partly_known
@@ -407,6 +407,8 @@ MUTANTS = {
     "a code of another model is read": Mutant(
         given.infer.compression.archive, "_opened",
         "!= fingerprint[:_FINGERPRINT]", "!= body[:_FINGERPRINT]", check_other_weights),
+    "a code has one entry more of an item than there is": Mutant(
+        given.infer.compression.archive, "_there", "< each[:, None]", "<= each[:, None]", lambda: check_lengths("p(t)")),
     "a window's context is one entry short": Mutant(
         given.variables.Cut, "pieces", "self.window - self.stride)", "self.window - self.stride - 1)",
         check_windows),

@@ -182,13 +182,15 @@ class _Features(nn.Module):
         self.top = max(space.size - 1, 1) if isinstance(space, Finite) else None
         self.atoms = space.atoms if isinstance(space, Real) else ()
         self.size = self.symbols + 1 if self.symbols else 2 + len(self.atoms)
+        self.register_buffer("zero", torch.zeros(()), persistent=False)  # of the type of the weights beside it
 
     def forward(self, x: Entries) -> Tensor:
+        kind = self.zero.dtype
         if self.symbols:
-            return F.one_hot(torch.where(x.scored, x.tensor, self.symbols), self.symbols + 1).float()
+            return F.one_hot(torch.where(x.scored, x.tensor, self.symbols), self.symbols + 1).to(kind)  # type: ignore[arg-type]
         value = x.tensor * (2 / self.top) - 1 if self.top else x.tensor
-        at = [((x.tensor == atom) & x.scored).float() for atom in self.atoms]
-        return torch.stack([torch.where(x.scored, value, 0.0).float(), x.scored.float(), *at], -1)
+        at = [(x.tensor == atom) & x.scored for atom in self.atoms]
+        return torch.stack([t.to(kind) for t in (torch.where(x.scored, value, 0.0), x.scored, *at)], -1)  # type: ignore[arg-type]
 
 
 class _Symbol(nn.Module):

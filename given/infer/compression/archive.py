@@ -1,7 +1,7 @@
 """Archive: rows as a file, and back, by a joint of exact distributions.
 
     GVNC, version (1 byte), CRC-32 of what follows (4), the model's fingerprint (8), SHA-256 of the entries (16 of its bytes),
-    how many rows, rows side by side and symbols of a lane, lengths of long texts (LEB128), the code
+    how many rows, rows side by side and symbols of a lane, lengths of items that bring theirs (LEB128), the code
 
 A joint is coded factor by factor, parents first, so that a reader has every condition before what depends on it. The header of
 a file is small, since a file may hold ten items: whatever the model states is not written again.
@@ -23,7 +23,7 @@ from given.distributions import ProductDistribution, Sequential
 from given.infer.compression.coding import alike, check_distribution, coded, coded_text
 from given.infer.compression.range_coder import Coder, Reader, Writer
 from given.joint import Joint
-from given.sources import Columns
+from given.sources import Columns, stacked
 from given.variables import Entries, Finite, Observed, UserError
 
 __all__ = ["Compressed", "compress", "decompress"]
@@ -97,7 +97,7 @@ def decompress(joint: Joint, content: bytes, fingerprint: bytes) -> Columns:
         UserError: these are not such bytes, or the rows are not those that were compressed.
     """
     parts = list(_read(joint, content, fingerprint))
-    return Columns({name: np.concatenate([part[name] for part in parts]) for name in joint.columns})
+    return Columns({name: stacked([part[name] for part in parts], 0, 1) for name in joint.columns})
 
 
 def check(joint: Joint, names: Sequence[str]) -> None:
@@ -153,8 +153,9 @@ def _told(joint: Joint, rows: Columns, first: int) -> tuple[dict[str, Entries], 
             back = _raw(joint, {}, {name: texts[name]})[name]
         else:
             told[name] = variable.encode(rows, first)
-            if not told[name].complete or (variable.space.end is None and not bool(told[name].valid.all())):  # type: ignore[union-attr]
-                raise UserError(f"{name}: some of it is unknown or has no place; compress takes whole rows")
+            if len(holed := torch.nonzero((told[name].valid & ~told[name].seen).reshape(rows.n, -1).any(1))):  # type: ignore[operator]
+                raise UserError("some of it is unknown; compress takes whole rows; fill it by complete, or leave the row out",
+                                int(holed[0])).at(name, first)
             back = variable.decode(told[name])[name]
         for row, (was, comes) in enumerate(zip(rows[name], back, strict=True)):
             if not _same(was, comes):
@@ -175,7 +176,7 @@ def _passed(joint: Joint, n: int, coder: Coder, seen: _Seen, span: int, told: Ma
                 seen.add(text)
         else:
             x = joint.x(factor, told) if told else None
-            found |= factor.x.split(coded(factor(y), x, coder))
+            found |= factor.x.split(coded(factor(y), x, coder, _there(joint, factor, x, n, seen)))
             for name in factor.x.columns:
                 seen.add(found[name].tensor, found[name].valid)  # type: ignore[arg-type]
     return found
@@ -189,11 +190,30 @@ def _text(factor: Conditional, y: Observed, texts: list[Tensor] | None, seen: _S
     return coded_text(factor, y, None, lengths, span, coder)
 
 
+def _there(joint: Joint, factor: Conditional, x: Entries | None, n: int, seen: _Seen) -> Entries | None:
+    """Where the items of n rows have entries, if they bring their lengths: those of x, or for a reader those it has read."""
+    own, lengths = [name for name in factor.x.columns if joint.columns[name].codec.along is not None], dict[str, Tensor]()
+    if not own:
+        return None
+    for name in own:
+        if x is None:
+            lengths[name] = torch.tensor([seen.lengths.pop(0) for _ in range(n)])
+        else:
+            lengths[name] = factor.x.split(x)[name].occupied.sum(1)
+            seen.lengths += lengths[name].tolist()
+    columns = {name: Entries(torch.zeros(n, *joint.columns[name].space.shape)) for name in factor.x.columns}
+    for name, each in lengths.items():
+        zeros = columns[name].tensor
+        on = torch.arange(zeros.shape[1]) < each[:, None]
+        columns[name] = Entries(zeros, valid=on.reshape(*on.shape, *[1] * (zeros.dim() - 2)).expand(zeros.shape))
+    return Entries.block(columns) if factor.x.codec.columns else columns[factor.x.name]
+
+
 class _Seen:
     """What went through a coder.
 
     Attributes:
-        lengths: of long texts: a writer appends them, a reader takes them away.
+        lengths: of items that bring theirs: a writer appends them, a reader takes them away.
     """
 
     def __init__(self, lengths: Sequence[int] = ()) -> None:
@@ -212,10 +232,9 @@ def _read(joint: Joint, content: bytes, fingerprint: bytes) -> Iterator[dict[str
     """Raw columns, batch by batch; the last step of the iteration says whether they are those that were compressed."""
     n, batch, span, digest, rest = _opened(joint, content, fingerprint)
     lengths = []
-    if joint.windowed:
-        for _ in range(n):
-            length, rest = _number(rest)
-            lengths.append(length)
+    for _ in range(n * sum(v.codec.along is not None for v in joint.columns.values())):
+        length, rest = _number(rest)
+        lengths.append(length)
     seen, reader = _Seen(lengths), Reader(rest)
     found = list[tuple[dict[str, Entries], dict[str, list[Tensor]]]]()
     wrong = UserError("decodes to other rows than were compressed: this processor or version of torch rounds otherwise; "

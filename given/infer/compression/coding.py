@@ -61,20 +61,27 @@ def check_distribution(distribution: Distribution, who: str) -> None:
                             "Autoregressive, NGram, Ensemble of these, Independent or Categorical")
 
 
-def coded(distribution: Distribution, x: Entries | None, coder: Coder) -> Entries:
-    """x (B, *grid) through a coder; a reader is told None."""
+def coded(distribution: Distribution, x: Entries | None, coder: Coder, there: Entries | None = None) -> Entries:
+    """x (B, *grid) through a coder; a reader is told None.
+
+    Args:
+        there: entries that are valid where there are any, where that is known and does not follow from x.
+    """
     if isinstance(distribution, ProductDistribution):
         columns = {} if x is None else x.columns
-        return Entries.block({name: coded(each, columns.get(name), coder) for name, each in distribution.distributions.items()})
+        places = {} if there is None else there.columns
+        return Entries.block({name: coded(each, columns.get(name), coder, places.get(name))
+                              for name, each in distribution.distributions.items()})
     D = distribution.space.dimensions
     told = torch.zeros(distribution.n, D, dtype=torch.int64) if x is None else x.flat(distribution.space).tensor.long()
+    mask = None if there is None else there.flat(distribution.space).readable
     if isinstance(distribution, Sequential):
-        state, valid = steps(distribution, told, coder)
+        state, valid = steps(distribution, told, coder, mask)
         return Entries(state.values, valid=valid).shaped(distribution.space)
     if isinstance(distribution.space, Finite) and distribution.space.may_end:
         return _until_end(distribution, distribution.space, told, coder)
-    values = _coded(distribution, told, torch.ones(distribution.n, D, dtype=torch.bool), coder)
-    return Entries(values.double()).shaped(distribution.space)
+    on = torch.ones(distribution.n, D, dtype=torch.bool) if mask is None else mask
+    return Entries(_coded(distribution, told, on, coder).double(), valid=mask).shaped(distribution.space)
 
 
 def _until_end(distribution: Distribution, space: Finite, told: Tensor, coder: Coder) -> Entries:
@@ -103,7 +110,7 @@ def steps(distribution: Sequential, told: Tensor, coder: Coder, there: Tensor | 
     state, over = distribution.start(), torch.zeros(distribution.n, dtype=torch.bool)
     while state.t < first:
         state = distribution.advance(state, told[:, distribution.entries[state.t]].double())
-    last = len(distribution.order) if there is None else int(there.any(0).nonzero()[-1]) + 1
+    last = len(distribution.order) if there is None else int(there[:, distribution.order].any(0).nonzero()[-1]) + 1
     valid = torch.zeros(told.shape, dtype=torch.bool)
     while state.t < last and not bool(over.all()):
         group = distribution.order[state.t:distribution.ends[state.t]]
