@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from given.conditional import quoted
 from given.variables import UserError
+from given.ways import way
 
 __all__ = ["Term", "ordered", "parse"]
 
@@ -88,11 +89,12 @@ def _way_out(formula: str, at: int) -> str:
         name, value = before[0].strip("`") if before else "x", found["value"].strip("\"'") or "..."
         number = value == "..." or re.fullmatch(r"[-+.\d]+", value)
         said = value if number else f'"{value}"'
-        way = f"given({name}={said})" if name.isidentifier() else f'given({{"{name}": {said}}})'
-        if found["sign"] not in ("=", "=="):
-            return f"a formula has names alone; a range of values cannot be given yet, one value can, by {way}"
+        python = f"given({name}={said})" if name.isidentifier() else f'given({{"{name}": {said}}})'
         pair = f"{name}={value}" if re.fullmatch(r"[\w.=+-]+", f"{name}={value}") else f'"{name}={value}"'
-        return f"a formula has names alone; a value goes into {way}, or in a shell into given sample MODEL {pair}"
+        into = way(python, f"given sample MODEL {pair}")
+        if found["sign"] not in ("=", "=="):
+            return f"a formula has names alone; a range of values cannot be given yet, one value can, by {into}"
+        return f"a formula has names alone; a value goes into {into}"
     if formula[at] == "~":
         left, _, right = formula.replace("p(", "").strip(" )").partition("~")
         names = [name for name in re.split(r"[\s+*:-]+", right) if name and not name.isdigit()]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from given.conditional import Conditional, Encodes, device_of
-from given.distributions import Distribution, Kind, Noise, weakest
+from given.distributions import Distribution, Intractable, Kind, Noise, weakest
 from given.formula import Term, ordered
 from given.lessons import Lesson, Loss, side_by_side
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
@@ -222,7 +222,10 @@ class Joint(nn.Module):
             if factors is not None or set(factor.x.columns) & set(entries):
                 distribution, x = self.distribution(factor, entries, n), self.x(factor, entries)
                 kinds.append(distribution.kind if x.complete else distribution.kind_of_part)
-                total = total + distribution.log_prob(x, seed=noise.fold(factor.x.name)).cpu()
+                try:
+                    total = total + distribution.log_prob(x, seed=noise.fold(factor.x.name)).cpu()
+                except Intractable as error:
+                    raise error.at(str(factor)) from None
         return total, weakest(kinds)
 
 

@@ -161,9 +161,9 @@ def test_a_random_seed_on_the_command_line(people, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("formula", "way"), [
-    ("y | age=30", "a value goes into given(age=30), or in a shell into given sample MODEL age=30"),
-    ("p(y | city == Rome)", 'a value goes into given(city="Rome"), or in a shell into given sample MODEL city=Rome'),
-    ("y | `house price`=3", 'given({"house price": 3}), or in a shell into given sample MODEL "house price=3"'),
+    ("y | age=30", "a value goes into given(age=30)"),
+    ("p(y | city == Rome)", 'a value goes into given(city="Rome")'),
+    ("y | `house price`=3", 'given({"house price": 3})'),
     ("y | age > 30", "a range of values cannot be given yet, one value can, by given(age=30)"),
     ("y ~ age", "write p(y | age)"),
     ("y ~ age + city - 1", "write p(y | age, city)"),

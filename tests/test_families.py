@@ -220,10 +220,10 @@ ASKED = {"k": np.arange(60) % 9, "g": np.array(list("ab") * 30),
 
 
 @pytest.mark.parametrize(("name", "family", "said"), [
-    ("k", given.families.GaussianMixture, "got k: one of 9 symbols; if its values are numbers pass codecs={'k': Number()}, in "
-     "a shell --as k=number"),
-    ("image", FlowMatching, "got image: 4 x 4 entries, each one of 256 ordered levels; use Dequantised(family=FlowMatching), "
-     "as --family 'image=Dequantised(family=FlowMatching)' in a shell"),
+    ("k", given.families.GaussianMixture, "got k: one of 9 symbols; if its values are numbers pass "
+     "codecs={'k': Number()}; else use Autoregressive"),
+    ("image", FlowMatching, "got image: 4 x 4 entries, each one of 256 ordered levels; "
+     "use Dequantised(family=FlowMatching)"),
 ])
 def test_what_a_family_expects_is_said_with_the_way_out(name, family, said):
     with pytest.raises(UserError) as error:

@@ -7,8 +7,9 @@ from pathlib import Path
 import given
 
 ROOT = Path(given.__file__).parent
-FLOORS = ["variables", "sources", "scales", "tokenizers", "codecs", "nn", "solve", "distributions", "lessons", "conditional",
-          "families", "formula", "joint", "infer", "train", "evaluate", "verbs", "tasks", "testing", "sklearn", "app"]
+FLOORS = ["ways", "variables", "sources", "scales", "tokenizers", "codecs", "nn", "solve", "distributions", "lessons",
+          "conditional", "families", "formula", "joint", "infer", "train", "evaluate", "verbs", "tasks", "testing", "sklearn",
+          "app"]
 APART = {"codecs", "families", "tasks"}
 
 

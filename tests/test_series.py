@@ -195,6 +195,14 @@ def test_what_is_known_of_a_series_may_have_gaps():
     assert model.given(y=part(y[:3], seen=[True, True, False])).sample(2)["y"].shape == (2, 3)
 
 
+def test_a_hole_within_a_series_names_its_factor_and_the_way_out():
+    data = {"y": [[1.0, np.nan, 2.0], [1.0, 2.0, 3.0, 4.0]]}
+    model = given.model("p(y)", data, codecs={"y": Series(Number(missing="unknown"))}, families={"y": SMALL})
+    model.facts["fitted"] = True
+    refused(lambda: model.score(data), "p(y): what is seen is not what this order draws first; fill what is missing within")
+    refused(lambda: model.score(data), "learns all (order=AnyOrder())")
+
+
 def test_a_series_of_tags_is_compressed_and_holes_within_one_are_named():
     tags = items(lambda n: RNG.choice(list("ab"), n))
     model = given.model("p(t)", {"t": tags}, codecs={"t": Series(Label(), window=10)}, families={"t": SMALL})

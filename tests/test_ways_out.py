@@ -162,3 +162,29 @@ def test_holes_that_stay_are_counted_by_column(tmp_path, capsys):
     (tmp_path / "h.csv").write_text("kind,doc\na,\nb,\n")
     main(["complete", str(tmp_path / "m.given"), str(tmp_path / "h.csv")])
     assert "doc: 2 holes stay: " in capsys.readouterr().err
+
+
+def test_a_way_out_is_in_the_words_of_who_asks(tmp_path, capsys):
+    """No option of Python reaches the shell, and none of the shell a person in Python."""
+    (tmp_path / "one.csv").write_text("x,y\n1.5,2\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("a")
+    (tmp_path / "docs" / "b.odd").write_text("b")
+    one, docs = str(tmp_path / "one.csv"), str(tmp_path / "docs")
+    (tmp_path / "x.odd").write_text("x")
+    for asked, python, shell in [
+            ((one, "p(x)", "--held-out", "0.5"), lambda: given.model("p(x)", one).fit(one, held_out=0.5),
+             "--held-out 0"),
+            ((one, "p(x)", "--as", "x=label", "--family", "x=GaussianMixture"),
+             lambda: given.model("p(x)", one, codecs={"x": given.codecs.Label()}, families={
+                 "x": given.families.GaussianMixture}), "--as x=number"),
+            ((one, "p(x)", "--family", "x=Ensemble"), lambda: given.model("p(x)", one, families={
+                "x": given.families.Ensemble}), "--family 'x=Ensemble(families=(Independent, Autoregressive))'"),
+            ((docs,), lambda: given.read(docs), "--skip-bad"),
+            ((str(tmp_path / "x.odd"),), lambda: given.read(tmp_path / "x.odd"), "--format"),
+            ((one, "p(x | y=2)"), lambda: given.model("p(x | y=2)", one), "given sample MODEL y=2")]:
+        status, err = said(capsys, "fit", *asked, "-o", tmp_path / "m.given")
+        assert status == 1 and shell in err and err.count("\n") == 1, err
+        with pytest.raises(given.UserError) as error:
+            python()
+        assert shell not in str(error.value) and "--" not in str(error.value)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from given.app.parser import parser
+from given.ways import in_shell
 
 __all__ = ["main"]
 
@@ -27,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = top.parse_args(arguments)
     try:
         commands = importlib.import_module(f"given.app.{'listing' if parsed.command in _LISTING else 'commands'}")
-        return getattr(commands, parsed.command)(parsed) or 0
+        with in_shell():
+            return getattr(commands, parsed.command)(parsed) or 0
     except KeyboardInterrupt:
         print("given: interrupted", file=sys.stderr)
         return 130
@@ -42,12 +44,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, UserError):
             raise
-        print(f"given: {_in_shell(str(error))}", file=sys.stderr)
+        print(f"given: {error}", file=sys.stderr)
         return 1
-
-
-def _in_shell(message: str) -> str:
-    """An error's way out, written for Python, as the command line has it."""
-    for python, shell in (("skip_bad=True", "--skip-bad"), ("given.tasks.code.read", "--task code")):
-        message = message.replace(python, shell)
-    return message

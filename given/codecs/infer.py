@@ -18,6 +18,7 @@ from given.codecs.time import Time
 from given.sources import EXACT, Columns, Source, ragged
 from given.sources.forms import common, readings
 from given.variables import Codec, UserError, shown
+from given.ways import way
 
 __all__ = ["infer", "infer_table"]
 
@@ -215,7 +216,8 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     if raw.ndim == 1 and (raw.dtype.kind in "OUSM" or (raw.dtype.kind in "iu" and _beyond(raw.tolist()))):
         return _words(raw)
     if raw.dtype.kind not in "biuf":
-        raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass codecs={{...}}")
+        raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass "
+                        + way("codecs={...}", "--as"))
     if raw.ndim in (3, 4) and (raw.dtype.kind in "biu" or bool((raw == np.floor(raw)).all() and raw.min() >= 0)):
         return Image(), "whole levels on a grid"
     if raw.ndim > 1:
@@ -311,12 +313,12 @@ def _check_text(raw: np.ndarray) -> None:
         return
     if odd:
         raise UserError(f"got {shown(values[odd[0]])} where {len(raw) - len(odd)} of {len(raw)} values are numbers or times; "
-                        "mend it, or pass codecs={...} with a Label()", odd[0])
+                        "mend it, or pass " + way("codecs={...} with a Label()", "--as NAME=label"), odd[0])
     written = [v for v in values if isinstance(v, str) and readings(v)]
     other = next((v for v in written if not common([written[0], v])), None)
     if len(written) == len(values) and not common(written):
         raise UserError(f"numbers or times written in several ways, such as {written[0]!r} and {other or written[-1]!r}; "
-                        "write all in one way, or pass codecs={...} with a Label()")
+                        "write all in one way, or pass " + way("codecs={...} with a Label()", "--as NAME=label"))
 
 
 def _is_number(value: object) -> bool:

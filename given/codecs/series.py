@@ -12,6 +12,7 @@ from torch import Tensor
 
 from given.sources import items
 from given.variables import Axis, Codec, Entries, Finite, NewValue, Product, Real, Space, UserError, Whole, room
+from given.ways import way
 
 __all__ = ["Series", "flat_items"]
 
@@ -213,7 +214,7 @@ def flat_items(raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if raw.dtype.kind != "O" or raw.ndim > 1:
         if raw.ndim < 2:
             raise UserError(f"expected a list or an array of values in every row, got one {raw.dtype} each; read a table with "
-                            "a row a moment by by= and time= (--by, --time)")
+                            f"a row a moment by {way('by= and time=', '--by and --time')}")
         return raw.reshape(-1, *raw.shape[2:]), np.full(len(raw), raw.shape[1], dtype=np.int64)
     for row, item in enumerate(raw):
         if not isinstance(item, np.ndarray | list | tuple):

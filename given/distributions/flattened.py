@@ -10,6 +10,7 @@ from torch import Tensor
 from given.distributions.distribution import Distribution, How, Kind
 from given.distributions.noise import Noise
 from given.variables import Axis, Entries, Finite, Product, Real, Space, UserError, Variable
+from given.ways import way
 
 __all__ = ["Flattened"]
 
@@ -41,14 +42,14 @@ class Flattened(Distribution):
         """Raise `UserError` unless every entry of a variable is real."""
         for name, space in v.space.columns if isinstance(v.space, Product) else ((v.name, v.space),):
             if isinstance(space, Finite) and space.ordered and space.axes:
-                way = f"use Dequantised(family={who}), as --family '{v.name}=Dequantised(family={who})' in a shell"
+                use = "use " + way(f"Dequantised(family={who})", f"--family '{v.name}=Dequantised(family={who})'")
             elif not space.axes:
-                way = (f"if its values are numbers pass codecs={{{name!r}: Number()}}, in a shell --as {name}=number; else use "
-                       "Autoregressive or Independent")
+                number = way(f"codecs={{{name!r}: Number()}}", f"--as {name}=number")
+                use = f"if its values are numbers pass {number}; else use Autoregressive or Independent"
             else:
-                way = "use Autoregressive or Independent"
+                use = "use Autoregressive or Independent"
             if not isinstance(space, Real):
-                raise UserError(f"{who}: expected real numbers, got {name}: {space}; {way}")
+                raise UserError(f"{who}: expected real numbers, got {name}: {space}; {use}")
         if any(space.atoms for _, space in v.space.parts):  # type: ignore[attr-defined]
             raise UserError(f"{who}: {v.name}: has atoms, values with a mass of their own, where {who} has a density; use "
                             "Autoregressive or Independent, or Number(atoms=()) for its columns")

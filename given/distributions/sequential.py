@@ -25,6 +25,7 @@ from given.distributions.factorized import Factorized
 from given.distributions.noise import Noise
 from given.nn import Condition
 from given.variables import Entries, Finite, Space
+from given.ways import way
 
 __all__ = ["LOOKS", "SamplerState", "Sequential", "State"]
 
@@ -249,9 +250,10 @@ class Sequential(Distribution):
 
     def _check_first(self, known: Tensor) -> None:
         if not self._comes_first(known, self.order):
-            raise Intractable("what is seen is not what this order draws first; choose an order that begins with it "
-                              "(order=Reverse(), FixedOrder(...)) or learns all (AnyOrder()), or a family that marginalises: "
-                              "Gaussian, Independent, Empirical")
+            choose = way("learns all (order=AnyOrder())", "learns all (--family 'NAME=Autoregressive(order=AnyOrder())')")
+            raise Intractable("what is seen is not what this order draws first; fill what is missing within, choose an order "
+                              f"that begins with it or {choose}, or a family that marginalises: Gaussian, Independent, "
+                              "Empirical")
 
     def _ending(self, distribution: Factorized, place: int | slice | Tensor, ends: Tensor | None = None) -> Factorized:
         """On an axis whose length is modelled, the last entry is the end and nothing else; where a parent on the axis has the

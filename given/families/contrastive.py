@@ -30,6 +30,7 @@ from given.distributions import Noise
 from given.lessons import Batch, Descend, Lesson, Solve, side_by_side
 from given.nn import MLP, BagOfBigrams, Context
 from given.variables import Entries, Finite, Observed, Product, Space, UserError, Variable
+from given.ways import way
 
 __all__ = ["Contrastive"]
 
@@ -51,8 +52,9 @@ class Contrastive(Conditional):
                  draws: int = 512) -> None:
         super().__init__(x, parents)
         if base is None:
-            raise UserError(f"Contrastive: {x.name}: expected base=, the family of p0({x.name}); pass partial(Contrastive, "
-                            f"base=Independent), in a shell --family '{x.name}=Contrastive(base=Independent)'")
+            raise UserError(f"Contrastive: {x.name}: expected base=, the family of p0({x.name}); pass "
+                            + way("partial(Contrastive, base=Independent)",
+                                  f"--family '{x.name}=Contrastive(base=Independent)'"))
         if isinstance(x.space, Product):
             raise UserError(f"Contrastive {x.name}: expected one column, got a block; write a factor for each")
         if not self.parents:

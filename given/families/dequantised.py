@@ -21,6 +21,7 @@ from given.conditional import Conditional
 from given.distributions import Noise, dequantise
 from given.lessons import Lesson
 from given.variables import Entries, Finite, Observed, Real, UserError, Variable
+from given.ways import way
 
 __all__ = ["Dequantised"]
 
@@ -44,8 +45,9 @@ class Dequantised(Conditional):
         if not isinstance(x.space, Finite) or not x.space.ordered:
             raise UserError(f"Dequantised: expected ordered levels, got {x.name}: {x.space}; use Categorical or Independent")
         if family is None:
-            raise UserError(f"Dequantised: {x.name}: expected family=, a family of real numbers; pass partial(Dequantised, "
-                            f"family=FlowMatching), in a shell --family '{x.name}=Dequantised(family=FlowMatching)'")
+            raise UserError(f"Dequantised: {x.name}: expected family=, a family of real numbers; pass "
+                            + way("partial(Dequantised, family=FlowMatching)",
+                                  f"--family '{x.name}=Dequantised(family=FlowMatching)'"))
         self.space = x.space
         self.samples = samples
         self.inner = family(Variable(x.name, IdentityCodec(Real(axes=x.space.axes))), self.parents)

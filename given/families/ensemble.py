@@ -28,6 +28,7 @@ from given import distributions
 from given.conditional import Conditional
 from given.lessons import Batch, Lesson, Weigh, side_by_side
 from given.variables import Finite, Observed, UserError, Variable
+from given.ways import way
 
 __all__ = ["Ensemble"]
 
@@ -51,9 +52,9 @@ class Ensemble(Conditional):
                  families: Sequence[Callable[..., Conditional]] = (), choose: bool = False) -> None:
         super().__init__(x, parents)
         if len(families) < 2:
-            raise UserError(f"Ensemble: {x.name}: expected families=, two or more, got {len(families)}; pass partial(Ensemble, "
-                            f"families=(Independent, Autoregressive)), in a shell --family '{x.name}=Ensemble(families=("
-                            "Independent, Autoregressive))'")
+            raise UserError(f"Ensemble: {x.name}: expected families=, two or more, got {len(families)}; pass "
+                            + way("partial(Ensemble, families=(Independent, Autoregressive))",
+                                  f"--family '{x.name}=Ensemble(families=(Independent, Autoregressive))'"))
         self.parts = nn.ModuleList(family(x, parents) for family in families)
         for part in self.parts:
             if not isinstance(part, Conditional) or not part.judged:

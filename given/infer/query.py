@@ -32,6 +32,7 @@ from given.infer.posterior import Enumeration, Posterior
 from given.infer.windows import cut, joined, over, reach, written
 from given.joint import Joint
 from given.variables import Axis, Entries, Finite, UserError
+from given.ways import way
 
 __all__ = ["Query"]
 
@@ -189,7 +190,7 @@ class Query:
         length = next(iter(given.values()), length)
         if length is not None and axis.stride is None and length > axis.size:
             raise UserError(f"{factor.x.name}: length={length}; expected at most the {axis.size} entries of the longest "
-                            "learned from; learn in windows (window=) to go beyond")
+                            "learned from; learn in windows (Series(..., window=...)) to go beyond")
         return length
 
     def _beside(self, factor: Conditional, seen: Columns) -> Columns:
@@ -211,8 +212,8 @@ class Query:
             begun = seen[name]
             known = begun.scored.reshape(*begun.tensor.shape[:2], -1).all(-1).sum(-1)
             if not bool(begun.valid.all()) or int(known.max()) > length:  # type: ignore[union-attr]
-                raise UserError(f"{name}: {int(known.max())} entries are given; go on from them by prefix(...) and a length "
-                                "above")
+                raise UserError(f"{name}: {int(known.max())} entries are given; go on from them by "
+                                f"{way('prefix(...) and a length above', 'a --length above')}")
 
     def log_prob(self, x: Mapping[str, Entries], *, seed: int = 0) -> tuple[Tensor, Kind]:
         """log p(x | e), unmentioned columns summed out: (n,) float64, and its kind.
@@ -223,7 +224,7 @@ class Query:
         for name in x.keys() & self.joint.windowed:
             if x[name].tensor.shape[1] > (W := self.joint.columns[name].space.shape[0]):
                 raise UserError(f"{name}: got {x[name].tensor.shape[1]} entries, more than its window of {W}; score rows that "
-                                "long by model.score(...)")
+                                f"long by {way('model.score(...)', 'given score')}")
         for name in x.keys() & self.evidence.keys():
             given = self.evidence[name]
             self._check_agrees(name, x[name], given)

@@ -16,6 +16,7 @@ from given.sources.learned import Learned
 from given.sources.lexer import Lexer
 from given.sources.stream import File, Stream
 from given.variables import UserError
+from given.ways import way
 
 __all__ = ["DelimitedText"]
 
@@ -238,4 +239,4 @@ def _has_header(name: str, rows: Sequence[Sequence[str]]) -> bool:
             kind == "text" and rows[0][i] in [row[i] for row in body] for i, kind in enumerate(first)):
         return False
     raise UserError(f"{name}: cannot tell whether the first row {str(rows[0])[:60]} names the columns; "
-                    "pass header=True or header=False")
+                    f"pass {way('header=True or header=False', '--header yes or --header no')}")

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from given.ways import way
+
 __all__ = ["Ambiguous", "Form", "ISO", "PLAIN", "as_learned", "choose_form", "common", "readings"]
 
 
@@ -60,9 +62,9 @@ class Ambiguous(NamedTuple):
     @property
     def note(self) -> str:
         """What to say of the column, in one line with the way out."""
-        way = "dayfirst=True or False (--dayfirst yes or no)" if self.first.what == "text" else \
-            'decimal="," or "." (--decimal)'
-        return (f"all cells may be written as {self.first.spelling} and as {self.second.spelling}; say which by {way}, or take "
+        by = (way("dayfirst=True or False", "--dayfirst yes or no") if self.first.what == "text"
+              else way('decimal="," or "."', "--decimal , or ."))
+        return (f"all cells may be written as {self.first.spelling} and as {self.second.spelling}; say which by {by}, or take "
                 "the column as categories, Label()")
 
 

@@ -14,6 +14,7 @@ from given.sources.folder import IMAGES, classes
 from given.sources.jsonl import JsonLines
 from given.sources.stream import File, Stream
 from given.variables import UserError
+from given.ways import way
 
 __all__ = ["Images", "in_folder"]
 
@@ -130,7 +131,7 @@ def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None, s
         labels = classes(folder, images)
         columns = Columns({"label": np.array(labels)}) if labels else None
     if (bad := [*lost, *other]) and not skip_bad:
-        raise UserError(f"{bad[0]}; or leave it out with skip_bad=True")
+        raise UserError(f"{bad[0]}; or leave it out with {way('skip_bad=True', '--skip-bad')}")
     source = Images([File.at(path) for path in images], columns, size, skip_bad)
     source.skipped[:0] = [*(rows.skipped if tables else []), *bad]
     return source

@@ -16,6 +16,7 @@ import numpy as np
 from given.sources.forms import ISO, Ambiguous, Form, as_learned, common, readings
 from given.sources.kinds import MISSING, Kind, texts
 from given.variables import UserError
+from given.ways import way
 
 __all__ = ["Learned"]
 
@@ -142,5 +143,6 @@ class Learned:
 
 
 def _doubt(cell: str, first: Form, second: Form) -> str:
-    way = "2024-12-31, or say which by --dayfirst" if first.what == "text" else "1234.5, or say which by --decimal"
-    return f"{cell!r} may be written as {first.spelling} and as {second.spelling}; write it as {way}"
+    plain = (f"2024-12-31, or say which by {way('dayfirst=', '--dayfirst')}" if first.what == "text"
+             else f"1234.5, or say which by {way('decimal=', '--decimal')}")
+    return f"{cell!r} may be written as {first.spelling} and as {second.spelling}; write it as {plain}"

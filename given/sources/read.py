@@ -25,6 +25,7 @@ from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream, standard_input
 from given.sources.text import Texts
 from given.variables import UserError, shown
+from given.ways import way
 
 __all__ = ["read"]
 
@@ -198,14 +199,16 @@ def _folder(folder: str, options: _Options) -> Source:
     format = options.format or found
     if format not in ("images", "text"):
         what = f"holds {', '.join(sorted(endings))[:80]}" if paths else "is an empty folder"
-        way = '; read its files by a glob such as "data/*.csv", source code by given.tasks.code.read' if paths else ""
-        raise UserError(f"{folder}: {what}; expected images or .txt{way}")
+        code = way("given.tasks.code.read", "--task code")
+        out = f'; read its files by a glob such as "data/*.csv", source code by {code}' if paths else ""
+        raise UserError(f"{folder}: {what}; expected images or .txt{out}")
     passed = options.of(format, folder)
     if format == "images":
         return in_folder(folder, paths, passed.get("size"), options.skip_bad).kept()
     stray = [path for path in paths if not path.lower().endswith(".txt")] if options.format is None else []
     if stray and not options.skip_bad:
-        raise UserError(f"{stray[0]}: is no .txt; move it elsewhere, or leave it out with skip_bad=True")
+        raise UserError(f"{stray[0]}: is no .txt; move it elsewhere, or leave it out with "
+                        f"{way('skip_bad=True', '--skip-bad')}")
     texts = [path for path in paths if path not in stray]
     source = Texts([File.at(path) for path in texts], labels=classes(folder, texts), **passed)
     source.skipped[:0] = [f"{path}: is no .txt" for path in stray]
@@ -257,7 +260,8 @@ def _format(file: File) -> str:
         ending = os.path.splitext(file.path.removesuffix(".gz"))[1].lower()
         if ending not in _ENDINGS:
             raise UserError(f"{file.name}: cannot read {ending or 'a file without an ending'}; expected "
-                            f"{', '.join(ending for ending in _ENDINGS if ending not in IMAGES)} or an image; or pass format=")
+                            f"{', '.join(ending for ending in _ENDINGS if ending not in IMAGES)} or an image; or pass "
+                            f"{way('format=', '--format')}")
         return _ENDINGS[ending]
     with file.open() as handle:
         head = handle.read(256)

@@ -7,6 +7,7 @@ made fast is made without one: Python runs one of two threads at a time, and han
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
@@ -39,7 +40,7 @@ def ahead(items: Generator[T], slow: float = _SLOW) -> Iterator[Iterator[T]]:
         except BaseException as error:
             made.put(error)
 
-    thread = threading.Thread(target=work, name="given: reading ahead", daemon=True)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="given: reading ahead", daemon=True)
 
     def taken() -> Iterator[T]:
         times = list[float]()

@@ -21,6 +21,7 @@ from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoin
 from given.train.judge import Judge, Turns
 from given.train.loop import Diverged, Trainer
 from given.variables import UserError
+from given.ways import way
 
 __all__ = ["FitResult", "fit", "split"]
 
@@ -104,8 +105,8 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
         return sides[0], joined(held) if held else None
     rows = [batch for side in sides for batch in side.batches(source.n)]
     if len(rows) < 2:
-        raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass held_out=0, in a shell "
-                        "--held-out 0")
+        raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass "
+                        f"{way('held_out=0', '--held-out 0')}")
     return rows[0], rows[1]
 
 

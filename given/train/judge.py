@@ -24,6 +24,7 @@ from given.sources import Columns, Source, joined
 from given.train.batches import EncodedBatch, encoded
 from given.train.loop import Trainer
 from given.variables import UserError
+from given.ways import way
 
 __all__ = ["Judge", "Turns", "nested"]
 
@@ -46,7 +47,7 @@ def nested(source: Source, most: int = _MOST) -> Columns:
         if sum(len(u) for u, _ in kept) > most:
             kept = [_least(kept, most)]
     if not kept:
-        raise UserError("fit: no row was held out; pass held_out=0, or more rows")
+        raise UserError(f"fit: no row was held out; pass {way('held_out=0', '--held-out 0')}, or more rows")
     return _least(kept, most)[1]
 
 
@@ -96,7 +97,7 @@ class Judge:
                 n += batch.n
         self.size = n
         if not sum(float((weight * share).sum()) for _, weight, share in parts):
-            raise UserError("fit: no row was held out; pass held_out=0, or more rows")
+            raise UserError(f"fit: no row was held out; pass {way('held_out=0', '--held-out 0')}, or more rows")
         return _mean(parts)[0]
 
     def _doubled(self) -> Iterator[Iterator[EncodedBatch]]:

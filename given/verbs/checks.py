@@ -12,6 +12,7 @@ import numpy as np
 from given.joint import Joint
 from given.sources import Columns, Source, Stream, read
 from given.variables import Entries, UserError, nearest, shown
+from given.ways import way
 
 __all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "count_rows", "draws_at_once", "items",
            "named", "rows_at_once", "spelled", "whole_seed"]
@@ -68,7 +69,7 @@ def check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:
         raise UserError(f"{verb}: length={shown(length)}; expected a whole number of entries from 1")
     if length is not None and not any(factor.x.codec.along for factor in joint):
         raise UserError(f"{verb}: length={length}; {joint} has nothing that may be longer than its window, so its length is "
-                        f"drawn or fixed; use how=MaxLength({length}) for less")
+                        f"drawn or fixed; use {way(f'how=MaxLength({length})', f'--longest {length}')} for less")
     if how is not None and not callable(how):
         raise UserError(f"{verb}: how={how!r}; expected a map from distribution to distribution, as TopP(0.9)")
 
@@ -79,8 +80,8 @@ def check_room(joint: Joint, given: Mapping[str, Entries], begun: Set[str], leng
     for name in joint.windowed & begun if joint.windowed & given.keys() <= begun else ():
         W, x = joint.columns[name].space.axes[0].size, given[name]
         if length is None and x.complete and x.tensor.shape[1] > W:
-            raise UserError(f"{verb}: {name}: {x.tensor.shape[1]} entries are given, and a window holds {W}; say by length= "
-                            "how many there are to be in all")
+            raise UserError(f"{verb}: {name}: {x.tensor.shape[1]} entries are given, and a window holds {W}; say by "
+                            f"{way('length=', '--length')} how many there are to be in all")
 
 
 def whole_seed(seed: Any) -> int:

@@ -20,6 +20,7 @@ from given.sources import Columns, Source
 from given.train import EncodedBatch, encoded
 from given.variables import Codec, Entries, Finite, UserError, Variable
 from given.verbs.checks import rows_at_once
+from given.ways import way
 
 __all__ = ["readable", "score_of", "score_rows", "scored"]
 
@@ -94,7 +95,7 @@ def scored(joint: Joint, source: Source, seed: int) -> Iterator[tuple[Score, Enc
         for name in parents:
             if name not in entries:
                 raise UserError(f"score: {name} is not given; log_prob is the log of the printed formula; pass {name}, or "
-                                "sum it out with given(...).log_prob(...)")
+                                f"sum it out with {way('given(...).log_prob(...)', 'a model of their joint')}")
         x = {k: e for k, e in entries.items() if k not in joint.conditions}
         with torch.no_grad():
             log_p, kind = _log_p(joint, batch, seed)

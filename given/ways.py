@@ -1,0 +1,33 @@
+"""Ways out: what a message offers, in the words of who asked, a person in Python or one at the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["in_shell", "way"]
+
+_SHELL = ContextVar("whether the command line asks", default=False)
+
+
+@contextmanager
+def in_shell() -> Iterator[None]:
+    """Inside, messages are for who typed a command."""
+    token = _SHELL.set(True)
+    try:
+        yield
+    finally:
+        _SHELL.reset(token)
+
+
+def way(python: str, shell: str) -> str:
+    """One way out, as it is written in Python or as it is typed in a shell.
+
+    >>> way("pass held_out=0", "pass --held-out 0")
+    'pass held_out=0'
+    >>> with in_shell():
+    ...     way("pass held_out=0", "pass --held-out 0")
+    'pass --held-out 0'
+    """
+    return shell if _SHELL.get() else python
