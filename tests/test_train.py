@@ -45,21 +45,21 @@ def same(a, b):
     return all(torch.equal(a[k], b[k]) for k in a)
 
 
-def check_resume(muon=False):
+def check_resume(muon=False, data=None, made=None):
     """Interrupted and resumed is uninterrupted, bit for bit."""
     import tempfile
 
-    data = toy()
+    data, made = toy() if data is None else data, made or model
     with tempfile.TemporaryDirectory() as folder:
-        whole = model(data)
+        whole = made(data)
         whole.fit(data, steps=40, batch=16, held_out=0, patience=None, muon=muon)
-        first = model(data)
+        first = made(data)
         cut = _interrupt_at(23)
         try:
             first.fit(data, steps=40, batch=16, held_out=0, patience=None, muon=muon, checkpoint=f"{folder}/c")
         finally:
             cut()
-        second = model(data, seed=5)
+        second = made(data, seed=5)
         done = second.fit(data, steps=40, batch=16, held_out=0, patience=None, muon=muon, checkpoint=f"{folder}/c", resume=True)
         assert done.steps == 40
         assert same(weights(whole), weights(second)), "the resumed run is another"
@@ -85,6 +85,18 @@ def _interrupt_at(step):
 @pytest.mark.parametrize("muon", [False, True])
 def test_resume_is_uninterrupted(muon):
     check_resume(muon)
+
+
+@pytest.mark.parametrize("options", [{}, {"window": 5}, {"length": "modelled"}], ids=str)
+def test_resume_is_uninterrupted_for_series(options):
+    rng = np.random.default_rng(4)
+    data = {"y": [rng.normal(size=n) for n in rng.integers(1, 12, 90)]}
+
+    def series(data, seed=0):
+        return given.model("p(y)", data, codecs={"y": given.codecs.Series(given.codecs.Number(), **options)}, seed=seed,
+                           families={"y": partial(Autoregressive, net=partial(given.nn.MinGRU, width=16, layers=1))})
+
+    check_resume(data=data, made=series)
 
 
 def test_muon_moves_the_matrices_between_features_alone():

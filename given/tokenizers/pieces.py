@@ -6,6 +6,7 @@ https://arxiv.org/abs/1508.07909
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,15 +20,32 @@ from given.variables import UserError
 __all__ = ["BytePairs", "Pretrained"]
 
 
-class BytePairs(Tokenizer):
+class _Packaged(Tokenizer):
+    """What a tokenizer of the package tokenizers makes of a text, in pieces."""
+
+    unit = "pieces"
+
+    @abc.abstractmethod
+    def _made(self) -> Any:
+        """That tokenizer, learned or read when it is first asked for."""
+
+    def decode(self, symbols: np.ndarray) -> str:
+        return self._made().decode(symbols.tolist())
+
+    def spelled(self) -> list[bytes]:
+        return spelled(self._made(), self.size)
+
+    def as_tokenizer(self) -> Any:
+        return tokenizers().Tokenizer.from_str(self._made().to_str())
+
+
+class BytePairs(_Packaged):
     """Pieces of at most so many kinds, all 256 bytes among them, which write any text. They are learned from all texts
     together, when they are first asked for.
 
     Args:
         most: of them, from 257.
     """
-
-    unit = "pieces"
 
     def __init__(self, most: int) -> None:
         if most <= 256:
@@ -39,7 +57,7 @@ class BytePairs(Tokenizer):
 
     @property
     def longest(self) -> int | None:
-        self._learned()
+        self._made()
         return self._longest
 
     @longest.setter
@@ -48,23 +66,14 @@ class BytePairs(Tokenizer):
 
     @property
     def size(self) -> int:
-        return self._learned().get_vocab_size()
+        return self._made().get_vocab_size()
 
     def learn(self, texts: list[str]) -> None:
         self._corpus += texts
         self._tokenizer = None
 
     def encode(self, text: str, row: int) -> np.ndarray:
-        return np.array(self._learned().encode(text).ids, dtype=np.min_scalar_type(self._most))
-
-    def decode(self, symbols: np.ndarray) -> str:
-        return self._learned().decode(symbols.tolist())
-
-    def spelled(self) -> list[bytes]:
-        return spelled(self._learned(), self.size)
-
-    def as_tokenizer(self) -> Any:
-        return tokenizers().Tokenizer.from_str(self._learned().to_str())
+        return np.array(self._made().encode(text).ids, dtype=np.min_scalar_type(self._most))
 
     def fewest(self, text: str) -> np.ndarray:
         # A byte that is in no text, 255, is read as the replacement character, which has three of its own.
@@ -81,26 +90,24 @@ class BytePairs(Tokenizer):
         return np.array(symbols, dtype=np.min_scalar_type(self._most))
 
     def state(self) -> dict[str, Any]:
-        return {"tokenizer": self._learned().to_str()}
+        return {"tokenizer": self._made().to_str()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._tokenizer = tokenizers().Tokenizer.from_str(state["tokenizer"])
 
-    def _learned(self) -> Any:
+    def _made(self) -> Any:
         if self._tokenizer is None and self._corpus:
             self._tokenizer = _trained(self._corpus, self._most)
             self._longest = max(len(self._tokenizer.encode(text).ids) for text in self._corpus)
         return self._tokenizer
 
 
-class Pretrained(Tokenizer):
+class Pretrained(_Packaged):
     """The pieces of a pretrained language model, read when they are first asked for.
 
     Args:
         path: a folder with `tokenizer.json`.
     """
-
-    unit = "pieces"
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -111,19 +118,19 @@ class Pretrained(Tokenizer):
 
     @property
     def end(self) -> int | None:  # type: ignore[override]
-        self._read()
+        self._made()
         return self._end
 
     @property
     def size(self) -> int:
-        self._read()
+        self._made()
         return self._pieces
 
     def learn(self, texts: list[str]) -> None:
         self._met([len(self.encode(text, row)) for row, text in enumerate(texts)])
 
     def encode(self, text: str, row: int) -> np.ndarray:
-        encoding = self._read().encode(text, add_special_tokens=False)
+        encoding = self._made().encode(text, add_special_tokens=False)
         if (at := uncovered(encoding, text, self._unknown)) is not None:
             raise UserError(f"{text[at]!r} at {at}: the tokenizer of {self.path} has no symbol for it; leave it out, or take a "
                             "tokenizer that writes all bytes", row)
@@ -133,22 +140,13 @@ class Pretrained(Tokenizer):
                             row)
         return np.array(encoding.ids, dtype=np.uint32)
 
-    def decode(self, symbols: np.ndarray) -> str:
-        return self._read().decode(symbols.tolist())
-
-    def spelled(self) -> list[bytes]:
-        return spelled(self._read(), self._pieces)
-
-    def as_tokenizer(self) -> Any:
-        return tokenizers().Tokenizer.from_str(self._read().to_str())
-
     def state(self) -> dict[str, Any]:
-        return {"tokenizer": self._read().to_str(), "end": self._end}
+        return {"tokenizer": self._made().to_str(), "end": self._end}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._take(tokenizers().Tokenizer.from_str(state["tokenizer"]), state.get("end"))
 
-    def _read(self) -> Any:
+    def _made(self) -> Any:
         if self._tokenizer is None:
             self._take(*read_tokenizer(self.path))
         return self._tokenizer
