@@ -250,9 +250,10 @@ class Sequential(Distribution):
 
     def _check_first(self, known: Tensor) -> None:
         if not self._comes_first(known, self.order):
-            choose = way("learns all (order=AnyOrder())", "learns all (--family 'NAME=Autoregressive(order=AnyOrder())')")
+            choose = way("(order=Reverse(), FixedOrder(...)) or learns all (order=AnyOrder())",
+                         "or learns all (--family 'NAME=Autoregressive(order=AnyOrder())')")
             raise Intractable("what is seen is not what this order draws first; fill what is missing within, choose an order "
-                              f"that begins with it or {choose}, or a family that marginalises: Gaussian, Independent, "
+                              f"that begins with it {choose}, or a family that marginalises: Gaussian, Independent, "
                               "Empirical")
 
     def _ending(self, distribution: Factorized, place: int | slice | Tensor, ends: Tensor | None = None) -> Factorized:
