@@ -197,7 +197,7 @@ FAMILIES = {
     "SplineFlow block": lambda: SplineFlow(BLOCK, transforms=1, hidden=(8,), passes=None),
     "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(MLP, hidden=(8,)), width=4),
     "FlowMatching block": lambda: FlowMatching(BLOCK, net=partial(MLP, hidden=(8,)), solver=Euler(8)),
-    "Diffusion": lambda: Diffusion(real("x", 2), LABEL, net=SMALL, width=4, path=Karras(low=0.4, high=4.0), terms=2,
+    "Diffusion": lambda: Diffusion(real("x"), LABEL, net=SMALL, width=4, path=Karras(low=0.4, high=4.0), terms=2,
                                    solver=Ancestral(8)),
     "Diffusion by the equation": lambda: Diffusion(real("x", 3), net=SMALL, path=Cosine(predicts="data"), known=0, terms=0,
                                                    solver=DPMSolver(4)),
