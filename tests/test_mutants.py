@@ -24,6 +24,17 @@ from test_paths import (
     check_seeded_hutchinson,
     check_weak_order,
 )
+from test_referee import (
+    check_calibration,
+    check_copies,
+    check_diagnosis,
+    check_diversity,
+    check_interval,
+    check_level,
+    check_mmd_is_unbiased,
+    check_support,
+    check_usefulness,
+)
 from test_series import check_shared_length, check_together, check_windows
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
@@ -41,6 +52,11 @@ import given.codecs
 import given.distributions
 import given.distributions.continuous_flow
 import given.distributions.flow_density
+import given.evaluate.calibration
+import given.evaluate.neighbours
+import given.evaluate.train_on_draws
+import given.evaluate.two_sample
+import given.evaluate.verdict
 import given.families
 import given.infer.compression.archive
 import given.infer.compression.range_coder
@@ -423,6 +439,32 @@ MUTANTS = {
     "tags end where they please": Mutant(
         given.distributions.Chain, "_distribution", "place, ends)", "place)",
         check_shared_length),
+    "a classifier is scored on rows that it learned from": Mutant(
+        given.evaluate.two_sample, "classifier_two_sample", "test = np.setdiff1d(np.arange(2 * n), learn)", "test = learn",
+        check_interval),
+    "a p-value is that of the other tail": Mutant(
+        given.evaluate.two_sample, "_p_value", ">= values[0] - 1e-12", "<= values[0] + 1e-12", lambda: check_level("mmd", 100)),
+    "a kernel's rows are compared with themselves": Mutant(
+        given.evaluate.two_sample, "mmd", "np.fill_diagonal(kernel, 0.0)", "pass", check_mmd_is_unbiased),
+    "recall takes the balls of the data": Mutant(
+        given.evaluate.neighbours, "support", "(across <= of_drawn[:, None]).any(0)", "inside.any(0)", check_support),
+    "balls reach to the row itself": Mutant(
+        given.evaluate.neighbours, "_radius", "[:, k]", "[:, k - 1]", check_support),
+    "a copy is whatever is near": Mutant(
+        given.evaluate.neighbours, "copies", " & (near < _own(train, which) / 2)", "", check_copies),
+    "a repeat is a copy": Mutant(
+        given.evaluate.neighbours, "copies", "near * (1 + 1e-9), side=\"right\"", "near, side=\"left\"", check_copies),
+    "diversity is of draws of all conditions": Mutant(
+        given.evaluate.neighbours, "diversity", "_mean_apart(its) / usual", "_mean_apart(drawn) / usual", check_diversity),
+    "a sure answer is right": Mutant(
+        given.evaluate.calibration, "reliability", "probabilities.argmax(1) == truth", "probabilities.max(1) > 0.5",
+        check_calibration),
+    "an interval is the lower tail": Mutant(
+        given.evaluate.calibration, "coverage", "np.abs(2 * u - 1) <= level", "u <= level / 2", check_calibration),
+    "a forest is scored on draws": Mutant(
+        given.evaluate.train_on_draws, "usefulness", ".score(*test)", ".score(*drawn)", check_usefulness),
+    "what is lost is of the gain on held-out rows": Mutant(
+        given.evaluate.verdict, "_likelihoods", "figures[\"gap\"] + figures[\"gain\"]", "figures[\"gap\"]", check_diagnosis),
     "what two windows share is counted twice": Mutant(
         given.distributions.CacheNGram, "advance", "0 if again else", "", check_counts),
 }

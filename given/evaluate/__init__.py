@@ -1,8 +1,41 @@
-"""Is it any good? Scores with their errors, comparisons, pictures, reports."""
+"""Is it any good? Scores with their errors, comparisons, two-sample tests, a diagnosis, pictures, reports."""
 
+from given.evaluate.calibration import Calibration, coverage, reliability
 from given.evaluate.compare import Comparison, compare
+from given.evaluate.features import Features
+from given.evaluate.neighbours import Copies, Support, copies, diversity, support
 from given.evaluate.page import page
 from given.evaluate.picture import picture
 from given.evaluate.score import Score, weighted_mean, wilson_interval
+from given.evaluate.train_on_draws import Usefulness, usefulness
+from given.evaluate.two_sample import ClassifierTest, KernelTest, classifier_two_sample, mmd
+from given.evaluate.verdict import Diagnosis, diagnosis, paired, worst
 
-__all__ = ["Comparison", "Score", "compare", "page", "picture", "weighted_mean", "wilson_interval"]
+__all__ = [
+    "Calibration",
+    "ClassifierTest",
+    "Comparison",
+    "Copies",
+    "Diagnosis",
+    "Features",
+    "KernelTest",
+    "Score",
+    "Support",
+    "Usefulness",
+    "classifier_two_sample",
+    "compare",
+    "copies",
+    "coverage",
+    "diagnosis",
+    "diversity",
+    "mmd",
+    "page",
+    "paired",
+    "picture",
+    "reliability",
+    "support",
+    "usefulness",
+    "weighted_mean",
+    "wilson_interval",
+    "worst",
+]

@@ -136,7 +136,7 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray | None = None) -> tupl
     return mean, float(np.sqrt((weights**2 * (values - mean) ** 2).sum() * n / (n - 1)))
 
 
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+def wilson_interval(successes: float, n: int) -> tuple[float, float]:
     """The 95 % interval of a share.
 
     Source: Wilson, Probable inference, the distribution of succession, and statistical inference, 1927 /

@@ -1,0 +1,147 @@
+"""What judges models: every statistic on a known truth, and models that are planted called what they are."""
+
+import numpy as np
+import pytest
+
+from given.evaluate import calibration, neighbours, train_on_draws, two_sample, verdict
+from given.variables import UserError
+
+
+def normal(seed, n, D=1, shift=0.0):
+    x = np.random.default_rng(seed).normal(size=(n, D))
+    x[:, 0] += shift
+    return x
+
+
+def rejected(test, pairs, n, shift=0.0, D=1):
+    """The share of pairs that a test tells apart at 5 %."""
+    return np.mean([getattr(two_sample, test)(normal(2 * i, n, D), normal(2 * i + 1, n, D, shift), seed=i,
+                                               permutations=39).p_value <= 0.05
+                    for i in range(pairs)])
+
+
+def check_level(test, pairs=400):
+    """Of null pairs 2.5 to 8 % are rejected at 5 %, of pairs apart four in five and more."""
+    assert 0.025 <= rejected(test, pairs, 40, D=2) <= 0.08
+    assert rejected(test, 15, 1000, 0.2) >= 0.8
+
+
+def check_interval():
+    """Of 95 % intervals of an accuracy whose truth is known at least 90 hold it."""
+    held = 0
+    for i in range(100):
+        found = two_sample.classifier_two_sample(normal(2 * i, 200), normal(2 * i + 1, 200), seed=i, permutations=1)
+        held += found.low <= 0.5 <= found.high
+    assert held >= 90
+    told = two_sample.classifier_two_sample(normal(0, 1000), normal(1, 1000, shift=2.0))
+    assert abs(told.accuracy - 0.841) < 0.04  # Phi(1), the best there is
+
+
+def check_mmd_is_unbiased():
+    """Its mean over null pairs is 0, and of normals a shift apart its closed form."""
+    null = [two_sample.mmd(normal(2 * i, 50), normal(2 * i + 1, 50), permutations=0).value for i in range(200)]
+    assert abs(np.mean(null)) < 4 * np.std(null) / np.sqrt(len(null))
+    found = two_sample.mmd(normal(0, 1000), normal(1, 1000, shift=1.0), permutations=0)
+    s = np.sqrt((1 + 1) / 2 + 0.25)  # both sides are standardised together
+    b = (found.bandwidth * s) ** 2
+    truth = 2 * np.sqrt(b / (b + 2)) * (1 - np.exp(-1 / (2 * (b + 2))))
+    assert abs(found.value - truth) < 0.02
+
+
+def check_support():
+    """One distribution: density 1 and coverage near 1 - 2**-5; a missing half: recall and coverage halved, precision kept."""
+    data, same = normal(0, 600, 2), normal(1, 600, 2)
+    found = neighbours.support(data, same)
+    assert abs(found.density - 1) < 0.12 and abs(found.coverage - (1 - 2**-5)) < 0.03
+    assert min(found.precision, found.recall) > 0.9
+    heaps = data * 0.1 + np.repeat([[0.0, 0.0], [9.0, 9.0]], 300, 0)
+    half = neighbours.support(heaps, same * 0.1)
+    assert half.precision > 0.9 and abs(half.recall - 0.5) < 0.06 and abs(half.coverage - 0.5) < 0.06
+    other = neighbours.support(same * 0.1, heaps)
+    assert other.recall > 0.9 and abs(other.precision - 0.5) < 0.06
+
+
+def check_copies():
+    """Planted copies are listed by the row they are of; fresh draws, a narrow middle and repeats are none."""
+    train, held_out, fresh = (normal(i, 400, 8) for i in range(3))
+    planted = fresh.copy()
+    planted[:200] = train[100:300] + 1e-3
+    found = neighbours.copies(train, planted, held_out)
+    assert [(i, row) for i, row, _ in sorted(found.listed)][:200] == [(i, 100 + i) for i in range(200)]
+    assert found.memorised and not neighbours.copies(train, fresh, held_out).memorised
+    assert neighbours.copies(train, fresh, held_out).low < 0.06
+    assert not neighbours.copies(train, 0.05 * fresh, held_out).memorised
+    few = np.random.default_rng(0).integers(0, 3, (900, 2)).astype(float)
+    assert neighbours.copies(few[:300], few[300:600], few[600:]).share == 0
+
+
+def check_diversity():
+    x, group = normal(0, 2000, 3), np.arange(2000) % 2
+    drawn = np.where(group[:, None] == 0, 0.5, 1.0) * normal(1, 2000, 3)
+    found = neighbours.diversity(x, drawn, group, group)
+    assert abs(found["0"] - 0.5) < 0.03 and abs(found["1"] - 1) < 0.05
+
+
+def check_calibration():
+    """Outcomes drawn by the promise are met, those of a sharper one are not; central intervals cover their level."""
+    g = np.random.default_rng(0)
+    p = g.dirichlet([1, 1, 1], 4000)
+    truth = np.array([g.choice(3, p=row) for row in p])
+    assert calibration.reliability(p, truth).error < 0.03
+    sharp = p**3 / (p**3).sum(1, keepdims=True)
+    assert calibration.reliability(sharp, truth).error > 0.1
+    assert abs(calibration.reliability(p, truth).accuracy - p.max(1).mean()) < 0.03
+    draws = g.normal(size=(99, 3000))
+    assert calibration.coverage(draws, g.normal(size=3000)).error < 0.02
+    assert calibration.coverage(draws / 2, g.normal(size=3000)).error > 0.1
+    assert calibration.coverage(np.zeros((99, 3000)), np.zeros(3000)).error < 0.02  # equal ones have a place by chance
+
+
+def check_usefulness():
+    x, other = normal(0, 600, 2), normal(1, 600, 2)
+    label, noise = (x[:, 0] > 0).astype(int), np.random.default_rng(0).integers(0, 2, 600)
+    good = train_on_draws.usefulness((other, (other[:, 0] > 0).astype(int)), (x[:300], label[:300]), (x[300:], label[300:]))
+    bad = train_on_draws.usefulness((other, noise), (x[:300], label[:300]), (x[300:], label[300:]))
+    assert min(good.drawn, good.real) > 0.95 and abs(bad.drawn - 0.5) < 0.12 and bad.unit == "accuracy"
+
+
+def check_diagnosis():
+    """Planted models, each called what it is: copies, a kernel too narrow, columns by themselves, and the truth."""
+    root = np.linalg.cholesky(np.full((4, 4), 0.8) + 0.2 * np.eye(4))
+    train, held_out, drawn = (normal(i, 400, 4) @ root.T for i in range(3))
+
+    def log_p(x, cov):
+        return -0.5 * ((x @ np.linalg.inv(cov)) * x).sum(1) - 0.5 * np.linalg.slogdet(2 * np.pi * cov)[1]
+
+    base = log_p(held_out, np.eye(4))
+
+    def called(draws, cov, more=0.0):
+        found, told = neighbours.copies(train, draws, held_out), two_sample.classifier_two_sample(held_out, draws)
+        return verdict.diagnosis(found, told, log_p(train, cov) + more, log_p(held_out, cov), base).verdict
+
+    truth = root @ root.T
+    assert called(drawn, truth) == called(drawn, truth, 0.5) == "fits"
+    assert called(train[::-1] + 1e-3, truth, 5.0) == "memorises"
+    assert called(drawn, truth, 9.0) == "overfits"
+    assert called(normal(5, 400, 4), np.eye(4)) == "underfits"
+
+
+@pytest.mark.parametrize("test", ["classifier_two_sample", "mmd"])
+def test_level_and_power(test):
+    check_level(test)
+
+
+@pytest.mark.parametrize("check", [check_interval, check_mmd_is_unbiased, check_support, check_copies, check_diversity,
+                                   check_calibration, check_usefulness, check_diagnosis], ids=lambda f: f.__name__)
+def test_on_a_known_truth(check):
+    check()
+
+
+def test_too_few_rows_and_other_columns_are_one_line():
+    for test in (two_sample.classifier_two_sample, two_sample.mmd):
+        with pytest.raises(UserError, match="at least 10 rows of each set, got 3 and 40"):
+            test(normal(0, 3), normal(1, 40))
+        with pytest.raises(UserError, match="same columns, got 1 and 2"):
+            test(normal(0, 40), normal(1, 40, 2))
+    with pytest.raises(UserError, match="more than 5 rows"):
+        neighbours.support(normal(0, 5), normal(1, 40))
