@@ -51,23 +51,31 @@ from given.nn import (
     AnyOrder,
     CausalConvolution,
     ColumnMajor,
+    Convolutions,
     CrossAttention,
     DiagonalLSTM,
     Embedding,
     FixedOrder,
+    Flat,
     GatedPixelCNN,
     LearnedPositions,
     MinGRU,
+    Numbers,
+    Patches,
     PatchTransformer,
     PixelCNN,
+    Places,
     Reverse,
     Rotary,
     RowLSTM,
     Stack,
     SwiGLU,
+    Symbols,
+    Tokens,
     Transformer,
     UNet,
     Wavefront,
+    Windows,
 )
 from given.solve import Ancestral, DPMSolver, Euler, EulerMaruyama
 from given.testing import CODEC_LAWS, FAMILY_LAWS, DoesNotApply, check_codec, check_family, conditions, prepared
@@ -139,7 +147,25 @@ T5 = tiny("t5", d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, relative_
 BART = tiny("bart", d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
             encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=16)
 
+PICTURE = Variable("picture", IdentityCodec(Finite(4, ordered=True, axes=(Axis("height", 4), Axis("width", 4)))))
+FRAMES = Variable("frames", IdentityCodec(Real(axes=(Axis("time", 5, role="time"), PAIR))))
+READERS = {"label": Symbols(), "z": Numbers((1.0, 2.0)), "source": Tokens(layers=2), "picture": Patches(2),
+           "frames": Windows(2, 1), "image": Convolutions(halve=1, role="tokens")}
+READ = [LABEL, real("z"), SOURCE, PICTURE, FRAMES, grid("image", 3, 4, 4)]
+
 FAMILIES = {
+    "Autoregressive by readers": lambda: Autoregressive(grid("x", 3, 2, 1), READ, net=NET, readers=READERS),
+    "Autoregressive by pooled readers": lambda: Autoregressive(
+        SEQUENCE, [PICTURE, FRAMES], net=partial(MinGRU, width=8, layers=1),
+        readers={"picture": Flat(role="pooled"), "frames": Windows(3, role="pooled")}),
+    "FlowMatching of a UNet by readers": lambda: FlowMatching(
+        Variable("x", IdentityCodec(Real(axes=(Axis("height", 2), Axis("width", 2))))), READ, width=8, known=0.0,
+        net=partial(UNet, width=8, factors=(1,)), readers={**READERS, "picture": Convolutions(role="aligned")}),
+    "FlowMatching of patches by readers": lambda: FlowMatching(
+        real("x", 2), [PICTURE, FRAMES], width=8, known=0.0, net=partial(PatchTransformer, patch=1, width=8, layers=1, heads=2),
+        readers={"picture": Places(1), "frames": Windows(2)}),
+    "Regression by readers": lambda: Regression(ANIMAL, [PICTURE, SOURCE, FRAMES], net=SMALL, width=8, readers={
+        "picture": Patches(2), "source": Tokens(), "frames": Convolutions()}),
     "Categorical": lambda: Categorical(ANIMAL),
     "Categorical of a label": lambda: Categorical(ANIMAL, LABEL),
     "Categorical of an image": lambda: Categorical(ANIMAL, [grid("image", 5, 3, 3), real("z", 2)]),

@@ -11,6 +11,7 @@ from functools import partial
 
 import pytest
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
+from test_conditions import check_length, check_nulls, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
 from test_labelled_few import check_partly_known
@@ -72,6 +73,11 @@ import given.nn.fused_step
 import given.nn.gated_pixel_cnn
 import given.nn.language_model
 import given.nn.pixel_cnn
+import given.nn.readers.cuts
+import given.nn.readers.encoder
+import given.nn.readers.features
+import given.nn.readers.reader
+import given.nn.readers.tokens
 import given.nn.row_layout
 import given.nn.row_lstm
 import given.solve
@@ -210,8 +216,32 @@ MUTANTS = {
     "padding of a prefix is attended to": Mutant(
         given.nn.attention.Attention, "forward", "masked_fill(~memory.there, -torch.inf)", "masked_fill(~memory.there, 0)",
         partial(check_padding, context="prefix")),
+    "a patch ignores which of its entries are seen": Mutant(
+        given.nn.readers.features.Features, "forward", "torch.where(x.scored, value, 0.0)", "value", check_nulls),
+    "the null of a number is that of a value seen": Mutant(
+        given.nn.readers.features.Features, "forward", "(value, x.scored, *at", "(value, x.scored | True, *at",
+        partial(check_nulls, "numbers end to end", "pooled")),
+    "a reader of symbols ignores what is unseen": Mutant(
+        given.nn.readers.features.Symbol, "forward", "torch.where(x.scored, x.tensor, self.unseen)", "x.tensor",
+        partial(check_nulls, "a text", "tokens")),
+    "a network of one's own reads what is unseen": Mutant(
+        given.nn.readers.encoder._Encoder, "forward", "torch.where(x.scored, x.tensor, 0)", "x.tensor",
+        partial(check_nulls, "a network of one's own", "pooled")),
+    "a network of one's own has no null": Mutant(
+        given.nn.readers.encoder._Encoder, "forward", "torch.where(seen, h, self.null)", "h",
+        partial(check_nulls, "a network that reads no mask", "pooled")),
+    "pieces of padding are attended to": Mutant(
+        given.nn.readers.cuts._Cut, "forward", "self.among(h + total, there)", "self.among(h + total, there | True)",
+        check_room),
+    "the length of what is unseen is read": Mutant(
+        given.nn.readers.tokens._Tokens, "forward", "seen_cells(valid, x.scored)", "valid", check_length),
+    "what is unseen is read with the rows' own waves": Mutant(
+        given.nn.readers.features.Features, "forward", "wave(value * k) * x.scored", "wave(x.tensor * k)",
+        family("unseen_parents_are_nulls", "Autoregressive by readers")),
+    "a map at another resolution is laid without its last cell's share": Mutant(
+        given.nn.readers.reader, "_overlap", "shared.clamp(min=0)", "shared.clamp(min=-1)", check_spread),
     "padding's own tokens are attended to": Mutant(
-        given.nn.context._Attention, "forward", "attention(q, k, v, there[:, None, None])", "attention(q, k, v)",
+        given.nn.readers.reader._Attention, "forward", "attention(q, k, v, there[:, None, None])", "attention(q, k, v)",
         check_padding),
     "the end of a sequence is left to chance": Mutant(
         given.distributions.Categorical, "__init__", "space.shape[-1] - 1", "space.shape[-1] + 1",

@@ -24,7 +24,7 @@ from given.distributions.categorical import Categorical
 from given.distributions.distribution import Distribution
 from given.distributions.interpolated_ngram import InterpolatedNGram, _or, suffix_nodes
 from given.distributions.sequential import Sequential, State
-from given.nn.context import last_of
+from given.nn.readers.tokens import last_of
 from given.variables import Entries
 
 __all__ = ["CacheNGram"]

@@ -15,8 +15,8 @@ from given.distributions.factorized import Factorized
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import Sequential, State
 from given.nn import Condition
-from given.nn.context import last_of, rounded
 from given.nn.precision import in_sixteen_bits
+from given.nn.readers.tokens import last_of, rounded
 from given.variables import Entries, Finite, Product, Space
 
 __all__ = ["Chain"]

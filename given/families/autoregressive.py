@@ -26,7 +26,7 @@ from given import distributions
 from given.conditional import Conditional
 from given.distributions import Noise
 from given.nn import AnyOrder, Condition, Context, Embedding, Order, Raster, Transformer
-from given.nn.context import attends
+from given.nn.context import Readers, attends, built_context
 from given.nn.order import Grid, together
 from given.variables import Entries, Observed, Product, Variable
 
@@ -46,25 +46,27 @@ class Autoregressive(Conditional):
             ordered levels, one logit a symbol for others.
         embed: builds the tokens' network from space, width and steps=, those at which the entries are drawn, or None for any.
         context: builds the network that reads y from parents and width.
+        readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: Order | None = None,
                  net: Callable[..., nn.Module] = Transformer, head: Callable[..., nn.Module] | None = None,
-                 embed: Callable[..., nn.Module] = Embedding, context: Callable[..., nn.Module] = Context) -> None:
+                 embed: Callable[..., nn.Module] = Embedding, context: Callable[..., nn.Module] = Context,
+                 readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         space = x.space
         order = order or (AnyOrder() if isinstance(space, Product) and together(space) is None else Raster())
         self.any_order, self.average = order.learns_all, order.average
         self.steps = order.steps(space)  # a plan, which the host reads
         self.net = net(Grid.of(space), order=None if self.any_order else self.steps.argsort(stable=True),
-                       attends=attends(self.parents, space))
+                       attends=attends(self.parents, space, readers, context))
         width: int = self.net.width  # type: ignore[assignment]
         self.heads = nn.ModuleList((head or distributions.default_head(part))(part, width) for _, part in space.parts)
         self.embed = embed(space, width, steps=None if self.any_order else self.steps)
-        self.context = context(self.parents, width, grid=space)
+        self.context = built_context(context, self.parents, width, readers, space)
 
     def forward(self, y: Observed) -> distributions.Distribution:
-        condition = self.context.condition(y)  # type: ignore[operator]
+        condition = self.context.condition(y)
         if self.average == 1:
             return self._chain(self.steps, condition)
         # Orders at random, the same for every row and every time, and wherever in a block a column stands.
@@ -83,7 +85,7 @@ class Autoregressive(Conditional):
         begins with it. With x from p_o and w = p_r(x) / p_o(x), it is E[-log w]; as E[w] = 1, w - 1 serves as control variate.
         """
         noise = Noise.of(seed, y.n, device=y.device)
-        chain = self._chain(self.steps, self.context.condition(y))  # type: ignore[operator]
+        chain = self._chain(self.steps, self.context.condition(y))
         x = chain.sample(seed=noise).flat(self.x.space)
         orders = noise.fold("order").uniform((), x.tensor.shape[1:]).argsort(1)
         row, values = torch.arange(y.n, device=y.device), torch.where(x.scored, x.tensor, 0.0)
@@ -103,5 +105,5 @@ class Autoregressive(Conditional):
         at_random = Noise.of(seed, y.n, device=y.device).fold("order").uniform((), flat.tensor.shape[1:])
         orders = torch.where(flat.scored, at_random, at_random + 1).argsort(1)
         values = torch.where(flat.scored, flat.tensor, 0.0)
-        chain = self._chain(self.steps, self.context.condition(y))  # type: ignore[operator]
+        chain = self._chain(self.steps, self.context.condition(y))
         return -torch.where(flat.scored, chain.scores(values, torch.arange(y.n, device=y.device), orders), 0.0).sum(-1)

@@ -20,6 +20,7 @@ from given import distributions
 from given.conditional import Conditional
 from given.lessons import Batch, Lesson, Solve
 from given.nn import Context
+from given.nn.context import Readers, built_context
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["Categorical"]
@@ -33,10 +34,11 @@ class Categorical(Conditional):
         parents: of any space.
         width: C of the context.
         context: builds the network from parents and width.
+        readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, width: int = 64,
-                 context: Callable[..., nn.Module] = Context) -> None:
+                 context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         if not isinstance(x.space, Finite) or x.space.axes:
             raise UserError(f"Categorical: expected one finite entry, got {x.name}: {x.space}; "
@@ -44,7 +46,7 @@ class Categorical(Conditional):
         self.bias: Tensor
         self.register_buffer("bias", torch.zeros(x.space.size, dtype=torch.float64))
         if self.parents:
-            self.context = context(self.parents, width)
+            self.context = built_context(context, self.parents, width, readers)
             self.slope = nn.Linear(width, x.space.size, bias=False)
 
     def forward(self, y: Observed) -> distributions.Categorical:

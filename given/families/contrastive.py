@@ -29,6 +29,7 @@ from given.conditional import Conditional
 from given.distributions import Noise
 from given.lessons import Batch, Descend, Lesson, Solve, side_by_side
 from given.nn import MLP, BagOfBigrams, Context
+from given.nn.context import Readers, check_readers
 from given.variables import Entries, Finite, Observed, Product, Space, UserError, Variable
 from given.ways import way
 
@@ -45,11 +46,12 @@ class Contrastive(Conditional):
         width: C, of the vectors compared.
         shared: whether x and every parent are of the same symbols, which then have the same vectors.
         draws: K.
+        readers: of x and of parents by name, in place of bags and contexts' own.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
                  base: Callable[..., Conditional] | None = None, width: int = 128, shared: bool = False,
-                 draws: int = 512) -> None:
+                 draws: int = 512, readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         if base is None:
             raise UserError(f"Contrastive: {x.name}: expected base=, the family of p0({x.name}); pass "
@@ -65,8 +67,9 @@ class Contrastive(Conditional):
         if any(isinstance(lesson, Descend) for lesson in self.marginal.lessons()):
             raise UserError(f"Contrastive {x.name}: expected a base that is counted or solved, got {self.marginal!r}; use "
                             "NGram or Independent")
+        check_readers(readers, (x, *self.parents))
         self.draws = draws
-        self.read = nn.ModuleList(_reader(v, width) for v in (x, *self.parents))
+        self.read = nn.ModuleList(_reader(v, width, readers or {}) for v in (x, *self.parents))
         if shared:
             first = self.read[0]
             for v, reader in zip(self.parents, self.read[1:], strict=True):
@@ -118,7 +121,9 @@ class Contrastive(Conditional):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def _reader(v: Variable, width: int) -> nn.Module:
+def _reader(v: Variable, width: int, readers: Readers) -> nn.Module:
+    if v.name in readers:
+        return Context([v], width, readers={v.name: readers[v.name]})
     space: Space = v.space
     return BagOfBigrams(space, width) if isinstance(space, Finite) and space.axes and not space.ordered else Context([v], width)
 

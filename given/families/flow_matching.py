@@ -19,7 +19,6 @@ Kingma, Salimans, Poole, Ho, Variational diffusion models, 2021 / https://arxiv.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +28,7 @@ from given.conditional import Conditional
 from given.distributions import Karras, Noise, Path, StandardNormal, Straight
 from given.distributions.path import over
 from given.nn import MLP, Context, built_field, reads_grid, roles_of
+from given.nn.context import Readers, built_context
 from given.nn.order import places
 from given.solve import Ancestral, Heun, Sampler, Solver
 from given.variables import Entries, Observed, Real, UserError, Variable
@@ -51,11 +51,12 @@ class _AlongPath(Conditional):
         solver: of draws, unless a draw names another.
         terms: of the bound; 0 for an estimate by the equation.
         context: builds the network that reads y from parents and width.
+        readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module],
                  path: Path, width: int, drop: float, known: float, solver: Solver | Sampler, terms: int,
-                 context: Callable[..., nn.Module]) -> None:
+                 context: Callable[..., nn.Module], readers: Readers | None) -> None:
         super().__init__(x, parents)
         who = type(self).__name__
         distributions.Flattened.check_real(x, who)
@@ -72,8 +73,8 @@ class _AlongPath(Conditional):
         self.drop = drop if self.parents else 0.0
         self.known = known if self.grid.dimensions > 1 else 0.0
         grid = self.grid if reads_grid(net) else None
-        self.context: Any = context(self.parents, width, grid=grid) if grid is not None else context(self.parents, width)
-        roles = roles_of(self.parents, grid) - {"pooled"}
+        self.context = built_context(context, self.parents, width, readers, grid)
+        roles = roles_of(self.parents, grid, readers, context) - {"pooled"}
         self.net = built_field(net, self.grid, 2 if self.known else 1, width, roles, f"{who}: {x.name}")
         self.places: Tensor
         self.register_buffer("places", places(self.grid), persistent=False)
@@ -135,14 +136,15 @@ class FlowMatching(_AlongPath):
         solver: of the equation, unless a draw names another.
         terms: of a bound in the equation's place, where it is not 0.
         context: builds the network that reads y from parents and width.
+        readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = MLP,
                  path: Path = Straight(), width: int = 16, drop: float = 0.1, known: float = 0.25,  # noqa: B008
                  solver: Solver | Sampler = Heun(32), terms: int = 0,  # noqa: B008
-                 context: Callable[..., nn.Module] = Context) -> None:
+                 context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:
         super().__init__(x, parents, net=net, path=path, width=width, drop=drop, known=known, solver=solver, terms=terms,
-                         context=context)
+                         context=context, readers=readers)
 
 
 class Diffusion(_AlongPath):
@@ -160,11 +162,12 @@ class Diffusion(_AlongPath):
         solver: of draws, unless a draw names another; `DPMSolver(24)` takes a fifth of the time.
         terms: of the bound's integral; 0 for an estimate by the equation.
         context: builds the network that reads y from parents and width.
+        readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = MLP,
                  path: Path = Karras(), width: int = 16, drop: float = 0.1, known: float = 0.25,  # noqa: B008
                  solver: Solver | Sampler = Ancestral(128), terms: int = 64,  # noqa: B008
-                 context: Callable[..., nn.Module] = Context) -> None:
+                 context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:
         super().__init__(x, parents, net=net, path=path, width=width, drop=drop, known=known, solver=solver, terms=terms,
-                         context=context)
+                         context=context, readers=readers)

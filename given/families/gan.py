@@ -24,6 +24,7 @@ from given.conditional import Conditional
 from given.distributions import Noise
 from given.lessons import Descend, Lesson
 from given.nn import MLP, Context
+from given.nn.context import Readers
 from given.variables import Entries, Observed, UserError, Variable
 
 __all__ = ["GAN"]
@@ -40,16 +41,17 @@ class GAN(Conditional):
         penalty: r, on the critic's gradient at the data.
         critic_steps: the critic's steps for one of the generator's.
         width: C of the contexts.
+        readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, latent: int = 8,
                  generator: Callable[..., nn.Module] = MLP, critic: Callable[..., nn.Module] = MLP,
-                 penalty: float = 1.0, critic_steps: int = 1, width: int = 16) -> None:
+                 penalty: float = 1.0, critic_steps: int = 1, width: int = 16, readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         distributions.Flattened.check_real(x, "GAN")
         D = x.space.dimensions
         self.latent, self.penalty, self.critic_steps = latent, penalty, critic_steps
-        self.contexts = nn.ModuleList(Context(self.parents, width) for _ in range(2))
+        self.contexts = nn.ModuleList(Context(self.parents, width, readers=readers) for _ in range(2))
         self.generator, self.critic = generator(latent + width, D), critic(D + width, 1)
 
     def forward(self, y: Observed) -> distributions.Distribution:

@@ -17,6 +17,7 @@ from torch import nn
 from given import distributions
 from given.conditional import Conditional
 from given.nn import MLP, Context
+from given.nn.context import Readers, built_context
 from given.variables import Observed, Variable
 
 __all__ = ["Regression"]
@@ -33,13 +34,14 @@ class Regression(Conditional):
         width: C of the context, and of the features of a symbol.
         floor: the least scale of a real entry, so that a likelihood stays finite.
         context: builds the network that reads y from parents and width.
+        readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = MLP,
                  head: Callable[..., nn.Module] | None = None, width: int = 32, floor: float = 1e-3,
-                 context: Callable[..., nn.Module] = Context) -> None:
+                 context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:
         super().__init__(x, parents)
-        self.context = context(self.parents, width)
+        self.context = built_context(context, self.parents, width, readers)
         self.head = distributions.FactorizedHead(x.space, width, head=head, floor=floor)
         self.net = net(width, self.head.inputs)
 

@@ -18,6 +18,7 @@ from torch import nn
 from given import distributions
 from given.conditional import Conditional
 from given.nn import Context
+from given.nn.context import Readers, built_context
 from given.variables import Observed, Variable
 
 __all__ = ["SplineFlow"]
@@ -35,17 +36,18 @@ class SplineFlow(Conditional):
         passes: 2 for coupling layers, fast to draw; None for autoregressive ones, D times as slow to draw.
         width: C of the context.
         context: builds the network that reads y from parents and width.
+        readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, transforms: int = 6,
                  hidden: Sequence[int] = (64, 64), bins: int = 16, passes: int | None = 2, width: int = 16,
-                 context: Callable[..., nn.Module] = Context) -> None:
+                 context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         import zuko
 
         distributions.Flattened.check_real(x, "SplineFlow")
         D = x.space.dimensions
-        self.context = context(self.parents, width) if self.parents else None
+        self.context = built_context(context, self.parents, width, readers) if self.parents else None
         chain = zuko.flows.NSF(D, width if self.parents else 0, bins=bins, transforms=transforms, hidden_features=tuple(hidden),
                                passes=min(passes, D) if passes else None)
         self.chain = chain.transform

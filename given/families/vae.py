@@ -13,8 +13,10 @@ Source: Kingma, Welling, Auto-encoding variational Bayes, 2013 / https://arxiv.o
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +27,8 @@ from given.conditional import Conditional
 from given.distributions import Noise
 from given.lessons import Descend, Lesson, Solve, Weigh
 from given.nn import MLP, Context
+from given.nn.context import Readers, check_readers
+from given.nn.readers.reader import Pooled
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 __all__ = ["VAE"]
@@ -41,6 +45,7 @@ class VAE(Conditional):
         posterior: family of q(z | x, y); by default normal with independent entries, by a net.
         latent: how many dimensions z has.
         samples: K, of a score.
+        readers: of x and of parents by name, in the default likelihood and posterior.
 
     Raises:
         UserError: a part that learns by anything but the gradient of its likelihood; less than one dimension or draw.
@@ -49,15 +54,16 @@ class VAE(Conditional):
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
                  prior: Callable[..., Conditional] | None = None, likelihood: Callable[..., Conditional] | None = None,
                  posterior: Callable[..., Conditional] | None = None, latent: int = 8,
-                 samples: int = 16) -> None:
+                 samples: int = 16, readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         if latent < 1 or samples < 1:
             raise UserError(f"VAE {x.name}: latent={latent}, samples={samples}; expected at least 1")
+        check_readers(readers, (x, *self.parents))
         self.z = Variable(f"latent of {x.name}", IdentityCodec(Real(axes=(Axis("latent", latent),))))
         self.samples = samples
         self.prior = (prior or _StandardNormal)(self.z, self.parents)
-        self.likelihood = (likelihood or _ByNet)(x, (self.z, *self.parents))
-        self.posterior = (posterior or _ByNet)(self.z, (x, *self.parents))
+        self.likelihood = (likelihood or partial(_ByNet, readers=readers))(x, (self.z, *self.parents))
+        self.posterior = (posterior or partial(_ByNet, readers=readers))(self.z, (x, *self.parents))
         if not self.likelihood.judged:
             raise UserError(f"{self}: VAE expects a likelihood with a density, got {type(self.likelihood).__name__}; use "
                             "Regression or Autoregressive")
@@ -110,13 +116,16 @@ class _StandardNormal(Conditional):
 class _ByNet(Conditional):
     """Independent entries, computed from y by a net: the default likelihood and posterior."""
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, width: int = 32) -> None:
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, width: int = 32,
+                 readers: Readers | None = None) -> None:
         super().__init__(x, parents)
-        self.context = Context(self.parents, width)
+        mine = {v.name for v in self.parents}
+        self.context = Context(self.parents, width, readers={k: r for k, r in (readers or {}).items() if k in mine})
         self.head = distributions.FactorizedHead(x.space, width)
         self.net = MLP(width, self.head.inputs)
         # Layers that keep the size of what they read: of a z that moves nothing at the start, nothing is ever learned.
-        for layer in (*self.context.modules(), *self.net.modules()):
+        whole = (part for part in self.context.parts.values() if isinstance(part, Pooled) and part.out is None)
+        for layer in itertools.chain(self.net.modules(), *(part.modules() for part in whole)):
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 

@@ -57,7 +57,10 @@ class VQVAE(Conditional):
         self.head = (head or distributions.default_head(x.space))(x.space, width)
 
     def forward(self, y: Observed) -> distributions.Distribution:
-        return self._decoded(self.book[y[self.parents[0].name].tensor])
+        code = y[self.parents[0].name]
+        if not code.complete:
+            raise UserError(f"{self.parents[0].name}: VQVAE decodes whole codes, got unseen entries")
+        return self._decoded(self.book[code.tensor])
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         e = self._features(x)

@@ -19,6 +19,7 @@ from given.nn.order import AnyOrder, ColumnMajor, FixedOrder, Order, Raster, Rev
 from given.nn.patch_transformer import PatchTransformer
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
+from given.nn.readers import Convolutions, Encoder, Flat, Numbers, Patches, Places, Reader, Symbols, Tokens, Windows
 from given.nn.recurrent import GRU, LSTM, MinGRU
 from given.nn.row_lstm import RowLSTM
 from given.nn.stack import Stack
@@ -33,12 +34,15 @@ __all__ = [
     "ColumnMajor",
     "Condition",
     "Context",
+    "Convolutions",
     "CrossAttention",
     "DiagonalLSTM",
     "Dropout",
     "Embedding",
+    "Encoder",
     "Field",
     "FixedOrder",
+    "Flat",
     "FlatField",
     "GELU",
     "GRU",
@@ -50,22 +54,29 @@ __all__ = [
     "MADE",
     "MLP",
     "MinGRU",
+    "Numbers",
     "Order",
     "PatchTransformer",
+    "Patches",
     "PixelCNN",
+    "Places",
     "Positions",
     "PreviousToken",
     "RMSNorm",
     "Raster",
+    "Reader",
     "RelativeBias",
     "Reverse",
     "Rotary",
     "RowLSTM",
     "Stack",
     "SwiGLU",
+    "Symbols",
+    "Tokens",
     "Transformer",
     "UNet",
     "Wavefront",
+    "Windows",
     "built_field",
     "reads_grid",
     "roles_of",

@@ -1,30 +1,37 @@
 """Context: y as a network can use it.
 
-Every parent becomes one of three things: a vector (`pooled`, summed over parents, with one that is always there); where it
-shares the leading axes of x's grid, a vector an entry of x (`aligned`: covariates, label maps); where it is another grid and
-the net can attend, a vector an entry of its own (`tokens`, with the mask of those that are there). An unseen entry becomes
-its learned null, so any condition may be dropped.
+Every parent is read by an object of its own, chosen by its space or named in `readers`, and becomes one of three things: a
+vector (`pooled`, summed over parents, with one that is always there); a vector an entry of x (`aligned`: covariates, label
+maps, a picture at another resolution); vectors an entry or a piece of its own, for a net that attends (`tokens`, with the mask
+of those that are there). An unseen entry becomes its learned null, so any condition may be dropped.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from given.nn.dot_product import attention
-from given.nn.dropout import Dropout
-from given.nn.linear import RMSNorm
 from given.nn.order import together
-from given.variables import Entries, Finite, Observed, Product, Real, Space, Variable
+from given.nn.readers.convolutions import Convolutions
+from given.nn.readers.cuts import Patches, Windows
+from given.nn.readers.features import Features
+from given.nn.readers.reader import Cells, Pooled, Read, Reader, Role, axes_of, spread
+from given.nn.readers.tokens import Tokens
+from given.nn.readers.vectors import Flat, Numbers, Places, Symbols
+from given.variables import Entries, Finite, Observed, Product, Space, UserError, Variable, nearest
 
-__all__ = ["Condition", "Context", "attends", "last_of", "roles_of", "rounded"]
+__all__ = ["Condition", "Context", "Readers", "attends", "built_context", "check_readers", "roles_of"]
 
-_TOGETHER = 4
+Readers = Mapping[str, Reader]
+
+_FLAT = 2048  # numbers that a net reads end to end
+_CELLS = 64  # that a picture or a series takes
 
 
 @dataclass(frozen=True)
@@ -64,26 +71,27 @@ class Context(nn.Module):
         grid: the space of x, for a net that reads vectors an entry and attends to tokens; None for one that reads (B, C).
         layers: of self-attention among the tokens of a parent.
         dropout: probability, of what tokens take from one another, while training.
+        readers: of parents by name, in place of those that their spaces ask for.
+
+    Raises:
+        UserError: a reader is of no parent, does not fit its parent, or has a role that its net does not read.
     """
 
     def __init__(self, parents: Sequence[Variable], width: int, *, grid: Space | None = None, layers: int = 1,
-                 dropout: float = 0.1) -> None:
+                 dropout: float = 0.1, readers: Readers | None = None) -> None:
         super().__init__()
         self.parents, self.width, self.grid = tuple(parents), width, grid
         self.always = nn.Parameter(torch.zeros(width))
         self.parts = nn.ModuleDict()
-        self.roles: list[str] = []
-        for i, v in enumerate(self.parents):
-            role, shared = _role(v.space, grid)
-            part: nn.Module
-            if role == "aligned":
-                part = _Aligned(v.space, shared, width)
-            elif role == "tokens":
-                part = _Tokens(v.space, width, layers, dropout)
-            else:
-                part = _pooled(v.space, width)
+        self.roles: list[Role] = []
+        self.leading: list[bool] = []
+        for i, (v, reader, role) in enumerate(_read_by(parents, grid, readers)):
+            if v.name not in (readers or {}) and isinstance(reader, Tokens | Patches | Windows):
+                reader = replace(reader, layers=layers, dropout=dropout)
+            part = reader.build(v.space, width, role)
+            self.leading.append(grid is not None and role == "aligned" and _leads(v, reader, part, grid))
             self.roles.append(role)
-            self.parts[str(i)] = part
+            self.parts[str(i)] = Pooled(part, width) if role == "pooled" else part
 
     def forward(self, y: Observed) -> Tensor:
         """(B, C): what is pooled."""
@@ -100,57 +108,120 @@ class Context(nn.Module):
         tokens: list[Tensor] = []
         there: list[Tensor] = []
         for i, (role, v) in enumerate(zip(self.roles, self.parents, strict=True)):
+            if role == "pooled":
+                continue
             x = y[v.name].to(self.always.device)
+            cells = self.parts[str(i)](x)
             if role == "aligned" and self.grid is not None:
-                found = self.parts[str(i)](x)  # (B, places shared, C)
-                found = torch.cat([found.repeat_interleave(part.dimensions // found.shape[1], 1)
-                                   for _, part in self.grid.parts], 1)
+                found = _laid(cells.vectors, self.grid, leading=self.leading[i])
                 aligned = found if aligned is None else aligned + found
                 if ends is None and v.space.may_end and len(v.space.axes) == 1:
                     ends = (torch.eq(x.tensor, v.space.end) & x.valid).long().argmax(1)  # type: ignore[arg-type,operator]
-            elif role == "tokens":
-                told = x.valid.reshape(y.n, -1)  # type: ignore[union-attr]
-                if x.extent is None and x.complete:
-                    _ = x.reach
-                there.append(told[:, :last_of(told) if x.extent is None else rounded(x.extent, told.shape[1])])
-                tokens.append(self.parts[str(i)](x, there[-1]))
+            else:
+                vectors, which = _flat(cells)
+                tokens.append(vectors)
+                there.append(which)
         every = torch.cat(tokens, 1) if tokens else None, torch.cat(there, 1) if there else None
         return Condition(self(y), aligned, *every, ends)
 
 
-def roles_of(parents: Sequence[Variable], grid: Space | None) -> frozenset[str]:
+def built_context(context: Callable[..., nn.Module], parents: Sequence[Variable], width: int, readers: Readers | None,
+                  grid: Space | None = None) -> Any:
+    """What `context` builds, with readers where there are any."""
+    options: dict[str, Any] = {} if grid is None else {"grid": grid}
+    return context(parents, width, **options, **({"readers": named} if (named := _named(context, readers)) else {}))
+
+
+def roles_of(parents: Sequence[Variable], grid: Space | None, readers: Readers | None = None,
+             context: Callable[..., nn.Module] | None = None) -> frozenset[str]:
     """What parents of an x on a grid become: some of `pooled`, `aligned`, `tokens`."""
-    return frozenset(_role(v.space, grid)[0] for v in parents)
+    return frozenset(role for _, _, role in _read_by(parents, grid, _named(context, readers)))
 
 
-def attends(parents: Sequence[Variable], grid: Space) -> bool:
+def attends(parents: Sequence[Variable], grid: Space, readers: Readers | None = None,
+            context: Callable[..., nn.Module] | None = None) -> bool:
     """Whether parents of an x on a grid become tokens to attend to."""
-    return "tokens" in roles_of(parents, grid)
+    return "tokens" in roles_of(parents, grid, readers, context)
 
 
-def _role(space: Space, grid: Space | None) -> tuple[str, int]:
-    """What a parent becomes, `pooled`, `aligned` or `tokens`, and how many leading axes it shares with x."""
-    if grid is None or isinstance(space, Product) or not space.axes:
-        return "pooled", 0
-    shared = _shared(space, grid)
-    return ("aligned", shared) if shared else ("tokens", 0)
+def _named(context: Any, readers: Readers | None) -> Readers:
+    """Readers by name, those of a partial of a context first."""
+    check_readers(readers)
+    return {**(getattr(context, "keywords", {}).get("readers") or {}), **(readers or {})}
 
 
-def last_of(valid: Tensor) -> int:
-    """How many of the places (B, D) reach to the last that holds anything in any row: what lies beyond is padding in all of
-    them and need not be worked out. Rounded up, for every new shape costs the making of its kernels."""
-    places = valid.any(0).nonzero()
-    return rounded(int(places[-1]) + 1 if len(places) else 1, valid.shape[1])
+def _read_by(parents: Sequence[Variable], grid: Space | None, readers: Readers | None) -> list[tuple[Variable, Reader, Role]]:
+    """Every parent with its reader and what it becomes."""
+    readers = readers or {}
+    check_readers(readers, parents)
+    found = list[tuple[Variable, Reader, Role]]()
+    for v in parents:
+        usual = _usual(v.space, grid)
+        reader = readers.get(v.name, usual)
+        if not reader.fits(v.space):
+            raise UserError(f"{v.name}: {type(reader).__name__} reads {reader.reads}, got {v.space}; use {_short(usual)}")
+        natural: Role = "pooled" if grid is None else reader.natural
+        if natural == "aligned" and not (_shared(v.space, grid) or _scaled(v.space, grid)):  # type: ignore[arg-type]
+            natural = "tokens"
+        role = reader.role or natural
+        if grid is None and role != "pooled":
+            raise UserError(f"{v.name}: {type(reader).__name__} with role={role!r}, but the net reads one vector of all "
+                            "parents; leave role= out, or use a net that reads more, such as UNet")
+        found.append((v, reader, role))
+    return found
 
 
-def rounded(places: int, most: int) -> int:
-    """So many places, up to a whole number of those that go together."""
-    return min(-(-max(1, places) // _TOGETHER) * _TOGETHER, most)
+def check_readers(readers: Readers | None, parents: Sequence[Variable] | None = None) -> None:
+    """Raise `UserError` at what is no reader, and at one of none of the variables."""
+    names = list(readers or {}) if parents is None and isinstance(readers, Mapping) else [v.name for v in parents or ()]
+    if readers is not None and not isinstance(readers, Mapping):
+        raise UserError(f"readers: expected a mapping such as {{'image': Patches(4)}}, got {_said(readers)}")
+    for name, reader in (readers or {}).items():
+        if name not in names:
+            raise UserError(f"readers: {name!r} is no parent; {nearest(name, names) if names else 'there are none'}")
+        if not isinstance(reader, Reader):
+            raise UserError(f"readers: {name}: expected a reader such as Patches(4), got {_said(reader)}")
+
+
+def _said(value: Any) -> str:
+    """A value that is no reader, in a message."""
+    return f"the class {value.__name__}; write {value.__name__}()" if inspect.isclass(value) else repr(value)
+
+
+def _short(reader: Reader) -> str:
+    return f"{type(reader).__name__}({reader.side})" if isinstance(reader, Patches) else f"{type(reader).__name__}()"
+
+
+def _usual(space: Space, grid: Space | None) -> Reader:
+    """The reader that a space asks for."""
+    if isinstance(space, Product):
+        return _Columns()
+    ordered = not isinstance(space, Finite) or space.ordered
+    if not space.axes:
+        return Numbers() if ordered else Symbols()
+    if grid is None and space.dimensions * Features.count(space) <= _FLAT:
+        return Flat()
+    if grid is not None and (shared := _shared(space, grid)):
+        return Places(shared)
+    if grid is not None and _scaled(space, grid):
+        return Convolutions(role="aligned")
+    rest, channels = axes_of(space)
+    if len(rest) > 1:
+        side = 1
+        while math.prod(-(-space.shape[i] // side) for i in rest) > _CELLS:
+            side += 1
+        return Patches(side)
+    if len(rest) == 1 and ordered and (channels or space.dimensions > _CELLS):
+        stride = -(-space.shape[rest[0]] // _CELLS)
+        return Windows(2 * stride if stride > 1 else 1, stride)
+    return Tokens()
 
 
 def _shared(space: Space, grid: Space) -> int:
     """How many leading axes a parent has in common with x, if all of the one or of the other are. An axis without a name is in
     common with none: the n-th word of a sentence is not that of its translation."""
+    if isinstance(space, Product):
+        return 0
     if isinstance(grid, Product):
         first = together(grid)
         return int(first is not None and len(space.axes) == 1 and first.shares(space.axes[0]))
@@ -162,117 +233,64 @@ def _shared(space: Space, grid: Space) -> int:
     return same if same in (len(space.axes), len(grid.axes)) else 0
 
 
-def _pooled(space: Space, width: int) -> nn.Module:
-    if isinstance(space, Product):
-        return _Columns({name: _pooled(column, width) for name, column in space.columns})
-    if isinstance(space, Finite) and not space.ordered and not space.axes:
-        return _Symbol(space, width)
-    features = _Features(space)
-    return nn.Sequential(features, nn.Flatten(), nn.Linear(space.dimensions * features.size, 2 * width), nn.GELU(),
-                         nn.Linear(2 * width, width))
+def _scaled(space: Space, grid: Space) -> bool:
+    """Whether a parent is a map of x's places, two axes of them or three, at another resolution."""
+    if isinstance(space, Product) or isinstance(grid, Product):
+        return False
+    ours, its = ([s.axes[i] for i in axes_of(s)[0]] for s in (space, grid))
+    return len(ours) in (2, 3) and len(ours) == len(its) and all(
+        a.name and a.name == b.name and a.role == b.role == "place" for a, b in zip(ours, its, strict=True))
 
 
-class _Features(nn.Module):
-    """Entries as numbers (B, *grid, F): one of V and unseen for symbols, level or value and whether it is seen for others,
-    and which atom a real is."""
-
-    def __init__(self, space: Space) -> None:
-        super().__init__()
-        self.symbols = space.size if isinstance(space, Finite) and not space.ordered else 0
-        self.top = max(space.size - 1, 1) if isinstance(space, Finite) else None
-        self.atoms = space.atoms if isinstance(space, Real) else ()
-        self.size = self.symbols + 1 if self.symbols else 2 + len(self.atoms)
-        self.register_buffer("zero", torch.zeros(()), persistent=False)  # of the type of the weights beside it
-
-    def forward(self, x: Entries) -> Tensor:
-        kind = self.zero.dtype
-        if self.symbols:
-            return F.one_hot(torch.where(x.scored, x.tensor, self.symbols), self.symbols + 1).to(kind)  # type: ignore[arg-type]
-        value = x.tensor * (2 / self.top) - 1 if self.top else x.tensor
-        at = [(x.tensor == atom) & x.scored for atom in self.atoms]
-        return torch.stack([t.to(kind) for t in (torch.where(x.scored, value, 0.0), x.scored, *at)], -1)  # type: ignore[arg-type]
+def _leads(v: Variable, reader: Reader, part: Read, grid: Space) -> bool:
+    """Whether cells stand on x's leading axes; else they are laid onto as many as it has, or `UserError`."""
+    if 0 < len(part.cells) <= _shared(v.space, grid) and part.cells == v.space.shape[:len(part.cells)]:
+        return True
+    if isinstance(grid, Product) or len(part.cells) not in (0, len(axes_of(grid)[0])):
+        raise UserError(f"{v.name}: {type(reader).__name__} with role='aligned' gives {len(part.cells)} axes of cells, which "
+                        f"have no place on {grid}; use role='tokens' or role='pooled'")
+    return False
 
 
-class _Symbol(nn.Module):
-    """A single symbol: a vector each, and one for the unseen."""
-
-    def __init__(self, space: Finite, width: int) -> None:
-        super().__init__()
-        self.unseen = space.size
-        self.table = nn.Parameter(torch.randn(space.size + 1, width) * 0.5)
-
-    def forward(self, x: Entries) -> Tensor:
-        return F.embedding(torch.where(x.scored, x.tensor, self.unseen), self.table)
+def _laid(h: Tensor, grid: Space, *, leading: bool) -> Tensor:
+    """Cells (B, *cells, C) at x's entries (B, D, C): `leading`, on x's leading axes, or on as many others."""
+    if h.dim() == 2:
+        return h[:, None].expand(-1, grid.dimensions, -1)
+    if leading:
+        h = h.flatten(1, -2)
+        return torch.cat([h.repeat_interleave(part.dimensions // h.shape[1], 1) for _, part in grid.parts], 1)
+    return spread(h, grid)
 
 
-class _Columns(nn.Module):
+def _flat(cells: Cells) -> tuple[Tensor, Tensor]:
+    """Cells as tokens (B, M, C), and which are there (B, M)."""
+    h = cells.vectors[:, None] if cells.vectors.dim() == 2 else cells.vectors.flatten(1, -2)
+    there = torch.ones(h.shape[:2], dtype=torch.bool, device=h.device) if cells.there is None else cells.there.flatten(1)
+    return h, there
+
+
+@dataclass(frozen=True)
+class _Columns(Reader):
     """A block: its columns' vectors, summed."""
 
+    reads: ClassVar[str] = "a block of columns"
+    natural: ClassVar[Role] = "pooled"
+
+    def fits(self, space: Space) -> bool:
+        return isinstance(space, Product)
+
+    def build(self, space: Space, width: int, role: Role) -> Read:
+        assert isinstance(space, Product)
+        return _Summed({name: Pooled(_usual(column, None).build(column, width, "pooled"), width)
+                        for name, column in space.columns})
+
+
+class _Summed(Read):
     def __init__(self, columns: dict[str, nn.Module]) -> None:
         super().__init__()
         self.names = list(columns)
         self.parts = nn.ModuleList(columns.values())
 
-    def forward(self, x: Entries) -> Tensor:
+    def forward(self, x: Entries) -> Cells:
         columns = x.columns
-        return torch.stack([part(columns[name]) for name, part in zip(self.names, self.parts, strict=True)]).sum(0)
-
-
-class _Aligned(nn.Module):
-    """A parent on the leading `shared` axes of x: what it holds at a place, as a vector."""
-
-    def __init__(self, space: Space, shared: int, width: int) -> None:
-        super().__init__()
-        self.features = _Features(space)
-        self.places = math.prod(space.shape[:shared])
-        held = space.dimensions // self.places * self.features.size
-        self.layers = nn.Sequential(nn.Linear(held, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-
-    def forward(self, x: Entries) -> Tensor:
-        return self.layers(self.features(x).reshape(len(x), self.places, -1))
-
-
-class _Tokens(nn.Module):
-    """A parent as tokens: value, place from the first and place from the last entry, then self-attention."""
-
-    def __init__(self, space: Space, width: int, layers: int, dropout: float) -> None:
-        super().__init__()
-        M = space.dimensions
-        self.value: nn.Module
-        if isinstance(space, Finite) and not space.ordered:
-            self.value = _Symbol(space, width)
-        else:
-            features = _Features(space)
-            self.value = nn.Sequential(features, nn.Linear(features.size, width))
-        self.first, self.last = (nn.Parameter(torch.randn(M, width) * 0.5) for _ in range(2))
-        self.layers = nn.ModuleList(_Attention(width, dropout=dropout) for _ in range(layers))
-        self.drop = Dropout(dropout)
-
-    def forward(self, x: Entries, there: Tensor) -> Tensor:
-        """Of the first M places, those of `there` (B, M): (B, M, C)."""
-        M = there.shape[1]
-        from_last = (there.sum(1, keepdim=True) - 1 - torch.arange(M, device=there.device)).clamp(min=0)
-        flat = x.map(lambda t: t.reshape(len(x), -1)[:, :M])
-        h = self.drop(self.value(flat) + self.first[:M] + F.embedding(from_last, self.last))
-        for layer in self.layers:
-            h = layer(h, there)
-        return h
-
-
-class _Attention(nn.Module):
-    """Tokens attend to one another, padding left out."""
-
-    def __init__(self, width: int, heads: int = 4, *, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads if width % heads == 0 else 1
-        self.read, self.read_more = RMSNorm(width), RMSNorm(width)
-        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
-        self.more = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-        self.drop = Dropout(dropout)
-
-    def forward(self, h: Tensor, there: Tensor) -> Tensor:
-        B, M, C = h.shape
-        q, k, v = self.qkv(self.read(h)).view(B, M, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        found = attention(q, k, v, there[:, None, None])
-        h = h + self.drop(self.out(found.transpose(1, 2).reshape(B, M, C)))
-        return h + self.drop(self.more(self.read_more(h)))
+        return Cells(torch.stack([part(columns[name]) for name, part in zip(self.names, self.parts, strict=True)]).sum(0))

@@ -22,7 +22,7 @@ from given.testing.lessons import LESSON_LAWS
 from given.testing.second_device import DEVICE, SecondDevice
 from given.testing.statistics import SIGMAS
 from given.train import AdamW, load_joint, save_joint
-from given.variables import Entries, Finite, Observed, Product
+from given.variables import Entries, Finite, Observed, Product, UserError
 
 __all__ = ["FAMILY_LAWS"]
 
@@ -108,6 +108,31 @@ def padding_of_y_moves_nothing(c: Conditional) -> None:
         x = related_entries(c, y)
         a, b = c(one).log_prob(x), c(other).log_prob(x)
     assert torch.allclose(a, b, atol=1e-6), f"padding of a parent moves the score by {(a - b).abs().max()}"
+
+
+def unseen_parents_are_nulls(c: Conditional) -> None:
+    """The value of a parent that is not seen moves neither a score nor a draw, and is like no value that is seen."""
+    ends = {axis for _, part in c.x.space.parts for axis in part.axes[:1]}
+    parents = [v for v in c.parents if not (v.space.may_end and any(v.space.axes[0].shares(axis) for axis in ends))]
+    if not parents:
+        raise DoesNotApply("it has no parent but what says where it ends")
+    y, other = conditions(c, ROWS), conditions(c, ROWS, seed=2)
+    x = related_entries(c, y)
+
+    def asked(given: Observed) -> Tensor:
+        law = c(given)
+        return law.log_prob(x, seed=3) if law.kind != "none" else _leading(law.sample((100,), seed=3)).double()
+
+    with torch.no_grad():
+        seen = asked(y)
+        for v in parents:
+            one, two = (Observed({**y, v.name: e[v.name].hide()}, ROWS) for e in (y, other))
+            try:
+                null = asked(one)
+            except UserError:
+                raise DoesNotApply("it reads whole parents only") from None
+            assert torch.allclose(null, asked(two), atol=1e-6), f"a value of {v.name} that is not seen moves the answer"
+            assert not torch.allclose(null, seen, atol=1e-6), f"{v.name} is the same seen and unseen"
 
 
 def serves_any_device(c: Conditional) -> None:
@@ -287,6 +312,6 @@ def _one_answer(joint: Joint, asked: str, evidence: Mapping[str, Entries], draws
 
 FAMILY_LAWS: dict[str, Callable[[Conditional], None]] = {f.__name__: f for f in (
     loss_is_per_example, loss_moves_every_parameter, draws_have_the_shape, scores_are_float64, *DENSITY_LAWS,
-    padding_of_y_moves_nothing, rows_are_their_own, weights_are_repetitions, a_deadline_ends_what_is_solved,
-    saving_keeps_the_numbers, serves_any_device, bayes_is_enumeration,
+    padding_of_y_moves_nothing, unseen_parents_are_nulls, rows_are_their_own, weights_are_repetitions,
+    a_deadline_ends_what_is_solved, saving_keeps_the_numbers, serves_any_device, bayes_is_enumeration,
     questions_have_one_answer)} | LESSON_LAWS

@@ -175,6 +175,8 @@ def _describe(value: Any, where: str) -> Any:
         return {"block": list(value.columns)} if value.codec.columns else {"variable": value.name}
     if isinstance(value, list | tuple):
         return {"items": [_describe(v, where) for v in value]}
+    if isinstance(value, Mapping):
+        return {"names": [str(k) for k in value], "of": [_describe(v, where) for v in value.values()]}
     if inspect.isclass(value):
         return {"class": _name(value)}
     if isinstance(value, functools.partial) and inspect.isclass(value.func) and not value.args:
@@ -196,6 +198,8 @@ def _build(said: Any, known: Mapping[str, Any], columns: Mapping[str, Variable])
     if "block" in said:
         names = tuple(said["block"])
         return Variable(Term(names).name, BlockCodec({name: columns[name].codec for name in names}))
+    if "names" in said:
+        return {k: _build(v, known, columns) for k, v in zip(said["names"], said["of"], strict=True)}
     if "items" in said:
         return tuple(_build(v, known, columns) for v in said["items"])
     if "arguments" not in said:

@@ -1,0 +1,12 @@
+"""How is a parent read? Readers: each is built for a space and makes of its entries vectors that nets read."""
+
+from given.nn.readers.convolutions import Convolutions
+from given.nn.readers.cuts import Patches, Windows
+from given.nn.readers.encoder import Encoder
+from given.nn.readers.features import Features
+from given.nn.readers.reader import Cells, Read, Reader
+from given.nn.readers.tokens import Tokens
+from given.nn.readers.vectors import Flat, Numbers, Places, Symbols
+
+__all__ = ["Cells", "Convolutions", "Encoder", "Features", "Flat", "Numbers", "Patches", "Places", "Read", "Reader", "Symbols",
+           "Tokens", "Windows"]

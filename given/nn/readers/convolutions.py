@@ -1,0 +1,94 @@
+"""Convolutions: grids of one to three axes beside channels, at their own resolution or halved until cells are few."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from given.nn.readers.features import Features
+from given.nn.readers.reader import Cells, Read, Reader, Role, axes_of, seen_cells
+from given.variables import Entries, Product, Space, UserError
+
+__all__ = ["Convolutions"]
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_MOST = 64  # cells
+
+
+@dataclass(frozen=True)
+class Convolutions(Reader):
+    """Convolutions of three entries along every axis, and the place of what they come to.
+
+    Args:
+        layers: before, after and between halvings.
+        halve: how often the grid is halved; by default not at all where cells are laid onto x's grid, else until there are 64
+            cells at most.
+    """
+
+    layers: int = 1
+    halve: int | None = None
+    reads: ClassVar[str] = "grids of one to three axes beside channels"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.layers < 1 or (self.halve is not None and self.halve < 0):
+            raise UserError(f"Convolutions: layers={self.layers!r}, halve={self.halve!r}; expected layers from 1, and to halve "
+                            "from 0 times")
+
+    def fits(self, space: Space) -> bool:
+        return not isinstance(space, Product) and 1 <= len(axes_of(space)[0]) <= 3
+
+    def build(self, space: Space, width: int, role: Role) -> Read:
+        size, halve = [space.shape[i] for i in axes_of(space)[0]], self.halve
+        if halve is None:
+            halve = 0
+            while role != "aligned" and math.prod(-(-n // 2**halve) for n in size) > _MOST:
+                halve += 1
+        return _Convolutions(space, width, self.layers, halve)
+
+
+class _Convolutions(Read):
+    def __init__(self, space: Space, width: int, layers: int, halve: int) -> None:
+        super().__init__()
+        self.features, self.halve = Features(space), halve
+        self.rest, self.channels = axes_of(space)
+        conv = _CONVOLUTIONS[len(self.rest) - 1]
+        depth = math.prod(space.shape[i] for i in self.channels) * self.features.size
+        self.enter = conv(depth, width, 3, padding=1)
+        self.layers = nn.ModuleList()
+        for level in range(halve + 1):
+            if level:
+                self.layers.append(conv(width, width, 3, stride=2, padding=1))
+            self.layers += [conv(width, width, 3, padding=1) for _ in range(layers)]
+        self.cells = tuple(-(-space.shape[i] // 2**halve) for i in self.rest)
+        self.places = nn.ParameterList([nn.Parameter(torch.randn(n, width) * 0.5) for n in self.cells])
+
+    def forward(self, x: Entries) -> Cells:
+        K = len(self.rest)
+        order = [0, *(i + 1 for i in self.channels), len(self.rest) + len(self.channels) + 1, *(i + 1 for i in self.rest)]
+        h = self.features(x).permute(order).flatten(1, len(order) - K - 1)
+        h = self.enter(h)
+        for layer in self.layers:
+            more = layer(F.silu(h))
+            h = h + more if more.shape == h.shape else more
+        h = h.movedim(1, -1)
+        for k, places in enumerate(self.places):
+            h = h + places.reshape(-1, *[1] * (K - 1 - k), h.shape[-1])
+        there = seen_cells(self._there(x).flatten(1), x.scored)
+        return Cells(h, there.unflatten(1, self.cells))
+
+    def _there(self, x: Entries) -> Tensor:
+        """(B, *cells): whether a cell lies over anything that is no padding."""
+        K = len(self.rest)
+        order = [0, *(i + 1 for i in self.rest), *(i + 1 for i in self.channels)]
+        there = x.valid.permute(order)[..., None].flatten(K + 1).any(-1)  # type: ignore[union-attr]
+        for _ in range(self.halve):
+            for axis in range(1, K + 1):
+                there = F.pad(there, [0, 0] * (K - axis) + [0, there.shape[axis] % 2])
+                there = there.unflatten(axis, (-1, 2)).any(axis + 1)
+        return there
