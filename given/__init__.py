@@ -45,6 +45,7 @@ _HOME = {
     "prefix": "given.infer",
     "pretrained": "given.verbs",
     "read": "given.sources",
+    "reliance": "given.verbs",
 }
 
 # Reached as given.families and so on.

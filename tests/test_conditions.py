@@ -1,12 +1,15 @@
 """Readers of conditions: what each makes of a parent, its null, its masks, its size; and whether a condition is used."""
 
+import functools
 import math
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
 import given
+import given.verbs.shuffling
 from given.codecs import IdentityCodec
 from given.families import (
     GAN,
@@ -322,3 +325,48 @@ def test_a_vae_reads_x_and_its_parents_by_readers():
     y = Observed({"text": Entries(values_of(TEXT, 4, 1))})
     vae.loss(Entries(values_of(SMALL, 4, 1)), y).sum().backward()
     assert all(p.grad is not None for p in vae.parameters())
+
+
+def rows_of(n, seed):
+    rng = np.random.default_rng(seed)
+    a, noise = rng.integers(0, 3, n), rng.integers(0, 3, n)
+    return {"a": a.astype(str), "noise": noise.astype(str), "x": a + rng.normal(size=n) * 0.3}
+
+
+@functools.cache
+def learned_rows():
+    data = rows_of(300, 0)
+    model = given.model("p(x | a, noise)", data, families={"x": partial(given.families.Gaussian, pooled=1e-3)})
+    model.fit(data, held_out=0)
+    return model
+
+
+@pytest.fixture
+def learned():
+    return learned_rows()
+
+
+def check_reliance():
+    """log p(x | a) minus log p(x | another row's a) is E (a - a')^2 / 2 s^2 of normals of means a and one variance s^2."""
+    a, noise = given.verbs.shuffling.reliance(learned_rows(), rows_of(1000, 1))
+    assert [(r.factor, r.parent) for r in (a, noise)] == [("p(x | a, noise)", "a"), ("p(x | a, noise)", "noise")]
+    assert a.used and abs(a.value - (4 / 3) / (2 * 0.09)) < 5 * a.error + 0.5
+    assert not noise.used and abs(noise.value) < 0.05 and "no use of noise is seen" in str(noise)
+
+
+def test_a_shuffled_condition_costs_what_it_is_worth():
+    check_reliance()
+
+
+def test_no_row_keeps_its_own_condition(learned):
+    one, two = given.reliance(learned, {"a": ["0", "2"], "noise": ["1", "1"], "x": [0.0, 2.0]})
+    assert (one.items > 1).all() and (two.items == 0).all()
+    with pytest.raises(UserError, match="at least 2 rows"):
+        given.reliance(learned, {"a": ["0"], "noise": ["1"], "x": [0.0]})
+
+
+def test_a_report_names_what_is_relied_on(learned):
+    from given.app.report import report
+
+    page = report(learned, given.read(rows_of(200, 2)))
+    assert "What does it rely on?" in page and "no use is seen" in page

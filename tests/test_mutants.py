@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
-from test_conditions import check_length, check_nulls, check_room, check_spread
+from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
 from test_labelled_few import check_partly_known
@@ -86,6 +86,7 @@ import given.train.em
 import given.train.exported
 import given.train.loop
 import given.variables
+import given.verbs.shuffling
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
 
 
@@ -240,6 +241,8 @@ MUTANTS = {
         family("unseen_parents_are_nulls", "Autoregressive by readers")),
     "a map at another resolution is laid without its last cell's share": Mutant(
         given.nn.readers.reader, "_overlap", "shared.clamp(min=0)", "shared.clamp(min=-1)", check_spread),
+    "a condition is shuffled in neither score": Mutant(
+        given.verbs.shuffling, "reliance", "some[v.name][other])", "some[v.name])", check_reliance),
     "padding's own tokens are attended to": Mutant(
         given.nn.readers.reader._Attention, "forward", "attention(q, k, v, there[:, None, None])", "attention(q, k, v)",
         check_padding),

@@ -15,7 +15,7 @@ from given.evaluate import Comparison, page, picture
 from given.evaluate.page import bars, curve, excerpt, figure, paragraph, table
 from given.sources import Columns, Source, joined
 from given.variables import Codec, Finite
-from given.verbs import Model
+from given.verbs import Model, reliance
 
 __all__ = ["report"]
 
@@ -52,6 +52,7 @@ def report(model: Model, test: Source, train: Source | None = None, *, name: str
     columns = [column for column in model.joint.columns if column in some and column in drawn and column not in conditions]
     sections = [
         ("How good is it?", good),
+        ("What does it rely on?", _relied_on(model, test, seed) if items is not None and len(items) > 1 else ""),
         ("How did it learn?", _learning(model.facts.get("fit", {}))),
         ("What does it draw?", _beside(model, some, drawn, columns)),
         ("Column by column", _marginals(model, some, drawn, columns)),
@@ -84,6 +85,17 @@ def _margin(comparison: Comparison) -> str:
     difference, error = comparison.difference("this model", others[0])
     within = "" if math.isnan(error) else f" ± {error:.3f}"
     return f" This model minus {others[0]}, item by item: {difference:+.3f}{within} {comparison.scores['this model'].unit}."
+
+
+def _relied_on(model: Model, test: Source, seed: int) -> str:
+    """What every factor loses where one of its conditions is shuffled among the rows."""
+    found = reliance(model, test, seed=seed)
+    if not found:
+        return ""
+    rows = [[r.factor, r.parent, f"{r.value:.3f}", f"{r.error:.3f}", "yes" if r.used else "no use is seen"] for r in found]
+    return table([["factor", "condition", "loss", "± s.e.", "used"], *rows]) + paragraph(
+        f"Nats an item that log p loses where the condition's values are shuffled among {len(found[0].items):,} rows, paired "
+        "item by item.")
 
 
 def _learning(fit: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from given.evaluate.features import Features
 from given.evaluate.neighbours import Copies, Support, copies, diversity, support
 from given.evaluate.page import page
 from given.evaluate.picture import picture
+from given.evaluate.reliance import Reliance
 from given.evaluate.score import Score, weighted_mean, wilson_interval
 from given.evaluate.train_on_draws import Usefulness, usefulness
 from given.evaluate.two_sample import ClassifierTest, KernelTest, classifier_two_sample, mmd
@@ -19,6 +20,7 @@ __all__ = [
     "Diagnosis",
     "Features",
     "KernelTest",
+    "Reliance",
     "Score",
     "Support",
     "Usefulness",

@@ -3,5 +3,6 @@
 from given.verbs.building import default_family, load, model, pretrained
 from given.verbs.models import Model
 from given.verbs.query import Query
+from given.verbs.shuffling import reliance
 
-__all__ = ["Model", "Query", "default_family", "load", "model", "pretrained"]
+__all__ = ["Model", "Query", "default_family", "load", "model", "pretrained", "reliance"]
