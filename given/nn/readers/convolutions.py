@@ -25,7 +25,7 @@ class Convolutions(Reader):
     """Convolutions of three entries along every axis, and the place of what they come to.
 
     Args:
-        layers: before, after and between halvings.
+        layers: after every halving, or where there is none.
         halve: how often the grid is halved; by default not at all where cells are laid onto x's grid, else until there are 64
             cells at most.
     """
@@ -59,9 +59,9 @@ class _Convolutions(Read):
         self.rest, self.channels = axes_of(space)
         conv = _CONVOLUTIONS[len(self.rest) - 1]
         depth = math.prod(space.shape[i] for i in self.channels) * self.features.size
-        self.enter = conv(depth, width, 3, padding=1)
+        self.enter = conv(depth, width, 3, stride=2 if halve else 1, padding=1)
         self.layers = nn.ModuleList()
-        for level in range(halve + 1):
+        for level in range(max(halve, 1)):
             if level:
                 self.layers.append(conv(width, width, 3, stride=2, padding=1))
             self.layers += [conv(width, width, 3, padding=1) for _ in range(layers)]
@@ -70,9 +70,8 @@ class _Convolutions(Read):
 
     def forward(self, x: Entries) -> Cells:
         K = len(self.rest)
-        order = [0, *(i + 1 for i in self.channels), len(self.rest) + len(self.channels) + 1, *(i + 1 for i in self.rest)]
-        h = self.features(x).permute(order).flatten(1, len(order) - K - 1)
-        h = self.enter(h)
+        order = [0, *(i + 1 for i in self.channels), K + len(self.channels) + 1, *(i + 1 for i in self.rest)]
+        h = self.enter(self.features(x).permute(order).flatten(1, len(order) - K - 1))
         for layer in self.layers:
             more = layer(F.silu(h))
             h = h + more if more.shape == h.shape else more
