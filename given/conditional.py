@@ -115,10 +115,10 @@ def _conditional(cls: type[Conditional], arguments: Mapping[str, Any], weights: 
 
 @runtime_checkable
 class Encodes(Protocol):
-    """A conditional that finds the value of a latent parent for x."""
+    """A conditional with a representation: of its own, or of a latent parent."""
 
-    def encode(self, x: Entries, y: Observed) -> Entries:
-        """(B, *grid of the latent)."""
+    def encode(self, x: Entries, y: Observed) -> Distribution:
+        """The distribution of the latent, B rows; a `Point` where the encoder has no noise."""
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -10,14 +10,16 @@ no cycle. The joint knows columns of entries; raw data is the business of `verbs
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from given.conditional import Conditional, Encodes, device_of
-from given.distributions import Distribution, Intractable, Kind, Noise, weakest
+from given.conditional import Conditional, device_of
+from given.distributions import Distribution, Intractable, Kind, Noise, Point, weakest
 from given.formula import Term, ordered
+from given.latents import Finder, found_by, learns_beside
 from given.lessons import Lesson, Loss, side_by_side
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 
@@ -29,8 +31,10 @@ class Joint(nn.Module):
 
     Args:
         factors: in the order of the formula.
-        latents: columns that no data has. A single finite entry is summed out while learning and scoring; another is found by
-            the factor below it that encodes, which learns first.
+        latents: columns that no data has, each with its posterior, q(latent | columns), or None; or their names. A single
+            finite entry is summed out while learning and scoring. Another is found by its posterior, or by the factor below it
+            that encodes: these learn first, and p(latent) then learns draws of what they found. A score is a bound,
+            E_q[log p(x, z) - log q(z | x)], from `samples` draws weighed by importance.
 
     Attributes:
         columns: column name -> its variable, over all factors and conditions.
@@ -38,9 +42,14 @@ class Joint(nn.Module):
         summed: latents that are summed out, and columns that others depend on and that some rows lack, where they do.
         axis: that along which items may be longer than their grid, or None; all columns on it are cut into windows together.
         windowed: the columns on it.
+        posteriors: latent -> its posterior, or None.
+        finders: latent -> what finds it, of those that are not summed out, in the order in which they can be found.
+        stage: factor -> that of its lessons: a factor of a latent that is found learns after those below it.
     """
 
-    def __init__(self, *factors: Conditional, latents: Sequence[str] = ()) -> None:
+    samples = 16
+
+    def __init__(self, *factors: Conditional, latents: Sequence[str] | Mapping[str, Conditional | None] = ()) -> None:
         super().__init__()
         if not factors:
             raise UserError("Joint: expected at least one factor, got none")
@@ -58,21 +67,17 @@ class Joint(nn.Module):
         declared = {name for term in self.terms for name in term.left}
         self.conditions = tuple(name for name in self.columns if name not in declared)
         self.latents = tuple(latents)
-        self.encoders: dict[str, Conditional] = {}
+        self.posteriors = dict(latents) if isinstance(latents, Mapping) else dict.fromkeys(latents)
+        self.recognition = nn.ModuleList(q for q in self.posteriors.values() if q is not None)
         for name in self.latents:
             if name not in declared:
                 raise UserError(f"latents: {name} has no factor in {self}; declare p({name})")
-            space = self.columns[name].space
-            below = [f for f in factors if isinstance(f, Encodes) and [v.name for v in f.parents] == [name]]
-            if isinstance(space, Finite) and not space.axes:
-                continue  # summed out, whatever representation the family below has of its own
-            if below:
-                self.encoders[name] = below[0]
-            elif not isinstance(space, Finite) or space.dimensions != 1:
-                raise UserError(f"latents: {name}: expected a single finite entry, which can be summed out, or a factor that "
-                                f"encodes, such as VQVAE, got {space}; for others use VAE or FactorAnalysis")
+        found = {name: found_by(self.columns[name], q, self.declared) for name, q in self.posteriors.items()}
+        children_first = [name for f in reversed(list(self)) for name in f.x.columns]
+        self.finders: dict[str, Finder] = {name: finder for name in children_first if (finder := found.get(name)) is not None}
         holed = [v.name for f in factors for v in f.parents if v.name in declared and _may_lack(v)]
-        self.summed = tuple(dict.fromkeys([*(name for name in self.latents if name not in self.encoders), *holed]))
+        self.summed = tuple(dict.fromkeys([*(name for name in self.latents if name not in self.finders), *holed]))
+        self.stage = self._staged()
         self.axis, self.windowed = _shared_axis(self)
         for factor in factors:
             if self.touches_latent(factor) and not factor.judged:
@@ -103,51 +108,83 @@ class Joint(nn.Module):
 
     def x(self, factor: Conditional, entries: Mapping[str, Entries]) -> Entries:
         """A factor's entries, from those of the columns, on its device; a column that is not among them is unseen."""
+        return self._of(factor.x, entries)
+
+    def _of(self, v: Variable, entries: Mapping[str, Entries]) -> Entries:
         n = len(next(iter(entries.values())))
         columns = {name: entries[name] if name in entries else Entries.unseen(self.columns[name].space, n)
-                   for name in factor.x.columns}
+                   for name in v.columns}
         columns = {name: e.to(self.device) for name, e in columns.items()}
-        return Entries.block(columns) if factor.x.codec.columns else columns[factor.x.name]
+        return Entries.block(columns) if v.codec.columns else columns[v.name]
 
-    def y(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Observed:
-        """A factor's conditions, from the entries of the columns, on its device. Raises `UserError` where one is absent."""
-        absent = [v.name for v in factor.parents if v.name not in entries]
+    def y(self, factor: Conditional, entries: Mapping[str, Entries], n: int, but: str | None = None) -> Observed:
+        """A factor's conditions, but one, from the entries of the columns, on its device. Raises `UserError` where one is
+        absent."""
+        parents = [v for v in factor.parents if v.name != but]
+        absent = [name for v in parents for name in v.columns if name not in entries]
         if absent:
             raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
                             f'or pass prior={{"{absent[0]}": "uniform"}}')
         # A parent is read wherever it is known: in windows it is scored elsewhere.
         return Observed({v.name: e.without_context() if v.name in self.windowed else e
-                         for v in factor.parents for e in [entries[v.name].to(self.device)]}, n, self.device)
+                         for v in parents for e in [self._of(v, entries)]}, n, self.device)
 
     def distribution(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Distribution:
         """p(factor's x | its parents among the entries)."""
         return factor(self.y(factor, entries, n))
 
-    @property
-    def stages(self) -> list[list[Conditional]]:
-        """Factors in the order they learn: first those that encode and whatever needs no code, then the distributions of
-        codes."""
-        second = [f for f in self if set(f.x.columns) & set(self.encoders)]
-        first = [f for f in self if f not in second]
-        return [stage for stage in (first, second) if stage]
+    def _staged(self) -> dict[Conditional, int]:
+        stage = dict[Conditional, int]()
+        for f in reversed(list(self)):
+            below = [stage[g] for g in stage for v in g.parents if v.name in f.x.columns and v.name in self.finders]
+            stage[f] = max((s + 1 for s in below), default=0)
+        last = max((s for f, s in stage.items() if self.touches_latent(f)), default=0)
+        return {f: last if self.touches_latent(f) else s for f, s in stage.items()}
 
-    def encoded(self, entries: Mapping[str, Entries], n: int) -> dict[str, Entries]:
-        """The entries with those of the latents that a factor encodes."""
-        with torch.no_grad():
-            found = {name: f.encode(self.x(f, entries), Observed(n=n, device=self.device))  # type: ignore[operator]
-                     for name, f in self.encoders.items() if name not in entries}
-        return {**entries, **found}
+    def posterior(self, name: str, entries: Mapping[str, Entries], n: int) -> Distribution:
+        """q of a latent that is found, given the entries of what it is found from.
 
-    def lessons(self, stage: int = 0) -> list[list[tuple[Conditional, Lesson]]]:
-        """Those of a stage's factors, each with its factor: runs of one kind, in order."""
-        factors = self.stages[stage]
-        each = [(factors[i], lesson) for i, lesson in side_by_side(f.lessons() for f in factors)]
-        return [list(run) for _, run in itertools.groupby(each, lambda pair: type(pair[1]))]
+        Raises:
+            UserError: a column that it is found from is not among them, or what is found is none of the latent's values.
+        """
+        q = self.finders[name].of(lambda f: self.x(f, entries), lambda f, but: self.y(f, entries, n, but))
+        space = self.columns[name].space
+        if q.space.shape != space.shape or isinstance(q.space, Finite) != isinstance(space, Finite):
+            raise UserError(f"latents: {name}: {self.finders[name]} finds {q.space}; expected {space}")
+        return q
+
+    def encoded(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0,
+                names: Iterable[str] | None = None) -> tuple[dict[str, Entries], dict[str, Distribution]]:
+        """The entries with a draw of each latent that is found, and the posteriors they are drawn from.
+
+        Args:
+            names: those to find; all that are not among the entries when left out.
+        """
+        noise, full, found = Noise.of(seed, n, device=self.device), dict(entries), dict[str, Distribution]()
+        for name in self.finders if names is None else [name for name in self.finders if name in set(names)]:
+            if name not in entries:
+                found[name] = self.posterior(name, full, n)
+                full[name] = found[name].sample(seed=noise.fold("posterior").fold(name))
+        return full, found
+
+    def lessons(self) -> list[list[tuple[Conditional, Lesson]]]:
+        """Those of all factors and posteriors, each with its own: runs of one kind and stage, in order."""
+        who: list[Conditional] = list(self)
+        each = [[lesson.later(self.stage[f]) for lesson in f.lessons()] for f in who]
+        for name, q in self.posteriors.items():
+            if q is not None:
+                below = [i for i, f in enumerate(self) if name in [v.name for v in f.parents]]
+                for i in below:  # what is counted below depends on a posterior that descends
+                    each[i] = learns_beside(each[i])
+                each.append([self.finders[name].lesson(max(self.stage[who[i]] for i in below))])
+                who.append(q)
+        pairs = [(who[i], lesson) for i, lesson in side_by_side(each)]
+        return [list(run) for _, run in itertools.groupby(pairs, lambda pair: (pair[1].stage, type(pair[1])))]
 
     def forward(self, losses: Sequence[tuple[Conditional, Loss]], entries: Mapping[str, Entries], n: int,
                 seed: int | Noise = 0) -> dict[str, Tensor]:
         """Losses of factors, those of one factor summed: their names -> (B,). Factors with a latent that is summed out have one
-        together, -log p.
+        together, -log p. A posterior's is of a draw, which carries gradients, and of the posterior in y's place.
 
         Args:
             losses: factors, each with a loss of its x and y.
@@ -155,9 +192,14 @@ class Joint(nn.Module):
             n: B.
             seed: of the noise.
         """
-        entries, noise, found = self.encoded(entries, n), Noise.of(seed, n, device=self.device), dict[str, Tensor]()
+        noise, found, learns = Noise.of(seed, n, device=self.device), dict[str, Tensor](), {f for f, _ in losses}
+        with torch.set_grad_enabled(torch.is_grad_enabled() and any(q in learns for q in self.recognition)):
+            entries, posteriors = self.encoded(entries, n, noise)
         for f, loss in losses:
-            if not self.touches_latent(f):
+            if f in self.recognition:
+                if f.x.name in posteriors:
+                    found[str(f)] = loss(entries[f.x.name], posteriors[f.x.name], seed=noise.fold(f.x.name))
+            elif not self.touches_latent(f):
                 each = loss(self.x(f, entries), self.y(f, entries, n), seed=noise.fold(f.x.name))
                 found[str(f)] = found[str(f)] + each if str(f) in found else each
         if behind := dict.fromkeys(str(f) for f, _ in losses if self.touches_latent(f)):
@@ -227,6 +269,49 @@ class Joint(nn.Module):
                 except Intractable as error:
                     raise error.at(str(factor)) from None
         return total, weakest(kinds)
+
+    def needed(self, names: Iterable[str]) -> list[str]:
+        """The latents that are found above some columns, other than these."""
+        above, given = set(names), set(names)
+        for f in reversed(list(self)):
+            if set(f.x.columns) & above:
+                above |= {v.name for v in f.parents if v.name in self.finders}
+        return [name for name in self.finders if name in above - given]
+
+    def bound(self, entries: Mapping[str, Entries], n: int, seed: int | Noise = 0) -> tuple[Tensor, Kind]:
+        """`log_prob` of the factors whose left side is among the entries, latents that are found above them summed out by
+        importance: log 1/K sum_k p(x, z_k) / q(z_k | x), (n,) float64, and its kind.
+
+        Raises:
+            Intractable: what finds a latent of reals has no noise.
+        """
+        names, noise = self.needed(entries), Noise.of(seed, n, device=self.device)
+        if not names:
+            return self.log_prob(entries, n, noise)
+        asked = {*entries, *names}
+        inner = [f for f in self if set(f.x.columns) & asked and {*f.x.columns, *(v.name for v in f.parents)} & set(names)]
+        outer = [f for f in self if set(f.x.columns) & asked and f not in inner]
+        total, outside = self.log_prob(entries, n, noise, outer)
+        terms, kinds = list[Tensor](), list[Kind]()
+        for k in range(self.samples):
+            own = noise.fold(k)
+            full, found = self.encoded(entries, n, own, names)
+            log_q, kind = self._under_posterior(full, found, own)
+            log_p, inside = self.log_prob(full, n, own, inner)
+            terms.append(log_p - log_q)
+            kinds += [kind, inside]
+            if all(isinstance(q, Point) for q in found.values()):
+                break
+        return total + torch.stack(terms).logsumexp(0) - math.log(len(terms)), weakest([outside, "bound", *kinds])
+
+    def _under_posterior(self, full: Mapping[str, Entries], found: Mapping[str, Distribution],
+                         noise: Noise) -> tuple[Tensor, Kind]:
+        """log q of what was drawn of latents, (n,) float64; its kind, where it is not exact, makes no bound."""
+        try:
+            each = [q.log_prob(full[name], seed=noise.fold("entropy").fold(name)).cpu() for name, q in found.items()]
+        except Intractable as error:
+            raise error.at(str(self)) from None
+        return torch.stack(each).sum(0), "exact" if all(q.kind == "exact" for q in found.values()) else "estimate"
 
 
 def _may_lack(variable: Variable) -> bool:

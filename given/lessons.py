@@ -2,6 +2,7 @@
 
 A lesson solves (counts, closed forms, EM), descends by gradient, or weighs on held-out rows. What is counted or solved from
 batches ends at their deadline. A wrapper maps the lessons of what it wraps, and keeps their order. No lesson knows a family.
+A lesson of a later stage begins when all of the earlier ones are over.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import abc
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self, TypeVar
 
@@ -127,6 +128,11 @@ class _FromBatches(abc.ABC):
     """What takes re-iterable batches, whose weights may be responsibilities of a latent."""
 
     learn: Callable[[Iterable[Batch]], None]
+    stage: int = field(default=0, kw_only=True)
+
+    def later(self, stages: int) -> Self:
+        """The same lesson so many stages later."""
+        return replace(self, stage=self.stage + stages)
 
     def mapped(self, f: Mapped) -> Self:
         """The same lesson of a wrapper, whose batches `f` turns into the inner conditional's."""
@@ -165,6 +171,7 @@ class Descend:
         betas: how Adam remembers gradients.
         selects: whether the weights whose loss on held-out rows is least are kept; else the last ones are, as a game's losses
             say nothing of its draws.
+        stage: of a later one, it begins when all lessons of the stages before are over.
     """
 
     parameters: Sequence[nn.Parameter]
@@ -173,6 +180,11 @@ class Descend:
     steps: int = 1
     betas: tuple[float, float] = (0.9, 0.98)
     selects: bool = True
+    stage: int = 0
+
+    def later(self, stages: int) -> Descend:
+        """The same lesson so many stages later."""
+        return replace(self, stage=self.stage + stages)
 
     def mapped(self, f: Mapped) -> Descend:
         """The same lesson of a wrapper, whose rows `f` turns into the inner conditional's."""
@@ -188,11 +200,15 @@ Lesson = Solve | Descend | Weigh
 
 def side_by_side(each: Iterable[Sequence[Lesson]]) -> list[tuple[int, Lesson]]:
     """Several lists of lessons as one, every lesson with the number of its list: each list in its own order, and of what could
-    come next what is solved first, what is weighed last."""
+    come next the earliest stage first, of it what is solved first, what is weighed last."""
     left, found = [list(lessons) for lessons in each], list[tuple[int, Lesson]]()
+
+    def turn(lesson: Lesson) -> tuple[int, int]:
+        return lesson.stage, (Solve, Descend, Weigh).index(type(lesson))
+
     while any(left):
-        kind = next(k for k in (Solve, Descend, Weigh) if any(lessons and isinstance(lessons[0], k) for lessons in left))
+        now = min(turn(lessons[0]) for lessons in left if lessons)
         for i, lessons in enumerate(left):
-            while lessons and isinstance(lessons[0], kind):
+            while lessons and turn(lessons[0]) == now:
                 found.append((i, lessons.pop(0)))
     return found

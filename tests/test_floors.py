@@ -8,8 +8,8 @@ import given
 
 ROOT = Path(given.__file__).parent
 FLOORS = ["ways", "variables", "sources", "scales", "tokenizers", "codecs", "nn", "solve", "distributions", "lessons",
-          "conditional", "families", "formula", "joint", "infer", "train", "evaluate", "verbs", "tasks", "testing", "sklearn",
-          "app"]
+          "conditional", "families", "formula", "latents", "joint", "infer", "train", "evaluate", "verbs", "tasks", "testing",
+          "sklearn", "app"]
 APART = {"codecs", "families", "tasks"}
 
 

@@ -15,6 +15,7 @@ from test_conditions import check_length, check_nulls, check_reliance, check_roo
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
 from test_labelled_few import check_partly_known
+from test_latents import check_bound, check_draws, check_factor_posterior, check_packed_bound
 from test_laws import CODECS, FAMILIES
 from test_nets import check_steps
 from test_paths import (
@@ -64,6 +65,7 @@ import given.infer.compression.range_coder
 import given.infer.constraint
 import given.infer.posterior
 import given.infer.stopping
+import given.joint
 import given.lessons
 import given.nn.attention
 import given.nn.context
@@ -270,6 +272,15 @@ MUTANTS = {
         family("density_is_normalised", "VAE of levels")),
     "a row that has a label is summed over others too": Mutant(
         given.joint.Joint, "agreeing", "same | ~x.scored.reshape(n, 1)", "same | True", check_partly_known),
+    "a latent's entropy is left out of the bound": Mutant(
+        given.distributions.Latent, "importance", "likelihood + prior - below", "likelihood + prior", check_packed_bound),
+    "the entropy of a product's latent is left out": Mutant(
+        given.joint.Joint, "bound", "log_p - log_q", "log_p", check_bound),
+    "p(z) learns the means of a posterior": Mutant(
+        given.joint.Joint, "encoded", 'sample(seed=noise.fold("posterior").fold(name))', "mean()", check_draws),
+    "a posterior of factors forgets what is unseen": Mutant(
+        given.families.FactorAnalysis, "encode", "flat.scored / self.noise", "1 / self.noise + 0 * flat.tensor",
+        check_factor_posterior),
     "the divergence has the wrong sign": Mutant(
         given.distributions.continuous_flow, "by_equation", "+ gathered.mean(1)", "- gathered.mean(1)", check_flowing),
     "noise and data are swapped in the velocity": Mutant(

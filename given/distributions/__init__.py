@@ -34,6 +34,7 @@ from given.distributions.normal import Normal
 from given.distributions.normal_mixture import NormalMixture
 from given.distributions.on_host import OnHost
 from given.distributions.path import Cosine, Karras, Path, StandardNormal, Straight, VariancePreserving
+from given.distributions.point import Point
 from given.distributions.product import ProductDistribution
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
@@ -86,6 +87,7 @@ __all__ = [
     "NormalMixtureHead",
     "OnHost",
     "Path",
+    "Point",
     "ProductDistribution",
     "ReconstructionGuidance",
     "Replacement",

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from given.distributions.distribution import Distribution, How, Intractable, Kind
+from given.distributions.distribution import Distribution, How, Intractable, weakest
 from given.distributions.noise import Noise
 from given.variables import Entries
 
@@ -34,8 +34,6 @@ class Latent(Distribution):
         samples: K, of a score.
     """
 
-    kind: Kind = "bound"
-
     def __init__(self, prior: Distribution, likelihood: Callable[[Entries, Tensor], Distribution],
                  posterior: Callable[[Entries, Tensor], Distribution],
                  samples: int = 16) -> None:
@@ -44,7 +42,7 @@ class Latent(Distribution):
         with torch.no_grad():
             explained = likelihood(prior.sample(), rows)
         super().__init__(explained.space, prior.n, prior.device)
-        self.adaptive = explained.adaptive
+        self.adaptive, self.kind = explained.adaptive, weakest(["bound", prior.kind, explained.kind])
 
     def _by(self, how: How) -> Latent:
         with torch.no_grad():  # what it concerns is known before anything is drawn

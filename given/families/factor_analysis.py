@@ -4,7 +4,7 @@
 
 with P diagonal (factor analysis) or s^2 I (probabilistic PCA). PPCA in closed form: with eigenvalues l_1 >= ... >= l_D of the
 covariance, s^2 is the mean of the discarded ones and W = U_K (L_K - s^2 I)^(1/2). Factor analysis, and either with holes
-in the data, by EM. `encode` is E[z | x], `decode` is E[x | z]. `log_prob` is exact, and so are all marginals and conditionals.
+in the data, by EM. `encode` is p(z | x), `decode` is E[x | z]. `log_prob` is exact, and so are all marginals and conditionals.
 
 Source: Tipping, Bishop, Probabilistic principal component analysis, 1999 / https://doi.org/10.1111/1467-9868.00196
 Rubin, Thayer, EM algorithms for ML factor analysis, 1982 / https://doi.org/10.1007/BF02293851
@@ -22,7 +22,7 @@ from given import distributions
 from given.conditional import Conditional
 from given.distributions import Moments
 from given.lessons import Batch, Lesson, Solve, deadline_of
-from given.variables import Entries, Observed, UserError, Variable
+from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 __all__ = ["FactorAnalysis", "ProbabilisticPCA"]
 
@@ -116,11 +116,16 @@ class _LinearGaussian(Conditional):
         """E[z | x] = gain (x - m): (K, D)."""
         return torch.linalg.solve(self.covariance, self.loading).T
 
-    def encode(self, x: Entries, y: Observed | None = None) -> Entries:
-        """E[z | x], what is unseen of x filled by its own expectation: (B, K) float64."""
-        flat = x.flat(self.x.space)
-        filled = self._normal(len(flat)).condition(flat).mean_BD
-        return Entries((filled - self.mean) @ self._gain().T)
+    def encode(self, x: Entries, y: Observed | None = None) -> distributions.Normal:
+        """p(z | what is seen of x), exact: B rows of K dimensions, float64."""
+        flat, K = x.flat(self.x.space), self.factors
+        weight = flat.scored / self.noise  # (B, D), none of what is unseen
+        precision = torch.eye(K, dtype=torch.float64, device=self.device) + torch.einsum(
+            "bd,dk,dl->bkl", weight, self.loading, self.loading)
+        covariance = torch.linalg.inv(precision)
+        off = torch.where(flat.scored, flat.tensor.double() - self.mean, 0.0)
+        mean = torch.einsum("bkl,bl->bk", covariance, (weight * off) @ self.loading)
+        return distributions.Normal(mean, (covariance + covariance.mT) / 2, Real(axes=(Axis("latent", K),)))
 
     def decode(self, z: Entries, y: Observed | None = None) -> Entries:
         """E[x | z] = m + W z: (B, *grid) float64."""

@@ -6,27 +6,30 @@ By default z has 8 dimensions and p(z | y) = N(0, I); likelihood and approximate
 a net: normal for reals, a mixture of logistics for ordered levels, one logit a symbol for others, each column of a block its
 own. All three may be families of your choice; the draws of q must carry gradients (Regression's do).
 Learning raises the bound with one draw. `log_prob` is the bound from K importance-weighted draws; the distribution's
-`importance` gives it with the effective number of draws, at any K. `encode` is the mean of q, `decode` that of the likelihood.
+`importance` gives it with the effective number of draws, at any K. `encode` is q, `decode` the mode of the likelihood.
+
+A prior may learn afterwards (`afterwards=FlowMatching`): likelihood and posterior learn first, with the one before it, and p(z)
+then learns draws of q, by whatever it learns by. Where its density is an estimate, so is the score.
+
 
 Source: Kingma, Welling, Auto-encoding variational Bayes, 2013 / https://arxiv.org/abs/1312.6114
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from given import distributions
 from given.codecs import IdentityCodec
 from given.conditional import Conditional
 from given.distributions import Noise
 from given.lessons import Descend, Lesson, Solve, Weigh
-from given.nn import MLP, Context
+from given.nn import MLP, Context, keep_size
 from given.nn.context import Readers, check_readers
 from given.nn.readers.reader import Pooled
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
@@ -41,6 +44,7 @@ class VAE(Conditional):
         x: whatever the likelihood takes: by default any space, a block too.
         parents: y, read by all three.
         prior: family of p(z | y); by default standard normal, whatever y is.
+        afterwards: family of p(z | y) that takes the prior's place, once it has learned draws of the posterior.
         likelihood: family of p(x | z, y); by default independent entries, by a net.
         posterior: family of q(z | x, y); by default normal with independent entries, by a net.
         latent: how many dimensions z has.
@@ -53,8 +57,9 @@ class VAE(Conditional):
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
                  prior: Callable[..., Conditional] | None = None, likelihood: Callable[..., Conditional] | None = None,
-                 posterior: Callable[..., Conditional] | None = None, latent: int = 8,
-                 samples: int = 16, readers: Readers | None = None) -> None:
+                 posterior: Callable[..., Conditional] | None = None,
+                 afterwards: Callable[..., Conditional] | None = None, latent: int = 8, samples: int = 16,
+                 readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         if latent < 1 or samples < 1:
             raise UserError(f"VAE {x.name}: latent={latent}, samples={samples}; expected at least 1")
@@ -62,6 +67,7 @@ class VAE(Conditional):
         self.z = Variable(f"latent of {x.name}", IdentityCodec(Real(axes=(Axis("latent", latent),))))
         self.samples = samples
         self.prior = (prior or _StandardNormal)(self.z, self.parents)
+        self.afterwards = None if afterwards is None else afterwards(self.z, self.parents)
         self.likelihood = (likelihood or partial(_ByNet, readers=readers))(x, (self.z, *self.parents))
         self.posterior = (posterior or partial(_ByNet, readers=readers))(self.z, (x, *self.parents))
         if not self.likelihood.judged:
@@ -72,19 +78,30 @@ class VAE(Conditional):
                             f"{type(self.posterior).__name__}; use Regression")
 
     def forward(self, y: Observed) -> distributions.Latent:
-        return distributions.Latent(self.prior(y), lambda z, rows: self.likelihood(self._with(self.z, z, y.rows(rows))),
+        return self._under(self.afterwards or self.prior, y)
+
+    def _under(self, prior: Conditional, y: Observed) -> distributions.Latent:
+        return distributions.Latent(prior(y), lambda z, rows: self.likelihood(self._with(self.z, z, y.rows(rows))),
                            lambda x, rows: self.posterior(self._with(self.x, x, y.rows(rows))), self.samples)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        return -self(y).importance(x, 1, seed=seed)[0]
+        return -self._under(self.prior, y).importance(x, 1, seed=seed)[0]
 
     def lessons(self) -> list[Lesson]:
         """The likelihood solves and weighs on draws of the posterior, anew every epoch: a pass of counts costs no more than one
         of gradients, and is never staler than the posterior's last pass. All that descends, descends on the bound. A prior
-        stands as it is built but for what descends: standard normal for a Gaussian."""
+        stands as it is built but for what descends: standard normal for a Gaussian. What learns afterwards learns draws of the
+        posterior, anew every step."""
         counted = [lesson.mapped(self._drawn) for lesson in self.likelihood.lessons() if not isinstance(lesson, Descend)]
         solves = [replace(lesson, again=False, every_epoch=True) for lesson in counted if isinstance(lesson, Solve)]
-        return [*solves, *super().lessons(), *(lesson for lesson in counted if isinstance(lesson, Weigh))]
+        bound = [p for part in (self.prior, self.likelihood, self.posterior) for p in part.parameters() if p.requires_grad]
+        descents = [Descend(bound, self.loss)] if bound else []
+        later = [lesson.later(1).mapped(self._coded) for lesson in (self.afterwards.lessons() if self.afterwards else ())]
+        return [*solves, *descents, *(lesson for lesson in counted if isinstance(lesson, Weigh)), *later]
+
+    def _coded(self, x: Entries, y: Observed, noise: Noise) -> tuple[Entries, Observed]:
+        """What the prior that learns afterwards sees: a draw of q(z | x, y)."""
+        return self._drawn(x, y, noise)[1][self.z.name], y
 
     def _drawn(self, x: Entries, y: Observed, noise: Noise) -> tuple[Entries, Observed]:
         """What the likelihood sees: x and a draw of q(z | x, y) beside y."""
@@ -92,9 +109,9 @@ class VAE(Conditional):
             z = self.posterior(self._with(self.x, x, y)).sample(seed=noise.fold("posterior"))
         return x, self._with(self.z, z, y)
 
-    def encode(self, x: Entries, y: Observed) -> Entries:
-        """The mean of q(z | x, y): (B, K)."""
-        return self.posterior(self._with(self.x, x, y)).mean()
+    def encode(self, x: Entries, y: Observed) -> distributions.Distribution:
+        """q(z | x, y), of (B, K)."""
+        return self.posterior(self._with(self.x, x, y))
 
     def decode(self, z: Entries, y: Observed) -> Entries:
         """The mode of p(x | z, y): (B, *grid)."""
@@ -123,11 +140,7 @@ class _ByNet(Conditional):
         self.context = Context(self.parents, width, readers={k: r for k, r in (readers or {}).items() if k in mine})
         self.head = distributions.FactorizedHead(x.space, width)
         self.net = MLP(width, self.head.inputs)
-        # Layers that keep the size of what they read: of a z that moves nothing at the start, nothing is ever learned.
-        whole = (part for part in self.context.parts.values() if isinstance(part, Pooled) and part.out is None)
-        for layer in itertools.chain(self.net.modules(), *(part.modules() for part in whole)):
-            if isinstance(layer, nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        keep_size(self.net, *(part for part in self.context.parts.values() if isinstance(part, Pooled) and part.out is None))
 
     def forward(self, y: Observed) -> distributions.Distribution:
         return self.head(self.net(self.context(y)))

@@ -80,9 +80,9 @@ class VQVAE(Conditional):
             weight = torch.cat([w for _, _, w in first]).repeat(self.places)
             self.book.copy_(rows[kmeans_plus_plus(rows, Noise.of(0, 1).fold("book").uniform((), (len(self.book),))[0], weight)])
 
-    def encode(self, x: Entries, y: Observed) -> Entries:
-        """The code of x: (B, places)."""
-        return Entries(self._nearest(self._features(x)))
+    def encode(self, x: Entries, y: Observed) -> distributions.Point:
+        """The code of x, (B, places), as the point it is."""
+        return distributions.Point(self._nearest(self._features(x)), self.parents[0].space)
 
     def decode(self, z: Entries, y: Observed) -> Entries:
         """The mode of p(x | code): (B, *grid)."""

@@ -14,7 +14,7 @@ from given.nn.gated_pixel_cnn import GatedPixelCNN
 from given.nn.language_model import LanguageModel, PreviousToken
 from given.nn.linear import Linear, RMSNorm
 from given.nn.made import MADE
-from given.nn.mlp import MLP
+from given.nn.mlp import MLP, keep_size
 from given.nn.order import AnyOrder, ColumnMajor, FixedOrder, Order, Raster, Reverse, Wavefront
 from given.nn.patch_transformer import PatchTransformer
 from given.nn.pixel_cnn import PixelCNN
@@ -78,6 +78,7 @@ __all__ = [
     "Wavefront",
     "Windows",
     "built_field",
+    "keep_size",
     "reads_grid",
     "roles_of",
     "seed_dropout",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from given.nn.dropout import Dropout
 
-__all__ = ["MLP"]
+__all__ = ["MLP", "keep_size"]
 
 
 class MLP(nn.Module):
@@ -32,3 +32,15 @@ class MLP(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """(N, inputs) -> (N, outputs)."""
         return self.layers(h)
+
+
+def keep_size(*nets: nn.Module) -> None:
+    """New weights for linear layers, which keep the size of what they read: of a latent that moves nothing at the start,
+    nothing is ever learned.
+
+    Source: He, Zhang, Ren, Sun, Delving deep into rectifiers, 2015 / https://arxiv.org/abs/1502.01852
+    """
+    for net in nets:
+        for layer in net.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

@@ -90,7 +90,7 @@ class Trainer:
     Args:
         joint: what learns.
         batches: the training data.
-        lessons: those that descend, each with its factor; of the joint's first stage when left out.
+        lessons: those that descend, each with its factor; of the first stage when left out.
         budget: when to stop.
         seed: of batches, noise and dropout.
         lr: the highest learning rate.
@@ -117,7 +117,7 @@ class Trainer:
         self.lr, self.warm_up, self.clip, self.average, self.bfloat16 = lr, warm_up, clip, average, bfloat16
         self.module: nn.Module = joint  # every loss goes through its call, whatever wraps it
         self.lessons = lessons if lessons is not None else [
-            (f, lesson) for run in joint.lessons() for f, lesson in run if isinstance(lesson, Descend)]
+            (f, lesson) for run in joint.lessons() for f, lesson in run if isinstance(lesson, Descend) and not lesson.stage]
         self.sides, self.anew = sides(self.lessons), anew
         large = matrices(joint) if muon else set()
         self.optimisers = [optimisers(side, large, lr, decay) for side in self.sides]

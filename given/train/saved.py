@@ -70,6 +70,7 @@ def made_with(joint: Joint, data: Source, options: Mapping[str, Any]) -> dict[st
                              for name, value in options.items()}
     found["formula"] = str(joint)
     found |= {f"family of {f}": _digest(f, type(f).__name__) for f in joint.declared}
+    found |= {f"posterior of {name}": _digest(q, type(q).__name__) for name, q in joint.posteriors.items() if q is not None}
     columns = {name: v for name, v in joint.columns.items() if name not in joint.latents}
     read_by = {f"codec of {name}": _digest(v.codec, repr(v.codec)) for name, v in columns.items()}
     rows, hashes = 0, {name: hashlib.sha256() for name in columns if name in data.names}
@@ -136,7 +137,8 @@ def load_joint(path: str | os.PathLike[str], classes: Sequence[type] = ()) -> tu
 
 
 def _described(joint: Joint) -> dict[str, Any]:
-    return {"formula": str(joint), "latents": list(joint.latents),
+    return {"formula": str(joint), "latents": {name: None if q is None else _describe(q, f"posterior of {name}")
+                                                for name, q in joint.posteriors.items()},
             "variables": {name: _describe(v.codec, repr(v.codec)) for name, v in joint.columns.items()},
             "factors": [_describe(f, str(f)) for f in joint.declared]}
 
@@ -144,7 +146,8 @@ def _described(joint: Joint) -> dict[str, Any]:
 def _joint(config: Mapping[str, Any], known: Mapping[str, Any]) -> Joint:
     columns = {name: Variable(name, _build(said, known, {})) for name, said in config["variables"].items()}
     with torch.random.fork_rng(devices=[]):
-        return Joint(*(_build(said, known, columns) for said in config["factors"]), latents=config["latents"])
+        return Joint(*(_build(said, known, columns) for said in config["factors"]),
+                     latents={name: _build(said, known, columns) for name, said in config["latents"].items()})
 
 
 def _checksum(config: Mapping[str, Any]) -> str:

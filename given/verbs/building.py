@@ -25,7 +25,7 @@ from given.families import (
     SplineFlow,
 )
 from given.formula import Term, parse
-from given.nn import Embedding, MinGRU, PixelCNN
+from given.nn import Embedding, MinGRU, PixelCNN, keep_size
 from given.nn.context import attends
 from given.sources import Learned, Source, read
 from given.sources.download import downloaded
@@ -57,7 +57,7 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (),
         UserError: a file of the folder is missing, changed or foreign, or names a class that is not known.
     """
     joint, facts = load_joint(path, classes)
-    model = Model(*joint.declared, latents=joint.latents)
+    model = Model(*joint.declared, latents=joint.posteriors)
     model.facts = facts
     return model.to(device)
 
@@ -117,7 +117,7 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
 
 
 def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
-          families: Mapping[str, Callable[..., Conditional]] | None = None, latents: Mapping[str, Codec] | None = None,
+          families: Mapping[str, Callable[..., Conditional]] | None = None, latents: Mapping[str, Any] | None = None,
           seed: int | None = 0) -> Model:
     """A model of a formula, its variables and codecs inferred from data.
 
@@ -127,7 +127,9 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         data: anything `read` takes. Codecs learn from it in one pass; nothing else is learned yet.
         codecs: column -> codec, for columns that should not be inferred.
         families: printed left side of a factor -> family, or a functools.partial of one.
-        latents: column that no data has -> codec, as `{"group": Label(range(3))}`: finite, summed out exactly.
+        latents: column that no data has -> codec, as `{"group": Label(range(3))}`: finite, summed out exactly, or a grid of
+            codes that a family below encodes. Or -> (codec, posterior), as `{"z": (IdentityCodec(Real(axes=(Axis("latent",
+            8),))), Regression)}`: a family of q(z | what stands beside z in the formula); p(z) learns its draws afterwards.
         seed: of the initial weights.
 
     Raises:
@@ -141,8 +143,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     terms = parse(formula) if formula is not None else [Term(source.names)]
     families = {parse(k)[0].name if "," in k else k: v for k, v in (families or {}).items()}  # however it was spaced
     names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
-    latents = dict(latents or {})
-    check_known(latents, names, "latents")
+    latents, posteriors = _latents(latents or {}, names)
     check_known(names, [*source.names, *latents], "formula")
     check_known(codecs, names, "codecs")
     for name, codec in codecs.items():
@@ -176,9 +177,42 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
                 x = Variable(term.name, BlockCodec({n: variables[n].codec for n in term.left}))
             parents = [variables[n] for n in term.parents]
             factors.append(families.get(term.name, default_family(x, parents))(x, parents))
-    made = Model(*factors, latents=tuple(latents))
+        found = {name: _posterior(name, family, factors, latents) for name, family in posteriors.items()}
+    made = Model(*factors, latents=found)
     made.facts |= {"notes": notes, "fitted": False, "dtypes": dict(source.dtypes), "cells": _cells(source, variables)}
     return made
+
+
+def _latents(said: Mapping[str, Any],
+             names: Sequence[str]) -> tuple[dict[str, Codec], dict[str, Callable[..., Conditional] | None]]:
+    """The codec of every latent, and the family of its posterior, or None.
+
+    Raises:
+        UserError: something else is said, or of a name that is not in the formula.
+    """
+    codecs, posteriors = dict[str, Codec](), dict[str, Any]()
+    check_known(said, names, "latents")
+    for name, each in said.items():
+        codec, family = each if isinstance(each, tuple) and len(each) == 2 else (each, None)
+        if not isinstance(codec, Codec) or isinstance(family, Conditional) or not (family is None or callable(family)):
+            raise UserError(f"latents: {name}: expected a codec, such as Label(range(3)), or a codec and a family of its "
+                            f"posterior, such as Regression, got {each!r}")
+        codecs[name], posteriors[name] = codec, family
+    return codecs, posteriors
+
+
+def _posterior(name: str, family: Callable[..., Conditional] | None, factors: Sequence[Conditional],
+               latents: Iterable[str]) -> Conditional | None:
+    """q(latent | the columns of the factors it stands in)."""
+    if family is None:
+        return None
+    beside = {v.name: v for f in factors for v in (f.x, *f.parents)
+              if name in [*f.x.columns, *(v.name for v in f.parents)] and v.name not in latents}
+    latent = next(v for f in factors for v in (f.x, *f.parents) if v.name == name)
+    posterior = family(latent, list(beside.values()))
+    below = [f for f in factors if latent.name in [v.name for v in f.parents]]
+    keep_size(*(part for f in (posterior, *below) if isinstance(f, Regression) for part in (f.context, f.net)))
+    return posterior
 
 
 def _check_lefts(families: Iterable[str], terms: Sequence[Term]) -> None:

@@ -14,7 +14,7 @@ import torch
 from given.conditional import Conditional
 from given.families import Autoregressive
 from given.joint import Joint
-from given.lessons import Deadline, Descend, Solve, Weigh
+from given.lessons import Deadline, Descend, Lesson, Solve, Weigh
 from given.sources import Source, read
 from given.train import (
     Batches,
@@ -110,13 +110,14 @@ class Learning:
         """All lessons, stage by stage and in order, each descent with an equal part of the budget. The last descent's result
         and its judge, where there are any."""
         done, judge, since, anew = None, None, self.began, list[Callable[[], None]]()
-        runs = [(stage, run) for i, stage in enumerate(self.joint.stages) for run in self.joint.lessons(i)]
-        descents = sum(isinstance(run[0][1], Descend) for _, run in runs)
+        runs = self.joint.lessons()
+        descents = sum(isinstance(run[0][1], Descend) for run in runs)
         budget = self.budget.times(1.0 if self.valid is None else 1 - _FOR_THE_END).shared(max(1, descents))
         if not descents:
             self._descend([], budget, None, [], since, "")  # which checks its options
         number, again = 0, self._counts_again
-        for stage, run in runs:
+        for run in runs:
+            stage = self._stage(runs, run[0][1].stage)
             if descending := [(f, lesson) for f, lesson in run if isinstance(lesson, Descend)]:
                 judge = self._judge(stage, descending)
                 left = budget.without(*self._elapsed(since)) if again else budget
@@ -129,6 +130,11 @@ class Learning:
                 solving = [(f, lesson) for f, lesson in run if isinstance(lesson, Solve)]
                 anew += self._solve(solving, deadline, number < descents)
         return done, judge
+
+    def _stage(self, runs: Sequence[Sequence[tuple[Conditional, Lesson]]], stage: int) -> list[Conditional]:
+        """Who learns in a stage, and what learns nothing beside it."""
+        learning = {f for run in runs for f, lesson in run if lesson.stage == stage}
+        return [f for f in self.joint if f in learning or (not f.lessons() and self.joint.stage[f] == stage)]
 
     def _solve(self, run: Sequence[tuple[Conditional, Solve]], deadline: Deadline, more: bool) -> list[Callable[[], None]]:
         """Count and solve, by expectation maximisation behind a latent that is summed out; in equal parts of the time that is

@@ -40,14 +40,14 @@ class Model:
 
     Args:
         factors: conditionals, in the order of the formula.
-        latents: columns that no data has: single finite entries, summed out.
+        latents: columns that no data has, or each with its posterior, a conditional: as of `Joint`.
 
     Attributes:
         joint: their product.
         facts: what is known of it, kept in the folder it is saved to: held-out score, training.
     """
 
-    def __init__(self, *factors: Conditional, latents: Sequence[str] = ()) -> None:
+    def __init__(self, *factors: Conditional, latents: Sequence[str] | Mapping[str, Conditional | None] = ()) -> None:
         self.joint = Joint(*factors, latents=latents)
         self.facts: dict[str, Any] = {}
 
@@ -303,8 +303,7 @@ class Model:
             UserError: a condition of the model is missing that no factor declares.
         """
         self._check_fitted()
-        source = read(data, learned=self.cells)
-        whole = completed(self.joint, source, n, whole_seed(seed), length)
+        whole = completed(self.joint, source := read(data, learned=self.cells), n, whole_seed(seed), length)
         dtypes = {**source.dtypes, **self.facts.get("dtypes", {})}
         if n == 1:
             return Columns({name: values[0] for name, values in whole.items()}, 1, dtypes)
@@ -314,17 +313,19 @@ class Model:
         """The columns whose holes `complete` cannot fill, a line each: those the model lacks, or never had a value to learn."""
         return unfillable(self.joint, read(data, learned=self.cells))
 
-    def encode(self, data: Any) -> Columns:
-        """The latent z of every row, (rows,) a dimension: columns `x.z1`, `x.z2`, ... of each factor that has one.
+    def encode(self, data: Any, *, draws: int | None = None, seed: int | None = 0) -> Columns:
+        """The latent of every row, (rows,) a dimension: columns `x.z1`, `x.z2`, ... of each factor that has one, and `z.z1`,
+        ... of a latent z that has a posterior.
 
         Args:
             data: anything `read` takes.
+            draws: of q(z | row), (draws, rows) a dimension; its mean when left out.
 
         Raises:
             UserError: no family of the model has a representation, or a parent's column is not in the data.
         """
         self._check_fitted()
-        return latents(self.joint, read(data, learned=self.cells))
+        return latents(self.joint, read(data, learned=self.cells), draws, whole_seed(seed))
 
     def compress(self, data: Any = None, /, *, batch: int | None = None, span: int = 1 << 13, verify: bool = True,
                  **columns: Any) -> Compressed:

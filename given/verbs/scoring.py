@@ -101,9 +101,7 @@ def scored(joint: Joint, source: Source, seed: int) -> Iterator[tuple[Score, Enc
             log_p, kind = _log_p(joint, batch, seed)
         new = {name: counts for name, counts in batch.new.items() if bool(counts.any())}
         log_p = log_p + _NEW * sum(new.values(), torch.zeros(()))
-        # One code of all makes a bound.
-        score = score_of(joint, x, log_p, weakest([kind, "bound"]) if joint.encoders else kind,
-                       tuple(name for name in parents if name not in x), batch)
+        score = score_of(joint, x, log_p, kind, tuple(name for name in parents if name not in x), batch)
         units = measured.taken()
         yield replace(score, new={name: counts.numpy() for name, counts in new.items()},
                       characters=units["characters"] / batch.n, bytes=units["bytes"] / batch.n), batch
@@ -149,17 +147,19 @@ def _log_p_known(joint: Joint, batch: EncodedBatch, entries: Mapping[str, Entrie
                  seed: int) -> tuple[Tensor, Kind]:
     """log p of some rows of a batch, nothing of which is new."""
     n = len(rows)
-    if set(joint.summed) - set(entries):
+    lacking = joint.finders and any(not entries[name].complete for name in joint.summed if name in entries)
+    if set(joint.summed) - set(entries) or lacking:
         conditions = {k: e for k, e in entries.items() if k in joint.conditions}
         x = {k: e for k, e in entries.items() if k not in conditions}
         return Query(joint, conditions, n, first_row=batch.first + rows).log_prob(x, seed=seed)
-    full, noise = joint.encoded(entries, n), Noise.of(seed, n, first_row=batch.first + rows)
-    asked = [f for f in joint if set(f.x.columns) & set(full)]
-    if any(not full[name].complete for name in joint.summed):  # of some rows unknown: summed out
-        log_p, kind = joint.log_joint(full, n, noise)
-        rest, other = joint.log_prob(full, n, noise, [f for f in asked if not joint.touches_latent(f)])
+    noise, asked = Noise.of(seed, n, first_row=batch.first + rows), [f for f in joint if set(f.x.columns) & set(entries)]
+    if any(not entries[name].complete for name in joint.summed):  # of some rows unknown: summed out
+        log_p, kind = joint.log_joint(entries, n, noise)
+        rest, other = joint.log_prob(entries, n, noise, [f for f in asked if not joint.touches_latent(f)])
         return log_p.logsumexp(1) + rest, weakest([kind, other])
-    terms = [(f, *joint.log_prob(full, n, noise, [f])) for f in asked]
+    if joint.finders:
+        return joint.bound(entries, n, noise)
+    terms = [(f, *joint.log_prob(entries, n, noise, [f])) for f in asked]
     return (torch.stack([batch.borne(f)[rows] * term for f, term, _ in terms]).sum(0),
             weakest(kind for _, _, kind in terms))
 
