@@ -296,7 +296,7 @@ class Joint(nn.Module):
         for k in range(self.samples):
             own = noise.fold(k)
             full, found = self.encoded(entries, n, own, names)
-            log_q, kind = self._under_posterior(full, found, own)
+            log_q, kind = self.log_posterior(full, found, own)
             log_p, inside = self.log_prob(full, n, own, inner)
             terms.append(log_p - log_q)
             kinds += [kind, inside]
@@ -304,8 +304,8 @@ class Joint(nn.Module):
                 break
         return total + torch.stack(terms).logsumexp(0) - math.log(len(terms)), weakest([outside, "bound", *kinds])
 
-    def _under_posterior(self, full: Mapping[str, Entries], found: Mapping[str, Distribution],
-                         noise: Noise) -> tuple[Tensor, Kind]:
+    def log_posterior(self, full: Mapping[str, Entries], found: Mapping[str, Distribution],
+                      noise: Noise) -> tuple[Tensor, Kind]:
         """log q of what was drawn of latents, (n,) float64; its kind, where it is not exact, makes no bound."""
         try:
             each = [q.log_prob(full[name], seed=noise.fold("entropy").fold(name)).cpu() for name, q in found.items()]

@@ -248,3 +248,36 @@ def test_a_latent_without_an_encoder_is_one_line(latent, said):
     with pytest.raises(UserError, match=said) as error:
         make()
     assert "\n" not in str(error.value)
+
+
+def bayesian():
+    """The linear-Gaussian truth as a model, and the moments of p(z | x)."""
+    joint, x, exact = truth(scale=1.5, shift=0.1)
+    precision = 1 + float((W[:, 0] ** 2 / P).sum())
+    model = Model(*joint.declared, latents=joint.posteriors)
+    return model, x.tensor.numpy(), exact, precision
+
+
+def test_bayes_rule_by_draws_of_the_posterior():
+    """p(z | x) by importance: its moments, its density and its draws, though q is another."""
+    model, x, exact, precision = bayesian()
+    some = x[:4]
+    hoped = (some - M) / P @ W[:, 0] / precision
+    drawn = model.given(x=some).sample(2000, columns=["z"], seed=1)["z"][..., 0]
+    assert np.abs(drawn.mean(0) - hoped).max() < 0.1 and np.abs(drawn.std(0) * math.sqrt(precision) - 1).max() < 0.2
+    score = model.given(x=some).score(z=hoped[:, None])
+    assert score.kind == "estimate"
+    assert np.abs(score.items - 0.5 * math.log(precision / 2 / math.pi)).max() < 0.3  # of 16 draws
+    assert np.abs(model.given().log_prob(x=some) - exact[:4].numpy()).max() < 0.3
+
+
+def test_what_is_missing_is_filled_through_the_posterior():
+    """x given in part: the rest has the mean of the linear-Gaussian truth."""
+    model, x, _, _ = bayesian()
+    covariance = W @ W.T + np.diag(P)
+    seen = np.array([True, True, False])
+    hoped = M[2] + covariance[2, :2] @ np.linalg.solve(covariance[:2, :2], (x[0] - M)[:2])
+    drawn = model.given(x=given.part(x[0], seen=seen)).sample(2000, seed=1)["x"]
+    assert (drawn[:, :2] == x[0][:2]).all() and abs(drawn[:, 2].mean() - hoped) < 0.1
+    left = covariance[2, 2] - covariance[2, :2] @ np.linalg.solve(covariance[:2, :2], covariance[:2, 2])
+    assert abs(drawn[:, 2].var() / left - 1) < 0.25

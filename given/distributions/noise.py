@@ -74,6 +74,10 @@ class Noise:
         number = zlib.crc32(tag.encode()) + (1 << 40) if isinstance(tag, str) else tag
         return Noise(mixed_(self.keys + wrapped((number + 1) * -GOLDEN)))
 
+    def each(self, numbers: Tensor) -> Noise:
+        """An independent stream of every row for its own number (B,) int64."""
+        return Noise(mixed_(self.keys + (numbers + 1) * _DRAW))
+
     def uniform(self, shape: Sequence[int] = (), event: Sequence[int] = ()) -> Tensor:
         """(*shape, B, *event) float64, uniform on the open interval (0, 1)."""
         keys, E = self.repeat(math.prod(shape)).keys, math.prod(event)

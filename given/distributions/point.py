@@ -42,6 +42,10 @@ class Point(Distribution):
         there = there.flatten(there.dim() - len(self.space.axes)).all(-1) if self.space.axes else there
         return torch.where(there, 0.0, -torch.inf).double()
 
+    def cdf(self, x: Entries) -> Tensor:
+        each = torch.where(x.scored, (self.value <= x.tensor).double(), 0.0)
+        return each.flatten(each.dim() - len(self.space.axes)).sum(-1) if self.space.axes else each
+
     def mode(self) -> Entries:
         return Entries(self.value)
 

@@ -6,6 +6,13 @@ With e the evidence and h the unobserved columns above it in the graph,
 
 The sum runs over every value of h, which must be finite and few: Bayes' rule by enumeration, exact where the factors
 are. What lies below the evidence, or has none below it, is drawn or left out: it adds nothing to p(h, e).
+
+A latent z that a posterior finds is summed over draws of it instead, each weighed by p(h, z, e) / q(z | e): importance
+sampling, an estimate. Where q reads what is not given, this is first filled by turns, z ~ q(z | x) and x ~ p(x | z) with what
+is given in its place.
+
+Source: Rezende, Mohamed, Wierstra, Stochastic backpropagation and approximate inference, 2014 /
+https://arxiv.org/abs/1401.4082 (filling by turns)
 """
 
 from __future__ import annotations
@@ -26,6 +33,8 @@ __all__ = ["Enumeration", "Posterior"]
 
 _MOST_VALUES = 10_000
 _ENTRIES_AT_ONCE = 1 << 16
+_MOST_DRAWS, _DRAWN = 256, 1 << 14  # of a latent that is found: a row, and of all rows
+_TURNS = 16  # by which what a posterior reads is filled
 
 Columns = dict[str, Entries]
 
@@ -35,16 +44,18 @@ class Posterior:
     """p(h | e) over every joint value of the enumerated columns h.
 
     Attributes:
-        values: column of h -> (K, *grid) symbols, its value in each of the K joint values.
+        values: column of h -> (K, *grid) symbols, its value in each of the K joint values; of what is drawn, (K, n, *grid).
         log_weights: (n, K) float64, normalised.
     """
 
     values: dict[str, Tensor]
     log_weights: Tensor
+    drawn: tuple[str, ...] = ()
 
     def pick(self, k: Tensor) -> Columns:
-        """The joint values k (N,): (N, *grid) a column."""
-        return {name: Entries(value[k]) for name, value in self.values.items()}
+        """The joint values k (N,) of the n rows in order, again and again: (N, *grid) a column."""
+        row = torch.arange(len(k)) % len(self.log_weights)
+        return {name: Entries(value[k, row] if name in self.drawn else value[k]) for name, value in self.values.items()}
 
 
 class Enumeration:
@@ -70,8 +81,9 @@ class Enumeration:
         """
         if not self._hidden(self.evidence, wanted)[0]:  # nothing to weigh: not even whether the evidence is possible
             return Posterior({}, torch.zeros(self.n, 1, dtype=torch.float64))
-        values, total, _ = self.weigh({}, 0, wanted)
-        return Posterior(values, total - self.possible(total, values)[:, None])
+        values, total, _ = self.weigh({}, 0, wanted, max(self.joint.samples, min(_MOST_DRAWS, _DRAWN // max(1, self.n))))
+        drawn = tuple(name for name in values if name in self.joint.finders)
+        return Posterior(values, total - self.possible(total, values)[:, None], drawn)
 
     def _hidden(self, evidence: Mapping[str, Entries],
                 wanted: Set[str] = frozenset()) -> tuple[list[str], list[Conditional]]:
@@ -99,26 +111,38 @@ class Enumeration:
                             int((log_p == -torch.inf).nonzero()[0])).at(str(self.joint))
         return log_p
 
-    def weigh(self, asked: Mapping[str, Entries], seed: int,
-               wanted: Set[str] = frozenset()) -> tuple[dict[str, Tensor], Tensor, Kind]:
-        """The joint values h of the columns to sum over, log p(h, asked, evidence) (n, K), and its kind."""
+    def weigh(self, asked: Mapping[str, Entries], seed: int, wanted: Set[str] = frozenset(),
+              samples: int | None = None) -> tuple[dict[str, Tensor], Tensor, Kind]:
+        """The joint values h of the columns to sum over, log p(h, asked, evidence) (n, K), and its kind.
+
+        Of latents that are found K counts draws too, `samples` of each value, and the weight is what one adds to the sum.
+        """
         evidence = {**self.evidence, **{name: e.or_else(self.evidence[name]) if name in self.evidence else e
                                         for name, e in asked.items()}}
         hidden, factors = self._hidden(evidence, wanted)
         above = set(self._hidden(self.evidence)[0])  # what weighs the evidence comes before what else is asked
-        K, values = self._enumerate(hidden, evidence)
-        noise = Noise.of(seed, self.n, first_row=self.first_row)
-        total = torch.zeros(self.n, K, dtype=torch.float64)
+        found = [name for name in self.joint.finders if name in hidden]
+        K, values = self._enumerate([name for name in hidden if name not in found], evidence)
+        S = (self.joint.samples if samples is None else samples) if found else 1
+        values = {name: v.repeat_interleave(S, 0) for name, v in values.items()}
+        noise, K = Noise.of(seed, self.n, first_row=self.first_row), K * S
+        total, drawn = torch.full((self.n, K), -math.log(S), dtype=torch.float64), {name: list[Tensor]() for name in found}
         for name in hidden:
             if name in self.joint.conditions:
                 total += self.log_prior(name)[values[name]]
-        kinds: list[Kind] = []
+        kinds: list[Kind] = ["bound"] if found else []
         pairs = torch.cartesian_prod(torch.arange(self.n), torch.arange(K)).reshape(-1, 2)
         size = max(1, _ENTRIES_AT_ONCE // max((f.x.space.dimensions for f in factors), default=1))
         for part in pairs.split(size) if factors else ():
             row, k = part.unbind(1)
             unknown = {h: Entries(v[k]) for h, v in values.items()}
             seen = {name: e.rows(row) for name, e in evidence.items()} | unknown
+            if found:
+                draws, log_q = self._found(found, seen, noise.rows(row).each(k % S))
+                total[row, k] -= log_q
+                unknown, seen = unknown | draws, seen | draws
+                for name, e in draws.items():
+                    drawn[name].append(e.tensor)
             unknown |= {name: e.rows(row) for name, e in asked.items()}
             turns = [{name: e.rows(row) for name, e in self.evidence.items()},
                      {name: e for name, e in unknown.items() if name in above},
@@ -127,7 +151,38 @@ class Enumeration:
                 log_p, kind = self._in_turn(factor, seen, turns, noise.rows(row).fold(factor.x.name))
                 total[row, k] += log_p
                 kinds.append(kind)
+        for name, each in drawn.items():
+            z = torch.cat(each)
+            values[name] = z.reshape(self.n, K, *z.shape[1:]).transpose(0, 1)
         return values, total, weakest(kinds)
+
+    def _found(self, names: Sequence[str], seen: Columns, noise: Noise) -> tuple[Columns, Tensor]:
+        """A draw of latents by what finds them, and its log q (N,), once what they are found from is filled by turns.
+
+        Raises:
+            Intractable: what is not given of it cannot be drawn given the rest, or what finds them has no noise.
+        """
+        joint, n = self.joint, len(noise.keys)
+        read = {name for z in names for v in (joint.finders[z].by.x, *joint.finders[z].by.parents) for name in v.columns}
+        read = {name for name in read - joint.finders.keys() if not (name in seen and seen[name].complete)}
+        gaps = [f for f in joint if read & set(f.x.columns)]
+        full = dict(seen)
+        with torch.no_grad():
+            for turn in range(_TURNS if gaps else 0):
+                own = noise.fold("turn").fold(turn)
+                for f in joint:
+                    if turn == 0 and set(f.x.columns) & set(names):
+                        full |= f.x.split(joint.distribution(f, full, n).sample(seed=own.fold(f.x.name)).to("cpu"))
+                    elif f in gaps:
+                        law = joint.distribution(f, full, n)
+                        law = law.condition(joint.x(f, seen)) if set(f.x.columns) & set(seen) else law
+                        full |= f.x.split(law.sample(seed=own.fold(f.x.name)).to("cpu"))
+                full = {name: e for name, e in full.items() if name not in names}
+                if turn < _TURNS - 1:
+                    full |= joint.encoded(full, n, own, names)[0]
+            full, found = joint.encoded(full, n, noise.fold("last"), names)
+            log_q = joint.log_posterior(full, found, noise)[0]
+        return {name: full[name].to("cpu") for name in names}, log_q
 
     def _in_turn(self, factor: Conditional, seen: Columns, turns: Sequence[Columns], noise: Noise) -> tuple[Tensor, Kind]:
         """log p of a factor's columns, those of every turn given those of the turns before: (N,), and its kind.

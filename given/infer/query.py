@@ -25,6 +25,7 @@ from given.distributions import (
     Intractable,
     Kind,
     Noise,
+    Point,
     Sequential,
     inverse_cdf_sample,
 )
@@ -284,6 +285,10 @@ class Query:
         if factor is None or (name in self.evidence and self.evidence[name].complete):
             raise UserError(f"{name}: is given, or has no factor in {self.joint}; ask for something else")
         posterior = self.bayes.posterior({v.name for v in factor.parents})
+        if name in posterior.drawn:
+            for value, weight in zip(posterior.values[name], posterior.log_weights.exp().unbind(1), strict=True):
+                yield weight, Point(value, self.joint.columns[name].space)
+            return
         for k, weight in enumerate(posterior.log_weights.exp().unbind(1)):
             distribution = self._distribution(factor, {**self.evidence, **posterior.pick(torch.full((self.n,), k))}, self.n)
             assert distribution is not None
