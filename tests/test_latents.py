@@ -14,6 +14,7 @@ from given.distributions import Intractable, Latent, Normal, Point
 from given.families import VAE, FactorAnalysis, FlowMatching, Gaussian, Regression, SplineFlow
 from given.joint import Joint
 from given.nn import MLP
+from given.train import Batches, CodedBatches, coded
 from given.train.batches import FactorBatches
 from given.variables import Axis, Entries, Finite, Observed, Real, UserError, Variable
 from given.verbs import Model
@@ -281,3 +282,32 @@ def test_what_is_missing_is_filled_through_the_posterior():
     assert (drawn[:, :2] == x[0][:2]).all() and abs(drawn[:, 2].mean() - hoped) < 0.1
     left = covariance[2, 2] - covariance[2, :2] @ np.linalg.solve(covariance[:2, :2], covariance[:2, 2])
     assert abs(drawn[:, 2].var() / left - 1) < 0.25
+
+
+@pytest.mark.parametrize("posterior", [SMALL, PointEncoder])
+def test_codes_of_a_finished_stage_are_found_once(posterior, monkeypatch):
+    """The batches of p(z) hold draws of it and nothing it is found from, others in every epoch; what finds it runs once."""
+    data = rows(50)
+    model = given.model("p(z) p(x | z)", data, latents={"z": (Z.codec, posterior)}, codecs={"x": X.codec},
+                        families={"z": FlowMatching, "x": SMALL})
+    joint = model.joint
+    plain = Batches(joint, data, 16, 3)
+    assert coded(plain, [joint.declared[1], joint.posteriors["z"]]) is plain
+    batches = coded(plain, [joint.declared[0]])
+    assert isinstance(batches, CodedBatches)
+    monkeypatch.setattr(type(joint.posteriors["z"]), "forward", None)
+    once, again, other = ([batch.entries["z"].tensor for batch in batches.epoch(number)] for number in (0, 0, 1))
+    assert {name for batch in batches.epoch(0) for name in batch.entries} == {"z"}
+    assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True)) and sum(map(len, once)) == 50
+    # An epoch has an order of its own: what is the same in another but for it is a point.
+    one, two = (torch.cat(each).flatten().sort().values for each in (once, other))
+    assert torch.allclose(one, two) is (posterior is PointEncoder)
+
+
+def test_kept_codes_are_those_of_their_rows():
+    data = rows(40)
+    model = given.model("p(z) p(x | z)", data, latents={"z": (Z.codec, SMALL)}, codecs={"x": X.codec}, families={"x": SMALL})
+    q = model.joint.posterior("z", {"x": model.joint.columns["x"].encode(data)}, 40)
+    batches = coded(Batches(model.joint, data, 8, 0), [model.joint.declared[0]])
+    index = torch.tensor([3, 1, 39])
+    assert torch.allclose(batches.posteriors["z"].rows(index).mean().tensor, q.mean().tensor[index], atol=1e-5)

@@ -31,6 +31,14 @@ class Point(Distribution):
         """Exact of symbols, none of reals."""
         return "exact" if isinstance(self.space, Finite) else "none"
 
+    def rows(self, index: Tensor) -> Point:
+        """The points of the rows `index`."""
+        return Point(self.value[index], self.space)
+
+    def joined(self, others: Sequence[Point]) -> Point:
+        """Those of these rows and of others."""
+        return Point(torch.cat([self.value, *(q.value for q in others)]), self.space)
+
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         return Entries(self.value.expand(*shape, *self.value.shape))
 

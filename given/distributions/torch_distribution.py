@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, distributions
 
@@ -22,6 +25,22 @@ class Torch(Factorized):
     def __init__(self, distribution: distributions.Distribution, space: Space) -> None:
         super().__init__(space, distribution.batch_shape[0], distribution.mean.device)
         self.distribution = distribution
+
+    def rows(self, index: Tensor) -> Torch:
+        """The distributions of the rows `index`."""
+        return self._made({name: t[index] for name, t in self._numbers.items()})
+
+    def joined(self, others: Sequence[Torch]) -> Torch:
+        """Those of these rows and of others."""
+        return self._made({name: torch.cat([t, *(q._numbers[name] for q in others)]) for name, t in self._numbers.items()})
+
+    @property
+    def _numbers(self) -> dict[str, Tensor]:
+        return {name: getattr(self.distribution, name) for name in self.distribution.arg_constraints}
+
+    def _made(self, numbers: dict[str, Tensor]) -> Torch:
+        made: Any = type(self.distribution)
+        return Torch(made(**numbers, validate_args=False), self.space)
 
     def pick(self, u: Tensor) -> Tensor:
         values = self.distribution.icdf(u)

@@ -4,6 +4,7 @@ from given.train.adamw import AdamW
 from given.train.ahead import ahead
 from given.train.batches import Batches, EncodedBatch, FactorBatches, encoded
 from given.train.checkpoint import check_place, replace_folder, whole_folder
+from given.train.codes import CodedBatches, coded
 from given.train.em import expectation, maximise_expectation
 from given.train.exported import EXPORTED_FILES, export_joint
 from given.train.fit import FitResult, fit, split
@@ -15,6 +16,7 @@ __all__ = [
     "AdamW",
     "Batches",
     "Budget",
+    "CodedBatches",
     "Diverged",
     "EXPORTED_FILES",
     "EncodedBatch",
@@ -25,6 +27,7 @@ __all__ = [
     "Trainer",
     "ahead",
     "check_place",
+    "coded",
     "encoded",
     "expectation",
     "export_joint",

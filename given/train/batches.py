@@ -315,6 +315,9 @@ class Batches:
             _encode(self.joint, run, first, self.weight)  # again in order, so that the message names the file's row
             raise
 
+    def _encoded(self, rows: Columns, names: Sequence[str]) -> EncodedBatch:
+        return _encode(self.joint, rows, 0, self.weight, names=names)
+
     def pass_for(self, factor: Conditional, shares: Sequence[Tensor] | None = None) -> FactorBatches:
         """Re-iterable batches of one factor, in the data's order; `shares` as of `FactorBatches`."""
         return FactorBatches(self.joint, self.data, self.size, self.weight, factor, shares=shares, seed=self.seed,

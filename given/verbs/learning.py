@@ -23,6 +23,7 @@ from given.train import (
     FitResult,
     Judge,
     Trainer,
+    coded,
     encoded,
     expectation,
     fit,
@@ -167,7 +168,9 @@ class Learning:
                  anew: Sequence[Callable[[], None]], since: tuple[float, float], name: str) -> FitResult | None:
         """Learn by gradient; `name` is of its checkpoint where there are several."""
         self.joint.to(self.device)
-        trainer = Trainer(self.joint, self.batches, budget, lessons=run, seed=self.seed, lr=self.lr, anew=anew, since=since,
+        later = [f for f, lesson in run if lesson.stage]
+        batches = coded(self.batches, later) if later else self.batches
+        trainer = Trainer(self.joint, batches, budget, lessons=run, seed=self.seed, lr=self.lr, anew=anew, since=since,
                           **self.training)
         if not run:
             return None
