@@ -235,6 +235,9 @@ FAMILIES = {
         net=partial(PatchTransformer, patch=2, width=8, layers=1, heads=2)),
     "Dequantised Diffusion": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(
         Diffusion, net=SMALL, width=4, path=Karras(low=0.4, high=4.0), terms=2, solver=Ancestral(8)), samples=2),
+    "Dequantised Diffusion at the last noise": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(
+        Diffusion, net=SMALL, width=4, path=Karras(low=0.1, high=4.0), terms=2, solver=Ancestral(8)), samples=2,
+        last_noise=True),
     "Dequantised flow": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(SplineFlow, transforms=1, hidden=(8,))),
     "Dequantised mixture": lambda: Dequantised(grid("x", 4, 2), LABEL, family=MIXTURE),
     "Dequantised factors": lambda: Dequantised(

@@ -14,6 +14,7 @@ from test_coding import check_counts, check_lengths, check_other_weights, check_
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_joint import check_bayes, check_raw_density
+from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
 from test_latents import check_bound, check_draws, check_factor_posterior, check_packed_bound
 from test_laws import CODECS, FAMILIES
@@ -48,7 +49,7 @@ from test_toys import (
     check_padding,
     check_tree,
 )
-from test_train import check_resume
+from test_train import check_followed, check_resume
 
 import given.codecs
 import given.distributions
@@ -301,13 +302,22 @@ MUTANTS = {
         given.solve.EulerMaruyama, "run", "(1 + self.churn) * down", "down",
         lambda: check_weak_order(given.solve.EulerMaruyama)),
     "the bound leaves out its prior": Mutant(
-        given.distributions.flow_density, "_closed", "reconstruction - prior - steps", "reconstruction - steps",
+        given.distributions.flow_density, "_closed", "return -prior - steps", "return -steps",
         check_prior_term),
     "a random sign meets another in the divergence": Mutant(
         given.distributions.continuous_flow, "by_equation", "retain_graph=k < K - 1)[0] * e)",
         "retain_graph=k < K - 1)[0] * e.roll(1, 1))", check_seeded_hutchinson),
     "a field is not shown where x is known": Mutant(
-        given.distributions.ContinuousFlow, "_inputs", "known[0].to(x)", "0 * known[0].to(x)", check_learned_parts),
+        given.distributions.ContinuousFlow, "_inputs", "known.where.to(x)", "0 * known.where.to(x)", check_learned_parts),
+    "levels keep their kind when they are guided": Mutant(
+        given.distributions.Dequantised, "_by", "kind=_bound_of(inner)", "kind=self.kind", check_guided_kinds),
+    "levels are too close at the last noise": Mutant(
+        given.distributions.flow_density, "_log_mass", "step = 2 * math", "step = math", check_levels),
+    "a view is added to what is there": Mutant(
+        given.distributions.continuous_flow.Known, "put", "x - self.of(x) + self.value", "x + self.value", check_view),
+    "an average of weights remembers its start": Mutant(
+        given.train.loop.Trainer, "_follow", "min(self.average, (1 + self.step) / (10 + self.step))", "self.average",
+        check_followed),
     "a flow forgets its determinant": Mutant(
         given.distributions.Transformed, "log_prob", "+ ladj.double()", "+ 0 * ladj.double()",
         family("density_is_normalised", "SplineFlow")),

@@ -200,6 +200,23 @@ def test_a_loss_that_is_not_a_number_stops_before_weights_are_touched(monkeypatc
     assert same(before, weights(m))
 
 
+def check_followed():
+    """An average of weights has forgotten its start after few steps, whatever its rate in the end."""
+    data = toy()
+    m = model(data)
+    start = weights(m)
+    trainer = Trainer(m.joint, Batches(m.joint, data, 16, 0), Budget(steps=40), average=0.999)
+    for _ in trainer.run():
+        pass
+    moved, followed = (sum(float((now[k] - start[k]).square().sum()) for k in trainer.weights) ** 0.5
+                       for now in (trainer.weights, trainer.averaged))
+    assert followed > 0.7 * moved > 0, (followed, moved)
+
+
+def test_an_average_follows_closely_at_first():
+    check_followed()
+
+
 def test_rows_of_weight_zero_teach_nothing():
     data = toy()
     doubtful = Columns({**data, "weight": (np.arange(data.n) < 60).astype(float)})

@@ -5,8 +5,8 @@ from given.distributions.beam_searched import BeamSearched
 from given.distributions.cache_ngram import CacheNGram
 from given.distributions.categorical import Categorical
 from given.distributions.chain import Chain
-from given.distributions.continuous_flow import ContinuousFlow, Guidance, ReconstructionGuidance, Replacement
-from given.distributions.dequantised import Dequantised, dequantise
+from given.distributions.continuous_flow import ContinuousFlow
+from given.distributions.dequantised import Dequantised, dequantise, middles
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distribution import Distribution, How, Intractable, Kind, weakest
 from given.distributions.empirical import Empirical
@@ -15,6 +15,7 @@ from given.distributions.entropy_gate import EntropyGate
 from given.distributions.factorized import Factorized
 from given.distributions.flattened import Flattened
 from given.distributions.flow_density import Estimate
+from given.distributions.guidance import AtLastNoise, Blur, Guidance, Lower, ReconstructionGuidance, Replacement, View
 from given.distributions.heads import (
     AtomicHead,
     BernoulliHead,
@@ -46,10 +47,12 @@ from given.distributions.transformed import Transformed
 from given.distributions.tree import Tree
 
 __all__ = [
+    "AtLastNoise",
     "Atomic",
     "AtomicHead",
     "BeamSearched",
     "BernoulliHead",
+    "Blur",
     "CacheNGram",
     "Categorical",
     "CategoricalHead",
@@ -77,6 +80,7 @@ __all__ = [
     "KneserNey",
     "Latent",
     "LogitsProcessor",
+    "Lower",
     "Mixture",
     "Moments",
     "NGramCounts",
@@ -105,6 +109,7 @@ __all__ = [
     "Transformed",
     "Tree",
     "VariancePreserving",
+    "View",
     "WittenBell",
     "best_weights",
     "check_open",
@@ -114,6 +119,7 @@ __all__ = [
     "draws_symbols",
     "inverse_cdf_sample",
     "kmeans_plus_plus",
+    "middles",
     "shrink_covariance",
     "suffix_nodes",
     "weakest",

@@ -5,7 +5,8 @@ data at t = 1. Scores solve the equation of the flow backward, an estimate: ask 
 `Heun(64)`, and believe what they agree on. Where `terms` are named, a score is the bound of the chain that removes noise.
 
 Given part of x: a field that learned to read what is known (`reads_known`) answers up to learning. Another one answers
-approximately, by `ReconstructionGuidance`, the default, or by `Replacement` of what is known on its way.
+approximately, by `ReconstructionGuidance`, the default, or by `Replacement` of what is known on its way; and so does any field
+given a linear `View` of x. What is known is in either case a projection of x, and the value of that.
 
 Source: Chen, Rubanova, Bettencourt, Duvenaud, Neural ordinary differential equations, 2018 /
 https://arxiv.org/abs/1806.07366
@@ -15,10 +16,8 @@ https://arxiv.org/abs/2011.13456
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,12 +27,31 @@ from given.distributions.flow_density import Estimate, Predict, bound, by_equati
 from given.distributions.noise import Noise
 from given.distributions.path import Path, Reading, over
 from given.nn import Condition
-from given.solve import Denoising, Heun, How, Sampler, Solver
-from given.variables import Entries, Real, UserError
+from given.solve import Denoising, Heun, Sampler, Solver
+from given.variables import Entries, Real
 
-__all__ = ["ContinuousFlow", "Guidance", "ReconstructionGuidance", "Replacement"]
+__all__ = ["ContinuousFlow", "Known"]
 
 Field = Callable[[Tensor, Tensor, Condition], Tensor]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of x (N, *grid).
+
+    Attributes:
+        of: x -> its projection that is known; entries, or a view spread back over them.
+        value: of that projection, (N, *grid).
+        where: (N, *grid) bool, which entries are known as they are.
+    """
+
+    of: Callable[[Tensor], Tensor]
+    value: Tensor
+    where: Tensor
+
+    def put(self, x: Tensor) -> Tensor:
+        """x with what is known in its place."""
+        return x - self.of(x) + self.value
 
 
 class ContinuousFlow(Distribution):
@@ -53,6 +71,8 @@ class ContinuousFlow(Distribution):
     Attributes:
         equation: the solver of scores.
         weight: of y, as `Guidance` has it.
+        levels: of how many levels, whose middles are learned, a score is the mass; 0 where it is a density.
+        view: a linear view of x that is known: its projection (D, D), and the value of that (n, D); or None.
         guided_by: the weight of what is known where it is not read, as `ReconstructionGuidance` has it; 0 where it is replaced.
     """
 
@@ -63,13 +83,19 @@ class ContinuousFlow(Distribution):
         self.terms, self.features, self.reads_known = terms, 1 + reads_known, reads_known
         self.equation: Solver = solver if isinstance(solver, Solver) else Heun(32)
         self.weight, self.guided_by = 1.0, 0.0 if reads_known else 1.0
+        self.levels = 0
+        self.view: tuple[Tensor, Tensor] | None = None
 
     @property
     def kind(self) -> Kind:  # type: ignore[override]
-        """By the equation an estimate; of what a part that is replaced or guided leaves, none."""
-        if self.evidence is not None and not self.reads_known:
+        """By the equation an estimate; none of what a part that is replaced or guides leaves, and none of what is guided and
+        drawn with noise, since a guided field is the score of no process of noise."""
+        if not self.reads_known and (self.evidence is not None or self.view is not None):
             return "none"
-        return "bound" if self.terms and self.weight == 1 else "estimate"
+        if self.weight not in (0, 1):
+            noisy = isinstance(self.solver, Sampler) and self.solver.stochastic
+            return "none" if noisy or self.levels else "estimate"
+        return "bound" if self.terms else "none" if self.levels else "estimate"
 
     @property
     def kind_of_part(self) -> Kind:
@@ -86,6 +112,16 @@ class ContinuousFlow(Distribution):
     def completed_by(self, weight: float) -> ContinuousFlow:
         """The same distribution, known parts of which are replaced on their way (0), or guide by a weight."""
         return self._but(guided_by=weight, reads_known=False)
+
+    def of_levels(self, levels: int) -> ContinuousFlow:
+        """The same distribution, that of the middles of so many levels of [-1, 1], scored by the bound of their masses."""
+        return self._but(levels=levels)
+
+    def seen_through(self, projection: Tensor, value: Tensor) -> ContinuousFlow:
+        """The distribution given a linear view: its projection (D, D), and the value of that (n, D). Approximate."""
+        if self.evidence is not None or self.view is not None:
+            raise Intractable("expected one view of x, and no part of it beside; give the part alone, or the view alone")
+        return self._but(view=(projection, value), guided_by=1.0, reads_known=False)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
@@ -104,48 +140,76 @@ class ContinuousFlow(Distribution):
             else:
                 x = self.solver.solve(
                     lambda x, t: predict(x, torch.full((len(x),), t, device=x.device)).velocity, z, 0.0, 1.0)
-        return self._kept(x.double().reshape(*shape, self.n, *self.space.shape))
+        x = x.double() if known is None or self.evidence is not None else known.put(x.double())
+        return self._kept(x.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         return self.estimate(x, seed=seed).value
 
     def estimate(self, x: Entries, *, seed: int | Noise = 0) -> Estimate:
         """log p, or its bound, and the standard error of what is drawn for it, (*shape, B) each."""
-        grid = len(self.space.axes)
-        lead = x.tensor.shape[:x.tensor.dim() - grid]
-        if self.kind == "none":
-            raise Intractable("what replaces or guides has no density; learn it with known= parts, or use Gaussian, "
-                              "GaussianMixture, FactorAnalysis")
-        if not x.plain:
-            if x.hidden:
-                nothing = torch.zeros(lead, dtype=torch.float64, device=self.device)
-                return Estimate(nothing, nothing)
-            raise Intractable("an equation scores whole items only; Gaussian, GaussianMixture, FactorAnalysis score any part")
+        lead = x.tensor.shape[:x.tensor.dim() - len(self.space.axes)]
+        self._check_scored()
         draws = lead[:-1].numel()
-        values = x.tensor.reshape(draws * self.n, *self.space.shape)
         known = self._known(draws)
-        free = torch.ones_like(values, dtype=torch.bool) if known is None else ~known[0]
-        values = values if known is None else torch.where(free, values, known[1].to(values))
+        free = self._free(x, draws, known)
+        if not bool(free.any()):
+            nothing = torch.zeros(lead, dtype=torch.float64, device=self.device)
+            return Estimate(nothing, nothing)
+        values = torch.where(free, x.tensor.reshape(free.shape), 0.0 if known is None else known.value.to(x.tensor))
         noise = Noise.of(seed, self.n, device=self.device)
         noise = noise.repeat(draws) if draws > 1 else noise
         predict = self._predict(draws, known, None)
         if self.kind == "bound":
-            found = bound(predict, self.path, values, free, noise, self.terms)
+            found = bound(predict, self.path, values, free, noise, self.terms, self.levels)
         else:
             found = by_equation(predict, self.path, self.equation, values, free, noise)
         return Estimate(found.value.reshape(lead), found.error.reshape(lead))
 
+    def _check_scored(self) -> None:
+        if self.kind != "none":
+            return
+        if self.weight not in (0, 1) and not self.levels:
+            raise Intractable(f"what is guided and drawn by {self.solver} has no density; draw it by an equation, as "
+                              f"how=Guidance({self.weight:g}) | Heun(64)")
+        if self.reads_known or self.evidence is self.view is None:
+            raise Intractable("levels at the last noise have a bound alone, of what is drawn unguided by removing noise; leave "
+                              "how out, or use Dequantised without last_noise=True")
+        raise Intractable("what replaces or guides has no density; learn it with known= parts, or use Gaussian, "
+                          "GaussianMixture, FactorAnalysis")
+
+    def _free(self, x: Entries, draws: int, known: Known | None) -> Tensor:
+        """(N, *grid) the entries to score: of a row all that are not known, or none where it has nothing of them.
+
+        Raises:
+            Intractable: a row has some of them.
+        """
+        free = torch.ones(draws * self.n, *self.space.shape, dtype=torch.bool, device=self.device)
+        free = free if known is None else free & ~known.where
+        asked = x.scored.reshape(free.shape) & free
+        some = asked.flatten(1).any(1)
+        if bool((asked != free).flatten(1).any(1).logical_and(some).any()):
+            raise Intractable("an equation scores whole items only; Gaussian, GaussianMixture, FactorAnalysis score any part")
+        return asked
+
     def condition(self, evidence: Entries) -> ContinuousFlow:
         return self._but(evidence=self._and(evidence))
 
-    def _known(self, draws: int) -> tuple[Tensor, Tensor] | None:
-        """Where entries are known, and what they are, of all draws."""
+    def _known(self, draws: int) -> Known | None:
+        """What is known of all draws."""
+        shape, spread = (draws * self.n, *self.space.shape), [draws, *[1] * len(self.space.axes)]
+        if self.view is not None:
+            projection, value = (t.to(self.device) for t in self.view)
+            return Known(lambda x: (x.flatten(1) @ projection.to(x)).reshape(x.shape),
+                         value.float().repeat(draws, 1).reshape(shape),
+                         torch.zeros(shape, dtype=torch.bool, device=self.device))
         if self.evidence is None:
             return None
-        times = [draws, *[1] * len(self.space.axes)]
-        return self.evidence.scored.repeat(times), self.evidence.tensor.float().repeat(times)
+        where = self.evidence.scored.repeat(spread)
+        return Known(lambda x: x.masked_fill(~where, 0.0),
+                     self.evidence.tensor.float().repeat(spread).masked_fill(~where, 0.0), where)
 
-    def _predict(self, draws: int, known: tuple[Tensor, Tensor] | None, start: Tensor | None) -> Predict:
+    def _predict(self, draws: int, known: Known | None, start: Tensor | None) -> Predict:
         """x (N, *grid), t (N,) -> what the field, and what is known, say there."""
         rows = torch.arange(self.n, device=self.device).repeat(draws)
         y = self.y.rows(rows) if draws > 1 else self.y
@@ -162,39 +226,34 @@ class ContinuousFlow(Distribution):
         def predict(x: Tensor, t: Tensor) -> Reading:
             if known is None:
                 return self.path.read(output(x, t), x, t)
-            where, value = known
-            if self.reads_known:
-                found = self.path.read(output(x, t), x, t)
-            elif self.guided_by:
-                found = self._towards(output, x, t, where, value)
-            else:
+            if self.guided_by and not self.reads_known:
+                return self._towards(output, x, t, known)
+            if not self.reads_known:
                 assert start is not None
                 alpha, sigma = (over(v, x) for v in self.path.mix(t))
-                x = torch.where(where, alpha * value + sigma * start, x)
-                found = self.path.read(output(x, t), x, t)
-            if self.guided_by:
-                return found
-            return Reading(torch.where(where, value, found.data), found.noise, found.velocity.masked_fill(where, 0.0))
+                x = x - known.of(x) + alpha * known.value + sigma * known.of(start)
+            found = self.path.read(output(x, t), x, t)
+            return Reading(known.put(found.data), found.noise, found.velocity - known.of(found.velocity))
 
         return predict
 
-    def _inputs(self, x: Tensor, known: tuple[Tensor, Tensor] | None) -> Tensor:
+    def _inputs(self, x: Tensor, known: Known | None) -> Tensor:
         """(N, *grid, F)."""
         if self.features == 1:
             return x[..., None]
         if known is None or not self.reads_known:
             return torch.stack([x, torch.zeros_like(x)], -1)
-        return torch.stack([torch.where(known[0], known[1], x), known[0].to(x)], -1)
+        return torch.stack([torch.where(known.where, known.value, x), known.where.to(x)], -1)
 
-    def _towards(self, output: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor, where: Tensor,
-                 value: Tensor) -> Reading:
+    def _towards(self, output: Callable[[Tensor, Tensor], Tensor], x: Tensor, t: Tensor,
+                 known: Known) -> Reading:
         """The prediction moved by the gradient of how well it predicts what is known, taken for normal with the variance that
         data of unit variance would leave."""
         with torch.enable_grad():
             point = x.detach().requires_grad_(True)
             found = self.path.read(output(point, t), point, t)
             alpha, sigma = (over(v, x) for v in self.path.mix(t))
-            misfit = torch.where(where, value - found.data, 0.0).square().flatten(1).sum(1)
+            misfit = (known.value - known.of(found.data)).square().flatten(1).sum(1)
             slope = -0.5 * torch.autograd.grad(misfit.sum(), point)[0]
         # sigma^2 / alpha times the slope over sigma^2 / (alpha^2 + sigma^2); the gradient has a factor alpha where alpha is 0
         moved = self.guided_by * (alpha**2 + sigma**2) * slope / alpha.clamp(min=1e-6)
@@ -202,58 +261,3 @@ class ContinuousFlow(Distribution):
         noise = found.noise - alpha / sigma.clamp(min=1e-6) * moved
         return Reading(found.data.detach() + moved, noise.detach(),
                        found.velocity.detach() + pace * (a - s * alpha / sigma.clamp(min=1e-6)) * moved)
-
-
-@dataclass(frozen=True)
-class Guidance(How):
-    """Draw as if y weighed more: v = v(nothing) + weight (v(y) - v(nothing)). 1 is the distribution itself, 0 that without y.
-
-    Source: Ho, Salimans, Classifier-free diffusion guidance, 2022 / https://arxiv.org/abs/2207.12598
-    """
-
-    weight: float
-    concerns = "velocity fields given something, as those of FlowMatching with parents"
-
-    def __post_init__(self) -> None:
-        if not math.isfinite(self.weight):
-            raise UserError(f"Guidance: expected a finite weight, got {self.weight}")
-
-    def __call__(self, distribution: Any) -> Any:
-        return distribution.guided(self.weight) if isinstance(distribution,
-                                                             ContinuousFlow) and distribution.null is not None else distribution
-
-
-class _Completion(How):
-    """A way to draw what is unknown that needs no learning. Approximate: its draws have no density."""
-
-    concerns = "fields of FlowMatching or Diffusion given part of x"
-    weight = 0.0
-
-    def __call__(self, distribution: Any) -> Any:
-        return distribution.completed_by(self.weight) if isinstance(
-            distribution, ContinuousFlow) and distribution.evidence is not None else distribution
-
-
-@dataclass(frozen=True)
-class Replacement(_Completion):
-    """What is known stands on its path from its own noise, whatever the rest does. Approximate: the rest is not that given what
-    is known, for the field never learned that these entries end where they do.
-
-    Source: Lugmayr et al., RePaint, 2022 / https://arxiv.org/abs/2201.09865, without its jumps back
-    """
-
-
-@dataclass(frozen=True)
-class ReconstructionGuidance(_Completion):
-    """What is predicted for known entries pulls x towards them, by the gradient through the net. Approximate: exact where data
-    are standard normal.
-
-    Source: Ho et al., Video diffusion models, 2022 / https://arxiv.org/abs/2204.03458
-    Song, Vahdat, Mardani, Kautz, Pseudoinverse-guided diffusion models for inverse problems, 2023
-    """
-
-    weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.weight < math.inf:
-            raise UserError(f"ReconstructionGuidance: expected a weight above 0, got {self.weight}")

@@ -8,7 +8,8 @@ probabilities are the cells' masses and sum to one. With u uniform in the cell, 
 where the first is an inequality too at the outermost cells. `log_prob` is the mean over `samples` draws of u: an
 unbiased estimate of that bound, reported as a bound; where p itself is estimated or unknown, so is the bound.
 
-Given some levels, a field is given the middles of their cells.
+Given some levels, a field is given the middles of their cells. Where the last noise of a path blurs the levels in place of u,
+the distribution is of the middles alone, and its bound is that of the levels' masses.
 
 Source: Theis, van den Oord, Bethge, A note on the evaluation of generative models, 2016 /
 https://arxiv.org/abs/1511.01844
@@ -23,10 +24,11 @@ import torch
 from torch import Tensor
 
 from given.distributions.distribution import Distribution, How, Kind
+from given.distributions.guidance import AtLastNoise
 from given.distributions.noise import Noise
 from given.variables import Entries, Finite
 
-__all__ = ["Dequantised", "dequantise"]
+__all__ = ["Dequantised", "dequantise", "middles"]
 
 
 class Dequantised(Distribution):
@@ -35,25 +37,29 @@ class Dequantised(Distribution):
     Args:
         distribution: over a real space of the same grid.
         space: finite and ordered.
-        samples: how many draws of u a score averages.
+        samples: how many draws of u, or of the path's noise, a score averages.
+        last_noise: whether the distribution is of middles, which the last noise of its path blurs.
     """
 
     kind: Kind = "bound"
 
-    def __init__(self, distribution: Distribution, space: Finite, samples: int = 1) -> None:
+    def __init__(self, distribution: Distribution, space: Finite, samples: int = 1, *,
+                 last_noise: bool = False) -> None:
         super().__init__(space, distribution.n, distribution.device)
+        self.last_noise = last_noise
+        distribution = distribution.by(AtLastNoise(space.size)) if last_noise else distribution
         self.distribution, self.samples = distribution, samples
         self.levels = space.size
         self.adaptive = distribution.adaptive
-        if distribution.kind in ("none", "estimate"):
-            self.kind = distribution.kind
+        self.kind = _bound_of(distribution)
 
     @property
     def kind_of_part(self) -> Kind:
         return "none" if self.distribution.kind_of_part == "none" else self.kind
 
     def _by(self, how: How) -> Dequantised:
-        return self._but(distribution=self.distribution._by(how))
+        inner = self.distribution._by(how)
+        return self if inner is self.distribution else self._but(distribution=inner, kind=_bound_of(inner))
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         z = self.distribution.sample(shape, seed=noise).tensor
@@ -64,6 +70,9 @@ class Dequantised(Distribution):
         noise = Noise.of(seed, self.n, device=self.device)
         assert isinstance(self.space, Finite)
         folds = [noise.fold(k) for k in range(self.samples)]
+        if self.last_noise:
+            at = middles(x, self.space)
+            return torch.stack([self.distribution.log_prob(at, seed=fold.fold("inner")) for fold in folds]).mean(0)
         each = [self.distribution.log_prob(dequantise(x, self.space, fold), seed=fold.fold("inner")) for fold in folds]
         grid = len(self.space.axes)
         open_ = self._scored(x)
@@ -73,10 +82,19 @@ class Dequantised(Distribution):
     def condition(self, evidence: Entries) -> Dequantised:
         if self.kind_of_part != "none":
             return super().condition(evidence)  # type: ignore[return-value]
-        middles = evidence.of((evidence.tensor.double() + 0.5) * (2 / self.levels) - 1)
-        inner = self.distribution.condition(middles)
-        return self._but(distribution=inner, evidence=self._and(evidence),
-                         kind=inner.kind if inner.kind in ("none", "estimate") else "bound")
+        assert isinstance(self.space, Finite)
+        inner = self.distribution.condition(middles(evidence, self.space))
+        return self._but(distribution=inner, evidence=self._and(evidence), kind=_bound_of(inner))
+
+
+def _bound_of(distribution: Distribution) -> Kind:
+    """The kind of a score of levels by way of a distribution."""
+    return distribution.kind if distribution.kind in ("none", "estimate") else "bound"
+
+
+def middles(x: Entries, space: Finite) -> Entries:
+    """Levels (*shape, B, *grid) -> the middles of their cells in [-1, 1], float64, masks kept."""
+    return x.of((x.tensor.double() + 0.5) * (2 / space.size) - 1)
 
 
 def dequantise(x: Entries, space: Finite, noise: Noise) -> Entries:

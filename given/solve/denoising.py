@@ -54,6 +54,11 @@ class Sampler(How):
     concerns = "distributions that are drawn by removing noise, as those of Diffusion and FlowMatching"
     steps: int
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether it adds noise on its way; else it solves the equation of the flow."""
+        return False
+
     def __call__(self, distribution: Any) -> Any:
         return distribution.solved_by(self) if isinstance(distribution, Solvable) else distribution
 
@@ -91,6 +96,10 @@ class Ancestral(Sampler):
         self._check()
         if not 0 <= self.eta <= 1:
             raise UserError(f"Ancestral: eta={self.eta}; expected a number from 0 to 1")
+
+    @property
+    def stochastic(self) -> bool:
+        return self.eta > 0
 
     def run(self, process: Denoising, x: Tensor) -> Tensor:
         for i, t, s in self._times():
@@ -149,6 +158,10 @@ class EulerMaruyama(Sampler):
         self._check()
         if not 0 <= self.churn < math.inf:
             raise UserError(f"EulerMaruyama: churn={self.churn}; expected a number of at least 0")
+
+    @property
+    def stochastic(self) -> bool:
+        return self.churn > 0
 
     def run(self, process: Denoising, x: Tensor) -> Tensor:
         for i, t, s in self._times():
