@@ -21,6 +21,7 @@ from record import append
 
 import given
 from given.families import Diffusion, FlowMatching, GaussianMixture, SplineFlow
+from given.nn import MLP
 from given.solve import Heun
 from given.variables import Entries, Observed
 
@@ -56,8 +57,9 @@ def checkerboard():
 
 
 TOYS = {"eight Gaussians": around(EIGHT, 0.2), "two moons": around(MOONS, 0.1), "checkerboard": checkerboard()}
+WIDE = {"net": partial(MLP, hidden=(192, 192, 192)), "known": 0}  # planes are asked whole
 FAMILIES = {"GaussianMixture of 8": partial(GaussianMixture, components=8), "SplineFlow": SplineFlow,
-            "FlowMatching": FlowMatching, "Diffusion": Diffusion}
+            "FlowMatching": partial(FlowMatching, **WIDE), "Diffusion": partial(Diffusion, **WIDE)}
 ALONG_PATHS = ("FlowMatching", "Diffusion")  # whose losses are noisy, so that a batch is larger
 
 
@@ -97,7 +99,7 @@ def main() -> None:
                 model = given.model("x", given.read(x=train), families={"x": family}, seed=seed)
                 began = time.process_time()
                 fit = model.fit(given.read(x=train), held_out=given.read(x=valid), cpu_seconds=3 if quick else 56,
-                                batch=1024 if name in ALONG_PATHS else 512,
+                                batch=2048 if name in ALONG_PATHS else 512, bfloat16=name in ALONG_PATHS,
                                 lr=5e-3, decay=0.0, patience=None, seed=seed)
                 cpu.append(time.process_time() - began)
                 steps.append(fit.steps)

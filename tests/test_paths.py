@@ -330,6 +330,15 @@ def test_a_field_maps_a_grid_to_itself(name):
     assert not torch.allclose(field(other, t, y)[0].flatten()[0], out[0].flatten()[0], atol=1e-5)
 
 
+def test_a_field_nobody_chose_fits_the_grid():
+    kinds = {(2,): FlatField, (7,): FlatField, (4, 4): FlatField, (8, 8): PatchTransformer, (28, 28): PatchTransformer}
+    for sizes, kind in kinds.items():
+        c = FlowMatching(Variable("x", IdentityCodec(spaced(*sizes))))
+        assert type(c.net) is kind, sizes
+    assert c.net.sides == [7, 7]
+    assert FlowMatching(Variable("x", IdentityCodec(spaced(9, 6, channels=2)))).net.counts == [3, 3]
+
+
 def test_a_patch_is_cut_and_put_back_in_its_place():
     net = PatchTransformer(spaced(6, 5, channels=1), 1, 4, patch=(4, 2), width=8, heads=2)
     x = torch.arange(2 * 6 * 3 * 5).reshape(2, 6, 3, 5, 1).float()

@@ -27,7 +27,7 @@ from given import distributions
 from given.conditional import Conditional
 from given.distributions import Karras, Noise, Path, StandardNormal, Straight
 from given.distributions.path import over
-from given.nn import MLP, Context, built_field, reads_grid, roles_of
+from given.nn import Context, built_field, default_field, reads_grid, roles_of
 from given.nn.context import Readers, built_context
 from given.nn.order import places
 from given.solve import Ancestral, Heun, Sampler, Solver
@@ -43,7 +43,7 @@ class _AlongPath(Conditional):
         x: real, or a block of real columns.
         parents: of any space.
         net: a field (`FlatField`, `UNet`, `PatchTransformer`) or a partial of one; or a net of (inputs, outputs), which reads
-            the entries end to end.
+            the entries end to end. When left out, a PatchTransformer for a grid with two axes of places, an MLP elsewhere.
         path: how noise mixes with data, and what the net predicts.
         width: C of the context.
         drop: how often y is dropped while learning; 0 where there is none.
@@ -54,7 +54,7 @@ class _AlongPath(Conditional):
         readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module],
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] | None,
                  path: Path, width: int, drop: float, known: float, solver: Solver | Sampler, terms: int,
                  context: Callable[..., nn.Module], readers: Readers | None) -> None:
         super().__init__(x, parents)
@@ -72,6 +72,7 @@ class _AlongPath(Conditional):
         self.path, self.solver, self.terms = path, solver, terms
         self.drop = drop if self.parents else 0.0
         self.known = known if self.grid.dimensions > 1 else 0.0
+        net = default_field(self.grid) if net is None else net
         grid = self.grid if reads_grid(net) else None
         self.context = built_context(context, self.parents, width, readers, grid)
         roles = roles_of(self.parents, grid, readers, context) - {"pooled"}
@@ -128,7 +129,7 @@ class FlowMatching(_AlongPath):
         x: real, or a block of real columns.
         parents: of any space.
         net: a field (`FlatField`, `UNet`, `PatchTransformer`) or a partial of one; or a net of (inputs, outputs), which reads
-            the entries end to end.
+            the entries end to end. When left out, a PatchTransformer for a grid with two axes of places, an MLP elsewhere.
         path: how noise mixes with data, and what the net predicts.
         width: C of the context.
         drop: how often y is dropped while learning; 0 where there is none.
@@ -139,7 +140,7 @@ class FlowMatching(_AlongPath):
         readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = MLP,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] | None = None,
                  path: Path = Straight(), width: int = 16, drop: float = 0.1, known: float = 0.25,  # noqa: B008
                  solver: Solver | Sampler = Heun(32), terms: int = 0,  # noqa: B008
                  context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:
@@ -154,7 +155,7 @@ class Diffusion(_AlongPath):
         x: real, or a block of real columns.
         parents: of any space.
         net: a field (`FlatField`, `UNet`, `PatchTransformer`) or a partial of one; or a net of (inputs, outputs), which reads
-            the entries end to end.
+            the entries end to end. When left out, a PatchTransformer for a grid with two axes of places, an MLP elsewhere.
         path: how noise mixes with data, and what the net predicts.
         width: C of the context.
         drop: how often y is dropped while learning; 0 where there is none.
@@ -165,7 +166,7 @@ class Diffusion(_AlongPath):
         readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] = MLP,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] | None = None,
                  path: Path = Karras(), width: int = 16, drop: float = 0.1, known: float = 0.25,  # noqa: B008
                  solver: Solver | Sampler = Ancestral(128), terms: int = 64,  # noqa: B008
                  context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:

@@ -16,7 +16,7 @@ from given.nn.linear import Linear, RMSNorm
 from given.nn.made import MADE
 from given.nn.mlp import MLP, keep_size
 from given.nn.order import AnyOrder, ColumnMajor, FixedOrder, Order, Raster, Reverse, Wavefront
-from given.nn.patch_transformer import PatchTransformer
+from given.nn.patch_transformer import PatchTransformer, default_field
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
 from given.nn.readers import Convolutions, Encoder, Flat, Numbers, Patches, Places, Reader, Symbols, Tokens, Windows
@@ -78,6 +78,7 @@ __all__ = [
     "Wavefront",
     "Windows",
     "built_field",
+    "default_field",
     "keep_size",
     "reads_grid",
     "roles_of",

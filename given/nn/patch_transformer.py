@@ -8,8 +8,9 @@ Source: Peebles, Xie, Scalable diffusion models with transformers, 2023 / https:
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,13 @@ from torch.nn import functional as F
 from given.nn.context import Condition
 from given.nn.dot_product import attention
 from given.nn.field import Field, TimeFeatures
+from given.nn.mlp import MLP
 from given.nn.unet import planes
 from given.variables import Real, UserError
 
-__all__ = ["PatchTransformer"]
+__all__ = ["PatchTransformer", "default_field"]
+
+_ALONG = 4  # patches along an axis, of a field nobody chose
 
 
 class PatchTransformer(Field):
@@ -98,6 +102,15 @@ class PatchTransformer(Field):
         h = h.reshape(N, *(places[i] for i in self.rest), *(places[i] for i in self.channels))
         stands = [*self.rest, *self.channels]
         return h.permute(0, *(stands.index(i) + 1 for i in range(len(places))))
+
+
+def default_field(space: Real) -> Callable[..., nn.Module]:
+    """The net of a field nobody chose one for: a `PatchTransformer` with four patches along each axis where a grid has two axes
+    of places or times, and more than 16 entries; an `MLP` elsewhere."""
+    rest = [axis for axis in space.axes if axis.role != "channel"]
+    if len(rest) < 2 or space.dimensions <= _ALONG**2 or any(axis.role not in ("place", "time") for axis in rest):
+        return MLP
+    return functools.partial(PatchTransformer, patch=tuple(-(-axis.size // _ALONG) for axis in rest), width=128)
 
 
 def _normed(h: Tensor) -> Tensor:
