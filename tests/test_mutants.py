@@ -150,8 +150,7 @@ MUTANTS = {
         given.lessons, "_each", "device=y.device)), weight",
         "device=y.device)), weight * 0 + 1", family("wrapped_learns_as_bare", "Gaussian")),
     "a bound is called exact": Mutant(
-        given.distributions.Dequantised, "__init__", "self.levels = space.size",
-        "self.levels = space.size; self.kind = 'exact'",
+        given.distributions.Dequantised, "__init__", "self.kind = _bound_of(distribution)", "self.kind = 'exact'",
         family("density_is_normalised", "Dequantised")),
     "a drawn entry is written one step late": Mutant(
         given.distributions.Chain, "advance", "self.entries[state.t]", "self.entries[state.t - 1]",
