@@ -126,7 +126,8 @@ def test_what_has_no_answer_names_what_has(people, ask, message):
 @pytest.mark.parametrize("value", [(30, 40), {30, 40}, frozenset({30}), range(30, 40), slice(30, 40), (30,)])
 def test_what_may_be_a_range_or_rows_is_refused_as_a_condition(people, value):
     with pytest.raises(UserError, match=r"^age: got .*, which may mean several rows or a range; pass one value, or a list for "
-                                        r"a row each, as \[30, 40\]; ranges and sets of values cannot be given yet$"):
+                                        r"a row each, as \[30, 40\]; "
+                                        r"a range is between\(30, 40\), a set of values isin\(30, 40\)$"):
         people.given(age=value)
 
 

@@ -62,6 +62,10 @@ class Number(Measured):
         """The decimals that draws are rounded to, or None."""
         return 0 if self.whole else self.decimals or None
 
+    @property
+    def step(self) -> float:
+        return 0.0 if self._places is None else 10.0**-self._places
+
     def encode(self, raw: np.ndarray) -> Entries:
         x = super().encode(raw)
         if self.whole:

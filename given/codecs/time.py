@@ -54,6 +54,10 @@ class Time(Measured):
     def _length(self) -> str:  # type: ignore[override]
         return "length in days" if self._unit() in "WD" else "length in seconds"
 
+    @property
+    def step(self) -> float:
+        return self.grid / _UNITS[self._unit()]
+
     def _unit(self) -> str:
         """The resolution."""
         if self.form.startswith("<M8"):

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from given.distributions.factorized import Factorized
-from given.variables import Real
+from given.variables import Entries, Real
 
 __all__ = ["Atomic"]
 
@@ -54,3 +54,9 @@ class Atomic(Factorized):
         mass = torch.where(at, self.log_weights[..., :-1], 0.0).sum(-1)
         there = at.any(-1)
         return torch.where(there, mass, self.log_weights[..., -1] + self.rest.each(values))
+
+    def cdf(self, x: Entries) -> Tensor:
+        """P(entry <= x), atoms at or below x counted in."""
+        at = (self.atoms <= x.tensor[..., None].double()).double()
+        each = (self.log_weights[..., :-1].exp() * at).sum(-1) + self.log_weights[..., -1].exp() * self.rest.cdf(x)
+        return torch.where(self._scored(x), each, 0.0)

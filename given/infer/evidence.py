@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from given.codecs import Label
 from given.sources import Columns
@@ -66,6 +67,8 @@ def observe(variable: Variable, value: Any, begun: Entries | None = None) -> tup
         UserError: a value that does not fit, or one that may be meant as several rows or as one of several values, such as a
             tuple of two ages.
     """
+    if isinstance(value, Tensor):  # an entry itself
+        return Entries(value[None]), True
     if isinstance(value, Rows):
         x, _ = variable.encode_new({variable.name: value.values})
         hidden = None if value.seen is None else torch.from_numpy(value.seen)
@@ -101,7 +104,7 @@ def _check_one_meaning(variable: Variable, value: Any) -> None:
         several = isinstance(value, set | frozenset | range | slice | Iterator)
     if several:
         raise UserError(f"{variable.name}: got {shown(value)}, which may mean several rows or a range; pass one value, or a "
-                        "list for a row each, as [30, 40]; ranges and sets of values cannot be given yet")
+                        "list for a row each, as [30, 40]; a range is between(30, 40), a set of values isin(30, 40)")
 
 
 def rows_taken_as_other(variable: Variable, raw: np.ndarray, x: Entries) -> list[int]:

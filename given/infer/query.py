@@ -29,6 +29,7 @@ from given.distributions import (
     Sequential,
     inverse_cdf_sample,
 )
+from given.infer.cumulative import Cumulative
 from given.infer.posterior import Enumeration, Posterior
 from given.infer.windows import cut, joined, over, reach, written
 from given.joint import Joint
@@ -58,6 +59,7 @@ class Query:
         self.evidence = {k: e for k, e in evidence.items() if not e.hidden}
         self.prior = dict(prior or {})
         self.bayes = Enumeration(joint, self.evidence, n, self.prior, first_row)
+        self._bound = dict[str, Distribution | None]()
 
     @cached_property
     def weighed(self) -> Posterior:
@@ -150,10 +152,12 @@ class Query:
         whole, shared = _whole(factor, seen), names <= self.evidence.keys()
         if length is not None:
             self._check_begun(factor, seen, length)
-        if draws > 1 and shared and not whole:  # what is given is read once for all draws
+        if shared and not whole:  # what is given is read once for all draws, whenever they are asked for
             some = at(0, self.evidence)
-            distribution = asking(self._distribution(factor, some, self.n), some, more)
-        if not whole and (distribution is None or not distribution.draws_together):
+            if factor.x.name not in self._bound:
+                self._bound[factor.x.name] = self._distribution(factor, some, self.n)
+            distribution = asking(self._bound[factor.x.name], some, more)
+        if not whole and (distribution is None or (draws > 1 and not distribution.draws_together)):
             some = at(0, seen)
             distribution = asking(self._distribution(factor, some, draws * self.n), some, more)
         if length is None and not in_blocks:
@@ -293,6 +297,10 @@ class Query:
             distribution = self._distribution(factor, {**self.evidence, **posterior.pick(torch.full((self.n,), k))}, self.n)
             assert distribution is not None
             yield weight, distribution
+
+    def cumulative(self, name: str) -> Cumulative:
+        """The distribution function of an unknown real column. Raises as `mixture`, and where it has no closed form."""
+        return Cumulative(self.mixture(name), name)
 
     def entropy(self) -> Tensor:
         """Entropy in nats of the columns summed over: (n,) float64."""

@@ -17,16 +17,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from given.distributions import Distribution, Intractable
 from given.infer.query import Query
+from given.infer.within import Within
 from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable
 
-__all__ = ["DRAWS", "Summary", "mean", "mode", "quantiles"]
+__all__ = ["DRAWS", "Asked", "Summary", "mean", "mode", "quantiles"]
 
 DRAWS = 1000
-_HALVINGS = 100  # of an interval of entries, past the rounding of float64
+
+Asked = Query | Within
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Summary:
         drawn: raw draws (draws, n, ...) -> raw values (n, ...).
     """
 
-    exact: Callable[[Query], np.ndarray]
+    exact: Callable[[Asked], np.ndarray]
     drawn: Callable[[np.ndarray], np.ndarray]
 
 
@@ -52,7 +53,7 @@ def mean(variable: Variable) -> Summary:
     if _counted(variable):
         numbers(_symbols(codec))
 
-    def exact(query: Query) -> np.ndarray:
+    def exact(query: Asked) -> np.ndarray:
         if _counted(variable):
             p, values = query.probabilities(variable.name).numpy(), numbers(_symbols(codec))
             return codec.raw_of(_average(values[:, None], p.T))
@@ -76,7 +77,7 @@ def quantiles(variable: Variable, levels: np.ndarray) -> Summary:
     if variable.space.axes:
         raise UserError(f"{variable.name}: expected a column of single numbers, got {variable.space}; take quantiles of sample")
 
-    def exact(query: Query) -> np.ndarray:
+    def exact(query: Asked) -> np.ndarray:
         if _counted(variable):
             raw = _symbols(variable.codec)
             order, last = _sorted(numbers(raw))
@@ -86,7 +87,8 @@ def quantiles(variable: Variable, levels: np.ndarray) -> Summary:
             return raw[order[np.minimum(at, last - 1)]]
         if not isinstance(variable.space, Real) or variable.space.atoms:
             raise Intractable(f"{variable.name}: its quantiles have no closed form")
-        return variable.codec.decode(Entries(_inverse(query, variable.name, torch.from_numpy(levels)))).T
+        goal = torch.from_numpy(levels)[:, None].expand(-1, query.n)
+        return variable.codec.decode(Entries(query.cumulative(variable.name).inverse(goal))).T
 
     def drawn(raw: np.ndarray) -> np.ndarray:
         value = numbers(raw)
@@ -106,7 +108,7 @@ def mode(variable: Variable) -> Summary:
     name, codec = variable.name, variable.codec
     single = isinstance(variable.space, Finite) and variable.space.dimensions == 1
 
-    def exact(query: Query) -> np.ndarray:
+    def exact(query: Asked) -> np.ndarray:
         if single:
             return codec.decode(Entries(query.probabilities(name).argmax(-1).reshape(-1, *variable.space.shape)))
         distributions = [distribution for _, distribution in itertools.islice(query.mixture(name), 2)]
@@ -124,33 +126,6 @@ def mode(variable: Variable) -> Summary:
         return raw.ravel()[first[counts.argmax(1)]]
 
     return Summary(exact, drawn)
-
-
-def _inverse(query: Query, name: str, levels: Tensor) -> Tensor:
-    """The entries (Q, n) whose distribution function is `levels` (Q,), by halving."""
-    parts = list(query.mixture(name))
-    goal = levels[:, None].expand(-1, query.n)
-
-    def cdf(x: Tensor) -> Tensor:
-        total = torch.zeros_like(x)
-        for weight, distribution in parts:
-            columns = {k: Entries.unseen(space, query.n).map(lambda t: t.expand(len(x), *t.shape))
-                       for k, space in distribution.space.parts} | {(name if isinstance(distribution.space, Product)
-                                                                     else ""): Entries(x)}
-            at = Entries.block(columns) if isinstance(distribution.space, Product) else columns[""]
-            total += weight * distribution.cdf(at.to(distribution.device)).cpu()
-        return total
-
-    low, high = torch.full_like(goal, -8.0), torch.full_like(goal, 8.0)
-    while bool((short := cdf(low) > goal).any()):
-        low = torch.where(short, 2 * low, low)
-    while bool((short := cdf(high) < goal).any()):
-        high = torch.where(short, 2 * high, high)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        below = cdf(middle) < goal
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return high
 
 
 def _numbers(variable: Variable, what: str) -> Callable[[np.ndarray], np.ndarray]:

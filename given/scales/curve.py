@@ -157,6 +157,18 @@ class Curve:
         found = self._with_tails(found, z, [tail.z for tail in self.tails], Tail.log_slope)
         return np.where(np.isin(z, at), 0.0, found)
 
+    def place(self, r: np.ndarray) -> np.ndarray:
+        """Numbers to entries, whether or not they are atoms."""
+        self.settle()
+        return self._to_z(r)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Below and above which there are no values."""
+        self.settle()
+        low, high = ([t.end for t in self.tails if t.sign == sign and t.end is not None] for sign in (-1, 1))
+        return (low[0] if low else -np.inf), (high[0] if high else np.inf)
+
     def _to_z(self, r: np.ndarray) -> np.ndarray:
         return self._with_tails(_along(r, self.knots, self.heights), r, [tail.r for tail in self.tails], Tail.to_z)
 

@@ -52,6 +52,9 @@ class Line:
         mean, scale = self._both()
         return (r - mean) / scale
 
+    place = z
+    ends = -np.inf, np.inf
+
     def r(self, z: np.ndarray) -> np.ndarray:
         mean, scale = self._both()
         return z * scale + mean

@@ -71,6 +71,24 @@ class Measured(Codec):
         return f"counting on atoms, {rest} elsewhere" if self._learned().atoms else rest
 
     @property
+    def step(self) -> float:
+        """The distance of two values that follow each other on the grid of what was learned, in `numbers`; 0 without one."""
+        return 0.0
+
+    def edge(self, r: float) -> float:
+        """The entry where numbers reach r, whether or not an atom stands there; infinite where r is, or beyond the end of the
+        column's values."""
+        scale = self._learned()
+        low, high = scale.ends
+        return -np.inf if r <= low else np.inf if r >= high else float(scale.place(np.array([r]))[0])
+
+    @property
+    def support(self) -> str:
+        """What numbers there are, for messages."""
+        low, high = self._learned().ends
+        return f"above {low + 0.0:g}" if np.isfinite(low) else f"below {high + 0.0:g}" if np.isfinite(high) else "any numbers"
+
+    @property
     def affine(self) -> bool:
         scale = self._learned()
         return isinstance(scale, Line) or (scale.straight and not scale.atoms and not scale.tails)

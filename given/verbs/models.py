@@ -26,6 +26,7 @@ from given.verbs.completion import completed, unfillable
 from given.verbs.device import named_device, on_processor
 from given.verbs.encoding import latents
 from given.verbs.learning import Learning
+from given.verbs.predictive import Predictive
 from given.verbs.query import Query
 from given.verbs.scoring import readable, score_rows, scored
 from given.verbs.standing import Standing, beginning, order_ignored
@@ -75,8 +76,6 @@ class Model:
     def cells(self) -> dict[str, Learned]:
         """Column -> how its cells were read in the data learned from, as those of new data are."""
         return {name: Learned.restored(state) for name, state in self.facts.get("cells", {}).items()}
-
-    # Learning
 
     def split(self, data: Any) -> tuple[Source, Source]:
         """Rows that `fit` was handed, as those it learned from and those it held out.
@@ -189,8 +188,6 @@ class Model:
         """
         export_joint(path, self.joint)
 
-    # Asking
-
     def score(self, data: Any = None, /, *, seed: int | None = 0, **columns: Any) -> Score:
         """The mean log p of items, with its standard error, kind, unit and measure.
 
@@ -262,26 +259,28 @@ class Model:
         """The distribution of everything else, given what is observed: a parent, a child (Bayes' rule), or part of a variable.
 
         Args:
-            data: observed columns as a mapping; or by keyword. A value may be one item's, or a list of items'; `part`
-                and `prefix` say that only some of its entries are known.
+            data: observed columns as a mapping; or by keyword. A value is one item's, or a list of items'; `part` and `prefix`
+                tell some of its entries, `between`, `isin`, `missing` and `present` where it lies.
             prior: condition -> "uniform", or category -> probability, for conditions that no factor declares.
 
         Raises:
             UserError: an unknown column, or a value that does not fit.
         """
         self._check_fitted()
-        names = list(self.joint.columns)
-        values = {**self._of_model(named(data, {})), **spelled(observed, names)}
+        values = {**self._of_model(named(data, {})), **spelled(observed, list(self.joint.columns))}
         check_known(values, list(self.joint.columns), "observed")
         if prior is not None and not isinstance(prior, Mapping):
             raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {shown(prior)}')
         return Query(self.joint, values, prior or {}, dtypes=self.facts.get("dtypes"))
 
+    def distribution(self, data: Mapping[str, Any] | None = None, /, **observed: Any) -> Predictive:
+        """The distribution of everything else, bound once: short for `given(...).distribution()`."""
+        return self.given(data, **observed).distribution()
+
     def sample(self, n: int = 1, *, seed: int | None = 0, how: How | None = None, **observed: Any) -> Columns:
         """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them.
 
-        The same seed draws the same rows, 0 too, which is the default; `seed=None` draws fresh ones. `length=` is as of
-        `Query.sample`, unless a column has that name, which then is observed.
+        Arguments are as of `Query.sample`; `length=` too, unless a column has that name, which then is observed.
         """
         length = None if "length" in self.joint.columns else observed.pop("length", None)
         return self.given(**observed).sample(n, seed=seed, how=how, length=length)
@@ -376,7 +375,7 @@ class Model:
 
     def _of_model(self, data: dict[str, Any]) -> dict[str, Any]:
         """A table's columns without those the model left out, or, where it has all of the model's, without any others."""
-        mine = [name for name in self.joint.columns if name not in self.joint.latents]
+        mine = self.joint.columns.keys() - self.joint.latents
         left_out = {note.partition(": ")[0] for note in self.notes}
         return {k: v for k, v in data.items()
                 if k in self.joint.columns or not (k in left_out or all(name in data for name in mine))}

@@ -11,19 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.conditional import Conditional
 from given.distributions import How, Intractable
 from given.evaluate import Score
-from given.infer import Part, Rows, Stop, observe
+from given.infer import Part, Rows, Stop, Within, observe, split_events
 from given.infer import Query as _Query
-from given.infer.summary import DRAWS, Summary, mean, mode, quantiles
+from given.infer.summary import DRAWS, Asked, Summary, mean, mode, quantiles
 from given.infer.windows import cut
 from given.joint import Joint
 from given.solve import Watched
 from given.sources import Columns, stacked
 from given.variables import Entries, Real, UserError, Variable, shown
 from given.verbs.checks import check_draws, check_known, check_room, draws_at_once, named, rows_at_once, spelled, whole_seed
+from given.verbs.predictive import Predictive
 from given.verbs.prior import log_prior
+from given.verbs.ranking import ranked
 from given.verbs.scoring import score_of
 
 __all__ = ["Query"]
@@ -40,7 +41,8 @@ class Query:
     def __init__(self, joint: Joint, observed: Mapping[str, Any], prior: Mapping[str, Any],
                  first_row: int | Tensor = 0, dtypes: Any = None, n: int | None = None) -> None:
         self.joint, self.first_row, self.dtypes = joint, first_row, dtypes
-        seen = {name: observe(joint.columns[name], value) for name, value in observed.items()}
+        given, self._regions = split_events(joint, observed)
+        seen = {name: observe(joint.columns[name], value) for name, value in given.items()}
         lengths = {name: len(x) for name, (x, single) in seen.items() if not single}
         if len(set(lengths.values())) > 1:
             raise UserError(f"given: expected columns of one length, got {lengths}")
@@ -48,10 +50,24 @@ class Query:
         self._evidence = {name: x for name, (x, _) in seen.items()}
         self._begun = {name for name, value in observed.items() if isinstance(value, Part | Rows)}
         self._prior = {name: log_prior(joint, name, p) for name, p in prior.items()}
+        self._only: tuple[tuple[Any, ...], list[tuple[Tensor, Asked]]] = (), []
         joint.eval()
 
-    def _parts(self, n: int, at_once: int | None = None) -> Iterator[tuple[Tensor, _Query]]:
-        """The query over some of n rows at a time, with their numbers; what is given once is given to all.
+    def _parts(self, n: int, at_once: int | None = None) -> Iterator[tuple[Tensor, Asked]]:
+        """The query over some of n rows at a time, with their numbers; what is given once is given to all. Where all rows go
+        together the query is kept, and what was bound with it, for what is asked next."""
+        most = at_once or rows_at_once(self.joint)
+        key = (n, most if n > most else 0, self.first_row if isinstance(self.first_row, int) else id(self.first_row))
+        if self._only[0] != key:
+            found = self._bind(n, most)
+            if n > most:
+                yield from found
+                return
+            self._only = key, list(found)
+        yield from self._only[1]
+
+    def _bind(self, n: int, at_once: int) -> Iterator[tuple[Tensor, Asked]]:
+        """Those parts.
 
         Rows of which the same columns are given, and as much of items that go on past a window, go together.
         """
@@ -61,14 +77,15 @@ class Query:
         there += [_known(self._evidence[name]).expand(n) for name in begun]
         alike = torch.stack(there).unique(dim=1, return_inverse=True)[1] if there else torch.zeros(n, dtype=torch.int64)
         for pattern in alike.unique():
-            for rows in (alike == pattern).nonzero()[:, 0].split(at_once or rows_at_once(self.joint)):
+            for rows in (alike == pattern).nonzero()[:, 0].split(at_once):
                 evidence = {k: e.rows(rows % len(e)) for k, e in self._evidence.items()}
                 for name, window in begun.items():  # nothing but what is known lies past the first window
                     evidence[name] = cut(evidence[name], 0, max(window, int(_known(evidence[name]).max())))
                 numbers = self.first_row + rows if isinstance(self.first_row, int) else self.first_row.to(rows.device)[rows]
-                yield rows, _Query(self.joint, evidence, len(rows), self._prior, numbers)
+                query = _Query(self.joint, evidence, len(rows), self._prior, numbers)
+                yield rows, Within(query, self._regions) if self._regions else query
 
-    def _asked(self, ask: Callable[[_Query], dict[str, Entries]]) -> tuple[list[dict[str, Entries]], Tensor]:
+    def _asked(self, ask: Callable[[Asked], dict[str, Entries]]) -> tuple[list[dict[str, Entries]], Tensor]:
         """What every part answers, and the order that puts their rows back. What one part is given and another answers is
         returned of both."""
         parts = [(rows, query, ask(query)) for rows, query in self._parts(self.n)]
@@ -107,7 +124,9 @@ class Query:
             name in joint.conditions and name in there and bool(there[name].all())))]
         wanted = joint.columns if asked is None else asked
         drawn = any(name not in self._evidence or not self._evidence[name].complete for name in wanted)
-        watched = Watched(how) if drawn and isinstance(how, How) else None
+        watched = Watched(how) if isinstance(how, How) else None
+        if watched and not drawn:
+            watched.check(str(self.joint))  # nothing is drawn, so there is nothing that it could concern
         most, parts, numbers = draws_at_once(self.joint), list[Raw](), list[Tensor]()
         for rows, query in self._parts(self.n, max(1, most // n)):
             some, size = list[Raw](), max(1, most // len(rows))
@@ -163,20 +182,13 @@ class Query:
         """
         if not self._single:
             raise UserError(f"rank: expected one item to be given, got {self.n}; ask for each")
-        values = named(data, spelled(candidates, list(self.joint.columns)))
-        by, value = "log_prob", self.log_prob(values, seed=seed)
-        if pmi is not False:
-            own = _marginal(self.joint, list(values)) if pmi is True else None
-            base = Query(own or (self.joint if isinstance(pmi, bool) else pmi.joint), {}, {})
-            base._prior = self._prior if isinstance(pmi, bool) else {}
-            try:
-                by, value = "pmi", value - base.log_prob(values, seed=seed)
-            except UserError as error:
-                raise UserError(f"rank: no p({', '.join(values)}) to compare with ({error}); declare what is missing, pass "
-                                "given(..., prior=...), or pass pmi=another model that has it") from None
-        rows = Columns({name: observed if np.ndim(observed) else [observed] for name, observed in values.items()})
-        order = np.argsort(-value, kind="stable")
-        return Columns({**{name: each[order] for name, each in rows.items()}, by: value[order]})
+        return ranked(self, named(data, spelled(candidates, list(self.joint.columns))), pmi, seed)
+
+    def beside(self, joint: Joint | None) -> Query:
+        """A query of nothing that is observed, of this joint or of another; of its own, or of a part of it, with its priors."""
+        base = Query(joint or self.joint, {}, {})
+        base._prior = self._prior
+        return base
 
     def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int | None = 0, **columns: Any) -> np.ndarray:
         """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64.
@@ -204,7 +216,8 @@ class Query:
                 raise UserError(f"score: expected 1 or {n} values, got {length}")
         if self.n != n and not self._single:
             raise UserError(f"score: {n} values for {self.n} items that are given; expected one each")
-        parts, numbers, given = [], list[Tensor](), tuple(k for k, e in self._evidence.items() if not e.hidden)
+        parts, numbers, given = [], list[Tensor](), (
+            *(k for k, e in self._evidence.items() if not e.hidden), *self._regions)
         for rows, query in self._parts(n):
             some = {k: e.rows(rows % len(e)) for k, e in x.items()}
             new = {k: Entries(e.tensor, e.seen & ~query.evidence[k].scored, e.valid)  # type: ignore[operator]
@@ -283,6 +296,23 @@ class Query:
         found = self._summary(name, partial(quantiles, levels=np.atleast_1d(each)), seed)
         return found if each.ndim else _single(found[..., 0])
 
+    def interval(self, name: str, level: float = 0.9, /, *, seed: int | None = 0) -> Any:
+        """The central interval that one column is in with a probability, two quantiles: (2,), or (items, 2).
+
+        Raises:
+            UserError: as `quantile`.
+        """
+        if not isinstance(level, int | float) or not 0 < level < 1:
+            raise UserError(f"interval: level={shown(level)}; expected a probability between 0 and 1, as 0.9")
+        return self.quantile(name, [(1 - level) / 2, (1 + level) / 2], seed=seed)
+
+    def distribution(self, *names: str) -> Predictive:
+        """The predictive distribution of some columns, by default of all that are unknown: its mean, quantiles, log_prob and
+        draws, and what kind they are. It is bound once, however often it is asked."""
+        check_known(names, list(self.joint.columns), "distribution")
+        return Predictive(self, names or tuple(k for k in self.joint.columns if k not in self.joint.conditions and not (
+            k in self._evidence and self._evidence[k].complete)))
+
     def _summary(self, name: str, ask: Callable[[Variable], Summary], seed: int | None) -> Any:
         """What is asked of one column, (items, ...): exactly, or of draws, some items at a time."""
         check_known([name], list(self.joint.columns), "column")
@@ -350,9 +380,3 @@ def _joined(parts: Sequence[Raw], axis: int) -> Raw:
 
 def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:
     return Entries.cat(parts, axis).map(lambda t: t.index_select(axis, order))
-
-
-def _marginal(joint: Joint, names: list[str]) -> Joint | None:
-    """p(x) that the family of p(x | y) holds, if it does."""
-    each = [getattr(factor, "marginal", None) for factor in joint.declared if list(factor.x.columns) == names]
-    return Joint(each[0]) if each and isinstance(each[0], Conditional) else None
