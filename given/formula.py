@@ -91,9 +91,13 @@ def _way_out(formula: str, at: int) -> str:
         said = value if number else f'"{value}"'
         python = f"given({name}={said})" if name.isidentifier() else f'given({{"{name}": {said}}})'
         pair = f"{name}={value}" if re.fullmatch(r"[\w.=+-]+", f"{name}={value}") else f'"{name}={value}"'
-        into = way(python, f"given sample MODEL {pair}")
         if found["sign"] not in ("=", "=="):
-            return f"a formula has names alone; a range of values cannot be given yet, one value can, by {into}"
+            event = f"between({'None, ' * found['sign'].startswith('<')}{said})"
+            python = f"given({name}={event})" if name.isidentifier() else f'given({{"{name}": {event}}})'
+            column = name if name.isidentifier() else f"`{name}`"
+            into = way(python, f'given query MODEL ... --where "{column} {found["sign"]} {value}"')
+            return f"a formula has names alone; a range of values goes into {into}"
+        into = way(python, f"given sample MODEL {pair}")
         return f"a formula has names alone; a value goes into {into}"
     if formula[at] == "~":
         left, _, right = formula.replace("p(", "").strip(" )").partition("~")

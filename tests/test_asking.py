@@ -165,7 +165,7 @@ def test_a_random_seed_on_the_command_line(people, tmp_path, capsys):
     ("y | age=30", "a value goes into given(age=30)"),
     ("p(y | city == Rome)", 'a value goes into given(city="Rome")'),
     ("y | `house price`=3", 'given({"house price": 3})'),
-    ("y | age > 30", "a range of values cannot be given yet, one value can, by given(age=30)"),
+    ("y | age > 30", "a range of values goes into given(age=between(30))"),
     ("y ~ age", "write p(y | age)"),
     ("y ~ age + city - 1", "write p(y | age, city)"),
     ("y | a + b", "columns stand side by side with commas, as p(y | a, b)"),

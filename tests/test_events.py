@@ -10,6 +10,7 @@ import torch
 
 import given
 from given import between, families, isin
+from given.app.cli import main
 from given.codecs import BlockCodec, IdentityCodec, Integer, Label, Number, Time
 from given.families import Autoregressive, FlowMatching, Gaussian, GaussianMixture, Independent
 from given.infer import Query, Within
@@ -287,3 +288,49 @@ def test_a_mixture_and_an_any_order_net_answer():
     assert ((drawn["x"] >= 1) & (drawn["x"] <= 2)).all()
     g = np.arange(-8, 8, 0.5)
     assert (np.exp(asked.log_prob(y=g)) * 0.5).sum() == pytest.approx(1, abs=1e-2)
+
+
+def ask(capsys, *words):
+    status = main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return status, out.splitlines(), err
+
+
+def test_a_shell_gives_ranges_too(pair, table, tmp_path, capsys):
+    pair.save(tmp_path / "pair.given")
+    table[1].save(tmp_path / "table.given")
+    (tmp_path / "new.csv").write_text("city\nRome\nOslo\n")
+    path = tmp_path / "pair.given"
+    status, out, _ = ask(capsys, "query", path, "y | x", "--where", "0 <= x <= 1", "--interval", 0.8, "--mean")
+    assert status == 0 and out[0] == "mean(y),q0.1(y),q0.9(y)"
+    asked = pair.given(x=between(0, 1))
+    assert [float(v) for v in out[1].split(",")] == pytest.approx([asked.mean("y"), *asked.interval("y", 0.8)], rel=1e-4)
+    status, out, _ = ask(capsys, "query", path, "y | x, city", tmp_path / "new.csv", "--where", "x > 1", "--quantile", 0.5)
+    rows = pair.given(city=["Rome", "Oslo"], x=between(1, None, closed="right")).quantile("y", 0.5)
+    assert status == 0 and [float(v) for v in out[1:]] == pytest.approx(rows.tolist(), rel=1e-4)
+    status, out, _ = ask(capsys, "query", path, "city | x", "--where", "1 < x")
+    assert status == 0 and out[0].startswith("city,p(Lima)")
+    path = tmp_path / "table.given"
+    for event, value in (("city in {Rome, Oslo}", isin("Rome", "Oslo")), ("pay is missing", given.missing),
+                         ("pay is not missing", given.present), ("2020-02-01 <= day < 2020-02-03", between(
+                             np.datetime64("2020-02-01"), np.datetime64("2020-02-03"), closed="left")),
+                         ("kids = 2", isin(2)), ("`kids` <= 2", between(None, 2))):
+        name = event.split()[2] if event.startswith("2") else event.split()[0].strip("`")
+        status, out, err = ask(capsys, "query", path, f"age | {name}", "--where", event, "--quantile", 0.5)
+        assert status == 0, err
+        assert float(out[1]) == table[1].given({name: value}).quantile("age", 0.5)
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["y | x", "--where", "x between 3"], "--where: got 'x between 3'; expected \"30 <= age <= 40\""),
+    (["y | x", "--where", "z > 3"], "--where: unknown name 'z'"),
+    (["y | x", "--where", "x > 3", "--where", "x < 4"], "--where: x is said twice"),
+    (["y | x", "--where", "y > 3"], "y is asked for and given by --where"),
+    (["y | x, city", "--where", "x > 3"], "expected data with city, or what is known of it by --where"),
+    (["y | x", "--where", "x > 3", "--interval", "90"], "--interval 90; expected a probability"),
+    (["y | x", "--where", "3 <= x <= 2"], "which is empty"),
+])
+def test_a_shell_names_what_is_wrong(pair, tmp_path, capsys, words, message):
+    pair.save(tmp_path / "pair.given")
+    status, _, err = ask(capsys, "query", tmp_path / "pair.given", *words)
+    assert status in (1, 2) and message in err and err.count("\n") == 1

@@ -13,6 +13,8 @@ import pytest
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
+from test_events import check_pair
+from test_events import enumerated as check_listed
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
@@ -66,6 +68,8 @@ import given.infer.compression.range_coder
 import given.infer.constraint
 import given.infer.posterior
 import given.infer.stopping
+import given.infer.weighing
+import given.infer.within
 import given.joint
 import given.lessons
 import given.nn.attention
@@ -520,6 +524,14 @@ MUTANTS = {
         given.evaluate.verdict, "_likelihoods", "figures[\"gap\"] + figures[\"gain\"]", "figures[\"gap\"]", check_diagnosis),
     "what two windows share is counted twice": Mutant(
         given.distributions.CacheNGram, "advance", "0 if again else", "", check_counts),
+    "ranges cut each of two dependent columns by itself": Mutant(
+        given.infer.weighing.Weighing, "propose", "repeated(self.query, size, values, first), name)",
+        "repeated(self.query, size, {}, first), name)", check_pair),
+    "a second range is drawn within and not weighed": Mutant(
+        given.infer.weighing.Weighing, "propose", "if i:", "if False:", check_pair),
+    "scores given events are those together with them": Mutant(
+        given.infer.within.Within, "_log_prob", "return top - self.weighing.log_prob(seed), kind", "return top, kind",
+        lambda: check_listed("Independent")),
 }
 
 

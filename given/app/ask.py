@@ -18,12 +18,13 @@ import given
 from given.app.data import live, need, observations, of_text, read, say_on_terminal, say_skipped, show
 from given.app.listing import facts
 from given.app.output import rows, shown
+from given.app.where import events
 from given.codecs import Text
 from given.formula import Term, parse
-from given.infer import Part, Rows, prefix
+from given.infer import Event, Part, Rows, prefix
 from given.sources import Columns, Live, Source, write_file
 from given.variables import Entries, Finite, UserError, nearest
-from given.verbs import Model
+from given.verbs import Model, Query
 from given.verbs.checks import count_rows
 from given.verbs.holes import present, valueless
 
@@ -76,14 +77,19 @@ def query(a: argparse.Namespace) -> None:
     unknown = [name for name in (*term.left, *term.parents) if name not in model.joint.columns]
     if unknown:
         raise UserError(f"query: unknown name {unknown[0]!r}; {nearest(unknown[0], model.joint.columns)}")
-    if term.parents and a.data is None:
-        raise UserError(f"query: expected data with {', '.join(term.parents)}")
+    where = events(a.where, model)
+    if both := [name for name in where if name in term.left]:
+        raise UserError(f"query: {both[0]} is asked for and given by --where; ask for something else")
+    rest = tuple(name for name in term.parents if name not in where)
+    if rest and a.data is None:
+        raise UserError(f"query: expected data with {', '.join(rest)}, or what is known of it by --where")
+    term = Term(term.left, rest)
     if not term.parents:
-        show(_answered(a, model, term, {}, 0), a, model)
+        show(_answered(a, model, term, dict(where), 0), a, model)
         return
     data = live(a, model) or read(a.data, a, model)
     need(term.parents, data.names, f"{a.data}, to answer {a.question!r}")
-    answers = _answers(a, model, term, data)
+    answers = _answers(a, model, term, data, where)
     if a.output or a.n > 1:  # draw after draw, of all rows
         parts = list(answers)
         whole = {name: np.concatenate([part[name] for part in parts], parts[0].axes - 1) for name in parts[0]}
@@ -95,7 +101,7 @@ def query(a: argparse.Namespace) -> None:
         first += part.shape[-1]
 
 
-def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source) -> Iterator[Columns]:
+def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source, where: dict[str, Event]) -> Iterator[Columns]:
     """What is asked, of some thousand rows at a time.
 
     Raises:
@@ -103,7 +109,7 @@ def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source) -> I
     """
     first = 0
     for batch in data.batches(_AT_ONCE):
-        yield _answered(a, model, term, {name: Rows(batch[name]) for name in term.parents}, first)
+        yield _answered(a, model, term, {name: Rows(batch[name]) for name in term.parents} | where, first)
         first += batch.n
         if a.output:
             say_on_terminal(f"{first:,} rows answered", end="")
@@ -117,6 +123,8 @@ def _answered(a: argparse.Namespace, model: Model, term: Term, observed: dict[st
     """The most probable category and the probabilities of all, or draws, of the rows from `first` on."""
     asked = model.given(observed)
     asked.first_row = first
+    if a.mean or a.quantile or a.interval is not None:
+        return _summarised(a, asked, term)
     space = model.joint.columns[term.left[0]].space
     if len(term.left) == 1 and isinstance(space, Finite) and space.dimensions == 1:
         p = asked.probabilities(term.left[0])
@@ -126,6 +134,22 @@ def _answered(a: argparse.Namespace, model: Model, term: Term, observed: dict[st
                        dtypes=asked.dtypes)
     drawn = asked.sample(a.n, columns=term.left, seed=a.seed)
     return Columns({name: drawn[name] for name in term.left}, drawn.axes, drawn.dtypes)
+
+
+def _summarised(a: argparse.Namespace, asked: Query, term: Term) -> Columns:
+    """The means, quantiles and intervals of the columns asked, a column each; how they were found goes to standard error."""
+    found, levels = dict[str, Any](), dict.fromkeys(a.quantile)
+    if a.interval is not None:
+        if not 0 < a.interval < 1:
+            raise UserError(f"query: --interval {a.interval:g}; expected a probability between 0 and 1, as 0.9")
+        levels |= dict.fromkeys([(1 - a.interval) / 2, (1 + a.interval) / 2])
+    for name in term.left:
+        if a.mean:
+            found[f"mean({name})"] = np.atleast_1d(asked.mean(name, seed=a.seed))
+        for level in levels:
+            found[f"q{level:.6g}({name})"] = np.atleast_1d(asked.quantile(name, level, seed=a.seed))
+        say_on_terminal(repr(asked.distribution(name)))
+    return Columns(found)
 
 
 def rank(a: argparse.Namespace) -> None:

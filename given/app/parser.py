@@ -152,10 +152,19 @@ def _sample(add: _Add) -> None:
 def _query(add: _Add) -> None:
     command = add("query", "any conditional of the model, for every row of data",
                   'given query digits.given "label | image" digits', 'given query people.given "income | age" new.csv -n 5',
+                  'given query people.given "income | age" --where "30 <= age <= 40" --interval 0.9',
                   model=True)
     command.add_argument("question", metavar="QUESTION", help='such as "label | image"')
     command.add_argument("data", metavar="DATA", nargs="?", help="the columns right of the bar: " + DATA)
     reading(command)
+    command.add_argument("--where", action="append", default=[], metavar="EVENT",
+                         help="what is known of a column but not its value, as '30 <= age <= 40', 'age > 30', 'city in {Rome, "
+                              "Oslo}', 'age is missing', 'age is not missing'; may be said again. DATA need not have it")
+    command.add_argument("--quantile", action="append", type=number, default=[], metavar="P",
+                         help="the quantile of each column asked, in place of draws; may be said again")
+    command.add_argument("--interval", type=number, metavar="P",
+                         help="the central interval that holds this probability, likewise")
+    command.add_argument("--mean", action="store_true", help="the mean of each column asked, likewise")
     command.add_argument("-n", type=count, default=1, help="draws a row, where the answer is drawn (default 1)")
     command.add_argument("-o", "--output", metavar="FILE", help="write the answer: .csv, .tsv, .jsonl, .parquet or .npz")
 

@@ -20,6 +20,7 @@ from given.infer.evidence import observe
 from given.joint import Joint
 from given.scales import Measured
 from given.variables import MISSING, Codec, Entries, Finite, Real, UserError, Variable, shown
+from given.ways import way
 
 __all__ = ["Event", "Region", "between", "isin", "missing", "present", "region_of", "split_events"]
 
@@ -204,7 +205,7 @@ def _real(variable: Variable, event: Event, space: Real) -> Region:
         if not bool(torch.isin(found, atoms).all()):
             wrong = event.values[int((~torch.isin(found, atoms)).nonzero()[0])]
             raise UserError(f"{variable.name}: {shown(wrong)} alone has probability zero, as any single value of numbers with "
-                            "a density; give a range by between(...), or that one value")
+                            "a density; give a range, or that one value")
         inside = torch.isin(atoms, found)
         return Region(None, atoms=atoms[inside], others=atoms[~inside])
     if event.low is None and event.high is None:
@@ -242,8 +243,9 @@ def _numbers(variable: Variable, raw: np.ndarray) -> np.ndarray:
         if "expected numbers" not in str(error):
             raise error.at(variable.name) from None
         like = variable.codec.names()[:3] if isinstance(variable.space, Finite) else []
-        way = f'; name the values, isin({", ".join(map(repr, like))})' if like else ""
-        raise UserError(f"{variable.name}: holds no numbers, dates or times to range over, or the ends are none{way}") from None
+        python, shell = f"isin({', '.join(map(repr, like))})", f'--where "{variable.name} in {{{", ".join(like)}}}"'
+        named = f"; name the values, {way(python, shell)}" if like else ""
+        raise UserError(f"{variable.name}: holds no numbers, dates or times to range over, or the ends are none{named}") from None
 
 
 def _edges(codec: Codec, low: float, high: float, closed: str) -> tuple[float, float]:
