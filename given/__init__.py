@@ -45,6 +45,7 @@ _HOME = {
     "missing": "given.infer",
     "model": "given.verbs",
     "part": "given.infer",
+    "plane": "given.verbs",
     "prefix": "given.infer",
     "present": "given.infer",
     "pretrained": "given.verbs",

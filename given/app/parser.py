@@ -234,6 +234,34 @@ def _report(add: _Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", default="report.html", help="the page (default report.html)")
 
 
+def _map(add: _Add) -> None:
+    command = add("map", "rows of any data laid on a plane, alike ones side by side, as a drawing",
+                  "given map wine --color cultivar",
+                  "given map people.csv --method neighbours --color income -o people.svg", data=DATA)
+    command.add_argument("--method", choices=("pca", "factors", "vae", "neighbours"), default="pca",
+                         help="principal components (default), factor analysis, a VAE's latent, or t-SNE")
+    command.add_argument("--color", metavar="COLUMN", help="the column that points are coloured by; rows are not laid by it")
+    command.add_argument("--column", dest="columns", action="append", metavar="COLUMN",
+                         help="lay rows by this column; may be said again (default: by all)")
+    command.add_argument("-o", "--output", metavar="FILE", help="the drawing .svg (default map.svg), or the numbers .csv")
+
+
+def _prototypes(add: _Add) -> None:
+    command = add("prototypes", "the most probable rows of every value of a column",
+                  "given prototypes digits.given digits label",
+                  "given prototypes digits.given digits label -n 8 -o digits.png", model=True, data=DATA)
+    command.add_argument("column", metavar="COLUMN", help="such as label")
+    command.add_argument("-n", type=count, default=8, help="rows a value (default 8)")
+    command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png")
+
+
+def _segments(add: _Add) -> None:
+    command = add("segments", "what tells the rows of every value of a column from all rows",
+                  "given segments people.given people.csv city", model=True, data=DATA)
+    command.add_argument("column", metavar="COLUMN", help="of the data, or a latent of the model")
+    command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
+
+
 def _tasks(add: _Add) -> None:
     add("tasks", "what is modelled where no formula is given", "given tasks", seed=False)
 
@@ -283,6 +311,7 @@ def _completion(add: _Add) -> None:
 _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "learn": (_demo, _fit, _export),
     "ask": (_sample, _query, _complete, _rank, _encode, _compress, _decompress),
+    "describe": (_map, _prototypes, _segments),
     "judge": (_score, _report),
     "tasks": (_tasks, _translate, _chat, _keyboard, _fill),
     "about": (_families, _completion),

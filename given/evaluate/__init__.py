@@ -7,6 +7,7 @@ from given.evaluate.neighbours import Copies, Support, copies, diversity, suppor
 from given.evaluate.page import page
 from given.evaluate.picture import picture
 from given.evaluate.reliance import Reliance
+from given.evaluate.scatter import scatter
 from given.evaluate.score import Score, weighted_mean, wilson_interval
 from given.evaluate.train_on_draws import Usefulness, usefulness
 from given.evaluate.two_sample import ClassifierTest, KernelTest, classifier_two_sample, mmd
@@ -35,6 +36,7 @@ __all__ = [
     "paired",
     "picture",
     "reliability",
+    "scatter",
     "support",
     "usefulness",
     "weighted_mean",

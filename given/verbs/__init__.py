@@ -2,7 +2,8 @@
 
 from given.verbs.building import default_family, load, model, pretrained
 from given.verbs.models import Model
+from given.verbs.plane import plane
 from given.verbs.query import Query
 from given.verbs.shuffling import reliance
 
-__all__ = ["Model", "Query", "default_family", "load", "model", "pretrained", "reliance"]
+__all__ = ["Model", "Query", "default_family", "load", "model", "plane", "pretrained", "reliance"]

@@ -1,0 +1,59 @@
+"""Describe: commands that show what is in data, and what a model found in it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import numpy as np
+
+import given
+from given.app.data import need, read, show
+from given.evaluate import scatter
+from given.sources import Columns, write_file
+from given.variables import UserError
+from given.verbs import plane
+
+__all__ = ["map", "prototypes", "segments"]
+
+_AXES = {"pca": ("first principal component", "second principal component"), "factors": ("first factor", "second factor"),
+         "vae": ("first latent", "second latent"), "neighbours": ("x", "y; near rows are alike, distances are not")}
+
+
+def map(a: argparse.Namespace) -> None:
+    """`given map`"""
+    data = read(a.data, a)
+    if a.color is not None:
+        need([a.color], data.names, a.data)
+    output = a.output or "map.svg"
+    if not output.endswith((".svg", ".csv", ".tsv", ".jsonl", ".parquet", ".npz")):
+        raise UserError(f"{output}: expected .svg for a drawing, or .csv, .tsv, .jsonl, .parquet or .npz for the numbers")
+    columns = [name for name in data.names if name != a.color] if a.columns is None else a.columns
+    rows = Columns({name: values for name, values in next(data.batches(1 << 62)).items() if name in {*columns, a.color}})
+    found = plane(Columns({name: rows[name] for name in columns if name in rows}), method=a.method, seed=a.seed)
+    colour = None if a.color is None else rows[a.color]
+    if colour is not None and colour.ndim > 1:
+        raise UserError(f"--color {a.color}: expected a column of single values, got values of shape {colour.shape[1:]}")
+    if output.endswith(".svg"):
+        drawing = scatter(found["x"], found["y"], _AXES[a.method], f"{a.data}: {rows.n:,} rows", colour, a.color or "")
+        write_file(output, lambda file: file.write(drawing.encode()))
+    else:
+        Columns({**found, **({} if colour is None else {a.color: colour})}, dtypes=data.dtypes).save(output)
+    print(f"wrote {output}", file=sys.stderr)
+
+
+def prototypes(a: argparse.Namespace) -> None:
+    """`given prototypes`"""
+    model = given.load(a.model, device=a.device)
+    data = read(a.data, a, model)
+    need([a.column], data.names, a.data)
+    found = model.prototypes(data, a.column, n=a.n, seed=a.seed)
+    drawn = {name: found[name] for name in found if name != "log_prob" or not (a.output or "").endswith((".png", "/"))}
+    show(Columns({**drawn}, dtypes=data.dtypes), a, model)
+
+
+def segments(a: argparse.Namespace) -> None:
+    """`given segments`"""
+    model = given.load(a.model, device=a.device)
+    found = model.segments(read(a.data, a, model), a.column, seed=a.seed)
+    show(Columns({**found, "share": np.round(found["share"], 4)}), a, model)

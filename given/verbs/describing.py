@@ -1,0 +1,224 @@
+"""Describing: what a model found, in items that a person can look at: prototypes, one factor at a time, segments."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from given.joint import Joint
+from given.sources import Columns, Learned, Source, read
+from given.variables import Entries, Observed, Real, UserError, shown
+from given.verbs.checks import check_known
+
+__all__ = ["Describing"]
+
+_BINS = 8
+_TELLING = 3
+
+
+class Describing(abc.ABC):
+    """What a model has to show. Abstract: `Model`."""
+
+    joint: Joint
+    facts: dict[str, Any]
+
+    @property
+    @abc.abstractmethod
+    def cells(self) -> dict[str, Learned]:
+        """Column -> how its cells were read in the data learned from."""
+
+    @abc.abstractmethod
+    def given(self, data: Mapping[str, Any] | None = None, /) -> Any:
+        """The distribution of everything else, given what is observed."""
+
+    def prototypes(self, data: Any, by: str, *, n: int = 8, seed: int | None = 0) -> Columns:
+        """The rows of every value of a column that are most probable given it, best first, with their `log_prob`: the most dog
+        of all dogs.
+
+        Args:
+            data: anything `read` takes.
+            by: a column of the model, such as a label.
+            n: rows a value.
+            seed: of the noise of estimates.
+
+        Raises:
+            UserError: a column that is not there, or without a value.
+        """
+        return _prototypes(self.joint, read(data, learned=self.cells), by, n,
+                           lambda x, given: self.given(given).log_prob(x, seed=seed))
+
+    def traverse(self, name: str, values: Sequence[float] = (-2, -1, 0, 1, 2), *, around: Mapping[str, Any] | None = None,
+                 **given: Any) -> Columns:
+        """Items decoded along each latent of a factor in turn, the others as they are: (latents, values, ...).
+
+        Args:
+            name: the factor's left side, of a family with a latent.
+            values: what is added to a latent, in standard deviations of its prior.
+            around: one row as columns, whose own latent is moved, so that what it has is exaggerated; by default 0.
+            given: the factor's conditions.
+
+        Raises:
+            UserError: a family without a latent, a condition that is not given, or a model that has not learned.
+        """
+        if not self.facts.get("fitted", True):
+            raise UserError(f"{self}: has not learned anything yet; call fit(data) first")
+        row = None if around is None else Columns({k: np.asarray([v]) for k, v in around.items()})
+        return Columns(_traversed(self.joint, name, values, row, given), 2, self.facts.get("dtypes"))
+
+    def segments(self, data: Any, by: str, *, seed: int | None = 0) -> Columns:
+        """What tells the rows of every value of a finite column from all rows: columns `segment`, `share`, `telling`.
+
+        Args:
+            data: anything `read` takes.
+            by: a latent of the model, whose probabilities share the rows out, or a column of the data.
+            seed: of the noise of estimates.
+        """
+        rows = next(read(data, learned=self.cells).batches(1 << 62))
+        names = [name for name in rows if name != by and rows[name].ndim == 1]
+        if by in rows:
+            shares: Mapping[Any, np.ndarray] = {v: (rows[by] == v).astype(float) for v in dict.fromkeys(rows[by].tolist())}
+        else:
+            shares = self.given({k: v for k, v in rows.items() if k in self.joint.columns}).probabilities(by)
+        return _segments(rows, names, shares)
+
+
+def _prototypes(joint: Joint, source: Source, by: str, n: int,
+               score: Callable[[Mapping[str, Any], Mapping[str, Any]], np.ndarray]) -> Columns:
+    """The rows of every value of a column that are most probable given it, best first, with their `log_prob`.
+
+    Args:
+        joint: the model.
+        source: the rows.
+        by: the column.
+        n: rows a value.
+        score: what is scored, what is given -> log p (n,).
+    """
+    if not isinstance(n, int) or n < 1:
+        raise UserError(f"prototypes: n={shown(n)}; expected a whole number from 1")
+    check_known([by], list(joint.columns), "by")
+    rows = Columns({name: values for name, values in next(source.batches(1 << 62)).items() if name in joint.columns})
+    if by not in rows:
+        raise UserError(f"prototypes: no column {by} in the data; there are {', '.join(source.names)}")
+    scored = [name for name in rows if name != by and name not in joint.conditions]
+    parts = list[Columns]()
+    for value in sorted({v for v in rows[by].tolist() if v is not None and v == v}, key=lambda v: (str(type(v)), v)):
+        mine = rows.rows(np.flatnonzero(rows[by] == value))
+        given = {name: mine[name] for name in joint.conditions if name in mine} | {by: mine[by]}
+        log_p = score({name: mine[name] for name in scored}, given)
+        best = np.argsort(-log_p, kind="stable")[:n]
+        parts.append(Columns({**mine.rows(best), "log_prob": log_p[best]}))
+    if not parts:
+        raise UserError(f"prototypes: {by} has no value in the data")
+    return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+@torch.no_grad()
+def _traversed(joint: Joint, name: str, values: Sequence[float], around: Columns | None,
+              given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Items decoded from a latent of which one number at a time takes other values, the rest as they are: raw values
+    (latents, values, ...).
+
+    Args:
+        joint: the model.
+        name: a factor's left side, of a family with `encode` and `decode`.
+        values: what is added to the latent, in standard deviations of its prior.
+        around: one row, whose latent the others keep; by default 0.
+        given: the factor's conditions.
+    """
+    factors = {f.x.name: f for f in joint}
+    check_known([name], list(factors), "traverse")
+    factor: Any = factors[name]
+    if not (hasattr(factor, "encode") and hasattr(factor, "decode")):
+        raise UserError(f"traverse: {factor}: {type(factor).__name__} has no latent to go along; FactorAnalysis, "
+                        "ProbabilisticPCA, PCA, Autoencoder and VAE have")
+    joint.eval()
+    conditions = {k: joint.columns[k].encode(Columns({k: np.asarray([v])})) for k, v in given.items()}
+    check_known(conditions, [v.name for v in factor.parents], "traverse")
+    if around is not None:
+        conditions |= {v.name: v.encode(around) for v in factor.parents if v.name in around}
+        entries = {c: joint.columns[c].encode(around) for c in factor.x.columns}
+        base = factor.encode(joint.x(factor, entries), joint.y(factor, conditions, 1)).mean().tensor
+    else:
+        base = None
+    K = base.shape[1] if base is not None else _latent_size(factor)
+    z = torch.zeros(1, K, dtype=torch.float64, device=joint.device) if base is None else base.double()
+    steps = torch.tensor(list(values), dtype=torch.float64, device=joint.device)
+    moved = z + torch.eye(K, dtype=torch.float64, device=joint.device)[:, None] * steps[None, :, None]  # (K, V, K)
+    many = len(steps) * K
+    y: Observed = joint.y(factor, {k: e.rows(torch.zeros(many, dtype=torch.int64)) for k, e in conditions.items()}, many)
+    x = factor.decode(Entries(moved.reshape(many, K)), y).to("cpu")
+    found = dict[str, np.ndarray]()
+    for column, e in factor.x.split(x).items():
+        raw = joint.columns[column].decode(e if isinstance(joint.columns[column].space, Real) else _whole(e))
+        found |= {k: v.reshape(K, len(steps), *v.shape[1:]) for k, v in raw.items()}
+    return found
+
+
+def _whole(x: Entries) -> Entries:
+    return Entries(x.tensor.round().long())
+
+
+def _latent_size(factor: Any) -> int:
+    z = getattr(factor, "z", None)
+    return int(z.space.dimensions) if z is not None else int(factor.factors)
+
+
+def _segments(rows: Columns, names: Sequence[str], shares: Mapping[Any, np.ndarray]) -> Columns:
+    """Every segment with its share of the rows and the columns that tell it most from all rows, a line each.
+
+    A column tells by the divergence sum_v p(v | segment) log p(v | segment) / p(v), in nats, of its values, numbers in eight
+    bins of as many rows each.
+
+    Args:
+        rows: the data.
+        names: columns to tell segments by.
+        shares: segment -> (n,) each row's share in it.
+    """
+    table: dict[str, list[Any]] = {"segment": [], "share": [], "telling": []}
+    binned = {name: _binned(rows[name]) for name in names}
+    for segment, share in shares.items():
+        found = []
+        for name in names:
+            bins, K = binned[name]
+            inside = np.bincount(bins, share, K) / max(float(share.sum()), 1e-300)
+            everywhere = np.bincount(bins, minlength=K) / len(bins)
+            some = inside > 0
+            told = float((inside[some] * np.log(inside[some] / everywhere[some])).sum())
+            found.append((told, name))
+        found.sort(key=lambda pair: (-pair[0], pair[1]))
+        table["segment"].append(segment)
+        table["share"].append(float(share.sum()) / rows.n)
+        table["telling"].append("; ".join(_said(name, rows[name], share) for told, name in found[:_TELLING] if told > 0))
+    return Columns(table)
+
+
+def _binned(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """(n,) the bin of every value, and how many there are; the last is of what is missing."""
+    if values.dtype.kind in "iufb" and len(np.unique(values)) > _BINS:
+        numbers = values.astype(np.float64)
+        there = ~np.isnan(numbers)
+        edges = np.unique(np.quantile(numbers[there], np.linspace(0, 1, _BINS + 1)[1:-1]))
+        return np.where(there, np.searchsorted(edges, numbers, side="right"), len(edges) + 1), len(edges) + 2
+    _, bins = np.unique([str(v) for v in values.tolist()], return_inverse=True)
+    return bins, int(bins.max()) + 1
+
+
+def _said(name: str, values: np.ndarray, share: np.ndarray) -> str:
+    """A column of a segment beside all rows: mean against mean, or the value that is more frequent by most."""
+    if values.dtype.kind in "iuf" and len(np.unique(values)) > _BINS:
+        numbers = values.astype(np.float64)
+        there = ~np.isnan(numbers)
+        inside = float((numbers * share)[there].sum() / max(share[there].sum(), 1e-300))
+        return f"{name} {inside:.4g} (all {numbers[there].mean():.4g})"
+    texts = np.array([str(v) for v in values.tolist()])
+    distinct, bins = np.unique(texts, return_inverse=True)
+    inside, everywhere = np.bincount(bins, share) / share.sum(), np.bincount(bins) / len(bins)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        told = np.where(inside > 0, inside * np.log(inside / everywhere), -math.inf)
+    best = int(told.argmax())
+    return f"{name} {distinct[best]} {inside[best]:.0%} (all {everywhere[best]:.0%})"

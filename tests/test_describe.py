@@ -1,0 +1,105 @@
+"""Rows on a plane, prototypes, one latent at a time, segments; and their commands."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import given
+from given.app.cli import main
+from given.codecs import Label
+from given.evaluate import scatter
+from given.families import Categorical, Gaussian, ProbabilisticPCA
+
+
+@pytest.fixture(scope="module")
+def people():
+    """Two kinds of people, told apart by age and city and not by shoe."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(2, size=300)
+    return {"age": np.where(kind == 1, 60.0, 25.0) + rng.normal(0, 4, 300), "shoe": rng.normal(42, 2, 300),
+            "city": np.where(kind == 1, "Rome", "Oslo"), "kind": np.array(["young", "old"])[kind]}
+
+
+@pytest.mark.parametrize("method", ["pca", "factors", "neighbours"])
+def test_alike_rows_lie_side_by_side(people, method):
+    found = given.plane({k: people[k] for k in ("age", "shoe", "city")}, method=method)
+    xy = np.stack([found["x"], found["y"]], 1)
+    apart = ((xy[:, None] - xy[None]) ** 2).sum(-1) + np.diag(np.full(300, np.inf))
+    assert (people["kind"][apart.argmin(1)] == people["kind"]).mean() > 0.95
+
+
+def test_a_plane_of_two_numbers_is_theirs():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2)) * [1.0, 1.0] @ np.array([[1.0, 0.9], [0.0, 0.4]])
+    found = given.plane({"a": X[:, 0], "b": X[:, 1]})
+    u, _, _ = np.linalg.svd((X - X.mean(0)) / X.std(0), full_matrices=False)
+    for k, name in enumerate("xy"):
+        assert abs(np.corrcoef(found[name], u[:, k])[0, 1]) > 0.999
+
+
+def test_prototypes_are_the_most_probable_rows_of_their_class(people):
+    model = given.model("p(kind) p(age, shoe | kind)", people, families={"kind": Categorical, "age, shoe": Gaussian})
+    model.fit(people, held_out=0, progress=False)
+    found = model.prototypes(people, "kind", n=2)
+    assert found["kind"].tolist() == ["old", "old", "young", "young"]
+    assert abs(found["age"][0] - 60) < 1 and abs(found["age"][2] - 25) < 1 and abs(found["shoe"] - 42).max() < 1
+    rows = people["kind"] == "old"
+    scores = model.given(kind=people["kind"][rows]).log_prob(age=people["age"][rows], shoe=people["shoe"][rows])
+    assert found["log_prob"][0] == scores.max()
+
+
+def test_one_latent_at_a_time():
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(500, 1))
+    data = {"a": 3 * z[:, 0] + 10 + 0.1 * rng.normal(size=500), "b": -2 * z[:, 0] + 0.1 * rng.normal(size=500)}
+    model = given.model("p(a, b)", data, families={"a, b": partial(ProbabilisticPCA, factors=1)})
+    model.fit(data, held_out=0, progress=False)
+    along = model.traverse("a, b", [-1, 0, 1])
+    assert along["a"].shape == (1, 3)
+    step = np.diff(along["a"][0])
+    assert abs(step[0] - step[1]) < 1e-6 and abs(abs(step[0]) - 3) < 0.3
+    assert abs(np.diff(along["b"][0])[0] / step[0] + 2 / 3) < 0.05
+    same = model.traverse("a, b", [0], around={"a": 13.0, "b": -2.0})
+    assert abs(same["a"][0, 0] - 13) < 0.2
+    with pytest.raises(given.UserError, match="no latent to go along"):
+        plain = given.model("p(a, b)", data, families={"a, b": Gaussian})
+        plain.fit(data, held_out=0, progress=False)
+        plain.traverse("a, b")
+
+
+def test_segments_are_named_by_what_tells_them(people):
+    data = {k: people[k] for k in ("age", "shoe")}
+    model = given.model("p(group) p(age, shoe | group)", data, latents={"group": Label(range(2))},
+                        families={"group": Categorical, "age, shoe": Gaussian})
+    model.fit(data, held_out=0, progress=False)
+    found = model.segments(people, "group")
+    assert abs(found["share"].sum() - 1) < 1e-9 and found["segment"].tolist() == ["0", "1"]
+    assert all(line.split()[0] in ("age", "city", "kind") and "shoe" not in line.split(";")[1] for line in found["telling"])
+    by = model.segments(people, "kind")
+    assert set(by["segment"]) == {"young", "old"} and all("(all" in line for line in by["telling"])
+
+
+def test_a_drawing_has_a_legend_and_one_line_errors():
+    x = np.arange(12.0)
+    drawing = scatter(x, x, ("a < b", "c"), "t", np.array(["u", None] * 6, dtype=object), "kind")
+    assert drawing.count("<circle") == 12 + 2 and "missing" in drawing and "a &lt; b" in drawing
+    assert "linearGradient" in scatter(x, x, ("a", "b"), "t", x, "n")
+    with pytest.raises(given.UserError, match="finite"):
+        scatter(x * np.nan, x, ("a", "b"), "t")
+    for data, options, message in (({"a": [1.0, 2.0]}, {}, "at least 3 rows"), ({"a": [1.0] * 5}, {}, "no column varies"),
+                                   ({"a": [1.0, 2, 3]}, {"method": "umap"}, "expected one of pca")):
+        with pytest.raises(given.UserError, match=message):
+            given.plane(data, **options)
+
+
+def test_the_command_draws_a_map(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["map", "wine", "--color", "cultivar", "-o", "wine.svg"]) == 0
+    assert (tmp_path / "wine.svg").read_text().count("<circle") > 178
+    assert main(["map", "wine", "--color", "cultivar", "-o", "wine.csv"]) == 0
+    assert (tmp_path / "wine.csv").read_text().startswith("x,y,cultivar\n")
+    assert main(["map", "wine", "--color", "grape"]) == 1
+    assert main(["map", "wine", "-o", "wine.gif"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert "no column grape" in errors[-2] and "expected .svg" in errors[-1]
