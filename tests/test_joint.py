@@ -245,7 +245,7 @@ def test_kinds_and_measures_are_said():
 def test_comparison_refuses_to_rank_different_measures():
     model, data = toy_model("p(label) p(image | label) p(size | label)")
     scores = {"a": model.score(label=data["label"]), "b": model.given(label=data["label"]).score(size=data["size"])}
-    table = given.compare(scores)
+    table = given.Comparison(scores)
     assert len(table.groups) == 2
     with pytest.raises(UserError, match="no order"):
         table.difference("a", "b")
@@ -263,9 +263,9 @@ def test_bits_an_entry_are_of_seen_entries():
 def test_scores_of_different_columns_have_no_order():
     model, data = toy_model("p(label) p(image | label)", image=Independent)
     scores = {"label": model.score(label=data["label"]), "image": model.given().score(image=data["image"])}
-    assert len(given.compare(scores).groups) == 2
+    assert len(given.Comparison(scores).groups) == 2
     with pytest.raises(UserError, match="differ in columns"):
-        given.compare(scores).difference("label", "image")
+        given.Comparison(scores).difference("label", "image")
 
 
 def test_a_single_item_is_scored_with_each_of_several():

@@ -31,6 +31,7 @@ from test_paths import (
 )
 from test_referee import (
     check_calibration,
+    check_contours,
     check_copies,
     check_diagnosis,
     check_diversity,
@@ -38,6 +39,7 @@ from test_referee import (
     check_level,
     check_mmd_is_unbiased,
     check_support,
+    check_ties,
     check_usefulness,
 )
 from test_series import check_shared_length, check_together, check_windows
@@ -58,6 +60,8 @@ import given.distributions
 import given.distributions.continuous_flow
 import given.distributions.flow_density
 import given.evaluate.calibration
+import given.evaluate.charts
+import given.evaluate.leaderboard
 import given.evaluate.neighbours
 import given.evaluate.train_on_draws
 import given.evaluate.two_sample
@@ -521,7 +525,13 @@ MUTANTS = {
     "a forest is scored on draws": Mutant(
         given.evaluate.train_on_draws, "usefulness", ".score(*test)", ".score(*drawn)", check_usefulness),
     "what is lost is of the gain on held-out rows": Mutant(
-        given.evaluate.verdict, "_likelihoods", "figures[\"gap\"] + figures[\"gain\"]", "figures[\"gap\"]", check_diagnosis),
+        given.evaluate.verdict, "_likelihoods", "figures[\"gap\"] / own", "figures[\"gap\"] / other", check_diagnosis),
+    "a tie goes to the higher mean": Mutant(
+        given.evaluate.leaderboard.Leaderboard, "above", "mean > _Z * error", "mean > 0", check_ties),
+    "the spread over seeds is left out of a difference": Mutant(
+        given.evaluate.leaderboard.Leaderboard, "difference", "math.hypot(error, mine.spread, its.spread)", "error", check_ties),
+    "a contour's ends are the middles of sides": Mutant(
+        given.evaluate.charts, "contours", "(level - field[a, b]) / (field[c, d] - field[a, b])", "0.5", check_contours),
     "what two windows share is counted twice": Mutant(
         given.distributions.CacheNGram, "advance", "0 if again else", "", check_counts),
     "ranges cut each of two dependent columns by itself": Mutant(

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+import given
 from given.evaluate import calibration, neighbours, train_on_draws, two_sample, verdict
+from given.evaluate.charts import contour_levels, contours
+from given.families import Empirical, Gaussian, Independent
 from given.variables import UserError
 
 
@@ -113,7 +116,7 @@ def check_diagnosis():
     def log_p(x, cov):
         return -0.5 * ((x @ np.linalg.inv(cov)) * x).sum(1) - 0.5 * np.linalg.slogdet(2 * np.pi * cov)[1]
 
-    base = log_p(held_out, np.eye(4))
+    base = log_p(train, np.eye(4)), log_p(held_out, np.eye(4))
 
     def called(draws, cov, more=0.0):
         found, told = neighbours.copies(train, draws, held_out), two_sample.classifier_two_sample(held_out, draws)
@@ -124,6 +127,8 @@ def check_diagnosis():
     assert called(train[::-1] + 1e-3, truth, 5.0) == "memorises"
     assert called(drawn, truth, 9.0) == "overfits"
     assert called(normal(5, 400, 4), np.eye(4)) == "underfits"
+    base = log_p(train, truth), log_p(held_out, truth)  # a baseline that is the truth, and as good on both
+    assert called(drawn, truth) == "fits"
 
 
 @pytest.mark.parametrize("test", ["classifier_two_sample", "mmd"])
@@ -145,3 +150,102 @@ def test_too_few_rows_and_other_columns_are_one_line():
             test(normal(0, 40), normal(1, 40, 2))
     with pytest.raises(UserError, match="more than 5 rows"):
         neighbours.support(normal(0, 5), normal(1, 40))
+
+
+def correlated(seed, n=400):
+    """Four numbers that go together."""
+    x = normal(seed, n, 4)
+    x[:, 1:] = 0.9 * x[:, :1] + 0.3 * x[:, 1:]
+    return {name: x[:, i] for i, name in enumerate("abcd")}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return given.compare(correlated(0), families=["Gaussian", Independent, "GAN", "Categorical"], minutes=0.01, seeds=2)
+
+
+def test_families_are_ranked_on_the_same_rows_and_others_say_why_not(found):
+    assert found.order[0] == "Gaussian" and found.rank("Gaussian") == "1"
+    assert found.rank("Independent") == found.rank("independent columns") == "2="  # one model, learned twice
+    assert found.rank("GAN") == "-" and found.entrants["GAN"].scores == ()
+    assert found.refused["Categorical"].startswith("Categorical: expected one finite entry")
+    assert found.difference("Gaussian", "Independent")[0] > 1
+    assert len({len(e.score.items) for e in found.entrants.values() if e.score is not None}) == 1
+    assert "do not apply:" in str(found) and found.json()["entrants"][0]["tied"] == []
+
+
+def test_a_leaderboard_is_one_page(found, tmp_path):
+    found.save(str(tmp_path / "board.html"))
+    page = (tmp_path / "board.html").read_text()
+    assert "http" not in page.replace("http-equiv", "") and "<script" not in page and "<link" not in page
+    for section in ("Leaderboard", "What each is", "Draws side by side", "Density of two columns", "Calibration", "Marginals",
+                    "Do not apply"):
+        assert f"<h2>{section}</h2>" in page
+
+
+def check_ties():
+    """Of equals none is above the other; the spread over seeds widens intervals; a bound may be higher than it is ranked."""
+    from dataclasses import replace
+
+    from given.evaluate import Assessment, Entrant, Leaderboard, Score
+
+    def entrant(name, *means, kind="exact", n=100):
+        scores = tuple(Score(mean + 0.1 * normal(7 + i, n)[:, 0], kind, "nats/item", "counting", columns=("x",))
+                       for i, mean in enumerate(means))
+        return Entrant(name, name, Assessment(verdict.diagnosis(None, None)), scores)
+
+    some = [entrant("a", 0.0), entrant("b", -0.1), entrant("c", -1.0, kind="bound"), entrant("d", -0.6, 1.0),
+            entrant("e", -2.0, n=50)]
+    board = Leaderboard("p(x)", "a", {e.name: e for e in some}, {}, given.Columns({"x": [1, 2]}))
+    assert board.above("a", "b") and not board.above("b", "a") and not board.above("a", "a")
+    assert not board.above("a", "d") and not board.above("d", "a")
+    assert board.difference("a", "e")[0] == pytest.approx(2.0)  # on the rows of both
+    assert [board.rank(name) for name in "abcde"] == ["1=", "2", "3-", "1=", "5"]
+    other = replace(board, entrants={"a": some[0], "b": replace(some[1], scores=(replace(some[1].scores[0], measure="x"),))})
+    with pytest.raises(UserError, match="differ in measure"):
+        other.difference("a", "b")
+
+
+def test_ties():
+    check_ties()
+
+
+def check_planted(seeds):
+    """A memoriser, and pixels by themselves given the label: each is called what it is; so is the truth of four numbers."""
+    digits = given.read("digits")
+    for seed in seeds:
+        board = given.compare(digits, "image | label", families={"memoriser": Empirical, "by itself": Independent},
+                              minutes=0.02, seeds=1, seed=seed)
+        assert board.entrants["memoriser"].assessment.diagnosis.verdict == "memorises"
+        assert board.entrants["by itself"].assessment.diagnosis.verdict == "underfits"
+        board = given.compare(correlated(seed), families={"truth": Gaussian}, minutes=0.02, seeds=1, seed=seed)
+        assert board.entrants["truth"].assessment.diagnosis.verdict == "fits"
+
+
+def test_planted_models_are_called_what_they_are():
+    check_planted([0])
+
+
+@pytest.mark.parametrize("options, line", [({"seeds": 0}, "seeds=0; expected a whole number from 1"),
+                                           ({"minutes": 0}, "minutes=0; expected a number above 0"),
+                                           ({"families": ["Gausian"]}, "unknown name 'Gausian'"),
+                                           ({"families": []}, "expected at least one, got none"),
+                                           ({"families": ["Categorical"]}, "no family applies; Categorical: ")])
+def test_what_cannot_be_compared_is_one_line(options, line):
+    with pytest.raises(UserError, match=line):
+        given.compare(correlated(0, 60), **options)
+
+
+def check_contours():
+    """Of a round hill the line at a height is a circle, and heights hold the masses asked for."""
+    at = np.linspace(-4, 4, 81)
+    hill = np.exp(-0.5 * (at[:, None] ** 2 + at**2))
+    ends = np.array(contours(hill, np.exp(-0.5))).reshape(-1, 2) * 0.1 - 4
+    assert len(ends) > 40 and np.abs(np.hypot(*ends.T) - 1).max() < 0.02
+    hill /= hill.sum()
+    for mass, level in zip((0.9, 0.5), contour_levels(hill, (0.9, 0.5)), strict=True):
+        assert abs(hill[hill >= level].sum() - mass) < 0.02
+
+
+def test_contours():
+    check_contours()

@@ -188,7 +188,7 @@ def test_an_item_counts_itself():
         scores.append(model.score(text=[new]).nats_per_character())
         assert "adaptive" in str(scores[-1]) if a else "adaptive" not in str(scores[-1])
     assert scores[1].value < 0.7 < 1 < scores[0].value
-    assert "exact, adaptive" in str(given.evaluate.compare({"fixed": scores[0], "adaptive": scores[1]}))
+    assert "exact, adaptive" in str(given.Comparison({"fixed": scores[0], "adaptive": scores[1]}))
 
 
 def test_rare_grams_are_left_to_shorter_pasts():

@@ -2,9 +2,9 @@
 
 from given.app.ask import complete, compress, decompress, encode, query, rank, sample
 from given.app.describe import map, prototypes, segments
-from given.app.judge import report, score
+from given.app.judge import compare, report, score
 from given.app.learn import demo, export, fit
 from given.app.tasks import chat, fill, keyboard, translate
 
-__all__ = ["chat", "complete", "compress", "decompress", "demo", "encode", "export", "fill", "fit", "keyboard", "map",
+__all__ = ["chat", "compare", "complete", "compress", "decompress", "demo", "encode", "export", "fill", "fit", "keyboard", "map",
            "prototypes", "query", "rank", "report", "sample", "score", "segments", "translate"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import given
-from given.evaluate import Comparison, Score, compare, page, picture, wilson_interval
+from given.evaluate import Comparison, Score, page, picture, wilson_interval
 from given.evaluate.page import curve, figure, paragraph, table
 from given.families import Dequantised, Empirical, Gaussian, Independent
 from given.sources import Columns
@@ -149,7 +149,7 @@ def scores(model: Model, train: Columns, valid: Columns, test: Columns) -> Compa
         found[f"{name}, {formula}"] = baseline.score(test).bits_per_dim()
     found[_name(model)] = model.given(label=test["label"]).score(image=test["image"]).bits_per_dim()
     found["autoregressive, label summed out"] = model.given().score(image=test["image"]).bits_per_dim()
-    return compare(found)
+    return Comparison(found)
 
 
 def _name(model: Model) -> str:

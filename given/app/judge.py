@@ -6,21 +6,41 @@ import argparse
 import json
 import math
 import sys
+from typing import Any
 
 import numpy as np
 
 import given
-from given.app.data import live, need, read, say_skipped
+from given import families as _families
+from given.app.data import live, need, once, read, say_skipped
+from given.app.literals import built, codec_of, split_names
 from given.app.report import report as _report
 from given.codecs import Label
 from given.evaluate import Score
 from given.infer import rows_taken_as_other
 from given.sources import Columns, Live, Source, write_file
+from given.tasks import task_of
 from given.variables import UserError, shown
 from given.verbs import Model
 from given.verbs.checks import count_rows
 
-__all__ = ["report", "score"]
+__all__ = ["compare", "report", "score"]
+
+
+def compare(a: argparse.Namespace) -> None:
+    """`given compare`"""
+    data = read(a.data, a)
+    codecs = {name: codec_of(text) for name, text in once(a.codecs, "--as").items()}
+    formula = task_of(data, codecs)[1] if a.formula is None else a.formula
+    families: Any = a.families
+    if families != "all":
+        families = {text: built(text, _families, "--families") for text in split_names(families)}
+    found = given.compare(data, formula, families=families, minutes=a.minutes, seeds=a.seeds, seed=a.seed, codecs=codecs,
+                          progress=not a.json)
+    print(json.dumps(found.json()) if a.json else found)
+    if a.output is not None:
+        found.save(a.output)
+        print(f"wrote {a.output}", file=sys.stderr)
 
 
 def score(a: argparse.Namespace) -> None:

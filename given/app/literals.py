@@ -12,7 +12,19 @@ from typing import Any
 from given import codecs as _codecs
 from given.variables import Codec, UserError, nearest
 
-__all__ = ["built", "codec_of"]
+__all__ = ["built", "codec_of", "split_names"]
+
+
+def split_names(text: str) -> list[str]:
+    """What stands between commas that are in no brackets: `Gaussian, Dequantised(family=GAN)` are two."""
+    out, depth = [""], 0
+    for letter in text:
+        depth += (letter in "([") - (letter in ")]")
+        if letter == "," and not depth:
+            out.append("")
+        else:
+            out[-1] += letter
+    return [each.strip() for each in out if each.strip()]
 
 
 def codec_of(text: str) -> Codec:

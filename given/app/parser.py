@@ -262,6 +262,21 @@ def _segments(add: _Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
 
+def _compare(add: _Add) -> None:
+    command = add("compare", "families side by side: the same rows, the same budget, ties called ties",
+                  'given compare digits "image | label" --families Gaussian,VAE,FlowMatching --minutes 0.2 --seeds 1',
+                  "given compare people.csv --families all -o people.html", data=DATA)
+    command.add_argument("formula", nargs="?", help='such as "image | label"; without one, that of the first task that fits')
+    command.add_argument("--families", default="all", metavar="A,B",
+                         help="names of given families, or all that apply (default)")
+    command.add_argument("--minutes", type=positive, default=1.0,
+                         help="to learn one model (default 1); half as much to judge it")
+    command.add_argument("--seeds", type=count, default=3, help="models of each family (default 3)")
+    command.add_argument("--as", dest="codecs", action="append", default=[], type=pair, metavar="COLUMN=CODEC",
+                         help="how a column is read, as of given fit")
+    command.add_argument("-o", "--output", metavar="FILE", help="write one HTML page")
+
+
 def _tasks(add: _Add) -> None:
     add("tasks", "what is modelled where no formula is given", "given tasks", seed=False)
 
@@ -312,7 +327,7 @@ _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "learn": (_demo, _fit, _export),
     "ask": (_sample, _query, _complete, _rank, _encode, _compress, _decompress),
     "describe": (_map, _prototypes, _segments),
-    "judge": (_score, _report),
+    "judge": (_score, _report, _compare),
     "tasks": (_tasks, _translate, _chat, _keyboard, _fill),
     "about": (_families, _completion),
 }

@@ -1,8 +1,11 @@
 """Is it any good? Scores with their errors, comparisons, two-sample tests, a diagnosis, pictures, reports."""
 
+from given.evaluate.assessment import Assessment
 from given.evaluate.calibration import Calibration, coverage, reliability
-from given.evaluate.compare import Comparison, compare
+from given.evaluate.compare import Comparison
 from given.evaluate.features import Features
+from given.evaluate.leaderboard import Entrant, Leaderboard
+from given.evaluate.leaderboard_page import leaderboard_page
 from given.evaluate.neighbours import Copies, Support, copies, diversity, support
 from given.evaluate.page import page
 from given.evaluate.picture import picture
@@ -14,23 +17,26 @@ from given.evaluate.two_sample import ClassifierTest, KernelTest, classifier_two
 from given.evaluate.verdict import Diagnosis, diagnosis, paired, worst
 
 __all__ = [
+    "Assessment",
     "Calibration",
     "ClassifierTest",
     "Comparison",
     "Copies",
     "Diagnosis",
+    "Entrant",
     "Features",
     "KernelTest",
     "Reliance",
+    "Leaderboard",
     "Score",
     "Support",
     "Usefulness",
     "classifier_two_sample",
-    "compare",
     "copies",
     "coverage",
     "diagnosis",
     "diversity",
+    "leaderboard_page",
     "mmd",
     "page",
     "paired",

@@ -14,9 +14,17 @@ from dataclasses import dataclass
 from given.evaluate.score import Score, weighted_mean
 from given.variables import UserError
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "comparable"]
 
 _SAME = ("columns", "conditioned_on", "measure", "unit")
+
+
+def comparable(scores: Mapping[str, Score]) -> list[list[str]]:
+    """Names in groups that have an order: of the same columns, given the same, in one measure and one unit."""
+    found: dict[tuple[object, ...], list[str]] = {}
+    for name, score in scores.items():
+        found.setdefault(tuple(getattr(score, what) for what in _SAME), []).append(name)
+    return list(found.values())
 
 
 @dataclass(frozen=True)
@@ -25,18 +33,23 @@ class Comparison:
 
     Attributes:
         scores: name -> score.
+
+    Raises:
+        UserError: scores of different numbers of items.
     """
 
     scores: Mapping[str, Score]
 
+    def __post_init__(self) -> None:
+        lengths = {name: len(score.items) for name, score in self.scores.items()}
+        if len(set(lengths.values())) > 1:
+            raise UserError(f"compare: expected scores of the same items, got {lengths}")
+
     @property
     def groups(self) -> list[list[str]]:
         """Names that may be ranked together, the best of each group first."""
-        found: dict[tuple[object, ...], list[str]] = {}
-        for name, score in self.scores.items():
-            found.setdefault(tuple(getattr(score, what) for what in _SAME), []).append(name)
         sign = {name: -1 if s.unit == "nats/item" else 1 for name, s in self.scores.items()}
-        return [sorted(names, key=lambda n: sign[n] * self.scores[n].value) for names in found.values()]
+        return [sorted(names, key=lambda n: sign[n] * self.scores[n].value) for names in comparable(self.scores)]
 
     def difference(self, a: str, b: str) -> tuple[float, float]:
         """The mean of score a minus score b, item by item, and its standard error.
@@ -75,15 +88,3 @@ class Comparison:
         return "\n".join(out)
 
     __repr__ = __str__
-
-
-def compare(scores: Mapping[str, Score]) -> Comparison:
-    """Scores of several models on the same items, as a table.
-
-    Raises:
-        UserError: scores of different numbers of items.
-    """
-    lengths = {name: len(score.items) for name, score in scores.items()}
-    if len(set(lengths.values())) > 1:
-        raise UserError(f"compare: expected scores of the same items, got {lengths}")
-    return Comparison(dict(scores))

@@ -22,6 +22,9 @@ tbody.group { border-top: 2px solid var(--line); }
 svg { display: block; max-width: 100%; height: auto; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.2rem; }
 @media (max-width: 30rem) { th, td { font-size: .8rem; padding-right: .5rem; } }
+.reasons td { white-space: normal; overflow-wrap: anywhere; } .reasons td:first-child { white-space: nowrap; }
+details { border-bottom: 1px solid var(--line); padding: .35rem 0; } summary { cursor: pointer; }
+.grid img { width: 100%; max-width: 16rem; } .grid svg { width: 100%; max-width: 20rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; margin: 0; }
 """
 

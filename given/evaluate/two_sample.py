@@ -1,8 +1,9 @@
 """two_sample: are two sets of rows draws of one distribution? A classifier told to tell them apart, and a kernel.
 
 Both tests permute which row is of which set, so that their level holds whatever the data: under the null the sets are
-exchangeable. The classifier is ridge regression of the set (+1, -1) on the columns and on random cosines of them, whose scores
-of rows left out are linear in the labels: one product serves all permutations.
+exchangeable. The classifier is ridge regression of the set (+1, -1) on features that all rows make together, whichever set
+they are of: the columns, the squares of their principal components, random cosines, and how near other rows are. Its scores of
+rows left out are linear in the labels, so one product serves all permutations.
 
 Revisiting Classifier Two-Sample Tests (Lopez-Paz and Oquab, 2017), https://arxiv.org/abs/1610.06545
 A Kernel Two-Sample Test (Gretton et al., 2012), https://jmlr.org/papers/v13/gretton12a.html
@@ -20,8 +21,9 @@ from given.variables import UserError
 __all__ = ["ClassifierTest", "KernelTest", "classifier_two_sample", "mmd"]
 
 _FOLDS = 5
-_COSINES = 200
-_RIDGE = 50.0  # in units of one row, whose features have length one on average
+_SIZES = 1.0, 0.3, 0.3, 0.3  # of the kinds of features: means are tried first
+_COSINES, _SQUARES, _NEIGHBOURS = 200, 20, (1, 5)
+_RIDGE = 100.0  # in units of one row, whose features have length one on average
 _MOST = 1000  # rows of each set: the cost is quadratic
 
 
@@ -74,7 +76,7 @@ def classifier_two_sample(x: np.ndarray, y: np.ndarray, *, permutations: int = 1
     """
     generator = np.random.default_rng(seed)
     z, label = _sides(x, y, generator)
-    n, phi = len(label) // 2, _cosines(z, generator)
+    n, phi = len(label) // 2, _features(z, generator)
     order = generator.permutation(2 * n)
     shuffled = np.stack([label, *(generator.permutation(label) for _ in range(permutations))], 1)
     told = np.empty_like(shuffled)
@@ -122,14 +124,21 @@ def _sides(x: np.ndarray, y: np.ndarray, generator: np.random.Generator) -> tupl
     return (z - z.mean(0)) / np.where(spread > 0, spread, 1), np.repeat([1.0, -1.0], n)
 
 
-def _cosines(z: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """The columns and random cosines of them, each of the two of length one a row on average, and a constant."""
-    D = z.shape[1]
-    some = z[generator.permutation(len(z))[:200]]
-    scale = np.sqrt(np.median(_squared(some)[np.triu_indices(len(some), 1)])) or 1.0
-    at = z @ generator.normal(size=(D, _COSINES)) / scale + generator.uniform(0, 2 * np.pi, _COSINES)
-    phi = np.concatenate([z / np.sqrt(D), np.sqrt(2 / _COSINES) * np.cos(at)], 1)
-    return phi - phi.mean(0)
+def _features(z: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Columns, squares of components, cosines and distances to neighbours, each kind of length one a row on average."""
+    squared = _squared(z)
+    scale = np.sqrt(np.median(squared[np.triu_indices(len(z), 1)])) or 1.0
+    cosines = np.cos(z @ generator.normal(size=(z.shape[1], _COSINES)) / scale + generator.uniform(0, 2 * np.pi, _COSINES))
+    squares = (z @ np.linalg.eigh(z.T @ z)[1][:, ::-1][:, :_SQUARES]) ** 2
+    near = np.partition(squared, _NEIGHBOURS, axis=1)[:, list(_NEIGHBOURS)]  # the first is the row itself
+    kinds = z, np.log1p(squares), cosines, np.log(near + 1e-6 * scale**2)
+    return np.concatenate([size * _of_length_one(kind) for size, kind in zip(_SIZES, kinds, strict=True)], 1)
+
+
+def _of_length_one(x: np.ndarray) -> np.ndarray:
+    """Columns standardised, and divided by the root of how many there are."""
+    spread = x.std(0)
+    return (x - x.mean(0)) / np.where(spread > 1e-12, spread, 1) / np.sqrt(x.shape[1])
 
 
 def _predicted(phi: np.ndarray, labels: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
 """verdict: does a model underfit, overfit, memorise or fit, and by which figures?
 
-A model memorises where its draws are copies of rows that it learned from; overfits where half or more of what it gained on
-those rows is not there on others; underfits where its draws are told from held-out rows; and fits where nothing of that is
-found. The first that holds is said. A verdict is of these rows and these tests: a larger sample may tell draws that a smaller
-one does not.
+A model memorises where its draws are copies of rows that it learned from; overfits where half or more of what it gained over
+its baseline on those rows is not there on others; underfits where its draws are told from held-out rows; and fits where nothing
+of that is found. The first that holds is said. A verdict is of these rows and these tests: a larger sample may tell draws that
+a smaller one does not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from given.evaluate.two_sample import ClassifierTest
 
 __all__ = ["Diagnosis", "Verdict", "diagnosis", "paired", "worst"]
 
-Verdict = Literal["memorises", "overfits", "underfits", "fits"]
+Verdict = Literal["memorises", "overfits", "underfits", "fits", "unknown"]
 _SURE = 3.0  # standard errors
 _LOST, _TOLD, _LEVEL = 0.5, 0.55, 0.01
 
@@ -31,11 +31,12 @@ class Diagnosis:
     """A verdict and what it is by.
 
     Attributes:
-        verdict: memorises, overfits, underfits or fits.
+        verdict: memorises, overfits, underfits or fits; unknown where it neither draws nor has a density.
         sentence: the verdict and the figures behind it.
-        figures: name -> number: `copies`, the share of draws; `gap`, the nats an item that rows learned from are better by, and
-            its standard `gap_error`; `gain` over the baseline on held-out rows and `gain_error`; `lost`, the part of the gain
-            that held-out rows lack; `told`, a classifier's accuracy at telling draws, and `told_p_value`.
+        figures: name -> number: `copies`, the share of draws; `gap`, the nats an item that rows learned from are better by than
+            held-out ones, beyond what they are for the baseline, and its standard `gap_error`; `gain` over the baseline on
+            held-out rows and `gain_error`; `lost`, the part of the gain on rows learned from that held-out ones lack; `told`, a
+            classifier's accuracy at telling draws, and `told_p_value`.
     """
 
     verdict: Verdict
@@ -47,14 +48,15 @@ class Diagnosis:
 
 
 def diagnosis(found: Copies | None, told: ClassifierTest | None, train: np.ndarray | None = None,
-              held_out: np.ndarray | None = None, baseline: np.ndarray | None = None) -> Diagnosis:
+              held_out: np.ndarray | None = None,
+              baseline: tuple[np.ndarray, np.ndarray] | None = None) -> Diagnosis:
     """The diagnosis of a model.
 
     Args:
         found: copies among its draws; None where it cannot draw.
         told: how well draws are told from held-out rows; None where there are too few.
         train, held_out: (n,), (m,) log p of rows that were and that were not learned from; None without a density.
-        baseline: (m,) log p of the held-out rows by the baseline.
+        baseline: (n,), (m,) log p of the same rows by the baseline.
     """
     figures = dict[str, float]()
     if found is not None:
@@ -67,14 +69,15 @@ def diagnosis(found: Copies | None, told: ClassifierTest | None, train: np.ndarr
     return Diagnosis(verdict, _sentence(verdict, figures, found, told), figures)
 
 
-def _likelihoods(train: np.ndarray, held_out: np.ndarray, baseline: np.ndarray | None) -> dict[str, float]:
+def _likelihoods(train: np.ndarray, held_out: np.ndarray,
+                 baseline: tuple[np.ndarray, np.ndarray] | None) -> dict[str, float]:
     """The gap between rows learned from and others, and what the model gained over its baseline."""
-    (own, e), (other, f) = weighted_mean(train), weighted_mean(held_out)
+    (own, e), (other, f) = ((weighted_mean(train), weighted_mean(held_out)) if baseline is None else
+                            (paired(train, baseline[0]), paired(held_out, baseline[1])))
     figures = {"gap": own - other if math.isfinite(own) or math.isfinite(other) else 0.0, "gap_error": math.hypot(e, f)}
     if baseline is not None:
-        figures["gain"], figures["gain_error"] = paired(held_out, baseline)
-        gained = figures["gap"] + figures["gain"]  # on rows learned from
-        figures["lost"] = math.nan if not gained > 0 else figures["gap"] / gained if math.isfinite(gained) else 1.0
+        lost = math.nan if not own > 0 else figures["gap"] / own if math.isfinite(other) else 1.0
+        figures |= {"gain": other, "gain_error": f, "lost": lost}
     return figures
 
 
@@ -85,11 +88,12 @@ def _verdict(figures: Mapping[str, float], found: Copies | None) -> Verdict:
     worse = figures.get("gain", 0.0) < -_SURE * figures.get("gain_error", 0.0)
     if found is not None and found.memorised:
         return "memorises"
-    if gap > 0 and apart and (lost > _LOST or worse or math.isinf(gap)):
+    if gap > 0 and apart and ("lost" not in figures or lost > _LOST or worse or math.isinf(gap)):
         return "overfits"
-    if worse or (figures.get("told_p_value", 1.0) <= _LEVEL and figures["told"] >= _TOLD):
+    p_value = figures.get("told_p_value", 1.0)
+    if (p_value <= _LEVEL and figures["told"] >= _TOLD) or (worse and (p_value <= 5 * _LEVEL or "told" not in figures)):
         return "underfits"
-    return "fits"
+    return "fits" if "told" in figures or "gap" in figures else "unknown"
 
 
 def _sentence(verdict: Verdict, figures: Mapping[str, float], found: Copies | None, told: ClassifierTest | None) -> str:
@@ -97,12 +101,15 @@ def _sentence(verdict: Verdict, figures: Mapping[str, float], found: Copies | No
     if found is not None:
         parts.append(f"{found.share:.0%} of draws are copies of rows learned from (nearest row at {found.drawn:.3g}, of "
                      f"held-out rows at {found.held_out:.3g})")
-    if "gap" in figures:
-        lost = "" if math.isnan(figures.get("lost", math.nan)) else f", {figures['lost']:.0%} of what it gained there"
+    if math.isinf(figures.get("gain", figures.get("gap", 0.0))):
+        parts.append("held-out rows have probability zero")
+    elif "gap" in figures:
         gap = f"{figures['gap']:.3g} ± {figures['gap_error']:.2g}"
-        parts.append(f"rows learned from score {gap} nats above held-out ones{lost}")
-    if "gain" in figures:
-        parts.append(f"held-out rows score {figures['gain']:+.3g} ± {figures['gain_error']:.2g} nats against the baseline")
+        beyond = ", beyond what they do for the baseline" if "gain" in figures else ""
+        lost = "" if not figures.get("lost", math.nan) > 0 else f" ({figures['lost']:.0%} of what is gained there)"
+        parts.append(f"rows learned from score {gap} nats above held-out ones{beyond}{lost}")
+        if "gain" in figures:
+            parts.append(f"held-out rows score {figures['gain']:+.3g} ± {figures['gain_error']:.2g} nats against the baseline")
     if told is not None:
         parts.append(f"a classifier tells draws from held-out rows with accuracy {told.accuracy:.2f} ({told.low:.2f} to "
                      f"{told.high:.2f}; chance .5; p = {told.p_value:.3f})")

@@ -1,9 +1,11 @@
 """What can a user do? A model of a joint, and its verbs. The same verbs are the command line's."""
 
+from given.verbs.assessment import assess
 from given.verbs.building import default_family, load, model, pretrained
+from given.verbs.comparing import compare
 from given.verbs.models import Model
 from given.verbs.plane import plane
 from given.verbs.query import Query
 from given.verbs.shuffling import reliance
 
-__all__ = ["Model", "Query", "default_family", "load", "model", "plane", "pretrained", "reliance"]
+__all__ = ["Model", "Query", "assess", "compare", "default_family", "load", "model", "plane", "pretrained", "reliance"]

@@ -14,7 +14,7 @@ import torch
 
 from given.conditional import Conditional
 from given.distributions import How
-from given.evaluate import Comparison, Score, compare
+from given.evaluate import Comparison, Score
 from given.families import Independent, NGram
 from given.infer import Compressed, compress, decompress
 from given.joint import Joint
@@ -234,7 +234,7 @@ class Model(Describing):
         if train is not None:
             name, baseline = self.baseline(train)
             scores[name] = replace(baseline.score(data, seed=seed), conditioned_on=scores["this model"].conditioned_on)
-        return compare({name: self.readable(score) for name, score in scores.items()})
+        return Comparison({name: self.readable(score) for name, score in scores.items()})
 
     def baseline(self, train: Any) -> tuple[str, Model]:
         """The trivial model of the same columns and its name, counted from rows: what `evaluate` sets this one beside."""

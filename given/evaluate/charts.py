@@ -1,0 +1,130 @@
+"""charts: small drawings of numbers as SVG: contours of a density, lines, calibration."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = ["contour_levels", "contours", "density_contours", "lines", "promises"]
+
+_BLUE, _GREY = "#2a7ae2", "#999"
+_GRID = 48  # cells a side
+_MASSES = 0.9, 0.6, 0.3  # of the density, within each contour
+
+
+def density_contours(data: np.ndarray, drawn: np.ndarray, across: str, up: str) -> str:
+    """Contours that hold 30, 60 and 90 % of a smoothed density: of the data in grey, of draws in blue. Both are (n, 2)."""
+    data, drawn = (v[np.isfinite(v).all(1)] for v in (data, drawn))
+    if min(len(data), len(drawn)) < 5:
+        return "<p>Too few draws.</p>"
+    low, high = np.quantile(data, [0.005, 0.995], axis=0)
+    margin = 0.12 * np.where(high > low, high - low, 1.0)
+    low, high = low - margin, high + margin
+    W, H, L, B = 260, 210, 44, 30
+    parts = []
+    for values, colour in ((data, _GREY), (drawn, _BLUE)):
+        field = _smoothed(values, low, high)
+        for level, width in zip(contour_levels(field), (0.9, 1.3, 1.8), strict=True):
+            path = "".join(f"M{L + a:.1f} {b:.1f}L{L + c:.1f} {d:.1f}" for (a, b), (c, d) in
+                           (_placed(s, W - L - 6, H - B) for s in contours(field, level)))
+            parts.append(f'<path d="{path}" stroke="{colour}" stroke-width="{width}" fill="none" stroke-linecap="round"/>')
+    marks = "".join(f'<text x="{x}" y="{H - B + 14}" text-anchor="{a}">{v:.3g}</text>' for x, a, v in
+                    ((L, "start", low[0]), (W - 6, "end", high[0])))
+    marks += "".join(f'<text x="{L - 4}" y="{y}" text-anchor="end">{v:.3g}</text>' for y, v in ((H - B, low[1]), (10, high[1])))
+    names = (f'<text x="{(L + W) / 2}" y="{H - 3}" text-anchor="middle">{html.escape(across[:32])}</text>'
+             f'<text transform="translate(10 {(H - B) / 2}) rotate(-90)" text-anchor="middle">{html.escape(up[:26])}</text>')
+    frame = f'<rect x="{L}" y="0.5" width="{W - L - 6}" height="{H - B}" fill="none" stroke="#8884"/>'
+    return _svg(W, H, f"density of {across} and {up}", frame + "".join(parts) + marks + names)
+
+
+def contour_levels(field: np.ndarray, masses: Sequence[float] = _MASSES) -> list[float]:
+    """The heights above which a field, whose sum is one, holds these masses: rising where the masses fall."""
+    order = np.sort(field, axis=None)[::-1]
+    held = np.cumsum(order)
+    return [float(order[min(int(np.searchsorted(held, mass)), len(order) - 1)]) for mass in masses]
+
+
+def contours(field: np.ndarray, level: float) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Pieces of the lines where a field (rows, columns) has a height, in columns and rows: marching squares.
+
+    Source: Lorensen and Cline, Marching cubes, 1987 / https://doi.org/10.1145/37402.37422
+    """
+    out = []
+    above = field > level
+    some = above[:-1, :-1].astype(int) + above[:-1, 1:] + above[1:, :-1] + above[1:, 1:]
+    for i, j in zip(*np.nonzero((some > 0) & (some < 4)), strict=True):
+        corners = [(i, j), (i, j + 1), (i + 1, j + 1), (i + 1, j)]
+        met = []
+        for (a, b), (c, d) in zip(corners, [*corners[1:], corners[0]], strict=True):
+            if above[a, b] != above[c, d]:
+                share = (level - field[a, b]) / (field[c, d] - field[a, b])
+                met.append((float(b + share * (d - b)), float(a + share * (c - a))))
+        out += [(met[k], met[k + 1]) for k in range(0, len(met), 2)]
+    return out
+
+
+def lines(curves: Sequence[Sequence[tuple[float, float]]], title: str, across: str, caption: str) -> str:
+    """Curves through (x, y) points in one small drawing, a shade each."""
+    points = [p for curve in curves for p in curve if np.isfinite(p[1])]
+    if len(points) < 2:
+        return ""
+    W, H, L, B = 260, 150, 56, 30
+    (x0, y0), (x1, y1) = np.min(points, 0), np.max(points, 0)
+    y0 = max(y0, float(np.quantile([y for _, y in points], 0.1)) - (y1 - float(np.median([y for _, y in points])) + 1e-9))
+    def at(x: float, y: float) -> str:
+        return (f"{L + (x - x0) / max(x1 - x0, 1e-12) * (W - L - 6):.1f},"
+                f"{H - B - (max(y, y0) - y0) / max(y1 - y0, 1e-12) * (H - B - 8):.1f}")
+    drawn = "".join(f'<polyline points="{" ".join(at(*p) for p in curve if np.isfinite(p[1]))}" fill="none" stroke="{_BLUE}" '
+                    f'stroke-width="1.8" opacity="{1 if k == 0 else 0.45}"/>' for k, curve in enumerate(curves))
+    marks = "".join(f'<text x="{L - 4}" y="{y}" text-anchor="end">{v:.4g}</text>' for y, v in ((H - B, y0), (12, y1)))
+    marks += (f'<text x="{L}" y="{H - B + 14}">{x0:.4g}</text>'
+              f'<text x="{W - 6}" y="{H - B + 14}" text-anchor="end">{x1:.4g}</text>'
+              f'<text x="{(L + W) / 2}" y="{H - 3}" text-anchor="middle">{html.escape(across)}</text>')
+    frame = f'<path d="M{L} 4V{H - B}H{W - 6}" fill="none" stroke="#8884"/>'
+    return _captioned(title, _svg(W, H, title, frame + drawn + marks), caption)
+
+
+def promises(promised: Sequence[float], happened: Sequence[float], low: Sequence[float], high: Sequence[float], title: str,
+             caption: str) -> str:
+    """What was promised across, what happened up, with intervals; the diagonal is what should be."""
+    S, L = 190, 30
+    def at(v: float) -> float:
+        return v * (S - L - 6)
+    bars = "".join(f'<line x1="{L + at(p):.1f}" x2="{L + at(p):.1f}" y1="{S - L - at(a):.1f}" y2="{S - L - at(b):.1f}" '
+                   f'stroke="{_BLUE}" stroke-width="1.5" opacity="0.6"/>'
+                   f'<circle cx="{L + at(p):.1f}" cy="{S - L - at(h):.1f}" r="3" '
+                   f'fill="{_BLUE}"/>' for p, h, a, b in zip(promised, happened, low, high, strict=True))
+    frame = (f'<path d="M{L} 6V{S - L}H{S - 6}" fill="none" stroke="#8884"/><line x1="{L}" y1="{S - L}" x2="{L + at(1)}" '
+             f'y2="{S - L - at(1)}" stroke="{_GREY}" stroke-dasharray="4 3"/>')
+    marks = "".join(f'<text x="{L + at(v)}" y="{S - L + 14}" text-anchor="middle">{v:g}</text>'
+                    f'<text x="{L - 4}" y="{S - L - at(v) + 4}" text-anchor="end">{v:g}</text>' for v in (0, 0.5, 1))
+    names = f'<text x="{L + at(0.5)}" y="{S - 3}" text-anchor="middle">promised; up: happened</text>'
+    return _captioned(title, _svg(S, S, title, frame + bars + marks + names), caption)
+
+
+def _svg(W: int, H: int, label: str, inside: str) -> str:
+    return (f'<svg viewBox="0 0 {W} {H}" width="{W}" role="img" aria-label="{html.escape(label)}" fill="currentColor" '
+            f'font-size="11" font-family="system-ui, sans-serif">{inside}</svg>')
+
+
+def _captioned(title: str, drawing: str, caption: str) -> str:
+    return f"<figure><strong>{html.escape(title)}</strong>{drawing}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def _placed(piece: tuple[tuple[float, float], tuple[float, float]], W: float, H: float) -> list[tuple[float, float]]:
+    return [((x + 0.5) / _GRID * W, H - (y + 0.5) / _GRID * H) for x, y in piece]
+
+
+def _smoothed(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """A histogram (rows upwards) smoothed by a Gaussian of Silverman's width, its sum one of what lies within."""
+    inside = values[((values >= low) & (values <= high)).all(1)]
+    counts = np.histogram2d(inside[:, 1], inside[:, 0], _GRID, [(low[1], high[1]), (low[0], high[0])])[0]
+    for axis in (0, 1):
+        cells = (inside[:, 1 - axis].std() if len(inside) else 0) / (high - low)[1 - axis] * _GRID
+        width = max(0.8, cells * max(len(inside), 1) ** (-1 / 6))
+        at = np.arange(_GRID)
+        kernel = np.exp(-0.5 * ((at[:, None] - at) / width) ** 2)
+        counts = np.tensordot(kernel / kernel.sum(0), counts, (1, axis)) if axis == 0 else counts @ (kernel / kernel.sum(0)).T
+    return counts / max(counts.sum(), 1e-300)

@@ -1,0 +1,218 @@
+"""leaderboard: models that learned from the same rows for the same time, side by side, ties called ties.
+
+Models are ranked by the mean log p of the same test rows, item by item, within groups of one measure. A model is above another
+if the 95 % interval of their paired difference says so, which counts the spread over seeds; else they are tied. A bound is at
+most the truth, so a model with one may stand higher than it is ranked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from given.evaluate.assessment import Assessment
+from given.evaluate.compare import Comparison, comparable
+from given.evaluate.score import Score
+from given.evaluate.verdict import paired
+from given.sources import Columns, write_file
+
+__all__ = ["Entrant", "Leaderboard"]
+
+_Z = 1.959964
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One family's models, one a seed.
+
+    Attributes:
+        name: of the family.
+        family: as it was built, such as `Dequantised(Gaussian)`.
+        assessment: of the model of the first seed.
+        scores: of test rows, a seed each.
+        histories: (step, held-out nats an item in the units it learns in) of each seed's learning.
+        parameters: that are learned by gradient.
+        seconds: of wall time learning took, on average.
+        stopped: why the first seed's learning ended.
+    """
+
+    name: str
+    family: str
+    assessment: Assessment
+    scores: tuple[Score, ...] = ()
+    histories: tuple[tuple[tuple[int, float], ...], ...] = ()
+    parameters: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+
+    @property
+    def score(self) -> Score | None:
+        """The mean over seeds of every item's log p, on the rows that all seeds scored."""
+        if not self.scores:
+            return None
+        n = min(len(s.items) for s in self.scores)
+        return replace(self.scores[0], items=np.mean([s.items[:n] for s in self.scores], 0), new={},
+                       weights=None if self.scores[0].weights is None else self.scores[0].weights[:n])
+
+    @property
+    def spread(self) -> float:
+        """The standard error of the mean over seeds, in nats; 0 of one seed, of which nothing is known."""
+        n = min((len(s.items) for s in self.scores), default=0)
+        means = [float(s.items[:n].mean()) for s in self.scores]
+        return float(np.std(means, ddof=1) / math.sqrt(len(means))) if len(means) > 1 and np.isfinite(means).all() else 0.0
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """What `given.compare` found.
+
+    Attributes:
+        formula: what was modelled.
+        baseline: the name of the entrant that every other is set beside.
+        entrants: by name, those of a group in their order.
+        refused: family -> the line that says why it does not apply.
+        test: the rows all were scored on.
+        facts: split, budget and seeds, in words.
+        numeric: the two columns whose density is drawn, their values for test rows and for each entrant's draws: name ->
+            (n, 2), with the test's under "".
+        axes: the names of the two.
+        images: columns that are pictures -> how many levels.
+        page: what makes a page of it.
+    """
+
+    formula: str
+    baseline: str
+    entrants: Mapping[str, Entrant]
+    refused: Mapping[str, str]
+    test: Columns = field(repr=False)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    numeric: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    axes: tuple[str, str] = ("", "")
+    images: Mapping[str, int] = field(default_factory=dict)
+    page: Callable[[Leaderboard], str] = field(default=str, repr=False)
+
+    def difference(self, a: str, b: str) -> tuple[float, float]:
+        """The mean log p of a minus that of b in nats, over the rows that both scored, and its standard error over rows and
+        seeds.
+
+        Raises:
+            UserError: they have different measures or columns, and so no order.
+        """
+        mine, its = self.entrants[a], self.entrants[b]
+        x, y = mine.score, its.score
+        assert x is not None and y is not None
+        n = min(len(x.items), len(y.items))
+        x, y = (replace(s, items=s.items[:n], weights=None if s.weights is None else s.weights[:n]) for s in (x, y))
+        Comparison({a: x, b: y}).difference(a, b)  # refuses what has no order
+        mean, error = paired(x.items, y.items, x.weights)
+        return mean, math.hypot(error, mine.spread, its.spread)
+
+    def above(self, a: str, b: str) -> bool:
+        """Whether a's score is surely higher than b's: the interval of their difference lies above 0."""
+        mean, error = self.difference(a, b)
+        return mean > 0 and (math.isinf(mean) or mean > _Z * error)
+
+    @property
+    def groups(self) -> list[list[str]]:
+        """Names that have an order, the best first; those without a density are in none."""
+        scored: dict[str, Score] = {name: e.score for name, e in self.entrants.items() if e.score is not None}
+        out = []
+        for names in comparable(scored):
+            anchor = self.baseline if self.baseline in names else names[0]
+            out.append(sorted(names, key=lambda n: -self._over(n, anchor)))
+        return out
+
+    def _over(self, name: str, anchor: str) -> float:
+        mean = self.difference(name, anchor)[0]
+        return mean if not math.isnan(mean) else -math.inf
+
+    def rank(self, name: str) -> str:
+        """Its place in its group: one more than how many are surely above it; `1=` where it is shared, `3-` where its score
+        is a bound, so that it may be higher; `-` without a score."""
+        group = next((g for g in self.groups if name in g), [])
+        if not group:
+            return "-"
+        places = {n: 1 + sum(self.above(other, n) for other in group if other != n) for n in group}
+        shared = sum(place == places[name] for place in places.values()) > 1
+        score = self.entrants[name].score
+        bound = score is not None and score.kind == "bound" and places[name] > 1
+        return f"{places[name]}{'=' if shared else ''}{'-' if bound else ''}"
+
+    def rows(self) -> list[list[str]]:
+        """Cells of the table, its header first."""
+        cells = [["rank", "family", "nats/item", "± s.e.", "over baseline", "rows", "kind", "verdict", "told", "coverage",
+                  "copies", "seconds"]]
+        for name in self.order:
+            e, a = self.entrants[name], self.entrants[name].assessment
+            score = e.score
+            head = ["-"] * 5 if score is None else [f"{score.value:.3f}", _number(math.hypot(score.error, e.spread)),
+                                                    self._beside(name), f"{len(score.items):,}", score.nature]
+            told = "-" if a.told is None else f"{a.told.accuracy:.2f}"
+            support, found = "-" if a.support is None else f"{a.support.coverage:.2f}", a.copies
+            cells.append([self.rank(name), name, *head, a.diagnosis.verdict, told, support,
+                          "-" if found is None else f"{found.share:.0%}", f"{e.seconds:.1f}"])
+        return cells
+
+    @property
+    def order(self) -> list[str]:
+        """All names: group by group, and then those without a score."""
+        ranked = [name for group in self.groups for name in group]
+        return [*ranked, *(name for name in self.entrants if name not in ranked)]
+
+    def _beside(self, name: str) -> str:
+        if name == self.baseline or self.baseline not in next(g for g in self.groups if name in g):
+            return "-"
+        mean, error = self.difference(name, self.baseline)
+        return f"{mean:+.3f} ± {_number(error)}" if math.isfinite(mean) else f"{mean}"
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        why = [f"{name}: {reason}" for name, reason in self.refused.items()]
+        return "\n".join([*lines, *(["", "do not apply:", *why] if why else [])])
+
+    __repr__ = __str__
+
+    def json(self) -> dict[str, Any]:
+        """All figures by name, as JSON has them: what is not finite is None."""
+        out: dict[str, Any] = {"formula": self.formula, "baseline": self.baseline, **self.facts}
+        out["entrants"] = [self._entrant(name) for name in self.order]
+        out["refused"] = dict(self.refused)
+        found: dict[str, Any] = _plain(out)
+        return found
+
+    def _entrant(self, name: str) -> dict[str, Any]:
+        e, score = self.entrants[name], self.entrants[name].score
+        mine: dict[str, Any] = {"family": name, "built": e.family, "rank": self.rank(name), "parameters": e.parameters,
+                                "seconds": e.seconds, "stopped": e.stopped}
+        if score is not None:
+            mine |= {"value": score.value, "error": math.hypot(score.error, e.spread), "unit": score.unit, "kind": score.kind,
+                     "measure": score.measure, "rows": len(score.items), "seeds": [s.value for s in e.scores]}
+            group = next(g for g in self.groups if name in g)
+            mine["tied"] = [n for n in group if n != name and not self.above(n, name) and not self.above(name, n)]
+        return {**mine, **e.assessment.json(), "history": e.histories}
+
+    def save(self, path: str) -> None:
+        """Write it as one self-contained HTML page."""
+        content = self.page(self).encode()
+        write_file(path, lambda file: file.write(content))
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _plain(value: Any) -> Any:
+    """Values as JSON has them."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
