@@ -149,7 +149,7 @@ class Leaderboard:
         for name in self.order:
             e, a = self.entrants[name], self.entrants[name].assessment
             score = e.score
-            head = ["-"] * 5 if score is None else [f"{score.value:.3f}", _number(math.hypot(score.error, e.spread)),
+            head = ["-"] * 5 if score is None else [_number(score.value), _number(math.hypot(score.error, e.spread)),
                                                     self._beside(name), f"{len(score.items):,}", score.nature]
             told = "-" if a.told is None else f"{a.told.accuracy:.2f}"
             support, found = "-" if a.support is None else f"{a.support.coverage:.2f}", a.copies
@@ -167,7 +167,7 @@ class Leaderboard:
         if name == self.baseline or self.baseline not in next(g for g in self.groups if name in g):
             return "-"
         mean, error = self.difference(name, self.baseline)
-        return f"{mean:+.3f} ± {_number(error)}" if math.isfinite(mean) else f"{mean}"
+        return f"{'+' * (mean >= 0)}{_number(mean)} ± {_number(error)}" if math.isfinite(mean) else f"{mean}"
 
     def __str__(self) -> str:
         rows = self.rows()
@@ -204,7 +204,7 @@ class Leaderboard:
 
 
 def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+    return "-" if math.isnan(value) else f"{value:.3f}" if not abs(value) >= 1e5 else f"{value:.3g}"
 
 
 def _plain(value: Any) -> Any:

@@ -137,7 +137,7 @@ def _applying(formula: str | None, source: Source, codecs: Mapping[str, Codec] |
             found[name if each is family else f"Dequantised({name})"] = build
             break
         else:
-            refused[name] = reasons[-1] if "Dequantised(" in reasons[0] else reasons[0]
+            refused[name] = reasons[-1] if f"Dequantised(family={name})" in reasons[0] else reasons[0]
     return found, refused
 
 
