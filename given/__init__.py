@@ -42,6 +42,7 @@ _HOME = {
     "isin": "given.infer",
     "assess": "given.verbs",
     "compare": "given.verbs",
+    "divergences": "given.verbs",
     "load": "given.verbs",
     "missing": "given.infer",
     "model": "given.verbs",

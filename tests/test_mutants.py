@@ -15,6 +15,13 @@ from test_conditions import check_length, check_nulls, check_reliance, check_roo
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_events import check_pair
 from test_events import enumerated as check_listed
+from test_divergences import (
+    check_categorical,
+    check_gan,
+    check_normal,
+    check_squared_error,
+    check_wasserstein,
+)
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
@@ -61,6 +68,7 @@ import given.distributions.continuous_flow
 import given.distributions.flow_density
 import given.evaluate.calibration
 import given.evaluate.charts
+import given.evaluate.divergence
 import given.evaluate.leaderboard
 import given.evaluate.neighbours
 import given.evaluate.train_on_draws
@@ -529,9 +537,29 @@ MUTANTS = {
     "a tie goes to the higher mean": Mutant(
         given.evaluate.leaderboard.Leaderboard, "above", "mean > _Z * error", "mean > 0", check_ties),
     "the spread over seeds is left out of a difference": Mutant(
-        given.evaluate.leaderboard.Leaderboard, "difference", "math.hypot(error, mine.spread, its.spread)", "error", check_ties),
+        given.evaluate.leaderboard.Leaderboard, "difference", "math.hypot(error, mine.spread, its.spread)", "error",
+        check_ties),
     "a contour's ends are the middles of sides": Mutant(
-        given.evaluate.charts, "contours", "(level - field[a, b]) / (field[c, d] - field[a, b])", "0.5", check_contours),
+        given.evaluate.charts, "contours", "(level - field[a, b]) / (field[c, d] - field[a, b])", "0.5",
+        check_contours),
+    "KL leaves the ratio of volumes out": Mutant(
+        given.evaluate.divergence, "normal_kl", "+ _log_det(other_covariance) - _log_det(covariance)", "", check_normal),
+    "KL of categories is weighted by the other": Mutant(
+        given.evaluate.divergence, "categorical_kl", "p * (log_p - log_q)", "np.exp(log_q) * (log_p - log_q)",
+        check_categorical),
+    "Jensen-Shannon forgets that the middle is half of both": Mutant(
+        given.evaluate.divergence, "jensen_shannon", "log_p - np.logaddexp(log_p, log_q) + math.log(2)",
+        "log_p - np.logaddexp(log_p, log_q)", check_categorical),
+    "Wasserstein's covariances are thought to commute, and add": Mutant(
+        given.evaluate.divergence, "normal_wasserstein2", "- 2 * across", "- across", check_normal),
+    "directions are not of length one": Mutant(
+        given.evaluate.divergence, "sliced_wasserstein2", "directions /= np.linalg.norm(directions, axis=0)", "pass",
+        check_wasserstein),
+    "a critic's draws are taken for rows": Mutant(
+        given.evaluate.divergence, "gan_objective", "((-1, real), (1, drawn))", "((-1, real), (-1, drawn))", check_gan),
+    "a constant is of one column": Mutant(
+        given.evaluate.divergence, "squared_error_and_constant", "D * (math.log(scale)", "1 * (math.log(scale)",
+        check_squared_error),
     "what two windows share is counted twice": Mutant(
         given.distributions.CacheNGram, "advance", "0 if again else", "", check_counts),
     "ranges cut each of two dependent columns by itself": Mutant(

@@ -3,6 +3,7 @@
 from given.evaluate.assessment import Assessment
 from given.evaluate.calibration import Calibration, coverage, reliability
 from given.evaluate.compare import Comparison
+from given.evaluate.divergence import Divergence
 from given.evaluate.features import Features
 from given.evaluate.leaderboard import Entrant, Leaderboard
 from given.evaluate.leaderboard_page import leaderboard_page
@@ -23,6 +24,7 @@ __all__ = [
     "Comparison",
     "Copies",
     "Diagnosis",
+    "Divergence",
     "Entrant",
     "Features",
     "KernelTest",

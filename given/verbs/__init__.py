@@ -3,9 +3,11 @@
 from given.verbs.assessment import assess
 from given.verbs.building import default_family, load, model, pretrained
 from given.verbs.comparing import compare
+from given.verbs.divergences import Divergences, divergences
 from given.verbs.models import Model
 from given.verbs.plane import plane
 from given.verbs.query import Query
 from given.verbs.shuffling import reliance
 
-__all__ = ["Model", "Query", "assess", "compare", "default_family", "load", "model", "plane", "pretrained", "reliance"]
+__all__ = ["Divergences", "Model", "Query", "assess", "compare", "default_family", "divergences", "load", "model", "plane",
+           "pretrained", "reliance"]
