@@ -200,6 +200,10 @@ def check_ties():
     assert not board.above("a", "d") and not board.above("d", "a")
     assert board.difference("a", "e")[0] == pytest.approx(2.0)  # on the rows of both
     assert [board.rank(name) for name in "abcde"] == ["1=", "2", "3-", "1=", "5"]
+    heavy = np.where(np.arange(100) == 3, -1e9, some[0].scores[0].items - 0.1)  # one row makes the mean, all say the same
+    board = replace(board, entrants={**board.entrants, "f": Entrant("f", "f", some[0].assessment, (replace(
+        some[0].scores[0], items=heavy),))})
+    assert board.above("a", "f") and not board.above("f", "a")
     other = replace(board, entrants={"a": some[0], "b": replace(some[1], scores=(replace(some[1].scores[0], measure="x"),))})
     with pytest.raises(UserError, match="differ in measure"):
         other.difference("a", "b")

@@ -30,9 +30,9 @@ def density_contours(data: np.ndarray, drawn: np.ndarray, across: str, up: str) 
             path = "".join(f"M{L + a:.1f} {b:.1f}L{L + c:.1f} {d:.1f}" for (a, b), (c, d) in
                            (_placed(s, W - L - 6, H - B) for s in contours(field, level)))
             parts.append(f'<path d="{path}" stroke="{colour}" stroke-width="{width}" fill="none" stroke-linecap="round"/>')
-    marks = "".join(f'<text x="{x}" y="{H - B + 14}" text-anchor="{a}">{v:.3g}</text>' for x, a, v in
+    marks = "".join(f'<text x="{x}" y="{H - B + 14}" text-anchor="{a}">{_short(v)}</text>' for x, a, v in
                     ((L, "start", low[0]), (W - 6, "end", high[0])))
-    marks += "".join(f'<text x="{L - 4}" y="{y}" text-anchor="end">{v:.3g}</text>' for y, v in ((H - B, low[1]), (10, high[1])))
+    marks += "".join(f'<text x="{L - 4}" y="{y}" text-anchor="end">{_short(v)}</text>' for y, v in ((H - B, low[1]), (10, high[1])))
     names = (f'<text x="{(L + W) / 2}" y="{H - 3}" text-anchor="middle">{html.escape(across[:32])}</text>'
              f'<text transform="translate(10 {(H - B) / 2}) rotate(-90)" text-anchor="middle">{html.escape(up[:26])}</text>')
     frame = f'<rect x="{L}" y="0.5" width="{W - L - 6}" height="{H - B}" fill="none" stroke="#8884"/>'
@@ -107,6 +107,11 @@ def promises(promised: Sequence[float], happened: Sequence[float], low: Sequence
 def _svg(W: int, H: int, label: str, inside: str) -> str:
     return (f'<svg viewBox="0 0 {W} {H}" width="{W}" role="img" aria-label="{html.escape(label)}" fill="currentColor" '
             f'font-size="11" font-family="system-ui, sans-serif">{inside}</svg>')
+
+
+def _short(v: float) -> str:
+    """A number in some six letters."""
+    return f"{v:.0f}" if 1000 <= abs(v) < 100_000 else f"{v:.3g}"
 
 
 def _captioned(title: str, drawing: str, caption: str) -> str:

@@ -16,13 +16,14 @@ import numpy as np
 
 from given.evaluate.assessment import Assessment
 from given.evaluate.compare import Comparison, comparable
-from given.evaluate.score import Score
+from given.evaluate.score import Score, wilson_interval
 from given.evaluate.verdict import paired
 from given.sources import Columns, write_file
 
 __all__ = ["Entrant", "Leaderboard"]
 
 _Z = 1.959964
+_FEW = 0.2  # of the summed difference that one row makes, above which its spread says little
 
 
 @dataclass(frozen=True)
@@ -102,19 +103,33 @@ class Leaderboard:
         Raises:
             UserError: they have different measures or columns, and so no order.
         """
-        mine, its = self.entrants[a], self.entrants[b]
-        x, y = mine.score, its.score
-        assert x is not None and y is not None
-        n = min(len(x.items), len(y.items))
-        x, y = (replace(s, items=s.items[:n], weights=None if s.weights is None else s.weights[:n]) for s in (x, y))
+        x, y = self._shared(a, b)
         Comparison({a: x, b: y}).difference(a, b)  # refuses what has no order
         mean, error = paired(x.items, y.items, x.weights)
-        return mean, math.hypot(error, mine.spread, its.spread)
+        return mean, math.hypot(error, self.entrants[a].spread, self.entrants[b].spread)
+
+    def _shared(self, a: str, b: str) -> tuple[Score, Score]:
+        """Both scores, of the rows that both scored."""
+        x, y = self.entrants[a].score, self.entrants[b].score
+        assert x is not None and y is not None
+        n = min(len(x.items), len(y.items))
+        first, second = (replace(s, items=s.items[:n], weights=None if s.weights is None else s.weights[:n]) for s in (x, y))
+        return first, second
 
     def above(self, a: str, b: str) -> bool:
-        """Whether a's score is surely higher than b's: the interval of their difference lies above 0."""
+        """Whether a's score is surely higher than b's: the interval of their difference lies above 0.
+
+        Where one row makes a fifth of all differences or more, or there are but a few rows, their spread says little; then a is
+        above b if its mean is, and the interval of the share of rows that it scores higher lies above one half.
+        """
         mean, error = self.difference(a, b)
-        return mean > 0 and (math.isinf(mean) or mean > _Z * error)
+        if not mean > 0 or math.isinf(mean):
+            return mean > 0
+        x, y = self._shared(a, b)
+        apart = x.items - y.items
+        if np.abs(apart).max() <= _FEW * np.abs(apart).sum():
+            return mean > _Z * error
+        return wilson_interval(int((apart > 0).sum()), len(apart))[0] > 0.5
 
     @property
     def groups(self) -> list[list[str]]:
@@ -204,7 +219,7 @@ class Leaderboard:
 
 
 def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}" if not abs(value) >= 1e5 else f"{value:.3g}"
+    return "-" if math.isnan(value) else f"{value:.3f}" if not abs(value) >= 1e4 else f"{value:.3g}"
 
 
 def _plain(value: Any) -> Any:

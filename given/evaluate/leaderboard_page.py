@@ -14,18 +14,19 @@ from given.sources import Columns
 
 __all__ = ["leaderboard_page"]
 
-_PICTURES, _ROWS, _BINS, _COLUMNS, _WIDE = 16, 4, 12, 4, 24
+_PICTURES, _ROWS, _BINS, _COLUMNS, _WIDE, _TITLE = 16, 4, 12, 4, 24, 90
 
 
 def leaderboard_page(found: Leaderboard) -> str:
     """The page of a leaderboard."""
-    top = [name for name in found.order if found.rank(name).startswith("1")]
+    top = [name for name in found.order if found.rank(name).rstrip("=-") == "1"]
     lead = (f"{', '.join(top)}: {'tied for the best' if len(top) > 1 else 'the best'} of {len(found.entrants)} on the same "
             f"{found.facts['split']}; {found.facts['budget']}.") if top else "No entrant has a score."
     sections = [("Leaderboard", _board(found)), ("What each is", _verdicts(found)), ("Draws side by side", _draws(found)),
                 ("Density of two columns", _density(found)), ("Calibration", _calibration(found)),
                 ("Learning curves", _curves(found)), ("Marginals", _marginals(found)), ("Do not apply", _refused(found))]
-    return page(f"compare: {found.formula}", lead, [(head, body) for head, body in sections if body])
+    formula = found.formula if len(found.formula) <= _TITLE else found.formula[:_TITLE] + "..."
+    return page(f"compare: {formula}", lead, [(head, body) for head, body in sections if body])
 
 
 def _board(found: Leaderboard) -> str:
@@ -33,7 +34,7 @@ def _board(found: Leaderboard) -> str:
     scored = [row for row in rows[1:] if row[0] != "-"]
     sizes = [*(len(g) for g in found.groups), *([len(rows) - 1 - len(scored)] if len(scored) < len(rows) - 1 else [])]
     measures = {e.score.measure for e in found.entrants.values() if e.score is not None}
-    return table(rows, sizes) + paragraph(
+    return f'<div class="board">{table(rows, sizes)}</div>' + paragraph(
         "Nats an item on rows no model learned from, higher is better; one block is one measure. Models with = are tied: the "
         "95 % interval of their difference, item by item, over rows and seeds, holds 0. A bound (rank with -) is at most the "
         "truth. Told: how often a classifier tells a draw from a row, chance .5. Coverage: of the data by draws. Copies: draws "
@@ -52,8 +53,8 @@ def _verdicts(found: Leaderboard) -> str:
     return "".join(out)
 
 
-def _grid(cells: list[str]) -> str:
-    return f'<div class="grid">{"".join(cells)}</div>' if any(cells) else ""
+def _grid(cells: list[str], size: str = "") -> str:
+    return f'<div class="grid{size}">{"".join(cells)}</div>' if any(cells) else ""
 
 
 def _drawn(found: Leaderboard) -> list[tuple[str, Columns]]:
@@ -72,7 +73,7 @@ def _draws(found: Leaderboard) -> str:
             sheet = picture(some.reshape(-1, across, *some.shape[1:]), levels=levels, ink=levels < 256)
             out.append(figure(sheet, f"{column}: {name}"))
     if out:
-        return _grid(out)
+        return _grid(out, " pictures")
     columns = [k for k in found.test.names if found.test[k].ndim == 1][:8]
     for name, rows in _drawn(found) if columns else ():
         cells = [[_cell(v) for v in rows[k][:_ROWS]] for k in columns if k in rows]

@@ -24,6 +24,8 @@ svg { display: block; max-width: 100%; height: auto; }
 @media (max-width: 30rem) { th, td { font-size: .8rem; padding-right: .5rem; } }
 .reasons td { white-space: normal; overflow-wrap: anywhere; } .reasons td:first-child { white-space: nowrap; }
 details { border-bottom: 1px solid var(--line); padding: .35rem 0; } summary { cursor: pointer; }
+.board th, .board td { font-size: .82rem; padding-right: .7rem; } .grid.pictures { grid-template-columns:
+repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; } .grid.pictures figure { margin: 0; overflow-wrap: anywhere; }
 .grid img { width: 100%; max-width: 16rem; } .grid svg { width: 100%; max-width: 20rem; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; margin: 0; }
 """
