@@ -50,6 +50,19 @@ def digits(tmp_path_factory):
     return path
 
 
+def test_compare_ranks_families_and_writes_a_page(people, tmp_path, capsys):
+    status, out, err = run(capsys, "compare", people, "p(age, income)", "--families", "Gaussian,Independent,Dequantised(GAN)",
+                           "--minutes", "0.01", "--seeds", "1", "-o", tmp_path / "board.html")
+    assert status == 0 and [line.split()[:2] for line in out.splitlines()[1:3]] == [["1", "Gaussian"], ["2=", "Independent"]]
+    assert "do not apply:\nDequantised(GAN): Dequantised: expected ordered levels" in out
+    assert "wrote" in err and (tmp_path / "board.html").read_text().startswith("<!doctype html>")
+    status, out, err = run(capsys, "compare", people, "p(age)", "--families", "Gausian")
+    assert status == 1 and out == "" and "unknown name 'Gausian'" in err
+    status, out, _ = run(capsys, "compare", people, "p(age)", "--families", "Gaussian", "--minutes", "0.01", "--seeds", "2",
+                         "--json")
+    assert json.loads(out)["entrants"][0]["seeds"][1] < 0
+
+
 def test_fit_saves_a_model_and_prints_facts(people, tmp_path, capsys):
     status, out, err = run(capsys, "fit", people, FORMULA, "-o", tmp_path / "m.given", "--json")
     facts = json.loads(out)

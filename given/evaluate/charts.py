@@ -32,7 +32,8 @@ def density_contours(data: np.ndarray, drawn: np.ndarray, across: str, up: str) 
             parts.append(f'<path d="{path}" stroke="{colour}" stroke-width="{width}" fill="none" stroke-linecap="round"/>')
     marks = "".join(f'<text x="{x}" y="{H - B + 14}" text-anchor="{a}">{_short(v)}</text>' for x, a, v in
                     ((L, "start", low[0]), (W - 6, "end", high[0])))
-    marks += "".join(f'<text x="{L - 4}" y="{y}" text-anchor="end">{_short(v)}</text>' for y, v in ((H - B, low[1]), (10, high[1])))
+    marks += "".join(f'<text x="{L - 4}" y="{y}" text-anchor="end">{_short(v)}</text>'
+                     for y, v in ((H - B, low[1]), (10, high[1])))
     names = (f'<text x="{(L + W) / 2}" y="{H - 3}" text-anchor="middle">{html.escape(across[:32])}</text>'
              f'<text transform="translate(10 {(H - B) / 2}) rotate(-90)" text-anchor="middle">{html.escape(up[:26])}</text>')
     frame = f'<rect x="{L}" y="0.5" width="{W - L - 6}" height="{H - B}" fill="none" stroke="#8884"/>'

@@ -106,6 +106,8 @@ class Leaderboard:
         x, y = self._shared(a, b)
         Comparison({a: x, b: y}).difference(a, b)  # refuses what has no order
         mean, error = paired(x.items, y.items, x.weights)
+        if len(x.items) == 1:  # a single text, by its pieces
+            error = math.hypot(x.within, y.within)
         return mean, math.hypot(error, self.entrants[a].spread, self.entrants[b].spread)
 
     def _shared(self, a: str, b: str) -> tuple[Score, Score]:
@@ -127,7 +129,7 @@ class Leaderboard:
             return mean > 0
         x, y = self._shared(a, b)
         apart = x.items - y.items
-        if np.abs(apart).max() <= _FEW * np.abs(apart).sum():
+        if len(apart) == 1 or np.abs(apart).max() <= _FEW * np.abs(apart).sum():
             return mean > _Z * error
         return wilson_interval(int((apart > 0).sum()), len(apart))[0] > 0.5
 
@@ -159,13 +161,16 @@ class Leaderboard:
 
     def rows(self) -> list[list[str]]:
         """Cells of the table, its header first."""
-        cells = [["rank", "family", "nats/item", "± s.e.", "over baseline", "rows", "kind", "verdict", "told", "coverage",
+        per, unit = self._per
+        cells = [["rank", "family", f"nats/{unit}", "± s.e.", "over baseline", "rows", "kind", "verdict", "told", "coverage",
                   "copies", "seconds"]]
         for name in self.order:
             e, a = self.entrants[name], self.entrants[name].assessment
             score = e.score
-            head = ["-"] * 5 if score is None else [_number(score.value), _number(math.hypot(score.error, e.spread)),
-                                                    self._beside(name), f"{len(score.items):,}", score.nature]
+            head = ["-"] * 5
+            if score is not None:
+                head = [_number(score.value / per), _number(math.hypot(score.error, e.spread) / per), self._beside(name),
+                        f"{len(score.items):,}", score.nature]
             told = "-" if a.told is None else f"{a.told.accuracy:.2f}"
             support, found = "-" if a.support is None else f"{a.support.coverage:.2f}", a.copies
             cells.append([self.rank(name), name, *head, a.diagnosis.verdict, told, support,
@@ -178,10 +183,16 @@ class Leaderboard:
         ranked = [name for group in self.groups for name in group]
         return [*ranked, *(name for name in self.entrants if name not in ranked)]
 
+    @property
+    def _per(self) -> tuple[float, str]:
+        """What nats an item are divided by to be read, and its name: characters where nothing but text is scored."""
+        characters = {e.score.characters for e in self.entrants.values() if e.score is not None}
+        return (max(characters), "character") if characters and min(characters) > 0 else (1.0, "item")
+
     def _beside(self, name: str) -> str:
         if name == self.baseline or self.baseline not in next(g for g in self.groups if name in g):
             return "-"
-        mean, error = self.difference(name, self.baseline)
+        mean, error = (figure / self._per[0] for figure in self.difference(name, self.baseline))
         return f"{'+' * (mean >= 0)}{_number(mean)} ± {_number(error)}" if math.isfinite(mean) else f"{mean}"
 
     def __str__(self) -> str:

@@ -31,7 +31,7 @@ class Diagnosis:
     """A verdict and what it is by.
 
     Attributes:
-        verdict: memorises, overfits, underfits or fits; unknown where it neither draws nor has a density.
+        verdict: memorises, overfits, underfits or fits; unknown where it neither draws nor has a density, or of a single row.
         sentence: the verdict and the figures behind it.
         figures: name -> number: `copies`, the share of draws; `gap`, the nats an item that rows learned from are better by than
             held-out ones, beyond what they are for the baseline, and its standard `gap_error`; `gain` over the baseline on
@@ -93,7 +93,7 @@ def _verdict(figures: Mapping[str, float], found: Copies | None) -> Verdict:
     p_value = figures.get("told_p_value", 1.0)
     if (p_value <= _LEVEL and figures["told"] >= _TOLD) or (worse and (p_value <= 5 * _LEVEL or "told" not in figures)):
         return "underfits"
-    return "fits" if "told" in figures or "gap" in figures else "unknown"
+    return "fits" if "told" in figures or not math.isnan(figures.get("gap_error", math.nan)) else "unknown"
 
 
 def _sentence(verdict: Verdict, figures: Mapping[str, float], found: Copies | None, told: ClassifierTest | None) -> str:
@@ -106,7 +106,8 @@ def _sentence(verdict: Verdict, figures: Mapping[str, float], found: Copies | No
     elif "gap" in figures:
         gap = f"{figures['gap']:.3g} ± {figures['gap_error']:.2g}"
         beyond = ", beyond what they do for the baseline" if "gain" in figures else ""
-        lost = "" if not figures.get("lost", math.nan) > 0 else f" ({figures['lost']:.0%} of what is gained there)"
+        sure = figures.get("lost", math.nan) > 0 and figures["gap"] > 2 * figures["gap_error"]
+        lost = f" ({figures['lost']:.0%} of what is gained there)" if sure else ""
         parts.append(f"rows learned from score {gap} nats above held-out ones{beyond}{lost}")
         if "gain" in figures:
             parts.append(f"held-out rows score {figures['gain']:+.3g} ± {figures['gain_error']:.2g} nats against the baseline")

@@ -87,7 +87,8 @@ class _Assessing:
         return Assessment(diagnosis(None, None), score, left_out=self.left_out)
 
     def all(self, baseline: Model | None) -> Assessment:
-        score, own = self._score("score", self.test, self.model), self._score("train score", self.train, self.model)
+        score = self._score("score", self.test, self.model)
+        own = self._score("train score", self.train, self.model) if self.train.n > 1 else None  # a single one is long
         beside = None
         if score is not None and own is not None and baseline is not None:
             beside = _without_error(lambda: tuple(baseline.score(rows.rows(slice(len(s.items)))).items

@@ -37,9 +37,9 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
             seed: int | None = 0, codecs: Mapping[str, Codec] | None = None, progress: bool | None = None) -> Leaderboard:
     """Families side by side: the same rows to learn from, the same test rows, the same budget.
 
-    A fifth of the rows are the test, which no fit sees. What varies is the family of the factor with most entries; other
-    factors have their defaults. A family of reals stands for ordered levels as `Dequantised` of it. One that does not apply is
-    listed with its reason.
+    A fifth of the rows are the test, which no fit sees. What varies is the family of the factor with most entries, of equals one
+    with parents; other factors have their defaults. A family of reals stands for ordered levels as `Dequantised` of it. One that
+    does not apply is listed with its reason.
 
     Args:
         data: anything `read` takes.
@@ -118,7 +118,7 @@ def _applying(formula: str | None, source: Source, codecs: Mapping[str, Codec] |
               default: Model) -> tuple[dict[str, Callable[..., Model]], dict[str, str]]:
     """Name -> what builds its model from a seed, and name -> why it does not apply."""
     factors = default.joint.declared
-    varied = max(factors, key=lambda f: f.x.space.dimensions)
+    varied = max(factors, key=lambda f: (f.x.space.dimensions, bool(f.parents)))
     space = varied.x.space
     whole = formula if formula is not None else str(default)
     terms = [term.name for term in parse(whole)]
