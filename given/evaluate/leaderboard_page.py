@@ -35,10 +35,11 @@ def _board(found: Leaderboard) -> str:
     sizes = [*(len(g) for g in found.groups), *([len(rows) - 1 - len(scored)] if len(scored) < len(rows) - 1 else [])]
     measures = {e.score.measure for e in found.entrants.values() if e.score is not None}
     return f'<div class="board">{table(rows, sizes)}</div>' + paragraph(
-        f"{rows[0][2].capitalize()} on rows no model learned from, higher is better; one block is one measure. Models with = are "
-        "tied: the 95 % interval of their difference, item by item, over rows and seeds, holds 0. A bound (rank with -) is at "
-        "most the truth. Told: how often a classifier tells a draw from a row, chance .5. Coverage: of the data by draws. "
-        f"Copies: draws that are rows learned from. Seeds {found.facts['seeds']}. Measure: {'; '.join(sorted(measures)) or 'none'}.")
+        f"{rows[0][2].capitalize()} on rows no model learned from, higher is better; one block is one measure. Models with = "
+        "are tied: the 95 % interval of their difference, item by item, over rows and seeds, holds 0. A bound (rank with -) is "
+        "at most the truth. Told: how often a classifier tells a draw from a row, chance .5. Coverage: of the data by draws. "
+        f"Copies: draws that are rows learned from. Seeds {found.facts['seeds']}. Measure: "
+        f"{'; '.join(sorted(measures)) or 'none'}.")
 
 
 def _verdicts(found: Leaderboard) -> str:

@@ -37,9 +37,9 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
             seed: int | None = 0, codecs: Mapping[str, Codec] | None = None, progress: bool | None = None) -> Leaderboard:
     """Families side by side: the same rows to learn from, the same test rows, the same budget.
 
-    A fifth of the rows are the test, which no fit sees. What varies is the family of the factor with most entries, of equals one
-    with parents; other factors have their defaults. A family of reals stands for ordered levels as `Dequantised` of it. One that
-    does not apply is listed with its reason.
+    A fifth of the rows are the test, which no fit sees. What varies is the family of the factor with most entries, of equals
+    one with parents; other factors have their defaults. A family of reals stands for ordered levels as `Dequantised` of it.
+    One that does not apply is listed with its reason.
 
     Args:
         data: anything `read` takes.
