@@ -537,8 +537,10 @@ MUTANTS = {
     "a tie goes to the higher mean": Mutant(
         given.evaluate.leaderboard.Leaderboard, "above", "mean > _Z * error", "mean > 0", check_ties),
     "the spread over seeds is left out of a difference": Mutant(
-        given.evaluate.leaderboard.Leaderboard, "difference", "math.hypot(error, mine.spread, its.spread)", "error",
-        check_ties),
+        given.evaluate.leaderboard.Leaderboard, "difference",
+        "math.hypot(error, self.entrants[a].spread, self.entrants[b].spread)", "error", check_ties),
+    "one row that makes the difference widens its interval": Mutant(
+        given.evaluate.leaderboard.Leaderboard, "above", "len(apart) == 1 or", "True or", check_ties),
     "a contour's ends are the middles of sides": Mutant(
         given.evaluate.charts, "contours", "(level - field[a, b]) / (field[c, d] - field[a, b])", "0.5",
         check_contours),
