@@ -53,6 +53,7 @@ OUT = {
     "Gaussian": REALS_ONLY,
     "GaussianMixture": REALS_ONLY,
     "Independent": {},
+    "KernelDensity": {},
     "NGram": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
     "PretrainedLM": dict.fromkeys(KINDS, NEEDS["PretrainedLM"]),
     "ProbabilisticPCA": REALS_ONLY,

@@ -27,6 +27,8 @@ from given.distributions.heads import (
 )
 from given.distributions.implicit import Implicit
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
+from given.distributions.kernel_density import KernelDensity, Kernels
+from given.distributions.kmeans import lloyd, squared_distances
 from given.distributions.latent import Latent
 from given.distributions.mixture import Mixture, best_weights
 from given.distributions.moments import Moments, check_positive_definite, shrink_covariance
@@ -76,6 +78,8 @@ __all__ = [
     "InterpolatedNGram",
     "Intractable",
     "Karras",
+    "KernelDensity",
+    "Kernels",
     "Kind",
     "KneserNey",
     "Latent",
@@ -119,8 +123,10 @@ __all__ = [
     "draws_symbols",
     "inverse_cdf_sample",
     "kmeans_plus_plus",
+    "lloyd",
     "middles",
     "shrink_covariance",
+    "squared_distances",
     "suffix_nodes",
     "weakest",
 ]

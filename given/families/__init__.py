@@ -12,6 +12,7 @@ from given.families.gan import GAN
 from given.families.gaussian import Gaussian
 from given.families.gaussian_mixture import GaussianMixture
 from given.families.independent import Independent
+from given.families.kernel_density import KernelDensity
 from given.families.ngram import NGram
 from given.families.pretrained_lm import PretrainedLM
 from given.families.regression import Regression
@@ -35,6 +36,7 @@ __all__ = [
     "Gaussian",
     "GaussianMixture",
     "Independent",
+    "KernelDensity",
     "NGram",
     "PretrainedLM",
     "ProbabilisticPCA",

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from given import distributions
 from given.conditional import Conditional, state_of, states
-from given.distributions import Moments, Noise, kmeans_plus_plus
+from given.distributions import Moments, Noise, kmeans_plus_plus, lloyd
 from given.lessons import Batch, Deadline, Lesson, MappedBatches, Solve, deadline_of, seed_of
 from given.variables import Entries, Observed, UserError, Variable
 
@@ -189,13 +189,13 @@ class GaussianMixture(Conditional):
              noise: Noise, deadline: Deadline) -> tuple[float, Tensor, Tensor, Tensor]:
         """One start: likelihood, weights, means and covariances once rows (n, 1 + D) of one state were passed over.
 
-        Means start at rows far from one another (k-means++), every row belongs to the nearest of them, and all components have
-        the covariance of rows about their own mean: none can begin as a spike.
+        Means start where k-means ends, from rows far from one another (k-means++), and all components have the covariance of
+        rows about their own mean: none can begin as a spike.
         """
         K, D = self.means.shape[1:]
         weight, filled = rows[:, 0], torch.where(rows[:, 1:].isnan(), mean, rows[:, 1:]) / covariance.diagonal().sqrt()
         centres = filled[kmeans_plus_plus(filled, noise.uniform((), (K,))[0], weight)]
-        share = torch.nn.functional.one_hot(torch.cdist(filled, centres).argmin(1), K).double() * weight[:, None]
+        share = torch.nn.functional.one_hot(lloyd(filled, None, weight, centres)[1], K).double() * weight[:, None]
         flat, state = Entries(rows[:, 1:].nan_to_num(), ~rows[:, 1:].isnan()), torch.full((len(rows),), s)
         self.weights[s], self.means[s], self.covariances[s] = 1 / K, mean, covariance
         everybody, moments = self._mixture(state).parts[0], [Moments(len(self.weights), 1, D) for _ in range(K)]

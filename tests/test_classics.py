@@ -1,0 +1,109 @@
+"""The field's oldest answers, against closed forms, brute force and scikit-learn."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+import given
+from given.codecs import IdentityCodec, Label, Number
+from given.conditional import teach
+from given.families import GaussianMixture, KernelDensity
+from given.variables import Axis, Entries, Observed, Real, UserError, Variable
+
+torch.set_num_threads(1)
+
+
+def vector(D):
+    return Variable("x", IdentityCodec(Real(axes=(Axis("entry", D),))))
+
+
+def learned(family, x, weight=None):
+    """A family of a real vector, from rows (n, D) whose NaN are unseen."""
+    x = torch.as_tensor(np.asarray(x), dtype=torch.float64)
+    model = family(vector(x.shape[1]))
+    batch = Entries(x.nan_to_num(), ~x.isnan()), Observed(n=len(x))
+    teach(model, [(*batch, torch.ones(len(x), dtype=torch.float64) if weight is None else torch.as_tensor(weight).double())])
+    return model
+
+
+def scores(model, x):
+    x = torch.as_tensor(np.asarray(x), dtype=torch.float64)
+    with torch.no_grad():
+        return model(Observed(n=len(x))).log_prob(Entries(x.nan_to_num(), ~x.isnan()))
+
+
+def clusters(seed=0, n=4000, D=8, K=6):
+    rng = np.random.default_rng(seed)
+    centres, turn = rng.normal(size=(K, D)), rng.normal(size=(K, D, D)) / D**0.5
+    k = rng.integers(0, K, n)
+    return centres[k] + np.einsum("nij,nj->ni", turn[k], rng.normal(size=(n, D))) / 2 + 0.1 * rng.normal(size=(n, D))
+
+
+def test_a_mixture_starts_where_k_means_ends():
+    """From the start scikit-learn takes, k-means, held-out rows are as likely under ours as under its own mixture."""
+    from sklearn.mixture import GaussianMixture as Peer
+
+    margins = []
+    for seed in range(3):
+        x = clusters(seed)
+        train, held = x[:3000], x[3000:]
+        torch.manual_seed(seed)
+        ours = scores(learned(partial(GaussianMixture, components=6), train), held).mean()
+        margins.append(float(ours) - Peer(6, random_state=seed, n_init=3).fit(train).score(held))
+    assert np.mean(margins) > -0.01, margins
+
+
+def check_kernel_density():
+    """In 64 dimensions log p is that of brute force, to 1e-8 nats."""
+    rng = np.random.default_rng(0)
+    x, at = 1e3 + rng.normal(size=(300, 64)), 1e3 + 0.3 * rng.normal(size=(50, 64))
+    model = learned(partial(KernelDensity, bandwidth=0.5), x)
+    width = 0.5 * x.std(0)
+    each = -0.5 * (((at[:, None] - x) / width) ** 2) - np.log(width) - 0.5 * np.log(2 * np.pi)
+    brute = np.logaddexp.reduce(each.sum(-1), 1) - np.log(len(x))
+    assert np.abs(scores(model, at).numpy() - brute).max() < 1e-8
+
+
+def test_a_kernel_density_is_brute_force():
+    check_kernel_density()
+
+
+def check_bandwidth():
+    """The width that rows left out like best is near the best for new rows, and copies of rows do not narrow it."""
+    rng = np.random.default_rng(1)
+    x, new = rng.normal(size=(400, 2)), rng.normal(size=(2000, 2))
+    model = learned(KernelDensity, x)
+    tried = [float(scores(learned(partial(KernelDensity, bandwidth=h), x), new).mean()) for h in np.geomspace(0.05, 2, 25)]
+    assert float(scores(model, new).mean()) > max(tried) - 0.01
+    twice = learned(KernelDensity, np.concatenate([x, x]), np.full(800, 0.5))
+    assert torch.allclose(scores(twice, new), scores(model, new), atol=1e-9)
+    assert max(model.curve, key=lambda each: each[2])[0] == pytest.approx(float(model.chosen[0]))
+
+
+def test_the_bandwidth_is_chosen_by_rows_left_out():
+    check_bandwidth()
+
+
+def test_a_kernel_density_of_mixed_columns_with_holes():
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 3, 300)
+    size = np.where(rng.random(300) < 0.2, np.nan, 4.0 * kind + rng.normal(size=300))
+    data = given.read(kind=kind, size=size)
+    model = given.model("p(kind, size)", data, codecs={"kind": Label(), "size": Number(missing="unknown")},
+                        families={"kind, size": KernelDensity})
+    model.fit(data, held_out=0)
+    at = model.given(size=[0.0, 4.0, 8.0])
+    assert np.argmax([at.log_prob(kind=[k] * 3) for k in range(3)], 0).tolist() == [0, 1, 2]
+    whole = sum(np.exp(model.log_prob(kind=[k], size=[4.0])[0]) for k in range(3))
+    assert np.log(whole) == pytest.approx(model.given().log_prob(size=[4.0])[0], abs=1e-9)
+
+
+@pytest.mark.parametrize("make, message", [
+    (lambda: KernelDensity(vector(2), bandwidth=0), "expected a number above 0"),
+    (lambda: learned(KernelDensity, np.full((3, 2), np.nan)), "no row of weight above 0 with an entry that is known"),
+], ids=["width", "nothing seen"])
+def test_a_kernel_density_refuses(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
