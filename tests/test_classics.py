@@ -9,7 +9,7 @@ import torch
 import given
 from given.codecs import IdentityCodec, Label, Number
 from given.conditional import teach
-from given.families import GaussianMixture, KernelDensity
+from given.families import PCA, GaussianMixture, KernelDensity, KMeans, ProbabilisticPCA
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 torch.set_num_threads(1)
@@ -103,7 +103,68 @@ def test_a_kernel_density_of_mixed_columns_with_holes():
 @pytest.mark.parametrize("make, message", [
     (lambda: KernelDensity(vector(2), bandwidth=0), "expected a number above 0"),
     (lambda: learned(KernelDensity, np.full((3, 2), np.nan)), "no row of weight above 0 with an entry that is known"),
-], ids=["width", "nothing seen"])
-def test_a_kernel_density_refuses(make, message):
+    (lambda: learned(partial(KMeans, components=3), np.zeros((9, 2))), "components=3, but there are 1 different rows"),
+    (lambda: PCA(vector(2), components=3), "components=3; expected 1 to 2"),
+], ids=["width", "nothing seen", "rows alike", "directions"])
+def test_what_cannot_be_learned_says_so(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+def check_pca():
+    """The mean squared error of what is decoded is the sum of the eigenvalues that are left out; the plane is scikit-learn's
+    and that of probabilistic PCA."""
+    from sklearn import decomposition
+
+    x = 5 + clusters(D=6)
+    model, peer = learned(partial(PCA, components=2), x), decomposition.PCA(2).fit(x)
+    error = model.reconstruction_error(Entries(torch.from_numpy(x)))
+    assert float(error.mean()) == pytest.approx(float(model.variances[2:].sum()), rel=1e-9)
+    across = torch.from_numpy(peer.components_) @ model.directions[:, :2]
+    assert torch.allclose(across.abs(), torch.eye(2, dtype=torch.float64), atol=1e-6)
+    loading = learned(partial(ProbabilisticPCA, factors=2), x).loading
+    assert torch.allclose(model.directions[:, 2:].T @ loading, torch.zeros(()).double(), atol=1e-6)
+
+
+def test_pca_leaves_out_the_least_eigenvalues():
+    check_pca()
+
+
+def test_pca_of_rows_with_holes():
+    """A tenth of the entries unseen hardly turns the plane, and they are encoded by their expectation."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 2)) @ rng.normal(size=(2, 6)) + 0.1 * rng.normal(size=(2000, 6))
+    holes = np.where(rng.random(x.shape) < 0.1, np.nan, x)
+    model, whole = learned(partial(PCA, components=2), holes), learned(partial(PCA, components=2), x)
+    plane = model.directions[:, :2].T @ whole.directions[:, :2]
+    assert float(torch.linalg.svdvals(plane).min()) > 0.999
+    value = torch.from_numpy(holes)
+    back = model.decode(model.encode(Entries(value.nan_to_num(), ~value.isnan()))).tensor.numpy()
+    assert np.sqrt(np.mean((back - x)[np.isnan(holes)] ** 2)) < 0.3
+
+
+def check_kmeans():
+    """The squares are scikit-learn's, a row is with its nearest centre, and the density is that of balls of one size."""
+    from sklearn.cluster import KMeans as Peer
+
+    x = clusters(K=4)
+    peer = Peer(4, n_init=10, random_state=0).fit(x)
+    model = learned(partial(KMeans, components=4, seed=0, tolerance=1e-9), x)
+    found = model.encode(Entries(torch.from_numpy(x))).tensor
+    squares = float(((torch.from_numpy(x) - model.centres[found]) ** 2).sum())
+    assert squares == pytest.approx(peer.inertia_, rel=1e-3)
+    assert float(model.variance) == pytest.approx(squares / x.size, rel=1e-6)
+    assert torch.allclose(model.weights, torch.bincount(found).double() / len(x))
+
+
+def test_k_means():
+    check_kmeans()
+
+
+def test_k_means_of_rows_with_holes_and_halves():
+    x = clusters(n=300, D=3, K=2)
+    x[::5, 1] = np.nan
+    model = learned(partial(KMeans, components=2, seed=0), x)
+    assert bool(scores(model, x).isfinite().all())
+    halves = learned(partial(KMeans, components=2, seed=0), np.repeat(x, 2, 0), np.full(600, 0.5))
+    assert float(scores(halves, x).mean()) == pytest.approx(float(scores(model, x).mean()), abs=1e-2)

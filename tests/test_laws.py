@@ -22,6 +22,7 @@ from given.distributions import (
 )
 from given.families import (
     GAN,
+    PCA,
     VAE,
     VQVAE,
     Autoregressive,
@@ -38,6 +39,7 @@ from given.families import (
     GaussianMixture,
     Independent,
     KernelDensity,
+    KMeans,
     NGram,
     PretrainedLM,
     ProbabilisticPCA,
@@ -224,6 +226,11 @@ FAMILIES = {
     "KernelDensity of a mixed block": lambda: KernelDensity(THREE, LABEL),
     "KernelDensity of symbols": lambda: KernelDensity(grid("x", 3, 2, 2), LABEL, anew=0.2),
     "Dequantised KernelDensity": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(KernelDensity, bandwidth=0.3)),
+    "KMeans": lambda: KMeans(real("x", 2), components=3),
+    "KMeans block": lambda: KMeans(BLOCK, components=2),
+    "Dequantised KMeans": lambda: Dequantised(grid("x", 4, 2), family=partial(KMeans, components=2)),
+    "PCA": lambda: PCA(real("x", 3), components=2),
+    "PCA block": lambda: PCA(BLOCK, components=1),
     "SplineFlow": lambda: SplineFlow(real("x", 2), LABEL, transforms=2, hidden=(8,)),
     "SplineFlow block": lambda: SplineFlow(BLOCK, transforms=1, hidden=(8,), passes=None),
     "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(MLP, hidden=(8,)), width=4),

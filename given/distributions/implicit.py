@@ -40,5 +40,5 @@ class Implicit(Distribution):
         return Entries(x.reshape(*shape, self.n, *self.space.shape))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
-        raise Intractable("a GAN has no density; SplineFlow and GaussianMixture have an exact one, VAE a bound, "
-                          "FlowMatching an estimate")
+        raise Intractable("what draws through a map alone has no density; SplineFlow and GaussianMixture have an exact one, "
+                          "VAE a bound, FlowMatching an estimate")

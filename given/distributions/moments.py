@@ -48,6 +48,12 @@ class Moments:
             seen = distribution.condition(x)
             value, spread = seen.mean_BD, seen.covariance
         row = torch.cat([regressors.double(), value], 1)
+        if len(self.sums) == 1:  # one product of matrices, with no outer product a row
+            amount = weight.double()
+            self.sums[0] += (amount[:, None] * row).T @ row
+            if spread is not None:
+                self.sums[0, P:, P:] += torch.einsum("b,bde->de", amount, spread)
+            return
         outer = row[:, :, None] * row[:, None, :]
         if spread is not None:
             outer[:, P:, P:] += spread

@@ -13,7 +13,9 @@ from given.families.gaussian import Gaussian
 from given.families.gaussian_mixture import GaussianMixture
 from given.families.independent import Independent
 from given.families.kernel_density import KernelDensity
+from given.families.kmeans import KMeans
 from given.families.ngram import NGram
+from given.families.pca import PCA
 from given.families.pretrained_lm import PretrainedLM
 from given.families.regression import Regression
 from given.families.spline_flow import SplineFlow
@@ -36,8 +38,10 @@ __all__ = [
     "Gaussian",
     "GaussianMixture",
     "Independent",
+    "KMeans",
     "KernelDensity",
     "NGram",
+    "PCA",
     "PretrainedLM",
     "ProbabilisticPCA",
     "Regression",
