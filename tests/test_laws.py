@@ -16,8 +16,11 @@ from given.distributions import (
     BernoulliHead,
     CategoricalHead,
     Cosine,
+    Diagonal,
     DiscretizedLogisticMixtureHead,
     Karras,
+    Spherical,
+    Tied,
     WittenBell,
 )
 from given.families import (
@@ -218,6 +221,9 @@ FAMILIES = {
     "Gaussian block": lambda: Gaussian(BLOCK, LABEL),
     "GaussianMixture": lambda: GaussianMixture(real("x", 2), LABEL, components=2),
     "GaussianMixture block": lambda: GaussianMixture(BLOCK, components=3),
+    "GaussianMixture of diagonal covariances": lambda: GaussianMixture(real("x", 2), components=2, covariance=Diagonal()),
+    "GaussianMixture of balls": lambda: GaussianMixture(BLOCK, LABEL, components=2, covariance=Spherical()),
+    "GaussianMixture of a tied covariance": lambda: GaussianMixture(real("x", 2), components=2, covariance=Tied()),
     "GaussianMixture stacked": lambda: GaussianMixture(real("x", 2), components=None, ridge=1e-4, most_passes=3),
     "FactorAnalysis": lambda: FactorAnalysis(real("x", 4), factors=1, tolerance=1e-5),
     "FactorAnalysis block": lambda: FactorAnalysis(BLOCK, factors=1, tolerance=1e-5),

@@ -13,8 +13,6 @@ import pytest
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
-from test_events import check_pair
-from test_events import enumerated as check_listed
 from test_divergences import (
     check_categorical,
     check_gan,
@@ -22,6 +20,8 @@ from test_divergences import (
     check_squared_error,
     check_wasserstein,
 )
+from test_events import check_pair
+from test_events import enumerated as check_listed
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known

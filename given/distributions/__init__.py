@@ -6,6 +6,7 @@ from given.distributions.cache_ngram import CacheNGram
 from given.distributions.categorical import Categorical
 from given.distributions.chain import Chain
 from given.distributions.continuous_flow import ContinuousFlow
+from given.distributions.covariance import Covariance, Diagonal, Full, Spherical, Tied
 from given.distributions.dequantised import Dequantised, dequantise, middles
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distribution import Distribution, How, Intractable, Kind, weakest
@@ -61,7 +62,9 @@ __all__ = [
     "Chain",
     "ContinuousFlow",
     "Cosine",
+    "Covariance",
     "Dequantised",
+    "Diagonal",
     "DiscretizedLogisticMixture",
     "DiscretizedLogisticMixtureHead",
     "Distribution",
@@ -72,6 +75,7 @@ __all__ = [
     "Factorized",
     "FactorizedHead",
     "Flattened",
+    "Full",
     "Guidance",
     "How",
     "Implicit",
@@ -103,12 +107,14 @@ __all__ = [
     "SamplerState",
     "Sequential",
     "Smoothing",
+    "Spherical",
     "StandardNormal",
     "State",
     "StepContext",
     "StepwiseMixture",
     "StepwiseTransform",
     "Straight",
+    "Tied",
     "Torch",
     "Transformed",
     "Tree",

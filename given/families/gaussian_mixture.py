@@ -3,7 +3,8 @@
     p(x | y) = sum_k w_sk N(x; m_sk, C_sk),    s the value of the finite parents
 
 E-step: r_ik = w_k N(x_i; m_k, C_k) / sum_j w_j N(x_i; m_j, C_j) over what is seen of x_i, and the expected moments of what
-is not. M-step: w_k, m_k, C_k from the moments weighted by r_ik and the row's weight. The likelihood never falls. `ridge` is
+is not. M-step: w_k, m_k, C_k from the moments weighted by r_ik and the row's weight, C_k the likeliest of its
+structure. The likelihood never falls. `ridge` is
 added to every variance in the M-step, as one imagined deviation. `log_prob` is exact, and so are all marginals and
 conditionals.
 
@@ -27,7 +28,7 @@ from torch import Tensor
 
 from given import distributions
 from given.conditional import Conditional, state_of, states
-from given.distributions import Moments, Noise, kmeans_plus_plus, lloyd
+from given.distributions import Covariance, Full, Moments, Noise, kmeans_plus_plus, lloyd
 from given.lessons import Batch, Deadline, Lesson, MappedBatches, Solve, deadline_of, seed_of
 from given.variables import Entries, Observed, UserError, Variable
 
@@ -35,6 +36,7 @@ __all__ = ["GaussianMixture"]
 
 _SIZES, _BREADTHS, _FOLDS = (1, 2, 3, 4, 6, 8, 12, 16), (1.0, 2.0, 6.0), 3
 _HELD, _AT_ONCE, _LEAST = 20_000, 4096, 0.01  # rows that weigh a stack's mixtures; at once; the least share of a mixture
+_FULL = Full()
 _STARTS, _TRIED, _ALL_STARTS = 2_000, 10, 64  # rows the means start at; passes over them; starts of all states
 
 
@@ -45,6 +47,7 @@ class GaussianMixture(Conditional):
         x: real, or a block of real columns.
         parents: finite.
         components: K; None for a stack, which takes no parents.
+        covariance: `Full()`, `Tied()`, `Diagonal()` or `Spherical()`.
         ridge: added to every variance, in the entries' units squared.
         tolerance: stop when the mean log-likelihood of a row rises by less.
         most_passes: over the data.
@@ -56,8 +59,8 @@ class GaussianMixture(Conditional):
     on_lines = True
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, components: int | None = 8,
-                 ridge: float = 1e-6, tolerance: float = 1e-4, most_passes: int = 200, restarts: int = 8,
-                 seed: int | None = None) -> None:
+                 covariance: Covariance = _FULL, ridge: float = 1e-6, tolerance: float = 1e-4, most_passes: int = 200,
+                 restarts: int = 8, seed: int | None = None) -> None:
         super().__init__(x, parents)
         seed = int(torch.randint(1 << 31, ())) if seed is None else seed
         self.arguments = {**self.arguments, "seed": seed}
@@ -66,7 +69,7 @@ class GaussianMixture(Conditional):
             raise UserError(f"GaussianMixture {x.name}: components={components}; expected at least 1")
         if components is None and parents:
             raise UserError(f"GaussianMixture {x.name}: a stack takes no parents; pass components")
-        self.stacked, self.ridge = components is None, ridge
+        self.stacked, self.ridge, self.covariance = components is None, ridge, covariance
         self.components = components or sum(_SIZES) * len(_BREADTHS)
         if restarts < 1:
             raise UserError(f"GaussianMixture {x.name}: restarts={restarts}; expected at least 1")
@@ -107,8 +110,8 @@ class GaussianMixture(Conditional):
         folds = fold.unique().tolist()
         # Ten different rows a component: neither the weights' scale nor copies of a row make one worth while.
         sizes = [K for K in _SIZES if 10 * K <= len(set(each)) and len(folds) > 1] or [1]
-        models = [GaussianMixture(self.x, components=K, ridge=self.ridge, tolerance=self.tolerance,
-                                  most_passes=self.most_passes, restarts=1, seed=self.seed) for K in sizes]
+        models = [GaussianMixture(self.x, components=K, covariance=self.covariance, ridge=self.ridge, restarts=1, seed=self.seed,
+                                  tolerance=self.tolerance, most_passes=self.most_passes) for K in sizes]
         share = torch.tensor([[1.0] + [0.0] * (len(_BREADTHS) - 1)], dtype=torch.float64)
         deadline, took = deadline_of(batches), list[float]()
         if len(folds) > 1:  # else nothing is left to score what is learned from the rest
@@ -180,6 +183,8 @@ class GaussianMixture(Conditional):
             self.covariances[s] = covariance = spread + self.ridge * torch.eye(D, dtype=torch.float64)
             self.means[s], self.weights[s] = mean, 1 / K
             if K > 1:
+                if not self.parents and len(chosen[s].rows) < K:
+                    raise UserError(f"{self}: components={K}, but there are {len(chosen[s].rows)} rows; pass fewer components")
                 passes = _TRIED if starts > 1 else 0
                 tried = [self._try(s, chosen[s].rows, mean, covariance, passes, seed.fold(s).fold(i), deadline)
                          for i in deadline.within(range(starts))]
@@ -238,7 +243,8 @@ class GaussianMixture(Conditional):
     def _add(self, moments: list[Moments], s: int, x: Tensor, weight: Tensor) -> float:
         """Add the moments of whole rows (n, D) of one state, all components at once; the weighted log-likelihood."""
         root = torch.linalg.cholesky(self.covariances[s])
-        white = torch.linalg.solve_triangular(root, (x - self.means[s][:, None]).mT, upper=False)
+        inverse = torch.linalg.solve_triangular(root, torch.eye(x.shape[1], dtype=root.dtype), upper=False)
+        white = inverse @ (x.T - self.means[s][:, :, None])
         log_det = root.diagonal(dim1=-2, dim2=-1).log().sum(-1) + x.shape[1] / 2 * math.log(2 * math.pi)
         joint = (self.weights[s].log() - log_det)[:, None] - 0.5 * (white**2).sum(1)  # (K, n)
         row = torch.cat([torch.ones(len(x), 1, dtype=torch.float64), x], 1)
@@ -247,14 +253,15 @@ class GaussianMixture(Conditional):
         return float((weight * joint.logsumexp(0)).sum())
 
     def _maximise(self, moments: list[Moments], states: Iterable[int]) -> None:
-        _, K, D = self.means.shape
+        D = self.means.shape[-1]
         for s in states:
             counts = torch.tensor([m.count(s) for m in moments], dtype=torch.float64)
             self.weights[s] = counts / counts.sum()
-            for k in range(K):
-                if counts[k] > 1e-9 * counts.sum():  # a component nobody belongs to stays where it is, with weight 0
-                    mean, spread = moments[k].regression(s)
-                    self.means[s, k], self.covariances[s, k] = mean[0], spread + self.ridge * torch.eye(D, dtype=torch.float64)
+            there = (counts > 1e-9 * counts.sum()).nonzero()[:, 0]  # one nobody belongs to stays where it is, with weight 0
+            mean, spread = zip(*(moments[k].regression(s) for k in there.tolist()), strict=True)
+            self.means[s, there] = torch.cat(mean)
+            nearest = self.covariance.likeliest(torch.stack(spread), counts[there])
+            self.covariances[s, there] = nearest + self.ridge * torch.eye(D, dtype=torch.float64)
 
 
 def _instead(others: Iterable[Batch], _: Iterable[Batch]) -> Iterable[Batch]:
