@@ -245,7 +245,8 @@ def _numbers(variable: Variable, raw: np.ndarray) -> np.ndarray:
         like = variable.codec.names()[:3] if isinstance(variable.space, Finite) else []
         python, shell = f"isin({', '.join(map(repr, like))})", f'--where "{variable.name} in {{{", ".join(like)}}}"'
         named = f"; name the values, {way(python, shell)}" if like else ""
-        raise UserError(f"{variable.name}: holds no numbers, dates or times to range over, or the ends are none{named}") from None
+        raise UserError(f"{variable.name}: holds no numbers, dates or times to range over, or the ends are none"
+                        f"{named}") from None
 
 
 def _edges(codec: Codec, low: float, high: float, closed: str) -> tuple[float, float]:

@@ -154,9 +154,7 @@ class Query:
             self._check_begun(factor, seen, length)
         if shared and not whole:  # what is given is read once for all draws, whenever they are asked for
             some = at(0, self.evidence)
-            if factor.x.name not in self._bound:
-                self._bound[factor.x.name] = self._distribution(factor, some, self.n)
-            distribution = asking(self._bound[factor.x.name], some, more)
+            distribution = asking(self._once(factor, some), some, more)
         if not whole and (distribution is None or (draws > 1 and not distribution.draws_together)):
             some = at(0, seen)
             distribution = asking(self._distribution(factor, some, draws * self.n), some, more)
@@ -178,6 +176,12 @@ class Query:
 
         begun = self.joint.x(factor, seen) if whole else None
         yield from written(distribution, begun, later, noise, axis or Axis("", W), length)
+
+    def _once(self, factor: Conditional, given: Columns) -> Distribution | None:
+        """`_distribution` of a factor of which nothing is drawn but what it has: bound once, for all draws."""
+        if factor.x.name not in self._bound:
+            self._bound[factor.x.name] = self._distribution(factor, given, self.n)
+        return self._bound[factor.x.name]
 
     def _length(self, factor: Conditional, seen: Columns, length: int | None) -> int | None:
         """How many entries along its axis a factor's x is to have, where its length is given: as many as a parent on the axis

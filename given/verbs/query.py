@@ -124,9 +124,7 @@ class Query:
             name in joint.conditions and name in there and bool(there[name].all())))]
         wanted = joint.columns if asked is None else asked
         drawn = any(name not in self._evidence or not self._evidence[name].complete for name in wanted)
-        watched = Watched(how) if isinstance(how, How) else None
-        if watched and not drawn:
-            watched.check(str(self.joint))  # nothing is drawn, so there is nothing that it could concern
+        watched = Watched(how) if isinstance(how, How) and (drawn or not self._begun) else None
         most, parts, numbers = draws_at_once(self.joint), list[Raw](), list[Tensor]()
         for rows, query in self._parts(self.n, max(1, most // n)):
             some, size = list[Raw](), max(1, most // len(rows))
