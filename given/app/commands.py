@@ -6,5 +6,5 @@ from given.app.judge import compare, report, score
 from given.app.learn import demo, export, fit
 from given.app.tasks import chat, fill, keyboard, translate
 
-__all__ = ["chat", "compare", "complete", "compress", "decompress", "demo", "encode", "export", "fill", "fit", "keyboard", "map",
-           "prototypes", "query", "rank", "report", "sample", "score", "segments", "translate"]
+__all__ = ["chat", "compare", "complete", "compress", "decompress", "demo", "encode", "export", "fill", "fit", "keyboard",
+           "map", "prototypes", "query", "rank", "report", "sample", "score", "segments", "translate"]

@@ -110,8 +110,8 @@ class GaussianMixture(Conditional):
         folds = fold.unique().tolist()
         # Ten different rows a component: neither the weights' scale nor copies of a row make one worth while.
         sizes = [K for K in _SIZES if 10 * K <= len(set(each)) and len(folds) > 1] or [1]
-        models = [GaussianMixture(self.x, components=K, covariance=self.covariance, ridge=self.ridge, restarts=1, seed=self.seed,
-                                  tolerance=self.tolerance, most_passes=self.most_passes) for K in sizes]
+        models = [GaussianMixture(self.x, components=K, covariance=self.covariance, ridge=self.ridge, restarts=1,
+                                  seed=self.seed, tolerance=self.tolerance, most_passes=self.most_passes) for K in sizes]
         share = torch.tensor([[1.0] + [0.0] * (len(_BREADTHS) - 1)], dtype=torch.float64)
         deadline, took = deadline_of(batches), list[float]()
         if len(folds) > 1:  # else nothing is left to score what is learned from the rest
