@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+import given
 from given.codecs import Number, Series, Text
 from given.variables import Axis, Codec, Cut, Entries, UserError, Whole, last_window
+from given.verbs.checks import rows_at_once
 
 SEQUENCES = [np.arange(L) for L in (1, 4, 7, 20)]
 
@@ -54,3 +56,41 @@ def test_any_codec_has_its_items_end_to_end(codec, items):
 def test_an_alphabet_is_of_characters():
     with pytest.raises(UserError, match="an alphabet is of characters"):
         Text("bytes", alphabet="ab")
+
+
+def reviews(rows, first, seed):
+    """Reviews of some 400 characters whose verdict is a word among their first, or among their last."""
+    numbers = np.random.default_rng(seed)
+    texts = []
+    for row in range(rows):
+        rest = " ".join(numbers.choice(["plot", "film", "scene", "actor"], numbers.integers(50, 70)))
+        texts.append(" ".join([("awful ", "great ")[row % 2] * 15, rest][::1 if first else -1]))
+    return {"label": ["bad", "good"] * (rows // 2), "review": texts}
+
+
+def check_long_parent():
+    """A text that others depend on is read whole, however much longer than a window, and by what it holds, wherever."""
+    data = reviews(40, True, 1)
+    model = given.model("p(label | review)", data)
+    model.fit(data, steps=40, lr=1e-2, held_out=0)
+    chances = model.given(review=reviews(20, False, 2)["review"]).probabilities("label")["good"]
+    assert chances[::2].mean() < 0.2 and chances[1::2].mean() > 0.8
+
+
+def test_a_text_that_others_depend_on_is_read_whole_however_long():
+    check_long_parent()
+
+
+@pytest.mark.parametrize("formula", ["p(review) p(label | review)", "p(label, review)", "p(answer | review)"])
+def test_a_text_longer_than_a_window_is_whole_wherever_a_factor_needs_it(formula):
+    data = reviews(4, True, 1)
+    data["answer"] = [text[::-1] for text in data["review"]]
+    model = given.model(formula, data)
+    assert "at most" in repr(model.joint.columns["review"].codec)
+    assert model.joint.windowed == ({"answer"} if "answer" in formula else set())
+
+
+def test_rows_at_once_count_what_is_only_read():
+    model = given.model("p(label | review)", reviews(4, True, 1))
+    held = model.joint.columns["review"].space.dimensions
+    assert rows_at_once(model.joint) * held <= 1 << 22

@@ -215,8 +215,9 @@ def _spread(counts: Mapping[str, Tensor], item: Tensor) -> dict[str, Tensor]:
 
 
 def _at_once(joint: Joint, size: int) -> int:
-    """Rows of a batch of a pass in order, at least: some 65,536 entries, and 256 items in windows."""
-    return max(size, 256 if joint.windowed else min(4096, (1 << 16) // joint.dimensions))
+    """Rows of a batch of a pass in order, at least: some 65,536 entries, or more that are only read; 256 items in windows."""
+    held = max(v.space.dimensions for v in joint.columns.values())
+    return max(size, 256 if joint.windowed else min(4096, (1 << 16) // joint.dimensions, (1 << 22) // held))
 
 
 def _weights(batch: Columns, weight: str | None, first_row: int) -> Tensor:

@@ -42,6 +42,7 @@ __all__ = ["default_family", "load", "model", "pretrained"]
 _FEW_STATES = 1000
 _FEW_REALS = 64
 _SMALL_PICTURE = 256  # entries
+_WHOLE = 1 << 14  # symbols of a text that is read whole, at most
 
 
 def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (),
@@ -158,13 +159,8 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         raise UserError(f"model: no column is left to model ({'; '.join(notes)}); name columns in a formula")
     terms = terms if formula is not None else [Term(tuple(inferred))]
     _check_lefts(families, terms)
-    for term in terms:
-        chosen: Any = getattr(families.get(term.name), "func", families.get(term.name))
-        for name in term.left if getattr(chosen, "on_lines", False) else ():
-            own = inferred[name] if name in inferred and name not in codecs else None
-            if isinstance(own, Number) and own.arguments.get("curve") == "quantile":
-                inferred[name] = Number(**{**own.arguments, "curve": "linear"})
-                notes.append(f"{name}: on a line all the same, for {chosen.__name__} is of the numbers themselves")
+    free = {name: codec for name, codec in inferred.items() if name not in codecs}
+    inferred |= _whole(free, terms) | _on_lines(free, families, terms, notes)
     variables = _learn(source, inferred)
     variables |= {name: Variable(name, codec) for name, codec in latents.items()}
     factors, seed = [], whole_seed(seed)
@@ -213,6 +209,27 @@ def _posterior(name: str, family: Callable[..., Conditional] | None, factors: Se
     below = [f for f in factors if latent.name in [v.name for v in f.parents]]
     keep_size(*(part for f in (posterior, *below) if isinstance(f, Regression) for part in (f.context, f.net)))
     return posterior
+
+
+def _whole(codecs: Mapping[str, Codec], terms: Sequence[Term]) -> dict[str, Codec]:
+    """The texts that a factor reads whole, for others depend on them or stand in one block with them, in a window for that."""
+    read = {name for term in terms for name in (*term.parents, *(term.left if len(term.left) > 1 else ()))}
+    return {name: Text(**{**codec.arguments, "window": _WHOLE}) for name, codec in codecs.items()
+            if name in read and isinstance(codec, Text)}
+
+
+def _on_lines(codecs: Mapping[str, Codec], families: Mapping[str, Any], terms: Sequence[Term],
+              notes: list[str]) -> dict[str, Codec]:
+    """The bent numbers whose family is of the numbers themselves, on a line, with a note each."""
+    found = dict[str, Codec]()
+    for term in terms:
+        chosen: Any = getattr(families.get(term.name), "func", families.get(term.name))
+        for name in term.left if getattr(chosen, "on_lines", False) else ():
+            own = codecs.get(name)
+            if isinstance(own, Number) and own.arguments.get("curve") == "quantile":
+                found[name] = Number(**{**own.arguments, "curve": "linear"})
+                notes.append(f"{name}: on a line all the same, for {chosen.__name__} is of the numbers themselves")
+    return found
 
 
 def _check_lefts(families: Iterable[str], terms: Sequence[Term]) -> None:

@@ -17,7 +17,7 @@ from given.ways import way
 __all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "count_rows", "draws_at_once", "items",
            "named", "rows_at_once", "spelled", "whole_seed"]
 
-ENTRIES_AT_ONCE = 1 << 16
+ENTRIES_AT_ONCE, READ_AT_ONCE = 1 << 16, 1 << 22
 _FEW_DRAWS = 64  # below which steps cost as much as draws
 
 
@@ -94,8 +94,9 @@ def whole_seed(seed: Any) -> int:
 
 
 def rows_at_once(joint: Joint) -> int:
-    """How many rows are scored together."""
-    return max(1, ENTRIES_AT_ONCE // max(f.x.space.dimensions for f in joint))
+    """How many rows are scored together: of what is only read there may be more."""
+    scored, held = (max(v.space.dimensions for v in each) for each in ([f.x for f in joint], joint.columns.values()))
+    return max(1, min(ENTRIES_AT_ONCE // scored, READ_AT_ONCE // held))
 
 
 def draws_at_once(joint: Joint) -> int:
