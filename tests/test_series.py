@@ -199,8 +199,28 @@ def test_a_hole_within_a_series_names_its_factor_and_the_way_out():
     data = {"y": [[1.0, np.nan, 2.0], [1.0, 2.0, 3.0, 4.0]]}
     model = given.model("p(y)", data, codecs={"y": Series(Number(missing="unknown"))}, families={"y": SMALL})
     model.facts["fitted"] = True
-    refused(lambda: model.score(data), "p(y): what is seen is not what this order draws first; fill what is missing within")
+    refused(lambda: model.score({"y": data["y"][::-1]}), "y, row 1: a value within it is missing; p(y): what is seen is "
+            "not what this order draws first; fill what is missing within")
     refused(lambda: model.score(data), "learns all (order=AnyOrder())")
+
+
+@pytest.mark.parametrize(("formula", "stays"), [("p(y) p(z)", True), ("p(y, z)", False)])
+def test_complete_fills_what_can_be_within_a_series_and_leaves_the_rest(formula, stays):
+    data = {"y": [[1.0, 2.0, 3.0], [2.0, 2.5, 1.0, 4.0]] * 4, "z": [0.5, 1.5] * 4}
+    model = given.model(formula, data, codecs={"y": Series(Number(missing="unknown"))})
+    model.fit(data, held_out=0, steps=1)
+    holed = {"y": [[1.0, 2.0, 3.0], [1.0, np.nan, 2.0]], "z": np.array([np.nan, 1.5])}
+    found = model.complete(holed)
+    assert np.isfinite(found["z"]).all() and found["y"][1][2] == 2.0 and bool(np.isnan(found["y"][1][1])) == stays
+    assert [line.split(":")[0] for line in model.unfillable(holed)] == ["y"] * stays
+
+
+def test_a_column_drawn_given_a_series_with_a_hole_names_the_series_and_the_row():
+    data = {"y": [[1.0, 2.0, 3.0], [2.0, 2.5, 1.0, 4.0]] * 4, "k": ["a", "b"] * 4}
+    model = given.model("p(k) p(y | k)", data, codecs={"y": Series(Number(missing="unknown"))}, families={"y": SMALL})
+    model.fit(data, held_out=0, steps=1)
+    holed = {"y": [[1.0, 2.0, 3.0], [1.0, np.nan, 2.0]], "k": np.array(["a", None], dtype=object)}
+    refused(lambda: model.complete(holed), "y, row 1: a value within it is missing, and others are drawn given it")
 
 
 def test_a_series_of_tags_is_compressed_and_holes_within_one_are_named():
@@ -212,7 +232,8 @@ def test_a_series_of_tags_is_compressed_and_holes_within_one_are_named():
     assert all(np.array_equal(a, b) for a, b in zip(tags, back, strict=True))
     holes = items(lambda n: np.where(np.arange(n) == 1, np.nan, 1.0))
     assert made("p(y)").unfillable({"y": holes}) == [
-        f"y: {len(LENGTHS)} holes stay, since the column is of series, which go on at their end and are not filled within"]
+        f"y: {len(LENGTHS)} holes stay, since the column is of series that are drawn in one order, which go "
+        "on at their end and are not filled within"]
 
 
 def test_a_model_draws_to_a_length():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from given.distributions import How, Intractable
 from given.infer import Rows, Without, prefix
 from given.joint import Joint
 from given.sources import Columns, Source, end_to_end, ragged, stacked
@@ -16,10 +17,14 @@ from given.verbs.holes import (
     any_cell,
     beginnings,
     begun,
+    broken_row,
+    broken_within,
     continued,
     filled,
+    fills_within,
     gone_on,
     kept_or_drawn,
+    mended,
     no_values,
     present,
     valueless,
@@ -55,8 +60,16 @@ def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int, lengt
     texts = [name for name, v in joint.columns.items() if v.codec.ragged and v.codec.item_axes == 0]
     series = [name for name, v in joint.columns.items() if v.codec.ragged and name not in texts]
     longer = _longer(joint, rows, series, length)
-    drawn = dict(Query(joint, _evidence(joint, rows, seen, texts, longer), {}, first, n=rows.n).sample(n, seed=seed,
-                                                                                                       length=length))
+    broken = {name: at for name in series if name in rows and (at := broken_row(rows[name])) is not None}
+    stay = {name for name in broken if broken_within(rows[name]) and not fills_within(joint, name)}
+    asked = Query(joint, _evidence(joint, rows, seen, texts, longer), {}, first, n=rows.n)
+    try:
+        drawn = _drawn(joint, asked, stay, n, seed, length)
+    except Intractable as error:
+        for name, at in broken.items():
+            raise UserError(f"{name}, row {first + at}: a value within it is missing, and others are drawn given it: {error}"
+                            ) from None
+        raise
     drawable = [name for name, v in joint.columns.items() if name not in texts and name not in series and not valueless(v)]
     holed = {name: any_cell(~seen[name]) if name in rows else np.ones(rows.n, dtype=bool) for name in drawable}
     none = Without({name: found for name in drawable if (found := no_values(joint.columns[name])) is not None})
@@ -73,19 +86,29 @@ def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int, lengt
                 some[name][~there[name]] = None
         number = torch.from_numpy(first + row + (draw << 40))
         asked = Query(joint, _evidence(joint, some, there, texts, longer), {}, number, n=len(row))
-        more = asked.sample(1, seed=seed + (again << 32), how=none if again >= _WHOLE else None, length=length)
-        at = np.arange(n * rows.n).reshape(n, rows.n)
-        at[draw, row] = n * rows.n + np.arange(len(row))
+        more = _drawn(joint, asked, stay, 1, seed + (again << 32), length, none if again >= _WHOLE else None)
+        place = np.arange(n * rows.n).reshape(n, rows.n)
+        place[draw, row] = n * rows.n + np.arange(len(row))
         for name, values in more.items():  # texts and series too: they were drawn beside what is drawn again
-            drawn[name] = stacked([drawn[name].reshape(-1, *drawn[name].shape[2:]), values[0]], 0, 1)[at]
+            drawn[name] = stacked([drawn[name].reshape(-1, *drawn[name].shape[2:]), values[0]], 0, 1)[place]
     for name, values in rows.items():  # what was there comes back as it was
         if name in longer:
             drawn[name] = gone_on(values, drawn[name])
+        elif name in broken and name in drawn:
+            drawn[name] = mended(values, drawn[name])
         elif name not in texts:
             drawn[name] = kept_or_drawn(values, seen[name], drawn.get(name), n)
         elif name in drawn:
             drawn[name] = continued(values, joint.columns[name].codec, drawn[name])
     return drawn
+
+
+def _drawn(joint: Joint, query: Query, stay: set[str], n: int, seed: int, length: int | None,
+           how: How | None = None) -> dict[str, np.ndarray]:
+    """Draws of all columns but those that stay as they are."""
+    names = [name for name in joint.columns if name not in stay and name not in joint.conditions] if stay else None
+    return {} if names == [] else dict(query.sample(n, columns=names, seed=seed, how=how,
+                                                       length=length))
 
 
 def _longer(joint: Joint, rows: Columns, series: list[str], length: int | None) -> set[str]:
@@ -125,10 +148,11 @@ def unfillable(joint: Joint, source: Source) -> list[str]:
     holes, why = dict[str, int](), dict[str, str]()
     for batch in source.runs():
         for name, values in batch.items():
-            if ragged(values):
-                values, why[name] = end_to_end(values)[0], "is of series, which go on at their end and are not filled within"
-            elif name not in joint.columns:
+            series, values = values, end_to_end(values)[0] if ragged(values) else values
+            if name not in joint.columns:
                 why[name] = f"is not in {joint}"
+            elif joint.columns[name].codec.ragged and broken_within(series) and not fills_within(joint, name):
+                why[name] = "is of series that are drawn in one order, which go on at their end and are not filled within"
             elif valueless(joint.columns[name]):
                 why[name] = "was missing in every row that was learned from"
             else:

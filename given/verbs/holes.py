@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from given.distributions import Intractable
+from given.joint import Joint
 from given.variables import MISSING, Codec, Entries, Finite, Real, Variable
 
-__all__ = ["any_cell", "beginnings", "begun", "continued", "filled", "gone_on", "kept_or_drawn", "no_values", "present",
-           "valueless"]
+__all__ = ["any_cell", "beginnings", "begun", "broken_row", "broken_within", "continued", "filled", "fills_within", "gone_on",
+           "kept_or_drawn", "mended", "no_values", "present", "valueless"]
 
 
 def present(values: np.ndarray) -> np.ndarray:
@@ -37,6 +39,34 @@ def valueless(variable: Variable) -> bool:
     """Whether a column never had a value to learn: all it can be is missing."""
     single = isinstance(variable.space, Finite) and not variable.space.axes
     return single and set(variable.codec.names()) <= {MISSING, "(other)"}
+
+
+def broken_row(series: np.ndarray) -> int | None:
+    """The first row of series (rows,) or (rows, length, ...) that has a hole within; None where no row has one."""
+    return next((row for row, item in enumerate(series) if item is not None and not present(np.asarray(item)).all()), None)
+
+
+def broken_within(series: np.ndarray) -> bool:
+    """Whether a hole of series (rows,) or (rows, length, ...) stands before a value."""
+    each = (present(np.asarray(item)) for item in series if isinstance(item, np.ndarray | list))
+    return any(bool((~any_cell(~there)[1:] & any_cell(~there)[:-1]).any()) for there in each if len(there))
+
+
+@torch.no_grad()
+def fills_within(joint: Joint, name: str) -> bool:
+    """Whether what is missing within an item of a column can be drawn given the rest, before it and after it."""
+    factor = next((f for f in joint if name in f.x.columns), None)
+    if factor is None:
+        return False
+    space = joint.columns[name].space
+    known = torch.arange(space.dimensions).reshape(1, *space.shape) != space.dimensions // 2
+    blank = {v.name: Entries.unseen(v.space, 1) for v in (*factor.parents, joint.columns[name])}
+    most = Entries(blank[name].tensor, known)
+    try:
+        joint.distribution(factor, blank, 1).condition(joint.x(factor, {name: most}))
+    except Intractable:
+        return False
+    return True
 
 
 def no_values(variable: Variable) -> Tensor | None:
@@ -93,4 +123,14 @@ def gone_on(series: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     for draw, row in np.ndindex(found.shape):
         begin = begins[row]
         found[draw, row] = np.concatenate([begin, drawn[draw, row][len(begin):]]) if len(begin) else drawn[draw, row]
+    return found
+
+
+def mended(series: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """(n, rows) series as they were, and what was drawn where a value within is missing."""
+    found = np.empty(drawn.shape[:2], dtype=object)
+    for row, item in enumerate(beginnings(series)):
+        values, more = np.asarray(item), [drawn[draw, row][:len(item)] for draw in range(len(drawn))]
+        for draw, each in enumerate(kept_or_drawn(values, present(values), np.stack(more), len(drawn))):
+            found[draw, row] = each
     return found

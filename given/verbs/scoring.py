@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from given.codecs import BlockCodec
-from given.distributions import Kind, Noise, weakest
+from given.distributions import Intractable, Kind, Noise, weakest
 from given.evaluate import Score
 from given.infer import Query
 from given.joint import Joint
@@ -146,6 +146,19 @@ def _log_p_new(joint: Joint, batch: EncodedBatch, entries: dict[str, Entries], g
 def _log_p_known(joint: Joint, batch: EncodedBatch, entries: Mapping[str, Entries], rows: Tensor,
                  seed: int) -> tuple[Tensor, Kind]:
     """log p of some rows of a batch, nothing of which is new."""
+    try:
+        return _log_p_of(joint, batch, entries, rows, seed)
+    except Intractable as error:
+        for name, e in entries.items():
+            holed = (e.valid & ~e.seen).reshape(len(rows), -1).any(1) & e.scored.reshape(len(rows), -1).any(1)  # type: ignore[operator]
+            if bool(holed.any()):
+                row = int(batch.item[rows[holed.nonzero()[0]]])
+                raise Intractable(f"{name}, row {row}: a value within it is missing; {error}") from None
+        raise
+
+
+def _log_p_of(joint: Joint, batch: EncodedBatch, entries: Mapping[str, Entries], rows: Tensor,
+              seed: int) -> tuple[Tensor, Kind]:
     n = len(rows)
     lacking = joint.finders and any(not entries[name].complete for name in joint.summed if name in entries)
     if set(joint.summed) - set(entries) or lacking:
