@@ -22,6 +22,7 @@ from given.formula import Term, ordered
 from given.latents import Finder, found_by, learns_beside
 from given.lessons import Lesson, Loss, side_by_side
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
+from given.ways import way
 
 __all__ = ["Joint"]
 
@@ -123,8 +124,10 @@ class Joint(nn.Module):
         parents = [v for v in factor.parents if v.name != but]
         absent = [name for v in parents for name in v.columns if name not in entries]
         if absent:
-            raise UserError(f"{factor}: {absent[0]} is not given; pass {absent[0]}=..., declare p({absent[0]}), "
-                            f'or pass prior={{"{absent[0]}": "uniform"}}')
+            name = absent[0]
+            out = way(f'pass {name}=..., declare p({name}), or pass prior={{"{name}": "uniform"}}',
+                      f"give {name}=VALUE, or learn with p({name}) in the formula")
+            raise UserError(f"{factor}: {name} is not given; {out}")
         # A parent is read wherever it is known: in windows it is scored elsewhere.
         return Observed({v.name: e.without_context() if v.name in self.windowed else e
                          for v in parents for e in [self._of(v, entries)]}, n, self.device)
@@ -339,8 +342,16 @@ def _shared_axis(joint: Joint) -> tuple[Axis | None, frozenset[str]]:
         if (any(on) and not all(on)) or (parents and not all(on)):
             name = parents[0] if parents else factor.x.columns[on.index(True)]
             raise UserError(f"{name}: its items are longer than its window of {axis.size}, and {factor} would need them whole; "
-                            f"give {name} a window that holds them (window=...)")
+                            f"give {name} a window that holds them, {_wider(joint.columns[name])}")
     if joint.latents:
         raise UserError(f"{first}: its items are longer than its window of {axis.size}, and a model with a latent cannot cut "
-                        "them; give it a window that holds them (window=...)")
+                        f"them; give it a window that holds them, {_wider(joint.columns[first])}")
     return axis, frozenset(axes)
+
+
+def _wider(variable: Variable) -> str:
+    """How a column has a longer window, as it is asked for."""
+    who = type(variable.codec).__name__
+    inner = "" if who == "Text" else f"{type(getattr(variable.codec, 'of', None)).__name__}(), "
+    return way(f"codecs={{{variable.name!r}: {who}({inner}window=...)}}",
+               f"--as '{variable.name}={who}({inner}window=LENGTH)'")

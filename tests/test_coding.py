@@ -220,8 +220,9 @@ def test_bytes_that_are_no_code_are_refused(code, made):
     model, _, content = code
     for bad, said in ((b"", r"^empty; expected what compress wrote$"),
                       (b"PK\3\4 a zip", r"^not written by compress: begins with b'PK.*"),
-                      (content[:3], r"^not written by compress"), (content[:4], r"^of version \? of the format, expected 1;"),
-                      (content[:4] + b"\7" + content[5:], r"^of version 7 of the format, expected 1;"),
+                      (content[:3], r"^not written by compress"), (content[:4], r"^of version \? of the format, expected 2;"),
+                      (content[:4] + b"\7" + content[5:], r"^of version 7 of the format, expected 2;"),
+                      (content[:4] + b"\1" + content[5:], r"^of version 1 of the format, expected 2; decompress with the"),
                       (content[:12], r"^cut or changed since it was written"), (content[:-1], r"^cut or changed since it was"),
                       (content + b"\0", r"^cut or changed since it was written")):
         with pytest.raises(UserError, match=said) as error:

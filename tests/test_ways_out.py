@@ -7,6 +7,8 @@ import pytest
 
 import given
 from given.app.cli import main
+from given.codecs import Label, Number, Series, Text
+from given.ways import in_shell
 
 N = 60
 WEATHER = {"weather": np.array(["sun", "rain", "fog"] * 20), "temp_max": np.arange(N) * 1.37 % 17,
@@ -188,3 +190,39 @@ def test_a_way_out_is_in_the_words_of_who_asks(tmp_path, capsys):
         with pytest.raises(given.UserError) as error:
             python()
         assert shell not in str(error.value) and "--" not in str(error.value)
+
+
+XY, LONG = {"x": [1.5, 2.5], "k": ["a", "b"]}, {"t": ["a" * 20, "b" * 9], "k": ["a", "b"]}
+
+
+def learned(formula, data, **codecs):
+    model = given.model(formula, data, codecs=codecs)
+    model.facts["fitted"] = True
+    return model
+
+
+@pytest.mark.parametrize(("ask", "shell"), [
+    (lambda: learned("p(x | k)", XY).sample(), "give k=VALUE"),
+    (lambda: learned("p(k | t)", LONG, t=Text(window=8)), "--as 't=Text(window=LENGTH)'"),
+    (lambda: learned("p(k | t)", {**LONG, "t": [[1.0] * 20, [2.0] * 9]}, t=Series(Number(), window=8)),
+     "--as 't=Series(Number(), window=LENGTH)'"),
+    (lambda: learned("p(x)", XY, x=Number()).compress(x=[1.5]), "--as x=label"),
+    (lambda: learned("p(x)", XY).sample(length=3), "--length 3"),
+    (lambda: learned("p(k)", XY, k=Label()).given().rank(k=["a"], pmi=learned("p(x)", XY)), "--pmi"),
+    (lambda: learned("p(t)", {"t": ["ab", "b"]}, t=Text(longest=2)).given(t="abba"), "Text(longest=4) by --as"),
+    (lambda: given.read({"k": ["a"], "d": [1.0]}, by="k"), "k: no column differs")])
+def test_what_is_offered_in_a_shell_can_be_typed_there(ask, shell):
+    with in_shell(), pytest.raises(given.UserError) as typed:
+        ask()
+    assert shell in str(typed.value)
+    assert not any(python in str(typed.value) for python in ("codecs=", "prior=", "length=3", "pmi=", "(window=...)", "NAME"))
+    with pytest.raises(given.UserError) as written:
+        ask()
+    assert "--" not in str(written.value) and "VALUE" not in str(written.value)
+
+
+def test_an_order_is_offered_without_a_name_to_fill_in():
+    data = {"t": [[1.0, None, 2.0], [1.0, 2.0, 3.0]]}
+    with in_shell(), pytest.raises(given.UserError, match=r"Autoregressive\(order=AnyOrder\(\)\) by --family") as typed:
+        learned("p(t)", data, t=Series(Number(missing="unknown"))).score(data)
+    assert "NAME" not in str(typed.value)

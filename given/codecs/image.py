@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from given.variables import Axis, Codec, Entries, Finite, UserError
+from given.ways import way
 
 __all__ = ["Image"]
 
@@ -96,7 +97,7 @@ class Image(Codec):
         if pixels.size and int(pixels.max()) >= levels:
             row = int(np.argwhere(pixels >= levels)[0][0])
             raise UserError(f"level {int(pixels[row].max())}; expected 0 to {levels - 1}; "
-                            f"pass Image(levels=...) with enough levels", row)
+                            f"pass Image(levels=...) with enough levels{way('', ' by --as')}", row)
 
     @staticmethod
     def _pixels(raw: np.ndarray) -> np.ndarray:
@@ -113,7 +114,8 @@ class Image(Codec):
             raw = raw.astype(np.int64)
         if raw.size and raw.min() < 0:
             row = int(np.argwhere(raw < 0)[0][0])
-            raise UserError(f"got {raw[row].min()}; expected levels from 0; pass codecs={{...}} with a Number()", row)
+            raise UserError(f"got {raw[row].min()}; expected levels from 0; "
+                            + way("pass codecs={...} with a Number()", "read it as number by --as"), row)
         return raw
 
     def __repr__(self) -> str:

@@ -313,12 +313,12 @@ def _check_text(raw: np.ndarray) -> None:
         return
     if odd:
         raise UserError(f"got {shown(values[odd[0]])} where {len(raw) - len(odd)} of {len(raw)} values are numbers or times; "
-                        "mend it, or pass " + way("codecs={...} with a Label()", "--as NAME=label"), odd[0])
+                        "mend it, or pass " + way("codecs={...} with a Label()", "--as with label"), odd[0])
     written = [v for v in values if isinstance(v, str) and readings(v)]
     other = next((v for v in written if not common([written[0], v])), None)
     if len(written) == len(values) and not common(written):
         raise UserError(f"numbers or times written in several ways, such as {written[0]!r} and {other or written[-1]!r}; "
-                        "write all in one way, or pass " + way("codecs={...} with a Label()", "--as NAME=label"))
+                        "write all in one way, or pass " + way("codecs={...} with a Label()", "--as with label"))
 
 
 def _is_number(value: object) -> bool:

@@ -68,7 +68,8 @@ class Series(Codec):
         """The space with one value more, the end, on an axis whose length is modelled."""
         if inner.axes or self._longest is None or self._longest > self.window:
             raise UserError(f"Series: length='modelled', {self._longest} values of {inner}; expected single values, at most "
-                            f"the window's {self.window}; pass window={self._longest}, or length='given'")
+                            f"the window's {self.window}; pass Series(..., window={self._longest}), "
+                            f"or length='given'{way('', ', by --as')}")
         if isinstance(inner, Finite):
             return Finite(inner.size + 1, end=inner.size, axes=(axis,))
         assert isinstance(inner, Real)

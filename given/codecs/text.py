@@ -17,6 +17,7 @@ import torch
 
 from given.tokenizers import BytePairs, Bytes, Characters, Pretrained, Tokenizer, Words
 from given.variables import Axis, Codec, Entries, Finite, NewValue, UserError, Whole, room, shown
+from given.ways import way
 
 __all__ = ["Text", "check_printable"]
 
@@ -125,9 +126,10 @@ class Text(Codec):
     def _more_room(self, length: int) -> str:
         """What to do with a text of more symbols than there is room for."""
         if self._longest() > self.window or isinstance(self.tokenizer, Pretrained):
-            return "give the last of them, or pass Text(window=...)"
+            return f"give the last of them, or {way('pass', 'learn with --as and')} Text(window=...)"
         window = "" if length <= self.window else f"window={length}, "
-        return f"learn again with {'' if window else 'room for it, '}Text({window}longest={length})"
+        by = way("", " by --as")
+        return f"learn again with {'' if window else 'room for it, '}Text({window}longest={length}){by}"
 
     def _run(self, items: list[np.ndarray]) -> Whole:
         """Texts' symbols, end to end."""

@@ -251,7 +251,7 @@ class Sequential(Distribution):
     def _check_first(self, known: Tensor) -> None:
         if not self._comes_first(known, self.order):
             choose = way("(order=Reverse(), FixedOrder(...)) or learns all (order=AnyOrder())",
-                         "or learns all (--family 'NAME=Autoregressive(order=AnyOrder())')")
+                         "or learns all (Autoregressive(order=AnyOrder()) by --family)")
             raise Intractable("what is seen is not what this order draws first; fill what is missing within, choose an order "
                               f"that begins with it {choose}, or a family that marginalises: Gaussian, Independent, "
                               "Empirical")

@@ -28,6 +28,7 @@ from given.conditional import Conditional
 from given.distributions import Intractable, Kind, Noise, weakest
 from given.joint import Joint
 from given.variables import Entries, Finite, UserError
+from given.ways import way
 
 __all__ = ["Enumeration", "Posterior"]
 
@@ -209,8 +210,9 @@ class Enumeration:
     def log_prior(self, name: str) -> Tensor:
         """(V,) log p of a condition that no factor declares."""
         if name not in self.prior:
+            prior = way(f', or pass prior={{"{name}": "uniform"}}', f", or give {name}=VALUE")
             raise UserError(f"{self.joint}: {name} is not given and nothing says p({name}); declare it, "
-                            f'p({name}) {self.joint}, or pass prior={{"{name}": "uniform"}}')
+                            f"p({name}) {self.joint}{prior}")
         return self.prior[name]
 
     def _enumerate(self, hidden: list[str], evidence: Mapping[str, Entries]) -> tuple[int, dict[str, Tensor]]:

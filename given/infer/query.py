@@ -192,14 +192,15 @@ class Query:
         given = {name: reach(e) for name, e in self._beside(factor, seen).items()}
         for name, L in given.items():
             if length not in (None, L):
-                raise UserError(f"{name}: has {L} entries along {axis.called!r}, got length={length}; leave length out, or "
-                                f"give as many of {name}")
+                raise UserError(f"{name}: has {L} entries along {axis.called!r}, got {way('length=', '--length ')}{length}; "
+                                f"leave the length out, or give as many of {name}")
         if len(set(given.values())) > 1:
             raise UserError(f"given: expected as many entries along {axis.called!r} of each, got {given}")
         length = next(iter(given.values()), length)
         if length is not None and axis.stride is None and length > axis.size:
-            raise UserError(f"{factor.x.name}: length={length}; expected at most the {axis.size} entries of the longest "
-                            "learned from; learn in windows (Series(..., window=...)) to go beyond")
+            raise UserError(f"{factor.x.name}: {way('length=', '--length ')}{length}; expected at most the "
+                            f"{axis.size} entries of the longest learned from; "
+                            "learn in windows (Series(..., window=...)) to go beyond")
         return length
 
     def _beside(self, factor: Conditional, seen: Columns) -> Columns:

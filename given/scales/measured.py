@@ -13,6 +13,7 @@ from torch import Tensor
 from given.scales.curve import Curve
 from given.scales.line import Line
 from given.variables import Axis, Codec, Entries, NewValue, Real, UserError
+from given.ways import way
 
 __all__ = ["Measured"]
 
@@ -153,5 +154,6 @@ class Measured(Codec):
     def _absent(self, r: np.ndarray) -> UserError:
         rows = np.unique(np.argwhere(~np.isfinite(r))[:, 0])
         got = r[~np.isfinite(r)][0]
-        hint = "" if np.isinf(got) else f"; drop the row, or pass {type(self).__name__}(missing='unknown') or 'symbol'"
+        by = way("", " by --as")
+        hint = "" if np.isinf(got) else f"; drop the row, or pass {type(self).__name__}(missing='unknown') or 'symbol'{by}"
         return NewValue(f"got {got}; expected a finite number{hint}", rows)

@@ -58,8 +58,9 @@ class Images(Stream):
                 if not self._good:
                     self.shape, model = pixels.shape, file.name
                 if pixels.shape != self.shape:
-                    way = "; pass size=(height, width)" if pixels.shape[:2] != self.shape[:2] else ", grey or RGB alike"
-                    raise UserError(f"{_shown(pixels.shape)}; expected {_shown(self.shape)} as in {model}{way}")
+                    out = (f"; pass {way('size=(height, width)', '--size HxW')}" if pixels.shape[:2] != self.shape[:2]
+                           else ", grey or RGB alike")
+                    raise UserError(f"{_shown(pixels.shape)}; expected {_shown(self.shape)} as in {model}{out}")
                 self._good.append(i)
             except UserError as error:
                 self.bad(file.name, str(error))

@@ -10,6 +10,7 @@ import numpy as np
 from given.sources.forms import readings
 from given.sources.kinds import items, ragged
 from given.variables import UserError, shown
+from given.ways import way
 
 __all__ = ["gathered", "unrolled"]
 
@@ -35,7 +36,7 @@ def gathered(columns: Mapping[str, np.ndarray], by: str | None, time: str | None
         if name is not None and name not in columns:
             raise UserError(f"{option}={name!r}: no such column; there are {', '.join(columns)}")
     if by is not None and by == time:
-        raise UserError(f"by={by!r}: is time= too; expected two columns")
+        raise UserError(f"{by}: is named by {way('by= and by time=', '--by and by --time')}; expected two columns")
     if nested := [name for name, values in columns.items() if ragged(values)]:
         raise UserError(f"{nested[0]}: holds lists, so a row is an item already; expected a value a row, or no by= and time=")
     n = len(next(iter(columns.values())))
@@ -51,7 +52,7 @@ def gathered(columns: Mapping[str, np.ndarray], by: str | None, time: str | None
         values = values[order]
         found[name] = values[starts] if name == by or _alike(values, values[first]) else items(values, lengths.tolist())
     if not any(map(ragged, found.values())):
-        raise UserError(f"by={by!r}: no column differs within an item; expected items of several rows" if by is not None else
+        raise UserError(f"{by}: no column differs within an item; expected items of several rows" if by is not None else
                         "no column differs from row to row; expected a series of several values")
     note = ""
     if time is not None and (step := _step(moments[order], starts)):
@@ -102,8 +103,9 @@ def _check_ties(moments: np.ndarray, item: np.ndarray, order: np.ndarray, column
     if len(tie := np.flatnonzero((np.diff(item) == 0) & (moments[1:] == moments[:-1]))):
         before, row = sorted(order[tie[0]:tie[0] + 2].tolist())
         of = "" if by is None else f" of {by} {columns[by][row]}"
-        way = "name the item by by=, or a finer time" if by is None else "leave one out, or name a finer item or time"
-        raise UserError(f"{columns[time][row]}{of} stands in row {before} too; expected one row a time; {way}", row).at(time)
+        out = (f"name the item by {way('by=', '--by')}, or a finer time" if by is None
+               else "leave one out, or name a finer item or time")
+        raise UserError(f"{columns[time][row]}{of} stands in row {before} too; expected one row a time; {out}", row).at(time)
 
 
 def _alike(values: np.ndarray, others: np.ndarray) -> bool:

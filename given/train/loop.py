@@ -29,6 +29,7 @@ from given.train.ahead import ahead
 from given.train.batches import Batches, EncodedBatch
 from given.train.optimisers import matrices, optimisers, sides
 from given.variables import UserError
+from given.ways import way
 
 __all__ = ["Budget", "Diverged", "Trainer"]
 
@@ -216,10 +217,11 @@ class Trainer:
         for name, each in losses.items() if not all(map(math.isfinite, bad)) else ():
             if not bool(torch.isfinite(each).all()):
                 value = each[~torch.isfinite(each)][0].item()
-                raise Diverged(f"step {self.step + 1}: the loss of {name} is {value}; lower lr={self.lr}, "
-                               "or look for extreme values in its data")
+                raise Diverged(f"step {self.step + 1}: the loss of {name} is {value}; {way(f'lower lr={self.lr}, or ', '')}"
+                               "look for extreme values in its data")
         if not math.isfinite(bad[0]):
-            raise Diverged(f"step {self.step + 1}: a gradient of {self.joint} is not finite; lower lr={self.lr}")
+            raise Diverged(f"step {self.step + 1}: a gradient of {self.joint} is not finite; "
+                           + way(f"lower lr={self.lr}", "look for extreme values in the data"))
         return float(total)
 
     def _rate(self, spent: float) -> float:

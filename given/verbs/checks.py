@@ -68,8 +68,9 @@ def check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:
     if length is not None and (not isinstance(length, int | np.integer) or isinstance(length, bool) or length < 1):
         raise UserError(f"{verb}: length={shown(length)}; expected a whole number of entries from 1")
     if length is not None and not any(factor.x.codec.along for factor in joint):
-        raise UserError(f"{verb}: length={length}; {joint} has nothing that may be longer than its window, so its length is "
-                        f"drawn or fixed; use {way(f'how=MaxLength({length})', f'--longest {length}')} for less")
+        less = way(f"how=MaxLength({length})", f"--longest {length}")
+        raise UserError(f"{verb}: {way('length=', '--length ')}{length}; {joint} has nothing that may be longer than its "
+                        f"window, so its length is drawn or fixed; use {less} for less")
     if how is not None and not callable(how):
         raise UserError(f"{verb}: how={how!r}; expected a map from distribution to distribution, as TopP(0.9)")
 

@@ -11,6 +11,7 @@ from given.conditional import Conditional
 from given.joint import Joint
 from given.sources import Columns
 from given.variables import UserError
+from given.ways import way
 
 __all__ = ["ranked"]
 
@@ -28,8 +29,9 @@ def ranked(query: Any, values: Mapping[str, Any], pmi: Any, seed: int | None) ->
             by, value = "pmi", value - query.beside(own or (None if isinstance(pmi, bool) else pmi.joint)).log_prob(
                 values, seed=seed)
         except UserError as error:
-            raise UserError(f"rank: no p({', '.join(values)}) to compare with ({error}); declare what is missing, pass "
-                            "given(..., prior=...), or pass pmi=another model that has it") from None
+            raise UserError(f"rank: no p({', '.join(values)}) to compare with ({error}); declare what is missing, "
+                        + way("pass given(..., prior=...), or pass pmi=another model that has it",
+                              "or name another model that has it by --pmi")) from None
     rows = Columns({name: observed if np.ndim(observed) else [observed] for name, observed in values.items()})
     order = np.argsort(-value, kind="stable")
     return Columns({**{name: each[order] for name, each in rows.items()}, by: value[order]})

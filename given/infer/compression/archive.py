@@ -25,10 +25,11 @@ from given.infer.compression.range_coder import Coder, Reader, Writer
 from given.joint import Joint
 from given.sources import Columns, stacked
 from given.variables import Entries, Finite, Observed, UserError
+from given.ways import way
 
 __all__ = ["Compressed", "compress", "decompress"]
 
-_MAGIC, _VERSION = b"GVNC", 1
+_MAGIC, _VERSION = b"GVNC", 2  # 1 had no lengths of series
 _BATCH, _NUMBERS = 512, 1 << 23  # rows side by side; numbers of distributions that say all entries at once
 SPAN = 1 << 13
 _FINGERPRINT, _DIGEST = 8, 16
@@ -110,8 +111,10 @@ def check(joint: Joint, names: Sequence[str]) -> None:
     for name, variable in joint.columns.items():
         if not isinstance(variable.space, Finite):
             reals = [other for other, v in joint.columns.items() if not isinstance(v.space, Finite)]
+            symbols = way(f"codecs={{{', '.join(f'{other!r}: Label()' for other in reals)}}}",
+                          " ".join(f"--as {other}=label" for other in reals))
             raise UserError(f"{', '.join(reals)}: expected finitely many values to code, got reals; learn again, each "
-                            f"value a symbol, codecs={{{', '.join(f'{other!r}: Label()' for other in reals)}}}")
+                            f"value a symbol, {symbols}")
         if name not in names:
             raise UserError(f"compress: no column {name}, which {joint} has; there are {', '.join(names)}")
     other = [name for name in names if name not in joint.columns]
