@@ -368,12 +368,28 @@ def test_learning_loads_neither_a_compiler_nor_another_library():
     heavy = ("torch._dynamo", "pandas", "sklearn", "scipy", "sympy", "zuko", "tokenizers", "transformers", "pyarrow", "polars")
     code = f"""
 import sys, given
-from given.app import commands
+from given.app import ask, describe, judge, learn, tasks
 given.model(None, {{"a": list("xyyx") * 9, "b": list(range(36))}}).fit({{"a": list("xyyx") * 9, "b": list(range(36))}}, steps=1)
 print([name for name in {heavy} if name in sys.modules])
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]", run.stdout
+
+
+@pytest.mark.parametrize(("name", "others"), [("sample", ["judge", "learn", "tasks"]), ("score", ["learn", "tasks"])])
+def test_a_command_loads_its_own_module_alone_and_looks_for_no_garbage_meanwhile(name, others):
+    code = f"""
+import gc, sys
+from given.app.cli import _loading, command
+runs = []
+gc.callbacks.append(lambda phase, info: runs.append(phase))
+with _loading():
+    command({name!r})
+    found = len(runs)
+print(found, gc.isenabled(), [m for m in {others} if f"given.app.{{m}}" in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "0 True []\n", run.stdout
 
 
 @pytest.mark.parametrize("arguments", [["families"], ["tasks"], ["completion", "bash"], ["fit", "--help"], ["--help"], []],

@@ -1,10 +1,19 @@
-"""Commands: what each command of the line does, by the verbs of the library."""
+"""Commands: what each command of the line does, by the verbs of the library; a command loads its own module alone."""
 
-from given.app.ask import complete, compress, decompress, encode, query, rank, sample
-from given.app.describe import map, prototypes, segments
-from given.app.judge import compare, report, score
-from given.app.learn import demo, export, fit
-from given.app.tasks import chat, fill, keyboard, translate
+from __future__ import annotations
 
-__all__ = ["chat", "compare", "complete", "compress", "decompress", "demo", "encode", "export", "fill", "fit", "keyboard",
-           "map", "prototypes", "query", "rank", "report", "sample", "score", "segments", "translate"]
+from importlib import import_module
+from typing import Any
+
+_HOME = {"ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"),
+         "describe": ("map", "prototypes", "segments"), "judge": ("compare", "report", "score"),
+         "learn": ("demo", "export", "fit"), "tasks": ("chat", "fill", "keyboard", "translate"),
+         "listing": ("completion", "families", "tasks")}  # the last need no torch
+
+__all__ = ["command"]
+
+
+def command(name: str) -> Any:
+    """The function of a command."""
+    home = next(module for module, commands in _HOME.items() if name in commands)
+    return getattr(import_module(f"given.app.{home}"), name)
