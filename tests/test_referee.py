@@ -221,6 +221,7 @@ def check_planted(seeds):
                               minutes=0.02, seeds=1, seed=seed)
         assert board.entrants["memoriser"].assessment.diagnosis.verdict == "memorises"
         assert board.entrants["by itself"].assessment.diagnosis.verdict == "underfits"
+        assert "is row" in str(board.entrants["memoriser"].assessment)
         board = given.compare(correlated(seed), families={"truth": Gaussian}, minutes=0.02, seeds=1, seed=seed)
         assert board.entrants["truth"].assessment.diagnosis.verdict == "fits"
 

@@ -17,6 +17,8 @@ from given.sources import Columns
 
 __all__ = ["Assessment"]
 
+_LISTED = 5
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -76,6 +78,11 @@ class Assessment:
         if (c := self.calibration) is not None:
             right = "" if math.isnan(c.accuracy) else f"; accuracy {c.accuracy:.3f}"
             out["calibration"] = f"{c.error:.3f} from the {c.what} to its frequency, {sum(c.counts):,} answers{right}"
+        if self.copies is not None and self.copies.memorised:
+            some = [f"draw {i} is row {row} (distance {far:.3g})" for i, row, far in self.copies.listed[:_LISTED]]
+            out["copies"] = f"{', '.join(some)}{', ...' * (len(self.copies.listed) > _LISTED)}"
+        if len(self.worst) > 1:
+            out["least probable test rows"] = ", ".join(f"{i} ({nats:.4g} nats)" for i, nats in self.worst[:_LISTED])
         return out
 
     def json(self) -> dict[str, Any]:
