@@ -253,3 +253,23 @@ def check_contours():
 
 def test_contours():
     check_contours()
+
+
+def test_an_expensive_score_is_asked_of_few_rows(monkeypatch):
+    """What a few scores show to take longer than there is time for is left out, and why is said."""
+    import time
+
+    x = correlated(0, 60)
+    model = given.model(data=x, families={"a, b, c, d": Gaussian})
+    model.fit(x, held_out=0)
+    score, asked = given.Model.score, []
+
+    def slow(self, data, **options):
+        asked.append(data.n)
+        time.sleep(0.02 * data.n)
+        return score(self, data, **options)
+
+    monkeypatch.setattr(given.Model, "score", slow)
+    found = given.assess(model, x, correlated(1, 60), seconds=0.03, baseline=model)
+    assert sum(asked) <= 4 and len(found.score.items) == 2 and found.train_score is None
+    assert found.left_out["train score"].startswith("no time: 2 scores of a row take some")

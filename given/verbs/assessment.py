@@ -36,7 +36,7 @@ from given.verbs.models import Model
 __all__ = ["assess"]
 
 _ROWS = 1000  # of each side
-_FIRST = 4  # rows that are answered in any case
+_FIRST = 2  # rows that are answered in any case
 _FEW = 20  # draws, rows and test rows that distances need
 _CATEGORIES = 50
 _ASKED = 200  # rows whose conditionals are asked for
@@ -80,6 +80,8 @@ class _Assessing:
     seed: int
     seconds: float
     left_out: dict[str, str] = field(default_factory=dict)
+    row: float = 0.0  # seconds to score one, of the first few
+    spent: dict[str, float] = field(default_factory=dict)  # seconds on the first rows of each
 
     def scored(self) -> Assessment:
         """The score alone."""
@@ -88,7 +90,10 @@ class _Assessing:
 
     def all(self, baseline: Model | None) -> Assessment:
         score = self._score("score", self.test, self.model)
-        own = self._score("train score", self.train, self.model) if self.train.n > 1 else None  # a single one is long
+        self.row = self.spent.get("score", 0.0) / _FIRST
+        # A single one is long.
+        own = self._score("train score", self.train, self.model) if self.train.n > 1 and self._affords(
+            "train score", _FIRST) else None
         beside = None
         if score is not None and own is not None and baseline is not None:
             beside = _without_error(lambda: tuple(baseline.score(rows.rows(slice(len(s.items)))).items
@@ -99,6 +104,13 @@ class _Assessing:
                          None if score is None else score.items, beside)
         return Assessment(said, score, own, drawn, **found, worst=() if score is None else tuple(worst(score.items)),
                           calibration=self._tried("calibration", lambda: self._calibration(drawn)), left_out=self.left_out)
+
+    def _affords(self, what: str, scores: int) -> bool:
+        """Whether there is time for so many scores of a row; why not is kept."""
+        if self.row * scores <= self.seconds:
+            return True
+        self.left_out[what] = f"no time: {scores} scores of a row take some {self.row * scores:.0f} s, of {self.seconds:.0f}"
+        return False
 
     def _tried(self, what: str, find: Callable[[], Any]) -> Any:
         """What is found, or None where there is no answer, and why is kept."""
@@ -115,6 +127,7 @@ class _Assessing:
             start = time.perf_counter()
             out.append(ask(rows.rows(slice(n, n + size)), n))
             n, cost = n + size, time.perf_counter() - start
+            self.spent.setdefault(what, cost)
             spent = time.perf_counter() - began
             if spent + 2 * cost > _SHARES[what] * self.seconds and (n >= _LEAST[what] or spent > self.seconds):
                 break
@@ -199,8 +212,10 @@ class _Assessing:
             draws = np.concatenate(self._parts("calibration", rows, ask), 1)
         return coverage(draws, of(rows)[:draws.shape[1], 0], self.seed)
 
-    def _reliability(self, target: Variable, rows: Columns) -> Calibration:
+    def _reliability(self, target: Variable, rows: Columns) -> Calibration | None:
         """Of a category given all else; of a condition by Bayes' rule, with its frequencies among rows learned from."""
+        if not self._affords("calibration", _FIRST * target.space.size):  # type: ignore[attr-defined]
+            return None
         joint, truth = self.model.joint, _labels(target, rows)
         others = [k for k in joint.columns if k != target.name and k in rows]
         prior = {}

@@ -17,7 +17,8 @@ from given.sources import Columns, Source
 
 __all__ = ["Standing", "beginning", "order_ignored"]
 
-_FIRST = 32  # rows that are scored in any case
+_FIRST = 32  # rows that are scored in any case, unless two of them take longer than a moment
+_MOMENT = 1.0  # seconds
 _ENOUGH = 256  # rows that may be, at least, if they decide
 
 Scorer = Callable[[Columns], Score]
@@ -55,7 +56,7 @@ class Standing:
         """
         found = cls()
         while found.n < rows.n:
-            size, began = max(found.n, _FIRST), left()
+            size, began = max(found.n, 2 if found.n == 0 else _FIRST - 2), left()
             some = rows.rows(slice(found.n, found.n + size))
             try:
                 weights = None if weight is None else some[weight].astype(np.float64)
@@ -65,7 +66,8 @@ class Standing:
                 return None
             found._add(some.n)
             enough = found.n >= _ENOUGH and found.error <= 0.01 * joint.dimensions and 4 * found.error <= abs(found.margin)
-            if left() < 2 * (began - left()) or enough:
+            cost = began - left()
+            if enough or (left() < 2 * cost and (found.n >= _FIRST or cost > _MOMENT)):
                 break
         return found
 
