@@ -30,6 +30,7 @@ from given.sources import Columns
 from given.train import Judge, nested
 from given.train.adamw import AdamW
 from given.variables import UserError
+from given.verbs.standing import Standing
 
 
 def table(n=400, seed=0):
@@ -60,6 +61,19 @@ def test_a_stream_is_sampled_as_memory_is():
             yield from Columns({"x": np.arange(1000)}).batches(70)
 
     assert (nested(Streamed(), 60)["x"] == nested(Columns({"x": np.arange(1000)}), 60)["x"]).all()
+
+
+@pytest.mark.parametrize("seconds, judged", [(10.0, 2), (0.01, 32)])
+def test_two_rows_say_what_a_row_costs(seconds, judged):
+    """Where no time is left 32 rows are judged all the same, unless two of them take longer than a moment."""
+    rows, clock = given.Columns({"a": np.arange(100.0)}), [0.0]
+
+    def score(some):
+        clock[0] += seconds * some.n
+        return given.Score(some["a"], "exact", "nats/item", "counting", columns=("a",))
+
+    model = given.model("p(a)", rows, families={"a": Gaussian})
+    assert Standing.of(model.joint, rows, score, score, lambda: -clock[0]).n == judged
 
 
 def test_as_many_rows_are_judged_as_make_the_mean_precise():
