@@ -20,7 +20,7 @@ from given.codecs import Label, Text
 from given.distributions import CategoricalHead, StepwiseMixture
 from given.families import Autoregressive, Ensemble, Independent, NGram, PretrainedLM
 from given.nn import Embedding, Rotary, SwiGLU, Transformer
-from given.testing import CODEC_LAWS, perturb
+from given.testing import CODEC_LAWS, DoesNotApply, perturb
 from given.tokenizers import spelled
 from given.variables import Observed, UserError, Variable
 
@@ -213,7 +213,10 @@ def test_many_symbols_are_scored_in_parts(folder, monkeypatch):
 
 @pytest.mark.parametrize("law", CODEC_LAWS)
 def test_a_codec_of_a_tokenizer(folder, law):
-    CODEC_LAWS[law](Text(tokenizer=folder("gpt2")), np.array(["the cat", "", "é ha\t"]))
+    try:
+        CODEC_LAWS[law](Text(tokenizer=folder("gpt2")), np.array(["the cat", "", "é ha\t"]))
+    except DoesNotApply as reason:
+        pytest.skip(str(reason))
 
 
 def words(kind):
