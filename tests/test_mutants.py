@@ -49,7 +49,7 @@ from test_referee import (
     check_ties,
     check_usefulness,
 )
-from test_series import check_shared_length, check_together, check_windows
+from test_series import check_shared_length, check_together, check_windows, check_within
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
     check_factors,
@@ -105,6 +105,7 @@ import given.train.em
 import given.train.exported
 import given.train.loop
 import given.variables
+import given.verbs.completion
 import given.verbs.shuffling
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
 
@@ -562,6 +563,9 @@ MUTANTS = {
     "a constant is of one column": Mutant(
         given.evaluate.divergence, "squared_error_and_constant", "D * (math.log(scale)", "1 * (math.log(scale)",
         check_squared_error),
+    "a hole within a series is kept": Mutant(
+        given.verbs.completion, "mended", "present(values)", "np.ones(values.shape, bool)",
+        check_within),
     "what two windows share is counted twice": Mutant(
         given.distributions.CacheNGram, "advance", "0 if again else", "", check_counts),
     "ranges cut each of two dependent columns by itself": Mutant(
