@@ -3,6 +3,7 @@
     make_pipeline(StandardScaler(), given.sklearn.Density()).fit(X).score_samples(X)     log p(x), in nats
     cross_val_score(given.sklearn.Classifier(), X, y)                                    p(y | x) by Bayes' rule
     given.sklearn.Imputer().fit_transform(X)                                             E[what is missing | what is seen]
+    given.sklearn.from_classifier(model, classifier, "kind")                             p(x) p(kind | x)
 
 X is an array of numbers (n, D), each column a real, or a frame, whose columns of numbers are reals and whose others are
 inferred as `given.model` infers them. `model_` is the `given.Model` below, to be asked anything else.
@@ -14,22 +15,24 @@ https://arxiv.org/abs/1309.0238
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, DensityMixin, TransformerMixin
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted, validate_data
 
+from given import distributions
 from given.codecs import Label, Number
 from given.conditional import Conditional
-from given.lessons import Solve
-from given.variables import Codec
+from given.lessons import Lesson, Solve
+from given.variables import Codec, Finite, Observed, UserError, Variable
 from given.verbs import Model, model
 
-__all__ = ["Classifier", "Density", "Imputer"]
+__all__ = ["Classified", "Classifier", "Density", "Imputer", "from_classifier"]
 
 Family = Callable[..., Conditional]
 _WEIGHT, _TARGET = "sample weight", "target"
@@ -213,6 +216,72 @@ class Imputer(TransformerMixin, _Estimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+class Classified(Conditional):
+    """p(y | x) as a classifier has it: nothing of it is learned here, and it cannot be saved.
+
+    Args:
+        x: a label, whose categories are the classifier's.
+        parents: the columns that the classifier reads, in its order.
+        classifier: with `predict_proba` and `classes_`.
+    """
+
+    waits = "its classifier is no net"
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable], *, classifier: Any) -> None:
+        super().__init__(x, parents)
+        self.classifier = classifier
+
+    def forward(self, y: Observed) -> distributions.Categorical:
+        columns = dict[str, np.ndarray]()
+        for v in self.parents:
+            if not y[v.name].complete:
+                raise UserError(f"{self}: the classifier reads whole rows, and {v.name} is unknown; draw it first")
+            columns |= v.decode(y[v.name].to("cpu"))
+        rows: Any = np.concatenate([np.asarray(values).reshape(y.n, -1) for values in columns.values()], 1)
+        if hasattr(self.classifier, "feature_names_in_"):
+            import pandas  # which it was fitted with
+
+            rows = pandas.DataFrame(columns)
+        p = torch.as_tensor(np.asarray(self.classifier.predict_proba(rows), dtype=np.float64), device=y.device)
+        assert isinstance(self.x.space, Finite)
+        return distributions.Categorical(p.log(), self.x.space)
+
+    def lessons(self) -> list[Lesson]:
+        return []
+
+
+def from_classifier(density: Model, classifier: Any, name: str) -> Model:
+    """p(x) p(name | x): a model's density with a classifier's word beside it. Given a class, x is drawn by p(class | x) p(x),
+    which is as right as both are; one more classifier refines it ("dog", then "brown").
+
+    Args:
+        density: a model that has learned p(x).
+        classifier: fitted, with `predict_proba`; it reads the model's columns in their order, or those it names.
+        name: of the new column.
+
+    Raises:
+        UserError: a classifier without probabilities, one that reads other columns, or a name that is taken.
+    """
+    who = type(classifier).__name__
+    if not (hasattr(classifier, "predict_proba") and hasattr(classifier, "classes_")):
+        raise UserError(f"{who}: expected a fitted classifier with predict_proba; for one without, "
+                        "CalibratedClassifierCV of scikit-learn adds it")
+    if name in density.joint.columns:
+        raise UserError(f"{name}: is a column of {density} already; choose another name")
+    mine = [column for f in density.joint.declared if not isinstance(f, Classified) for column in f.x.columns]
+    names = [str(column) for column in getattr(classifier, "feature_names_in_", mine)]
+    absent = [column for column in names if column not in mine]
+    width = sum(density.joint.columns[column].space.dimensions for column in names if column not in absent)
+    if absent or getattr(classifier, "n_features_in_", width) != width:
+        what = f"reads {absent[0]}" if absent else f"reads {classifier.n_features_in_} numbers a row"
+        raise UserError(f"{who}: {what}, where {density} has {', '.join(mine)} of {width}; fit it on those")
+    label = Variable(name, Label(list(classifier.classes_)))
+    factor = Classified(label, [density.joint.columns[column] for column in names], classifier=classifier)
+    made = Model(*density.joint.declared, factor)
+    made.facts = dict(density.facts)
+    return made
 
 
 def _distinct(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,14 +7,16 @@ import pandas
 import pytest
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import given
 from given.families import Gaussian, GaussianMixture, Independent
-from given.sklearn import Classifier, Density, Imputer
+from given.sklearn import Classifier, Density, Imputer, from_classifier
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning",
                                         "ignore:invalid value encountered in cast:RuntimeWarning",
@@ -95,3 +97,76 @@ def test_columns_named_as_what_is_beside_them():
 def test_a_slip_is_one_line():
     with pytest.raises(given.UserError, match="families"):
         Density("GaussianMixture").fit(np.zeros((3, 2)))
+
+
+def mixture(n=4000):
+    """Two classes of equal weight, normal around -1 and 1 with deviation 1 along a; b is noise."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(2, size=n)
+    return {"a": 2.0 * kind - 1 + rng.normal(size=n), "b": rng.normal(size=n)}, kind
+
+
+class Truth:
+    """The classifier of that mixture: p(1 | a) = 1 / (1 + exp(-2 a))."""
+
+    classes_, n_features_in_ = np.array(["cat", "dog"]), 2
+
+    def predict_proba(self, rows):
+        p = 1 / (1 + np.exp(-2 * rows[:, 0]))
+        return np.stack([1 - p, p], 1)
+
+
+def check_from_classifier():
+    """Draws and scores given a class are those of its component."""
+    data, _ = mixture()
+    density = given.model("p(a, b)", data, families={"a, b": partial(GaussianMixture, components=2)})
+    density.fit(data, held_out=0, progress=False)
+    model = from_classifier(density, Truth(), "kind")
+    assert str(model) == "p(a, b) p(kind | a, b)"
+    drawn = model.given(kind="dog").sample(4000)
+    assert abs(drawn["a"].mean() - 1) < 0.08 and abs(drawn["a"].std() - 1) < 0.06
+    assert set(drawn["kind"]) == {"dog"} or "kind" not in drawn
+    both = model.given(kind=["cat", "dog"]).sample(1000)["a"]
+    assert both[:, 0].mean() < -0.9 and both[:, 1].mean() > 0.9
+    score = model.given(kind="dog").log_prob(a=[0.0, 1.0], b=[0.0, 0.0])
+    whole = density.log_prob(a=[0.0, 1.0], b=[0.0, 0.0]) + np.log(1 / (1 + np.exp([0.0, -2.0])) / 0.5)
+    np.testing.assert_allclose(score, whole, atol=0.08)
+    assert abs(model.given(kind="dog").mean("a") - 1) < 0.15
+
+
+def test_a_class_is_drawn_by_a_classifier_and_a_density():
+    check_from_classifier()
+
+
+def test_a_second_classifier_refines_the_first():
+    class Upper(Truth):
+        classes_ = np.array([False, True])
+
+        def predict_proba(self, rows):
+            p = (rows[:, 1] > 0).astype(float)
+            return np.stack([1 - p, p], 1)
+
+    data, _ = mixture()
+    density = given.model("p(a, b)", data, families={"a, b": Gaussian})
+    density.fit(data, held_out=0, progress=False)
+    model = from_classifier(from_classifier(density, Truth(), "kind"), Upper(), "upper")
+    drawn = model.given(kind="dog", upper=True).sample(500)
+    assert drawn["b"].min() > 0 and drawn["a"].mean() > 0.5
+
+
+def test_a_classifier_of_scikit_learn_and_what_it_cannot_be(tmp_path):
+    data, kind = mixture(400)
+    frame = pandas.DataFrame(data)
+    density = given.model("p(a, b)", data, families={"a, b": Gaussian})
+    density.fit(data, held_out=0, progress=False)
+    model = from_classifier(density, LogisticRegression().fit(frame, kind), "kind")
+    assert model.given(kind=1).sample(200)["a"].mean() > 0.5
+    assert model.given(a=2.0, b=0.0).probabilities("kind")["1"] > 0.8
+    for classifier, name, message in ((LinearSVC().fit(frame, kind), "kind", "predict_proba"),
+                                      (LogisticRegression().fit(frame.rename(columns={"a": "c"}), kind), "kind", "reads c"),
+                                      (LogisticRegression().fit(frame.to_numpy()[:, :1], kind), "kind", "reads 1 numbers"),
+                                      (Truth(), "a", "is a column of")):
+        with pytest.raises(given.UserError, match=message):
+            from_classifier(density, classifier, name)
+    with pytest.raises(given.UserError, match="cannot save the argument"):
+        model.save(tmp_path / "m")

@@ -2,15 +2,16 @@
 
 from given.infer.compression import Compressed, compress, decompress
 from given.infer.constraint import JSONSchema, Regex
-from given.infer.events import Event, between, isin, missing, present, region_of, split_events
+from given.infer.events import Event, Region, between, isin, missing, present, region_of, split_events
 from given.infer.evidence import Part, Rows, observe, part, prefix, rows_taken_as_other
 from given.infer.query import Query
 from given.infer.search import Beam
 from given.infer.stopping import MaxLength, Stop
 from given.infer.truncation import MinP, RepetitionPenalty, Temperature, TopK, TopP
-from given.infer.within import Within
+from given.infer.within import Within, below_reals
 from given.infer.without import Without
 
-__all__ = ["Beam", "Compressed", "Event", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "RepetitionPenalty",
-           "Rows", "Stop", "Temperature", "TopK", "TopP", "Within", "Without", "between", "compress", "decompress", "isin",
-           "missing", "observe", "part", "prefix", "present", "region_of", "rows_taken_as_other", "split_events"]
+__all__ = ["Beam", "Compressed", "Event", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "Region",
+           "RepetitionPenalty", "Rows", "Stop", "Temperature", "TopK", "TopP", "Within", "Without", "below_reals", "between",
+           "compress", "decompress", "isin", "missing", "observe", "part", "prefix", "present", "region_of",
+           "rows_taken_as_other", "split_events"]

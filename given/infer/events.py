@@ -19,7 +19,7 @@ from torch import Tensor
 from given.infer.evidence import observe
 from given.joint import Joint
 from given.scales import Measured
-from given.variables import MISSING, Codec, Entries, Finite, Real, UserError, Variable, shown
+from given.variables import MISSING, Codec, Entries, Finite, Real, Space, UserError, Variable, shown
 from given.ways import way
 
 __all__ = ["Event", "Region", "between", "isin", "missing", "present", "region_of", "split_events"]
@@ -117,6 +117,12 @@ class Region:
     high: float = -math.inf
     atoms: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
     others: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
+
+    @staticmethod
+    def of(space: Space, symbols: Tensor) -> Region:
+        """Some symbols (K,) of a finite column."""
+        assert isinstance(space, Finite)
+        return Region(torch.zeros(space.size, dtype=torch.bool).index_fill(0, symbols.reshape(-1).long(), True))
 
     @property
     def values(self) -> Tensor | None:

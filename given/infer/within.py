@@ -9,6 +9,7 @@ as exact as their terms; elsewhere they are means over `Weighing`'s particles, e
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Set
 from functools import cached_property
 
@@ -20,13 +21,25 @@ from given.infer.cumulative import Cumulative
 from given.infer.events import Region
 from given.infer.query import Query
 from given.infer.weighing import Kept, Weighing, repeated
+from given.joint import Joint
 from given.variables import Entries, Finite, UserError
 
-__all__ = ["Within"]
+__all__ = ["Within", "below_reals"]
 
 Columns = dict[str, Entries]
 
 _ROWS = 1 << 14  # asked about together
+
+
+def below_reals(joint: Joint, given: Set[str]) -> list[str]:
+    """Columns given, each a single symbol and a factor of its own, that depend on columns which are neither given nor can be
+    enumerated: as events their values are kept, or not, of whole draws."""
+    def closed(name: str) -> bool:
+        space = joint.columns[name].space
+        return isinstance(space, Finite) and space.dimensions == 1
+
+    return [f.x.name for f in joint if f.x.columns == (f.x.name,) and f.x.name in given and closed(f.x.name) and any(
+        v.name not in given and v.name not in joint.conditions and not closed(v.name) for v in f.parents)]
 
 
 class Within:
@@ -96,6 +109,9 @@ class Within:
         return torch.where(inside, log_p, -torch.inf), kind
 
     def _log_prob(self, x: Mapping[str, Entries], mine: Columns, seed: int) -> tuple[Tensor, Kind]:
+        if self.weighing.by_draws:  # what is asked may tell the events, where nothing else does
+            with contextlib.suppress(Intractable):
+                return self._with_events(x, seed)[0] - self.weighing.log_prob(seed), "estimate"
         if self.weighing.exact and self.weighing.kind == "exact":
             top, kind = self._with_events(x, seed)
             if kind == "exact":

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from given.distributions import How, Intractable
 from given.evaluate import Score
-from given.infer import Part, Rows, Stop, Within, observe, split_events
+from given.infer import Part, Region, Rows, Stop, Within, below_reals, observe, split_events
 from given.infer import Query as _Query
 from given.infer.summary import DRAWS, Asked, Summary, mean, mode, quantiles
 from given.infer.windows import cut
@@ -75,6 +75,8 @@ class Query:
         there = [how(e.seen.reshape(len(e), -1), 1).expand(n)  # type: ignore[union-attr]
                  for e in self._evidence.values() for how in (torch.any, torch.all)]
         there += [_known(self._evidence[name]).expand(n) for name in begun]
+        below = below_reals(self.joint, self._evidence.keys())
+        there += [self._evidence[name].tensor.reshape(-1).expand(n).long() for name in below]
         alike = torch.stack(there).unique(dim=1, return_inverse=True)[1] if there else torch.zeros(n, dtype=torch.int64)
         for pattern in alike.unique():
             for rows in (alike == pattern).nonzero()[:, 0].split(at_once):
@@ -82,8 +84,12 @@ class Query:
                 for name, window in begun.items():  # nothing but what is known lies past the first window
                     evidence[name] = cut(evidence[name], 0, max(window, int(_known(evidence[name]).max())))
                 numbers = self.first_row + rows if isinstance(self.first_row, int) else self.first_row.to(rows.device)[rows]
+                regions = dict(self._regions)
+                for name in below:  # the same value in all these rows
+                    if evidence[name].complete:
+                        regions[name] = Region.of(self.joint.columns[name].space, evidence.pop(name).tensor[:1])
                 query = _Query(self.joint, evidence, len(rows), self._prior, numbers)
-                yield rows, Within(query, self._regions) if self._regions else query
+                yield rows, Within(query, regions) if regions else query
 
     def _asked(self, ask: Callable[[Asked], dict[str, Entries]]) -> tuple[list[dict[str, Entries]], Tensor]:
         """What every part answers, and the order that puts their rows back. What one part is given and another answers is
