@@ -64,7 +64,7 @@ def check_structures(kinds=STRUCTURES):
     """From scikit-learn's optimum, a step of ours of the same structure moves nothing; and ours is as likely as its."""
     from sklearn.mixture import GaussianMixture as Peer
 
-    x = clusters(n=1500, D=4, K=3) * 4
+    x = np.concatenate([clusters(n=1200, D=4, K=2) * 4, 9 + 0.3 * np.random.default_rng(1).normal(size=(300, 4))])
     for kind in kinds:
         peer = Peer(3, covariance_type=kind, tol=1e-9, max_iter=2000, n_init=5, reg_covar=1e-6, random_state=0).fit(x)
         model = learned(partial(GaussianMixture, components=3, covariance=STRUCTURES[kind], tolerance=1e-9, most_passes=2000,
@@ -80,9 +80,14 @@ def test_the_covariance_structures_are_scikit_learns():
 def check_kernel_density():
     """In 64 dimensions log p is that of brute force, to 1e-8 nats."""
     rng = np.random.default_rng(0)
-    x, at = 1e3 + rng.normal(size=(300, 64)), 1e3 + 0.3 * rng.normal(size=(50, 64))
-    model = learned(partial(KernelDensity, bandwidth=0.5), x)
-    width = 0.5 * x.std(0)
+    x = 1e3 + rng.normal(size=(300, 64))
+    for h in (0.5, 1e-4):
+        at = x[:50] + h * rng.normal(size=(50, 64))
+        model, width = learned(partial(KernelDensity, bandwidth=h), x), h * x.std(0)
+        check_brute_force(model, x, at, width)
+
+
+def check_brute_force(model, x, at, width):
     each = -0.5 * (((at[:, None] - x) / width) ** 2) - np.log(width) - 0.5 * np.log(2 * np.pi)
     brute = np.logaddexp.reduce(each.sum(-1), 1) - np.log(len(x))
     assert np.abs(scores(model, at).numpy() - brute).max() < 1e-8

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+from test_classics import check_bandwidth, check_kernel_density, check_kmeans, check_pca, check_structures
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
@@ -142,6 +143,25 @@ class Mutant:
 
 
 MUTANTS = {
+    "a row left out keeps its own kernel": Mutant(
+        given.families.KernelDensity, "_leave_one_out", "weights[own, some] - 1", "weights[own, some] - 0",
+        check_bandwidth),
+    "copies of a row are rows of their own": Mutant(
+        given.families.KernelDensity, "_leave_one_out", "- 1).clamp", "- 0.5).clamp", check_bandwidth),
+    "distances are expanded": Mutant(
+        given.distributions.Kernels, "_normal", "donot_use_mm_for_euclid_dist", "use_mm_for_euclid_dist", check_kernel_density),
+    "kernels of parts keep what is unseen": Mutant(
+        given.distributions.Kernels, "_block", "total + each, total)", "total + each, total + each)",
+        family("marginals_are_sums", "KernelDensity of symbols")),
+    "PCA takes the least directions": Mutant(
+        given.families.PCA, "_solve", "vectors = vectors.flip(1)", "vectors = vectors", check_pca),
+    "a ball's variance is a row's": Mutant(
+        given.families.KMeans, "_pass", "entries + float(amount.sum())", "entries + float(weight.sum())", check_kmeans),
+    "tied covariances count components alike": Mutant(
+        given.distributions.Tied, "likeliest", "counts / counts.sum()", "torch.ones_like(counts) / len(counts)",
+        partial(check_structures, ["tied"])),
+    "a ball has the variance of a first entry": Mutant(
+        given.distributions.Spherical, "likeliest", ".mean(-1)", "[..., 0]", partial(check_structures, ["spherical"])),
     "the log-determinant is added, not taken away": Mutant(
         given.distributions.Normal, "log_prob", "- log_det", "+ log_det", family("density_is_normalised", "Gaussian")),
     "dequantisation forgets its volume's sign": Mutant(

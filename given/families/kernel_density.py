@@ -110,7 +110,7 @@ class KernelDensity(Conditional):
                 h = self._best([(h * ratio**k, a) for k in powers], deadline)[0]
             if symbols and self.anew is None:
                 a = self._best([(h, v) for v in _ANEW], deadline)[1]
-        self.chosen.copy_(torch.tensor([h, a]))
+        self.chosen.copy_(torch.tensor([h, a], dtype=torch.float64))
 
     def _best(self, tried: list[tuple[float, float]], deadline: Deadline) -> tuple[float, float]:
         found = [(h, a, self._leave_one_out(h, a)) for h, a in deadline.within(tried)]
