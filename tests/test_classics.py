@@ -167,7 +167,7 @@ def test_pca_of_rows_with_holes():
     plane = model.directions[:, :2].T @ whole.directions[:, :2]
     assert float(torch.linalg.svdvals(plane).min()) > 0.999
     value = torch.from_numpy(holes)
-    back = model.decode(model.encode(Entries(value.nan_to_num(), ~value.isnan()))).tensor.numpy()
+    back = model.decode(model.encode(Entries(value.nan_to_num(), ~value.isnan())).mean()).tensor.numpy()
     assert np.sqrt(np.mean((back - x)[np.isnan(holes)] ** 2)) < 0.3
 
 
@@ -178,7 +178,7 @@ def check_kmeans():
     x = clusters(K=4)
     peer = Peer(4, n_init=10, random_state=0).fit(x)
     model = learned(partial(KMeans, components=4, seed=0, tolerance=1e-9), x)
-    found = model.encode(Entries(torch.from_numpy(x))).tensor
+    found = model.encode(Entries(torch.from_numpy(x))).mode().tensor
     squares = float(((torch.from_numpy(x) - model.centres[found]) ** 2).sum())
     assert squares == pytest.approx(peer.inertia_, rel=1e-3)
     assert float(model.variance) == pytest.approx(squares / x.size, rel=1e-6)
@@ -196,3 +196,13 @@ def test_k_means_of_rows_with_holes_and_halves():
     assert bool(scores(model, x).isfinite().all())
     halves = learned(partial(KMeans, components=2, seed=0), np.repeat(x, 2, 0), np.full(600, 0.5))
     assert float(scores(halves, x).mean()) == pytest.approx(float(scores(model, x).mean()), abs=1e-2)
+
+
+@pytest.mark.parametrize("family, columns", [(partial(PCA, components=2), 2), (partial(KMeans, components=2), 1)],
+                         ids=["PCA", "KMeans"])
+def test_rows_are_encoded(family, columns):
+    data = given.read(x=clusters(n=200, D=3, K=2))
+    model = given.model("p(x)", data, families={"x": family})
+    model.fit(data, progress=False)
+    codes = model.encode(data)
+    assert len(codes.names) == columns and all(np.shape(codes[name]) == (200,) for name in codes.names)

@@ -21,7 +21,7 @@ from given import distributions
 from given.conditional import Conditional
 from given.distributions import Noise, kmeans_plus_plus, lloyd, squared_distances
 from given.lessons import Batch, Lesson, Solve, deadline_of, seed_of
-from given.variables import Entries, Observed, UserError, Variable
+from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["KMeans"]
 
@@ -127,10 +127,11 @@ class KMeans(Conditional):
             found.append((float(weight @ squared_distances(flat, whole, centres).amin(1)), centres))
         self.centres.copy_(min(found, key=lambda each: each[0])[1])
 
-    def encode(self, x: Entries, y: Observed | None = None) -> Entries:
-        """The number of the nearest centre: (B,) int64."""
+    def encode(self, x: Entries, y: Observed | None = None) -> distributions.Point:
+        """The number of the nearest centre, (B,) int64, as the point it is."""
         flat = x.flat(self.x.space)
-        return Entries(squared_distances(flat.tensor, flat.scored, self.centres).argmin(1))
+        nearest = squared_distances(flat.tensor, flat.scored, self.centres).argmin(1)
+        return distributions.Point(nearest, Finite(self.components))
 
     def decode(self, z: Entries, y: Observed | None = None) -> Entries:
         """The centre: (B, *grid) float64."""

@@ -21,7 +21,7 @@ from given import distributions
 from given.conditional import Conditional
 from given.distributions import Moments
 from given.lessons import Batch, Lesson, Solve, deadline_of
-from given.variables import Entries, Observed, UserError, Variable
+from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 __all__ = ["PCA"]
 
@@ -106,14 +106,15 @@ class PCA(Conditional):
         """(D,) the share of the variance along each direction."""
         return self.variances / self.variances.sum()
 
-    def encode(self, x: Entries, y: Observed | None = None) -> Entries:
-        """z: (B, K) float64."""
+    def encode(self, x: Entries, y: Observed | None = None) -> distributions.Point:
+        """z, (B, K) float64, as the point it is."""
         flat = x.flat(self.x.space)
         filled = flat.tensor
         if not flat.plain:
             covariance = (self.directions * self.variances) @ self.directions.T
             filled = self._normal(covariance, len(flat)).condition(flat).mean_BD
-        return Entries((filled - self.center) @ self.directions[:, :self.components])
+        z = (filled - self.center) @ self.directions[:, :self.components]
+        return distributions.Point(z, Real(axes=(Axis("latent", self.components),)))
 
     def decode(self, z: Entries, y: Observed | None = None) -> Entries:
         """m + U_K z: (B, *grid) float64."""
@@ -121,5 +122,5 @@ class PCA(Conditional):
 
     def reconstruction_error(self, x: Entries) -> Tensor:
         """|x - x^|^2 over what is seen of x: (B,) float64, in the entries' units squared."""
-        flat, back = x.flat(self.x.space), self.decode(self.encode(x)).flat(self.x.space)
+        flat, back = x.flat(self.x.space), self.decode(self.encode(x).mean()).flat(self.x.space)
         return torch.where(flat.scored, (flat.tensor - back.tensor) ** 2, 0.0).sum(1)
