@@ -199,6 +199,8 @@ def check_ties():
     assert board.above("a", "b") and not board.above("b", "a") and not board.above("a", "a")
     assert not board.above("a", "d") and not board.above("d", "a")
     assert board.difference("a", "e")[0] == pytest.approx(2.0)  # on the rows of both
+    few = replace(board, test=given.Columns({"x": range(100)}), entrants={**board.entrants, "z": entrant("z", 9.0, n=2)})
+    assert few.rank("z") == "?" and few.rank("a") == "1="
     assert [board.rank(name) for name in "abcde"] == ["1=", "2", "3-", "1=", "5"]
     heavy = np.where(np.arange(100) == 3, -1e9, some[0].scores[0].items - 0.1)  # one row makes the mean, all say the same
     board = replace(board, entrants={**board.entrants, "f": Entrant("f", "f", some[0].assessment, (replace(

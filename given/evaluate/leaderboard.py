@@ -23,6 +23,7 @@ from given.sources import Columns, write_file
 __all__ = ["Entrant", "Leaderboard"]
 
 _Z = 1.959964
+_RANKED = 8  # rows
 _FEW = 0.2  # of the summed difference that one row makes, above which its spread says little
 
 
@@ -149,10 +150,13 @@ class Leaderboard:
 
     def rank(self, name: str) -> str:
         """Its place in its group: one more than how many are surely above it; `1=` where it is shared, `3-` where its score
-        is a bound, so that it may be higher; `-` without a score."""
-        group = next((g for g in self.groups if name in g), [])
-        if not group:
-            return "-"
+        is a bound, so that it may be higher; `?` where fewer than eight rows were scored, which rank nothing; `-` without a
+        score."""
+        least = min(_RANKED, self.test.n)
+        group = [n for n in next((g for g in self.groups if name in g), [])
+                 if (own := self.entrants[n].score) is not None and len(own.items) >= least]
+        if name not in group:
+            return "-" if self.entrants[name].score is None else "?"
         places = {n: 1 + sum(self.above(other, n) for other in group if other != n) for n in group}
         shared = sum(place == places[name] for place in places.values()) > 1
         score = self.entrants[name].score
