@@ -331,7 +331,7 @@ def test_a_field_maps_a_grid_to_itself(name):
 
 
 def test_a_field_nobody_chose_fits_the_grid():
-    kinds = {(2,): FlatField, (7,): FlatField, (4, 4): FlatField, (8, 8): PatchTransformer, (28, 28): PatchTransformer}
+    kinds = {(2,): FlatField, (7,): FlatField, (4, 4): FlatField, (8, 8): FlatField, (28, 28): PatchTransformer}
     for sizes, kind in kinds.items():
         c = FlowMatching(Variable("x", IdentityCodec(spaced(*sizes))))
         assert type(c.net) is kind, sizes

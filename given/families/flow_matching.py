@@ -43,7 +43,7 @@ class _AlongPath(Conditional):
         x: real, or a block of real columns.
         parents: of any space.
         net: a field (`FlatField`, `UNet`, `PatchTransformer`) or a partial of one; or a net of (inputs, outputs), which reads
-            the entries end to end. When left out, a PatchTransformer for a grid with two axes of places, an MLP elsewhere.
+            the entries end to end. By default a PatchTransformer for a larger grid with two axes of places, an MLP elsewhere.
         path: how noise mixes with data, and what the net predicts.
         width: C of the context.
         drop: how often y is dropped while learning; 0 where there is none.
@@ -129,7 +129,7 @@ class FlowMatching(_AlongPath):
         x: real, or a block of real columns.
         parents: of any space.
         net: a field (`FlatField`, `UNet`, `PatchTransformer`) or a partial of one; or a net of (inputs, outputs), which reads
-            the entries end to end. When left out, a PatchTransformer for a grid with two axes of places, an MLP elsewhere.
+            the entries end to end. By default a PatchTransformer for a larger grid with two axes of places, an MLP elsewhere.
         path: how noise mixes with data, and what the net predicts.
         width: C of the context.
         drop: how often y is dropped while learning; 0 where there is none.
@@ -155,7 +155,7 @@ class Diffusion(_AlongPath):
         x: real, or a block of real columns.
         parents: of any space.
         net: a field (`FlatField`, `UNet`, `PatchTransformer`) or a partial of one; or a net of (inputs, outputs), which reads
-            the entries end to end. When left out, a PatchTransformer for a grid with two axes of places, an MLP elsewhere.
+            the entries end to end. By default a PatchTransformer for a larger grid with two axes of places, an MLP elsewhere.
         path: how noise mixes with data, and what the net predicts.
         width: C of the context.
         drop: how often y is dropped while learning; 0 where there is none.
