@@ -54,7 +54,7 @@ def scatter(x: np.ndarray, y: np.ndarray, axes: tuple[str, str], title: str, col
     middle = top + height / 2
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_W} {_H}" width="{_W}" height="{_H}" role="img" '
             f'aria-label="{html.escape(title)}" font-family="system-ui, sans-serif" font-size="12">'
-            f'<rect width="{_W}" height="{_H}" fill="#fff"/><text x="{left}" y="24" font-size="15">{html.escape(title)}</text>'
+            f'<rect width="{_W}" height="{_H}" fill="#fff"/><text x="{left}" y="24" font-size="15">{html.escape(_short(title, 60))}</text>'
             f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#bbb"/>'
             f'<g fill-opacity="0.75">{points}</g>{ticks}'
             f'<text x="{left + width / 2}" y="{top + height + 36}" text-anchor="middle">{html.escape(axes[0])}</text>'
@@ -109,5 +109,5 @@ def _entry(place: int, colour: str, text: str) -> str:
     return f'<circle cx="5" cy="{y - 4}" r="5" fill="{colour}"/><text x="16" y="{y}">{html.escape(_short(text))}</text>'
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 18 else text[:17] + "…"
+def _short(text: str, most: int = 18) -> str:
+    return text if len(text) <= most else text[:most - 1] + "…"
