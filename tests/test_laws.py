@@ -18,8 +18,11 @@ from given.distributions import (
     Cosine,
     Diagonal,
     DiscretizedLogisticMixtureHead,
+    FlowHead,
     Karras,
+    NormalHead,
     Spherical,
+    TableHead,
     Tied,
     WittenBell,
 )
@@ -55,6 +58,7 @@ from given.nn import (
     MADE,
     MLP,
     AnyOrder,
+    Blocks,
     CausalConvolution,
     ColumnMajor,
     Convolutions,
@@ -65,12 +69,14 @@ from given.nn import (
     Flat,
     GatedPixelCNN,
     LearnedPositions,
+    MaskedTransformer,
     MinGRU,
     Numbers,
     Patches,
     PatchTransformer,
     PixelCNN,
     Places,
+    RandomGroups,
     Reverse,
     Rotary,
     RowLSTM,
@@ -83,7 +89,7 @@ from given.nn import (
     Wavefront,
     Windows,
 )
-from given.solve import Ancestral, DPMSolver, Euler, EulerMaruyama
+from given.solve import Ancestral, DPMSolver, Euler, EulerMaruyama, Heun
 from given.testing import CODEC_LAWS, FAMILY_LAWS, DoesNotApply, check_codec, check_family, conditions, prepared
 from given.variables import Axis, Finite, Real, UserError, Variable
 
@@ -102,7 +108,9 @@ def real(name, *shape):
 LABEL = Variable("label", Label([0, 1, 2]))
 ANIMAL = Variable("animal", Label(["cat", "dog", "fox"]))
 NET = partial(Transformer, width=16, layers=2, heads=2)
+MASKED = partial(MaskedTransformer, width=16, layers=2, heads=2)
 SMALL = partial(MLP, hidden=(8,))
+FLOW = partial(FlowHead, net=SMALL, solver=Heun(8))
 REGRESSION = partial(Regression, net=SMALL, width=8)
 AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 1}
 MIXTURE = partial(GaussianMixture, components=2)
@@ -359,6 +367,20 @@ FAMILIES = {
                                                    head=partial(DiscretizedLogisticMixtureHead, components=2)),
     "Autoregressive in any one order": lambda: Autoregressive(
         grid("x", 2, 3, 2), net=NET, order=FixedOrder((3, 0, 5, 1, 4, 2)), head=CategoricalHead),
+    "Autoregressive masked": lambda: Autoregressive(grid("x", 3, 2, 2), LABEL, net=MASKED, order=AnyOrder()),
+    "Autoregressive masked, row by row": lambda: Autoregressive(
+        grid("x", 3, 2, 2), [grid("map", 3, 2, 2, ordered=False), SOURCE], net=MASKED),
+    "Autoregressive blocks of symbols": lambda: Autoregressive(
+        grid("x", 3, 2, 2), LABEL, net=MASKED, order=Blocks((1, 2), RandomGroups(2)), head=TableHead),
+    "Autoregressive blocks of independent symbols": lambda: Autoregressive(
+        grid("x", 3, 2, 2), LABEL, net=MASKED, order=Blocks((1, 2))),
+    "Autoregressive blocks of reals": lambda: Autoregressive(real("x", 2), LABEL, net=MASKED, order=Blocks(1), head=NormalHead),
+    "Autoregressive two blocks of reals": lambda: Autoregressive(
+        real("x", 4), LABEL, net=MASKED, order=Blocks(2, AnyOrder()), head=NormalHead),
+    "Autoregressive flows of blocks": lambda: Autoregressive(real("x", 4), LABEL, net=MASKED, order=Blocks(2, RandomGroups(2)),
+                                                             head=FLOW),
+    "Dequantised blocks by flows": lambda: Dequantised(grid("x", 4, 2, 2), LABEL, samples=2, family=partial(
+        Autoregressive, net=MASKED, order=Blocks((1, 2), RandomGroups(2)), head=FLOW)),
     "Autoregressive, as a Llama": lambda: Autoregressive(
         SEQUENCE, net=partial(NET, positions=Rotary, feedforward=SwiGLU), embed=partial(Embedding, places=False),
         head=partial(CategoricalHead, bias=False)),

@@ -11,6 +11,7 @@ from functools import partial
 
 import pytest
 from test_classics import check_bandwidth, check_kernel_density, check_kmeans, check_pca, check_structures
+from test_blocks import check_joint_head, check_loss_is_the_chain, check_target_is_hidden
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
@@ -593,6 +594,22 @@ MUTANTS = {
         "repeated(self.query, size, {}, first), name)", check_pair),
     "a second range is drawn within and not weighed": Mutant(
         given.infer.weighing.Weighing, "propose", "if i:", "if False:", check_pair),
+    "a block's entries are independent": Mutant(
+        given.distributions.NormalHead, "forward", "root.tril(-1) + ", "", check_joint_head),
+    "a block of symbols is scored from its last entry to its first": Mutant(
+        given.distributions.Table, "log_prob", "* self.place", "* self.place.flip(0)",
+        family("draws_follow_the_density", "Autoregressive blocks of symbols")),
+    "a mask leaks what is asked for": Mutant(
+        given.nn.BlockEmbedding, "forward", "unknown.expand_as(held)", "unknown.expand_as(held) & False",
+        check_target_is_hidden),
+    "a masked net reads the group that it is asked for": Mutant(
+        given.distributions.BlockChain, "_scores", "self.step < k", "self.step <= k",
+        family("density_is_normalised", "Autoregressive blocks of symbols")),
+    "a group is drawn from what follows it": Mutant(
+        given.distributions.BlockChain, "next", "self.step < k", "self.step > k",
+        family("steps_are_the_whole", "Autoregressive blocks of symbols")),
+    "what is unknown is learned without its weight": Mutant(
+        given.distributions.BlockChain, "_at_random", "(n / (n - t).clamp(min=1))", "(n / n)", check_loss_is_the_chain),
     "scores given events are those together with them": Mutant(
         given.infer.within.Within, "_log_prob", "return top - self.weighing.log_prob(seed), kind", "return top, kind",
         lambda: check_listed("Independent")),

@@ -2,6 +2,8 @@
 
 from given.distributions.atomic import Atomic
 from given.distributions.beam_searched import BeamSearched
+from given.distributions.block_chain import BlockChain
+from given.distributions.block_heads import BlockHead, FlowHead, IndependentHead, NormalHead, TableHead
 from given.distributions.cache_ngram import CacheNGram
 from given.distributions.categorical import Categorical
 from given.distributions.chain import Chain
@@ -42,6 +44,7 @@ from given.distributions.point import Point
 from given.distributions.product import ProductDistribution
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
+from given.distributions.side_by_side import SideBySide, Table
 from given.distributions.smoothing import KneserNey, NGramCounts, Smoothing, WittenBell
 from given.distributions.stepwise_mixture import StepwiseMixture
 from given.distributions.stepwise_transform import LogitsProcessor, StepContext, StepwiseTransform, check_open, draws_symbols
@@ -55,6 +58,8 @@ __all__ = [
     "AtomicHead",
     "BeamSearched",
     "BernoulliHead",
+    "BlockChain",
+    "BlockHead",
     "Blur",
     "CacheNGram",
     "Categorical",
@@ -75,10 +80,12 @@ __all__ = [
     "Factorized",
     "FactorizedHead",
     "Flattened",
+    "FlowHead",
     "Full",
     "Guidance",
     "How",
     "Implicit",
+    "IndependentHead",
     "InterpolatedNGram",
     "Intractable",
     "Karras",
@@ -95,6 +102,7 @@ __all__ = [
     "NGramTable",
     "Noise",
     "Normal",
+    "NormalHead",
     "NormalMixture",
     "NormalMixtureHead",
     "OnHost",
@@ -106,6 +114,7 @@ __all__ = [
     "RowGroups",
     "SamplerState",
     "Sequential",
+    "SideBySide",
     "Smoothing",
     "Spherical",
     "StandardNormal",
@@ -114,6 +123,8 @@ __all__ = [
     "StepwiseMixture",
     "StepwiseTransform",
     "Straight",
+    "Table",
+    "TableHead",
     "Tied",
     "Torch",
     "Transformed",

@@ -143,6 +143,14 @@ class ContinuousFlow(Distribution):
         x = x.double() if known is None or self.evidence is not None else known.put(x.double())
         return self._kept(x.reshape(*shape, self.n, *self.space.shape))
 
+    def pick(self, u: Tensor) -> Tensor:
+        """The values (*shape, B, *grid) that as many uniform numbers in (0, 1) pick: the equation's solver carries them from
+        their place under the normal distribution that the path begins at."""
+        z = torch.special.ndtri(u).float().reshape(-1, *self.space.shape)
+        predict = self._predict(len(z) // self.n, None, z)
+        return self.equation.solve(lambda x, t: predict(x, torch.full((len(x),), t, device=x.device)).velocity, z, 0.0,
+                                   1.0).double().reshape(u.shape)
+
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         return self.estimate(x, seed=seed).value
 

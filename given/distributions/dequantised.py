@@ -23,7 +23,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from given.distributions.distribution import Distribution, How, Kind
+from given.distributions.distribution import Distribution, How, Kind, weakest
 from given.distributions.guidance import AtLastNoise
 from given.distributions.noise import Noise
 from given.variables import Entries, Finite
@@ -55,7 +55,7 @@ class Dequantised(Distribution):
 
     @property
     def kind_of_part(self) -> Kind:
-        return "none" if self.distribution.kind_of_part == "none" else self.kind
+        return weakest([self.kind, self.distribution.kind_of_part])
 
     def _by(self, how: How) -> Dequantised:
         inner = self.distribution._by(how)
@@ -80,7 +80,7 @@ class Dequantised(Distribution):
         return torch.stack(each).mean(0) + scored * math.log(2 / self.levels)
 
     def condition(self, evidence: Entries) -> Dequantised:
-        if self.kind_of_part != "none":
+        if self.distribution.kind_of_part not in ("estimate", "none"):
             return super().condition(evidence)  # type: ignore[return-value]
         assert isinstance(self.space, Finite)
         inner = self.distribution.condition(middles(evidence, self.space))

@@ -66,14 +66,18 @@ class Normal(Distribution):
         return self.n > 1 and self.covariance.stride(0) == 0 and (whole or bool(looked_at.all()))
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
+        return Entries(self.pick(noise.uniform(shape, self.mean_BD.shape[1:])).reshape(*shape, self.n, *self.space.shape))
+
+    def pick(self, u: Tensor) -> Tensor:
+        """The values (*shape, B, D) that as many uniform numbers in (0, 1) pick."""
         free = self._free
-        z = noise.normal(shape, (self.mean_BD.shape[1],))
+        z = torch.special.ndtri(u)
         if self._alike(free, self.evidence is None):
             moved = self.mean_BD + z @ _root(self.covariance[0]).T
         else:
             root = _root(self._masked(free))
             moved = self.mean_BD + torch.where(free, (root @ z[..., None]).squeeze(-1), 0.0)
-        return Entries(moved.reshape(*shape, self.n, *self.space.shape))
+        return moved
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         scored = self._flat(self._scored(x))

@@ -10,14 +10,22 @@ given first, then what is asked, the columns of each by their names, and what is
 one question the scores sum to one and the draws follow them. Two questions agree as far as learning made their orders agree
 (`coherence_gap`), so a part's score is called an estimate of the whole's.
 
+An order may draw blocks of several entries, `Blocks(2, RandomGroups(8))`, by a net that reads both ways, `MaskedTransformer`,
+and a head that gives a block's joint distribution: `NormalHead`, `TableHead`, or `FlowHead`, with which this is the masked
+autoregressive model (MAR).
+
 Source: Larochelle, Murray, The neural autoregressive distribution estimator, 2011 /
 https://proceedings.mlr.press/v15/larochelle11a.html
 Parmar et al., Image transformer, 2018 / https://arxiv.org/abs/1802.05751
+Li, Tian, Li, Deng, He, Autoregressive image generation without vector quantization, 2024 / https://arxiv.org/abs/2406.11838
 """
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +33,10 @@ from torch import Tensor, nn
 from given import distributions
 from given.conditional import Conditional
 from given.distributions import Noise
-from given.nn import AnyOrder, Condition, Context, Embedding, Order, Raster, Transformer
+from given.nn import AnyOrder, BlockEmbedding, Condition, Context, Embedding, Order, Raster, Transformer
 from given.nn.context import Readers, attends, built_context
 from given.nn.order import Grid, together
-from given.variables import Entries, Observed, Product, Variable
+from given.variables import Axis, Entries, Observed, Product, Space, UserError, Variable
 
 __all__ = ["Autoregressive"]
 
@@ -40,11 +48,12 @@ class Autoregressive(Conditional):
         x: symbols or reals on a grid, or a block of columns.
         parents: of any space.
         order: of the entries; by default rows from the top, and any order for a block whose columns share no axis.
-        net: builds the causal net from the entries' `Grid`, order=, which may be None for any, and
-            attends=, whether y has tokens.
-        head: builds the head of a part from space and width; by default a mixture of normals for reals, of logistics for
-            ordered levels, one logit a symbol for others.
-        embed: builds the tokens' network from space, width and steps=, those at which the entries are drawn, or None for any.
+        net: builds the net from the entries' `Grid`, or the blocks', order=, which may be None for any, and
+            attends=, whether y has tokens. One that is not masked is causal, and draws single entries.
+        head: builds the head of a part from space and width, or with a masked net that of a block (a `BlockHead`); by default a
+            mixture of normals for reals, of logistics for ordered levels, one logit a symbol for others.
+        embed: builds the tokens' network from space, width and steps=, those at which the entries are drawn, or None for any;
+            not of a masked net.
         context: builds the network that reads y from parents and width.
         readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
     """
@@ -56,17 +65,26 @@ class Autoregressive(Conditional):
         super().__init__(x, parents)
         space = x.space
         order = order or (AnyOrder() if isinstance(space, Product) and together(space) is None else Raster())
-        self.any_order, self.average = order.learns_all, order.average
+        self.any_order, self.average, self.order = order.learns_all, order.average, order
         self.steps = order.steps(space)  # a plan, which the host reads
-        self.net = net(Grid.of(space), order=None if self.any_order else self.steps.argsort(stable=True),
+        self.masked = _masked(x.name, space, order, net, head)
+        self.net = net(Grid.of(order.patches(space) if self.masked else space),
+                       order=None if self.any_order or self.masked else self.steps.argsort(stable=True),
                        attends=attends(self.parents, space, readers, context))
         width: int = self.net.width  # type: ignore[assignment]
+        self.context = built_context(context, self.parents, width, readers, space)
+        if self.masked:
+            blocks = order.blocks(space)
+            self.embed: nn.Module = BlockEmbedding(space, width, blocks=blocks)
+            self.head = _block_head(head, space, blocks.shape[1], width)
+            return
         self.heads = nn.ModuleList((head or distributions.default_head(part))(part, width) for _, part in space.parts)
         self.embed = embed(space, width, steps=None if self.any_order else self.steps)
-        self.context = built_context(context, self.parents, width, readers, space)
 
     def forward(self, y: Observed) -> distributions.Distribution:
         condition = self.context.condition(y)
+        if self.masked:
+            return self._blocks(condition)
         if self.average == 1:
             return self._chain(self.steps, condition)
         # Orders at random, the same for every row and every time, and wherever in a block a column stands.
@@ -76,6 +94,10 @@ class Autoregressive(Conditional):
 
     def _chain(self, steps: Tensor, condition: Condition) -> distributions.Chain:
         return distributions.Chain(self.x.space, steps, self.embed, self.net, self.heads, condition, self.any_order)
+
+    def _blocks(self, condition: Condition) -> distributions.BlockChain:
+        assert isinstance(self.embed, BlockEmbedding)
+        return distributions.BlockChain(self.x.space, self.order, self.embed, self.net, self.head, condition)
 
     def coherence_gap(self, y: Observed, *, seed: int | Noise = 0) -> float:
         """How far two questions to a net that learned every order may disagree: an estimate of KL(p_o || p_r) in nats an item,
@@ -98,6 +120,8 @@ class Autoregressive(Conditional):
         return float((share * beyond - log_w).mean())
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
+        if self.masked:
+            return self._blocks(self.context.condition(y)).loss(x, Noise.of(seed, y.n, device=y.device))
         if not self.any_order:
             return -self(y).log_prob(x)
         # An order of its own for every row, what is seen first.
@@ -107,3 +131,41 @@ class Autoregressive(Conditional):
         values = torch.where(flat.scored, flat.tensor, 0.0)
         chain = self._chain(self.steps, self.context.condition(y))
         return -torch.where(flat.scored, chain.scores(values, torch.arange(y.n, device=y.device), orders), 0.0).sum(-1)
+
+
+def _made(build: Callable[..., nn.Module] | None) -> type | None:
+    """The class of what is built, where it is a class or a partial of one."""
+    made = build.func if isinstance(build, functools.partial) else build
+    return made if inspect.isclass(made) else None
+
+
+def _masked(name: str, space: Space, order: Order, net: Callable[..., nn.Module],
+            head: Callable[..., nn.Module] | None) -> bool:
+    """Whether the net is masked.
+
+    Raises:
+        UserError: it is not and order or head ask for one, or it is and x is nothing that it serves.
+    """
+    if not getattr(_made(net), "masked", False):
+        made = _made(head)
+        blocky = made is not None and issubclass(made, distributions.BlockHead)
+        if blocky or order.blocks(space).shape[1] > 1 or order.needs_masks:
+            who = f"head={made.__name__}" if blocky and made is not None else f"order={order}"
+            raise UserError(f"Autoregressive: {name}: {who} is of blocks, and the net reads single entries in their order; "
+                            "pass net=MaskedTransformer")
+        return False
+    if isinstance(space, Product) or space.may_end or any(axis.length != "fixed" for axis in space.axes):
+        raise UserError(f"Autoregressive: {name}: a masked net serves one grid of a fixed size, got {space}; use Transformer")
+    if order.average > 1:
+        raise UserError(f"Autoregressive: {name}: average={order.average} orders with a masked net; leave average out")
+    return True
+
+
+def _block_head(head: Callable[..., nn.Module] | None, space: Space, size: int, width: int) -> distributions.BlockHead:
+    """The head of blocks of so many entries, of single entries side by side where it is no head of blocks."""
+    block, made = replace(space, axes=(Axis("block", size),)), _made(head)
+    if head is None or made is None or not issubclass(made, distributions.BlockHead):
+        return distributions.IndependentHead(block, width, head=head)
+    built = head(block, width)
+    assert isinstance(built, distributions.BlockHead)
+    return built

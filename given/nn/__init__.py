@@ -14,8 +14,9 @@ from given.nn.gated_pixel_cnn import GatedPixelCNN
 from given.nn.language_model import LanguageModel, PreviousToken
 from given.nn.linear import Linear, RMSNorm
 from given.nn.made import MADE
+from given.nn.masked import BlockEmbedding, MaskedTransformer
 from given.nn.mlp import MLP, keep_size
-from given.nn.order import AnyOrder, ColumnMajor, FixedOrder, Order, Raster, Reverse, Wavefront
+from given.nn.order import AnyOrder, Blocks, ColumnMajor, FixedOrder, Order, RandomGroups, Raster, Reverse, Wavefront
 from given.nn.patch_transformer import PatchTransformer, default_field
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
@@ -29,6 +30,8 @@ from given.nn.unet import UNet
 __all__ = [
     "AnyOrder",
     "BagOfBigrams",
+    "BlockEmbedding",
+    "Blocks",
     "Causal",
     "CausalConvolution",
     "ColumnMajor",
@@ -53,6 +56,7 @@ __all__ = [
     "Linear",
     "MADE",
     "MLP",
+    "MaskedTransformer",
     "MinGRU",
     "Numbers",
     "Order",
@@ -63,6 +67,7 @@ __all__ = [
     "Positions",
     "PreviousToken",
     "RMSNorm",
+    "RandomGroups",
     "Raster",
     "Reader",
     "RelativeBias",

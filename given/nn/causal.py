@@ -33,9 +33,11 @@ class Causal(nn.Module, abc.ABC):
 
     Attributes:
         width: C, of tokens and of features.
+        masked: whether it reads both ways, so that it serves what is known by masks and not by steps.
     """
 
     width: int
+    masked = False
 
     def __init__(self, *, attends: bool = False) -> None:
         super().__init__()

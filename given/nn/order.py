@@ -1,35 +1,53 @@
 """Order: in which order the entries are drawn. Half of an autoregressive design; the net is the other.
 
-An order is an ordered partition of the entries: it gives every entry the step at which it is drawn. Entries of one step are
-independent given those of the steps before.
+An order is an ordered partition of the entries: it gives every entry the step at which it is drawn. Blocks of one step, single
+entries by default, are independent given those of the steps before; within a block the head's distribution is joint.
 """
 
 from __future__ import annotations
 
 import abc
+import itertools
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from given.variables import Axis, Product, Space, UserError
+from given.nn.dropout import GOLDEN, mixed_
+from given.variables import Axis, Product, Real, Space, UserError
 
-__all__ = ["AnyOrder", "ColumnMajor", "FixedOrder", "Grid", "Order", "Raster", "Reverse", "Wavefront", "places", "together"]
+__all__ = ["AnyOrder", "Blocks", "ColumnMajor", "FixedOrder", "Grid", "Order", "RandomGroups", "Raster", "Reverse",
+           "Wavefront", "places", "together"]
 
 
 class Order(abc.ABC):
     """An order of the entries of a space, numbered row by row, the columns of a block one after another."""
 
     learns_all = False  # whether every order is learned, so that whatever is known can come first
+    needs_masks = False  # whether only a masked net serves it
     average = 1  # of how many orders a distribution is the mixture
 
     @abc.abstractmethod
-    def steps(self, space: Space) -> Tensor:
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
         """(D,) int64: the step at which each entry is drawn, every number from 0 to the last used.
+
+        Args:
+            space: of D entries.
+            seen: (D,) bool, what is known. An order that learns all puts it first, at step 0 where there is any; a fixed one
+                stays as it is.
 
         Raises:
             UserError: it is no order of such a space.
         """
+
+    def blocks(self, space: Space) -> Tensor:
+        """(N, G) int64: the entries of every block, which are drawn together."""
+        return torch.arange(space.dimensions)[:, None]
+
+    def patches(self, space: Space) -> Space:
+        """A space whose entries are the blocks, on the grid on which they stand."""
+        return space
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,7 @@ class Raster(Order):
     """Row by row from the first entry, the last axis fastest; of columns that share their first axis, such as series, what
     belongs together one column after another."""
 
-    def steps(self, space: Space) -> Tensor:
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
         if together(space) is None:
             return torch.arange(space.dimensions)
         at = places(space)
@@ -48,7 +66,7 @@ class Raster(Order):
 class Reverse(Order):
     """`Raster` backwards."""
 
-    def steps(self, space: Space) -> Tensor:
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
         return torch.arange(space.dimensions).flip(0)
 
 
@@ -56,7 +74,7 @@ class Reverse(Order):
 class ColumnMajor(Order):
     """Column by column: of the first two axes of a grid the first is the faster; the channels of a pixel stay together."""
 
-    def steps(self, space: Space) -> Tensor:
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
         if len(space.axes) < 2:
             raise UserError(f"ColumnMajor: expected a grid of two axes or more, got {space}; use Raster")
         height, width, *rest = space.shape
@@ -80,7 +98,7 @@ class Wavefront(Order):
         if not isinstance(self.slope, int) or isinstance(self.slope, bool) or self.slope < 1:
             raise UserError(f"Wavefront: slope={self.slope!r}; expected a whole number from 1")
 
-    def steps(self, space: Space) -> Tensor:
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
         if len(space.axes) != 2:
             raise UserError(f"Wavefront: expected a grid of two axes, got {space}; use Raster")
         at = places(space)
@@ -97,7 +115,7 @@ class FixedOrder(Order):
 
     entries: tuple[int, ...]
 
-    def steps(self, space: Space) -> Tensor:
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
         D = space.dimensions
         if sorted(self.entries) != list(range(D)):
             raise UserError(f"FixedOrder: expected each of 0 to {D - 1} once, got {len(self.entries)} entries")
@@ -123,12 +141,104 @@ class AnyOrder(Order):
         if not isinstance(self.average, int) or isinstance(self.average, bool) or self.average < 1:
             raise UserError(f"AnyOrder: average={self.average!r}; expected a whole number of orders from 1")
 
-    def steps(self, space: Space) -> Tensor:
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
         entry, order = torch.arange(space.dimensions), list[Tensor]()
         for _, mine in sorted(zip([name for name, _ in space.parts], entry.split([part.dimensions for _, part in space.parts]),
                                   strict=True), key=lambda column: column[0]):
             order.append(mine)
-        return torch.cat(order).argsort()
+        return _after(torch.cat(order).argsort(), seen)
+
+
+@dataclass(frozen=True)
+class RandomGroups(Order):
+    """Groups of blocks at random, few at first and more later: of N blocks N (1 - cos(pi k / 2 K)) are drawn after k of K
+    groups. Every order is learned; whole items are drawn in one that is the same for every item and every time.
+
+    Args:
+        groups: K, from 1; the passes of a net that a draw takes, fewer where there are fewer blocks.
+
+    Source: Chang, Zhang, Jiang, Liu, Freeman, MaskGIT, 2022 / https://arxiv.org/abs/2202.04200
+    Li, Tian, Li, Deng, He, Autoregressive image generation without vector quantization, 2024 /
+    https://arxiv.org/abs/2406.11838
+    """
+
+    groups: int = 8
+    learns_all = True
+    needs_masks = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.groups, int) or isinstance(self.groups, bool) or self.groups < 1:
+            raise UserError(f"RandomGroups: groups={self.groups!r}; expected a whole number from 1")
+
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
+        D = space.dimensions
+        turn = mixed_(torch.arange(1, D + 1).mul_(GOLDEN)).argsort()
+        turn = turn if seen is None else turn[~seen[turn]]
+        group = [min(self.groups - 1, int(self.groups * 2 / math.pi * math.acos(1 - (i + 0.5) / len(turn))))
+                 for i in range(len(turn))]
+        drawn = torch.full((D,), -1)
+        drawn[turn] = torch.tensor(group, dtype=torch.int64)
+        return drawn.unique(return_inverse=True)[1]
+
+
+@dataclass(frozen=True)
+class Blocks(Order):
+    """Patches of a grid, each drawn together, in any order of patches. The axis of channels stays whole in every patch.
+
+    Args:
+        size: of a patch, one number for all axes of the grid or one an axis, channels left out.
+        order: of the patches, on their own grid.
+    """
+
+    size: int | tuple[int, ...]
+    order: Order = Raster()
+
+    def __post_init__(self) -> None:
+        sizes = self.size if isinstance(self.size, tuple) else (self.size,)
+        if not sizes or any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in sizes):
+            raise UserError(f"Blocks: size={self.size!r}; expected whole numbers from 1")
+
+    @property
+    def learns_all(self) -> bool:  # type: ignore[override]
+        return self.order.learns_all
+
+    @property
+    def average(self) -> int:  # type: ignore[override]
+        return self.order.average
+
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
+        blocks = self.blocks(space)
+        first = self.order.steps(self.patches(space), None if seen is None else seen[blocks].all(1))
+        return torch.empty(space.dimensions, dtype=torch.int64).scatter_(0, blocks.flatten(), first.repeat_interleave(
+            blocks.shape[1]))
+
+    def patches(self, space: Space) -> Space:
+        return Real(axes=tuple(Axis(axis.name, axis.size // n, role=axis.role)
+                               for axis, n in zip(space.axes, self._sizes(space), strict=True) if axis.role != "channel"))
+
+    def blocks(self, space: Space) -> Tensor:
+        sizes = self._sizes(space)
+        split = torch.arange(space.dimensions).reshape([n for axis, size in zip(space.axes, sizes, strict=True)
+                                                        for n in (axis.size // size, size)])
+        A = len(sizes)
+        return split.permute(*range(0, 2 * A, 2), *range(1, 2 * A, 2)).reshape(-1, math.prod(sizes))
+
+    def _sizes(self, space: Space) -> list[int]:
+        """Of a patch, axis by axis; the whole of an axis of channels."""
+        if isinstance(space, Product) or not space.axes:
+            raise UserError(f"Blocks: expected a grid, got {space}; use Raster or AnyOrder")
+        others = [axis for axis in space.axes if axis.role != "channel"]
+        sizes = self.size if isinstance(self.size, tuple) else (self.size,) * len(others)
+        if len(sizes) != len(others) or any(axis.size % n for axis, n in zip(others, sizes, strict=False)):
+            raise UserError(f"Blocks: size={self.size} does not divide {space}; expected a divisor of "
+                            + " x ".join(str(axis.size) for axis in others))
+        own = itertools.chain(sizes)
+        return [axis.size if axis.role == "channel" else next(own) for axis in space.axes]
+
+
+def _after(steps: Tensor, seen: Tensor | None) -> Tensor:
+    """The steps (D,) of an order, with what is seen (D,) all at step 0."""
+    return steps if seen is None else torch.where(seen, -1, steps).unique(return_inverse=True)[1]
 
 
 def together(space: Space) -> Axis | None:

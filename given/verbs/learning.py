@@ -258,10 +258,11 @@ def _weighed(factor: Conditional) -> bool:
 
 @torch.no_grad()
 def coherence_gap(joint: Joint, data: Source, seed: int) -> float | None:
-    """`Autoregressive.coherence_gap` of the factors that learned every order, summed; None where there are none."""
+    """`Autoregressive.coherence_gap` of the factors that learned every order by a causal net, summed; None where there are
+    none."""
     found = list[float]()
     for factor in joint:
-        if isinstance(factor, Autoregressive) and factor.any_order and not joint.touches_latent(factor):
+        if isinstance(factor, Autoregressive) and factor.any_order and not factor.masked and not joint.touches_latent(factor):
             n = min(_MOST_GAPS, max(_FEW_GAPS, _GAP_ENTRIES // factor.x.space.dimensions))
             names = [v.name for v in factor.parents]
             batch = next(encoded(joint, data, n, names=names)) if names else None

@@ -28,7 +28,9 @@ from given.distributions import (
     Factorized,
     ProductDistribution,
     Sequential,
+    SideBySide,
     State,
+    Table,
 )
 from given.infer.compression.range_coder import Coder
 from given.joint import Joint
@@ -201,10 +203,21 @@ def _coded(distribution: Distribution, told: Tensor, on: Tensor, coder: Coder) -
             p[:, 0], p[:, 1:] = 0, p[:, 1:] + 1e-300  # all there is, should the ground have been certain
             found[on] = _checked(coder, p / p.sum(1, keepdim=True), told[on])
         return found
+    if isinstance(distribution, SideBySide):
+        return _coded_blocks(distribution, told, on, coder)
     assert isinstance(distribution, Factorized), f"{type(distribution).__name__} is no distribution of symbols"
     p = distribution.log_probs.exp().reshape(*on.shape, -1)
     found[on] = _checked(coder, p[on], told[on])
     return found
+
+
+def _coded_blocks(distribution: SideBySide, told: Tensor, on: Tensor, coder: Coder) -> Tensor:
+    """`_coded`, each block as one symbol."""
+    table, whole = distribution.inner, on.unflatten(1, (distribution.count, -1)).all(-1).flatten()
+    assert isinstance(table, Table), f"{type(table).__name__} is no distribution of symbols"
+    symbols = (told.reshape(table.n, -1) * table.place).sum(-1)
+    found = _checked(coder, table.log_p.exp()[whole], symbols[whole])
+    return torch.zeros_like(told).reshape(table.n, -1).index_put((whole,), table.values[found]).reshape(told.shape)
 
 
 def _checked(coder: Coder, p: Tensor, symbols: Tensor) -> Tensor:
