@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from test_classics import check_bandwidth, check_kernel_density, check_kmeans, check_pca, check_structures
 from test_blocks import check_joint_head, check_loss_is_the_chain, check_target_is_hidden
+from test_classics import check_bandwidth, check_kernel_density, check_kmeans, check_pca, check_structures
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law

@@ -36,7 +36,8 @@ def map(a: argparse.Namespace) -> None:
     if colour is not None and colour.ndim > 1:
         raise UserError(f"--color {a.color}: expected a column of single values, got values of shape {colour.shape[1:]}")
     if output.endswith(".svg"):
-        drawing = scatter(found["x"], found["y"], _AXES[a.method], f"{os.path.basename(a.data)}: {rows.n:,} rows", colour, a.color or "")
+        title = f"{os.path.basename(a.data)}: {rows.n:,} rows"
+        drawing = scatter(found["x"], found["y"], _AXES[a.method], title, colour, a.color or "")
         write_file(output, lambda file: file.write(drawing.encode()))
     else:
         Columns({**found, **({} if colour is None else {a.color: colour})}, dtypes=data.dtypes).save(output)

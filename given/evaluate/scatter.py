@@ -54,7 +54,8 @@ def scatter(x: np.ndarray, y: np.ndarray, axes: tuple[str, str], title: str, col
     middle = top + height / 2
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_W} {_H}" width="{_W}" height="{_H}" role="img" '
             f'aria-label="{html.escape(title)}" font-family="system-ui, sans-serif" font-size="12">'
-            f'<rect width="{_W}" height="{_H}" fill="#fff"/><text x="{left}" y="24" font-size="15">{html.escape(_short(title, 60))}</text>'
+            f'<rect width="{_W}" height="{_H}" fill="#fff"/>'
+            f'<text x="{left}" y="24" font-size="15">{html.escape(_short(title, 60))}</text>'
             f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#bbb"/>'
             f'<g fill-opacity="0.75">{points}</g>{ticks}'
             f'<text x="{left + width / 2}" y="{top + height + 36}" text-anchor="middle">{html.escape(axes[0])}</text>'
