@@ -8,10 +8,11 @@ from given.infer.query import Query
 from given.infer.search import Beam
 from given.infer.stopping import MaxLength, Stop
 from given.infer.truncation import MinP, RepetitionPenalty, Temperature, TopK, TopP
-from given.infer.within import Within, below_reals
+from given.infer.within import Within, below_reals, taken_as_events
 from given.infer.without import Without
 
 __all__ = ["Beam", "Compressed", "Event", "JSONSchema", "MaxLength", "MinP", "Part", "Query", "Regex", "Region",
            "RepetitionPenalty", "Rows", "Stop", "Temperature", "TopK", "TopP", "Within", "Without", "below_reals", "between",
            "compress", "decompress", "isin", "missing", "observe", "part", "prefix", "present", "region_of",
-           "rows_taken_as_other", "split_events"]
+           "rows_taken_as_other", "split_events",
+           "taken_as_events"]

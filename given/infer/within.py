@@ -10,7 +10,7 @@ as exact as their terms; elsewhere they are means over `Weighing`'s particles, e
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import cached_property
 
 import torch
@@ -24,7 +24,7 @@ from given.infer.weighing import Kept, Weighing, repeated
 from given.joint import Joint
 from given.variables import Entries, Finite, UserError
 
-__all__ = ["Within", "below_reals"]
+__all__ = ["Within", "below_reals", "taken_as_events"]
 
 Columns = dict[str, Entries]
 
@@ -40,6 +40,12 @@ def below_reals(joint: Joint, given: Set[str]) -> list[str]:
 
     return [f.x.name for f in joint if f.x.columns == (f.x.name,) and f.x.name in given and closed(f.x.name) and any(
         v.name not in given and v.name not in joint.conditions and not closed(v.name) for v in f.parents)]
+
+
+def taken_as_events(joint: Joint, evidence: Columns, names: Sequence[str]) -> dict[str, Region]:
+    """The values of some columns, the same in all rows, taken out of the evidence where they are known: as events."""
+    return {name: Region.of(joint.columns[name].space, evidence.pop(name).tensor[:1]) for name in names
+            if evidence[name].complete}
 
 
 class Within:

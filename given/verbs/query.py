@@ -13,7 +13,7 @@ from torch import Tensor
 
 from given.distributions import How, Intractable
 from given.evaluate import Score
-from given.infer import Part, Region, Rows, Stop, Within, below_reals, observe, split_events
+from given.infer import Part, Rows, Stop, Within, below_reals, observe, split_events, taken_as_events
 from given.infer import Query as _Query
 from given.infer.summary import DRAWS, Asked, Summary, mean, mode, quantiles
 from given.infer.windows import cut
@@ -59,11 +59,10 @@ class Query:
         most = at_once or rows_at_once(self.joint)
         key = (n, most if n > most else 0, self.first_row if isinstance(self.first_row, int) else id(self.first_row))
         if self._only[0] != key:
-            found = self._bind(n, most)
             if n > most:
-                yield from found
+                yield from self._bind(n, most)
                 return
-            self._only = key, list(found)
+            self._only = key, list(self._bind(n, most))
         yield from self._only[1]
 
     def _bind(self, n: int, at_once: int) -> Iterator[tuple[Tensor, Asked]]:
@@ -84,10 +83,7 @@ class Query:
                 for name, window in begun.items():  # nothing but what is known lies past the first window
                     evidence[name] = cut(evidence[name], 0, max(window, int(_known(evidence[name]).max())))
                 numbers = self.first_row + rows if isinstance(self.first_row, int) else self.first_row.to(rows.device)[rows]
-                regions = dict(self._regions)
-                for name in below:  # the same value in all these rows
-                    if evidence[name].complete:
-                        regions[name] = Region.of(self.joint.columns[name].space, evidence.pop(name).tensor[:1])
+                regions = self._regions | taken_as_events(self.joint, evidence, below)
                 query = _Query(self.joint, evidence, len(rows), self._prior, numbers)
                 yield rows, Within(query, regions) if regions else query
 
