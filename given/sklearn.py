@@ -6,7 +6,8 @@
     given.sklearn.from_classifier(model, classifier, "kind")                             p(x) p(kind | x)
 
 X is an array of numbers (n, D), each column a real, or a frame, whose columns of numbers are reals and whose others are
-inferred as `given.model` infers them. `model_` is the `given.Model` below, to be asked anything else.
+inferred as `given.model` infers them. A number that is missing, NaN, is unknown: left out of what is learned, scored and read.
+`model_` is the `given.Model` below, to be asked anything else.
 
 Source: Buitinck et al., API design for machine learning software: experiences from the scikit-learn project, 2013 /
 https://arxiv.org/abs/1309.0238
@@ -27,7 +28,7 @@ from sklearn.utils.validation import _check_feature_names_in, _check_sample_weig
 
 from given import distributions
 from given.codecs import Label, Number
-from given.conditional import Conditional
+from given.conditional import Conditional, quoted
 from given.lessons import Lesson, Solve
 from given.variables import Codec, Finite, Observed, UserError, Variable
 from given.verbs import Model, model
@@ -49,12 +50,15 @@ class _Estimator(BaseEstimator):
         random_state: of weights, noise and draws.
     """
 
-    _missing = "error"
-
     def __init__(self, family: Family | None = None, *, codecs: Mapping[str, Codec] | None = None,
                  minutes: float | None = None, steps: int | None = None, random_state: Any = 0) -> None:
         self.family, self.codecs, self.minutes, self.steps = family, codecs, minutes, steps
         self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def _learn(self, X: Any, weight: Any, target: Mapping[str, Any]) -> None:
         """Learn p(X), or p(target) p(X | target)."""
@@ -65,14 +69,14 @@ class _Estimator(BaseEstimator):
             kept = weighed[_WEIGHT] > 0
             columns, weighed, target = ({name: np.asarray(values)[kept] for name, values in some.items()}
                                         for some in (columns, weighed, target))
-        codecs: dict[str, Codec] = {name: Number(missing=self._missing) for name, values in columns.items() if _numeric(values)}
+        codecs: dict[str, Codec] = {name: Number(missing="unknown", whole=False) for name, values in columns.items() if _numeric(values)}
         codecs |= {name: Label() for name in target} | dict(self.codecs or {})
         left = ", ".join(f"`{name}`" for name in columns)
         formula = f"p({left})" if not target else "".join(f"p(`{t}`) p({left} | `{t}`)" for t in target)
         self.seed_ = int(check_random_state(self.random_state).randint(2**31))
         # Scales are learned of distinct rows, so that a weight is worth as many copies of its row.
         made = model(formula, _distinct({**columns, **target}), codecs=codecs, seed=self.seed_,
-                     families={", ".join(columns): self.family} if self.family else {})
+                     families={", ".join(map(quoted, columns)): self.family} if self.family else {})
         solved = all(isinstance(lesson, Solve) for factor in made.joint for lesson in factor.lessons())
         made.fit({**columns, **target, **weighed}, weight=_WEIGHT if weighed else None, held_out=0 if solved else 0.1,
                  minutes=self.minutes, steps=self.steps, seed=self.seed_, progress=False)
@@ -83,7 +87,7 @@ class _Estimator(BaseEstimator):
         frame = hasattr(X, "columns") and any(not _numeric(X[name]) for name in X.columns)
         checked = validate_data(self, X, reset=reset, skip_check_array=frame, **{} if frame else {
             "dtype": np.float64, "ensure_min_samples": 2 if reset else 1,
-            "ensure_all_finite": True if self._missing == "error" else "allow-nan"})
+            "ensure_all_finite": "allow-nan"})
         names = [str(name) for name in getattr(self, "feature_names_in_", [f"x{i}" for i in range(self.n_features_in_)])]
         columns = [X[name] for name in X.columns] if frame else list(checked.T)
         if _TARGET in names or _WEIGHT in names or any("`" in name for name in names):
@@ -172,8 +176,6 @@ class Imputer(TransformerMixin, _Estimator):
         draw: fill by a draw, which keeps the spread of the data, rather than by the mean.
     """
 
-    _missing = "unknown"
-
     def __init__(self, family: Family | None = None, *, codecs: Mapping[str, Codec] | None = None,
                  minutes: float | None = None, steps: int | None = None, random_state: Any = 0, draw: bool = False) -> None:
         super().__init__(family, codecs=codecs, minutes=minutes, steps=steps, random_state=random_state)
@@ -211,12 +213,6 @@ class Imputer(TransformerMixin, _Estimator):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """The names of the columns, which stay as they are."""
         return _check_feature_names_in(self, input_features)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
-
 
 class Classified(Conditional):
     """p(y | x) as a classifier has it: nothing of it is learned here, and it cannot be saved.

@@ -170,3 +170,15 @@ def test_a_classifier_of_scikit_learn_and_what_it_cannot_be(tmp_path):
             from_classifier(density, classifier, name)
     with pytest.raises(given.UserError, match="cannot save the argument"):
         model.save(tmp_path / "m")
+
+
+def test_names_of_any_kind_holes_and_folds():
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a.b": rng.normal(size=120), "mean radius": np.arange(120) % 7 + 0.0})
+    y = (frame["a.b"] > 0).to_numpy().astype(int)
+    assert list(Density(Gaussian).fit(frame).sample(2).columns) == ["a.b", "mean radius"]
+    frame.loc[::5, "mean radius"] = np.nan
+    assert np.isfinite(Density(Gaussian).fit(frame).score_samples(frame)).all()
+    assert (Classifier().fit(frame, y).predict(frame) == y).mean() > 0.9
+    both = make_pipeline(Imputer(Gaussian), Classifier(Gaussian))  # a mean that is imputed is no whole number
+    assert np.isfinite(cross_val_score(both, frame, y, cv=2)).all()

@@ -75,7 +75,8 @@ def _draws(found: Leaderboard) -> str:
             out.append(figure(sheet, f"{column}: {name}"))
     if out:
         return _grid(out, " pictures")
-    columns = [k for k in found.test.names if found.test[k].ndim == 1][:8]
+    modelled = {k for _, rows in _drawn(found) for k in rows}
+    columns = [k for k in found.test.names if found.test[k].ndim == 1 and k in modelled][:8]
     for name, rows in _drawn(found) if columns else ():
         cells = [[_cell(v) for v in rows[k][:_ROWS]] for k in columns if k in rows]
         out.append(paragraph(f"{name}:") + table([[k for k in columns if k in rows], *map(list, zip(*cells, strict=True))]))

@@ -106,6 +106,11 @@ class PCA(Conditional):
         """(D,) the share of the variance along each direction."""
         return self.variances / self.variances.sum()
 
+    @property
+    def spread(self) -> Tensor:
+        """(K,) the standard deviation of every component's code; that of the other latents is 1."""
+        return self.variances[:self.components].sqrt()
+
     def encode(self, x: Entries, y: Observed | None = None) -> distributions.Point:
         """z, (B, K) float64, as the point it is."""
         flat = x.flat(self.x.space)

@@ -148,7 +148,8 @@ def _traversed(joint: Joint, name: str, values: Sequence[float], around: Columns
     K = base.shape[1] if base is not None else _latent_size(factor)
     z = torch.zeros(1, K, dtype=torch.float64, device=joint.device) if base is None else base.double()
     steps = torch.tensor(list(values), dtype=torch.float64, device=joint.device)
-    moved = z + torch.eye(K, dtype=torch.float64, device=joint.device)[:, None] * steps[None, :, None]  # (K, V, K)
+    spread = torch.as_tensor(getattr(factor, "spread", 1.0), dtype=torch.float64, device=joint.device).expand(K)
+    moved = z + torch.diag(spread)[:, None] * steps[None, :, None]  # (K, V, K)
     many = len(steps) * K
     y: Observed = joint.y(factor, {k: e.rows(torch.zeros(many, dtype=torch.int64)) for k, e in conditions.items()}, many)
     x = factor.decode(Entries(moved.reshape(many, K)), y).to("cpu")
@@ -165,7 +166,7 @@ def _whole(x: Entries) -> Entries:
 
 def _latent_size(factor: Any) -> int:
     z = getattr(factor, "z", None)
-    return int(z.space.dimensions) if z is not None else int(factor.factors)
+    return int(z.space.dimensions) if z is not None else int(getattr(factor, "factors", 0) or factor.components)
 
 
 def _segments(rows: Columns, names: Sequence[str], shares: Mapping[Any, np.ndarray]) -> Columns:
