@@ -69,7 +69,8 @@ class _Estimator(BaseEstimator):
             kept = weighed[_WEIGHT] > 0
             columns, weighed, target = ({name: np.asarray(values)[kept] for name, values in some.items()}
                                         for some in (columns, weighed, target))
-        codecs: dict[str, Codec] = {name: Number(missing="unknown", whole=False) for name, values in columns.items() if _numeric(values)}
+        numbers = [name for name, values in columns.items() if _numeric(values)]
+        codecs: dict[str, Codec] = {name: Number(missing="unknown", whole=False) for name in numbers}
         codecs |= {name: Label() for name in target} | dict(self.codecs or {})
         left = ", ".join(f"`{name}`" for name in columns)
         formula = f"p({left})" if not target else "".join(f"p(`{t}`) p({left} | `{t}`)" for t in target)

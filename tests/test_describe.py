@@ -103,3 +103,32 @@ def test_the_command_draws_a_map(tmp_path, capsys, monkeypatch):
     assert main(["map", "wine", "-o", "wine.gif"]) == 1
     errors = capsys.readouterr().err.splitlines()
     assert "no column grape" in errors[-2] and "expected .svg" in errors[-1]
+
+
+def test_dates_and_holes_are_described():
+    days = np.datetime64("2020-01-01") + np.arange(40)
+    drawing = scatter(np.arange(40.0), np.arange(40.0), ("a", "b"), "t", days, "day")
+    assert "2020-01-01" in drawing and "2020-02-09" in drawing and "linearGradient" in drawing
+    data = {"day": days.astype("datetime64[s]"), "a": np.arange(40.0), "kind": np.array(["u"] * 20 + [None] * 20, dtype=object)}
+    model = given.model("p(a)", data, families={"a": Gaussian})
+    model.fit(data, held_out=0, progress=False)
+    found = model.segments(data, "kind")
+    assert set(found["segment"]) == {"u", "missing"} and abs(found["share"] - 0.5).max() < 1e-9
+    assert any("2020-01-10" in line for line in found["telling"])
+    with pytest.raises(given.UserError, match="60 values; expected a column of at most 50"):
+        model.segments({"a": np.arange(60.0)}, "a")
+    with pytest.raises(given.UserError, match="expected a column of categories"):
+        model.prototypes(data, "a")
+
+
+def test_a_shell_names_what_families_are_built_of():
+    from given import families
+    from given.app.literals import built
+    from given.distributions import Diagonal, Karras
+    from given.nn import MLP
+
+    assert isinstance(built("GaussianMixture(covariance=Diagonal())", families, "--family").keywords["covariance"], Diagonal)
+    assert isinstance(built("Diffusion(path=Karras(low=0.1))", families, "--family").keywords["path"], Karras)
+    assert built("FlowMatching(net=MLP)", families, "--family").keywords["net"] is MLP
+    with pytest.raises(given.UserError, match="unknown name 'Diagnal'"):
+        built("GaussianMixture(covariance=Diagnal())", families, "--family")

@@ -9,7 +9,12 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+from torch import nn
+
 from given import codecs as _codecs
+from given import distributions as _distributions
+from given import nn as _nets
+from given import solve as _solve
 from given.variables import Codec, UserError, nearest
 
 __all__ = ["built", "codec_of", "split_names"]
@@ -44,20 +49,27 @@ def built(text: str, module: ModuleType, what: str, inner: str = "family") -> An
         text: that names it.
         module: whose classes there are.
         what: was handed in, for messages.
-        inner: the option that stands without its name: "family", which is a class or a partial of one, or "of", an object.
+        inner: the option that stands without its name: "family", which is a class or a partial of one, or "of", an object. With
+            "family", nets, heads, orders, paths, solvers and the like are known too.
     """
     def value(node: ast.expr) -> Any:
         if isinstance(node, ast.Name | ast.Call):
-            return made(node)() if inner == "of" else made(node)
+            found = made(node)
+            part = getattr(found, "func", found)  # a family or a net is built by its owner, an order or a path is an object
+            return found if inner == "family" and issubclass(part, nn.Module) else found()
         if isinstance(node, ast.Tuple | ast.List):
             return tuple(map(value, node.elts)) if isinstance(node, ast.Tuple) else list(map(value, node.elts))
         return ast.literal_eval(node)
 
     classes = [name for name in module.__all__ if isinstance(getattr(module, name), type)]
+    known = {name: getattr(module, name) for name in classes}
+    if inner == "family":  # and what they are built of
+        parts = {name: getattr(floor, name) for floor in (_distributions, _nets, _solve) for name in floor.__all__}
+        known = {name: part for name, part in parts.items() if isinstance(part, type)} | known
 
     def made(node: ast.expr) -> Any:
-        if isinstance(node, ast.Name) and node.id in classes:
-            return getattr(module, node.id)
+        if isinstance(node, ast.Name) and node.id in known:
+            return known[node.id]
         if isinstance(node, ast.Name):
             raise UserError(f"{what}: unknown name {node.id!r}; {nearest(node.id, classes)}")
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) < 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -68,21 +68,24 @@ def _fills(n: int, colour: np.ndarray | None, name: str) -> tuple[list[str], str
     if colour is None:
         return [_COLOURS[0]] * n, ""
     head = f'<text font-weight="600">{html.escape(_short(name))}</text>'
+    if colour.dtype.kind == "M":
+        seconds = np.where(np.isnat(colour), np.nan, colour.astype("datetime64[s]").astype(float))
+        return _ramp(seconds, head, lambda v: str(np.datetime64(round(v), "s").astype("datetime64[D]")))
     numbers = colour.dtype.kind in "iuf" and len(np.unique(colour[~np.isnan(colour.astype(float))])) > len(_COLOURS)
     return _ramp(colour.astype(float), head) if numbers else _listed(colour.tolist(), head)
 
 
-def _ramp(values: np.ndarray, head: str) -> tuple[list[str], str]:
+def _ramp(values: np.ndarray, head: str, said: Callable[[float], str] = "{:.4g}".format) -> tuple[list[str], str]:
     there = ~np.isnan(values)
     low, high = float(values[there].min()), float(values[there].max())
     stops = np.array([[int(c[i:i + 2], 16) for i in (1, 3, 5)] for c in _RAMP], dtype=float)
-    share = np.where(there, (values - low) / (high - low), 0.0) * (len(stops) - 1)
+    share = np.where(there, (values - low) / ((high - low) or 1.0), 0.0) * (len(stops) - 1)
     rgb = np.stack([np.interp(share, np.arange(len(stops)), channel) for channel in stops.T], 1).round().astype(int)
     fills = ["#{:02x}{:02x}{:02x}".format(*c) if t else _OTHER for c, t in zip(rgb.tolist(), there.tolist(), strict=True)]
     bars = "".join(f'<stop offset="{i / (len(_RAMP) - 1):.2f}" stop-color="{c}"/>' for i, c in enumerate(_RAMP))
     legend = (f'{head}<defs><linearGradient id="ramp" x1="0" y1="1" x2="0" y2="0">{bars}</linearGradient></defs>'
-              f'<rect y="12" width="14" height="120" fill="url(#ramp)"/><text x="20" y="22">{high:.4g}</text>'
-              f'<text x="20" y="132">{low:.4g}</text>')
+              f'<rect y="12" width="14" height="120" fill="url(#ramp)"/><text x="20" y="22">{said(high)}</text>'
+              f'<text x="20" y="132">{said(low)}</text>')
     return fills, legend + ("" if there.all() else _entry(9, _OTHER, "missing"))
 
 

@@ -12,13 +12,14 @@ import torch
 
 from given.joint import Joint
 from given.sources import Columns, Learned, Source, read
-from given.variables import Entries, Observed, Real, UserError, shown
+from given.variables import Entries, Finite, Observed, Real, UserError, shown
 from given.verbs.checks import check_known
 
 __all__ = ["Describing"]
 
 _BINS = 8
 _TELLING = 3
+_MOST = 50  # segments
 
 
 class Describing(abc.ABC):
@@ -81,7 +82,10 @@ class Describing(abc.ABC):
         rows = next(read(data, learned=self.cells).batches(1 << 62))
         names = [name for name in rows if name != by and rows[name].ndim == 1]
         if by in rows:
-            shares: Mapping[Any, np.ndarray] = {v: (rows[by] == v).astype(float) for v in dict.fromkeys(rows[by].tolist())}
+            texts = np.array(["missing" if v is None or v != v else str(v) for v in rows[by].tolist()])
+            shares: Mapping[Any, np.ndarray] = {v: (texts == v).astype(float) for v in dict.fromkeys(texts.tolist())}
+            if len(shares) > _MOST:
+                raise UserError(f"segments: {by} has {len(shares)} values; expected a column of at most {_MOST}")
         else:
             shares = self.given({k: v for k, v in rows.items() if k in self.joint.columns}).probabilities(by)
         return _segments(rows, names, shares)
@@ -101,6 +105,8 @@ def _prototypes(joint: Joint, source: Source, by: str, n: int,
     if not isinstance(n, int) or n < 1:
         raise UserError(f"prototypes: n={shown(n)}; expected a whole number from 1")
     check_known([by], list(joint.columns), "by")
+    if not isinstance(joint.columns[by].space, Finite):
+        raise UserError(f"prototypes: {by}: expected a column of categories, got {joint.columns[by].space}")
     rows = Columns({name: values for name, values in next(source.batches(1 << 62)).items() if name in joint.columns})
     if by not in rows:
         raise UserError(f"prototypes: no column {by} in the data; there are {', '.join(source.names)}")
@@ -182,7 +188,7 @@ def _segments(rows: Columns, names: Sequence[str], shares: Mapping[Any, np.ndarr
     """
     table: dict[str, list[Any]] = {"segment": [], "share": [], "telling": []}
     binned = {name: _binned(rows[name]) for name in names}
-    for segment, share in shares.items():
+    for segment, share in sorted(shares.items(), key=lambda pair: -float(pair[1].sum())):
         found = []
         for name in names:
             bins, K = binned[name]
@@ -200,8 +206,8 @@ def _segments(rows: Columns, names: Sequence[str], shares: Mapping[Any, np.ndarr
 
 def _binned(values: np.ndarray) -> tuple[np.ndarray, int]:
     """(n,) the bin of every value, and how many there are; the last is of what is missing."""
-    if values.dtype.kind in "iufb" and len(np.unique(values)) > _BINS:
-        numbers = values.astype(np.float64)
+    if values.dtype.kind in "iufbM" and len(np.unique(values)) > _BINS:
+        numbers = _as_numbers(values)
         there = ~np.isnan(numbers)
         edges = np.unique(np.quantile(numbers[there], np.linspace(0, 1, _BINS + 1)[1:-1]))
         return np.where(there, np.searchsorted(edges, numbers, side="right"), len(edges) + 1), len(edges) + 2
@@ -209,13 +215,24 @@ def _binned(values: np.ndarray) -> tuple[np.ndarray, int]:
     return bins, int(bins.max()) + 1
 
 
+def _as_numbers(values: np.ndarray) -> np.ndarray:
+    """Numbers as they are, times in seconds; NaN where one is missing."""
+    if values.dtype.kind != "M":
+        return values.astype(np.float64)
+    return np.where(np.isnat(values), np.nan, values.astype("datetime64[s]").astype(np.float64))
+
+
 def _said(name: str, values: np.ndarray, share: np.ndarray) -> str:
     """A column of a segment beside all rows: mean against mean, or the value that is more frequent by most."""
-    if values.dtype.kind in "iuf" and len(np.unique(values)) > _BINS:
-        numbers = values.astype(np.float64)
+    if values.dtype.kind in "iufM" and len(np.unique(values)) > _BINS:
+        numbers = _as_numbers(values)
         there = ~np.isnan(numbers)
         inside = float((numbers * share)[there].sum() / max(share[there].sum(), 1e-300))
-        return f"{name} {inside:.4g} (all {numbers[there].mean():.4g})"
+        mean = float(numbers[there].mean())
+        if values.dtype.kind == "M":
+            dates = [np.datetime64(round(v), "s").astype("datetime64[D]") for v in (inside, mean)]
+            return f"{name} {dates[0]} (all {dates[1]})"
+        return f"{name} {inside:.4g} (all {mean:.4g})"
     texts = np.array([str(v) for v in values.tolist()])
     distinct, bins = np.unique(texts, return_inverse=True)
     inside, everywhere = np.bincount(bins, share) / share.sum(), np.bincount(bins) / len(bins)
