@@ -336,7 +336,7 @@ def test_a_field_nobody_chose_fits_the_grid():
         c = FlowMatching(Variable("x", IdentityCodec(spaced(*sizes))))
         assert type(c.net) is kind, sizes
     assert c.net.sides == [7, 7]
-    assert FlowMatching(Variable("x", IdentityCodec(spaced(9, 6, channels=2)))).net.counts == [3, 3]
+    assert FlowMatching(Variable("x", IdentityCodec(spaced(18, 12, channels=2)))).net.counts == [4, 4]
 
 
 def test_a_patch_is_cut_and_put_back_in_its_place():

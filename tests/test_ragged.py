@@ -292,7 +292,7 @@ def test_a_series_goes_on_along_its_own_axis_alone():
 @cases(
     word=("sample t.given promo=0,1", "promo: got '0,1'; expected a JSON list of its values"),
     unseen=('sample t.given promo=[0,"x"]', "promo, row 0: unseen category 'x'"),
-    length=("sample t.given promo=[0,1] --length 3", "promo: has 2 entries along 'time', got length=3"),
+    length=("sample t.given promo=[0,1] --length 3", "promo: has 2 entries along 'time', got --length 3"),
     flat=("score t.given t.csv", "y: expected a list or an array of values in every row, got one float64 each"),
     by=("fit t.csv --by store", "t.csv: by='store': no such column"),
 )
@@ -312,7 +312,7 @@ def test_bad_items(y, promo, said, sales):
 @cases(
     by=(lambda p: given.read(long(p), by="store"), "t.csv: by='store': no such column; there are shop, date"),
     time=(lambda p: given.read(long(p), by="shop", time="when"), "time='when': no such column"),
-    both=(lambda p: given.read(long(p), by="shop", time="shop"), "by='shop': is time= too"),
+    both=(lambda p: given.read(long(p), by="shop", time="shop"), "t.csv: shop: is named by by= and by time=; expected two columns"),
     tie=(lambda p: given.read(long(p, text="k,t,y\na,1,1\nb,1,2\na,1,3\n"), by="k", time="t"),
          "t.csv: t, row 2: 1 of k a stands in row 0 too; expected one row a time"),
     no_by=(lambda p: given.read(long(p), time="date"), "name the item by by="),
