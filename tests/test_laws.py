@@ -174,10 +174,11 @@ FAMILIES = {
         readers={"picture": Flat(role="pooled"), "frames": Windows(3, role="pooled")}),
     "FlowMatching of a UNet by readers": lambda: FlowMatching(
         Variable("x", IdentityCodec(Real(axes=(Axis("height", 2), Axis("width", 2))))), READ, width=8, known=0.0,
-        net=partial(UNet, width=8, factors=(1,)), readers={**READERS, "picture": Convolutions(role="aligned")}),
+        solver=Euler(4), net=partial(UNet, width=8, factors=(1,)),
+        readers={**READERS, "picture": Convolutions(role="aligned")}),
     "FlowMatching of patches by readers": lambda: FlowMatching(
         real("x", 2), [PICTURE, FRAMES], width=8, known=0.0, net=partial(PatchTransformer, patch=1, width=8, layers=1, heads=2),
-        readers={"picture": Places(1), "frames": Windows(2)}),
+        solver=Euler(4), readers={"picture": Places(1), "frames": Windows(2)}),
     "Regression by readers": lambda: Regression(ANIMAL, [PICTURE, SOURCE, FRAMES], net=SMALL, width=8, readers={
         "picture": Patches(2), "source": Tokens(), "frames": Convolutions()}),
     "Categorical": lambda: Categorical(ANIMAL),

@@ -312,7 +312,7 @@ def test_bad_items(y, promo, said, sales):
 @cases(
     by=(lambda p: given.read(long(p), by="store"), "t.csv: by='store': no such column; there are shop, date"),
     time=(lambda p: given.read(long(p), by="shop", time="when"), "time='when': no such column"),
-    both=(lambda p: given.read(long(p), by="shop", time="shop"), "t.csv: shop: is named by by= and by time=; expected two columns"),
+    both=(lambda p: given.read(long(p), by="shop", time="shop"), "t.csv: shop: is named by by= and by time=; expected"),
     tie=(lambda p: given.read(long(p, text="k,t,y\na,1,1\nb,1,2\na,1,3\n"), by="k", time="t"),
          "t.csv: t, row 2: 1 of k a stands in row 0 too; expected one row a time"),
     no_by=(lambda p: given.read(long(p), time="date"), "name the item by by="),
