@@ -18,7 +18,7 @@ class Torch(Factorized):
     """A `torch.distributions.Distribution` of batch shape (B, *grid) and no event, drawn by its inverse distribution function.
 
     Args:
-        distribution: with `log_prob` and `icdf`.
+        distribution: with `log_prob` and `icdf`; made with `validate_args=False`, else every step and draw waits for the host.
         space: of the entries.
     """
 
