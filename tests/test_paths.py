@@ -22,6 +22,7 @@ from given.distributions import (
 )
 from given.families import Dequantised, Diffusion, FlowMatching
 from given.nn import MLP, Condition, FlatField, PatchTransformer, UNet
+from given.nn.grid_cut import GridCut
 from given.solve import Ancestral, Denoising, DPMSolver, Euler, EulerMaruyama, Heun, RungeKutta
 from given.testing import perturb
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
@@ -295,6 +296,7 @@ FIELDS = {
     "UNet of a picture": (partial(UNet, width=8, factors=(1, 2), attention=12), spaced(6, 5, channels=2)),
     "UNet, channels first": (partial(UNet, width=8, factors=(1, 2)), spaced(6, 5, channels=0)),
     "UNet, channels between": (partial(UNet, width=8, factors=(1, 2)), spaced(6, 5, channels=1)),
+    "UNet of patches": (partial(UNet, width=8, factors=(1, 2), patch=2), spaced(7, 5, channels=1)),
     "UNet of a volume": (partial(UNet, width=8, factors=(1, 2)), spaced(3, 4, 2)),
     "patches of a series": (partial(PatchTransformer, width=8, layers=1, heads=2), spaced(7)),
     "patches of a picture": (partial(PatchTransformer, width=8, layers=1, heads=2, patch=2), spaced(6, 5, channels=2)),
@@ -335,17 +337,19 @@ def test_a_field_nobody_chose_fits_the_grid():
     for sizes, kind in kinds.items():
         c = FlowMatching(Variable("x", IdentityCodec(spaced(*sizes))))
         assert type(c.net) is kind, sizes
-    assert c.net.sides == [7, 7]
-    assert FlowMatching(Variable("x", IdentityCodec(spaced(18, 12, channels=2)))).net.counts == [4, 4]
+    assert c.net.cut.sizes == [7, 7]
+    assert FlowMatching(Variable("x", IdentityCodec(spaced(18, 12, channels=2)))).net.cut.cells == (4, 4)
 
 
 def test_a_patch_is_cut_and_put_back_in_its_place():
-    net = PatchTransformer(spaced(6, 5, channels=1), 1, 4, patch=(4, 2), width=8, heads=2)
+    cut = GridCut(spaced(6, 5, channels=1), (4, 2))
     x = torch.arange(2 * 6 * 3 * 5).reshape(2, 6, 3, 5, 1).float()
-    assert torch.equal(net._whole(net._cut(x), x.shape[1:-1]), x[..., 0])
+    assert cut.cells == (2, 3) and cut.pieces(x).shape == (2, 6, 24)
+    assert torch.equal(cut.whole(cut.pieces(x), x.shape[1:-1]), x[..., 0])
 
 
 @pytest.mark.parametrize(("net", "said"), [
+    (partial(UNet, patch=0), "UNet: patch=0; expected"),
     (UNet, "UNet: expected a grid of 1 to 3 axes beside channels"),
     (partial(PatchTransformer, width=6, heads=4), "expected a width that the heads divide"),
     (partial(PatchTransformer, patch=(2, 2, 2)), "expected a side for each of the 4 axes"),

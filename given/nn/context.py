@@ -17,11 +17,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from given.nn.grid_cut import axes_of
 from given.nn.order import together
 from given.nn.readers.convolutions import Convolutions
 from given.nn.readers.cuts import Patches, Windows
 from given.nn.readers.features import Features
-from given.nn.readers.reader import Cells, Pooled, Read, Reader, Role, axes_of, spread
+from given.nn.readers.reader import Cells, Pooled, Read, Reader, Role, spread
 from given.nn.readers.tokens import Tokens
 from given.nn.readers.vectors import Flat, Numbers, Places, Symbols
 from given.variables import Entries, Finite, Observed, Product, Space, UserError, Variable, nearest

@@ -9,7 +9,6 @@ Source: Peebles, Xie, Scalable diffusion models with transformers, 2023 / https:
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Collection, Sequence
 
 import torch
@@ -19,8 +18,8 @@ from torch.nn import functional as F
 from given.nn.context import Condition
 from given.nn.dot_product import attention
 from given.nn.field import Field, TimeFeatures
+from given.nn.grid_cut import GridCut, check_places
 from given.nn.mlp import MLP
-from given.nn.unet import planes
 from given.variables import Real, UserError
 
 __all__ = ["PatchTransformer", "default_field"]
@@ -44,19 +43,17 @@ class PatchTransformer(Field):
     def __init__(self, space: Real, features: int, context: int, roles: Collection[str] = (), *, patch: int | Sequence[int] = 4,
                  width: int = 64, layers: int = 4, heads: int = 4, frequencies: int = 8) -> None:
         super().__init__()
-        self.rest, self.channels = planes(space, "PatchTransformer", 8)
-        sides = [patch] * len(self.rest) if isinstance(patch, int) else list(patch)
-        size = [space.shape[i] for i in self.rest]
-        if len(sides) != len(size) or min(sides) < 1:
-            raise UserError(f"PatchTransformer: patch={patch!r}; expected a side for each of the {len(size)} axes of {space}")
+        K = check_places(space, "PatchTransformer", 8)
+        sides = [patch] * K if isinstance(patch, int) else list(patch)
+        if len(sides) != K or min(sides) < 1:
+            raise UserError(f"PatchTransformer: patch={patch!r}; expected a side for each of the {K} axes of {space}")
         if width % heads:
             raise UserError(f"PatchTransformer: width={width}, heads={heads}; expected a width that the heads divide")
-        self.sides = [min(p, s) for p, s in zip(sides, size, strict=True)]
-        self.counts = [-(-s // p) for s, p in zip(size, self.sides, strict=True)]
-        held = math.prod(self.sides) * math.prod(space.shape[i] for i in self.channels)
+        self.cut = GridCut(space, sides)
+        held = self.cut.held
         self.enter = nn.Linear(held * features, width)
         self.aligned = nn.Linear(held * context, width) if "aligned" in roles else None
-        self.places = nn.ParameterList([nn.Parameter(torch.randn(n, width) * 0.5) for n in self.counts])
+        self.places = nn.ParameterList([nn.Parameter(torch.randn(n, width) * 0.5) for n in self.cut.cells])
         self.time = nn.Sequential(TimeFeatures(frequencies), nn.Linear(2 * frequencies, width), nn.SiLU(),
                                   nn.Linear(width, width))
         self.condition = nn.Linear(context, width)
@@ -66,14 +63,14 @@ class PatchTransformer(Field):
 
     def forward(self, x: Tensor, t: Tensor, y: Condition) -> Tensor:
         places = x.shape[1:-1]
-        h = self.enter(self._cut(x)) + self._positions()
+        h = self.enter(self.cut.pieces(x)) + self._positions()
         if self.aligned is not None and y.aligned is not None:
-            h = h + self.aligned(self._cut(y.aligned.reshape(len(x), *places, -1)))
+            h = h + self.aligned(self.cut.pieces(y.aligned.reshape(len(x), *places, -1)))
         e = F.silu(self.time(t) + self.condition(y.pooled))
         for layer in self.layers:
             h = layer(h, e, y)
         scale, shift = self.last(e)[:, None].chunk(2, -1)
-        return self._whole(self.leave(_normed(h) * (1 + scale) + shift), places)
+        return self.cut.whole(self.leave(_normed(h) * (1 + scale) + shift), places)
 
     def _positions(self) -> Tensor:
         """(P, C): a vector for the place on every axis, summed."""
@@ -81,28 +78,6 @@ class PatchTransformer(Field):
         for axis in list(self.places)[1:]:
             total = (total[:, None] + axis[None]).flatten(0, 1)
         return total
-
-    def _cut(self, x: Tensor) -> Tensor:
-        """(N, *grid, F) -> (N, P, numbers of a patch)."""
-        x = x.permute(0, *(i + 1 for i in self.rest), *(i + 1 for i in self.channels), x.dim() - 1)
-        K = len(self.rest)
-        spare = [n * p - s for n, p, s in zip(self.counts, self.sides, x.shape[1:], strict=False)]
-        x = F.pad(x.flatten(K + 1), [0, 0, *(v for s in reversed(spare) for v in (0, s))])
-        x = x.reshape(len(x), *(v for pair in zip(self.counts, self.sides, strict=True) for v in pair), -1)
-        x = x.permute(0, *range(1, 2 * K, 2), *range(2, 2 * K + 1, 2), 2 * K + 1)
-        return x.reshape(len(x), math.prod(self.counts), -1)
-
-    def _whole(self, h: Tensor, places: Sequence[int]) -> Tensor:
-        """(N, P, numbers of a patch) -> (N, *grid)."""
-        K, N = len(self.rest), len(h)
-        h = h.reshape(N, *self.counts, *self.sides, -1)
-        h = h.permute(0, *(v for i in range(K) for v in (1 + i, 1 + K + i)), 2 * K + 1)
-        h = h.reshape(N, *(n * p for n, p in zip(self.counts, self.sides, strict=True)), -1)
-        for axis, i in enumerate(self.rest):
-            h = h.narrow(axis + 1, 0, places[i])
-        h = h.reshape(N, *(places[i] for i in self.rest), *(places[i] for i in self.channels))
-        stands = [*self.rest, *self.channels]
-        return h.permute(0, *(stands.index(i) + 1 for i in range(len(places))))
 
 
 def default_field(space: Real) -> Callable[..., nn.Module]:

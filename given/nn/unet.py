@@ -20,25 +20,14 @@ from torch.nn import functional as F
 from given.nn.context import Condition
 from given.nn.dot_product import attention
 from given.nn.field import Field, TimeFeatures
+from given.nn.grid_cut import GridCut, check_places
 from given.nn.linear import RMSNorm
+from given.nn.precision import in_sixteen_bits
 from given.variables import Real, UserError
 
-__all__ = ["Attend", "UNet", "planes"]
+__all__ = ["Attend", "UNet"]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-
-
-def planes(space: Real, who: str, most: int) -> tuple[list[int], list[int]]:
-    """The numbers of the axes of places, and of those of channels.
-
-    Raises:
-        UserError: there are no axes of places, or more than `most`.
-    """
-    channels = [i for i, axis in enumerate(space.axes) if axis.role == "channel"]
-    rest = [i for i in range(len(space.axes)) if i not in channels]
-    if not 1 <= len(rest) <= most:
-        raise UserError(f"{who}: expected a grid of 1 to {most} axes beside channels, got {space}; use FlatField")
-    return rest, channels
 
 
 class UNet(Field):
@@ -48,23 +37,27 @@ class UNet(Field):
         space, features, context, roles: as of any field.
         width: channels at the first resolution.
         factors: of the width, one a resolution; each is half the one before.
+        patch: entries along every axis of places that are one place of the first resolution. Of 2, a net of twice the width
+            takes half the time on a picture of 28 x 28.
         attention: up to how many places all attend to one another.
         heads: of attention; fewer where the width asks for it.
         frequencies: of t.
     """
 
     def __init__(self, space: Real, features: int, context: int, roles: Collection[str] = (), *, width: int = 32,
-                 factors: Sequence[int] = (1, 2, 2), attention: int = 64, heads: int = 4, frequencies: int = 8) -> None:
+                 factors: Sequence[int] = (1, 2, 2), patch: int = 1, attention: int = 64, heads: int = 4,
+                 frequencies: int = 8) -> None:
         super().__init__()
-        self.rest, self.channels = planes(space, "UNet", 3)
-        conv = _CONVOLUTIONS[len(self.rest) - 1]
-        depth = math.prod(space.shape[i] for i in self.channels)
-        size, widths = [space.shape[i] for i in self.rest], [width * f for f in factors]
+        if not isinstance(patch, int) or patch < 1:
+            raise UserError(f"UNet: patch={patch!r}; expected a whole number from 1")
+        K = check_places(space, "UNet", 3)
+        self.cut, conv = GridCut(space, [patch] * K), _CONVOLUTIONS[K - 1]
+        held, size, widths = self.cut.held, list(self.cut.cells), [width * f for f in factors]
         E = 4 * width
         self.time = nn.Sequential(TimeFeatures(frequencies), nn.Linear(2 * frequencies, E), nn.SiLU(), nn.Linear(E, E))
         self.condition = nn.Linear(context, E)
-        self.aligned = nn.Linear(context * depth, widths[0]) if "aligned" in roles else None
-        self.enter = conv(features * depth, widths[0], 3, padding=1)
+        self.aligned = nn.Linear(held * context, widths[0]) if "aligned" in roles else None
+        self.enter = conv(held * features, widths[0], 3, padding=1)
         self.down, self.up, self.attend = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
         before = widths[0]
@@ -77,16 +70,14 @@ class UNet(Field):
                 self.shrink.append(conv(w, w, 3, stride=2, padding=1))
                 self.grow.append(conv(w, w, 3, padding=1))
             size, before = [-(-s // 2) for s in size], w
-        self.leave = nn.Sequential(_norm(widths[0]), nn.SiLU(), conv(widths[0], depth, 3, padding=1))
+        self.leave = nn.Sequential(_Norm(), nn.SiLU(), conv(widths[0], held, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor, y: Condition) -> Tensor:
-        N, order = len(x), [0, *(i + 1 for i in self.channels), x.dim() - 1, *(i + 1 for i in self.rest)]
-        places = x.shape[:-1]
-        grid = [places[i + 1] for i in self.rest]
-        h = self.enter(x.permute(order).reshape(N, -1, *grid))
+        places = x.shape[1:-1]
+        h = self.enter(self._cells(x))
         e = self.time(t) + self.condition(y.pooled)
         if self.aligned is not None and y.aligned is not None:
-            there = y.aligned.reshape(*places, -1).permute(order).reshape(N, -1, *grid)
+            there = self._cells(y.aligned.reshape(len(x), *places, -1))
             h = h + self.aligned(there.movedim(1, -1)).movedim(-1, 1)
         kept = list[Tensor]()
         for level, (block, attend) in enumerate(zip(self.down, self.attend, strict=True)):
@@ -98,13 +89,19 @@ class UNet(Field):
             if level < len(self.up) - 1:
                 h = self.grow[level](F.interpolate(h, size=kept[level].shape[2:], mode="nearest"))
             h = self.up[level](torch.cat([h, kept[level]], 1), e)
-        back = [places[i + 1] for i in self.channels]
-        stands = [*self.channels, *self.rest]
-        return self.leave(h).reshape(N, *back, *grid).permute(0, *(stands.index(i) + 1 for i in range(len(stands))))
+        return self.cut.whole(self.leave(h).movedim(1, -1).flatten(1, -2), places)
+
+    def _cells(self, x: Tensor) -> Tensor:
+        """(N, *grid, F) -> (N, numbers of a place, *places)."""
+        return self.cut.pieces(x).unflatten(1, self.cut.cells).movedim(-1, 1)
 
 
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(max(g for g in (1, 2, 4, 8) if width % g == 0 and (width // g >= 4 or g == 1)), width)
+class _Norm(nn.Module):
+    """Every place has mean 0 and variance 1 over its channels."""
+
+    def forward(self, h: Tensor) -> Tensor:
+        with in_sixteen_bits(h.device, enabled=False):  # which would pass over it in 32
+            return F.layer_norm(h.movedim(1, -1), h.shape[1:2]).movedim(-1, 1)
 
 
 class _Block(nn.Module):
@@ -112,8 +109,8 @@ class _Block(nn.Module):
 
     def __init__(self, conv: type[nn.Module], inputs: int, outputs: int, embedded: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(_norm(inputs), nn.SiLU(), conv(inputs, outputs, 3, padding=1))
-        self.norm, self.scale = _norm(outputs), nn.Linear(embedded, 2 * outputs)
+        self.first = nn.Sequential(_Norm(), nn.SiLU(), conv(inputs, outputs, 3, padding=1))
+        self.norm, self.scale = _Norm(), nn.Linear(embedded, 2 * outputs)
         self.second = conv(outputs, outputs, 3, padding=1)
         self.short = conv(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         nn.init.zeros_(self.second.weight)  # type: ignore[arg-type]

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.nn.grid_cut import axes_of
 from given.nn.readers.features import Features
-from given.nn.readers.reader import Cells, Read, Reader, Role, axes_of, seen_cells
+from given.nn.readers.reader import Cells, Read, Reader, Role, seen_cells
 from given.variables import Entries, Product, Space, UserError
 
 __all__ = ["Convolutions"]

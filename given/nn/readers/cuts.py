@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from given.nn.grid_cut import GridCut, axes_of
 from given.nn.readers.features import Features
-from given.nn.readers.reader import Among, Cells, Read, Reader, Role, axes_of, seen_cells
+from given.nn.readers.reader import Among, Cells, Read, Reader, Role, seen_cells
 from given.nn.readers.tokens import check_layers
 from given.variables import Entries, Product, Space, UserError
 
@@ -90,37 +89,17 @@ class _Cut(Read):
                  dropout: float) -> None:
         super().__init__()
         self.features = Features(space)
-        self.rest, self.channels = axes_of(space)
-        lengths = [space.shape[i] for i in self.rest]
-        self.sizes = [min(size, n) for size, n in zip(sizes, lengths, strict=True)]
-        self.strides = [min(stride, size) for stride, size in zip(strides, self.sizes, strict=True)]
-        cut = zip(lengths, self.sizes, self.strides, strict=True)
-        self.cells = tuple(-(-(n - size) // stride) + 1 for n, size, stride in cut)
-        depth = math.prod(space.shape[i] for i in self.channels)
-        self.enter = nn.Linear(math.prod(self.sizes) * depth * self.features.size, width)
+        self.cut = GridCut(space, sizes, strides)
+        self.cells = self.cut.cells
+        self.enter = nn.Linear(self.cut.held * self.features.size, width)
         self.places = nn.ParameterList([nn.Parameter(torch.randn(n, width) * 0.5) for n in self.cells])
         self.among = Among(width, layers, dropout)
 
     def forward(self, x: Entries) -> Cells:
-        h = self.enter(self._pieces(self.features(x)))
+        h = self.enter(self.cut.pieces(self.features(x)))
         total: Tensor = self.places[0]
         for axis in list(self.places)[1:]:
             total = (total[:, None] + axis[None]).flatten(0, 1)
-        there = seen_cells(self._pieces(x.valid[..., None]).any(-1), x.scored)  # type: ignore[index]
+        there = seen_cells(self.cut.pieces(x.valid[..., None]).any(-1), x.scored)  # type: ignore[index]
         h = self.among(h + total, there)
         return Cells(h.unflatten(1, self.cells), there.unflatten(1, self.cells))
-
-    def _pieces(self, t: Tensor) -> Tensor:
-        """(B, *grid, F) -> (B, pieces, what a piece holds)."""
-        K = len(self.rest)
-        t = t.permute(0, *(i + 1 for i in self.rest), *(i + 1 for i in self.channels), t.dim() - 1).flatten(K + 1)
-        for k, (count, size, stride) in enumerate(zip(self.cells, self.sizes, self.strides, strict=True)):
-            axis = 2 * k + 1
-            spare = (count - 1) * stride + size - t.shape[axis]
-            t = F.pad(t, [0, 0] * (t.dim() - axis - 1) + [0, spare]) if spare else t
-            if stride < size:
-                at = torch.arange(count, device=t.device)[:, None] * stride + torch.arange(size, device=t.device)
-                t = t.index_select(axis, at.flatten())
-            t = t.unflatten(axis, (count, size))
-        t = t.permute(0, *range(1, 2 * K, 2), *range(2, 2 * K + 1, 2), 2 * K + 1)
-        return t.reshape(len(t), math.prod(self.cells), -1)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
@@ -163,9 +162,3 @@ def seen_cells(there: Tensor, scored: Tensor) -> Tensor:
     """Which cells (B, M) are there: of a row of which nothing is seen, (B,), the first alone."""
     first = torch.arange(there.shape[1], device=there.device) == 0
     return torch.where(scored.flatten(1).any(1, keepdim=True), there, first)
-
-
-def axes_of(space: Space) -> tuple[Sequence[int], Sequence[int]]:
-    """The numbers of the axes of places or of time, and of those of channels."""
-    channels = [i for i, axis in enumerate(space.axes) if axis.role == "channel"]
-    return [i for i in range(len(space.axes)) if i not in channels], channels
