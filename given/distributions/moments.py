@@ -24,12 +24,15 @@ class Moments:
         states: S, how many are kept apart.
         regressors: 1 + R.
         entries: D.
+        origin: (D,) what is taken from the entries before they are squared, so that rounding is of their spread and not of
+            their size; the mean of what is seen of the first rows when left out.
     """
 
-    def __init__(self, states: int, regressors: int, entries: int) -> None:
+    def __init__(self, states: int, regressors: int, entries: int, origin: Tensor | None = None) -> None:
         self.sums = torch.zeros(states, regressors + entries, regressors + entries, dtype=torch.float64)
-        self.regressors = regressors
+        self.regressors, self.origin = regressors, origin
         self.complete = True
+        self._known = torch.zeros(3, entries, dtype=torch.float64)  # of what is seen: weights, values, squares
 
     def add(self, state: Tensor, regressors: Tensor, x: Entries, weight: Tensor, distribution: Normal) -> None:
         """Add rows.
@@ -47,9 +50,14 @@ class Moments:
             self.complete = False
             seen = distribution.condition(x)
             value, spread = seen.mean_BD, seen.covariance
+        if self.origin is None:
+            self.origin = torch.where(x.scored, value, 0.0).sum(0) / x.scored.sum(0).clamp(min=1)
+        value, amount = value - self.origin, weight.double()
+        known = torch.where(x.scored, amount[:, None], 0.0)
+        for sums, term in zip(self._known, (known, known * value, known * value**2), strict=True):
+            sums += term.sum(0)
         row = torch.cat([regressors.double(), value], 1)
         if len(self.sums) == 1:  # one product of matrices, with no outer product a row
-            amount = weight.double()
             self.sums[0] += (amount[:, None] * row).T @ row
             if spread is not None:
                 self.sums[0, P:, P:] += torch.einsum("b,bde->de", amount, spread)
@@ -57,21 +65,43 @@ class Moments:
         outer = row[:, :, None] * row[:, None, :]
         if spread is not None:
             outer[:, P:, P:] += spread
-        self.sums.index_add_(0, state, weight.double()[:, None, None] * outer)
+        self.sums.index_add_(0, state, amount[:, None, None] * outer)
+
+    def add_products(self, state: int, products: Tensor) -> None:
+        """Add the weighted sum (1 + D, 1 + D) of the products of whole rows [1, x - origin] of one state."""
+        self.sums[state] += products
+        self._known += torch.stack([products[0, 0].expand(len(products) - 1), products[0, 1:], products.diagonal()[1:]])
+
+    @property
+    def seen(self) -> Tensor:
+        """(D,) bool: the entries that some row of weight above 0 sees."""
+        return self._known[0] > 0
+
+    @property
+    def variances(self) -> Tensor:
+        """(D,) of what is seen of every entry, whatever the model makes of the rest; 0 of one that never varies."""
+        _, mean, square = self._known / self._known[0].clamp(min=1e-300)
+        left = square - mean**2
+        return torch.where(left > 1e-14 * square, left, 0.0)
 
     def count(self, state: int) -> float:
         """The summed weight of a state."""
         return float(self.sums[state, 0, 0])
 
     def regression(self, state: int) -> tuple[Tensor, Tensor]:
-        """The slope (1 + R, D) of x on the regressors, and the covariance (D, D) of what it leaves.
+        """The slope (1 + R, D) of x on the regressors, and the covariance (D, D) of what it leaves. An entry that never varies
+        has no covariance with any.
 
         Raises:
-            UserError: the state has no row.
+            UserError: the state has no row, no row sees anything, or the squares overflow.
         """
         M, P = self.sums[state], self.regressors
+        if not bool(self.seen.any()):
+            raise UserError("no row of weight above 0 with an entry that is known; expected at least one")
         if not M[0, 0] > 0:
             raise UserError("no row has one of the parents' values; drop it, or pool it with others")
+        if not bool(M.isfinite().all()):
+            raise UserError("the squares of its numbers overflow; scale them, as Number() does")
         # A ridge of one part in a million of the regressors' own size lets constant regressors pass.
         size = M[:P, :P].diagonal()
         ridge = torch.diag(torch.where(size > 0, 1e-6 * size, 1.0))
@@ -79,7 +109,8 @@ class Moments:
         slope = torch.linalg.solve(M[:P, :P] + ridge, M[:P, P:])
         left = M[P:, P:] - M[P:, :P] @ slope - slope.T @ M[:P, P:] + slope.T @ M[:P, :P] @ slope
         never = left.diagonal() <= 1e-14 * M[P:, P:].diagonal()  # what is left of a constant is the rounding of its moments
-        left.diagonal()[never] = 0
+        left[never], left[:, never] = 0, 0
+        slope[0] += self.origin if self.origin is not None else 0
         return slope, left / M[0, 0]
 
 
@@ -89,6 +120,9 @@ def check_positive_definite(C: Tensor) -> Tensor:
     Raises:
         UserError: it is singular to rounding.
     """
+    if not bool(C.any()):
+        raise UserError("no entry varies, so there is no density; pass more rows, or use GaussianMixture(components=1), "
+                        "whose ridge is a floor")
     rounding = 1e-14 * float(C.diagonal().max())
     if torch.linalg.cholesky_ex(C - rounding * torch.eye(len(C), dtype=C.dtype)).info:
         raise UserError("the covariance is singular, so there is no density: an entry never varies, or follows from others; "

@@ -35,7 +35,12 @@ class _LinearGaussian(Conditional):
         factors: K, below D.
         tolerance: of EM, on any entry of the covariance W W' + P.
         most_passes: of EM.
-        floor: the least variance of the noise, in units of the entry's own variance: what keeps a Heywood case finite.
+        floor: the least variance of the noise, in units of the entry's own variance (of the mean one where noise is alike):
+            what keeps a Heywood case finite. An entry that never varies takes the mean variance for its own; where none varies, the
+            least is the floor itself, in the entries' units squared. What no row sees stays standard normal.
+
+    Raises:
+        UserError: while learning, where no row of weight above 0 sees anything.
     """
 
     def __init__(self, x: Variable, parents: tuple[()] = (), *, factors: int = 2, tolerance: float = 1e-8,
@@ -77,44 +82,53 @@ class _LinearGaussian(Conditional):
             for x, y, weight in batches:
                 flat = x.flat(self.x.space)
                 moments.add(torch.zeros(y.n, dtype=torch.int64), torch.ones(y.n, 1), flat, weight, self._normal(y.n))
-            mean, spread = moments.regression(0)
+            try:
+                mean, spread = moments.regression(0)
+            except UserError as error:
+                raise error.at(str(self)) from None
             self.mean.copy_(mean[0])
+            least = self._least(moments.variances)
             if k == 0:
-                self._principal(spread)
+                self._principal(spread, least)
             # Without holes one pass gives the sufficient statistics, and the steps go on without the data.
             for _ in deadline.within(range(self.most_passes if moments.complete else 1)):
                 before = self.covariance
-                self._step(spread)
+                self._step(spread, least)
                 if float((self.covariance - before).abs().max()) < self.tolerance:
                     return
             if moments.complete:
                 return
 
-    def _principal(self, spread: Tensor) -> None:
+    def _principal(self, spread: Tensor, least: Tensor) -> None:
         """The closed form of probabilistic PCA: the whole answer where noise is alike, else where EM starts."""
         values, vectors = torch.linalg.eigh(spread)
         values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
         K, left = self.factors, values[self.factors:].mean()
-        self.noise.copy_(left.expand(len(values)))
+        self.noise.copy_(torch.maximum(left.expand(len(values)), least))
         self.loading.copy_(vectors[:, :K] * (values[:K] - left).clamp(min=0).sqrt())
-        self.noise.clamp_(min=self.floor * float(spread.diagonal().mean()))
+
+    def _least(self, own: Tensor) -> Tensor:
+        """The least variances of the noise, from those of the entries: (D,)."""
+        mean = own.mean() if bool(own.any()) else torch.ones_like(own[0])
+        return self.floor * self._shared(torch.where(own > 0, own, mean))
 
     @abc.abstractmethod
     def _shared(self, left: Tensor) -> Tensor:
         """The variances of the noise, from those that the latent leaves: (D,) -> (D,)."""
 
-    def _step(self, spread: Tensor) -> None:
+    def _step(self, spread: Tensor, least: Tensor) -> None:
         """One step of EM from the (expected) covariance of x."""
         gain = self._gain()
         across = spread @ gain.T  # E[x z']
         second = torch.eye(self.factors, dtype=torch.float64) - gain @ self.loading + gain @ across  # E[z z']
         self.loading.copy_(torch.linalg.solve(second, across.T).T)
         left = (spread - self.loading @ across.T).diagonal()
-        self.noise.copy_(torch.maximum(self._shared(left), self.floor * spread.diagonal()))
+        self.noise.copy_(torch.maximum(self._shared(left), least))
 
     def _gain(self) -> Tensor:
         """E[z | x] = gain (x - m): (K, D)."""
-        return torch.linalg.solve(self.covariance, self.loading).T
+        across = self.loading.T / self.noise
+        return torch.linalg.solve(torch.eye(self.factors, dtype=torch.float64) + across @ self.loading, across)
 
     def encode(self, x: Entries, y: Observed | None = None) -> distributions.Normal:
         """p(z | what is seen of x), exact: B rows of K dimensions, float64."""

@@ -179,7 +179,10 @@ class GaussianMixture(Conditional):
             if everybody.count(s) <= 0:
                 where = f" where the parents have their value {s}; drop it or pool it" if self.parents else ""
                 raise UserError(f"{self}: no row of weight above 0 to learn from{where}")
-            mean, spread = everybody.regression(s)
+            try:
+                mean, spread = everybody.regression(s)
+            except UserError as error:
+                raise error.at(str(self)) from None
             self.covariances[s] = covariance = spread + self.ridge * torch.eye(D, dtype=torch.float64)
             self.means[s], self.weights[s] = mean, 1 / K
             if K > 1:
@@ -223,13 +226,14 @@ class GaussianMixture(Conditional):
     def _expect(self, batches: Iterable[tuple[Entries, Tensor, Tensor]]) -> tuple[list[Moments], float]:
         """The moments and the mean log-likelihood of rows, of batches of entries (n, D), states (n,) and weights (n,)."""
         S, K, D = self.means.shape
-        moments = [Moments(S, 1, D) for _ in range(K)]
+        origin = self.means.mean((0, 1))
+        moments = [Moments(S, 1, D, origin) for _ in range(K)]
         total = rows = 0.0
         for flat, state, weight in batches:
             rows += float(weight.sum())
             if flat.complete:
                 for s in state.unique().tolist():
-                    total += self._add(moments, s, flat.tensor[state == s], weight[state == s].double())
+                    total += self._add(moments, s, flat.tensor[state == s], weight[state == s].double(), origin)
                 continue
             mixture = self._mixture(state)
             joint = mixture.joint_log_prob(flat)
@@ -240,16 +244,16 @@ class GaussianMixture(Conditional):
                 moments[used[k]].add(state, torch.ones(len(flat), 1), flat, weight * share[:, k], part)
         return moments, total / rows
 
-    def _add(self, moments: list[Moments], s: int, x: Tensor, weight: Tensor) -> float:
+    def _add(self, moments: list[Moments], s: int, x: Tensor, weight: Tensor, origin: Tensor) -> float:
         """Add the moments of whole rows (n, D) of one state, all components at once; the weighted log-likelihood."""
         root = torch.linalg.cholesky(self.covariances[s])
         inverse = torch.linalg.solve_triangular(root, torch.eye(x.shape[1], dtype=root.dtype), upper=False)
         white = inverse @ (x.T - self.means[s][:, :, None])
         log_det = root.diagonal(dim1=-2, dim2=-1).log().sum(-1) + x.shape[1] / 2 * math.log(2 * math.pi)
         joint = (self.weights[s].log() - log_det)[:, None] - 0.5 * (white**2).sum(1)  # (K, n)
-        row = torch.cat([torch.ones(len(x), 1, dtype=torch.float64), x], 1)
+        row = torch.cat([torch.ones(len(x), 1, dtype=torch.float64), x - origin], 1)
         for k, sums in enumerate((weight * joint.softmax(0))[:, None] * row.T @ row):
-            moments[k].sums[s] += sums
+            moments[k].add_products(s, sums)
         return float((weight * joint.logsumexp(0)).sum())
 
     def _maximise(self, moments: list[Moments], states: Iterable[int]) -> None:

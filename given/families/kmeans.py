@@ -117,6 +117,10 @@ class KMeans(Conditional):
         K, noise = self.components, Noise.of(self.seed, 1).fold(seed_of(batches))
         mean = (weight[:, None] * flat).sum(0) / (weight[:, None] * seen).sum(0).clamp(min=1e-300)
         filled = torch.where(seen, flat, mean)
+        if not bool(seen.any()):
+            raise UserError(f"{self}: no row of weight above 0 with an entry that is known; expected at least one")
+        if not bool((filled**2).sum().isfinite()):
+            raise UserError(f"{self}: the squares of its numbers overflow; scale them, as Number() does")
         if len(filled.unique(dim=0)) < K:
             raise UserError(f"{self}: components={K}, but there are {len(filled.unique(dim=0))} different rows; pass fewer")
         self._least = _FLOOR * max(float((weight[:, None] * (filled - mean) ** 2).sum() / weight.sum()), 1e-300)

@@ -37,6 +37,11 @@ class PCA(Conditional):
         tolerance: of EM, where rows have unseen entries, on any entry of the covariance, in units of the mean variance.
         most_passes: of EM.
 
+    An entry that never varies, or that no row sees, has variance 0: directions past the others hold it, where K reaches them.
+
+    Raises:
+        UserError: while learning, where no row of weight above 0 sees anything.
+
     Attributes:
         center: m (D,).
         variances: l (D,) float64, falling.
@@ -84,12 +89,13 @@ class PCA(Conditional):
                 moments.add(zero, one, x.flat(self.x.space), weight, self._normal(covariance, y.n))
             try:
                 mean, covariance = moments.regression(0)
-            except UserError:
-                raise UserError(f"{self}: no row of weight above 0 to learn from; expected at least one") from None
+            except UserError as error:
+                raise error.at(str(self)) from None
             self.center.copy_(mean[0])
             moved = float((covariance - before).abs().max())
             if moments.complete or moved <= self.tolerance * float(covariance.diagonal().mean()):
                 break
+        covariance[~moments.seen], covariance[:, ~moments.seen] = 0, 0
         values, vectors = torch.linalg.eigh(covariance)
         vectors = vectors.flip(1)
         sign = vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
