@@ -10,8 +10,8 @@ import torch
 import given
 from given.codecs import IdentityCodec, Label, Number
 from given.conditional import teach
-from given.distributions import Diagonal, Full, Spherical, Tied
-from given.families import PCA, GaussianMixture, KernelDensity, KMeans, ProbabilisticPCA
+from given.distributions import Diagonal, Full, LowRank, Spherical, Tied, Varimax
+from given.families import PCA, FactorAnalysis, Gaussian, GaussianMixture, KernelDensity, KMeans, ProbabilisticPCA
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 torch.set_num_threads(1)
@@ -206,3 +206,100 @@ def test_rows_are_encoded(family, columns):
     model.fit(data, progress=False)
     codes = model.encode(data)
     assert len(codes.names) == columns and all(np.shape(codes[name]) == (200,) for name in codes.names)
+
+
+def labelled(seed=0, n=400):
+    """Rows (n, 5) of three states, all reals of unlike spread, with holes and weights."""
+    rng = np.random.default_rng(seed)
+    k = rng.integers(0, 3, n)
+    x = rng.normal(size=(3, 5))[k] + rng.normal(size=(n, 5)) @ rng.normal(size=(5, 5)) * np.array([0.3, 1, 2, 1, 0.5])
+    return k, x, rng.uniform(0.2, 2, n)
+
+
+def gaussian_of(k, x, weight, **options):
+    label, value = Variable("k", Label()), torch.as_tensor(x)
+    label.codec.learn(np.arange(3))
+    model = Gaussian(vector(x.shape[1]), label, pooled=0, shrinkage=0, **options)
+    y = Observed({"k": Entries(torch.from_numpy(k))}, len(k))
+    teach(model, [(Entries(value.nan_to_num(), ~value.isnan()), y, torch.as_tensor(weight))])
+    return model, y
+
+
+def check_gaussian_structures():
+    """Every structure is the weighted maximum of its set: closed forms by numpy, and low rank plus diagonal by its stationary
+    equation, diag(S) = diag(C)."""
+    k, x, weight = labelled()
+    each = [np.cov(x[k == s].T, aweights=weight[k == s], bias=True) for s in range(3)]
+    share = np.bincount(k, weight) / weight.sum()
+    wanted = {Full(): each, Tied(): [np.einsum("k,kde->de", share, each)] * 3, Diagonal(): [np.diag(np.diag(C)) for C in each],
+              Spherical(): [np.trace(C) / 5 * np.eye(5) for C in each]}
+    for structure, covariances in wanted.items():
+        model, _ = gaussian_of(k, x, weight, covariance=structure)
+        assert np.allclose(model.covariance.numpy(), covariances, atol=1e-9), structure
+    model, _ = gaussian_of(k, x, weight, covariance=LowRank(2))
+    for s in range(3):
+        C = model.covariance[s].numpy()
+        assert np.allclose(np.diag(C), np.diag(each[s]), rtol=1e-2)
+    alone = scores(learned(partial(FactorAnalysis, factors=2), x[k == 0], weight[k == 0]), x[k == 0])
+    own = model(Observed({"k": Entries(torch.zeros(len(alone), dtype=torch.int64))}, len(alone)))
+    margin = own.log_prob(Entries(torch.from_numpy(x[k == 0]))) - alone
+    assert np.average(margin.numpy(), weights=weight[k == 0]) == pytest.approx(0, abs=2e-3)
+
+
+def test_a_gaussian_has_the_structure_asked_for():
+    check_gaussian_structures()
+
+
+@pytest.mark.parametrize("structure", [Full(), Tied(), Diagonal(), Spherical(), LowRank(1)], ids=str)
+def test_a_structured_gaussian_marginalises_and_conditions(structure):
+    """With holes EM never lowers the likelihood of what is seen, and p(rest | part) is the ratio of the joint and the part."""
+    k, x, weight = labelled()
+    holes = np.where(np.random.default_rng(1).random(x.shape) < 0.2, np.nan, x)
+    value = torch.from_numpy(holes)
+    rows, likelihoods = Entries(value.nan_to_num(), ~value.isnan()), []
+    for passes in (1, 2, 4, 8, 30):
+        model, y = gaussian_of(k, holes, weight, covariance=structure, most_passes=passes)
+        likelihoods.append(float(torch.as_tensor(weight) @ model(y).log_prob(rows)))
+    assert np.diff(likelihoods).min() > -1e-6 * abs(likelihoods[-1]), likelihoods
+    law, whole = model(y), torch.from_numpy(x)
+    part = Entries(whole, torch.arange(5).expand(len(x), -1) < 2)
+    after = law.condition(part).log_prob(Entries(whole))
+    assert torch.allclose(after + law.log_prob(part), law.log_prob(Entries(whole)), atol=1e-9)
+
+
+def test_a_mixture_of_factor_analysers():
+    """Low rank serves mixtures too: more likely than diagonal ones, less than full ones, and EM never falls."""
+    x = clusters(n=600, D=5, K=2)
+    each = {}
+    for name, structure in (("diagonal", Diagonal()), ("low", LowRank(2)), ("full", Full())):
+        model = learned(partial(GaussianMixture, components=2, covariance=structure, seed=0), x)
+        assert all(b > a - 1e-6 for a, b in itertools.pairwise(model.likelihoods))
+        each[name] = float(scores(model, x).mean())
+    assert each["diagonal"] < each["low"] < each["full"] + 1e-6
+
+
+@pytest.mark.parametrize("make", [lambda: Gaussian(vector(2), covariance=LowRank(2)),
+                                  lambda: GaussianMixture(vector(2), covariance=LowRank(0))])
+def test_a_rank_has_room_for_noise(make):
+    with pytest.raises(UserError, match=r"LowRank\(rank=.\): expected a rank of 1 to 1 for 2 entries"):
+        make()
+
+
+def check_varimax():
+    """A rotation moves neither the likelihood nor what is decoded, and finds the simple structure that was planted."""
+    rng = np.random.default_rng(0)
+    W = np.zeros((8, 2))
+    W[:4, 0], W[4:, 1] = [2, 1.6, 1.2, 1.4], [1, 1.2, 0.8, 1.1]
+    x = rng.normal(size=(3000, 2)) @ W.T + 0.5 * rng.normal(size=(3000, 8))
+    plain = learned(partial(FactorAnalysis, factors=2), x)
+    turned = learned(partial(FactorAnalysis, factors=2, rotation=Varimax()), x)
+    rows = Entries(torch.from_numpy(x))
+    assert torch.allclose(scores(plain, x), scores(turned, x), atol=1e-9)
+    back = [m.decode(m.encode(rows).mean()).tensor for m in (plain, turned)]
+    assert torch.allclose(*back, atol=1e-9)
+    assert np.abs(turned.loading.numpy() - W).max() < 0.1
+    assert np.abs(plain.loading.numpy() - W).max() > 0.2
+
+
+def test_varimax_turns_and_changes_no_likelihood():
+    check_varimax()

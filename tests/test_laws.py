@@ -20,10 +20,12 @@ from given.distributions import (
     DiscretizedLogisticMixtureHead,
     FlowHead,
     Karras,
+    LowRank,
     NormalHead,
     Spherical,
     TableHead,
     Tied,
+    Varimax,
     WittenBell,
 )
 from given.families import (
@@ -228,6 +230,7 @@ FAMILIES = {
     "Gaussian regression": lambda: Gaussian(real("x"), [real("z", 2), LABEL]),
     "Gaussian in five": lambda: Gaussian(real("x", 5)),
     "Gaussian block": lambda: Gaussian(BLOCK, LABEL),
+    "Gaussian of low rank": lambda: Gaussian(real("x", 3), LABEL, covariance=LowRank(1)),
     "GaussianMixture": lambda: GaussianMixture(real("x", 2), LABEL, components=2),
     "GaussianMixture block": lambda: GaussianMixture(BLOCK, components=3),
     "GaussianMixture of diagonal covariances": lambda: GaussianMixture(real("x", 2), components=2, covariance=Diagonal()),
@@ -235,6 +238,7 @@ FAMILIES = {
     "GaussianMixture of a tied covariance": lambda: GaussianMixture(real("x", 2), components=2, covariance=Tied()),
     "GaussianMixture stacked": lambda: GaussianMixture(real("x", 2), components=None, ridge=1e-4, most_passes=3),
     "FactorAnalysis": lambda: FactorAnalysis(real("x", 4), factors=1, tolerance=1e-5),
+    "FactorAnalysis turned": lambda: FactorAnalysis(real("x", 4), factors=2, tolerance=1e-5, rotation=Varimax()),
     "FactorAnalysis block": lambda: FactorAnalysis(BLOCK, factors=1, tolerance=1e-5),
     "ProbabilisticPCA": lambda: ProbabilisticPCA(real("x", 2), factors=1),
     "KernelDensity": lambda: KernelDensity(real("x", 2), LABEL),

@@ -11,7 +11,15 @@ from functools import partial
 
 import pytest
 from test_blocks import check_joint_head, check_loss_is_the_chain, check_target_is_hidden
-from test_classics import check_bandwidth, check_kernel_density, check_kmeans, check_pca, check_structures
+from test_classics import (
+    check_bandwidth,
+    check_gaussian_structures,
+    check_kernel_density,
+    check_kmeans,
+    check_pca,
+    check_structures,
+    check_varimax,
+)
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
@@ -161,6 +169,16 @@ MUTANTS = {
     "tied covariances count components alike": Mutant(
         given.distributions.Tied, "likeliest", "counts / counts.sum()", "torch.ones_like(counts) / len(counts)",
         partial(check_structures, ["tied"])),
+    "low rank takes the noise of its start": Mutant(
+        given.distributions.LowRank, "likeliest", "noise = torch.maximum(left, least)", "noise = torch.maximum(noise, least)",
+        check_gaussian_structures),
+    "a Gaussian forgets its structure": Mutant(
+        given.families.Gaussian, "_maximise", "self.structure.likeliest(torch.stack(found), counts)", "torch.stack(found)",
+        check_gaussian_structures),
+    "varimax scales": Mutant(
+        given.distributions.Varimax, "turned", "turn, rise = u @ v,", "turn, rise = 2 * u @ v,", check_varimax),
+    "varimax turns nothing": Mutant(
+        given.distributions.Varimax, "turned", "turn, rise = u @ v,", "turn, rise = turn,", check_varimax),
     "a ball has the variance of a first entry": Mutant(
         given.distributions.Spherical, "likeliest", ".mean(-1)", "[..., 0]", partial(check_structures, ["spherical"])),
     "the log-determinant is added, not taken away": Mutant(

@@ -8,7 +8,7 @@ from given.distributions.cache_ngram import CacheNGram
 from given.distributions.categorical import Categorical
 from given.distributions.chain import Chain
 from given.distributions.continuous_flow import ContinuousFlow
-from given.distributions.covariance import Covariance, Diagonal, Full, Spherical, Tied
+from given.distributions.covariance import Covariance, Diagonal, Full, LowRank, Spherical, Tied
 from given.distributions.dequantised import Dequantised, dequantise, middles
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distribution import Distribution, How, Intractable, Kind, weakest
@@ -16,6 +16,7 @@ from given.distributions.empirical import Empirical
 from given.distributions.energy_tilted import EnergyTilted
 from given.distributions.entropy_gate import EntropyGate
 from given.distributions.factorized import Factorized
+from given.distributions.factors import Varimax, factor_step, low_rank_plus_diagonal, principal_factors
 from given.distributions.flattened import Flattened
 from given.distributions.flow_density import Estimate
 from given.distributions.guidance import AtLastNoise, Blur, Guidance, Lower, ReconstructionGuidance, Replacement, View
@@ -95,6 +96,7 @@ __all__ = [
     "KneserNey",
     "Latent",
     "LogitsProcessor",
+    "LowRank",
     "Lower",
     "Mixture",
     "Moments",
@@ -130,6 +132,7 @@ __all__ = [
     "Transformed",
     "Tree",
     "VariancePreserving",
+    "Varimax",
     "View",
     "WittenBell",
     "best_weights",
@@ -138,10 +141,13 @@ __all__ = [
     "default_head",
     "dequantise",
     "draws_symbols",
+    "factor_step",
     "inverse_cdf_sample",
     "kmeans_plus_plus",
     "lloyd",
+    "low_rank_plus_diagonal",
     "middles",
+    "principal_factors",
     "shrink_covariance",
     "squared_distances",
     "suffix_nodes",

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from given import distributions
 from given.conditional import Conditional
-from given.distributions import Moments
+from given.distributions import Moments, Varimax, factor_step, low_rank_plus_diagonal, principal_factors
 from given.lessons import Batch, Lesson, Solve, deadline_of
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
@@ -36,15 +36,21 @@ class _LinearGaussian(Conditional):
         tolerance: of EM, on any entry of the covariance W W' + P.
         most_passes: of EM.
         floor: the least variance of the noise, in units of the entry's own variance (of the mean one where noise is alike):
-            what keeps a Heywood case finite. An entry that never varies takes the mean variance for its own; where none varies, the
-            least is the floor itself, in the entries' units squared. What no row sees stays standard normal.
+            what keeps a Heywood case finite. An entry that never varies takes the mean variance for its own; where none varies,
+            the least is the floor itself, in the entries' units squared. What no row sees stays standard normal.
+        rotation: `Varimax()` turns the latent once all is learned, so that every factor loads few entries; no `log_prob` moves.
+
+    Attributes:
+        mean: m (D,).
+        loading: W (D, K), a column a factor.
+        noise: the diagonal of P (D,), all float64.
 
     Raises:
         UserError: while learning, where no row of weight above 0 sees anything.
     """
 
     def __init__(self, x: Variable, parents: tuple[()] = (), *, factors: int = 2, tolerance: float = 1e-8,
-                 most_passes: int = 5000, floor: float = 1e-6) -> None:
+                 most_passes: int = 5000, floor: float = 1e-6, rotation: Varimax | None = None) -> None:
         super().__init__(x, parents)
         distributions.Flattened.check_real(x, type(self).__name__)
         D = x.space.dimensions
@@ -53,6 +59,7 @@ class _LinearGaussian(Conditional):
         if not 0 < factors < D:
             raise UserError(f"{type(self).__name__} {x.name}: factors={factors}; expected 1 to {D - 1}")
         self.factors, self.tolerance, self.most_passes, self.floor = factors, tolerance, most_passes, floor
+        self.rotation = rotation
         self.mean: Tensor
         self.loading: Tensor
         self.noise: Tensor
@@ -63,7 +70,7 @@ class _LinearGaussian(Conditional):
     @property
     def covariance(self) -> Tensor:
         """W W' + P: (D, D) float64."""
-        return self.loading @ self.loading.T + self.noise.diag()
+        return low_rank_plus_diagonal(self.loading, self.noise)
 
     def forward(self, y: Observed) -> distributions.Distribution:
         return distributions.Flattened.of(self._normal(y.n), self.x.space)
@@ -76,6 +83,11 @@ class _LinearGaussian(Conditional):
         return [Solve(self._solve)]
 
     def _solve(self, batches: Iterable[Batch]) -> None:
+        self._climb(batches)
+        if self.rotation is not None:
+            self.loading.copy_(self.rotation.turned(self.loading))
+
+    def _climb(self, batches: Iterable[Batch]) -> None:
         deadline = deadline_of(batches)
         for k in deadline.within(range(self.most_passes)):
             moments = Moments(1, 1, len(self.mean))
@@ -88,24 +100,21 @@ class _LinearGaussian(Conditional):
                 raise error.at(str(self)) from None
             self.mean.copy_(mean[0])
             least = self._least(moments.variances)
-            if k == 0:
-                self._principal(spread, least)
+            if k == 0:  # the whole answer where noise is alike, else where EM starts
+                self._take(*principal_factors(spread, self.factors, least))
             # Without holes one pass gives the sufficient statistics, and the steps go on without the data.
             for _ in deadline.within(range(self.most_passes if moments.complete else 1)):
                 before = self.covariance
-                self._step(spread, least)
+                loading, left = factor_step(spread, self.loading, self.noise)
+                self._take(loading, torch.maximum(self._shared(left), least))
                 if float((self.covariance - before).abs().max()) < self.tolerance:
                     return
             if moments.complete:
                 return
 
-    def _principal(self, spread: Tensor, least: Tensor) -> None:
-        """The closed form of probabilistic PCA: the whole answer where noise is alike, else where EM starts."""
-        values, vectors = torch.linalg.eigh(spread)
-        values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
-        K, left = self.factors, values[self.factors:].mean()
-        self.noise.copy_(torch.maximum(left.expand(len(values)), least))
-        self.loading.copy_(vectors[:, :K] * (values[:K] - left).clamp(min=0).sqrt())
+    def _take(self, loading: Tensor, noise: Tensor) -> None:
+        self.loading.copy_(loading)
+        self.noise.copy_(noise)
 
     def _least(self, own: Tensor) -> Tensor:
         """The least variances of the noise, from those of the entries: (D,)."""
@@ -115,20 +124,6 @@ class _LinearGaussian(Conditional):
     @abc.abstractmethod
     def _shared(self, left: Tensor) -> Tensor:
         """The variances of the noise, from those that the latent leaves: (D,) -> (D,)."""
-
-    def _step(self, spread: Tensor, least: Tensor) -> None:
-        """One step of EM from the (expected) covariance of x."""
-        gain = self._gain()
-        across = spread @ gain.T  # E[x z']
-        second = torch.eye(self.factors, dtype=torch.float64) - gain @ self.loading + gain @ across  # E[z z']
-        self.loading.copy_(torch.linalg.solve(second, across.T).T)
-        left = (spread - self.loading @ across.T).diagonal()
-        self.noise.copy_(torch.maximum(self._shared(left), least))
-
-    def _gain(self) -> Tensor:
-        """E[z | x] = gain (x - m): (K, D)."""
-        across = self.loading.T / self.noise
-        return torch.linalg.solve(torch.eye(self.factors, dtype=torch.float64) + across @ self.loading, across)
 
     def encode(self, x: Entries, y: Observed | None = None) -> distributions.Normal:
         """p(z | what is seen of x), exact: B rows of K dimensions, float64."""

@@ -8,7 +8,8 @@ the model and the passes repeated: expectation maximisation.
 
 Shrinkage, stated: the moments of all states together count as `pooled` imagined rows in every state, and every
 covariance C is then moved towards a scaled identity, (1 - rho) C + rho tr(C)/D I, by the oracle approximating rho, or by
-a rho of your own. `log_prob` is exact, and so are all marginals and conditionals, whatever is unseen.
+a rho of your own. Of a structure (`Diagonal()`, `Tied()` to one for all states, `LowRank(rank)`, ...) it is the likeliest to
+that. `log_prob` is exact, and so are all marginals and conditionals, whatever is unseen.
 
 Source: Chen, Wiesel, Eldar, Hero, Shrinkage algorithms for MMSE covariance estimation, 2010 /
 https://arxiv.org/abs/0907.4698
@@ -24,11 +25,13 @@ from torch import Tensor
 
 from given import distributions
 from given.conditional import Conditional, state_of, states
-from given.distributions import Moments, check_positive_definite, shrink_covariance
+from given.distributions import Covariance, Full, Moments, check_positive_definite, shrink_covariance
 from given.lessons import Batch, Lesson, Solve, deadline_of
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["Gaussian"]
+
+_FULL = Full()
 
 
 class Gaussian(Conditional):
@@ -37,6 +40,8 @@ class Gaussian(Conditional):
     Args:
         x: real, or a block of real columns.
         parents: finite or real.
+        covariance: `Full()`, `Tied()`, `Diagonal()`, `Spherical()` or `LowRank(rank)`. With a label as parent, `Diagonal()` is
+            Gaussian naive Bayes, `Tied()` linear and `Full()` quadratic discriminant analysis.
         pooled: how many imagined rows, moments as of all data, each value of the finite parents is given.
         shrinkage: rho in [0, 1]; None for the oracle approximating formula, of D entries and n rows
 
@@ -49,15 +54,17 @@ class Gaussian(Conditional):
         most_passes: of EM.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, pooled: float = 1.0,
-                 shrinkage: float | None = None, tolerance: float = 1e-6, most_passes: int = 500) -> None:
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
+                 covariance: Covariance = _FULL, pooled: float = 1.0, shrinkage: float | None = None,
+                 tolerance: float = 1e-6, most_passes: int = 500) -> None:
         super().__init__(x, parents)
         distributions.Flattened.check_real(x, "Gaussian")
         self.finite = tuple(v for v in self.parents if isinstance(v.space, Finite))
         self.real = tuple(v for v in self.parents if not isinstance(v.space, Finite))
         for v in self.real:
             distributions.Flattened.check_real(v, "Gaussian")
-        self.pooled, self.shrinkage = pooled, shrinkage
+        covariance.check(x.space.dimensions)
+        self.structure, self.pooled, self.shrinkage = covariance, pooled, shrinkage
         self.tolerance, self.most_passes = tolerance, most_passes
         S, R, D = states(self.finite, f"Gaussian {x.name}"), sum(v.space.dimensions for v in self.real), x.space.dimensions
         self.slope: Tensor
@@ -82,15 +89,22 @@ class Gaussian(Conditional):
             if S > 1:  # the imagined rows
                 everything = moments.sums.sum(0)
                 moments.sums += self.pooled * everything / everything[0, 0]
-            for s in range(S):
-                try:
-                    self.slope[s], left = moments.regression(s)
-                    self.covariance[s] = check_positive_definite(shrink_covariance(left, moments.count(s), self.shrinkage))
-                except UserError as error:
-                    raise error.at(str(self)) from None
+            try:
+                self._maximise(moments)
+            except UserError as error:
+                raise error.at(str(self)) from None
             moved = max(float((now - old).abs().max()) for now, old in zip((self.slope, self.covariance), before, strict=True))
             if moments.complete or moved < self.tolerance:
                 return
+
+    def _maximise(self, moments: Moments) -> None:
+        S, found = len(self.slope), list[Tensor]()
+        for s in range(S):
+            self.slope[s], left = moments.regression(s)
+            found.append(shrink_covariance(left, moments.count(s), self.shrinkage))
+        counts = torch.tensor([moments.count(s) for s in range(S)], dtype=torch.float64)
+        for s, C in enumerate(self.structure.likeliest(torch.stack(found), counts)):
+            self.covariance[s] = check_positive_definite(C)
 
     def _normal(self, y: Observed) -> distributions.Normal:
         state = state_of(self.finite, y)

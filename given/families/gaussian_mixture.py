@@ -47,7 +47,7 @@ class GaussianMixture(Conditional):
         x: real, or a block of real columns.
         parents: finite.
         components: K; None for a stack, which takes no parents.
-        covariance: `Full()`, `Tied()`, `Diagonal()` or `Spherical()`.
+        covariance: `Full()`, `Tied()`, `Diagonal()`, `Spherical()` or `LowRank(rank)`, a mixture of factor analysers.
         ridge: added to every variance, in the entries' units squared.
         tolerance: stop when the mean log-likelihood of a row rises by less.
         most_passes: over the data.
@@ -69,6 +69,7 @@ class GaussianMixture(Conditional):
             raise UserError(f"GaussianMixture {x.name}: components={components}; expected at least 1")
         if components is None and parents:
             raise UserError(f"GaussianMixture {x.name}: a stack takes no parents; pass components")
+        covariance.check(x.space.dimensions)
         self.stacked, self.ridge, self.covariance = components is None, ridge, covariance
         self.components = components or sum(_SIZES) * len(_BREADTHS)
         if restarts < 1:
