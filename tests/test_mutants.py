@@ -85,6 +85,7 @@ import given.evaluate.train_on_draws
 import given.evaluate.two_sample
 import given.evaluate.verdict
 import given.families
+import given.families.factor_analysis
 import given.infer.compression.archive
 import given.infer.compression.range_coder
 import given.infer.constraint
@@ -380,7 +381,7 @@ MUTANTS = {
         given.families.VQVAE, "loss", "((e.detach() - b) ** 2)", "((e.detach() - b.detach()) ** 2)",
         family("loss_moves_every_parameter", "VQVAE")),
     "factors explain without their noise": Mutant(
-        given.families.FactorAnalysis, "_gain", "across @ self.loading, across)", "0 * across @ self.loading, across)",
+        given.families.factor_analysis, "factor_step", "eye + across @ loading, across)", "eye, across)",
         check_factors),
     "padding is scored": Mutant(
         given.distributions.Distribution, "_scored", "return x.scored if", "return x.seen if",
