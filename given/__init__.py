@@ -53,6 +53,7 @@ _HOME = {
     "pretrained": "given.verbs",
     "read": "given.sources",
     "reliance": "given.verbs",
+    "select": "given.lessons",
 }
 
 # Reached as given.families and so on.

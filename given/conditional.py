@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from given.distributions import Distribution, Noise
-from given.lessons import Batch, Descend, Lesson, Solve, Weigh
+from given.lessons import Batch, Descend, Lesson, Solve, Weigh, select
 from given.variables import Entries, Finite, Observed, UserError, Variable, built_with, check_pickles
 
 __all__ = ["Conditional", "Encodes", "device_of", "factor_name", "quoted", "state_of", "states", "teach"]
@@ -44,6 +44,8 @@ class Conditional(nn.Module, abc.ABC):
     """Buffers that the host reads, and that stay with it when the rest moves to another device."""
     waits = ""
     """Why its steps or draws wait for the host, wherever its rows are; nothing where they do not."""
+    selectable: tuple[str, ...] = ()
+    """Options that rows held out may choose, by `select`."""
 
     def __new__(cls, *args: Any, **options: Any) -> Conditional:
         return built_with(super().__new__(cls), args, options)
@@ -55,6 +57,11 @@ class Conditional(nn.Module, abc.ABC):
         names = [x.name, *(v.name for v in self.parents)]
         if len(set(names)) < len(names):
             raise UserError(f"{factor_name(x.name, names[1:])}: a name is used twice; a variable has one place in a factor")
+        for name, value in self.arguments.items():
+            if isinstance(value, select) and name not in self.selectable:
+                raise UserError(f"{type(self).__name__} {x.name}: {name}={value}: rows held out choose {name} of no "
+                                f"{type(self).__name__}; pass a value, or choose components of GaussianMixture or KMeans, or "
+                                "factors of ProbabilisticPCA or FactorAnalysis")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Conditional:
         """A copy with weights of its own; its variables are the same."""
@@ -79,6 +86,12 @@ class Conditional(nn.Module, abc.ABC):
     def device(self) -> torch.device:
         """Where its weights are."""
         return device_of(self)
+
+    @property
+    def curve(self) -> list[tuple[float, ...]]:
+        """What was tried of an option that rows left out of learning chose, each with their mean log p; else nothing."""
+        tried = self._buffers.get("tried")
+        return [] if tried is None else [tuple(each) for each in tried.tolist()]
 
     @abc.abstractmethod
     def forward(self, y: Observed) -> Distribution:

@@ -18,10 +18,10 @@ from typing import Self, TypeVar
 from torch import Tensor, nn
 
 from given.distributions import Noise
-from given.variables import Entries, Observed
+from given.variables import Entries, Observed, UserError
 
 __all__ = ["Batch", "Deadline", "Descend", "Lesson", "Loss", "Mapped", "MappedBatches", "Solve", "Weigh", "deadline_of",
-           "seed_of", "side_by_side"]
+           "seed_of", "select", "side_by_side"]
 
 Batch = tuple[Entries, Observed, Tensor]
 """x, y and the rows' weights (B,)."""
@@ -196,6 +196,51 @@ class Descend:
 
 
 Lesson = Solve | Descend | Weigh
+
+
+@dataclass(frozen=True)
+class select:  # noqa: N801 - written where a number stands, as `slice` is
+    """An option that is a number, as the one of a range under which rows held out are likeliest: see `given.selection`.
+
+        partial(GaussianMixture, components=select(1, 30))
+
+    Args:
+        first, last: both are in the range: whole numbers, or reals where one of them is.
+
+    Raises:
+        UserError: no numbers, or no range.
+    """
+
+    first: float
+    last: float
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(end, int | float) and not isinstance(end, bool) and math.isfinite(end) for end in (
+                self.first, self.last)) or self.first > self.last:
+            raise UserError(f"{self}: expected two numbers, the least first, as in select(1, 30)")
+
+    def __repr__(self) -> str:
+        return f"select({self.first!r}, {self.last!r})"
+
+    @property
+    def whole(self) -> bool:
+        """Whether only whole numbers are tried."""
+        return isinstance(self.first, int) and isinstance(self.last, int)
+
+    def spread(self, most: int = 10) -> list[float]:
+        """So many numbers over the range, at most, rising: in equal ratios where all are above 0, else in equal steps."""
+        shares = [k / (most - 1) for k in range(most)]
+        if self.first > 0:
+            numbers = [self.first * (self.last / self.first) ** share for share in shares]
+        else:
+            numbers = [self.first + (self.last - self.first) * share for share in shares]
+        return sorted({round(each) for each in numbers} if self.whole else {self.first, *numbers[1:-1], self.last})
+
+    def middle(self, low: float, high: float) -> float:
+        """A number between two."""
+        if self.whole:
+            return int(low + high) // 2
+        return math.sqrt(low * high) if self.first > 0 else (low + high) / 2
 
 
 def side_by_side(each: Iterable[Sequence[Lesson]]) -> list[tuple[int, Lesson]]:

@@ -8,8 +8,8 @@ import given
 
 ROOT = Path(given.__file__).parent
 FLOORS = ["ways", "variables", "sources", "scales", "tokenizers", "codecs", "nn", "solve", "distributions", "lessons",
-          "conditional", "families", "formula", "latents", "joint", "infer", "train", "evaluate", "verbs", "tasks", "testing",
-          "sklearn", "app"]
+          "conditional", "selection", "families", "formula", "latents", "joint", "infer", "train", "evaluate", "verbs", "tasks",
+          "testing", "sklearn", "app"]
 APART = {"codecs", "families", "tasks"}
 
 

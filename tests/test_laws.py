@@ -54,6 +54,7 @@ from given.families import (
     Regression,
     SplineFlow,
 )
+from given.lessons import select
 from given.nn import (
     GRU,
     LSTM,
@@ -236,6 +237,7 @@ FAMILIES = {
     "GaussianMixture of diagonal covariances": lambda: GaussianMixture(real("x", 2), components=2, covariance=Diagonal()),
     "GaussianMixture of balls": lambda: GaussianMixture(BLOCK, LABEL, components=2, covariance=Spherical()),
     "GaussianMixture of a tied covariance": lambda: GaussianMixture(real("x", 2), components=2, covariance=Tied()),
+    "GaussianMixture of a chosen size": lambda: GaussianMixture(real("x", 2), LABEL, components=select(1, 3), restarts=1),
     "GaussianMixture stacked": lambda: GaussianMixture(real("x", 2), components=None, ridge=1e-4, most_passes=3),
     "FactorAnalysis": lambda: FactorAnalysis(real("x", 4), factors=1, tolerance=1e-5),
     "FactorAnalysis turned": lambda: FactorAnalysis(real("x", 4), factors=2, tolerance=1e-5, rotation=Varimax()),
@@ -247,6 +249,7 @@ FAMILIES = {
     "Dequantised KernelDensity": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(KernelDensity, bandwidth=0.3)),
     "KMeans": lambda: KMeans(real("x", 2), components=3),
     "KMeans block": lambda: KMeans(BLOCK, components=2),
+    "KMeans of a chosen size": lambda: KMeans(real("x", 2), components=select(1, 3)),
     "Dequantised KMeans": lambda: Dequantised(grid("x", 4, 2), family=partial(KMeans, components=2)),
     "PCA": lambda: PCA(real("x", 3), components=2),
     "PCA block": lambda: PCA(BLOCK, components=1),

@@ -59,6 +59,7 @@ from test_referee import (
     check_ties,
     check_usefulness,
 )
+from test_selection import check_halves, check_held_out
 from test_series import check_shared_length, check_together, check_windows, check_within
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
@@ -110,6 +111,7 @@ import given.nn.readers.reader
 import given.nn.readers.tokens
 import given.nn.row_layout
 import given.nn.row_lstm
+import given.selection
 import given.solve
 import given.train.batches
 import given.train.em
@@ -163,6 +165,13 @@ MUTANTS = {
     "kernels of parts keep what is unseen": Mutant(
         given.distributions.Kernels, "_block", "total + each, total)", "total + each, total + each)",
         family("marginals_are_sums", "KernelDensity of symbols")),
+    "a number is chosen by rows it was learned from": Mutant(
+        given.selection, "_choose", "_some(rows, f, held=False)", "_some(rows, -1, held=False)", check_held_out),
+    "rows that choose have one weight": Mutant(
+        given.selection, "_choose", "total += float(weight.double() @ ", "total += float(torch.ones(len(weight)).double() @ ",
+        check_halves),
+    "a number is held out by the place of a row": Mutant(
+        given.selection, "_rows", "key < share)", "key < share + flat.tensor[:, 0])", check_halves),
     "PCA takes the least directions": Mutant(
         given.families.PCA, "_solve", "vectors = vectors.flip(1)", "vectors = vectors", check_pca),
     "a ball's variance is a row's": Mutant(

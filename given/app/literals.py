@@ -15,6 +15,7 @@ from given import codecs as _codecs
 from given import distributions as _distributions
 from given import nn as _nets
 from given import solve as _solve
+from given.lessons import select
 from given.variables import Codec, UserError, nearest
 
 __all__ = ["built", "codec_of", "split_names"]
@@ -49,8 +50,8 @@ def built(text: str, module: ModuleType, what: str, inner: str = "family") -> An
         text: that names it.
         module: whose classes there are.
         what: was handed in, for messages.
-        inner: the option that stands without its name: "family", which is a class or a partial of one, or "of", an object. With
-            "family", nets, heads, orders, paths, solvers and the like are known too.
+        inner: their option that stands without its name: "family", which is a class or a partial of one, or "of", an object.
+            With "family", nets, heads, orders, paths, solvers and the like are known too.
     """
     def value(node: ast.expr) -> Any:
         if isinstance(node, ast.Name | ast.Call):
@@ -65,16 +66,19 @@ def built(text: str, module: ModuleType, what: str, inner: str = "family") -> An
     known = {name: getattr(module, name) for name in classes}
     if inner == "family":  # and what they are built of
         parts = {name: getattr(floor, name) for floor in (_distributions, _nets, _solve) for name in floor.__all__}
-        known = {name: part for name, part in parts.items() if isinstance(part, type)} | known
+        known = {name: part for name, part in parts.items() if isinstance(part, type)} | {"select": select} | known
 
     def made(node: ast.expr) -> Any:
         if isinstance(node, ast.Name) and node.id in known:
             return known[node.id]
         if isinstance(node, ast.Name):
             raise UserError(f"{what}: unknown name {node.id!r}; {nearest(node.id, classes)}")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) < 2:
-            options = [*(ast.keyword(inner, argument) for argument in node.args), *node.keywords]  # Dequantised(Gaussian)
-            return partial(made(node.func), **{k.arg or "": value(k.value) for k in options})
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            part = made(node.func)
+            own = [inner] if node.func.id in classes else list(inspect.signature(part).parameters)  # of select(1, 9)
+            options = [*(ast.keyword(*each) for each in zip(own, node.args, strict=False)), *node.keywords]
+            if len(node.args) <= len(own):
+                return partial(part, **{k.arg or "": value(k.value) for k in options})
         raise ValueError
 
     try:

@@ -21,7 +21,8 @@ from torch import Tensor
 from given import distributions
 from given.conditional import Conditional
 from given.distributions import Moments, Varimax, factor_step, low_rank_plus_diagonal, principal_factors
-from given.lessons import Batch, Lesson, Solve, deadline_of
+from given.lessons import Batch, Lesson, Solve, deadline_of, select
+from given.selection import begin, selecting
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 __all__ = ["FactorAnalysis", "ProbabilisticPCA"]
@@ -32,7 +33,7 @@ class _LinearGaussian(Conditional):
 
     Args:
         x: real, or a block of real columns.
-        factors: K, below D.
+        factors: K, below D, or `select(1, 30)` for the one rows held out like best.
         tolerance: of EM, on any entry of the covariance W W' + P.
         most_passes: of EM.
         floor: the least variance of the noise, in units of the entry's own variance (of the mean one where noise is alike):
@@ -49,9 +50,12 @@ class _LinearGaussian(Conditional):
         UserError: while learning, where no row of weight above 0 sees anything.
     """
 
-    def __init__(self, x: Variable, parents: tuple[()] = (), *, factors: int = 2, tolerance: float = 1e-8,
+    selectable = ("factors",)
+
+    def __init__(self, x: Variable, parents: tuple[()] = (), *, factors: int | select = 2, tolerance: float = 1e-8,
                  most_passes: int = 5000, floor: float = 1e-6, rotation: Varimax | None = None) -> None:
         super().__init__(x, parents)
+        factors = begin(self, "factors", factors)
         distributions.Flattened.check_real(x, type(self).__name__)
         D = x.space.dimensions
         if self.parents:
@@ -80,7 +84,7 @@ class _LinearGaussian(Conditional):
                                     distributions.Flattened.real(self.x.space))
 
     def lessons(self) -> list[Lesson]:
-        return [Solve(self._solve)]
+        return selecting(self, [Solve(self._solve)])
 
     def _solve(self, batches: Iterable[Batch]) -> None:
         self._climb(batches)

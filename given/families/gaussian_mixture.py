@@ -29,7 +29,8 @@ from torch import Tensor
 from given import distributions
 from given.conditional import Conditional, state_of, states
 from given.distributions import Covariance, Full, Moments, Noise, kmeans_plus_plus, lloyd
-from given.lessons import Batch, Deadline, Lesson, MappedBatches, Solve, deadline_of, seed_of
+from given.lessons import Batch, Deadline, Lesson, MappedBatches, Solve, deadline_of, seed_of, select
+from given.selection import begin, selecting
 from given.variables import Entries, Observed, UserError, Variable
 
 __all__ = ["GaussianMixture"]
@@ -46,7 +47,7 @@ class GaussianMixture(Conditional):
     Args:
         x: real, or a block of real columns.
         parents: finite.
-        components: K; None for a stack, which takes no parents.
+        components: K; `select(1, 30)` for the one rows held out like best; None for a stack, which takes no parents.
         covariance: `Full()`, `Tied()`, `Diagonal()`, `Spherical()` or `LowRank(rank)`, a mixture of factor analysers.
         ridge: added to every variance, in the entries' units squared.
         tolerance: stop when the mean log-likelihood of a row rises by less.
@@ -57,11 +58,13 @@ class GaussianMixture(Conditional):
     """
 
     on_lines = True
+    selectable = ("components",)
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, components: int | None = 8,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, components: int | select | None = 8,
                  covariance: Covariance = _FULL, ridge: float = 1e-6, tolerance: float = 1e-4, most_passes: int = 200,
                  restarts: int = 8, seed: int | None = None) -> None:
         super().__init__(x, parents)
+        components = begin(self, "components", components)
         seed = int(torch.randint(1 << 31, ())) if seed is None else seed
         self.arguments = {**self.arguments, "seed": seed}
         distributions.Flattened.check_real(x, "GaussianMixture")
@@ -98,7 +101,7 @@ class GaussianMixture(Conditional):
         return distributions.Mixture(self.weights[:, used].log().to(state.device)[state], parts)
 
     def lessons(self) -> list[Lesson]:
-        return [Solve(self._stack if self.stacked else self._climb)]
+        return selecting(self, [Solve(self._stack if self.stacked else self._climb)])
 
     def _stack(self, batches: Iterable[Batch]) -> None:
         chosen = _Chosen(_HELD, self.seed, self.x.space.dimensions)

@@ -15,6 +15,8 @@ https://doi.org/10.1109/TC.1976.1674577
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -22,7 +24,8 @@ from torch import Tensor
 
 from given import distributions
 from given.conditional import Conditional, state_of, states
-from given.lessons import Batch, Deadline, Lesson, Solve, deadline_of
+from given.lessons import Batch, Deadline, Lesson, Solve, deadline_of, select
+from given.selection import search
 from given.variables import Entries, Finite, Observed, Real, UserError, Variable
 
 __all__ = ["KernelDensity"]
@@ -30,6 +33,7 @@ __all__ = ["KernelDensity"]
 _JUDGED = 2000  # rows left out one by one
 _AT_ONCE = 256
 _COARSE, _FINE = 2.0, 1.25  # ratios of bandwidths tried
+_score = itemgetter(2)
 _ANEW = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 
 
@@ -39,39 +43,41 @@ class KernelDensity(Conditional):
     Args:
         x: of any space without atoms and without a modelled length, a block too.
         parents: finite.
-        bandwidth: h, in standard deviations of each real entry; None for the likeliest of rows left out.
+        bandwidth: h, in standard deviations of each real entry; None for the likeliest of rows left out, `select(.01, 2.)` for
+            that of a range.
         anew: a, of symbols; None for the likeliest.
 
-    Attributes:
-        curve: (h, a, mean log p of a row under the others) of all that was tried.
+    `curve` is of all that was tried: h, a, the mean log p of a row under the others.
     """
 
     plans = ("chosen",)
+    selectable = ("bandwidth",)
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, bandwidth: float | None = None,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, bandwidth: float | select | None = None,
                  anew: float | None = None) -> None:
         super().__init__(x, parents)
         for name, part in x.space.parts:
             if part.end is not None or (isinstance(part, Real) and part.atoms):
                 raise UserError(f"KernelDensity: {name or x.name}: has atoms or an end of its own; use Empirical, or "
                                 "Autoregressive")
-        if bandwidth is not None and not bandwidth > 0:
+        if bandwidth is not None and not (least := bandwidth.first if isinstance(bandwidth, select) else bandwidth) > 0:
             raise UserError(f"KernelDensity {x.name}: bandwidth={bandwidth}; expected a number above 0")
         if anew is not None and not 0 < anew < 1:
             raise UserError(f"KernelDensity {x.name}: anew={anew}; expected a number between 0 and 1")
         states(self.parents, f"KernelDensity {x.name}")
         D = x.space.dimensions
         self.bandwidth, self.anew = bandwidth, anew
-        self.curve: list[tuple[float, float, float]] = []
         self.sizes = [part.size if isinstance(part, Finite) else 0 for _, part in x.space.parts for _ in range(part.dimensions)]
         self.items: Tensor
         self.states: Tensor
         self.weights: Tensor
         self.chosen: Tensor
+        self.tried: Tensor
         self.register_buffer("items", torch.zeros(0, D, dtype=torch.float64))
         self.register_buffer("states", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("weights", torch.zeros(0, dtype=torch.float64))
-        self.register_buffer("chosen", torch.tensor([bandwidth or 1.0, anew or 0.1], dtype=torch.float64))
+        self.register_buffer("tried", torch.zeros(0, 3, dtype=torch.float64))
+        self.register_buffer("chosen", torch.tensor([1.0 if bandwidth is None else least, anew or 0.1], dtype=torch.float64))
 
     def forward(self, y: Observed) -> distributions.KernelDensity:
         if not len(self.items):
@@ -102,20 +108,21 @@ class KernelDensity(Conditional):
         """The widths, in turns."""
         reals, symbols = 0 in self.sizes, any(self.sizes)
         D, n = len(self.sizes), len(self.items)
-        h = self.bandwidth or (4 / (D + 2) / n) ** (1 / (D + 4))  # Silverman's, of normal data
-        a, self.curve = self.anew or 0.1, []
+        normal = (4 / (D + 2) / n) ** (1 / (D + 4))  # Silverman's, of normal data
+        h = normal if self.bandwidth is None else float(self.chosen[0])
+        a, tried = self.anew or 0.1, list[tuple[float, float, float]]()
         turns = [(_COARSE, (-4, -3, -2, -1, 0, 1)), (_FINE, (-2, -1, 0, 1, 2))]
         for ratio, powers in turns:
             if reals and self.bandwidth is None:
-                h = self._best([(h * ratio**k, a) for k in powers], deadline)[0]
+                tried += [(w, a, self._leave_one_out(w, a)) for w in deadline.within([h * ratio**k for k in powers])]
+            elif reals and isinstance(self.bandwidth, select) and (symbols or not tried):
+                tried += [(w, a, score) for w, score in search(self.bandwidth, partial(self._leave_one_out, a=a), deadline)]
+            h, a, _ = max(tried, key=_score, default=(h, a, 0.0))
             if symbols and self.anew is None:
-                a = self._best([(h, v) for v in _ANEW], deadline)[1]
+                tried += [(h, v, self._leave_one_out(h, v)) for v in deadline.within(_ANEW)]
+            h, a, _ = max(tried, key=_score, default=(h, a, 0.0))
+        self.tried = torch.tensor(tried, dtype=torch.float64).reshape(-1, 3)
         self.chosen.copy_(torch.tensor([h, a], dtype=torch.float64))
-
-    def _best(self, tried: list[tuple[float, float]], deadline: Deadline) -> tuple[float, float]:
-        found = [(h, a, self._leave_one_out(h, a)) for h, a in deadline.within(tried)]
-        self.curve += found
-        return max(found, key=lambda each: each[2])[:2]
 
     def _leave_one_out(self, h: float, a: float) -> float:
         """Mean log-likelihood of stored rows, each by the others."""
@@ -157,6 +164,6 @@ class KernelDensity(Conditional):
 
     # Stored rows have no fixed number: a loaded state brings its own.
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name in ("items", "states", "weights"):
+        for name in ("items", "states", "weights", "tried"):
             setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -20,7 +20,8 @@ from torch import Tensor
 from given import distributions
 from given.conditional import Conditional
 from given.distributions import Noise, kmeans_plus_plus, lloyd, squared_distances
-from given.lessons import Batch, Lesson, Solve, deadline_of, seed_of
+from given.lessons import Batch, Lesson, Solve, deadline_of, seed_of, select
+from given.selection import begin, selecting
 from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["KMeans"]
@@ -34,16 +35,19 @@ class KMeans(Conditional):
 
     Args:
         x: real, or a block of real columns.
-        components: K.
+        components: K, or `select(1, 30)` for the one rows held out like best.
         restarts: starts that are tried; the one of least squares is followed.
         tolerance: stop when the squares fall by less than this share of themselves.
         most_passes: over the data.
         seed: of the starts; drawn with the initial weights when left out. They also change with the seed of a fit.
     """
 
-    def __init__(self, x: Variable, parents: tuple[()] = (), *, components: int = 8, restarts: int = 8,
+    selectable = ("components",)
+
+    def __init__(self, x: Variable, parents: tuple[()] = (), *, components: int | select = 8, restarts: int = 8,
                  tolerance: float = 1e-4, most_passes: int = 200, seed: int | None = None) -> None:
         super().__init__(x, parents)
+        components = begin(self, "components", components)
         seed = int(torch.randint(1 << 31, ())) if seed is None else seed
         self.arguments = {**self.arguments, "seed": seed}
         distributions.Flattened.check_real(x, "KMeans")
@@ -67,7 +71,7 @@ class KMeans(Conditional):
         return distributions.Flattened.of(distributions.Mixture(self.weights.log().expand(y.n, -1), parts), self.x.space)
 
     def lessons(self) -> list[Lesson]:
-        return [Solve(self._solve)]
+        return selecting(self, [Solve(self._solve)])
 
     def _solve(self, batches: Iterable[Batch]) -> None:
         deadline, before = deadline_of(batches), torch.inf

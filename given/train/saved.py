@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from given import __version__, codecs, distributions, families, nn, solve, variables
+from given import __version__, codecs, distributions, families, lessons, nn, solve, variables
 from given.codecs import BlockCodec
 from given.conditional import Conditional
 from given.formula import Term
@@ -33,7 +33,8 @@ from given.variables import Codec, UserError, Variable
 
 __all__ = ["MODEL_FILES", "fingerprint", "load_joint", "made_with", "save_joint"]
 
-_FLOORS: dict[str, ModuleType] = {m.__name__.split(".")[1]: m for m in (codecs, families, distributions, nn, solve, variables)}
+_FLOORS: dict[str, ModuleType] = {
+    m.__name__.split(".")[1]: m for m in (codecs, families, distributions, lessons, nn, solve, variables)}
 _HASHED = 256  # rows of a run
 MODEL_FILES = ("README.md", "config.json", "model.safetensors")
 
