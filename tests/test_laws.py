@@ -33,6 +33,7 @@ from given.families import (
     PCA,
     VAE,
     VQVAE,
+    Autoencoder,
     Autoregressive,
     Categorical,
     ChowLiuTree,
@@ -113,6 +114,7 @@ ANIMAL = Variable("animal", Label(["cat", "dog", "fox"]))
 NET = partial(Transformer, width=16, layers=2, heads=2)
 MASKED = partial(MaskedTransformer, width=16, layers=2, heads=2)
 SMALL = partial(MLP, hidden=(8,))
+LINEAR = partial(MLP, hidden=())
 FLOW = partial(FlowHead, net=SMALL, solver=Heun(8))
 REGRESSION = partial(Regression, net=SMALL, width=8)
 AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 1}
@@ -253,6 +255,10 @@ FAMILIES = {
     "Dequantised KMeans": lambda: Dequantised(grid("x", 4, 2), family=partial(KMeans, components=2)),
     "PCA": lambda: PCA(real("x", 3), components=2),
     "PCA block": lambda: PCA(BLOCK, components=1),
+    "Autoencoder": lambda: Autoencoder(real("x", 3), [LABEL, SOURCE], latent=2, encoder=SMALL, decoder=SMALL, width=4),
+    "Autoencoder block": lambda: Autoencoder(BLOCK, latent=1, encoder=SMALL, decoder=SMALL, width=4),
+    "Dequantised Autoencoder": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(
+        Autoencoder, latent=2, encoder=LINEAR, decoder=LINEAR, width=4)),
     "SplineFlow": lambda: SplineFlow(real("x", 2), LABEL, transforms=2, hidden=(8,)),
     "SplineFlow block": lambda: SplineFlow(BLOCK, transforms=1, hidden=(8,), passes=None),
     "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(MLP, hidden=(8,)), width=4),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
+from test_autoencoder import check_codes, check_unseen
 from test_blocks import check_joint_head, check_loss_is_the_chain, check_target_is_hidden
 from test_classics import (
     check_bandwidth,
@@ -174,6 +175,12 @@ MUTANTS = {
         given.selection, "_rows", "key < share)", "key < share + flat.tensor[:, 0])", check_halves),
     "PCA takes the least directions": Mutant(
         given.families.PCA, "_solve", "vectors = vectors.flip(1)", "vectors = vectors", check_pca),
+    "darts are thrown whatever the rows weigh": Mutant(
+        given.families.Autoencoder, "_measure", ".double()), weight, self", ".double()), weight.sign() + 1, self", check_codes),
+    "an autoencoder's error counts what is unseen": Mutant(
+        given.families.Autoencoder, "reconstruction_error", "flat.scored, ", "flat.valid, ", check_unseen),
+    "an autoencoder reads what is unseen": Mutant(
+        given.families.Autoencoder, "_encoded", "torch.where(flat.scored, flat.tensor, 0.0)", "flat.tensor", check_unseen),
     "a ball's variance is a row's": Mutant(
         given.families.KMeans, "_pass", "entries + float(amount.sum())", "entries + float(weight.sum())", check_kmeans),
     "tied covariances count components alike": Mutant(

@@ -1,5 +1,6 @@
 """Which p(x | y)? One file an idea; families know spaces, never modalities."""
 
+from given.families.autoencoder import Autoencoder
 from given.families.autoregressive import Autoregressive
 from given.families.categorical import Categorical
 from given.families.contrastive import Contrastive
@@ -24,6 +25,7 @@ from given.families.vae import VAE
 from given.families.vqvae import VQVAE
 
 __all__ = [
+    "Autoencoder",
     "Autoregressive",
     "Categorical",
     "ChowLiuTree",

@@ -68,6 +68,11 @@ class Dequantised(Conditional):
     def lessons(self) -> list[Lesson]:
         return [lesson.mapped(self._points) for lesson in self.inner.lessons()]
 
+    @property
+    def judged(self) -> bool:
+        """Whether its family is."""
+        return self.inner.judged
+
     def _points(self, x: Entries, y: Observed, noise: Noise) -> tuple[Entries, Observed]:
         """Points drawn from the levels' cells; their middles, where a path adds the noise."""
         if self.last_noise:

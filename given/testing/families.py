@@ -95,7 +95,7 @@ def scores_are_float64(c: Conditional) -> None:
 
 
 def padding_of_y_moves_nothing(c: Conditional) -> None:
-    """What stands at padded entries of a parent does not move a score."""
+    """What stands at padded entries of a parent moves neither a score nor a draw."""
     y = conditions(c, ROWS)
     padded = {v.name for v in c.parents if isinstance(v.space, Finite) and len(v.space.axes) == 1 and v.space.dimensions > 1}
     if not padded:
@@ -106,8 +106,14 @@ def padding_of_y_moves_nothing(c: Conditional) -> None:
                       for k, e in y.items()}, ROWS)
     with torch.no_grad():
         x = related_entries(c, y)
-        a, b = c(one).log_prob(x), c(other).log_prob(x)
-    assert torch.allclose(a, b, atol=1e-6), f"padding of a parent moves the score by {(a - b).abs().max()}"
+        a, b = _answer(c, x, one), _answer(c, x, other)
+    assert torch.allclose(a, b, atol=1e-6), f"padding of a parent moves the answer by {(a - b).abs().max()}"
+
+
+def _answer(c: Conditional, x: Entries, y: Observed) -> Tensor:
+    """Scores of x; of what has no density, draws."""
+    law = c(y)
+    return law.log_prob(x, seed=3) if law.kind != "none" else _leading(law.sample((100,), seed=3)).double()
 
 
 def unseen_parents_are_nulls(c: Conditional) -> None:
@@ -118,20 +124,15 @@ def unseen_parents_are_nulls(c: Conditional) -> None:
         raise DoesNotApply("it has no parent but what says where it ends")
     y, other = conditions(c, ROWS), conditions(c, ROWS, seed=2)
     x = related_entries(c, y)
-
-    def asked(given: Observed) -> Tensor:
-        law = c(given)
-        return law.log_prob(x, seed=3) if law.kind != "none" else _leading(law.sample((100,), seed=3)).double()
-
     with torch.no_grad():
-        seen = asked(y)
+        seen = _answer(c, x, y)
         for v in parents:
             one, two = (Observed({**y, v.name: e[v.name].hide()}, ROWS) for e in (y, other))
             try:
-                null = asked(one)
+                null = _answer(c, x, one)
             except UserError:
                 raise DoesNotApply("it reads whole parents only") from None
-            assert torch.allclose(null, asked(two), atol=1e-6), f"a value of {v.name} that is not seen moves the answer"
+            assert torch.allclose(null, _answer(c, x, two), atol=1e-6), f"a value of {v.name} that is not seen moves the answer"
             assert not torch.allclose(null, seen, atol=1e-6), f"{v.name} is the same seen and unseen"
 
 
