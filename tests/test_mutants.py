@@ -38,6 +38,7 @@ from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
 from test_latents import check_bound, check_draws, check_factor_posterior, check_packed_bound
 from test_laws import CODECS, FAMILIES
+from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
 from test_nets import check_steps
 from test_paths import (
     check_learned_parts,
@@ -181,6 +182,16 @@ MUTANTS = {
         given.families.Autoencoder, "reconstruction_error", "flat.scored, ", "flat.valid, ", check_unseen),
     "an autoencoder reads what is unseen": Mutant(
         given.families.Autoencoder, "_encoded", "torch.where(flat.scored, flat.tensor, 0.0)", "flat.tensor", check_unseen),
+    "a row left out is its own neighbour": Mutant(
+        given.families.NearestNeighbour, "_left_out", "rows] -= 1", "rows] -= 0", check_chosen),
+    "of rows as near as the k-th some are neighbours": Mutant(
+        given.families.NearestNeighbour, "_near", "squared <= rising", "squared < rising", check_ties_are_neighbours),
+    "one neighbour more": Mutant(
+        given.families.NearestNeighbour, "_near", "(mass < k / _TIE)", "(mass <= k)", check_frequencies),
+    "distances are in raw units": Mutant(
+        given.families.NearestNeighbour, "_standardise", "unit.repeat", "unit.sign().repeat", check_scales),
+    "what is unseen brings rows nearer": Mutant(
+        given.families.NearestNeighbour, "_squared", "total / common", "total", check_common),
     "a ball's variance is a row's": Mutant(
         given.families.KMeans, "_pass", "entries + float(amount.sum())", "entries + float(weight.sum())", check_kmeans),
     "tied covariances count components alike": Mutant(

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from given.distributions.distribution import Distribution
 from given.distributions.noise import Noise, inverse_cdf_sample
-from given.variables import Entries, Finite, Space, UserError
+from given.variables import Entries, Finite, Real, Space, UserError, Variable
 
-__all__ = ["KernelDensity", "Kernels"]
+__all__ = ["KernelDensity", "Kernels", "distinct"]
 
 _AT_ONCE = 1 << 22  # numbers in a block
 
@@ -45,6 +45,31 @@ class Kernels:
     mean: Tensor
     deviation: Tensor
     tables: dict[int, Tensor]
+
+    @staticmethod
+    def check(x: Variable, who: str, bandwidth: float | None, anew: float | None) -> None:
+        """Raise `UserError` unless kernels of these widths may stand about items of x."""
+        for name, part in x.space.parts:
+            if part.end is not None or (isinstance(part, Real) and part.atoms):
+                raise UserError(f"{who}: {name or x.name}: has atoms or an end of its own; use Empirical, or Autoregressive")
+        if bandwidth is not None and not bandwidth > 0:
+            raise UserError(f"{who} {x.name}: bandwidth={bandwidth}; expected a number above 0")
+        if anew is not None and not 0 < anew < 1:
+            raise UserError(f"{who} {x.name}: anew={anew}; expected a number between 0 and 1")
+
+    @staticmethod
+    def about(space: Space, items: Tensor, weights: Tensor, h: float, a: float) -> Kernels:
+        """Kernels about items (N, D) of weights (N,): of reals h times their standard deviation wide; symbols are drawn anew
+        with probability a."""
+        seen, value = ~items.isnan(), items.nan_to_num()
+        amount = weights[:, None] * seen
+        count = amount.sum(0).clamp(min=1e-300)
+        mean = (amount * value).sum(0) / count
+        deviation = ((amount * torch.where(seen, value - mean, 0.0) ** 2).sum(0) / count).sqrt()
+        deviation = torch.where(deviation > 1e-12 * mean.abs(), deviation, 1.0)  # a constant has the width of a unit
+        sizes = [part.size if isinstance(part, Finite) else 0 for _, part in space.parts for _ in range(part.dimensions)]
+        tables = {d: _table(items[:, d], weights, V, a) for d, V in enumerate(sizes) if V}
+        return Kernels(space, items, h * deviation, mean, deviation, tables)
 
     @property
     def reals(self) -> list[int]:
@@ -86,6 +111,21 @@ class Kernels:
             stored = torch.where(hole[..., d], len(table) - 1, centre[..., d].nan_to_num()).long()
             values[..., d] = inverse_cdf_sample(table.exp()[stored], u[..., d]).double()
         return values
+
+
+def _table(item: Tensor, weights: Tensor, V: int, a: float) -> Tensor:
+    """(V + 1, V) the log distribution of a symbol by the stored one; the last row by none, of how often each is stored."""
+    counts = torch.full((V,), 1 / V, dtype=torch.float64, device=item.device)
+    counts.index_add_(0, item.nan_to_num().long(), torch.where(item.isnan(), 0.0, weights))
+    eye = torch.eye(V, dtype=torch.float64, device=item.device)
+    return torch.cat([(1 - a) * eye + a / V, counts[None] / counts.sum()]).log()
+
+
+def distinct(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (N, D), NaN where there is none, each once, and the summed weights (N,)."""
+    # NaN is no equal of itself: rows are told apart by bits.
+    bits, index = (rows + 0.0).view(torch.int64).unique(dim=0, return_inverse=True)
+    return bits.view(torch.float64), torch.zeros(len(bits), dtype=torch.float64).index_add_(0, index, weights)
 
 
 class KernelDensity(Distribution):

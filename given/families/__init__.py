@@ -15,6 +15,7 @@ from given.families.gaussian_mixture import GaussianMixture
 from given.families.independent import Independent
 from given.families.kernel_density import KernelDensity
 from given.families.kmeans import KMeans
+from given.families.nearest_neighbour import NearestNeighbour
 from given.families.ngram import NGram
 from given.families.pca import PCA
 from given.families.pretrained_lm import PretrainedLM
@@ -43,6 +44,7 @@ __all__ = [
     "KMeans",
     "KernelDensity",
     "NGram",
+    "NearestNeighbour",
     "PCA",
     "PretrainedLM",
     "ProbabilisticPCA",

@@ -26,7 +26,7 @@ from given import distributions
 from given.conditional import Conditional, state_of, states
 from given.lessons import Batch, Deadline, Lesson, Solve, deadline_of, select
 from given.selection import search
-from given.variables import Entries, Finite, Observed, Real, UserError, Variable
+from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["KernelDensity"]
 
@@ -56,18 +56,13 @@ class KernelDensity(Conditional):
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, bandwidth: float | select | None = None,
                  anew: float | None = None) -> None:
         super().__init__(x, parents)
-        for name, part in x.space.parts:
-            if part.end is not None or (isinstance(part, Real) and part.atoms):
-                raise UserError(f"KernelDensity: {name or x.name}: has atoms or an end of its own; use Empirical, or "
-                                "Autoregressive")
-        if bandwidth is not None and not (least := bandwidth.first if isinstance(bandwidth, select) else bandwidth) > 0:
-            raise UserError(f"KernelDensity {x.name}: bandwidth={bandwidth}; expected a number above 0")
-        if anew is not None and not 0 < anew < 1:
-            raise UserError(f"KernelDensity {x.name}: anew={anew}; expected a number between 0 and 1")
+        least = bandwidth.first if isinstance(bandwidth, select) else bandwidth
+        distributions.Kernels.check(x, "KernelDensity", least, anew)
         states(self.parents, f"KernelDensity {x.name}")
         D = x.space.dimensions
         self.bandwidth, self.anew = bandwidth, anew
-        self.sizes = [part.size if isinstance(part, Finite) else 0 for _, part in x.space.parts for _ in range(part.dimensions)]
+        finite = [isinstance(part, Finite) for _, part in x.space.parts]
+        self.reals, self.symbols = not all(finite), any(finite)
         self.items: Tensor
         self.states: Tensor
         self.weights: Tensor
@@ -97,28 +92,24 @@ class KernelDensity(Conditional):
             amounts.append(weight.double()[some])
         if not rows or not len(whole := torch.cat(rows)):
             raise UserError(f"{self}: no row of weight above 0 with an entry that is known; expected at least one")
-        # NaN is no equal of itself: rows are told apart by bits.
-        bits, index = (whole + 0.0).view(torch.int64).unique(dim=0, return_inverse=True)
-        alike = bits.view(torch.float64)
+        alike, self.weights = distributions.distinct(whole, torch.cat(amounts))
         self.states, self.items = alike[:, 0].long(), alike[:, 1:].contiguous()
-        self.weights = torch.zeros(len(alike), dtype=torch.float64).index_add_(0, index, torch.cat(amounts))
         self._choose(deadline_of(batches))
 
     def _choose(self, deadline: Deadline) -> None:
         """The widths, in turns."""
-        reals, symbols = 0 in self.sizes, any(self.sizes)
-        D, n = len(self.sizes), len(self.items)
+        n, D = self.items.shape
         normal = (4 / (D + 2) / n) ** (1 / (D + 4))  # Silverman's, of normal data
         h = normal if self.bandwidth is None else float(self.chosen[0])
         a, tried = self.anew or 0.1, list[tuple[float, float, float]]()
         turns = [(_COARSE, (-4, -3, -2, -1, 0, 1)), (_FINE, (-2, -1, 0, 1, 2))]
         for ratio, powers in turns:
-            if reals and self.bandwidth is None:
+            if self.reals and self.bandwidth is None:
                 tried += [(w, a, self._leave_one_out(w, a)) for w in deadline.within([h * ratio**k for k in powers])]
-            elif reals and isinstance(self.bandwidth, select) and (symbols or not tried):
+            elif self.reals and isinstance(self.bandwidth, select) and (self.symbols or not tried):
                 tried += [(w, a, score) for w, score in search(self.bandwidth, partial(self._leave_one_out, a=a), deadline)]
             h, a, _ = max(tried, key=_score, default=(h, a, 0.0))
-            if symbols and self.anew is None:
+            if self.symbols and self.anew is None:
                 tried += [(h, v, self._leave_one_out(h, v)) for v in deadline.within(_ANEW)]
             h, a, _ = max(tried, key=_score, default=(h, a, 0.0))
         self.tried = torch.tensor(tried, dtype=torch.float64).reshape(-1, 3)
@@ -146,21 +137,7 @@ class KernelDensity(Conditional):
         return distributions.KernelDensity(torch.where(self.states == state[:, None], self.weights, 0.0).log(), kernels)
 
     def _kernels(self, widths: Tensor) -> distributions.Kernels:
-        h, a = widths.tolist()
-        seen, value = ~self.items.isnan(), self.items.nan_to_num()
-        amount = self.weights[:, None] * seen
-        count = amount.sum(0).clamp(min=1e-300)
-        mean = (amount * value).sum(0) / count
-        deviation = ((amount * torch.where(seen, value - mean, 0.0) ** 2).sum(0) / count).sqrt()
-        deviation = torch.where(deviation > 1e-12 * mean.abs(), deviation, 1.0)  # a constant has the width of a unit
-        tables = {d: self._table(d, V, a) for d, V in enumerate(self.sizes) if V}
-        return distributions.Kernels(self.x.space, self.items, h * deviation, mean, deviation, tables)
-
-    def _table(self, d: int, V: int, a: float) -> Tensor:
-        item, eye = self.items[:, d], torch.eye(V, dtype=torch.float64, device=self.items.device)
-        counts = torch.full((V,), 1 / V, dtype=torch.float64, device=item.device)
-        counts.index_add_(0, item.nan_to_num().long(), torch.where(item.isnan(), 0.0, self.weights))
-        return torch.cat([(1 - a) * eye + a / V, counts[None] / counts.sum()]).log()
+        return distributions.Kernels.about(self.x.space, self.items, self.weights, *widths.tolist())
 
     # Stored rows have no fixed number: a loaded state brings its own.
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
