@@ -21,7 +21,7 @@ from given.distributions import Distribution, Noise
 from given.lessons import Batch, Descend, Lesson, Solve, Weigh, select
 from given.variables import Entries, Finite, Observed, UserError, Variable, built_with, check_pickles
 
-__all__ = ["Conditional", "Encodes", "device_of", "factor_name", "quoted", "state_of", "states", "teach"]
+__all__ = ["Conditional", "Decodes", "Encodes", "device_of", "factor_name", "quoted", "state_of", "states", "teach"]
 
 _MOST_STATES = 100_000
 
@@ -132,6 +132,17 @@ class Encodes(Protocol):
 
     def encode(self, x: Entries, y: Observed) -> Distribution:
         """The distribution of the latent, B rows; a `Point` where the encoder has no noise."""
+
+
+@runtime_checkable
+class Decodes(Encodes, Protocol):
+    """A conditional whose representation is a latent of its own: it has p(z | y), and makes x of z."""
+
+    def latent(self, y: Observed) -> Distribution:
+        """p(z | y), B rows: where the codes of data lie."""
+
+    def decode(self, z: Entries, y: Observed) -> Entries:
+        """The x that z stands for: (B, *grid)."""
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -4,12 +4,25 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
 import given
 from given.app.cli import main
-from given.codecs import Label
+from given.codecs import Image, Label, Number
 from given.evaluate import scatter
-from given.families import Categorical, Gaussian, ProbabilisticPCA
+from given.families import (
+    PCA,
+    VAE,
+    Autoencoder,
+    Categorical,
+    Dequantised,
+    FactorAnalysis,
+    Gaussian,
+    KMeans,
+    ProbabilisticPCA,
+    SplineFlow,
+)
+from given.variables import Entries, Observed
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +79,80 @@ def test_one_latent_at_a_time():
         plain = given.model("p(a, b)", data, families={"a, b": Gaussian})
         plain.fit(data, held_out=0, progress=False)
         plain.traverse("a, b")
+
+
+def check_complete():
+    """A row without its shoe's size is no better a prototype for it."""
+    rng = np.random.default_rng(1)
+    age, shoe = rng.normal(40, 5, 200), rng.normal(42, 2, 200)
+    data = {"age": age, "shoe": np.where(np.arange(200) % 4, shoe, np.nan), "kind": np.array(["u", "v"] * 100)}
+    model = given.model("p(kind) p(age, shoe | kind)", data, families={"kind": Categorical, "age, shoe": Gaussian},
+                        codecs={"shoe": Number(missing="unknown"), "age": Number()})
+    model.fit(data, held_out=0, progress=False)
+    found = model.prototypes(data, "kind", n=3)
+    assert not np.isnan(found["shoe"]).any() and len(found["kind"]) == 6
+    assert abs(found["shoe"] - 42).max() < 1.5 and abs(found["age"] - 40).max() < 3
+    lacking = {**data, "shoe": np.where(data["kind"] == "u", np.nan, data["shoe"])}
+    with pytest.raises(given.UserError, match="no row of kind='u' has all of age, shoe; leave out of the data"):
+        model.prototypes(lacking, "kind")
+    assert model.prototypes({k: lacking[k] for k in ("age", "kind")}, "kind", n=1)["kind"].tolist() == ["u", "v"]
+
+
+def test_rows_that_lack_a_column_are_no_prototypes():
+    check_complete()
+
+
+LATENT = {"PCA": partial(PCA, components=2), "factors": partial(FactorAnalysis, factors=2, tolerance=1e-3),
+          "VAE": partial(VAE, latent=2), "autoencoder": partial(Autoencoder, latent=2)}
+
+
+@pytest.mark.parametrize("family", LATENT.values(), ids=LATENT)
+def test_every_latent_is_gone_along_by_its_own_standard_deviations(family):
+    """A step goes from where the family says that codes lie, as far as it says that they vary; of levels by way of reals too."""
+    rng = np.random.default_rng(0)
+    pixels = (4 + 2 * rng.normal(size=(60, 1, 1)) * np.ones((4, 2)) + rng.normal(size=(60, 4, 2))).round().clip(0, 9)
+    data = {"image": pixels.astype(np.uint8)}
+    for wrapped in (family, partial(Dequantised, family=family)):
+        x = data if wrapped is not family or family.func is VAE else {"image": pixels}
+        codec = {"image": Image()} if x is data else {"image": Number()}
+        model = given.model("p(image)", x, codecs=codec, families={"image": wrapped})
+        model.fit(x, steps=3, held_out=0, progress=False)
+        factor = model.joint.factors[0]
+        along = model.traverse("image", [0, 1])["image"]
+        assert along.shape == (2, 2, 4, 2)
+        z = factor.latent(Observed(n=1))
+        mean, scale = z.mean().tensor.double(), z.deviation().tensor.double()
+        moved = Entries(torch.cat([mean, mean + torch.tensor([[0.0, 1.0]]) * scale]))
+        with torch.no_grad():
+            there = factor.decode(moved, Observed(n=2))
+        assert np.allclose(model.joint.columns["image"].codec.decode(there), along[1], atol=1e-4)
+        codes = model.encode(x)
+        row = given.read(x).rows(slice(3, 4))
+        for around in (row, {"image": x["image"][3]}, {"image": x["image"][3:4]}):
+            same = model.traverse("image", [0.0], around=around)["image"][0, 0]
+            code = torch.tensor([[codes["image.z1"][3], codes["image.z2"][3]]]).double()
+            with torch.no_grad():
+                there = factor.decode(Entries(code), Observed(n=1))
+            assert np.allclose(model.joint.columns["image"].codec.decode(there)[0], same, atol=1e-3)
+    with pytest.raises(given.UserError, match=r"around= has 2 rows; expected one"):
+        model.traverse("image", around=given.read(x).rows(slice(0, 2)))
+
+
+def test_a_latent_without_moments_is_gone_along_by_its_draws():
+    rng = np.random.default_rng(0)
+    data = {"x": rng.normal(size=(60, 3))}
+    model = given.model("p(x)", data, codecs={"x": Number()}, families={"x": partial(
+        VAE, latent=2, prior=partial(SplineFlow, transforms=1, hidden=(8,)))})
+    model.fit(data, steps=2, held_out=0, progress=False)
+    assert model.traverse("x", [-1, 1])["x"].shape == (2, 2, 3)
+
+
+def test_centres_are_no_latent_to_go_along():
+    data = {"x": np.random.default_rng(0).normal(size=(60, 3))}
+    model = given.model("p(x)", data, codecs={"x": Number()}, families={"x": partial(KMeans, components=2)})
+    model.fit(data, held_out=0, progress=False)
+    with pytest.raises(given.UserError, match="KMeans has no latent to go along"):
+        model.traverse("x")
 
 
 def test_segments_are_named_by_what_tells_them(people):

@@ -24,6 +24,7 @@ from test_classics import (
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
+from test_describe import check_complete
 from test_divergences import (
     check_categorical,
     check_gan,
@@ -121,6 +122,7 @@ import given.train.exported
 import given.train.loop
 import given.variables
 import given.verbs.completion
+import given.verbs.describing
 import given.verbs.shuffling
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
 
@@ -182,6 +184,8 @@ MUTANTS = {
         given.families.Autoencoder, "reconstruction_error", "flat.scored, ", "flat.valid, ", check_unseen),
     "an autoencoder reads what is unseen": Mutant(
         given.families.Autoencoder, "_encoded", "torch.where(flat.scored, flat.tensor, 0.0)", "flat.tensor", check_unseen),
+    "a row without a column is a prototype": Mutant(
+        given.verbs.describing, "_prototypes", "(rows[by] == value) & whole", "rows[by] == value", check_complete),
     "a row left out is its own neighbour": Mutant(
         given.families.NearestNeighbour, "_left_out", "rows] -= 1", "rows] -= 0", check_chosen),
     "of rows as near as the k-th some are neighbours": Mutant(

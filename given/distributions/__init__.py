@@ -9,7 +9,7 @@ from given.distributions.categorical import Categorical
 from given.distributions.chain import Chain
 from given.distributions.continuous_flow import ContinuousFlow
 from given.distributions.covariance import Covariance, Diagonal, Full, LowRank, Spherical, Tied
-from given.distributions.dequantised import Dequantised, dequantise, middles
+from given.distributions.dequantised import Dequantised, dequantise, levels, middles
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distribution import Distribution, How, Intractable, Kind, weakest
 from given.distributions.empirical import Empirical
@@ -145,6 +145,7 @@ __all__ = [
     "factor_step",
     "inverse_cdf_sample",
     "kmeans_plus_plus",
+    "levels",
     "lloyd",
     "low_rank_plus_diagonal",
     "middles",

@@ -28,7 +28,7 @@ from given.distributions.guidance import AtLastNoise
 from given.distributions.noise import Noise
 from given.variables import Entries, Finite
 
-__all__ = ["Dequantised", "dequantise", "middles"]
+__all__ = ["Dequantised", "dequantise", "levels", "middles"]
 
 
 class Dequantised(Distribution):
@@ -62,9 +62,8 @@ class Dequantised(Distribution):
         return self if inner is self.distribution else self._but(distribution=inner, kind=_bound_of(inner))
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
-        z = self.distribution.sample(shape, seed=noise).tensor
-        # By definition of the outermost cells, which reach to infinity.
-        return self._kept(((z + 1) * (self.levels / 2)).floor().long().clamp(0, self.levels - 1))
+        assert isinstance(self.space, Finite)
+        return self._kept(levels(self.distribution.sample(shape, seed=noise), self.space).tensor)
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         noise = Noise.of(seed, self.n, device=self.device)
@@ -95,6 +94,11 @@ def _bound_of(distribution: Distribution) -> Kind:
 def middles(x: Entries, space: Finite) -> Entries:
     """Levels (*shape, B, *grid) -> the middles of their cells in [-1, 1], float64, masks kept."""
     return x.of((x.tensor.double() + 0.5) * (2 / space.size) - 1)
+
+
+def levels(x: Entries, space: Finite) -> Entries:
+    """Points (*shape, B, *grid) -> the levels in whose cells they lie, masks kept; the outermost cells reach to infinity."""
+    return x.of(((x.tensor + 1) * (space.size / 2)).floor().long().clamp(0, space.size - 1))
 
 
 def dequantise(x: Entries, space: Finite, noise: Noise) -> Entries:

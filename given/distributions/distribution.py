@@ -138,6 +138,10 @@ class Distribution(abc.ABC):
         """(B, *grid). Raises `Intractable` where it has no closed form."""
         raise Intractable("its mean has no closed form; average draws of sample")
 
+    def deviation(self) -> Entries:
+        """The standard deviation of every entry: (B, *grid). Raises `Intractable` where it has no closed form."""
+        raise Intractable("its standard deviation has no closed form; take that of draws of sample")
+
     def cdf(self, x: Entries) -> Tensor:
         """P(entry <= x) of the one real entry a row that is known in x, and not by evidence: (*shape, B) float64.
 

@@ -78,6 +78,10 @@ class Flattened(Distribution):
         """The mean: (B, ...) a column."""
         return self.distribution.mean().shaped(self.space)
 
+    def deviation(self) -> Entries:
+        """The standard deviation: (B, ...) a column."""
+        return self.distribution.deviation().shaped(self.space)
+
     def mode(self) -> Entries:
         """The mode: (B, ...) a column."""
         return self.distribution.mode().shaped(self.space)

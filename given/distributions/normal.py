@@ -121,6 +121,10 @@ class Normal(Distribution):
         """The mean: (B, *grid) float64."""
         return Entries(self.mean_BD.reshape(self.n, *self.space.shape))
 
+    def deviation(self) -> Entries:
+        """The standard deviation: (B, *grid) float64, 0 of what is known."""
+        return Entries(self.covariance.diagonal(dim1=-2, dim2=-1).sqrt().reshape(self.n, *self.space.shape))
+
     def mode(self) -> Entries:
         """The mode, which is the mean: (B, *grid) float64."""
         return self.mean()

@@ -57,6 +57,11 @@ class Torch(Factorized):
         """The mean: (B, *grid)."""
         return self._kept(self.distribution.mean)
 
+    def deviation(self) -> Entries:
+        """The standard deviation: (B, *grid), 0 of what is known."""
+        each = self.distribution.stddev
+        return Entries(each if self.evidence is None else torch.where(self.evidence.scored, 0.0, each))
+
     def mode(self) -> Entries:
         """The mode: (B, *grid)."""
         return self._kept(self.distribution.mode)

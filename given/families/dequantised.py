@@ -22,8 +22,8 @@ from collections.abc import Callable, Sequence
 
 from given import distributions
 from given.codecs import IdentityCodec
-from given.conditional import Conditional
-from given.distributions import Noise, dequantise, middles
+from given.conditional import Conditional, Decodes
+from given.distributions import Noise, dequantise, levels, middles
 from given.lessons import Lesson
 from given.variables import Entries, Finite, Observed, Real, UserError, Variable
 from given.ways import way
@@ -40,6 +40,8 @@ class Dequantised(Conditional):
         family: builds the inner conditional from a real variable and the parents.
         samples: how many points a score averages.
         last_noise: whether it is a path's last noise that levels are blurred by, as `family=Diffusion` has.
+
+    It has `encode`, `decode` and `latent` where its family has them.
 
     Raises:
         UserError: x is not finite and ordered, no family is named, or it has no last noise.
@@ -58,6 +60,8 @@ class Dequantised(Conditional):
         self.space = x.space
         self.samples, self.last_noise = samples, last_noise
         self.inner = family(Variable(x.name, IdentityCodec(Real(axes=x.space.axes))), self.parents)
+        if isinstance(self.inner, Decodes):
+            self.encode, self.decode, self.latent = self._encode, self._decode, self.inner.latent
         if last_noise and not getattr(self.inner, "terms", 0):
             raise UserError(f"Dequantised: {x.name}: last_noise=True, but {type(self.inner).__name__} leaves no noise with a "
                             "bound; use Diffusion, or leave last_noise out")
@@ -72,6 +76,16 @@ class Dequantised(Conditional):
     def judged(self) -> bool:
         """Whether its family is."""
         return self.inner.judged
+
+    def _encode(self, x: Entries, y: Observed) -> distributions.Distribution:
+        """Its family's, of the cells' middles."""
+        assert isinstance(self.inner, Decodes)
+        return self.inner.encode(middles(x, self.space), y)
+
+    def _decode(self, z: Entries, y: Observed) -> Entries:
+        """The levels of what its family makes of z."""
+        assert isinstance(self.inner, Decodes)
+        return levels(self.inner.decode(z, y), self.space)
 
     def _points(self, x: Entries, y: Observed, noise: Noise) -> tuple[Entries, Observed]:
         """Points drawn from the levels' cells; their middles, where a path adds the noise."""

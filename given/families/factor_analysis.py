@@ -129,6 +129,12 @@ class _LinearGaussian(Conditional):
     def _shared(self, left: Tensor) -> Tensor:
         """The variances of the noise, from those that the latent leaves: (D,) -> (D,)."""
 
+    def latent(self, y: Observed) -> distributions.Normal:
+        """N(0, I_K): (B, K)."""
+        eye = torch.eye(self.factors, dtype=torch.float64, device=self.device)
+        return distributions.Normal(torch.zeros_like(eye[:1]).expand(y.n, -1), eye.expand(y.n, -1, -1),
+                                    Real(axes=(Axis("latent", self.factors),)))
+
     def encode(self, x: Entries, y: Observed | None = None) -> distributions.Normal:
         """p(z | what is seen of x), exact: B rows of K dimensions, float64."""
         flat, K = x.flat(self.x.space), self.factors

@@ -112,10 +112,11 @@ class PCA(Conditional):
         """(D,) the share of the variance along each direction."""
         return self.variances / self.variances.sum()
 
-    @property
-    def spread(self) -> Tensor:
-        """(K,) the standard deviation of every component's code; that of the other latents is 1."""
-        return self.variances[:self.components].sqrt()
+    def latent(self, y: Observed) -> distributions.Normal:
+        """N(0, L_K): (B, K)."""
+        K = self.components
+        mean = torch.zeros(y.n, K, dtype=torch.float64, device=self.device)
+        return distributions.Normal(mean, self.variances[:K].diag().expand(y.n, -1, -1), Real(axes=(Axis("latent", K),)))
 
     def encode(self, x: Entries, y: Observed | None = None) -> distributions.Point:
         """z, (B, K) float64, as the point it is."""

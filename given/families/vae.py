@@ -109,6 +109,10 @@ class VAE(Conditional):
             z = self.posterior(self._with(self.x, x, y)).sample(seed=noise.fold("posterior"))
         return x, self._with(self.z, z, y)
 
+    def latent(self, y: Observed) -> distributions.Distribution:
+        """p(z | y), of (B, K): of the prior that learned last."""
+        return (self.afterwards or self.prior)(y)
+
     def encode(self, x: Entries, y: Observed) -> distributions.Distribution:
         """q(z | x, y), of (B, K)."""
         return self.posterior(self._with(self.x, x, y))

@@ -9,17 +9,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from given.conditional import Decodes
+from given.distributions import Distribution, Intractable
 from given.joint import Joint
 from given.sources import Columns, Learned, Source, read
-from given.variables import Entries, Finite, Observed, Real, UserError, shown
-from given.verbs.checks import check_known
+from given.variables import Entries, Finite, Real, UserError, shown
+from given.verbs.checks import check_known, items, named, spelled
+from given.verbs.holes import any_cell, present
 
 __all__ = ["Describing"]
 
 _BINS = 8
 _TELLING = 3
 _MOST = 50  # segments
+_DRAWS = 1000  # of a latent without moments in closed form
 
 
 class Describing(abc.ABC):
@@ -41,6 +46,8 @@ class Describing(abc.ABC):
         """The rows of every value of a column that are most probable given it, best first, with their `log_prob`: the most dog
         of all dogs.
 
+        Rows that lack one of the columns that are scored are not ranked: a density of fewer numbers is no smaller for it.
+
         Args:
             data: anything `read` takes.
             by: a column of the model, such as a label.
@@ -48,7 +55,7 @@ class Describing(abc.ABC):
             seed: of the noise of estimates.
 
         Raises:
-            UserError: a column that is not there, or without a value.
+            UserError: a column that is not there, or without a value; a value of which no row is complete.
         """
         return _prototypes(self.joint, read(data, learned=self.cells), by, n,
                            lambda x, given: self.given(given).log_prob(x, seed=seed))
@@ -60,7 +67,8 @@ class Describing(abc.ABC):
         Args:
             name: the factor's left side, of a family with a latent.
             values: what is added to a latent, in standard deviations of its prior.
-            around: one row as columns, whose own latent is moved, so that what it has is exaggerated; by default 0.
+            around: one row, as columns or a value each, whose own latent is moved, so that what it has is exaggerated; by
+                default the mean of the prior.
             given: the factor's conditions.
 
         Raises:
@@ -68,8 +76,11 @@ class Describing(abc.ABC):
         """
         if not self.facts.get("fitted", True):
             raise UserError(f"{self}: has not learned anything yet; call fit(data) first")
-        row = None if around is None else Columns({k: np.asarray([v]) for k, v in around.items()})
-        return Columns(_traversed(self.joint, name, values, row, given), 2, self.facts.get("dtypes"))
+        row = None if around is None else items(self.joint, named(around, {}))
+        if row is not None and row.n != 1:
+            raise UserError(f"traverse: around= has {row.n} rows; expected one, such as data.rows(slice(0, 1))")
+        asked = items(self.joint, spelled(given, list(self.joint.columns))) if given else {}
+        return Columns(_traversed(self.joint, name, values, row, asked), 2, self.facts.get("dtypes"))
 
     def segments(self, data: Any, by: str, *, seed: int | None = 0) -> Columns:
         """What tells the rows of every value of a finite column from all rows: columns `segment`, `share`, `telling`.
@@ -93,7 +104,8 @@ class Describing(abc.ABC):
 
 def _prototypes(joint: Joint, source: Source, by: str, n: int,
                score: Callable[[Mapping[str, Any], Mapping[str, Any]], np.ndarray]) -> Columns:
-    """The rows of every value of a column that are most probable given it, best first, with their `log_prob`.
+    """The rows of every value of a column that are most probable given it, best first, with their `log_prob`; of
+    those that have every scored column.
 
     Args:
         joint: the model.
@@ -111,9 +123,13 @@ def _prototypes(joint: Joint, source: Source, by: str, n: int,
     if by not in rows:
         raise UserError(f"prototypes: no column {by} in the data; there are {', '.join(source.names)}")
     scored = [name for name in rows if name != by and name not in joint.conditions]
+    whole = np.all([~any_cell(~present(rows[name])) for name in scored], 0)
     parts = list[Columns]()
     for value in sorted({v for v in rows[by].tolist() if v is not None and v == v}, key=lambda v: (str(type(v)), v)):
-        mine = rows.rows(np.flatnonzero(rows[by] == value))
+        mine = rows.rows(np.flatnonzero((rows[by] == value) & whole))
+        if not mine.n:
+            raise UserError(f"prototypes: no row of {by}={shown(value)} has all of {', '.join(scored)}; leave out of the data "
+                            "the columns that it lacks")
         given = {name: mine[name] for name in joint.conditions if name in mine} | {by: mine[by]}
         log_p = score({name: mine[name] for name in scored}, given)
         best = np.argsort(-log_p, kind="stable")[:n]
@@ -125,39 +141,36 @@ def _prototypes(joint: Joint, source: Source, by: str, n: int,
 
 @torch.no_grad()
 def _traversed(joint: Joint, name: str, values: Sequence[float], around: Columns | None,
-              given: Mapping[str, Any]) -> dict[str, np.ndarray]:
+               given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Items decoded from a latent of which one number at a time takes other values, the rest as they are: raw values
     (latents, values, ...).
 
     Args:
         joint: the model.
-        name: a factor's left side, of a family with `encode` and `decode`.
+        name: a factor's left side, of a family with a latent of its own.
         values: what is added to the latent, in standard deviations of its prior.
-        around: one row, whose latent the others keep; by default 0.
-        given: the factor's conditions.
+        around: one row, whose latent the others keep; by default the prior's mean.
+        given: the factor's conditions, a row each.
     """
     factors = {f.x.name: f for f in joint}
     check_known([name], list(factors), "traverse")
-    factor: Any = factors[name]
-    if not (hasattr(factor, "encode") and hasattr(factor, "decode")):
+    factor = factors[name]
+    if not isinstance(factor, Decodes):
         raise UserError(f"traverse: {factor}: {type(factor).__name__} has no latent to go along; FactorAnalysis, "
                         "ProbabilisticPCA, PCA, Autoencoder and VAE have")
     joint.eval()
-    conditions = {k: joint.columns[k].encode(Columns({k: np.asarray([v])})) for k, v in given.items()}
-    check_known(conditions, [v.name for v in factor.parents], "traverse")
+    check_known(given, [k for v in factor.parents for k in v.columns], "traverse")
+    known = {k: v for each in (around or {}, given) for k, v in each.items()}
+    conditions = {k: joint.columns[k].encode(known) for v in factor.parents for k in v.columns if k in known}
+    y = joint.y(factor, conditions, 1)
+    middle, spread = _middle(factor.latent(y))
     if around is not None:
-        conditions |= {v.name: v.encode(around) for v in factor.parents if v.name in around}
         entries = {c: joint.columns[c].encode(around) for c in factor.x.columns}
-        base = factor.encode(joint.x(factor, entries), joint.y(factor, conditions, 1)).mean().tensor
-    else:
-        base = None
-    K = base.shape[1] if base is not None else _latent_size(factor)
-    z = torch.zeros(1, K, dtype=torch.float64, device=joint.device) if base is None else base.double()
-    steps = torch.tensor(list(values), dtype=torch.float64, device=joint.device)
-    spread = torch.as_tensor(getattr(factor, "spread", 1.0), dtype=torch.float64, device=joint.device).expand(K)
-    moved = z + torch.diag(spread)[:, None] * steps[None, :, None]  # (K, V, K)
+        middle, _ = _middle(factor.encode(joint.x(factor, entries), y))
+    steps, K = torch.tensor(list(values), dtype=torch.float64, device=joint.device), middle.shape[1]
+    moved = middle + torch.diag(spread[0])[:, None] * steps[None, :, None]  # (K, V, K)
     many = len(steps) * K
-    y: Observed = joint.y(factor, {k: e.rows(torch.zeros(many, dtype=torch.int64)) for k, e in conditions.items()}, many)
+    y = y.rows(torch.zeros(many, dtype=torch.int64, device=joint.device))
     x = factor.decode(Entries(moved.reshape(many, K)), y).to("cpu")
     found = dict[str, np.ndarray]()
     for column, e in factor.x.split(x).items():
@@ -170,9 +183,13 @@ def _whole(x: Entries) -> Entries:
     return Entries(x.tensor.round().long())
 
 
-def _latent_size(factor: Any) -> int:
-    z = getattr(factor, "z", None)
-    return int(z.space.dimensions) if z is not None else int(getattr(factor, "factors", 0) or factor.components)
+def _middle(z: Distribution) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, (B, K) float64 each; of draws where they have no closed form."""
+    try:
+        return z.mean().tensor.double(), z.deviation().tensor.double()
+    except Intractable:
+        draws = z.sample((_DRAWS,)).tensor.double()
+        return draws.mean(0), draws.std(0)
 
 
 def _segments(rows: Columns, names: Sequence[str], shares: Mapping[Any, np.ndarray]) -> Columns:
