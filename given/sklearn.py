@@ -43,14 +43,14 @@ class _Estimator(BaseEstimator):
     """What the three share. Abstract.
 
     Args:
-        family: of the columns of X, such as `given.families.GaussianMixture` or a partial of one; None for the default.
+        family: of the columns of X, as `given.families.GaussianMixture`, a partial of one, or its name; None for the default.
         codecs: column -> codec, for columns that should not be inferred; of an array they are called x0, x1, ...
         minutes: of learning; None for as long as `given.Model.fit` takes. Closed forms take what they take.
         steps: of gradient descent, in place of minutes.
         random_state: of weights, noise and draws.
     """
 
-    def __init__(self, family: Family | None = None, *, codecs: Mapping[str, Codec] | None = None,
+    def __init__(self, family: Family | str | None = None, *, codecs: Mapping[str, Codec] | None = None,
                  minutes: float | None = None, steps: int | None = None, random_state: Any = 0) -> None:
         self.family, self.codecs, self.minutes, self.steps = family, codecs, minutes, steps
         self.random_state = random_state
@@ -177,7 +177,7 @@ class Imputer(TransformerMixin, _Estimator):
         draw: fill by a draw, which keeps the spread of the data, rather than by the mean.
     """
 
-    def __init__(self, family: Family | None = None, *, codecs: Mapping[str, Codec] | None = None,
+    def __init__(self, family: Family | str | None = None, *, codecs: Mapping[str, Codec] | None = None,
                  minutes: float | None = None, steps: int | None = None, random_state: Any = 0, draw: bool = False) -> None:
         super().__init__(family, codecs=codecs, minutes=minutes, steps=steps, random_state=random_state)
         self.draw = draw

@@ -8,11 +8,11 @@ import torch
 
 import given
 from given import families
-from given.app.literals import built
 from given.codecs import IdentityCodec
 from given.distributions import Categorical, FactorizedHead, Intractable, ProductDistribution
 from given.families import VAE
 from given.variables import Axis, Finite, Product, Real, UserError
+from given.verbs.literals import built
 
 ROWS = 60
 _RNG = np.random.default_rng(0)

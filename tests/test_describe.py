@@ -210,9 +210,9 @@ def test_dates_and_holes_are_described():
 
 def test_a_shell_names_what_families_are_built_of():
     from given import families
-    from given.app.literals import built
     from given.distributions import Diagonal, Karras
     from given.nn import MLP
+    from given.verbs.literals import built
 
     assert isinstance(built("GaussianMixture(covariance=Diagonal())", families, "--family").keywords["covariance"], Diagonal)
     assert isinstance(built("Diffusion(path=Karras(low=0.1))", families, "--family").keywords["path"], Karras)

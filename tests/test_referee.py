@@ -242,6 +242,19 @@ def test_what_cannot_be_compared_is_one_line(options, line):
         given.compare(correlated(0, 60), **options)
 
 
+@pytest.mark.parametrize("name", ["Gaussian", "gaussian", "GaussianMixture(components=2)", "gaussian_mixture(components=2)"])
+def test_a_family_is_known_by_its_name_everywhere(name):
+    """In compare, model and scikit-learn's estimators, in whatever case, with options or without."""
+    from given.sklearn import Density
+
+    x = correlated(0, 60)
+    proper = "GaussianMixture" if "ixture" in name else "Gaussian"
+    built = given.model(data=x, families={"a, b, c, d": name}).joint.factors[0]
+    assert type(built).__name__ == proper and getattr(built, "components", 2) == 2
+    assert type(Density(name, steps=1).fit(np.stack(list(x.values()), 1)).model_.joint.factors[0]) is type(built)
+    assert any(proper in each for each in given.compare(x, families=[name], minutes=0.01, seeds=1).entrants)
+
+
 def check_contours():
     """Of a round hill the line at a height is a circle, and heights hold the masses asked for."""
     at = np.linspace(-4, 4, 81)

@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 import given
-from given import families as _families
 from given.app.data import live, need, once, read, say_skipped
-from given.app.literals import built, codec_of, split_names
 from given.app.report import report as _report
 from given.codecs import Label
 from given.evaluate import Score
@@ -23,6 +21,7 @@ from given.tasks import task_of
 from given.variables import UserError, shown
 from given.verbs import Model
 from given.verbs.checks import count_rows
+from given.verbs.literals import codec_of, split_names
 
 __all__ = ["compare", "report", "score"]
 
@@ -32,9 +31,7 @@ def compare(a: argparse.Namespace) -> None:
     data = read(a.data, a)
     codecs = {name: codec_of(text) for name, text in once(a.codecs, "--as").items()}
     formula = task_of(data, codecs)[1] if a.formula is None else a.formula
-    families: Any = a.families
-    if families != "all":
-        families = {text: built(text, _families, "--families") for text in split_names(families)}
+    families: Any = "all" if a.families == "all" else split_names(a.families)
     found = given.compare(data, formula, families=families, minutes=a.minutes, seeds=a.seeds, seed=a.seed, codecs=codecs,
                           progress=not a.json)
     print(json.dumps(found.json()) if a.json else found)

@@ -6,10 +6,8 @@ import argparse
 import sys
 
 import given
-from given import families as _families
 from given.app.data import once, read
 from given.app.listing import facts
-from given.app.literals import built, codec_of
 from given.app.plan import place_of, plan
 from given.app.tasks import fit as _fit_task
 from given.codecs import Time
@@ -17,6 +15,7 @@ from given.tasks import task_named, task_of
 from given.train import MODEL_FILES, check_place
 from given.variables import UserError
 from given.verbs import Model
+from given.verbs.literals import codec_of
 
 __all__ = ["demo", "export", "fit"]
 
@@ -37,7 +36,6 @@ def fit(a: argparse.Namespace) -> int:
         raise UserError(f"fit: --task {a.task} says the formula; leave one of the two out")
     data = read(a.data, a)
     codecs = {name: codec_of(text) for name, text in once(a.codecs, "--as").items()}
-    families = {name: built(text, _families, "--family") for name, text in once(a.family, "--family").items()}
     formula, task, left_out = a.formula, None, list[str]()
     if formula is None:
         try:
@@ -49,7 +47,7 @@ def fit(a: argparse.Namespace) -> int:
                             "write the formula")
         if not a.dry_run:
             print("".join(f"{note}\n" for note in left_out), end="", file=sys.stderr)
-    model = given.model(formula, data, families=families, codecs=codecs, seed=a.seed)
+    model = given.model(formula, data, families=once(a.family, "--family"), codecs=codecs, seed=a.seed)
     model.facts["notes"] += left_out
     ignored = model.order_ignored(data)
     order = {"order": ignored} if ignored else {}

@@ -89,7 +89,7 @@ class NearestNeighbour(Conditional):
         self.neighbours, self.bandwidth, self.anew = neighbours, bandwidth, anew
         finite = [isinstance(part, Finite) for _, part in x.space.parts]
         self.reals, self.symbols = not all(finite), any(finite)
-        self.curve: list[tuple[float, float, float, float]] = []
+        self.curve: list[tuple[float, ...]] = []
         self.widths = [part.dimensions * _numbers_of(part) for v in self.parents for _, part in v.space.parts]
         self.items: Tensor
         self.conditions: Tensor

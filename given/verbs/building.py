@@ -35,7 +35,9 @@ from given.train import (
 )
 from given.variables import Codec, Finite, Product, Real, UserError, Variable
 from given.verbs.checks import check_known, whole_seed
+from given.verbs.literals import family_of
 from given.verbs.models import Model
+from given.ways import way
 
 __all__ = ["default_family", "load", "model", "pretrained"]
 
@@ -118,7 +120,7 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
 
 
 def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
-          families: Mapping[str, Callable[..., Conditional]] | None = None, latents: Mapping[str, Any] | None = None,
+          families: Mapping[str, Callable[..., Conditional] | str] | None = None, latents: Mapping[str, Any] | None = None,
           seed: int | None = 0) -> Model:
     """A model of a formula, its variables and codecs inferred from data.
 
@@ -127,7 +129,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             that only name their rows, such as an id; the model's `notes` say which.
         data: anything `read` takes. Codecs learn from it in one pass; nothing else is learned yet.
         codecs: column -> codec, for columns that should not be inferred.
-        families: printed left side of a factor -> family, or a functools.partial of one.
+        families: printed left side of a factor -> family, a functools.partial of one, or its name, such as "Gaussian".
         latents: column that no data has -> codec, as `{"group": Label(range(3))}`: finite, summed out exactly, or a grid of
             codes that a family below encodes. Or -> (codec, posterior), as `{"z": (IdentityCodec(Real(axes=(Axis("latent",
             8),))), Regression)}`: a family of q(z | what stands beside z in the formula); p(z) learns its draws afterwards.
@@ -142,7 +144,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         raise UserError("model: expected data to read columns from; or build Model(Family(x, parents), ...) in full")
     source, codecs = read(data), dict(codecs or {})
     terms = parse(formula) if formula is not None else [Term(source.names)]
-    families = {parse(k)[0].name if "," in k else k: v for k, v in (families or {}).items()}  # however it was spaced
+    spaced = {parse(k)[0].name if "," in k else k: v for k, v in (families or {}).items()}
     names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
     latents, posteriors = _latents(latents or {}, names)
     check_known(names, [*source.names, *latents], "formula")
@@ -150,17 +152,15 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     for name, codec in codecs.items():
         if not isinstance(codec, Codec):
             raise UserError(f"codecs: {name}: expected a codec such as Number(), got {codec!r}")
-    for name, family in families.items():
-        if isinstance(family, Conditional) or not callable(family):
-            raise UserError(f"families: {name}: expected a family such as Gaussian, or a partial of one, got {family!r}")
+    chosen = {name: family_of(family, f"{way('families', '--family')}: {name}") for name, family in spaced.items()}
     named = None if formula is None else [name for name in names if name not in latents]
     inferred, notes = infer_table(source, codecs, named)
     if not inferred:
         raise UserError(f"model: no column is left to model ({'; '.join(notes)}); name columns in a formula")
     terms = terms if formula is not None else [Term(tuple(inferred))]
-    _check_lefts(families, terms)
+    _check_lefts(chosen, terms)
     free = {name: codec for name, codec in inferred.items() if name not in codecs}
-    inferred |= _whole(free, terms) | _on_lines(free, families, terms, notes)
+    inferred |= _whole(free, terms) | _on_lines(free, chosen, terms, notes)
     variables = _learn(source, inferred)
     variables |= {name: Variable(name, codec) for name, codec in latents.items()}
     factors, seed = [], whole_seed(seed)
@@ -172,7 +172,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             if block:
                 x = Variable(term.name, BlockCodec({n: variables[n].codec for n in term.left}))
             parents = [variables[n] for n in term.parents]
-            factors.append(families.get(term.name, default_family(x, parents))(x, parents))
+            factors.append(chosen.get(term.name, default_family(x, parents))(x, parents))
         found = {name: _posterior(name, family, factors, latents) for name, family in posteriors.items()}
     made = Model(*factors, latents=found)
     made.facts |= {"notes": notes, "fitted": False, "dtypes": dict(source.dtypes), "cells": _cells(source, variables)}
@@ -190,10 +190,10 @@ def _latents(said: Mapping[str, Any],
     check_known(said, names, "latents")
     for name, each in said.items():
         codec, family = each if isinstance(each, tuple) and len(each) == 2 else (each, None)
-        if not isinstance(codec, Codec) or isinstance(family, Conditional) or not (family is None or callable(family)):
+        if not isinstance(codec, Codec):
             raise UserError(f"latents: {name}: expected a codec, such as Label(range(3)), or a codec and a family of its "
                             f"posterior, such as Regression, got {each!r}")
-        codecs[name], posteriors[name] = codec, family
+        codecs[name], posteriors[name] = codec, None if family is None else family_of(family, f"latents: {name}")
     return codecs, posteriors
 
 

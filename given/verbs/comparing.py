@@ -21,8 +21,10 @@ from given.train import Diverged, nested, split
 from given.variables import Codec, Finite, Real, UserError
 from given.verbs.assessment import assess
 from given.verbs.building import model
-from given.verbs.checks import check_known, whole_seed
+from given.verbs.checks import whole_seed
+from given.verbs.literals import family_of
 from given.verbs.models import Model
+from given.ways import way
 
 __all__ = ["compare"]
 
@@ -44,7 +46,7 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
     Args:
         data: anything `read` takes.
         formula: as of `given.model`.
-        families: "all", names or classes or partials of families, or a mapping of names of your own to them.
+        families: "all"; classes, partials or names of families, in any case; or a mapping of names of your own to them.
         minutes: of wall time, to learn one model; half as much to score, draw and ask it.
         seeds: models of each family.
         seed: of the split, and the first of theirs.
@@ -88,19 +90,15 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
 def _chosen(families: Any) -> dict[str, Family]:
     """Name -> family, of what was asked for."""
     every: dict[str, Any] = {name: cls for name in _families.__all__ if inspect.isclass(cls := getattr(_families, name))}
-    if isinstance(families, Mapping):
-        return dict(families)
-    if families == "all":
+    what = way("families", "--families")
+    if isinstance(families, str) and families == "all":
         return every
+    if isinstance(families, Mapping):
+        return {str(name): family_of(family, f"{what}: {name}") for name, family in families.items()}
     out = dict[str, Family]()
-    for family in [families] if isinstance(families, str) or callable(families) else families:
-        if isinstance(family, str):
-            check_known([family], list(every), "families")
-            out[family] = every[family]
-        elif callable(family):
-            out[_spelled(family)] = family
-        else:
-            raise UserError(f"families: expected names or classes of families, got {family!r}")
+    for said in [families] if isinstance(families, str) or callable(families) else families:
+        family = family_of(said, what)
+        out[_spelled(family)] = family
     if not out:
         raise UserError("families: expected at least one, got none")
     return out
@@ -110,7 +108,7 @@ def _spelled(family: Any) -> str:
     """A class, or a partial of one, as it is written."""
     if not isinstance(family, partial):
         return str(getattr(family, "__name__", family))
-    options = [f"{k}={_spelled(v) if callable(v) else repr(v)}" for k, v in family.keywords.items()]
+    options = [f"{f'{k}=' * (k != 'family')}{_spelled(v) if callable(v) else repr(v)}" for k, v in family.keywords.items()]
     return f"{_spelled(family.func)}({', '.join(options)})"
 
 
