@@ -270,6 +270,38 @@ def test_contours():
     check_contours()
 
 
+def test_draws_and_verdicts_do_not_depend_on_how_many_rows_there_is_time_for_at_once(monkeypatch):
+    from given.verbs import assessment
+
+    x = correlated(0, 60)
+    model = given.model(data=x, families={"a, b, c, d": Gaussian})
+    model.fit(x, held_out=0)
+    found = []
+    for first in (2, 50):
+        monkeypatch.setattr(assessment, "_FIRST", first)
+        found.append(given.assess(model, x, correlated(1, 60), baseline=model).drawn)
+    assert np.allclose(found[0]["a"], found[1]["a"]) and len(np.unique(found[0]["a"])) == 60
+
+
+def test_judging_keeps_to_its_time(monkeypatch):
+    """Scores, draws and conditionals together take no longer than is allowed, and as much of it as one batch may take."""
+    import time
+
+    x = correlated(0, 60)
+    model = given.model(data=x, families={"a, b, c, d": Gaussian})
+    model.fit(x, held_out=0)
+    score, asked = given.Model.score, []
+
+    def slow(self, data, **options):
+        asked.append(data.n)
+        time.sleep(0.01 * data.n)
+        return score(self, data, **options)
+
+    monkeypatch.setattr(given.Model, "score", slow)
+    given.assess(model, x, correlated(1, 400), seconds=1.0, baseline=model, only_score=True)
+    assert asked[0] == 2 and 8 <= sum(asked) <= 34  # of 1 s a part for scores, 10 ms a row
+
+
 def test_an_expensive_score_is_asked_of_few_rows(monkeypatch):
     """What a few scores show to take longer than there is time for is left out, and why is said."""
     import time

@@ -270,7 +270,7 @@ def _compare(add: _Add) -> None:
     command.add_argument("--families", default="all", metavar="A,B",
                          help="names of given families, or all that apply (default)")
     command.add_argument("--minutes", type=positive, default=1.0,
-                         help="to learn one model (default 1); half as much to judge it")
+                         help="to learn one model (default 1); a quarter as much to judge it")
     command.add_argument("--seeds", type=count, default=3, help="models of each family (default 3)")
     command.add_argument("--as", dest="codecs", action="append", default=[], type=pair, metavar="COLUMN=CODEC",
                          help="how a column is read, as of given fit")

@@ -33,7 +33,7 @@ from given.solve import Solver
 
 __all__ = ["EXACT", "Estimate", "bound", "by_equation"]
 
-EXACT = 64  # entries up to which the divergence is that
+EXACT = 32  # entries up to which the divergence is that: each costs a pass back through the net
 _PROBES = 4
 _FAR = 14.0  # log SNR at which a path without end is cut for the bound
 

@@ -62,7 +62,7 @@ class KernelTest:
     n: int
 
 
-def classifier_two_sample(x: np.ndarray, y: np.ndarray, *, permutations: int = 199, seed: int = 0) -> ClassifierTest:
+def classifier_two_sample(x: np.ndarray, y: np.ndarray, *, permutations: int = 999, seed: int = 0) -> ClassifierTest:
     """A classifier's accuracy at telling two sets apart, and the p-value of it.
 
     Args:

@@ -32,6 +32,7 @@ from given.train import nested
 from given.variables import Finite, Real, UserError, Variable
 from given.verbs.checks import whole_seed
 from given.verbs.models import Model
+from given.verbs.query import Query
 
 __all__ = ["assess"]
 
@@ -41,8 +42,9 @@ _FEW = 20  # draws, rows and test rows that distances need
 _CATEGORIES = 50
 _ASKED = 200  # rows whose conditionals are asked for
 _DRAWS = 49
-_LEAST = {"score": 1, "train score": 1, "draws": 200, "calibration": 1}  # rows, if any time is left
-_SHARES = {"score": 0.35, "train score": 0.15, "draws": 0.2, "calibration": 0.2}  # of the seconds
+_LEAST = {"score": 8, "train score": 1, "draws": 200, "calibration": 1}  # rows, where the time for all of it allows them
+_SHARES = {"score": 0.3, "train score": 0.1, "draws": 0.2, "calibration": 0.15}  # of the seconds; distances take the rest
+_GROWTH = 8  # times as many rows as the last, at most
 
 
 def assess(model: Model, train: Any, test: Any, *, baseline: Model | None = None, seed: int | None = 0,
@@ -82,6 +84,7 @@ class _Assessing:
     left_out: dict[str, str] = field(default_factory=dict)
     row: float = 0.0  # seconds to score one, of the first few
     spent: dict[str, float] = field(default_factory=dict)  # seconds on the first rows of each
+    began: float = field(default_factory=time.perf_counter)
 
     def scored(self) -> Assessment:
         """The score alone."""
@@ -107,10 +110,16 @@ class _Assessing:
 
     def _affords(self, what: str, scores: int) -> bool:
         """Whether there is time for so many scores of a row; why not is kept."""
-        if self.row * scores <= self.seconds:
+        if self.row * scores <= self.left:
             return True
-        self.left_out[what] = f"no time: {scores} scores of a row take some {self.row * scores:.0f} s, of {self.seconds:.0f}"
+        self.left_out[what] = (f"no time: {scores} scores of a row take some {self.row * scores:.2g} s, and of "
+                               f"{self.seconds:.2g} s {max(0.0, self.left):.2g} are left")
         return False
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.seconds - (time.perf_counter() - self.began)
 
     def _tried(self, what: str, find: Callable[[], Any]) -> Any:
         """What is found, or None where there is no answer, and why is kept."""
@@ -121,17 +130,19 @@ class _Assessing:
             return None
 
     def _parts(self, what: str, rows: Columns, ask: Callable[[Columns, int], Any]) -> list[Any]:
-        """Answers about rows, ever more at once, until the time for it is spent."""
-        out, n, began, size = list[Any](), 0, time.perf_counter(), _FIRST
-        while n < rows.n:
+        """Answers about rows, each time as many as there is time for by what a row cost last; of many at once it costs less."""
+        out, n, size = list[Any](), 0, _FIRST
+        share = _SHARES[what] * self.seconds
+        while n < rows.n and size:
             start = time.perf_counter()
             out.append(ask(rows.rows(slice(n, n + size)), n))
             n, cost = n + size, time.perf_counter() - start
             self.spent.setdefault(what, cost)
-            spent = time.perf_counter() - began
-            if spent + 2 * cost > _SHARES[what] * self.seconds and (n >= _LEAST[what] or spent > self.seconds):
-                break
-            size = max(_FIRST, n)
+            share -= cost
+            most, each = _GROWTH * size, max(cost, 1e-9) / size
+            size = max(0, min(most, int(share / each)))
+            if n + size < _LEAST[what]:
+                size = max(0, min(most, int(self.left / each), _LEAST[what] - n))
         return out
 
     def _score(self, what: str, rows: Columns, model: Model) -> Score | None:
@@ -143,8 +154,9 @@ class _Assessing:
         names = list(self.model.joint.conditions)
 
         def draw(some: Columns, n: int) -> Columns:
-            given, seed = {k: some[k] for k in names}, self.seed * 1_000_003 + n
-            flat = self.model.given(given).sample(1 if given else some.n, seed=seed).flat()
+            given = {k: some[k] for k in names}
+            # Of its row's number, however many rows there was time for at once.
+            flat = Query(self.model.joint, given, {}, n, n=some.n).sample(seed=self.seed).flat()
             return Columns({**{k: flat[k] for k in self.model.joint.columns if k in flat}, **given})
 
         return joined(self._parts("draws", self.test, draw))

@@ -30,7 +30,7 @@ __all__ = ["compare"]
 
 _TEST = 0.2  # of the rows
 _MOST = 1000  # test rows
-_JUDGED, _LEAST = 0.5, 4.0  # of the time of learning, and seconds at least, for scores, draws and conditionals
+_JUDGED, _LEAST = 0.25, 2.0  # of the time of learning, a fifth of both, and seconds at least, to judge a model
 
 Family = Callable[..., Conditional]
 
@@ -47,7 +47,7 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
         data: anything `read` takes.
         formula: as of `given.model`.
         families: "all"; classes, partials or names of families, in any case; or a mapping of names of your own to them.
-        minutes: of wall time, to learn one model; half as much to score, draw and ask it.
+        minutes: of wall time, to learn one model; a quarter as much to score, draw and ask it.
         seeds: models of each family.
         seed: of the split, and the first of theirs.
         codecs: column -> codec, as of `given.model`.
