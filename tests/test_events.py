@@ -290,6 +290,24 @@ def test_a_mixture_and_an_any_order_net_answer():
     assert (np.exp(asked.log_prob(y=g)) * 0.5).sum() == pytest.approx(1, abs=1e-2)
 
 
+def check_step():
+    """Probabilities under a range come from the step that draws the symbol: as by their scores, and not symbol by symbol."""
+    data = {"x": X, "age": RNG.integers(0, 30, N), "y": Y}
+    net = given.model("p(x, age, y)", data, codecs={"x": Number(), "y": Number(), "age": Integer()}, families={
+        "x, age, y": SMALL})
+    net.fit(data, steps=10, progress=False)
+    rows, asked = [], net.given(x=between(0.5, 1), y=0.3)
+    net.joint.declared[0].embed.register_forward_hook(lambda _, inputs, out: rows.append(len(inputs[0])))
+    p = asked.probabilities("age")
+    assert sum(rows) < 6_000, f"the net read {sum(rows):,} rows for 1,000 proposals and 30 symbols"
+    for age in (0, 7, 29):
+        assert p[str(age)][0] == pytest.approx(np.exp(asked.log_prob(age=[age])[0]), rel=1e-4)
+
+
+def test_a_symbol_under_a_range_is_answered_by_the_step_that_draws_it():
+    check_step()
+
+
 def ask(capsys, *words):
     status = main([str(word) for word in words])
     out, err = capsys.readouterr()

@@ -32,7 +32,7 @@ from test_divergences import (
     check_squared_error,
     check_wasserstein,
 )
-from test_events import check_pair
+from test_events import check_pair, check_step
 from test_events import enumerated as check_listed
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
@@ -644,6 +644,8 @@ MUTANTS = {
         "repeated(self.query, size, {}, first), name)", check_pair),
     "a second range is drawn within and not weighed": Mutant(
         given.infer.weighing.Weighing, "propose", "if i:", "if False:", check_pair),
+    "a symbol's probabilities leave out what weighs them": Mutant(
+        given.infer.Query, "_stepped", "share[:, None] * ", "0.9 * ", check_step),
     "a block's entries are independent": Mutant(
         given.distributions.NormalHead, "forward", "root.tril(-1) + ", "", check_joint_head),
     "a block of symbols is scored from its last entry to its first": Mutant(

@@ -9,12 +9,13 @@ u from 0 to 1 picks the entry below which a share u of the region's probability 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
-from given.distributions import Distribution, Intractable, Kind, Mixture, Sequential, weakest
+from given.distributions import Distribution, Kind, weakest
+from given.infer.entry import single_entries
 from given.infer.events import Region
 from given.variables import Entries, Product, Real
 
@@ -39,7 +40,8 @@ class Cumulative:
     """
 
     def __init__(self, parts: Iterable[tuple[Tensor, Distribution]], name: str, region: Region | None = None) -> None:
-        self.name, self.parts = name, [each for weight, distribution in parts for each in _entries(weight, distribution, name)]
+        self.name = name
+        self.parts = [each for weight, distribution in parts for each in single_entries(weight, distribution, name)]
         self.kind: Kind = weakest(distribution.kind_of_part for _, distribution in self.parts)
         self.n, first = len(self.parts[0][0]), self.parts[0][1].space
         space = dict(first.parts).get(name, first)
@@ -110,46 +112,3 @@ class Cumulative:
             at = Entries.block(columns) if isinstance(space, Product) else columns[""]
             total += weight * of(distribution, at.to(distribution.device)).cpu()
         return total
-
-
-def _entries(weight: Tensor, distribution: Distribution, name: str) -> Iterator[tuple[Tensor, Distribution]]:
-    """Weights (n,), and what has the distribution function of a column's single entry, given what is known of the others: the
-    distribution itself, of one that is drawn step by step that of the step, of a mixture those of its parts."""
-    if isinstance(distribution, Mixture):
-        for own, part in zip(distribution.log_weights.exp().cpu().unbind(1), distribution.parts, strict=True):
-            yield from _entries(weight * own, part, name)
-    else:
-        yield weight, _step(distribution, name) if isinstance(distribution, Sequential) else distribution
-
-
-def _step(distribution: Sequential, name: str) -> Distribution:
-    asked = distribution.asking({name})
-    if not isinstance(asked, Sequential):
-        raise Intractable(f"{name}: rows know different columns; ask for them apart")
-    entry = _place(asked, name)
-    known = torch.zeros(asked.n, len(asked.entries), dtype=torch.bool) if asked.evidence is None else asked.evidence.scored
-    before = asked.entries[:asked.entries.index(entry)]
-    if not bool(known[:, before].all()) or bool(known[:, entry].any()):
-        raise Intractable(f"{name}: others come before it in the order of drawing; it has no distribution function")
-    with torch.no_grad():
-        state = asked.start()
-        while asked.entries[state.t] != entry:
-            first, last = state.t, asked.ends[state.t]
-            if last > first + 1:
-                raise Intractable(f"{name}: several entries are drawn at once before it")
-            state = asked.advance(state, asked.evidence.tensor[:, asked.entries[first]].double())  # type: ignore[union-attr]
-        if asked.ends[state.t] > state.t + 1:
-            raise Intractable(f"{name}: is drawn at once with others")
-        law = asked.next(state)
-    law.kind = asked.kind_of_part
-    return law
-
-
-def _place(distribution: Sequential, name: str) -> int:
-    """The number of a column's entry among those of the block."""
-    at = 0
-    for column, space in distribution.space.parts:
-        if column in (name, ""):
-            return at
-        at += space.dimensions
-    raise AssertionError(name)

@@ -11,6 +11,7 @@ order. This file works on entries; raw data is the business of `verbs`.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Set
 from functools import cached_property
 
@@ -21,6 +22,7 @@ from given.conditional import Conditional
 from given.distributions import (
     Categorical,
     Distribution,
+    Factorized,
     How,
     Intractable,
     Kind,
@@ -30,6 +32,7 @@ from given.distributions import (
     inverse_cdf_sample,
 )
 from given.infer.cumulative import Cumulative
+from given.infer.entry import single_entries
 from given.infer.posterior import Enumeration, Posterior
 from given.infer.windows import cut, joined, over, reach, written
 from given.joint import Joint
@@ -264,9 +267,22 @@ class Query:
             raise Intractable(f"{name}: expected a single finite entry, got {space}; use sample or log_prob")
         if name in self.evidence:
             raise UserError(f"{name}: is given; ask for something else")
+        if name not in self.bayes.above(self.evidence.keys())[1]:  # nothing that is given depends on it
+            with contextlib.suppress(Intractable):
+                return self._stepped(name)
         posterior = self.bayes.posterior({name})
         p = torch.zeros(self.n, space.size, dtype=torch.float64)
         return p.index_add_(1, posterior.values[name].flatten(), posterior.log_weights.exp())
+
+    def _stepped(self, name: str) -> Tensor:
+        """`probabilities` by the steps that draw it. Raises `Intractable` where it is not drawn by steps."""
+        total = torch.zeros((), dtype=torch.float64)
+        for weight, distribution in self.mixture(name):
+            for share, entry in single_entries(weight, distribution, name):
+                if not isinstance(entry, Factorized):
+                    raise Intractable(f"{name}: is not drawn by a step")
+                total = total + share[:, None] * entry.log_probs.exp().cpu()
+        return total
 
     def mode(self) -> Columns:
         """The most probable joint value of the columns summed over, and the modes of distributions below it: (n, *grid)

@@ -160,10 +160,14 @@ class Weighing:
         k = inverse_cdf_sample(p, noise.uniform().reshape(size, self.n))
         values, log_w = {name: v[k] for name, v in self.values.items()}, torch.zeros(size, self.n, dtype=torch.float64)
         for i, name in enumerate(self.lines):
+            u = noise.fold(name).uniform().reshape(size, self.n)
+            if not values:  # one distribution a row serves all its proposals
+                values[name] = self._line(self.query, name).inverse(u)
+                continue
             law = self._line(repeated(self.query, size, values, first), name)
             if i:
                 log_w = log_w + law.mass.log().reshape(size, self.n)
-            values[name] = law.inverse(noise.fold(name).uniform()[None])[0].reshape(size, self.n)
+            values[name] = law.inverse(u.reshape(1, -1))[0].reshape(size, self.n)
         return {name: Entries(v) for name, v in values.items()}, log_w
 
     def _proposals(self, seed: int) -> tuple[Columns, Tensor]:

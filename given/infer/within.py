@@ -160,8 +160,9 @@ class Within:
         space = self.joint.columns[name].space
         if not isinstance(space, Finite) or space.dimensions != 1 or name in self.evidence:
             return self.query.probabilities(name)  # which raises
-        weighing = self._whole(name)
-        if (weighing.exact and weighing.kind == "exact") or (name in self.regions and weighing.exact):
+        closed = self.weighing.exact and (self.weighing.kind == "exact" or name in self.regions)
+        weighing = self._whole(name) if closed else self.weighing
+        if closed and weighing.exact and (weighing.kind == "exact" or name in self.regions):
             p = torch.zeros(space.size, self.n, dtype=torch.float64)
             return p.index_add_(0, weighing.values[name], (weighing.log_weights - weighing.log_prob(0)).exp()).T
         particles = self.weighing.particles(0)
