@@ -113,6 +113,21 @@ def test_the_bandwidth_is_chosen_by_rows_left_out():
     check_bandwidth()
 
 
+def check_few_rows():
+    """However few rows there are, no kernel is broader than the data, and a row without another has Silverman's."""
+    for rows in (2, 3, 5, 9):
+        x = np.random.default_rng(rows).normal(100, 5, size=(rows, 1))
+        model = learned(KernelDensity, x)
+        assert 0.2 < float(model.chosen[0]) <= 1, f"{rows} rows: {float(model.chosen[0])} standard deviations"
+        drawn = model(Observed(n=1)).sample((2000,), seed=0).tensor
+        assert float(drawn.std()) < 1.5 * x.std()
+    assert float(learned(KernelDensity, np.ones((1, 2))).chosen[0]) == pytest.approx(1)
+
+
+def test_kernels_of_few_rows_are_no_broader_than_the_data():
+    check_few_rows()
+
+
 def test_a_kernel_density_of_mixed_columns_with_holes():
     rng = np.random.default_rng(0)
     kind = rng.integers(0, 3, 300)

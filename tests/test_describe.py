@@ -108,7 +108,7 @@ LATENT = {"PCA": partial(PCA, components=2), "factors": partial(FactorAnalysis, 
 
 @pytest.mark.parametrize("family", LATENT.values(), ids=LATENT)
 def test_every_latent_is_gone_along_by_its_own_standard_deviations(family):
-    """A step goes from where the family says that codes lie, as far as it says that they vary; of levels by way of reals too."""
+    """A step goes from where the family says that codes lie, as far as they vary by it; of levels by way of reals too."""
     rng = np.random.default_rng(0)
     pixels = (4 + 2 * rng.normal(size=(60, 1, 1)) * np.ones((4, 2)) + rng.normal(size=(60, 4, 2))).round().clip(0, 9)
     data = {"image": pixels.astype(np.uint8)}

@@ -14,6 +14,7 @@ from test_autoencoder import check_codes, check_unseen
 from test_blocks import check_joint_head, check_loss_is_the_chain, check_target_is_hidden
 from test_classics import (
     check_bandwidth,
+    check_few_rows,
     check_gaussian_structures,
     check_kernel_density,
     check_kmeans,
@@ -164,6 +165,8 @@ MUTANTS = {
         check_bandwidth),
     "copies of a row are rows of their own": Mutant(
         given.families.KernelDensity, "_leave_one_out", "- 1).clamp", "- 0.5).clamp", check_bandwidth),
+    "kernels of few rows grow without end": Mutant(
+        given.families.KernelDensity, "_choose", "min(h * ratio**k, _BROADEST)", "h * ratio**k", check_few_rows),
     "distances are expanded": Mutant(
         given.distributions.Kernels, "_normal", "donot_use_mm_for_euclid_dist", "use_mm_for_euclid_dist", check_kernel_density),
     "kernels of parts keep what is unseen": Mutant(

@@ -13,12 +13,12 @@ from test_classics import learned, scores, vector
 
 import given
 from given import select
-from given.app.literals import built
 from given.codecs import Integer, Label
 from given.families import PCA, Dequantised, FactorAnalysis, Gaussian, GaussianMixture, KernelDensity, KMeans, ProbabilisticPCA
 from given.lessons import Deadline
 from given.selection import search
 from given.variables import UserError
+from given.verbs.literals import built
 
 torch.set_num_threads(1)
 

@@ -5,7 +5,9 @@
 with k normal of standard deviation h s_d about a real entry (s_d its own standard deviation), and about a symbol the symbol
 itself with probability 1 - a, else any, evenly. Both maximise the likelihood of each row under the others, in turns, over a
 grid that is refined once; rows that are alike count as one of their summed weight, so that a row cut in two halves praises no
-narrow kernel. About a hole the kernel is as broad as the data. `log_prob` is exact, and so are all marginals and conditionals.
+narrow kernel. No h is tried above 1, where a kernel is as broad as the data, since the likeliest of few rows grows without end;
+where no row has another to be judged by, h is Silverman's. About a hole the kernel is as broad as the data. `log_prob` is
+exact, and so are all marginals and conditionals.
 
 Source: Parzen, On estimation of a probability density function and mode, 1962 / https://doi.org/10.1214/aoms/1177704472
 Duin, On the choice of smoothing parameters for Parzen estimators of probability density functions, 1976 /
@@ -14,6 +16,7 @@ https://doi.org/10.1109/TC.1976.1674577
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from operator import itemgetter
@@ -33,6 +36,7 @@ __all__ = ["KernelDensity"]
 _JUDGED = 2000  # rows left out one by one
 _AT_ONCE = 256
 _COARSE, _FINE = 2.0, 1.25  # ratios of bandwidths tried
+_BROADEST = 1.0  # bandwidth, in standard deviations
 _score = itemgetter(2)
 _ANEW = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.7)
 
@@ -43,8 +47,8 @@ class KernelDensity(Conditional):
     Args:
         x: of any space without atoms and without a modelled length, a block too.
         parents: finite.
-        bandwidth: h, in standard deviations of each real entry; None for the likeliest of rows left out, `select(.01, 2.)` for
-            that of a range.
+        bandwidth: h, in standard deviations of each real entry; None for the likeliest of rows left out, at most 1;
+            `select(.01, 2.)` for that of a range.
         anew: a, of symbols; None for the likeliest.
 
     `curve` is of all that was tried: h, a, the mean log p of a row under the others.
@@ -99,24 +103,29 @@ class KernelDensity(Conditional):
     def _choose(self, deadline: Deadline) -> None:
         """The widths, in turns."""
         n, D = self.items.shape
-        normal = (4 / (D + 2) / n) ** (1 / (D + 4))  # Silverman's, of normal data
+        normal = min((4 / (D + 2) / n) ** (1 / (D + 4)), _BROADEST)  # Silverman's, of normal data
         h = normal if self.bandwidth is None else float(self.chosen[0])
         a, tried = self.anew or 0.1, list[tuple[float, float, float]]()
         turns = [(_COARSE, (-4, -3, -2, -1, 0, 1)), (_FINE, (-2, -1, 0, 1, 2))]
         for ratio, powers in turns:
             if self.reals and self.bandwidth is None:
-                tried += [(w, a, self._leave_one_out(w, a)) for w in deadline.within([h * ratio**k for k in powers])]
+                widths = dict.fromkeys(min(h * ratio**k, _BROADEST) for k in powers)
+                tried += [(w, a, self._leave_one_out(w, a)) for w in deadline.within(widths)]
             elif self.reals and isinstance(self.bandwidth, select) and (self.symbols or not tried):
                 tried += [(w, a, score) for w, score in search(self.bandwidth, partial(self._leave_one_out, a=a), deadline)]
-            h, a, _ = max(tried, key=_score, default=(h, a, 0.0))
+            h, a = self._best(tried, h, a)
             if self.symbols and self.anew is None:
                 tried += [(h, v, self._leave_one_out(h, v)) for v in deadline.within(_ANEW)]
-            h, a, _ = max(tried, key=_score, default=(h, a, 0.0))
-        self.tried = torch.tensor(tried, dtype=torch.float64).reshape(-1, 3)
+            h, a = self._best(tried, h, a)
+        self.tried = torch.tensor([each for each in tried if each[2] > -math.inf], dtype=torch.float64).reshape(-1, 3)
         self.chosen.copy_(torch.tensor([h, a], dtype=torch.float64))
 
+    def _best(self, tried: list[tuple[float, float, float]], h: float, a: float) -> tuple[float, float]:
+        """The likeliest of what was tried; h and a where no row has another."""
+        return max((each for each in tried if each[2] > -math.inf), key=_score, default=(h, a, 0.0))[:2]
+
     def _leave_one_out(self, h: float, a: float) -> float:
-        """Mean log-likelihood of stored rows, each by the others."""
+        """Mean log-likelihood of stored rows, each by the others; minus infinity where none has any."""
         kernels, total, rows = self._kernels(torch.tensor([h, a], dtype=torch.float64)), 0.0, 0.0
         for some in torch.arange(0, len(self.items), max(1, len(self.items) // _JUDGED)).split(_AT_ONCE):
             state, own = self.states[some], torch.arange(len(some))
@@ -127,7 +136,7 @@ class KernelDensity(Conditional):
             log_p = x.log_prob(self._entries(some))
             total += float((self.weights[some] * log_p)[~alone].sum())
             rows += float(self.weights[some][~alone].sum())
-        return total / max(rows, 1.0)
+        return total / rows if rows else -torch.inf
 
     def _entries(self, rows: Tensor) -> Entries:
         items = self.items[rows]

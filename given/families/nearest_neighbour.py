@@ -66,8 +66,7 @@ class NearestNeighbour(Conditional):
         bandwidth: h, in standard deviations of each real entry; None for the likeliest of rows left out.
         anew: a, of symbols; None for the likeliest.
 
-    Attributes:
-        curve: (k, h, a, mean log p of a row left out) of all that was tried.
+    `curve` is of all that was tried: k, h, a, the mean log p of a row left out.
 
     Raises:
         UserError: no parent, one with an end, or an x that kernels cannot stand about.
@@ -89,7 +88,6 @@ class NearestNeighbour(Conditional):
         self.neighbours, self.bandwidth, self.anew = neighbours, bandwidth, anew
         finite = [isinstance(part, Finite) for _, part in x.space.parts]
         self.reals, self.symbols = not all(finite), any(finite)
-        self.curve: list[tuple[float, ...]] = []
         self.widths = [part.dimensions * _numbers_of(part) for v in self.parents for _, part in v.space.parts]
         self.items: Tensor
         self.conditions: Tensor
@@ -97,9 +95,11 @@ class NearestNeighbour(Conditional):
         self.scale: Tensor
         self.chosen: Tensor
         self.whole: Tensor
+        self.tried: Tensor
         self.register_buffer("items", torch.zeros(0, x.space.dimensions, dtype=torch.float64))
         self.register_buffer("conditions", torch.zeros(0, sum(self.widths), dtype=torch.float64))
         self.register_buffer("weights", torch.zeros(0, dtype=torch.float64))
+        self.register_buffer("tried", torch.zeros(0, 4, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(sum(self.widths), dtype=torch.float64))
         chosen = [neighbours or 1.0, bandwidth or 1.0, anew or 0.1]
         self.register_buffer("chosen", torch.tensor(chosen, dtype=torch.float64))
@@ -148,14 +148,15 @@ class NearestNeighbour(Conditional):
         """k, h and a, in turns; for given widths all k are scored at once."""
         out, (n, D) = self._left_out(), self.items.shape
         h = self.bandwidth or (4 / (D + 2) / n) ** (1 / (D + 4))  # Silverman's, of normal data
-        a, self.curve = self.anew or 0.1, []
+        a = self.anew or 0.1
+        self.tried = self.tried[:0]
         k = self.neighbours or float(self.weights.sum()) ** 0.5
         for ratio, powers in ((_COARSE, (-3, -2, -1, 0, 1, 2, 3)), (_FINE, (-2, -1, 0, 1, 2))):
             if self.reals and self.bandwidth is None:
                 k, h, a = self._best(out, [(h * ratio**i, a) for i in powers], deadline)
             if self.symbols and self.anew is None:
                 k, h, a = self._best(out, [(h, v) for v in _ANEW], deadline)
-        if self.neighbours is None and not self.curve:
+        if self.neighbours is None and not len(self.tried):
             k, h, a = self._best(out, [(h, a)], deadline)
         self.chosen.copy_(torch.tensor([k, h, a], dtype=torch.float64))
 
@@ -165,7 +166,7 @@ class NearestNeighbour(Conditional):
         ks = ks if self.neighbours is None else [float(self.neighbours)]
         found = [(k, h, a, score) for h, a in deadline.within(tried)
                  for k, score in zip(ks, self._likelihoods(out, torch.tensor(ks).double(), h, a), strict=True)]
-        self.curve += found
+        self.tried = torch.cat([self.tried, torch.tensor(found, dtype=torch.float64).reshape(-1, 4)])
         return max(found, key=lambda each: each[3])[:3]
 
     def _left_out(self) -> _LeftOut:
@@ -228,7 +229,7 @@ class NearestNeighbour(Conditional):
 
     # Stored rows have no fixed number: a loaded state brings its own.
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name in ("items", "conditions", "weights"):
+        for name in ("items", "conditions", "weights", "tried"):
             setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
