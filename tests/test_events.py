@@ -339,6 +339,36 @@ def test_a_shell_gives_ranges_too(pair, table, tmp_path, capsys):
         assert float(out[1]) == table[1].given({name: value}).quantile("age", 0.5)
 
 
+def check_answers(pair, table):
+    """Answers say how they were found, and standard errors are those of draws."""
+    answer = pair.given(city="Oslo").answer("y")
+    assert answer.kind == "exact" and answer.error is None and answer.how == "exact"
+    assert answer.value == pair.given(city="Oslo").mean("y")
+    answer = pair.given(x=between(0, 1)).answer("y")
+    assert answer.kind == "estimate" and answer.how.startswith("of 1,000 draws, standard error 0.0")
+    several = [pair.given(x=between(0, 1)).answer("y", level, seed=k) for level in (None, 0.1) for k in range(40)]
+    for some in (several[:40], several[40:]):
+        spread, mean = np.std([each.value for each in some]), np.mean([each.error for each in some])
+        assert 0.6 < spread / mean < 1.6, f"values of 40 seeds spread by {spread}, their standard error is {mean}"
+    rows = pair.given(city=["Oslo", "Rome"], x=between(0, 1)).answer("y")
+    assert rows.error.shape == (2,) and " to " in rows.how
+    day = table[1].given(city="Oslo", age=between(30, 50)).answer("day")
+    assert day.error.dtype.kind == "m" and ("exact" in day.how or day.how.endswith(("days", "hours")))
+
+
+def test_answers_say_how_they_were_found(pair, table):
+    check_answers(pair, table)
+
+
+def test_a_shell_says_how_answers_were_found(pair, tmp_path, capsys):
+    pair.save(tmp_path / "pair.given")
+    (tmp_path / "new.csv").write_text("city\nRome\nOslo\n")
+    status, out, err = ask(capsys, "query", tmp_path / "pair.given", "y | x", "--where", "0 <= x <= 1", "--mean")
+    assert status == 0 and err.startswith("mean(y): of 1,000 draws, standard error 0.0")
+    status, out, err = ask(capsys, "query", tmp_path / "pair.given", "y | city", tmp_path / "new.csv", "--mean")
+    assert status == 0 and err == "mean(y): exact\n" and len(out) == 3
+
+
 @pytest.mark.parametrize(("words", "message"), [
     (["y | x", "--where", "x between 3"], "--where: got 'x between 3'; expected \"30 <= age <= 40\""),
     (["y | x", "--where", "z > 3"], "--where: unknown name 'z'"),

@@ -24,7 +24,7 @@ from given.formula import Term, parse
 from given.infer import Event, Part, Rows, prefix
 from given.sources import Columns, Live, Source, write_file
 from given.variables import Entries, Finite, UserError, nearest
-from given.verbs import Model, Query
+from given.verbs import Answer, Model, Query
 from given.verbs.checks import count_rows
 from given.verbs.holes import present, valueless
 
@@ -84,24 +84,29 @@ def query(a: argparse.Namespace) -> None:
     if rest and a.data is None:
         raise UserError(f"query: expected data with {', '.join(rest)}, or what is known of it by --where")
     term = Term(term.left, rest)
+    how = dict[str, list[Answer]]()
     if not term.parents:
-        show(_answered(a, model, term, dict(where), 0), a, model)
+        show(_answered(a, model, term, dict(where), 0, how), a, model)
+        _say_how(how)
         return
     data = live(a, model) or read(a.data, a, model)
     need(term.parents, data.names, f"{a.data}, to answer {a.question!r}")
-    answers = _answers(a, model, term, data, where)
+    answers = _answers(a, model, term, data, where, how)
     if a.output or a.n > 1:  # draw after draw, of all rows
         parts = list(answers)
         whole = {name: np.concatenate([part[name] for part in parts], parts[0].axes - 1) for name in parts[0]}
         show(Columns(whole, parts[0].axes, parts[0].dtypes), a, model)
+        _say_how(how)
         return
     first = 0
     for part in answers:
         rows(part.flat(first), a.json, header=first == 0)
         first += part.shape[-1]
+    _say_how(how)
 
 
-def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source, where: dict[str, Event]) -> Iterator[Columns]:
+def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source, where: dict[str, Event],
+             how: dict[str, list[Answer]]) -> Iterator[Columns]:
     """What is asked, of some thousand rows at a time.
 
     Raises:
@@ -109,7 +114,7 @@ def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source, wher
     """
     first = 0
     for batch in data.batches(_AT_ONCE):
-        yield _answered(a, model, term, {name: Rows(batch[name]) for name in term.parents} | where, first)
+        yield _answered(a, model, term, {name: Rows(batch[name]) for name in term.parents} | where, first, how)
         first += batch.n
         if a.output:
             say_on_terminal(f"{first:,} rows answered", end="")
@@ -119,12 +124,13 @@ def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source, wher
         raise UserError(f"{'stdin' if a.data == '-' else a.data}: expected at least one row after the header, got none")
 
 
-def _answered(a: argparse.Namespace, model: Model, term: Term, observed: dict[str, Any], first: int) -> Columns:
+def _answered(a: argparse.Namespace, model: Model, term: Term, observed: dict[str, Any], first: int,
+              how: dict[str, list[Answer]]) -> Columns:
     """The most probable category and the probabilities of all, or draws, of the rows from `first` on."""
     asked = model.given(observed)
     asked.first_row = first
     if a.mean or a.quantile or a.interval is not None:
-        return _summarised(a, asked, term)
+        return _summarised(a, asked, term, how)
     space = model.joint.columns[term.left[0]].space
     if len(term.left) == 1 and isinstance(space, Finite) and space.dimensions == 1:
         p = asked.probabilities(term.left[0])
@@ -136,20 +142,26 @@ def _answered(a: argparse.Namespace, model: Model, term: Term, observed: dict[st
     return Columns({name: drawn[name] for name in term.left}, drawn.axes, drawn.dtypes)
 
 
-def _summarised(a: argparse.Namespace, asked: Query, term: Term) -> Columns:
-    """The means, quantiles and intervals of the columns asked, a column each; how they were found goes to standard error."""
+def _summarised(a: argparse.Namespace, asked: Query, term: Term, how: dict[str, list[Answer]]) -> Columns:
+    """The means, quantiles and intervals of the columns asked, a column each; `how` keeps how they were found."""
     found, levels = dict[str, Any](), dict.fromkeys(a.quantile)
     if a.interval is not None:
         if not 0 < a.interval < 1:
             raise UserError(f"query: --interval {a.interval:g}; expected a probability between 0 and 1, as 0.9")
         levels |= dict.fromkeys([(1 - a.interval) / 2, (1 + a.interval) / 2])
     for name in term.left:
-        if a.mean:
-            found[f"mean({name})"] = np.atleast_1d(asked.mean(name, seed=a.seed))
-        for level in levels:
-            found[f"q{level:.6g}({name})"] = np.atleast_1d(asked.quantile(name, level, seed=a.seed))
-        say_on_terminal(repr(asked.distribution(name)))
+        for level in [*[None] * a.mean, *levels]:
+            title = f"mean({name})" if level is None else f"q{level:.6g}({name})"
+            answer = asked.answer(name, level, seed=a.seed)
+            found[title] = np.atleast_1d(answer.value)
+            how.setdefault(title, []).append(answer)
     return Columns(found)
+
+
+def _say_how(how: dict[str, list[Answer]]) -> None:
+    """How answers were found, on standard error: exactly, or of how many draws, with their standard error."""
+    for title, answers in how.items():
+        print(f"{title}: {Answer.joined(answers).how}", file=sys.stderr)
 
 
 def rank(a: argparse.Namespace) -> None:

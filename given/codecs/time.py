@@ -107,6 +107,10 @@ class Time(Measured):
     def raw_of(self, numbers: np.ndarray) -> np.ndarray:
         return self._raw(numbers)
 
+    def differences(self, numbers: Any) -> Any:
+        scale = 86_400_000 if self._unit() in "WD" else 1000
+        return np.rint(np.asarray(numbers) * scale).astype("m8[ms]")
+
     def _ends(self) -> tuple[int, int]:
         """The first and the last time that the form can write, in units since 1970."""
         least, most = (_YEARS_OF_NS if self.form == "<M8[ns]" else _YEARS)

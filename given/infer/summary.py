@@ -37,10 +37,15 @@ class Summary:
     Attributes:
         exact: query -> raw values (n, ...), or `Intractable`.
         drawn: raw draws (draws, n, ...) -> raw values (n, ...).
+        error: raw draws (draws, n, ...) -> the standard errors (n, ...) of these, as numbers; None where there is none.
+        deviation: query -> standard deviations (n,) of the column: over the root of the effective number of weighted draws a
+            bound on the standard error of a mean over them. None where it has none.
     """
 
     exact: Callable[[Asked], np.ndarray]
     drawn: Callable[[np.ndarray], np.ndarray]
+    error: Callable[[np.ndarray], np.ndarray] | None = None
+    deviation: Callable[[Asked], np.ndarray] | None = None
 
 
 def mean(variable: Variable) -> Summary:
@@ -64,11 +69,25 @@ def mean(variable: Variable) -> Summary:
         total = sum(weight.reshape(-1, *[1] * (each.dim() - 1)) * each for weight, each in parts)
         return codec.raw_of(codec.real(Entries(torch.as_tensor(total))))
 
-    return Summary(exact, lambda raw: codec.raw_of(_average(numbers(raw))))
+    def error(raw: np.ndarray) -> np.ndarray:
+        value = numbers(raw)
+        some = np.maximum((~np.isnan(value)).sum(0), 1)
+        return np.sqrt(_average((value - _average(value)) ** 2) / some)
+
+    def deviation(query: Asked) -> np.ndarray:
+        p, values = query.probabilities(variable.name).numpy(), numbers(_symbols(codec))[:, None]
+        return np.sqrt(_average((values - _average(values, p.T)) ** 2, p.T))
+
+    return Summary(exact, lambda raw: codec.raw_of(_average(numbers(raw))), error, deviation if _counted(variable) else None)
 
 
 def quantiles(variable: Variable, levels: np.ndarray) -> Summary:
     """The least values (n, levels) that are not exceeded with the probabilities `levels`, of what is not missing.
+
+    Of draws their standard error is half of what lies between the draws whose ranks are one standard error below and above.
+
+    Source: Woodruff, Confidence intervals for medians and other position measures, 1952 /
+    https://doi.org/10.1080/01621459.1952.10483443
 
     Raises:
         UserError: its values are no single numbers.
@@ -96,7 +115,15 @@ def quantiles(variable: Variable, levels: np.ndarray) -> Summary:
         at = np.ceil(levels[:, None] * there).astype(int) - 1
         return np.take_along_axis(raw, np.take_along_axis(order, np.clip(at, 0, None), 0), 0).T
 
-    return Summary(exact, drawn)
+    def error(raw: np.ndarray) -> np.ndarray:
+        value = np.sort(numbers(raw), 0)  # NaN last
+        there = (~np.isnan(value)).sum(0)
+        off = np.sqrt(levels * (1 - levels))[:, None] * np.sqrt(there)
+        low, high = (np.take_along_axis(value, np.clip(np.rint(levels[:, None] * there + sign * off).astype(int) - 1, 0,
+                                                       np.maximum(there - 1, 0)), 0) for sign in (-1, 1))
+        return (high - low).T / 2
+
+    return Summary(exact, drawn, error)
 
 
 def mode(variable: Variable) -> Summary:

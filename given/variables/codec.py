@@ -192,6 +192,10 @@ class Codec(abc.ABC):
         """What `numbers` made, as raw values where these are no numbers, such as dates."""
         return numbers
 
+    def differences(self, numbers: Any) -> Any:
+        """Differences of `numbers`, as differences of raw values are written."""
+        return numbers
+
     def real(self, x: Entries) -> np.ndarray:
         """Entries as `numbers` of their raw values, not rounded to what raw values may be."""
         return self.numbers(self.decode(x))

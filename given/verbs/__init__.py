@@ -1,5 +1,6 @@
 """What can a user do? A model of a joint, and its verbs. The same verbs are the command line's."""
 
+from given.verbs.answer import Answer
 from given.verbs.assessment import assess
 from given.verbs.building import default_family, load, model, pretrained
 from given.verbs.comparing import compare
@@ -9,5 +10,5 @@ from given.verbs.plane import plane
 from given.verbs.query import Query
 from given.verbs.shuffling import reliance
 
-__all__ = ["Divergences", "Model", "Query", "assess", "compare", "default_family", "divergences", "load", "model", "plane",
-           "pretrained", "reliance"]
+__all__ = ["Answer", "Divergences", "Model", "Query", "assess", "compare", "default_family", "divergences", "load", "model",
+           "plane", "pretrained", "reliance"]

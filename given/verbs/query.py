@@ -15,12 +15,13 @@ from given.distributions import How, Intractable
 from given.evaluate import Score
 from given.infer import Part, Rows, Stop, Within, below_reals, observe, split_events, taken_as_events
 from given.infer import Query as _Query
-from given.infer.summary import DRAWS, Asked, Summary, mean, mode, quantiles
+from given.infer.summary import Asked, Summary, mean, mode, quantiles
 from given.infer.windows import cut
 from given.joint import Joint
 from given.solve import Watched
 from given.sources import Columns, stacked
 from given.variables import Entries, Real, UserError, Variable, shown
+from given.verbs.answer import Answer, answered, plain
 from given.verbs.checks import check_draws, check_known, check_room, draws_at_once, named, rows_at_once, spelled, whole_seed
 from given.verbs.predictive import Predictive
 from given.verbs.prior import log_prior
@@ -286,15 +287,8 @@ class Query:
         Raises:
             UserError: the column holds no single numbers, or is observed.
         """
-        try:
-            each = np.asarray(levels, dtype=np.float64)
-        except (TypeError, ValueError):
-            each = np.full((1, 1), np.nan)
-        if each.ndim > 1 or not each.size or not ((each > 0) & (each < 1)).all():
-            raise UserError(f"quantile: levels={shown(levels)}; expected probabilities between 0 and 1, as 0.5 or "
-                            "[0.1, 0.5, 0.9]")
-        found = self._summary(name, partial(quantiles, levels=np.atleast_1d(each)), seed)
-        return found if each.ndim else _single(found[..., 0])
+        found = self._summary(name, partial(quantiles, levels=_levels(levels)), seed)
+        return found if np.ndim(levels) else plain(found[..., 0])
 
     def interval(self, name: str, level: float = 0.9, /, *, seed: int | None = 0) -> Any:
         """The central interval that one column is in with a probability, two quantiles: (2,), or (items, 2).
@@ -306,6 +300,19 @@ class Query:
             raise UserError(f"interval: level={shown(level)}; expected a probability between 0 and 1, as 0.9")
         return self.quantile(name, [(1 - level) / 2, (1 + level) / 2], seed=seed)
 
+    @torch.no_grad()
+    def answer(self, name: str, level: float | None = None, /, *, seed: int | None = 0) -> Answer:
+        """The mean of one column, or with a level its quantile, and how it was found: exactly, or of how many draws, with its
+        standard error.
+
+        Raises:
+            UserError: as `mean` and `quantile`.
+        """
+        if level is None:
+            return answered(self, name, mean, seed)
+        found = answered(self, name, partial(quantiles, levels=_levels(level)), seed)
+        return replace(found, value=plain(found.value[..., 0]), error=None if found.error is None else found.error[..., 0])
+
     def distribution(self, *names: str) -> Predictive:
         """The predictive distribution of some columns, by default of all that are unknown: its mean, quantiles, log_prob and
         draws, and what kind they are. It is bound once, however often it is asked."""
@@ -314,20 +321,7 @@ class Query:
             k in self._evidence and self._evidence[k].complete)))
 
     def _summary(self, name: str, ask: Callable[[Variable], Summary], seed: int | None) -> Any:
-        """What is asked of one column, (items, ...): exactly, or of draws, some items at a time."""
-        check_known([name], list(self.joint.columns), "column")
-        variable, seed = self.joint.columns[name], whole_seed(seed)
-        summary = ask(variable)
-        try:
-            parts = [(rows, summary.exact(query)) for rows, query in self._parts(self.n)]
-        except Intractable:
-            if name in self.joint.conditions:
-                raise
-            each = self._parts(self.n, max(1, draws_at_once(self.joint) // DRAWS))
-            parts = [(rows, summary.drawn(variable.codec.decode(query.sample(DRAWS, seed=seed, asked={name})[name])))
-                     for rows, query in each]
-        found = np.concatenate([value for _, value in parts])[torch.cat([rows for rows, _ in parts]).argsort().numpy()]
-        return _single(found[0]) if self._single else found
+        return answered(self, name, ask, seed).value
 
     @torch.no_grad()
     def entropy(self) -> np.ndarray:
@@ -367,10 +361,15 @@ def _known(x: Entries) -> Tensor:
     return x.seen.reshape(*x.tensor.shape[:2], -1).all(-1).sum(1)  # type: ignore[union-attr]
 
 
-def _single(value: Any) -> Any:
-    """A single number or text as a plain one; an array as it is."""
-    value = value if np.ndim(value) else np.asarray(value)[()]
-    return value.item() if isinstance(value, np.number | np.bool_ | np.str_) else value
+def _levels(levels: Any) -> np.ndarray:
+    """Probabilities, (levels,)."""
+    try:
+        each = np.asarray(levels, dtype=np.float64)
+    except (TypeError, ValueError):
+        each = np.full((1, 1), np.nan)
+    if each.ndim > 1 or not each.size or not ((each > 0) & (each < 1)).all():
+        raise UserError(f"quantile: levels={shown(levels)}; expected probabilities between 0 and 1, as 0.5 or [0.1, 0.5, 0.9]")
+    return np.atleast_1d(each)
 
 
 def _joined(parts: Sequence[Raw], axis: int) -> Raw:
