@@ -186,6 +186,23 @@ def test_pca_of_rows_with_holes():
     assert np.sqrt(np.mean((back - x)[np.isnan(holes)] ** 2)) < 0.3
 
 
+@pytest.mark.parametrize("family", [FactorAnalysis, ProbabilisticPCA])
+@pytest.mark.parametrize("share", [0.0, 0.2], ids=["whole", "holes"])
+def test_em_of_factors_never_lowers_the_likelihood(family, share):
+    """Whole or with a fifth of the entries unseen; of PPCA and whole rows the first step is the maximum."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 6)) + rng.normal(size=(200, 6)) * rng.uniform(0.3, 1, 6)
+    x = np.where(rng.random(x.shape) < share, np.nan, x)
+    weight = rng.uniform(0.1, 3, 200)
+    each = [float(np.average(scores(learned(partial(family, factors=2, most_passes=k), x, weight), x), weights=weight))
+            for k in (1, 2, 3, 5, 9, 20)]
+    assert np.diff(each).min() > -1e-9, each
+    if family is FactorAnalysis or share:
+        assert each[-1] > each[0] + 1e-3
+    else:
+        assert each[-1] == pytest.approx(each[0], abs=1e-9)
+
+
 def check_kmeans():
     """The squares are scikit-learn's, a row is with its nearest centre, and the density is that of balls of one size."""
     from sklearn.cluster import KMeans as Peer
@@ -204,13 +221,23 @@ def test_k_means():
     check_kmeans()
 
 
-def test_k_means_of_rows_with_holes_and_halves():
-    x = clusters(n=300, D=3, K=2)
+def check_kmeans_weights():
+    """Two copies of half a row's weight learn what the row does, and a row of weight three what three copies do; with holes."""
+    rng = np.random.default_rng(2)
+    x, weight = clusters(n=300, D=3, K=2), rng.integers(1, 4, 300)
     x[::5, 1] = np.nan
-    model = learned(partial(KMeans, components=2, seed=0), x)
+    family = partial(KMeans, components=3, seed=0)
+    model = learned(family, x)
     assert bool(scores(model, x).isfinite().all())
-    halves = learned(partial(KMeans, components=2, seed=0), np.repeat(x, 2, 0), np.full(600, 0.5))
-    assert float(scores(halves, x).mean()) == pytest.approx(float(scores(model, x).mean()), abs=1e-2)
+    halves = learned(family, np.repeat(x, 2, 0), np.full(600, 0.5))
+    assert torch.allclose(scores(halves, x), scores(model, x), atol=1e-9)
+    weighted, copied = learned(family, x, weight), learned(family, np.repeat(x, weight, 0))
+    assert torch.allclose(scores(weighted, x), scores(copied, x), atol=1e-9)
+    assert float((scores(weighted, x) - scores(model, x)).abs().max()) > 1e-3
+
+
+def test_k_means_of_rows_with_holes_and_weights():
+    check_kmeans_weights()
 
 
 @pytest.mark.parametrize("family, columns", [(partial(PCA, components=2), 2), (partial(KMeans, components=2), 1)],

@@ -18,6 +18,7 @@ from test_classics import (
     check_gaussian_structures,
     check_kernel_density,
     check_kmeans,
+    check_kmeans_weights,
     check_pca,
     check_structures,
     check_varimax,
@@ -201,6 +202,14 @@ MUTANTS = {
         given.families.NearestNeighbour, "_squared", "total / common", "total", check_common),
     "a ball's variance is a row's": Mutant(
         given.families.KMeans, "_pass", "entries + float(amount.sum())", "entries + float(weight.sum())", check_kmeans),
+    "a centre is the mean of rows whatever their weight": Mutant(
+        given.families.KMeans, "_pass", "amount = weight[:, None] * seen", "amount = (weight[:, None] > 0) * seen.double()",
+        check_kmeans_weights),
+    "a ball's share counts rows whatever their weight": Mutant(
+        given.families.KMeans, "_pass", "rows.index_add_(0, nearest, weight)",
+        "rows.index_add_(0, nearest, torch.ones_like(weight))", check_kmeans_weights),
+    "squares count rows whatever their weight": Mutant(
+        given.families.KMeans, "_pass", "float(weight @ least)", "float(least.sum())", check_kmeans_weights),
     "tied covariances count components alike": Mutant(
         given.distributions.Tied, "likeliest", "counts / counts.sum()", "torch.ones_like(counts) / len(counts)",
         partial(check_structures, ["tied"])),

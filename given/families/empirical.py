@@ -75,8 +75,18 @@ class Empirical(Conditional):
             weights.append(weight.double())
         self.items, self.states, self.weights = torch.cat(items), torch.cat(states_), torch.cat(weights)
         if self.smoothing == "held-out":
+            self._pool()
             tried = {width: self._leave_one_out(width) for width in deadline_of(batches).within(_CANDIDATES)}
             self.width.fill_(max(tried, key=tried.__getitem__))
+
+    def _pool(self) -> None:
+        """Copies of an item become one of their weight, so that what is left out is left out of all of them."""
+        rows = torch.cat([self.states[:, None], self.items.reshape(len(self.items), -1)], 1)
+        _, which, copies = rows.unique(dim=0, return_inverse=True, return_counts=True)
+        first = which.argsort(stable=True)[copies.cumsum(0) - copies]  # of every item the first copy
+        order = first.argsort()
+        self.weights = torch.zeros(len(first), dtype=torch.float64).index_add_(0, which, self.weights)[order]
+        self.items, self.states = self.items[first[order]], self.states[first[order]]
 
     def _distribution(self, state: Tensor, width: float, left_out: Tensor | None = None) -> distributions.Empirical:
         """The distribution of each row; `left_out` (B,) is an item of which one copy is left out."""

@@ -94,7 +94,7 @@ class _LinearGaussian(Conditional):
     def _climb(self, batches: Iterable[Batch]) -> None:
         deadline = deadline_of(batches)
         for k in deadline.within(range(self.most_passes)):
-            moments = Moments(1, 1, len(self.mean))
+            moments, before = Moments(1, 1, len(self.mean)), self.covariance
             for x, y, weight in batches:
                 flat = x.flat(self.x.space)
                 moments.add(torch.zeros(y.n, dtype=torch.int64), torch.ones(y.n, 1), flat, weight, self._normal(y.n))
@@ -108,11 +108,12 @@ class _LinearGaussian(Conditional):
                 self._take(*principal_factors(spread, self.factors, least))
             # Without holes one pass gives the sufficient statistics, and the steps go on without the data.
             for _ in deadline.within(range(self.most_passes if moments.complete else 1)):
-                before = self.covariance
                 loading, left = factor_step(spread, self.loading, self.noise)
                 self._take(loading, torch.maximum(self._shared(left), least))
-                if float((self.covariance - before).abs().max()) < self.tolerance:
+                after = self.covariance
+                if float((after - before).abs().max()) < self.tolerance:
                     return
+                before = after
             if moments.complete:
                 return
 

@@ -107,17 +107,17 @@ class KMeans(Conditional):
             yield torch.where(flat.scored, flat.tensor, 0.0)[some], flat.scored[some], weight[some].double()
 
     def _start(self, batches: Iterable[Batch]) -> None:
-        """The best of some starts, over rows evenly spaced by a hash of their number."""
-        chosen, keys, first = [], [], 0
+        """The best of some starts, over rows chosen by a hash of their number, in their order: where all are, copies of a row
+        stand side by side and start what one row of their weight does."""
+        chosen, first = list[tuple[Tensor, ...]](), 0
         for rows in self._rows(batches):
-            chosen.append(rows)
-            keys.append(Noise.of(self.seed, len(rows[2]), first_row=first).fold("chosen").uniform())
+            chosen.append((*rows, Noise.of(self.seed, len(rows[2]), first_row=first).fold("chosen").uniform()))
             first += len(rows[2])
-            if sum(map(len, keys)) > 2 * _STARTS:
-                chosen, keys = [_least(chosen, keys)], [torch.cat(keys).sort().values[:_STARTS]]
+            if sum(len(each[-1]) for each in chosen) > 2 * _STARTS:
+                chosen = [_least(chosen)]
         if not first:
             raise UserError(f"{self}: no row of weight above 0 to learn from; expected at least one")
-        flat, seen, weight = _least(chosen, keys)
+        flat, seen, weight, _ = _least(chosen)
         K, noise = self.components, Noise.of(self.seed, 1).fold(seed_of(batches))
         mean = (weight[:, None] * flat).sum(0) / (weight[:, None] * seen).sum(0).clamp(min=1e-300)
         filled = torch.where(seen, flat, mean)
@@ -146,8 +146,8 @@ class KMeans(Conditional):
         return Entries(self.centres[z.tensor.long()]).shaped(self.x.space)
 
 
-def _least(chosen: list[tuple[Tensor, Tensor, Tensor]], keys: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """At most so many rows, those of the least keys, by rising key."""
-    order = torch.cat(keys).argsort()[:_STARTS]
-    flat, seen, weight = (torch.cat(each)[order] for each in zip(*chosen, strict=True))
-    return flat, seen, weight
+def _least(chosen: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+    """At most so many rows, those of the least keys, which stand last, in their order."""
+    rows = [torch.cat(each) for each in zip(*chosen, strict=True)]
+    kept = rows[-1].argsort()[:_STARTS].sort().values
+    return tuple(each[kept] for each in rows)

@@ -182,22 +182,24 @@ def rows_are_their_own(c: Conditional) -> None:
 
 
 def weights_are_repetitions(c: Conditional) -> None:
-    """To what is counted or solved, a row of weight 2 is the row twice, and one of weight 0 is not there."""
+    """To what is counted or solved, a row of weight 2 is the row twice, one of weight 0 is not there, and two copies of
+    half a row's weight are the row."""
     kind = scored(law_of(c)).kind
     n = 1200 if kind == "bound" else 60  # points drawn for levels are others in a row's repetition, and alike in many rows
     y = conditions(c, n)
     x = related_entries(c, y)
     weight = torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64).repeat(n // 3)
-    index = torch.arange(n).repeat_interleave(weight.long())
+    index, every = torch.arange(n).repeat_interleave(weight.long()), torch.arange(n).repeat_interleave(2)
     before = _probed(c)
     teach(c, [(x, y, weight)])
     once = _probed(c)
     if torch.equal(before, once):
         raise DoesNotApply("nothing is counted or solved")
-    teach(c, [(x.rows(index), y.rows(index), torch.ones(len(index), dtype=torch.float64))])
-    twice = _probed(c)
-    same = (once == twice) | ((once - twice).abs() < 0.2 * (1 + once.abs()) if kind == "bound" else (once - twice).abs() < 1e-6)
-    assert bool(same.all()), f"weights 0, 1, 2 score {once.tolist()}, repetitions {twice.tolist()}"
+    for name, rows, own in (("repetitions", index, torch.ones(len(index)).double()), ("halves", every, weight[every] / 2)):
+        teach(c, [(x.rows(rows), y.rows(rows), own)])
+        twice = _probed(c)
+        near = (once - twice).abs() < (0.2 * (1 + once.abs()) if kind == "bound" else 1e-6)
+        assert bool((near | (once == twice)).all()), f"weights 0, 1, 2 score {once.tolist()}, {name} {twice.tolist()}"
 
 
 class _Passes:
