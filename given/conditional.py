@@ -185,10 +185,11 @@ def states(parents: Sequence[Variable], who: str) -> int:
     return number
 
 
-def teach(conditional: Conditional, batches: Iterable[Batch], kind: type[Solve] | type[Weigh] = Solve) -> None:
-    """Let a conditional learn all its lessons of one kind from re-iterable batches."""
+def teach(conditional: Conditional, batches: Iterable[Batch], kind: type[Solve] | type[Weigh] = Solve, *,
+          again: bool = False) -> None:
+    """Let a conditional learn all its lessons of one kind from re-iterable batches; `again`, those that may be solved anew."""
     for lesson in conditional.lessons():
-        if isinstance(lesson, kind):
+        if isinstance(lesson, kind) and not (again and isinstance(lesson, Solve) and not lesson.again):
             lesson.learn(batches)
 
 

@@ -163,7 +163,10 @@ class Joint(nn.Module):
         Args:
             names: those to find; all that are not among the entries when left out.
         """
-        noise, full, found = Noise.of(seed, n, device=self.device), dict(entries), dict[str, Distribution]()
+        full, found = dict(entries), dict[str, Distribution]()
+        if not self.finders:
+            return full, found
+        noise = Noise.of(seed, n, device=self.device)
         for name in self.finders if names is None else [name for name in self.finders if name in set(names)]:
             if name not in entries:
                 found[name] = self.posterior(name, full, n)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ from sklearn.utils.validation import _check_feature_names_in, _check_sample_weig
 from given import distributions
 from given.codecs import Label, Number
 from given.conditional import Conditional, quoted
-from given.lessons import Lesson, Solve
+from given.families import GaussianMixture
+from given.lessons import Lesson, Solve, select
 from given.variables import Codec, Finite, Observed, UserError, Variable
 from given.verbs import Model, model
 
@@ -37,13 +39,17 @@ __all__ = ["Classified", "Classifier", "Density", "Imputer", "from_classifier"]
 
 Family = Callable[..., Conditional]
 _WEIGHT, _TARGET = "sample weight", "target"
+# Some seconds for what is small, where a stack of mixtures takes a minute: see benchmarks/classics.py.
+_QUICK = partial(GaussianMixture, components=select(1, 16), restarts=1, ridge=1e-3, tolerance=1e-3, seed=0)
 
 
 class _Estimator(BaseEstimator):
     """What the three share. Abstract.
 
     Args:
-        family: of the columns of X, as `given.families.GaussianMixture`, a partial of one, or its name; None for the default.
+        family: of the columns of X, such as `given.families.GaussianMixture`, a partial of one, or its name; None for a mixture
+            of normals where all columns are reals, of as many as rows held out like best, and for the default of `given.model`
+            elsewhere.
         codecs: column -> codec, for columns that should not be inferred; of an array they are called x0, x1, ...
         minutes: of learning; None for as long as `given.Model.fit` takes. Closed forms take what they take.
         steps: of gradient descent, in place of minutes.
@@ -75,9 +81,11 @@ class _Estimator(BaseEstimator):
         left = ", ".join(f"`{name}`" for name in columns)
         formula = f"p({left})" if not target else "".join(f"p(`{t}`) p({left} | `{t}`)" for t in target)
         self.seed_ = int(check_random_state(self.random_state).randint(2**31))
+        mixture = _QUICK if not target and len(numbers) == len(columns) and not self.codecs else None
+        family = self.family or mixture
         # Scales are learned of distinct rows, so that a weight is worth as many copies of its row.
         made = model(formula, _distinct({**columns, **target}), codecs=codecs, seed=self.seed_,
-                     families={", ".join(map(quoted, columns)): self.family} if self.family else {})
+                     families={", ".join(map(quoted, columns)): family} if family else {})
         solved = all(isinstance(lesson, Solve) for factor in made.joint for lesson in factor.lessons())
         made.fit({**columns, **target, **weighed}, weight=_WEIGHT if weighed else None, held_out=0 if solved else 0.1,
                  minutes=self.minutes, steps=self.steps, seed=self.seed_, progress=False)

@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 import pickle
+import re
 from functools import partial
 
 import numpy as np
@@ -180,6 +181,23 @@ def test_a_bandwidth_of_a_range(tmp_path):
     fitted.fit({"x": rows}, progress=False)
     fitted.save(tmp_path / "m.given")
     assert given.load(tmp_path / "m.given").joint.declared[0].curve == fitted.joint.declared[0].curve != []
+
+
+def test_the_curve_is_shown(tmp_path, capsys):
+    """By the model, the command and the page."""
+    from given.app.cli import main
+
+    rows = balls(3, n=200)
+    (tmp_path / "d.csv").write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in rows))
+    family = "a, b=GaussianMixture(components=select(1, 4), restarts=1)"
+    assert main(["fit", str(tmp_path / "d.csv"), "p(a, b)", "--family", family, "-o", str(tmp_path / "m.given")]) == 0
+    points = given.load(tmp_path / "m.given").curves["components of p(a, b)"]
+    assert [number for number, _ in points] == [1, 2, 3, 4]
+    best = int(max(points, key=lambda each: each[1])[0])
+    assert re.search(rf"components of p\(a, b\) +{best}\n", capsys.readouterr().out)
+    assert main(["report", str(tmp_path / "m.given"), str(tmp_path / "d.csv"), "-o", str(tmp_path / "r.html")]) == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "What did held-out rows choose?" in page and f"components of p(a, b), {best} chosen" in page
 
 
 def test_a_shell_selects():

@@ -182,3 +182,18 @@ def test_names_of_any_kind_holes_and_folds():
     assert (Classifier().fit(frame, y).predict(frame) == y).mean() > 0.9
     both = make_pipeline(Imputer(Gaussian), Classifier(Gaussian))  # a mean that is imputed is no whole number
     assert np.isfinite(cross_val_score(both, frame, y, cv=2)).all()
+
+
+def test_by_default_rows_held_out_choose_a_mixture():
+    """Of as many normals as the rows bear, by few passes: what is small takes no minute."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (120, 2)), rng.normal(9, 1, (60, 2))])
+    density = Density().fit(X)
+    (points,) = density.model_.curves.values()
+    assert dict(points)[2] > dict(points)[1] + 0.5 and len(points) < 9
+    assert density.model_.joint.declared[0].components == max(points, key=lambda each: each[1])[0]
+    assert density.score(X) > Density(Gaussian).fit(X).score(X) + 0.5
+    holed = np.where(rng.random(X.shape) < 0.2, np.nan, X)
+    filled = Imputer().fit_transform(holed)
+    plain = SimpleImputer().fit_transform(holed)
+    assert np.square((filled - X)[np.isnan(holed)]).mean() < 0.5 * np.square((plain - X)[np.isnan(holed)]).mean()

@@ -69,6 +69,7 @@ def fit(a: argparse.Namespace) -> int:
     why = "closed form: counted or solved, without steps" if done.stopped == "closed form" and not a.json else done.stopped
     facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": why,
            "cpu-seconds": round(done.cpu_seconds, 1), **model.facts.get("scores", {}), **_gap(model),
+           **{name: f"{max(points, key=lambda each: each[1])[0]:.4g}" for name, points in model.curves.items()},
            **({"notice": below} if below else {}), **order}, a.json)
     return 130 if done.stopped == "interrupted" else 0
 

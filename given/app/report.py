@@ -54,6 +54,9 @@ def report(model: Model, test: Source, train: Source | None = None, *, name: str
         ("How good is it?", good),
         ("What does it rely on?", _relied_on(model, test, seed) if items is not None and len(items) > 1 else ""),
         ("How did it learn?", _learning(model.facts.get("fit", {}))),
+        ("What did held-out rows choose?", "".join(curve(points, name.partition(" of ")[0], (
+            f"{name}, {max(points, key=lambda each: each[1])[0]:.4g} chosen by the mean log p of rows left out of learning, in "
+            f"nats an item in the entries' units")) for name, points in model.curves.items())),
         ("What does it draw?", _beside(model, some, drawn, columns)),
         ("Column by column", _marginals(model, some, drawn, columns)),
         ("The least probable items", _worst(model, test, items, numbers) if items is not None and len(items) > 1 else ""),

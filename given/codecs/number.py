@@ -47,9 +47,10 @@ class Number(Measured):
         super().__init__(missing, atoms, curve)
 
     def learn(self, raw: np.ndarray) -> None:
-        super().learn(raw)
-        r = self._reals(raw)
-        self._largest = max(self._largest, float(np.nanmax(np.abs(r), initial=0)))
+        r = self._checked(raw)
+        self._learn(r)
+        if r.ndim == 1:
+            self._largest = max(self._largest, float(np.nanmax(np.abs(r), initial=0)))
         eps = float(np.finfo(raw.dtype if raw.dtype.kind == "f" else np.float64).eps)
         self.decimals = _decimals(r, self.decimals, self._largest, eps) if r.ndim == 1 else None
         if not self._stated:
@@ -89,7 +90,7 @@ class Number(Measured):
             raise UserError(f"expected numbers, got {raw.dtype}")
         if raw.dtype.kind in "iu" and (large := (raw > _WHOLE) | (raw < -_WHOLE)).any():
             raise _too_large(raw[large][0], int(np.argwhere(large)[0][0]))
-        return raw.astype(np.float64)
+        return raw.astype(np.float64, copy=False)
 
     def _raw(self, r: np.ndarray) -> np.ndarray:
         if not self.whole:

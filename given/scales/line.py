@@ -27,10 +27,14 @@ class Line:
         # Running mean and squared deviations: Chan, Golub, LeVeque, Algorithms for computing the sample variance, 1983.
         if self.mean is not None and r.shape[1:] != self.mean.shape:
             raise UserError(f"expected rows of shape {self.mean.shape}, got {r.shape[1:]}", row=0)
-        seen = ~np.isnan(r)
-        n = seen.sum(0)
-        m = np.where(seen, r, 0).sum(0) / np.maximum(n, 1)
-        s = (np.where(seen, r - m, 0) ** 2).sum(0)
+        seen: Any = ~np.isnan(r)
+        if seen.all():
+            n, seen = np.full(r.shape[1:], len(r)), True
+        else:
+            n, r = seen.sum(0), np.where(seen, r, 0)
+        m = r.sum(0) / np.maximum(n, 1)
+        off = np.where(seen, r - m, 0) if seen is not True else r - m
+        s = np.multiply(off, off, out=off).sum(0)
         old = 0.0 if self.mean is None else self.mean
         both = np.maximum(self._count + n, 1)
         self._squares = self._squares + s + (m - old) ** 2 * self._count * n / both

@@ -95,8 +95,11 @@ class Measured(Codec):
         return isinstance(scale, Line) or (scale.straight and not scale.atoms and not scale.tails)
 
     def learn(self, raw: np.ndarray) -> None:
-        r = self._checked(raw)
-        if r.size and np.nanmax(np.abs(r), initial=0) > _LARGEST:
+        self._learn(self._checked(raw))
+
+    def _learn(self, r: np.ndarray) -> None:
+        """Learn from real values (B, ...), NaN where missing."""
+        if not _plain(r) and np.nanmax(np.abs(r), initial=0) > _LARGEST:
             row = int(np.argwhere(np.abs(r) > _LARGEST)[0][0])
             raise UserError(f"a value beyond {_LARGEST:g}; expected numbers whose squares are finite; rescale them", row)
         self.scale_of.learn(r)
@@ -107,6 +110,8 @@ class Measured(Codec):
         if r.shape[1:] != scale.shape:
             raise UserError(f"expected (B, {', '.join(map(str, scale.shape))}), got {r.shape}" if scale.shape else
                             f"expected one number a row, (B,), got {r.shape}")
+        if _plain(r) and _plain(z := scale.z(r)):
+            return Entries(torch.from_numpy(z))
         if np.isnan(r).any() and self.missing == "symbol" and not self._gaps:
             raise self._absent(r)
         if (far := np.abs(r) > _LARGEST).any():
@@ -147,7 +152,7 @@ class Measured(Codec):
     def _checked(self, raw: np.ndarray) -> np.ndarray:
         """Real values, with NaN only where that is allowed."""
         r = self._reals(raw)
-        if np.isinf(r).any() or (self.missing == "error" and np.isnan(r).any()):
+        if not _plain(r) and (np.isinf(r).any() or (self.missing == "error" and np.isnan(r).any())):
             raise self._absent(r)
         return r
 
@@ -157,3 +162,8 @@ class Measured(Codec):
         by = way("", " by --as")
         hint = "" if np.isinf(got) else f"; drop the row, or pass {type(self).__name__}(missing='unknown') or 'symbol'{by}"
         return NewValue(f"got {got}; expected a finite number{hint}", rows)
+
+
+def _plain(r: np.ndarray) -> bool:
+    """Whether there are values, and none is missing or has an infinite square: seen at two passes, without copies."""
+    return bool(r.size and r.min() >= -_LARGEST and r.max() <= _LARGEST)  # which NaN is not

@@ -367,9 +367,11 @@ class FactorBatches:
     def __iter__(self) -> Iterator[Batch]:
         joint = self.joint
         for i, batch in enumerate(encoded(joint, self.data, _at_once(joint, self.size), self.weight, most=self.most)):
-            noise = Noise.of(self.seed, batch.n, first_row=batch.first, device=joint.device)  # the same draws in every pass
-            with torch.no_grad():
-                entries = joint.encoded(batch.entries, batch.n, noise)[0]
+            entries = batch.entries
+            if joint.finders:
+                noise = Noise.of(self.seed, batch.n, first_row=batch.first, device=joint.device)  # the same draws in every pass
+                with torch.no_grad():
+                    entries = joint.encoded(entries, batch.n, noise)[0]
             n, weight = batch.n, batch.weight * batch.borne(self.factor)
             if self.shares is not None:
                 every, entries, row = joint.enumerated(entries, n)

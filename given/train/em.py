@@ -35,9 +35,9 @@ def maximise_expectation(batches: Batches, *, seed: int = 0, tolerance: float = 
     factors = [f for f in joint if joint.touches_latent(f)]
     shares, history = _start(batches, seed), list[float]()
     with torch.no_grad():
-        for _ in batches.deadline.within(range(most_passes)):
+        for k in batches.deadline.within(range(most_passes)):
             for factor in factors:
-                teach(factor, batches.pass_for(factor, shares))
+                teach(factor, batches.pass_for(factor, shares), again=k > 0)  # what is chosen, is chosen once
             shares, likelihood = expectation(batches)
             history.append(likelihood)
             if len(history) > 1 and history[-1] - history[-2] < tolerance:

@@ -99,15 +99,14 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     share = min(held_out, most / n)
     if round(n * share) >= 1 and n <= _FEW:  # one at least, where the hash of so few holds out none
         share = max(share, float(np.nextafter(float(Split.hashes(seed, n).min()), 1)))
-    sides = [Split(source, share, seed, side) for side in (False, True)]
     if not isinstance(source, Columns):
-        held = list(sides[1].runs())
-        return sides[0], joined(held) if held else None
-    rows = [batch for side in sides for batch in side.batches(source.n)]
-    if len(rows) < 2:
+        held = list(Split(source, share, seed, True).runs())
+        return Split(source, share, seed, False), joined(held) if held else None
+    chosen = Split.hashes(seed, n) < share
+    if chosen.all() or not chosen.any():
         raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass "
                         f"{way('held_out=0', '--held-out 0')}")
-    return rows[0], rows[1]
+    return source.rows(~chosen), source.rows(chosen)
 
 
 def fit(trainer: Trainer, judge: Judge | None, *, patience: int | None = None,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.conditional import Decodes
+from given.conditional import Conditional, Decodes
 from given.distributions import Distribution, Intractable
 from given.joint import Joint
 from given.sources import Columns, Learned, Source, read
@@ -41,6 +41,20 @@ class Describing(abc.ABC):
     @abc.abstractmethod
     def given(self, data: Mapping[str, Any] | None = None, /) -> Any:
         """The distribution of everything else, given what is observed."""
+
+    @property
+    def curves(self) -> dict[str, list[tuple[float, float]]]:
+        """What rows left out of learning chose, as "components of p(x)" by `select(1, 30)`: the numbers tried, rising, each
+        with the mean log p of those rows, in nats an item in the entries' units. The highest was chosen."""
+        found = dict[str, list[tuple[float, float]]]()
+        for factor in self.joint.declared:
+            for part in factor.modules():
+                best = dict[float, float]()
+                for number, *_, value in part.curve if isinstance(part, Conditional) else ():
+                    best[number] = max(value, best.get(number, -math.inf))
+                if best:
+                    found[f"{part.selectable[0]} of {factor}"] = sorted(best.items())  # type: ignore[index]
+        return found
 
     def prototypes(self, data: Any, by: str, *, n: int = 8, seed: int | None = 0) -> Columns:
         """The rows of every value of a column that are most probable given it, best first, with their `log_prob`: the most dog

@@ -227,12 +227,12 @@ class Learning:
         judged, final = all(f.judged for f in self.joint), done is None or any(map(_weighed, self.joint))
         if done is None:
             done = FitResult(0, *self._elapsed(self.began), "budget" if self.cut else "closed form", None, ())
-        if self.valid is None:
+        if self.valid is None or not judged:  # without a density there is no score, and no baseline to set beside it
             return done
         again = Judge(self.joint, self.valid if judge is None else judge.rows, self.weight, first=self.size,
                       size=None if judge is None else judge.size)
-        if final or not judged:
-            done = replace(done, held_out=self._score(again) if judged else None)
+        if final:
+            done = replace(done, held_out=self._score(again))
         minutes, cpu_seconds = self.budget.minutes, self.budget.cpu_seconds
         clock = time.perf_counter if minutes is not None else time.process_time
         allowed = max(1.0, _FOR_THE_END * (done.seconds if minutes is not None else done.cpu_seconds))
