@@ -33,7 +33,7 @@ def latents(joint: Joint, source: Source, draws: int | None = None, seed: int = 
     own: list[Any] = [f for f in joint if isinstance(f, Encodes) and f not in finding and not joint.touches_latent(f)]
     if not own and not joint.finders:
         raise UserError(f"encode: no family of {joint} has a representation of a row's columns alone; FactorAnalysis, "
-                        "ProbabilisticPCA, VAE and VQVAE have")
+                        "ProbabilisticPCA, PCA, Autoencoder, VAE and VQVAE have")
     read = [v for f in (*own, *finding) for v in f.parents if not set(v.columns) & set(joint.latents)]
     first, parts = 0, list[dict[str, np.ndarray]]()
     for batch in source.batches(_ROWS):
