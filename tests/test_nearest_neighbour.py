@@ -132,6 +132,8 @@ def check_chosen():
     assert own > max(tried) - 0.05 and own > tried[-1] + 0.2, (own, tried)
     best = max(model.curve, key=lambda each: each[3])
     assert torch.allclose(model.chosen[:2], torch.tensor(best[:2], dtype=torch.float64))
+    ranged = learned(partial(NearestNeighbour, neighbours=given.select(20, 30), bandwidth=0.3), (v, x), [(z, y)])
+    assert 20 <= float(ranged.chosen[0]) <= 30 and len(ranged.curve) == 10
     twice = learned(NearestNeighbour, (v, np.concatenate([x, x])), [(z, np.concatenate([y, y]))], np.full(600, 0.5))
     assert torch.allclose(scores(twice, (v, new), [(z, at)]), scores(model, (v, new), [(z, at)]), atol=1e-9)
 

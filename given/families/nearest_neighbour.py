@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from given import distributions
 from given.conditional import Conditional
-from given.lessons import Batch, Deadline, Lesson, Solve, deadline_of
+from given.lessons import Batch, Deadline, Lesson, Solve, deadline_of, select
 from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["NearestNeighbour"]
@@ -62,7 +62,8 @@ class NearestNeighbour(Conditional):
     Args:
         x: of any space without atoms and without a modelled length, a block too.
         parents: at least one, of any space without a modelled length.
-        neighbours: k, the weight of the neighbours; None for the likeliest of rows left out.
+        neighbours: k, the weight of the neighbours; None for the likeliest of rows left out, `select(1, 30)` for that of a
+            range.
         bandwidth: h, in standard deviations of each real entry; None for the likeliest of rows left out.
         anew: a, of symbols; None for the likeliest.
 
@@ -73,8 +74,9 @@ class NearestNeighbour(Conditional):
     """
 
     plans = ("chosen", "whole")
+    selectable = ("neighbours",)
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, neighbours: float | None = None,
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, neighbours: float | select | None = None,
                  bandwidth: float | None = None, anew: float | None = None) -> None:
         super().__init__(x, parents)
         if not self.parents:
@@ -83,7 +85,8 @@ class NearestNeighbour(Conditional):
             if v.space.may_end:
                 raise UserError(f"NearestNeighbour: expected parents of one size, got {v.name}: {v.space}; use Regression")
         distributions.Kernels.check(x, "NearestNeighbour", bandwidth, anew)
-        if neighbours is not None and not neighbours > 0:
+        least = neighbours.first if isinstance(neighbours, select) else neighbours
+        if least is not None and not least > 0:
             raise UserError(f"NearestNeighbour {x.name}: neighbours={neighbours}; expected a number above 0")
         self.neighbours, self.bandwidth, self.anew = neighbours, bandwidth, anew
         finite = [isinstance(part, Finite) for _, part in x.space.parts]
@@ -99,11 +102,11 @@ class NearestNeighbour(Conditional):
         self.register_buffer("items", torch.zeros(0, x.space.dimensions, dtype=torch.float64))
         self.register_buffer("conditions", torch.zeros(0, sum(self.widths), dtype=torch.float64))
         self.register_buffer("weights", torch.zeros(0, dtype=torch.float64))
-        self.register_buffer("tried", torch.zeros(0, 4, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(sum(self.widths), dtype=torch.float64))
-        chosen = [neighbours or 1.0, bandwidth or 1.0, anew or 0.1]
+        chosen = [least or 1.0, bandwidth or 1.0, anew or 0.1]
         self.register_buffer("chosen", torch.tensor(chosen, dtype=torch.float64))
         self.register_buffer("whole", torch.tensor(True))
+        self.register_buffer("tried", torch.zeros(0, 4, dtype=torch.float64))
 
     def forward(self, y: Observed) -> distributions.KernelDensity:
         if not len(self.items):
@@ -148,26 +151,33 @@ class NearestNeighbour(Conditional):
         """k, h and a, in turns; for given widths all k are scored at once."""
         out, (n, D) = self._left_out(), self.items.shape
         h = self.bandwidth or (4 / (D + 2) / n) ** (1 / (D + 4))  # Silverman's, of normal data
-        a = self.anew or 0.1
-        self.tried = self.tried[:0]
-        k = self.neighbours or float(self.weights.sum()) ** 0.5
+        k, a, tried = float(self.chosen[0]), self.anew or 0.1, list[tuple[float, float, float, float]]()
         for ratio, powers in ((_COARSE, (-3, -2, -1, 0, 1, 2, 3)), (_FINE, (-2, -1, 0, 1, 2))):
             if self.reals and self.bandwidth is None:
-                k, h, a = self._best(out, [(h * ratio**i, a) for i in powers], deadline)
+                tried += self._tried(out, [(h * ratio**i, a) for i in powers], deadline)
+                k, h, a, _ = max(tried, key=_score)
             if self.symbols and self.anew is None:
-                k, h, a = self._best(out, [(h, v) for v in _ANEW], deadline)
-        if self.neighbours is None and not len(self.tried):
-            k, h, a = self._best(out, [(h, a)], deadline)
+                tried += self._tried(out, [(h, v) for v in _ANEW], deadline)
+                k, h, a, _ = max(tried, key=_score)
+        if not tried and not isinstance(self.neighbours, int | float):
+            tried = self._tried(out, [(h, a)], deadline)
+            k = max(tried, key=_score)[0]
+        self.tried = torch.tensor(tried, dtype=torch.float64).reshape(-1, 4)
         self.chosen.copy_(torch.tensor([k, h, a], dtype=torch.float64))
 
-    def _best(self, out: _LeftOut, tried: list[tuple[float, float]], deadline: Deadline) -> tuple[float, float, float]:
+    def _tried(self, out: _LeftOut, widths: list[tuple[float, float]],
+               deadline: Deadline) -> list[tuple[float, float, float, float]]:
+        """Every k with some pairs of h and a, and their scores."""
+        ks = self._numbers()
+        return [(k, h, a, score) for h, a in deadline.within(widths)
+                for k, score in zip(ks, self._likelihoods(out, torch.tensor(ks).double(), h, a), strict=True)]
+
+    def _numbers(self) -> list[float]:
+        """Every k that is tried: what was asked for, or up to all rows, each sqrt(2) times the one before."""
+        if self.neighbours is not None:
+            return self.neighbours.spread() if isinstance(self.neighbours, select) else [self.neighbours]
         total = float(self.weights.sum())
-        ks = sorted({min(max(1.0, float(round(2 ** (i / 2)))), total) for i in range(int(2 * max(total, 1)).bit_length() * 2)})
-        ks = ks if self.neighbours is None else [float(self.neighbours)]
-        found = [(k, h, a, score) for h, a in deadline.within(tried)
-                 for k, score in zip(ks, self._likelihoods(out, torch.tensor(ks).double(), h, a), strict=True)]
-        self.tried = torch.cat([self.tried, torch.tensor(found, dtype=torch.float64).reshape(-1, 4)])
-        return max(found, key=lambda each: each[3])[:3]
+        return sorted({min(float(round(2 ** (i / 2))), total) for i in range(2 * int(total).bit_length() + 1)})
 
     def _left_out(self) -> _LeftOut:
         n = len(self.items)
@@ -232,6 +242,10 @@ class NearestNeighbour(Conditional):
         for name in ("items", "conditions", "weights", "tried"):
             setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def _score(tried: tuple[float, float, float, float]) -> float:
+    return tried[-1]
 
 
 def _numbers_of(part: Any) -> int:
