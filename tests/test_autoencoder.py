@@ -8,9 +8,10 @@ import torch
 
 import given
 from given.codecs import IdentityCodec, Number
-from given.families import PCA, Autoencoder
+from given.conditional import Encodes
+from given.families import PCA, Autoencoder, Dequantised, Gaussian
 from given.nn import MLP
-from given.variables import Axis, Entries, Observed, Real, Variable
+from given.variables import Axis, Entries, Finite, Observed, Real, Variable
 
 torch.set_num_threads(1)
 SMALL = partial(MLP, hidden=(16,))
@@ -97,6 +98,23 @@ def check_unseen():
 
 def test_what_is_unseen_is_not_read():
     check_unseen()
+
+
+def check_wrapped_codes():
+    """Levels have the codes of their cells' middles, and come back as levels."""
+    v = Variable("x", IdentityCodec(Finite(9, ordered=True, axes=(Axis("entry", 5),))))
+    family = Dequantised(v, family=partial(Autoencoder, latent=2, encoder=SMALL, decoder=SMALL))
+    levels, y = torch.arange(15).reshape(3, 5) % 9, Observed(n=3)
+    middles = Entries((levels.double() + 0.5) * 2 / 9 - 1)
+    with torch.no_grad():
+        assert torch.equal(family.encode(Entries(levels), y).value, family.inner.encode(middles, y).value)
+        back = family.decode(family.encode(Entries(levels), y).mean(), y).tensor
+    assert back.dtype == torch.int64 and 0 <= int(back.min()) and int(back.max()) < 9
+    assert not isinstance(Dequantised(v, family=Gaussian), Encodes)
+
+
+def test_levels_have_codes_by_way_of_reals():
+    check_wrapped_codes()
 
 
 def test_its_codes_are_columns_and_it_has_no_density():

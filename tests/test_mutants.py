@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from test_autoencoder import check_codes, check_unseen
+from test_autoencoder import check_codes, check_unseen, check_wrapped_codes
 from test_blocks import check_joint_head, check_loss_is_the_chain, check_target_is_hidden
 from test_classics import (
     check_bandwidth,
@@ -26,7 +26,7 @@ from test_classics import (
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
-from test_describe import check_complete
+from test_describe import check_along, check_complete
 from test_divergences import (
     check_categorical,
     check_gan,
@@ -188,6 +188,12 @@ MUTANTS = {
         given.families.Autoencoder, "reconstruction_error", "flat.scored, ", "flat.valid, ", check_unseen),
     "an autoencoder reads what is unseen": Mutant(
         given.families.Autoencoder, "_encoded", "torch.where(flat.scored, flat.tensor, 0.0)", "flat.tensor", check_unseen),
+    "a latent is gone along by units": Mutant(
+        given.verbs.describing, "_traversed", "torch.diag(spread[0])", "torch.diag(spread[0] ** 0)", check_along),
+    "what a row has is not kept along a latent": Mutant(
+        given.verbs.describing, "_traversed", "if around is not None:", "if around is None and False:", check_along),
+    "a wrapped family reads levels for points": Mutant(
+        given.families.Dequantised, "_encode", "middles(x, self.space)", "x.of(x.tensor.double())", check_wrapped_codes),
     "a row without a column is a prototype": Mutant(
         given.verbs.describing, "_prototypes", "(rows[by] == value) & whole", "rows[by] == value", check_complete),
     "a row left out is its own neighbour": Mutant(
