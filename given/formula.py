@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from given.conditional import quoted
 from given.variables import UserError
-from given.ways import way
+from given.ways import way, where
 
 __all__ = ["Term", "ordered", "parse"]
 
@@ -55,7 +56,7 @@ def parse(formula: str) -> list[Term]:
         tokens.append(("name" if kind == "quoted" else kind, match[kind]))
         at = match.end()
     if not tokens:
-        raise UserError("formula: expected p(x | y), got nothing")
+        raise UserError(f"formula: expected p(x | y), got nothing{_nothing()}")
     factored = len(tokens) > 1 and tokens[0] == ("name", "p") and tokens[1] == ("mark", "(")
     if not factored:
         tokens = [("name", "p"), ("mark", "("), *tokens, ("mark", ")")]
@@ -79,6 +80,7 @@ def parse(formula: str) -> list[Term]:
 
 
 _BACKTICKS = "names that are not identifiers stand in backticks, as in p(`house price` | city)"
+_SINGLE = ", all in single quotes"
 _SIGN = re.compile(r"(?P<sign>==?|<=|>=|!=|<|>)\s*(?P<value>\"[^\"]*\"|'[^']*'|[^\s,|)&]*)")
 
 
@@ -94,8 +96,7 @@ def _way_out(formula: str, at: int) -> str:
         if found["sign"] not in ("=", "=="):
             event = f"between({'None, ' * found['sign'].startswith('<')}{said})"
             python = f"given({name}={event})" if name.isidentifier() else f'given({{"{name}": {event}}})'
-            column = name if name.isidentifier() else f"`{name}`"
-            into = way(python, f'given query MODEL ... --where "{column} {found["sign"]} {value}"')
+            into = way(python, f"given query MODEL ... {where(name, found['sign'], value)}")
             return f"a formula has names alone; a range of values goes into {into}"
         into = way(python, f"given sample MODEL {pair}")
         return f"a formula has names alone; a value goes into {into}"
@@ -103,14 +104,22 @@ def _way_out(formula: str, at: int) -> str:
         left, _, right = formula.replace("p(", "").strip(" )").partition("~")
         names = [name for name in re.split(r"[\s+*:-]+", right) if name and not name.isdigit()]
         return f"write p({left.strip() or 'y'} | {', '.join(names) or 'x'})"
-    return f"columns stand side by side with commas, as p(y | a, b); {_BACKTICKS}" if formula[at] in "+*:&" else _BACKTICKS
+    backticks = _BACKTICKS + way("", _SINGLE)
+    return f"columns stand side by side with commas, as p(y | a, b); {backticks}" if formula[at] in "+*:&" else backticks
 
 
-def _names(tokens: Sequence[tuple[str, str]], formula: str, where: str) -> tuple[str, ...]:
+def _nothing() -> str:
+    return way("", "; a name in backticks stands in single quotes, else a shell runs it")
+
+
+def _names(tokens: Sequence[tuple[str, str]], formula: str, side: str) -> tuple[str, ...]:
     if not tokens or len(tokens) % 2 == 0 or any(
             t[0] != "name" if i % 2 == 0 else t != ("mark", ",") for i, t in enumerate(tokens)):
-        got = " ".join(t[1] for t in tokens) or "nothing"
-        raise UserError(f"formula {formula!r}: expected names and commas {where} the bar, got {got!r}")
+        got = " ".join(quoted(t[1]) if len(t[1].split()) > 1 else t[1] for t in tokens) or "nothing"
+        runs = ([t[1] for t in run] for kind, run in groupby(tokens, lambda t: t[0]) if kind == "name")
+        words = next((f"a name of several words in backticks: `{' '.join(run)}`" for run in runs if len(run) > 1), "")
+        out = f"; columns stand side by side with commas, {words}{way('', _SINGLE)}" if words else "" if tokens else _nothing()
+        raise UserError(f"formula {formula!r}: expected names and commas {side} the bar, got {got!r}{out}")
     return tuple(t[1] for t in tokens[::2])
 
 

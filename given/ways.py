@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["in_shell", "way"]
+__all__ = ["in_shell", "way", "where"]
 
 _SHELL = ContextVar("whether the command line asks", default=False)
 
@@ -31,3 +31,17 @@ def way(python: str, shell: str) -> str:
     'pass --held-out 0'
     """
     return shell if _SHELL.get() else python
+
+
+def where(name: str, sign: str, *values: str) -> str:
+    """What is known of a column as it is typed in a shell, quoted so that backticks reach the command.
+
+    >>> where("age", ">", "30")
+    '--where "age > 30"'
+    >>> where("home town", "in", "Rome", "Oslo, NO")
+    '--where \'`home town` in {Rome, "Oslo, NO"}\''
+    """
+    outer, inner = ('"', "'") if name.isidentifier() else ("'", '"')
+    cells = ", ".join(inner + v.replace(inner, inner * 2) + inner if set(v) & set(",{}<>=`\"'") else v for v in values)
+    said = f"{{{cells}}}" if sign == "in" else cells
+    return f"--where {outer}{name if name.isidentifier() else f'`{name}`'} {sign} {said}{outer}"

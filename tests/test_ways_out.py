@@ -226,3 +226,61 @@ def test_an_order_is_offered_without_a_name_to_fill_in():
     with in_shell(), pytest.raises(given.UserError, match=r"Autoregressive\(order=AnyOrder\(\)\) by --family") as typed:
         learned("p(t)", data, t=Series(Number(missing="unknown"))).score(data)
     assert "NAME" not in str(typed.value)
+
+
+@pytest.fixture(scope="module")
+def houses(tmp_path_factory):
+    """A table whose names and values are not single words."""
+    folder = tmp_path_factory.mktemp("houses")
+    rng = np.random.default_rng(0)
+    city = rng.choice(["Oslo, NO", "New York", "O'Hara", 'the "Hook"'], 200)
+    given.read({"house price": np.round(100 + 50 * (city == "Oslo, NO") + rng.normal(size=200), 2), "home town": city,
+                "n.rooms": rng.integers(1, 6, 200)}).save(folder / "houses.csv")
+    words = ["fit", folder / "houses.csv", "`house price`, `home town`, `n.rooms`", "--family",
+             "`house price`, `home town`, `n.rooms`=Independent", "--as", "`n.rooms`=label", "-o", folder / "h.given"]
+    assert main([str(word) for word in words]) == 0
+    return folder
+
+
+@pytest.mark.parametrize(("event", "value"), [
+    ('`home town` in {"Oslo, NO", New York}', given.isin("Oslo, NO", "New York")),
+    ("`home town` in {'Oslo, NO', \"O'Hara\"}", given.isin("Oslo, NO", "O'Hara")),
+    ("`home town` in {O'Hara, 'Oslo, NO'}", given.isin("Oslo, NO", "O'Hara")),
+    ("`home town` = 'O''Hara'", "O'Hara"),
+    ('`home town` = "the ""Hook"""', 'the "Hook"'),
+    ("`n.rooms` in {1, '2'}", given.isin(1, 2)),
+    ("`house price` < 120", given.between(None, 120, closed="left")),
+])
+def test_quotes_and_backticks_hold_what_has_commas_and_spaces(houses, capsys, event, value):
+    asked = "house price" if "price" not in event else "n.rooms"
+    assert main(["query", str(houses / "h.given"), f"`{asked}`", "--where", event, "--mean"]) == 0
+    name = event.split("`")[1]
+    hoped = given.load(houses / "h.given").given({name: value}).mean(asked)
+    assert float(capsys.readouterr().out.splitlines()[1]) == pytest.approx(hoped, rel=1e-6)
+
+
+def test_a_name_stands_in_backticks_wherever_it_is_typed(houses, capsys):
+    model, table = str(houses / "h.given"), str(houses / "houses.csv")
+    for words in (["sample", model, "`home town`=New York", "-n", "2"], ["sample", model, "home town=New York", "-n", "2"],
+                  ["query", model, "`house price` | `home town`", table, "--mean"],
+                  ["map", table, "--color", "`home town`", "-o", str(houses / "map.svg")],
+                  ["fit", table, "--weight", "`house price`", "--dry-run"],
+                  ["compare", table, "`house price` | `home town`", "--families", "Gaussian", "--minutes",
+                   "0.01", "--seeds", "1"]):
+        assert main(words) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "way"), [
+    (["query", "{}", "house price | n", "--mean"], "a name of several words in backticks: `house price`, all in single quotes"),
+    (["query", "{}", " | `home town`"], "a name in backticks stands in single quotes, else a shell runs it"),
+    (["query", "{}", ""], "a name in backticks stands in single quotes, else a shell runs it"),
+    (["query", "{}", "`n.rooms`", "--where", "home town = New York"], "other names than identifiers stand in backticks"),
+    (["query", "{}", "`n.rooms`", "--where", '`home town` in {"Oslo, NO}'], "those with commas in quotes"),
+    (["query", "{}", "`n.rooms`", "--where", "`home town` > 3"],
+     '--where \'`home town` in {New York, "O\'Hara", "Oslo, NO"}\''),
+    (["query", "{}", "`n.rooms` | `house price` > 3"], "--where '`house price` > 3'"),
+])
+def test_names_of_several_words_are_refused_with_what_to_type(houses, capsys, words, way):
+    assert main([word.replace("{}", str(houses / "h.given")) for word in words]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and way in err

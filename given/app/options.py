@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 
-__all__ = ["DATA", "count", "drawing", "length", "number", "pair", "positive", "reading", "seed_of", "share", "size"]
+__all__ = ["DATA", "column", "count", "drawing", "length", "number", "pair", "positive", "reading", "seed_of", "share", "size"]
 
 DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt, a folder of images or texts, a glob in quotes, - for "
         "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare")
@@ -41,9 +42,10 @@ def reading(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--header", choices=("yes", "no"), help="whether a table's first row names its columns")
     sub.add_argument("--decimal", choices=(".", ","), help="mark of a table's numbers, where they may have either")
     sub.add_argument("--dayfirst", choices=("yes", "no"), help="whether 1/2/2020 is in February, where its cells may be either")
-    sub.add_argument("--by", metavar="COLUMN", help="that names the item, of a table with a row a moment; of text: what a row "
-                                                    "is, file, line or paragraph (default file)")
-    sub.add_argument("--time", metavar="COLUMN", help="that an item's rows are ordered by; without --by all rows are one item")
+    sub.add_argument("--by", type=column, metavar="COLUMN", help="that names the item, of a table with a row a moment; of "
+                                                                 "text: what a row is, file, line or paragraph (default file)")
+    sub.add_argument("--time", type=column, metavar="COLUMN", help="that an item's rows are ordered by; without --by all "
+                                                                   "rows are one item")
     sub.add_argument("--size", type=size, metavar="HxW", help="resample images to this size")
     sub.add_argument("--skip-bad", action="store_true",
                      help="leave out files and rows that cannot be read, and say how many and which; what can be read stays: "
@@ -102,9 +104,15 @@ def size(text: str) -> tuple[int, int]:
     return count(height), count(width or height)
 
 
+def column(text: str) -> str:
+    """A column's name, which may stand in backticks as in a formula."""
+    found = re.fullmatch("`([^`]+)`", text)
+    return found[1] if found else text
+
+
 def pair(text: str) -> tuple[str, str]:
-    """Name and value, from `name=value`."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
+    """Name and value, from `name=value`; a name in backticks may hold anything."""
+    found = re.fullmatch("(`[^`]+`|[^=]+)=(.*)", text, re.DOTALL)
+    if not found:
         raise argparse.ArgumentTypeError(f"expected name=value, got {text!r}")
-    return name, value
+    return column(found[1]), found[2]

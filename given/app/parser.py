@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from given import __version__
-from given.app.options import DATA, count, drawing, length, number, pair, positive, reading, seed_of, share
+from given.app.options import DATA, column, count, drawing, length, number, pair, positive, reading, seed_of, share
 
 __all__ = ["parser"]
 
@@ -114,7 +114,7 @@ def _fit(add: _Add) -> None:
     command.add_argument("--family", action="append", default=[], type=pair, metavar="NAME=FAMILY",
                          help="the family of a factor by its left side, as image=Empirical or "
                               "'image=Dequantised(family=Gaussian)'")
-    command.add_argument("--weight", metavar="COLUMN", help="the column of the rows' weights")
+    command.add_argument("--weight", type=column, metavar="COLUMN", help="the column of the rows' weights")
     command.add_argument("--held-out", type=share, default=0.1, metavar="SHARE", help="of the rows, to stop by (default 0.1)")
     command.add_argument("--minutes", type=positive, help="budget of wall time (default 2, or 100 epochs if they come first)")
     command.add_argument("--cpu-seconds", type=positive, help="budget of processor time")
@@ -240,8 +240,9 @@ def _map(add: _Add) -> None:
                   "given map people.csv --method neighbours --color income -o people.svg", data=DATA)
     command.add_argument("--method", choices=("pca", "factors", "vae", "neighbours"), default="pca",
                          help="principal components (default), factor analysis, a VAE's latent, or t-SNE")
-    command.add_argument("--color", metavar="COLUMN", help="the column that points are coloured by; rows are not laid by it")
-    command.add_argument("--column", dest="columns", action="append", metavar="COLUMN",
+    command.add_argument("--color", type=column, metavar="COLUMN",
+                         help="the column that points are coloured by; rows are not laid by it")
+    command.add_argument("--column", dest="columns", action="append", type=column, metavar="COLUMN",
                          help="lay rows by this column; may be said again (default: by all)")
     command.add_argument("-o", "--output", metavar="FILE", help="the drawing .svg (default map.svg), or the numbers .csv")
 
@@ -250,7 +251,7 @@ def _prototypes(add: _Add) -> None:
     command = add("prototypes", "the most probable rows of every value of a column",
                   "given prototypes digits.given digits label",
                   "given prototypes digits.given digits label -n 8 -o digits.png", model=True, data=DATA)
-    command.add_argument("column", metavar="COLUMN", help="such as label")
+    command.add_argument("column", type=column, metavar="COLUMN", help="such as label")
     command.add_argument("-n", type=count, default=8, help="rows a value (default 8)")
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png")
 
@@ -258,7 +259,7 @@ def _prototypes(add: _Add) -> None:
 def _segments(add: _Add) -> None:
     command = add("segments", "what tells the rows of every value of a column from all rows",
                   "given segments people.given people.csv city", model=True, data=DATA)
-    command.add_argument("column", metavar="COLUMN", help="of the data, or a latent of the model")
+    command.add_argument("column", type=column, metavar="COLUMN", help="of the data, or a latent of the model")
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
 

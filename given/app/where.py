@@ -14,13 +14,17 @@ from given.verbs import Model
 __all__ = ["events"]
 
 _NAME = r"(?:`(?P<quoted>[^`]+)`|(?P<name>[^\W\d]\w*))"
+_QUOTED = r"""\s*(?:"(?:[^"]|"")*"|'(?:[^']|'')*')\s*"""
+_CELL = rf"(?:{_QUOTED}|[^<>=`\"'\s][^<>=`]*?)"
 _IN = re.compile(rf"{_NAME}\s+in\s*\{{(?P<values>.*)\}}")
 _IS = re.compile(rf"{_NAME}\s+is\s+(?P<what>missing|not\s+missing|present)")
-_EQUAL = re.compile(rf"{_NAME}\s*==?\s*(?P<value>[^<>=]+)")
-_AFTER = re.compile(rf"(?:(?P<low>[^<>=`]+?)\s*(?P<first><=?)\s*)?{_NAME}\s*(?P<second><=?|>=?)\s*(?P<high>[^<>=]+)")
-_BEFORE = re.compile(rf"(?P<high>[^<>=`]+?)\s*(?P<second><=?|>=?)\s*{_NAME}")
+_EQUAL = re.compile(rf"{_NAME}\s*==?\s*(?P<value>{_CELL})")
+_AFTER = re.compile(rf"(?:(?P<low>{_CELL})\s*(?P<first><=?)\s*)?{_NAME}\s*(?P<second><=?|>=?)\s*(?P<high>{_CELL})")
+_BEFORE = re.compile(rf"(?P<high>{_CELL})\s*(?P<second><=?|>=?)\s*{_NAME}")
+_ELEMENT = re.compile(rf"({_QUOTED}|[^,]*)(?:,|$)")
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_SHAPES = '"30 <= age <= 40", "age > 30", "city in {Rome, Oslo}", "city = Rome", "age is missing" or "age is not missing"'
+_SHAPES = ('"30 <= age <= 40", "age > 30", "city in {Rome, \'Oslo, NO\'}", "city = Rome", "age is missing" or '
+           "\"age is not missing\"; other names than identifiers stand in backticks, all in single quotes: '`house price` > 3'")
 
 
 def events(said: Sequence[str], model: Model) -> dict[str, Event]:
@@ -47,7 +51,7 @@ def _event(text: str, model: Model) -> tuple[str, Event]:
 
         def value(cell: str) -> Any:
             try:
-                return learned.typed([cell.strip().strip("\"'")]).tolist()[0]
+                return learned.typed([_unquoted(cell)]).tolist()[0]
             except UserError as error:
                 raise error.at(f"--where: {name}") from None
 
@@ -57,7 +61,7 @@ def _event(text: str, model: Model) -> tuple[str, Event]:
         return values_of(match)[0], missing if match["what"] == "missing" else present
     if match := _IN.fullmatch(text):
         name, value = values_of(match)
-        return name, isin([value(cell) for cell in match["values"].split(",") if cell.strip()])
+        return name, isin([value(cell) for cell in _elements(match["values"])])
     if match := _EQUAL.fullmatch(text):
         name, value = values_of(match)
         return name, isin(value(match["value"]))
@@ -72,6 +76,27 @@ def _event(text: str, model: Model) -> tuple[str, Event]:
         name, value = values_of(match)
         return name, _half(_TURNED[match["second"]], value(match["high"]))
     raise UserError(f"--where: got {text!r}; expected {_SHAPES}")
+
+
+def _elements(text: str) -> list[str]:
+    """What stands between commas that are in no quotes."""
+    found, at = list[str](), 0
+    while at < len(text):
+        match = _ELEMENT.match(text, at)
+        if match is None or (match[1].strip()[:1] in ('"', "'") and not re.fullmatch(_QUOTED, match[1])):
+            raise UserError(f"--where: got {{{text}}}; expected values between commas, those with commas in quotes, as "
+                            "{Rome, 'Oslo, NO'}, a quote within twice")
+        found.append(match[1])
+        at = match.end()
+    return [each for each in found if each.strip()]
+
+
+def _unquoted(cell: str) -> str:
+    """A cell without the quotes about it, in which a quote stands twice."""
+    cell = cell.strip()
+    if re.fullmatch(_QUOTED, cell):
+        return cell[1:-1].replace(cell[0] * 2, cell[0])
+    return cell
 
 
 def _half(sign: str, end: Any) -> Event:

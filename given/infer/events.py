@@ -20,7 +20,7 @@ from given.infer.evidence import observe
 from given.joint import Joint
 from given.scales import Measured
 from given.variables import MISSING, Codec, Entries, Finite, Real, Space, UserError, Variable, shown
-from given.ways import way
+from given.ways import way, where
 
 __all__ = ["Event", "Region", "between", "isin", "missing", "present", "region_of", "split_events"]
 
@@ -249,7 +249,7 @@ def _numbers(variable: Variable, raw: np.ndarray) -> np.ndarray:
         if "expected numbers" not in str(error):
             raise error.at(variable.name) from None
         like = variable.codec.names()[:3] if isinstance(variable.space, Finite) else []
-        python, shell = f"isin({', '.join(map(repr, like))})", f'--where "{variable.name} in {{{", ".join(like)}}}"'
+        python, shell = f"isin({', '.join(map(repr, like))})", where(variable.name, "in", *like)
         named = f"; name the values, {way(python, shell)}" if like else ""
         raise UserError(f"{variable.name}: holds no numbers, dates or times to range over, or the ends are none"
                         f"{named}") from None
