@@ -147,7 +147,7 @@ class Classifier(ClassifierMixin, _Estimator):
         """Learn from rows X (n, D) of classes y (n,), of weights (n,).
 
         Raises:
-            ValueError: y is no class a row.
+            ValueError: y is no class a row; a class is missing.
         """
         X, y = self._beside(X, y)
         self.classes_, symbols = np.unique(y, return_inverse=True)
@@ -171,8 +171,11 @@ class Classifier(ClassifierMixin, _Estimator):
         return self.classes_[best]
 
     def _beside(self, X: Any, y: Any) -> tuple[Any, np.ndarray]:
-        check_classification_targets(y)
         y = column_or_1d(y, warn=True)
+        if (none := _missing(y)).any():
+            raise ValueError(f"y: row {int(none.argmax())} of {len(y)} has no class, NaN or None (rows counted from 0); drop "
+                             "such rows, or learn from them too with given.model(\"p(y) p(x | y)\", data)")
+        check_classification_targets(y)
         check_consistent_length(X, y)
         return X, y
 

@@ -278,8 +278,9 @@ def fitted(data, codec):
     number_whole=(lambda: fitted({"x": [1, 2, 3]}, Number()).given(x=[1.5]),
                   "x, row 0: got 1.5; expected a whole number; pass Number(whole=False)"),
     number_with_atoms=(lambda: given.model("p(age)", DATA, codecs={"age": Number(atoms=[40])}, families={"age": Gaussian}),
-                       "Gaussian: age: has atoms, values with a mass of their own, where Gaussian has a density; use "
-                       "Autoregressive or Independent, or Number(atoms=()) for its columns"),
+                       "Gaussian: age: has atoms, values that recur or are missing and have a mass of their own, where "
+                       "Gaussian has a density; use Autoregressive or Independent, or learn without: "
+                       "codecs={'age': Number(missing='unknown')}"),
     time_of_words=(lambda: given.model("p(city)", DATA, codecs={"city": Time()}), "city, row 0: got 'Oslo'; expected a date"),
     time_of_two_forms=(lambda: given.model("p(x)", {"x": ["12:00", "2020-01-01"]}, codecs={"x": Time()}),
                        "x, row 1: got '2020-01-01'; expected the form of '12:00'"),

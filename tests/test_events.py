@@ -248,6 +248,8 @@ def test_what_cannot_be_meant_is_refused_in_one_line(table, event, message):
 
 
 @pytest.mark.parametrize("call", [lambda: between(), lambda: isin(), lambda: between(1, 2, closed="open"),
+                                  lambda: isin(given.missing),
+                                  lambda: isin("Rome", between(1, 2)),
                                   lambda: between([1, 2], 3)])
 def test_makers_refuse(call):
     with pytest.raises(UserError):

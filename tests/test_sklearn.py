@@ -172,6 +172,14 @@ def test_a_classifier_of_scikit_learn_and_what_it_cannot_be(tmp_path):
         model.save(tmp_path / "m")
 
 
+@pytest.mark.parametrize("y", [[0.0, 1.0, np.nan, 1.0], np.array(["a", "b", None, "a"], object),
+                               np.array(["a", "b", np.nan, "a"], object)], ids=["numbers", "none", "nan"])
+def test_a_missing_class_is_one_line(y):
+    with pytest.raises(ValueError, match="y: row 2 of 4 has no class") as error:
+        Classifier().fit(np.eye(4), y)
+    assert "\n" not in str(error.value)
+
+
 def test_names_of_any_kind_holes_and_folds():
     rng = np.random.default_rng(0)
     frame = pandas.DataFrame({"a.b": rng.normal(size=120), "mean radius": np.arange(120) % 7 + 0.0})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 
 import given
 from given.app.cli import main
-from given.codecs import Label, Number, Series, Text
+from given.codecs import Label, Number, Series, Text, Time
+from given.families import Gaussian
 from given.ways import in_shell
 
 N = 60
@@ -226,6 +229,23 @@ def test_an_order_is_offered_without_a_name_to_fill_in():
     with in_shell(), pytest.raises(given.UserError, match=r"Autoregressive\(order=AnyOrder\(\)\) by --family") as typed:
         learned("p(t)", data, t=Series(Number(missing="unknown"))).score(data)
     assert "NAME" not in str(typed.value)
+
+
+def test_a_family_of_densities_says_how_to_learn_columns_with_holes(tmp_path, capsys):
+    """What is offered where values are missing or recur learns them when it is typed."""
+    rng = np.random.default_rng(0)
+    x, day = rng.normal(size=60), np.datetime64("2020-01-01") + rng.integers(0, 300, 60)
+    x[::7], day[::5] = np.nan, np.datetime64("NaT")
+    data = {"x size": x, "day": day}
+    with pytest.raises(given.UserError) as error:
+        given.model("p(`x size`, day)", data, families={"`x size`, day": Gaussian})
+    codecs = eval(str(error.value).partition("codecs=")[2], {"Number": Number, "Time": Time})  # noqa: S307
+    given.model("p(`x size`, day)", data, codecs=codecs, families={"`x size`, day": Gaussian}).fit(data, progress=False)
+    given.read(data).save(tmp_path / "t.csv")
+    words = ["fit", str(tmp_path / "t.csv"), "`x size`, day", "--family", "`x size`, day=Gaussian", "-o",
+             str(tmp_path / "t.given")]
+    assert main(words) == 1
+    assert main([*words, *shlex.split("--as" + capsys.readouterr().err.partition("--as")[2])]) == 0
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ all."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -13,6 +14,8 @@ from given.variables import Axis, Entries, Finite, Product, Real, Space, UserErr
 from given.ways import way
 
 __all__ = ["Flattened"]
+
+_NAMED = 3  # columns in a message
 
 
 class Flattened(Distribution):
@@ -50,9 +53,24 @@ class Flattened(Distribution):
                 use = "use Autoregressive or Independent"
             if not isinstance(space, Real):
                 raise UserError(f"{who}: expected real numbers, got {name}: {space}; {use}")
-        if any(space.atoms for _, space in v.space.parts):  # type: ignore[attr-defined]
-            raise UserError(f"{who}: {v.name}: has atoms, values with a mass of their own, where {who} has a density; use "
-                            "Autoregressive or Independent, or Number(atoms=()) for its columns")
+        Flattened.check_no_atoms(v, who)
+
+    @staticmethod
+    def check_no_atoms(v: Variable, who: str) -> None:
+        """Raise `UserError` where an entry of a variable has atoms, naming codecs that have none: to them a hole is unknown."""
+        codecs = v.codec.codecs if v.codec.columns else {v.name: v.codec}  # type: ignore[attr-defined]
+        spaces = v.space.columns if isinstance(v.space, Product) else ((v.name, v.space),)
+        each = {name: type(codecs[name]).__name__ for name, space in spaces if isinstance(space, Real) and space.atoms}
+        if not each:
+            return
+        plain = {name: f"{codec}({'atoms=(), ' if codec != 'Number' else ''}missing='unknown')"
+                 for name, codec in list(each.items())[:_NAMED]}
+        more = ", ..." if len(each) > _NAMED else ""
+        python = ", ".join(f"{name!r}: {codec}" for name, codec in plain.items())
+        shell = " ".join("--as " + shlex.quote(f"{name}={codec}".replace("'", '"')) for name, codec in plain.items())
+        raise UserError(f"{who}: {', '.join(plain)}{more}: has atoms, values that recur or are missing and have a mass of "
+                        f"their own, where {who} has a density; use Autoregressive or Independent, or learn without: "
+                        f"{way(f'codecs={{{python}{more}}}', shell + more.replace(',', ''))}")
 
     @staticmethod
     def real(space: Space) -> Real:

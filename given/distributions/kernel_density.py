@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from given.distributions.distribution import Distribution
+from given.distributions.flattened import Flattened
 from given.distributions.noise import Noise, inverse_cdf_sample
-from given.variables import Entries, Finite, Real, Space, UserError, Variable
+from given.variables import Entries, Finite, Space, UserError, Variable
 
 __all__ = ["KernelDensity", "Kernels", "distinct"]
 
@@ -50,8 +51,9 @@ class Kernels:
     def check(x: Variable, who: str, bandwidth: float | None, anew: float | None) -> None:
         """Raise `UserError` unless kernels of these widths may stand about items of x."""
         for name, part in x.space.parts:
-            if part.end is not None or (isinstance(part, Real) and part.atoms):
-                raise UserError(f"{who}: {name or x.name}: has atoms or an end of its own; use Empirical, or Autoregressive")
+            if part.end is not None:
+                raise UserError(f"{who}: {name or x.name}: has an end of its own; use Empirical, or Autoregressive")
+        Flattened.check_no_atoms(x, who)
         if bandwidth is not None and not bandwidth > 0:
             raise UserError(f"{who} {x.name}: bandwidth={bandwidth}; expected a number above 0")
         if anew is not None and not 0 < anew < 1:

@@ -90,12 +90,15 @@ def isin(*values: Any) -> Event:
     """One of several values: `model.given(city=isin("Rome", "Oslo"))`, or of a list of them; None among them is a hole.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or one is an event itself, such as `missing`.
     """
     several = len(values) == 1 and isinstance(values[0], list | tuple | set | frozenset | np.ndarray)
     each = list(values[0]) if several else list(values)
     if isinstance(values[0] if several else None, set | frozenset):
         each = sorted(each, key=str)
+    if event := next((v for v in each if isinstance(v, Event)), None):
+        raise UserError(f"isin: got {event}, which is an event of its own; expected values, None among them for a hole, or "
+                        "that event alone")
     if not each:
         raise UserError("isin: got no value; expected one or more, as isin('Rome', 'Oslo')")
     return Event(values=tuple(dict.fromkeys(v.item() if isinstance(v, np.generic) else v for v in each)))
