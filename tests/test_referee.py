@@ -1,5 +1,7 @@
 """What judges models: every statistic on a known truth, and models that are planted called what they are."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -177,9 +179,19 @@ def test_a_leaderboard_is_one_page(found, tmp_path):
     found.save(str(tmp_path / "board.html"))
     page = (tmp_path / "board.html").read_text()
     assert "http" not in page.replace("http-equiv", "") and "<script" not in page and "<link" not in page
-    for section in ("Leaderboard", "What each is", "Draws side by side", "Density of two columns", "Calibration", "Marginals",
-                    "Do not apply"):
+    for section in ("Leaderboard", "Diagnosis", "Draws side by side", "Density of two columns", "Calibration", "Marginals",
+                    "Families that do not apply"):
         assert f"<h2>{section}</h2>" in page
+    assert "predicted from the others: R2" in page and "<li>calibration: d: " in page and "Predicted: the level" in page
+    assert '<td data-of="rank">1</td>' in page and ", of d." in page  # narrow screens have no header to read
+    for sentence in (e.assessment.diagnosis.sentence for e in found.entrants.values()):
+        assert not re.search(r"\de-\d", sentence), sentence
+
+
+def test_a_difference_that_is_rounding_is_zero():
+    items = np.random.default_rng(0).normal(size=(2, 50))
+    said = verdict.diagnosis(None, None, items[0] + 1e-17, items[1], (items[0], items[1] + 1e-16)).sentence
+    assert "score 0 ± 0 nats" in said and "+0 ± 0 nats against the baseline" in said
 
 
 def check_ties():
@@ -253,6 +265,18 @@ def test_a_family_is_known_by_its_name_everywhere(name):
     assert type(built).__name__ == proper and getattr(built, "components", 2) == 2
     assert type(Density(name, steps=1).fit(np.stack(list(x.values()), 1)).model_.joint.factors[0]) is type(built)
     assert any(proper in each for each in given.compare(x, families=[name], minutes=0.01, seeds=1).entrants)
+
+
+def test_rows_have_their_numbers_in_the_data_and_stand_beside_draws_of_their_condition():
+    data = given.read("digits").rows(slice(0, 300))
+    board = given.compare(data, "image | label", families=[Empirical, Independent], minutes=0.01, seeds=1)
+    found = board.entrants["Empirical"].assessment
+    assert found.drawn["label"].tolist() == board.test["label"].tolist()
+    assert len(found.copies.listed) > 20
+    assert all((data["image"][row] == found.drawn["image"][i]).all() for i, row, _ in found.copies.listed)
+    row, nats = board.entrants["Independent"].assessment.worst[0]
+    scores = board.entrants["Independent"].score.items
+    assert nats == scores.min() and (data["image"][row] == board.test["image"][scores.argmin()]).all()
 
 
 def check_contours():

@@ -29,7 +29,7 @@ class Assessment:
         score: log p of test rows, of the first so many where there was no time for all.
         train_score: of as many rows that were learned from.
         drawn: a draw for each test row, given what that row is given; of the first so many.
-        told: a classifier between draws and test rows.
+        classifier: one between draws and test rows.
         kernel: the maximum mean discrepancy between them.
         support: precision, recall, density and coverage.
         copies: draws that are rows learned from.
@@ -37,6 +37,7 @@ class Assessment:
         usefulness: of draws to learn from.
         calibration: of probabilities, or of central intervals.
         worst: (test row, log p in nats), the least probable first.
+        rows: the numbers of the test rows in the order of scores and draws, a sample of all.
         left_out: what could not be found out -> why.
     """
 
@@ -44,7 +45,7 @@ class Assessment:
     score: Score | None = None
     train_score: Score | None = None
     drawn: Columns | None = field(default=None, repr=False)
-    told: ClassifierTest | None = None
+    classifier: ClassifierTest | None = None
     kernel: KernelTest | None = None
     support: Support | None = None
     copies: Copies | None = None
@@ -52,6 +53,7 @@ class Assessment:
     usefulness: Usefulness | None = None
     calibration: Calibration | None = None
     worst: tuple[tuple[int, float], ...] = ()
+    rows: tuple[int, ...] = field(default=(), repr=False)
     left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -74,10 +76,12 @@ class Assessment:
             mean = sum(self.diversity.values()) / len(self.diversity)
             out["diversity"] = f"{mean:.2f} of the data's; least {self.diversity[least]:.2f}, given {least}"
         if (u := self.usefulness) is not None:
-            out["usefulness"] = f"{u.unit} {u.drawn:.3f} learned from draws, {u.real:.3f} from rows; chance {u.chance:.3f}"
+            out["usefulness"] = (f"{u.column or 'a column'} predicted from the others: {u.unit} {u.drawn:.3f} learned from "
+                                 f"draws, {u.real:.3f} from rows; chance {u.chance:.3f}")
         if (c := self.calibration) is not None:
             right = "" if math.isnan(c.accuracy) else f"; accuracy {c.accuracy:.3f}"
-            out["calibration"] = f"{c.error:.3f} from the {c.what} to its frequency, {sum(c.counts):,} answers{right}"
+            out["calibration"] = (f"{c.column or 'a column'}: {c.error:.3f} between the {c.what} and its frequency, "
+                                  f"{sum(c.counts):,} answers{right}")
         if self.copies is not None and self.copies.memorised:
             some = [f"draw {i} is row {row} (distance {far:.3g})" for i, row, far in self.copies.listed[:_LISTED]]
             out["copies"] = f"{', '.join(some)}{', ...' * (len(self.copies.listed) > _LISTED)}"
@@ -89,7 +93,7 @@ class Assessment:
         """Plain numbers by name."""
         out: dict[str, Any] = {"verdict": self.diagnosis.verdict, "sentence": self.diagnosis.sentence,
                                "figures": dict(self.diagnosis.figures)}
-        for name in ("told", "kernel", "support", "copies", "usefulness", "calibration"):
+        for name in ("classifier", "kernel", "support", "copies", "usefulness", "calibration"):
             if (value := getattr(self, name)) is not None:
                 out[name] = vars(value)
         return {**out, "diversity": dict(self.diversity), "worst": list(self.worst), "left_out": dict(self.left_out)}

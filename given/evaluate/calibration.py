@@ -19,25 +19,27 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was promised beside what happened.
+    """What was predicted beside what was observed.
 
     Attributes:
-        what: what is promised: the probability of the most probable category, or the level of a central interval.
-        promised, happened: (bins,) the mean promise of a bin, and how often it came true.
-        low, high: (bins,) the 95 % interval of what happened (Wilson).
+        what: is predicted: the probability of the most probable category, or the level of a central interval.
+        predicted, observed: (bins,) the mean prediction of a bin, and how often it came true.
+        low, high: (bins,) the 95 % interval of the observed share (Wilson).
         counts: (bins,) rows.
         error: the mean distance of the two over rows: of reliability the expected calibration error.
         accuracy: the share of rows whose most probable category is right; nan of intervals.
+        column: what they are of, where that is known.
     """
 
     what: str
-    promised: tuple[float, ...]
-    happened: tuple[float, ...]
+    predicted: tuple[float, ...]
+    observed: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
     counts: tuple[int, ...]
     error: float
     accuracy: float
+    column: str = ""
 
 
 def reliability(probabilities: np.ndarray, truth: np.ndarray) -> Calibration:
@@ -68,9 +70,9 @@ def coverage(draws: np.ndarray, truth: np.ndarray, seed: int = 0) -> Calibration
                         float("nan"))
 
 
-def _calibration(what: str, promised: list[float], held: list[np.ndarray], accuracy: float) -> Calibration:
-    happened, counts = [float(h.mean()) for h in held], [len(h) for h in held]
+def _calibration(what: str, predicted: list[float], held: list[np.ndarray], accuracy: float) -> Calibration:
+    observed, counts = [float(h.mean()) for h in held], [len(h) for h in held]
     ends = [wilson_interval(int(h.sum()), len(h)) for h in held]
-    error = float(np.average(np.abs(np.subtract(promised, happened)), weights=counts))
-    return Calibration(what, tuple(promised), tuple(happened), tuple(low for low, _ in ends), tuple(high for _, high in ends),
+    error = float(np.average(np.abs(np.subtract(predicted, observed)), weights=counts))
+    return Calibration(what, tuple(predicted), tuple(observed), tuple(low for low, _ in ends), tuple(high for _, high in ends),
                        tuple(counts), error, accuracy)

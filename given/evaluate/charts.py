@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["contour_levels", "contours", "density_contours", "lines", "promises"]
+__all__ = ["contour_levels", "contours", "density_contours", "lines", "reliability_diagram"]
 
 _BLUE, _GREY = "#2a7ae2", "#999"
 _GRID = 48  # cells a side
@@ -87,21 +87,21 @@ def lines(curves: Sequence[Sequence[tuple[float, float]]], title: str, across: s
     return _captioned(title, _svg(W, H, title, frame + drawn + marks), caption)
 
 
-def promises(promised: Sequence[float], happened: Sequence[float], low: Sequence[float], high: Sequence[float], title: str,
-             caption: str) -> str:
-    """What was promised across, what happened up, with intervals; the diagonal is what should be."""
-    S, L = 190, 30
+def reliability_diagram(predicted: Sequence[float], observed: Sequence[float], low: Sequence[float], high: Sequence[float],
+                        title: str, caption: str) -> str:
+    """What was predicted across, what was observed up, with intervals; the diagonal is what should be."""
+    S, L = 260, 30
     def at(v: float) -> float:
         return v * (S - L - 6)
     bars = "".join(f'<line x1="{L + at(p):.1f}" x2="{L + at(p):.1f}" y1="{S - L - at(a):.1f}" y2="{S - L - at(b):.1f}" '
                    f'stroke="{_BLUE}" stroke-width="1.5" opacity="0.6"/>'
                    f'<circle cx="{L + at(p):.1f}" cy="{S - L - at(h):.1f}" r="3" '
-                   f'fill="{_BLUE}"/>' for p, h, a, b in zip(promised, happened, low, high, strict=True))
+                   f'fill="{_BLUE}"/>' for p, h, a, b in zip(predicted, observed, low, high, strict=True))
     frame = (f'<path d="M{L} 6V{S - L}H{S - 6}" fill="none" stroke="#8884"/><line x1="{L}" y1="{S - L}" x2="{L + at(1)}" '
              f'y2="{S - L - at(1)}" stroke="{_GREY}" stroke-dasharray="4 3"/>')
     marks = "".join(f'<text x="{L + at(v)}" y="{S - L + 14}" text-anchor="middle">{v:g}</text>'
                     f'<text x="{L - 4}" y="{S - L - at(v) + 4}" text-anchor="end">{v:g}</text>' for v in (0, 0.5, 1))
-    names = f'<text x="{L + at(0.5)}" y="{S - 3}" text-anchor="middle">promised; up: happened</text>'
+    names = f'<text x="{L + at(0.5)}" y="{S - 3}" text-anchor="middle">predicted; up: observed</text>'
     return _captioned(title, _svg(S, S, title, frame + bars + marks + names), caption)
 
 

@@ -166,8 +166,8 @@ class Leaderboard:
     def rows(self) -> list[list[str]]:
         """Cells of the table, its header first."""
         per, unit = self._per
-        cells = [["rank", "family", f"nats/{unit}", "± s.e.", "over baseline", "rows", "kind", "verdict", "told", "coverage",
-                  "copies", "seconds"]]
+        cells = [["rank", "family", f"nats/{unit}", "± s.e.", "over baseline", "rows", "kind", "verdict", "classifier",
+                  "coverage", "copies", "seconds"]]
         for name in self.order:
             e, a = self.entrants[name], self.entrants[name].assessment
             score = e.score
@@ -175,9 +175,9 @@ class Leaderboard:
             if score is not None:
                 head = [_number(score.value / per), _number(math.hypot(score.error, e.spread) / per), self._beside(name),
                         f"{len(score.items):,}", score.nature]
-            told = "-" if a.told is None else f"{a.told.accuracy:.2f}"
+            classifier = "-" if a.classifier is None else f"{a.classifier.accuracy:.2f}"
             support, found = "-" if a.support is None else f"{a.support.coverage:.2f}", a.copies
-            cells.append([self.rank(name), name, *head, a.diagnosis.verdict, told, support,
+            cells.append([self.rank(name), name, *head, a.diagnosis.verdict, classifier, support,
                           "-" if found is None else f"{found.share:.0%}", f"{e.seconds:.1f}"])
         return cells
 

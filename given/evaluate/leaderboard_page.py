@@ -6,7 +6,7 @@ import html
 
 import numpy as np
 
-from given.evaluate.charts import density_contours, lines, promises
+from given.evaluate.charts import density_contours, lines, reliability_diagram
 from given.evaluate.leaderboard import Entrant, Leaderboard
 from given.evaluate.page import bars, figure, page, paragraph, table
 from given.evaluate.picture import picture
@@ -14,17 +14,19 @@ from given.sources import Columns
 
 __all__ = ["leaderboard_page"]
 
-_PICTURES, _ROWS, _BINS, _COLUMNS, _WIDE, _TITLE = 16, 4, 12, 4, 24, 90
+_PICTURES, _ACROSS, _ROWS, _BINS, _COLUMNS, _WIDE, _TITLE = 16, 4, 4, 12, 4, 24, 90
 
 
 def leaderboard_page(found: Leaderboard) -> str:
     """The page of a leaderboard."""
     top = [name for name in found.order if found.rank(name).rstrip("=-") == "1"]
-    lead = (f"{', '.join(top)}: {'tied for the best' if len(top) > 1 else 'the best'} of {len(found.entrants)} on the same "
-            f"{found.facts['split']}; {found.facts['budget']}.") if top else "No entrant has a score."
-    sections = [("Leaderboard", _board(found)), ("What each is", _verdicts(found)), ("Draws side by side", _draws(found)),
+    first = "tie for the first place" if len(top) > 1 else "ranks first"
+    lead = (f"{', '.join(top)} {first} of {len(found.entrants)} on the same {found.facts['split']}; "
+            f"{found.facts['budget']}.") if top else "No entrant has a score that ranks it."
+    sections = [("Leaderboard", _board(found)), ("Diagnosis", _verdicts(found)), ("Draws side by side", _draws(found)),
                 ("Density of two columns", _density(found)), ("Calibration", _calibration(found)),
-                ("Learning curves", _curves(found)), ("Marginals", _marginals(found)), ("Do not apply", _refused(found))]
+                ("Learning curves", _curves(found)), ("Marginals", _marginals(found)),
+                ("Families that do not apply", _refused(found))]
     formula = found.formula if len(found.formula) <= _TITLE else found.formula[:_TITLE] + "..."
     return page(f"compare: {formula}", lead, [(head, body) for head, body in sections if body])
 
@@ -37,9 +39,9 @@ def _board(found: Leaderboard) -> str:
     return f'<div class="board">{table(rows, sizes)}</div>' + paragraph(
         f"{rows[0][2].capitalize()} on rows no model learned from, higher is better; one block is one measure. Models with = "
         "are tied: the 95 % interval of their difference, item by item, over rows and seeds, holds 0. A bound (rank with -) is "
-        "at most the truth. Told: how often a classifier tells a draw from a row, chance .5. Coverage: of the data by draws. "
-        f"Copies: draws that are rows learned from. Seeds {found.facts['seeds']}. Measure: "
-        f"{'; '.join(sorted(measures)) or 'none'}.")
+        "at most the truth. Classifier: its accuracy at telling draws from held-out rows, chance .5. Coverage: the share of "
+        "the data near which a draw lies. Copies: the share of draws that are rows learned from. Seconds: to learn one "
+        f"model. Seeds: {found.facts['seeds']}. Measure: {'; '.join(sorted(measures)) or 'none'}.")
 
 
 def _verdicts(found: Leaderboard) -> str:
@@ -69,9 +71,8 @@ def _draws(found: Leaderboard) -> str:
     for column, levels in found.images.items():
         for name, rows in _drawn(found):
             some = rows[column][:_PICTURES]
-            across = min(4, len(some))
-            some = some[:len(some) // across * across]
-            sheet = picture(some.reshape(-1, across, *some.shape[1:]), levels=levels, ink=levels < 256)
+            some = np.concatenate([some, np.zeros((-len(some) % _ACROSS, *some.shape[1:]), some.dtype)])
+            sheet = picture(some.reshape(-1, _ACROSS, *some.shape[1:]), levels=levels, ink=levels < 256)
             out.append(figure(sheet, f"{column}: {name}"))
     if out:
         return _grid(out, " pictures")
@@ -100,15 +101,17 @@ def _density(found: Leaderboard) -> str:
 
 
 def _calibration(found: Leaderboard) -> str:
-    cells, what = [], ""
+    cells, what, column = [], "", ""
     for name in found.order:
         if (c := found.entrants[name].assessment.calibration) is not None:
             accuracy = "" if np.isnan(c.accuracy) else f", accuracy {c.accuracy:.3f}"
-            what = c.what
-            cells.append(promises(c.promised, c.happened, c.low, c.high, name, f"off by {c.error:.3f} on average{accuracy}"))
+            what, column = c.what, c.column
+            cells.append(reliability_diagram(c.predicted, c.observed, c.low, c.high, f"{name}: {c.column}",
+                                             f"off by {c.error:.3f} on average{accuracy}"))
     if not cells:
         return ""
-    return paragraph(f"Promised: the {what}. Happened: how often it came true, with 95 % intervals.") + _grid(cells)
+    return paragraph(f"Predicted: the {what}, of {column}. Observed: how often it came true, with 95 % intervals.") + _grid(
+        cells)
 
 
 def _curves(found: Leaderboard) -> str:

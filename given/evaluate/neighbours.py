@@ -7,7 +7,7 @@ A Non-Parametric Test to Detect Data-Copying (Meehan et al., 2020), https://arxi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,6 +55,10 @@ class Copies:
     listed: tuple[tuple[int, int, float], ...]
     drawn: float
     held_out: float
+
+    def of_rows(self, numbers: np.ndarray) -> Copies:
+        """The same where the rows learned from have numbers (n,) of their own."""
+        return replace(self, listed=tuple((i, int(numbers[row]), far) for i, row, far in self.listed))
 
     @property
     def memorised(self) -> bool:

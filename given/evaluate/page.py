@@ -10,7 +10,7 @@ __all__ = ["bars", "curve", "excerpt", "figure", "page", "paragraph", "table"]
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #888; }
-body { font: 16px/1.55 system-ui, sans-serif; max-width: 60rem; margin: 2.5rem auto; padding: 0 1.2rem; }
+body { font: 16px/1.55 system-ui, sans-serif; max-width: 66rem; margin: 2.5rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.5rem; margin: 0 0 .3rem; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
 p.lead { color: var(--soft); margin: 0; } code { font-family: ui-monospace, monospace; font-size: .92em; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
@@ -24,9 +24,14 @@ svg { display: block; max-width: 100%; height: auto; }
 @media (max-width: 30rem) { th, td { font-size: .8rem; padding-right: .5rem; } }
 .reasons td { white-space: normal; overflow-wrap: anywhere; } .reasons td:first-child { white-space: nowrap; }
 details { border-bottom: 1px solid var(--line); padding: .35rem 0; } summary { cursor: pointer; }
-.board th, .board td { font-size: .82rem; padding-right: .7rem; } .grid.pictures { grid-template-columns:
+.board th, .board td { font-size: .82rem; padding-right: .6rem; } .grid.pictures { grid-template-columns:
 repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; } .grid.pictures figure { margin: 0; overflow-wrap: anywhere; }
 .grid img { width: 100%; max-width: 16rem; } .grid svg { width: 100%; max-width: 20rem; }
+@media (max-width: 45rem) { .wide { overflow-x: visible; } thead { display: none; } table, tbody, tr, td { display: block; }
+tr { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+td, .reasons td:first-child { border: 0; padding: 0; white-space: normal; overflow-wrap: anywhere; }
+td::before { content: attr(data-of) " "; color: var(--soft); } .board td:nth-child(2) { font-weight: 600; flex-basis: 75%; }
+.board td:nth-child(-n+2)::before, .reasons td::before { content: none; } .reasons td:first-child { font-weight: 600; } }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; margin: 0; }
 """
 
@@ -58,10 +63,11 @@ def excerpt(text: str, caption: str) -> str:
 
 def table(rows: Sequence[Sequence[str]], groups: Sequence[int] = ()) -> str:
     """A table, its header first; `groups` are the sizes of the blocks of rows set apart."""
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
-    out, at = [], 1
+    names = [html.escape(cell) for cell in rows[0]]
+    head, out, at = "".join(f"<th>{name}</th>" for name in names), [], 1
     for size in groups or [len(rows) - 1]:
-        lines = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>" for row in rows[at:at + size])
+        lines = "".join("<tr>" + "".join(f'<td data-of="{name}">{html.escape(c)}</td>'
+                                         for name, c in zip(names, row, strict=True)) + "</tr>" for row in rows[at:at + size])
         out.append(f'<tbody class="group">{lines}</tbody>')
         at += size
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead>{"".join(out)}</table></div>'

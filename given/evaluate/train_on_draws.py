@@ -25,12 +25,14 @@ class Usefulness:
         real: where it learned from as many real rows.
         chance: of the most frequent category, or of the mean.
         unit: `accuracy`, or `R2` of numbers.
+        column: what is predicted from all others, where that is known.
     """
 
     drawn: float
     real: float
     chance: float
     unit: str
+    column: str = ""
 
 
 def usefulness(drawn: tuple[np.ndarray, np.ndarray], real: tuple[np.ndarray, np.ndarray],

@@ -1,4 +1,4 @@
-"""two_sample: are two sets of rows draws of one distribution? A classifier told to tell them apart, and a kernel.
+"""two_sample: are two sets of rows draws of one distribution? By a classifier that tells them apart, and by a kernel.
 
 Both tests permute which row is of which set, so that their level holds whatever the data: under the null the sets are
 exchangeable. The classifier is ridge regression of the set (+1, -1) on features that all rows make together, whichever set
@@ -32,7 +32,7 @@ class ClassifierTest:
     """How well a classifier tells two sets of rows apart.
 
     Attributes:
-        accuracy: the share of rows told right, half of the rows learned from and the other half told; chance is .5.
+        accuracy: the share of rows classified rightly, learned from one half and measured on the other; chance is .5.
         low, high: its 95 % interval (Wilson). Folds would share rows, and so have no such interval.
         p_value: of the statistic of all rows, each scored by a classifier of the other folds, among permutations.
         n: rows of each set.
@@ -79,11 +79,11 @@ def classifier_two_sample(x: np.ndarray, y: np.ndarray, *, permutations: int = 9
     n, phi = len(label) // 2, _features(z, generator)
     order = generator.permutation(2 * n)
     shuffled = np.stack([label, *(generator.permutation(label) for _ in range(permutations))], 1)
-    told = np.empty_like(shuffled)
+    scores = np.empty_like(shuffled)
     for fold in np.array_split(order, _FOLDS):
         rest = np.setdiff1d(order, fold)
-        told[fold] = _predicted(phi[rest], shuffled[rest], phi[fold])
-    apart = _apart(told, shuffled)
+        scores[fold] = _predicted(phi[rest], shuffled[rest], phi[fold])
+    apart = _apart(scores, shuffled)
     learn = np.concatenate([generator.permutation(n)[: n // 2] + side for side in (0, n)])  # as many of each
     test = np.setdiff1d(np.arange(2 * n), learn)
     right = _right(_predicted(phi[learn], label[learn, None], phi[test])[:, 0], label[test])
@@ -148,16 +148,16 @@ def _predicted(phi: np.ndarray, labels: np.ndarray, at: np.ndarray) -> np.ndarra
     return at @ np.linalg.solve(gram, phi.T @ (labels - centre))
 
 
-def _apart(told: np.ndarray, label: np.ndarray) -> np.ndarray:
+def _apart(scores: np.ndarray, label: np.ndarray) -> np.ndarray:
     """How far the mean scores of both sets are apart, in standard deviations of a score: (P,)."""
-    spread = told.std(0)
-    return (told * label).mean(0) / np.where(spread > 0, spread, 1)
+    spread = scores.std(0)
+    return (scores * label).mean(0) / np.where(spread > 0, spread, 1)
 
 
-def _right(told: np.ndarray, label: np.ndarray) -> float:
-    """How many rows are told right; equal scores, as of equal rows, are a coin's, and count half."""
-    middle = np.median(told)
-    return float(((told - middle) * label > 0).sum() + 0.5 * (told == middle).sum())
+def _right(scores: np.ndarray, label: np.ndarray) -> float:
+    """How many rows are classified rightly; equal scores, as of equal rows, are a coin's, and count half."""
+    middle = np.median(scores)
+    return float(((scores - middle) * label > 0).sum() + 0.5 * (scores == middle).sum())
 
 
 def _p_value(values: np.ndarray) -> float:

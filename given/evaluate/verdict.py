@@ -1,9 +1,9 @@
 """verdict: does a model underfit, overfit, memorise or fit, and by which figures?
 
 A model memorises where its draws are copies of rows that it learned from; overfits where half or more of what it gained over
-its baseline on those rows is not there on others; underfits where its draws are told from held-out rows; and fits where nothing
-of that is found. The first that holds is said. A verdict is of these rows and these tests: a larger sample may tell draws that
-a smaller one does not.
+its baseline on those rows is not there on others; underfits where a classifier tells its draws from held-out rows; and fits
+where nothing of that is found. The first that holds is said. A verdict is of these rows and these tests: a larger sample may
+tell draws that a smaller one does not.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ __all__ = ["Diagnosis", "Verdict", "diagnosis", "paired", "worst"]
 
 Verdict = Literal["memorises", "overfits", "underfits", "fits", "unknown"]
 _SURE = 3.0  # standard errors
-_LOST, _TOLD, _LEVEL = 0.5, 0.55, 0.002  # of many models compared few are to be called what they are not
+_ROUNDING = 1e-9  # nats
+_LOST, _TOLD = 0.5, 0.55
+_LEVEL = 0.002  # since of many models that are compared few are to be called what they are not
+_BESIDE = 0.05  # the level where a model is below its baseline too
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Diagnosis:
         sentence: the verdict and the figures behind it.
         figures: name -> number: `copies`, the share of draws; `gap`, the nats an item that rows learned from are better by than
             held-out ones, beyond what they are for the baseline, and its standard `gap_error`; `gain` over the baseline on
-            held-out rows and `gain_error`; `lost`, the part of the gain on rows learned from that held-out ones lack; `told`, a
-            classifier's accuracy at telling draws, and `told_p_value`.
+            held-out rows and `gain_error`; `lost`, the part of the gain on rows learned from that held-out ones lack;
+            `classifier`, its accuracy at telling draws from held-out rows, and `classifier_p_value`.
     """
 
     verdict: Verdict
@@ -47,26 +50,26 @@ class Diagnosis:
         return self.sentence
 
 
-def diagnosis(found: Copies | None, told: ClassifierTest | None, train: np.ndarray | None = None,
+def diagnosis(found: Copies | None, classifier: ClassifierTest | None, train: np.ndarray | None = None,
               held_out: np.ndarray | None = None,
               baseline: tuple[np.ndarray, np.ndarray] | None = None) -> Diagnosis:
     """The diagnosis of a model.
 
     Args:
         found: copies among its draws; None where it cannot draw.
-        told: how well draws are told from held-out rows; None where there are too few.
+        classifier: how well it tells draws from held-out rows; None where there are too few.
         train, held_out: (n,), (m,) log p of rows that were and that were not learned from; None without a density.
         baseline: (n,), (m,) log p of the same rows by the baseline.
     """
     figures = dict[str, float]()
     if found is not None:
         figures["copies"] = found.share
-    if told is not None:
-        figures |= {"told": told.accuracy, "told_p_value": told.p_value}
+    if classifier is not None:
+        figures |= {"classifier": classifier.accuracy, "classifier_p_value": classifier.p_value}
     if train is not None and held_out is not None:
         figures |= _likelihoods(train, held_out, baseline)
     verdict = _verdict(figures, found)
-    return Diagnosis(verdict, _sentence(verdict, figures, found, told), figures)
+    return Diagnosis(verdict, _sentence(verdict, figures, found, classifier), figures)
 
 
 def _likelihoods(train: np.ndarray, held_out: np.ndarray,
@@ -90,13 +93,14 @@ def _verdict(figures: Mapping[str, float], found: Copies | None) -> Verdict:
         return "memorises"
     if gap > 0 and apart and ("lost" not in figures or lost > _LOST or worse or math.isinf(gap)):
         return "overfits"
-    p_value = figures.get("told_p_value", 1.0)
-    if (p_value <= _LEVEL and figures["told"] >= _TOLD) or (worse and (p_value <= 5 * _LEVEL or "told" not in figures)):
+    p_value = figures.get("classifier_p_value", 1.0)
+    apart = p_value <= _LEVEL and figures["classifier"] >= _TOLD
+    if apart or (worse and (p_value <= _BESIDE or "classifier" not in figures)):
         return "underfits"
-    return "fits" if "told" in figures or not math.isnan(figures.get("gap_error", math.nan)) else "unknown"
+    return "fits" if "classifier" in figures or not math.isnan(figures.get("gap_error", math.nan)) else "unknown"
 
 
-def _sentence(verdict: Verdict, figures: Mapping[str, float], found: Copies | None, told: ClassifierTest | None) -> str:
+def _sentence(verdict: Verdict, figures: Mapping[str, float], found: Copies | None, classifier: ClassifierTest | None) -> str:
     parts = list[str]()
     if found is not None:
         parts.append(f"{found.share:.0%} of draws are copies of rows learned from (nearest row at {found.drawn:.3g}, of "
@@ -104,17 +108,23 @@ def _sentence(verdict: Verdict, figures: Mapping[str, float], found: Copies | No
     if math.isinf(figures.get("gain", figures.get("gap", 0.0))):
         parts.append("held-out rows have probability zero")
     elif "gap" in figures:
-        gap = f"{figures['gap']:.3g} ± {figures['gap_error']:.2g}"
+        gap = f"{_rounded(figures['gap']):.3g} ± {_rounded(figures['gap_error']):.2g}"
         beyond = ", beyond what they do for the baseline" if "gain" in figures else ""
         sure = figures.get("lost", math.nan) > 0 and figures["gap"] > 2 * figures["gap_error"]
         lost = f" ({figures['lost']:.0%} of what is gained there)" if sure else ""
         parts.append(f"rows learned from score {gap} nats above held-out ones{beyond}{lost}")
         if "gain" in figures:
-            parts.append(f"held-out rows score {figures['gain']:+.3g} ± {figures['gain_error']:.2g} nats against the baseline")
-    if told is not None:
-        parts.append(f"a classifier tells draws from held-out rows with accuracy {told.accuracy:.2f} ({told.low:.2f} to "
-                     f"{told.high:.2f}; chance .5; p = {told.p_value:.3f})")
+            parts.append(f"held-out rows score {_rounded(figures['gain']):+.3g} ± {_rounded(figures['gain_error']):.2g} nats "
+                         "against the baseline")
+    if classifier is not None:
+        parts.append(f"a classifier tells draws from held-out rows with accuracy {classifier.accuracy:.2f} "
+                     f"({classifier.low:.2f} to {classifier.high:.2f}; chance .5; p = {classifier.p_value:.3f})")
     return f"{verdict}: {'; '.join(parts) or 'nothing was measured'}."
+
+
+def _rounded(value: float) -> float:
+    """0 where it is that but for the rounding of sums."""
+    return 0.0 if abs(value) < _ROUNDING else value
 
 
 def paired(a: np.ndarray, b: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, float]:

@@ -7,8 +7,8 @@ from given.train.checkpoint import check_place, replace_folder, whole_folder
 from given.train.codes import CodedBatches, coded
 from given.train.em import expectation, maximise_expectation
 from given.train.exported import EXPORTED_FILES, export_joint
-from given.train.fit import FitResult, fit, split
-from given.train.judge import Judge, nested
+from given.train.fit import FitResult, fit, row_numbers, split
+from given.train.judge import Judge, nested, numbered
 from given.train.loop import Budget, Diverged, Trainer
 from given.train.saved import MODEL_FILES, fingerprint, load_joint, made_with, save_joint
 
@@ -37,7 +37,9 @@ __all__ = [
     "made_with",
     "maximise_expectation",
     "nested",
+    "numbered",
     "replace_folder",
+    "row_numbers",
     "save_joint",
     "split",
     "whole_folder",

@@ -89,16 +89,13 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
         raise UserError(f"held_out={held_out}; expected a share from 0 to 1, or rows of your own")
     if held_out == 0:
         return source, None
-    n = source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.runs())
+    n = _count(source)
     if n == 1 and joint is not None and joint.windowed & set(source.names):
         whole, parts = next(source.batches(1)), [(0.0, 1 - held_out), (1 - held_out, 1.0)]
         first, last = ({**whole, **{name: joint.columns[name].codec.part(whole[name], *part)
                                     for name in joint.windowed & set(source.names)}} for part in parts)
         return Columns(first), Columns(last)
-    most = min(_MOST_HELD, source.affordable)
-    share = min(held_out, most / n)
-    if round(n * share) >= 1 and n <= _FEW:  # one at least, where the hash of so few holds out none
-        share = max(share, float(np.nextafter(float(Split.hashes(seed, n).min()), 1)))
+    share = _share(source, n, held_out, seed)
     if not isinstance(source, Columns):
         held = list(Split(source, share, seed, True).runs())
         return Split(source, share, seed, False), joined(held) if held else None
@@ -107,6 +104,26 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
         raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass "
                         f"{way('held_out=0', '--held-out 0')}")
     return source.rows(~chosen), source.rows(chosen)
+
+
+def row_numbers(source: Source, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the rows on both sides of `split`, in their order; of a single row that is cut, its own on both."""
+    n = _count(source)
+    chosen = Split.hashes(seed, n) < _share(source, n, held_out, seed)
+    return (np.flatnonzero(~chosen), np.flatnonzero(chosen)) if n > 1 else (np.zeros(1, int), np.zeros(1, int))
+
+
+def _count(source: Source) -> int:
+    return source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.runs())
+
+
+def _share(source: Source, n: int, held_out: float, seed: int) -> float:
+    """The share of n rows that is held out, as far as there is memory; one row at least, where the hash of so few holds out
+    none."""
+    share = min(held_out, min(_MOST_HELD, source.affordable) / n)
+    if round(n * share) >= 1 and n <= _FEW:
+        share = max(share, float(np.nextafter(float(Split.hashes(seed, n).min()), 1)))
+    return share
 
 
 def fit(trainer: Trainer, judge: Judge | None, *, patience: int | None = None,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,23 +39,30 @@ _PRECISE = 0.01  # nats an entry
 
 def nested(source: Source, most: int = _MOST) -> Columns:
     """At most so many rows of a source, and 128 MB, in an order by a hash of their number: the first are a sample of all."""
+    return numbered(source, most)[1]
+
+
+def numbered(source: Source, most: int = _MOST) -> tuple[np.ndarray, Columns]:
+    """The rows of `nested`, and their numbers in the source (n,)."""
     most = min(most, source.affordable)
-    kept: list[tuple[Tensor, Columns]] = []
+    kept: list[tuple[Tensor, Tensor, Columns]] = []
     first = 0
     for batch in source.runs():
-        kept.append((Noise.of(0, batch.n, first_row=first).fold("judged").uniform(), batch))
+        order = Noise.of(0, batch.n, first_row=first).fold("judged").uniform()
+        kept.append((order, torch.arange(first, first + batch.n), batch))
         first += batch.n
-        if sum(len(u) for u, _ in kept) > most:
+        if sum(len(u) for u, _, _ in kept) > most:
             kept = [_least(kept, most)]
     if not kept:
         raise UserError(f"fit: no row was held out; pass {way('held_out=0', '--held-out 0')}, or more rows")
-    return _least(kept, most)[1]
+    _, numbers, rows = _least(kept, most)
+    return numbers.numpy(), rows
 
 
-def _least(parts: list[tuple[Tensor, Columns]], most: int) -> tuple[Tensor, Columns]:
-    u, rows = torch.cat([u for u, _ in parts]), joined([rows for _, rows in parts])
+def _least(parts: list[tuple[Tensor, Tensor, Columns]], most: int) -> tuple[Tensor, Tensor, Columns]:
+    u, numbers = (torch.cat([part[i] for part in parts]) for i in (0, 1))  # type: ignore[misc]
     order = u.argsort()[:most]
-    return u[order], rows.rows(order.numpy())
+    return u[order], numbers[order], joined([rows for _, _, rows in parts]).rows(order.numpy())
 
 
 class Judge:

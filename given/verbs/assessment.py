@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from given.evaluate import (
     worst,
 )
 from given.sources import Columns, Source, joined, read
-from given.train import nested
+from given.train import nested, numbered
 from given.variables import Finite, Real, UserError, Variable
 from given.verbs.checks import whole_seed
 from given.verbs.models import Model
@@ -42,6 +42,7 @@ _FEW = 20  # draws, rows and test rows that distances need
 _CATEGORIES = 50
 _ASKED = 200  # rows whose conditionals are asked for
 _DRAWS = 49
+_LEARNED = 50_000  # rows learned from, in some 128 MB, that a draw may be a copy of
 _LEAST = {"score": 8, "train score": 1, "draws": 200, "calibration": 1}  # rows, where the time for all of it allows them
 _SHARES = {"score": 0.3, "train score": 0.1, "draws": 0.2, "calibration": 0.15}  # of the seconds; distances take the rest
 _GROWTH = 8  # times as many rows as the last, at most
@@ -66,8 +67,8 @@ def assess(model: Model, train: Any, test: Any, *, baseline: Model | None = None
     source = read(train, learned=model.cells)
     if baseline is None:
         baseline = _without_error(lambda: model.baseline(source)[1])
-    learned, fresh = nested(source, _ROWS), nested(read(test, learned=model.cells), _ROWS)
-    assessing = _Assessing(model, source, learned, fresh, whole_seed(seed), seconds)
+    numbers, fresh = numbered(read(test, learned=model.cells), _ROWS)
+    assessing = _Assessing(model, source, nested(source, _ROWS), fresh, numbers, whole_seed(seed), seconds)
     return assessing.scored() if only_score else assessing.all(baseline)
 
 
@@ -79,11 +80,12 @@ class _Assessing:
     source: Source
     train: Columns
     test: Columns
+    numbers: np.ndarray  # of the test rows
     seed: int
     seconds: float
     left_out: dict[str, str] = field(default_factory=dict)
-    row: float = 0.0  # seconds to score one, of the first few
-    spent: dict[str, float] = field(default_factory=dict)  # seconds on the first rows of each
+    row: float = 0.0  # seconds to score one
+    spent: dict[str, float] = field(default_factory=dict)  # seconds a row, of the last rows of each
     began: float = field(default_factory=time.perf_counter)
 
     def scored(self) -> Assessment:
@@ -93,7 +95,7 @@ class _Assessing:
 
     def all(self, baseline: Model | None) -> Assessment:
         score = self._score("score", self.test, self.model)
-        self.row = self.spent.get("score", 0.0) / _FIRST
+        self.row = self.spent.get("score", 0.0)
         # A single one is long.
         own = self._score("train score", self.train, self.model) if self.train.n > 1 and self._affords(
             "train score", _FIRST) else None
@@ -103,9 +105,10 @@ class _Assessing:
                                                   for rows, s in ((self.train, own), (self.test, score))))
         drawn = self._tried("draws", self._drawn)
         found: dict[str, Any] = {} if drawn is None else self._tried("distances", lambda: self._distances(drawn)) or {}
-        said = diagnosis(found.get("copies"), found.get("told"), None if own is None else own.items,
+        said = diagnosis(found.get("copies"), found.get("classifier"), None if own is None else own.items,
                          None if score is None else score.items, beside)
-        return Assessment(said, score, own, drawn, **found, worst=() if score is None else tuple(worst(score.items)),
+        least = [] if score is None else [(int(self.numbers[i]), nats) for i, nats in worst(score.items)]
+        return Assessment(said, score, own, drawn, **found, worst=tuple(least), rows=tuple(self.numbers.tolist()),
                           calibration=self._tried("calibration", lambda: self._calibration(drawn)), left_out=self.left_out)
 
     def _affords(self, what: str, scores: int) -> bool:
@@ -137,7 +140,7 @@ class _Assessing:
             start = time.perf_counter()
             out.append(ask(rows.rows(slice(n, n + size)), n))
             n, cost = n + size, time.perf_counter() - start
-            self.spent.setdefault(what, cost)
+            self.spent[what] = cost / size
             share -= cost
             most, each = _GROWTH * size, max(cost, 1e-9) / size
             size = max(0, min(most, int(share / each)))
@@ -170,8 +173,9 @@ class _Assessing:
         numbers = Features(columns, self.train)
         x, y = numbers(self.test), numbers(drawn)
         some = x[:len(y)]  # as many, of the conditions that draws are given
-        found = {"told": classifier_two_sample(some, y, seed=self.seed), "kernel": mmd(some, y, seed=self.seed),
-                 "support": support(some, y), "copies": copies(self._learned_from(numbers), y, x)}
+        learned, rows = numbered(self.source, _LEARNED)  # a copy may be of any
+        found = {"classifier": classifier_two_sample(some, y, seed=self.seed), "kernel": mmd(some, y, seed=self.seed),
+                 "support": support(some, y), "copies": copies(numbers(rows), y, x).of_rows(learned)}
         target = self._target(columns)
         if target is not None and isinstance(target.space, Finite):
             a, b = _labels(target, self.test), _labels(target, drawn)
@@ -179,10 +183,6 @@ class _Assessing:
         if target is not None:
             found["usefulness"] = self._tried("usefulness", lambda: self._useful(target, columns, drawn))
         return found
-
-    def _learned_from(self, numbers: Features) -> np.ndarray:
-        """All rows learned from, in some 128 MB: a copy may be of any."""
-        return numbers(nested(self.source, 50_000))
 
     def _target(self, columns: Mapping[str, Variable]) -> Variable | None:
         """The column to tell from the others: a condition of few categories, another such column, or else a number."""
@@ -199,7 +199,7 @@ class _Assessing:
         else:
             of = Features({target.name: target}, self.train)
             sides = [(numbers(c), of(c)[:, 0]) for c in (drawn, self.train, self.test)]
-        return usefulness(sides[0], sides[1], sides[2], seed=self.seed)
+        return replace(usefulness(sides[0], sides[1], sides[2], seed=self.seed), column=target.name)
 
     def _calibration(self, drawn: Columns | None) -> Calibration | None:
         joint = self.model.joint
@@ -210,7 +210,7 @@ class _Assessing:
         numbers = [k for k, v in columns.items()
                    if k not in joint.conditions and isinstance(v.space, Real) and not v.space.axes]
         if not numbers or drawn is None:
-            raise UserError("no single category or number is there to be told")
+            raise UserError("there is no single category or number to predict")
         name = numbers[-1]
         of = Features({name: columns[name]}, self.train)
         names = list(joint.conditions)
@@ -222,7 +222,7 @@ class _Assessing:
                 return of(Columns({name: found[name].reshape(-1)}))[:, 0].reshape(_DRAWS, some.n)
 
             draws = np.concatenate(self._parts("calibration", rows, ask), 1)
-        return coverage(draws, of(rows)[:draws.shape[1], 0], self.seed)
+        return replace(coverage(draws, of(rows)[:draws.shape[1], 0], self.seed), column=name)
 
     def _reliability(self, target: Variable, rows: Columns) -> Calibration | None:
         """Of a category given all else; of a condition by Bayes' rule, with its frequencies among rows learned from."""
@@ -240,7 +240,7 @@ class _Assessing:
             return np.stack(list(found.values()), 1)
 
         p = np.concatenate(self._parts("calibration", rows, ask))
-        return reliability(p, truth[:len(p)])
+        return replace(reliability(p, truth[:len(p)]), column=target.name)
 
 
 def _labels(variable: Variable, columns: Columns) -> np.ndarray:

@@ -17,7 +17,7 @@ from given.conditional import Conditional
 from given.evaluate import Assessment, Entrant, Features, Leaderboard, Score, leaderboard_page
 from given.formula import parse
 from given.sources import Columns, Source, read
-from given.train import Diverged, nested, split
+from given.train import Diverged, numbered, row_numbers, split
 from given.variables import Codec, Finite, Real, UserError
 from given.verbs.assessment import assess
 from given.verbs.building import model
@@ -64,12 +64,12 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
     default = model(formula, source, codecs=codecs, seed=first)
     train, held = split(source, _TEST, first, default.joint)
     assert held is not None
-    test = nested(held, _MOST)
+    sides, (some, test) = row_numbers(source, _TEST, first), numbered(held, _MOST)
     found, refused = _applying(formula, source, codecs, _chosen(families), default)
     shown = sys.stderr.isatty() if progress is None else progress
     name, baseline = default.baseline(train)
     judge = partial(_assessed, train=train, test=test, baseline=baseline, seconds=max(_LEAST, 60 * minutes * _JUDGED),
-                    given=tuple(default.joint.conditions))
+                    given=tuple(default.joint.conditions), numbers=(sides[0], sides[1][some]))
     entrants = {name: _entrant(name, [baseline], 0.0, "closed form", judge)} if name not in found else {}
     for label, made in found.items():
         if shown:
@@ -80,6 +80,7 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
             refused[label] = str(error)
     if not set(entrants) & set(found):
         raise UserError("compare: no family applies; " + "; ".join(f"{k}: {v}" for k, v in refused.items()))
+    test = test.rows(np.array(next(iter(entrants.values())).assessment.rows))  # in the order that all were judged by
     numeric, axes = _numeric(default, test, entrants)
     facts = {"split": f"{test.n:,} test rows, of a fifth held out by seed {first}",
              "budget": f"{minutes:g} minutes to learn a model", "seeds": ", ".join(map(str, range(first, first + seeds)))}
@@ -163,9 +164,12 @@ def _entrant(name: str, models: list[Model], seconds: float, stopped: str, judge
 
 
 def _assessed(each: Model, *, train: Source, test: Columns, baseline: Model, seconds: float, given: tuple[str, ...],
-              seed: int) -> Assessment:
-    """All of the first seed's model; of others the score alone. A baseline is given what others are, and may not read it."""
+              numbers: tuple[np.ndarray, np.ndarray], seed: int) -> Assessment:
+    """All of the first seed's model; of others the score alone. A baseline is given what others are, and may not read it. Rows
+    have the numbers of the data's, those learned from and those of the test."""
     found = assess(each, train, test, baseline=baseline, seed=seed, seconds=seconds, only_score=seed > 0)
+    found = replace(found, worst=tuple((int(numbers[1][i]), nats) for i, nats in found.worst),
+                    copies=None if found.copies is None else found.copies.of_rows(numbers[0]))
     return found if found.score is None else replace(found, score=replace(found.score, conditioned_on=given))
 
 
