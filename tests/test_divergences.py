@@ -153,6 +153,35 @@ def test_categories_in_closed_form():
     assert found.jensen_shannon.how == "closed form" and 0 < found.jensen_shannon.value < found.kl.value
 
 
+def test_the_same_in_a_shell(normals, tmp_path, capsys):
+    import json
+
+    from given.app.cli import main
+
+    for name, model in zip("pq", normals, strict=False):
+        model.save(tmp_path / name)
+    given.Columns(normals[2]).save(tmp_path / "x.csv")
+    assert main(["diverge", str(tmp_path / "p"), str(tmp_path / "q"), "--json"]) == 0
+    closed, exact = json.loads(capsys.readouterr().out), given.divergences(*normals[:2])
+    assert closed["kl"] == {"value": exact.kl.value, "error": 0.0, "how": "closed form", "same": None}
+    assert main(["diverge", str(tmp_path / "x.csv"), str(tmp_path / "p"), "-n", "200"]) == 0
+    assert "cross-entropy of the data under the model" in capsys.readouterr().out
+    assert main(["diverge", str(tmp_path / "x.csv"), str(tmp_path / "x.csv")]) == 1
+    assert "expected a model, P or Q, got data" in capsys.readouterr().err
+
+
+def test_weights_of_rows_are_refused_where_tests_count_all_alike():
+    x = {"a": np.random.default_rng(0).normal(size=60), "w": np.arange(1.0, 61)}
+    model = given.model("p(a)", x, families={"a": "gaussian"})
+    model.fit(x, weight="w", held_out=0)
+    for ask in (lambda: given.assess(model, x, x), lambda: given.divergences(x, model)):
+        with pytest.raises(UserError, match=r"w holds weights of rows, and .* counts every row alike; leave that column out"):
+            ask()
+    assert given.divergences({"a": x["a"]}, model).cross_entropy is not None
+    with pytest.raises(UserError, match="the data has no column a"):
+        given.divergences({"b": x["a"]}, model)
+
+
 def test_what_cannot_be_compared_is_one_line(normals):
     p, _, x, y = normals
     letters = {"l": list("abbc") * 20}

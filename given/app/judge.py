@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from typing import Any
 
@@ -18,12 +19,13 @@ from given.evaluate import Score
 from given.infer import rows_taken_as_other
 from given.sources import Columns, Live, Source, write_file
 from given.tasks import task_of
+from given.train import MODEL_FILES
 from given.variables import UserError, shown
 from given.verbs import Model
 from given.verbs.checks import count_rows
 from given.verbs.literals import codec_of, split_names
 
-__all__ = ["compare", "report", "score"]
+__all__ = ["compare", "diverge", "report", "score"]
 
 
 def compare(a: argparse.Namespace) -> None:
@@ -38,6 +40,17 @@ def compare(a: argparse.Namespace) -> None:
     if a.output is not None:
         found.save(a.output)
         print(f"wrote {a.output}", file=sys.stderr)
+
+
+def diverge(a: argparse.Namespace) -> None:
+    """`given diverge`"""
+    p, q = (given.load(place) if all(os.path.isfile(os.path.join(place, name)) for name in MODEL_FILES) else place
+            for place in (a.p, a.q))
+    if not isinstance(p, Model) and not isinstance(q, Model):
+        raise UserError(f"diverge: expected a model, P or Q, got data {a.p} and {a.q}; fit one with given fit")
+    rows = None if a.given is None else given.read(a.given)
+    found = given.divergences(p, q, given=rows, n=a.n, seed=a.seed)
+    print(json.dumps(found.json()) if a.json else found)
 
 
 def score(a: argparse.Namespace) -> None:

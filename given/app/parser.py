@@ -278,6 +278,16 @@ def _compare(add: _Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", help="write one HTML page")
 
 
+def _diverge(add: _Add) -> None:
+    command = add("diverge", "how far two models are apart, or a model and data: KL both ways, Jensen-Shannon, Wasserstein-2",
+                  "given diverge one.given two.given", "given diverge people.csv people.given",
+                  "given diverge one.given two.given --given conditions.csv")
+    command.add_argument("p", metavar="P", help="a model's folder, or data: a file or folder that given reads")
+    command.add_argument("q", metavar="Q", help="another model or data; one of the two is a model")
+    command.add_argument("--given", metavar="DATA", help="rows of the conditions, over which divergences are means")
+    command.add_argument("-n", type=count, default=2000, help="draws of each, and rows of data at most (default 2000)")
+
+
 def _tasks(add: _Add) -> None:
     add("tasks", "what is modelled where no formula is given", "given tasks", seed=False)
 
@@ -328,7 +338,7 @@ _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "learn": (_demo, _fit, _export),
     "ask": (_sample, _query, _complete, _rank, _encode, _compress, _decompress),
     "describe": (_map, _prototypes, _segments),
-    "judge": (_score, _report, _compare),
+    "judge": (_score, _report, _compare, _diverge),
     "tasks": (_tasks, _translate, _chat, _keyboard, _fill),
     "about": (_families, _completion),
 }

@@ -76,7 +76,7 @@ def _draws(found: Leaderboard) -> str:
             out.append(figure(sheet, f"{column}: {name}"))
     if out:
         return _grid(out, " pictures")
-    modelled = {k for _, rows in _drawn(found) for k in rows}
+    modelled = {k for _, rows in _drawn(found)[1:] for k in rows}
     columns = [k for k in found.test.names if found.test[k].ndim == 1 and k in modelled][:8]
     for name, rows in _drawn(found) if columns else ():
         cells = [[_cell(v) for v in rows[k][:_ROWS]] for k in columns if k in rows]

@@ -26,6 +26,7 @@ svg { display: block; max-width: 100%; height: auto; }
 details { border-bottom: 1px solid var(--line); padding: .35rem 0; } summary { cursor: pointer; }
 .board th, .board td { font-size: .82rem; padding-right: .6rem; } .grid.pictures { grid-template-columns:
 repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; } .grid.pictures figure { margin: 0; overflow-wrap: anywhere; }
+.grid strong { overflow-wrap: anywhere; }
 .grid img { width: 100%; max-width: 16rem; } .grid svg { width: 100%; max-width: 20rem; }
 @media (max-width: 45rem) { .wide { overflow-x: visible; } thead { display: none; } table, tbody, tr, td { display: block; }
 tr { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }

@@ -30,7 +30,7 @@ from given.evaluate import (
 from given.sources import Columns, Source, joined, read
 from given.train import nested, numbered
 from given.variables import Finite, Real, UserError, Variable
-from given.verbs.checks import whole_seed
+from given.verbs.checks import check_unweighted, whole_seed
 from given.verbs.models import Model
 from given.verbs.query import Query
 
@@ -62,12 +62,13 @@ def assess(model: Model, train: Any, test: Any, *, baseline: Model | None = None
         seconds: after which no more rows are scored, drawn or asked about; a few of each are in any case.
 
     Raises:
-        UserError: data that is not the model's.
+        UserError: data that is not the model's, or test rows of unequal weights.
     """
     source = read(train, learned=model.cells)
     if baseline is None:
         baseline = _without_error(lambda: model.baseline(source)[1])
     numbers, fresh = numbered(read(test, learned=model.cells), _ROWS)
+    check_unweighted(model.facts, fresh, "assess")
     assessing = _Assessing(model, source, nested(source, _ROWS), fresh, numbers, whole_seed(seed), seconds)
     return assessing.scored() if only_score else assessing.all(baseline)
 

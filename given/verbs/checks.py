@@ -14,8 +14,8 @@ from given.sources import Columns, Source, Stream, read
 from given.variables import Entries, UserError, nearest, shown
 from given.ways import way
 
-__all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "count_rows", "draws_at_once", "items",
-           "named", "rows_at_once", "spelled", "whole_seed"]
+__all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "check_unweighted", "count_rows", "draws_at_once",
+           "items", "named", "rows_at_once", "spelled", "whole_seed"]
 
 ENTRIES_AT_ONCE, READ_AT_ONCE = 1 << 16, 1 << 22
 _FEW_DRAWS = 64  # below which steps cost as much as draws
@@ -26,6 +26,15 @@ def check_known(names: Any, among: Sequence[str], what: str) -> None:
     for name in names:
         if name not in among:
             raise UserError(f"{what}: unknown name {shown(name)}; {nearest(name, among)}")
+
+
+def check_unweighted(facts: Mapping[str, Any], rows: Mapping[str, Any], verb: str) -> None:
+    """Raise `UserError` where rows have the weights that a model of these facts learned by, not all alike: `verb` counts all
+    rows alike."""
+    weight = facts.get("fit", {}).get("weight")
+    if weight in rows and len(set(rows[weight].tolist())) > 1:
+        raise UserError(f"{verb}: {weight} holds weights of rows, and {verb} counts every row alike; leave that column out of "
+                        "the rows to have them counted so")
 
 
 def count_rows(source: Source) -> int:

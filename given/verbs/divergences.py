@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from given.evaluate.divergence import (
 from given.sources import Columns, read
 from given.train import nested
 from given.variables import Entries, Real, UserError
-from given.verbs.checks import whole_seed
+from given.verbs.checks import check_unweighted, whole_seed
 from given.verbs.models import Model
 
 __all__ = ["Divergences", "divergences"]
@@ -59,6 +59,15 @@ class Divergences:
     kernel: KernelTest | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
 
+    def json(self) -> dict[str, Any]:
+        """All figures by name, as JSON has them: what is not finite is None."""
+        def plain(value: Any) -> Any:
+            return None if isinstance(value, float) and not math.isfinite(value) else value
+
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "left_out"}
+        return {**{name: {k: plain(v) for k, v in vars(value).items()} for name, value in found.items() if value is not None},
+                "left_out": dict(self.left_out)}
+
     @property
     def _units(self) -> str:
         return "raw units" if self.wasserstein2 is not None and self.wasserstein2.how == "closed form" else "s.d. of p"
@@ -88,12 +97,16 @@ def divergences(p: Any, q: Any, *, given: Mapping[str, Any] | None = None, n: in
         seed: of draws.
 
     Raises:
-        UserError: models of different columns or measures, a condition that is not given, or no model.
+        UserError: models of different columns or measures, data without a column or of unequal weights, a condition that is not
+            given, or no model.
     """
     if not isinstance(p, Model) and not isinstance(q, Model):
         raise UserError(f"divergences: expected at least one model, got {type(p).__name__} and {type(q).__name__}")
     closed = _closed(p, q) if isinstance(p, Model) and isinstance(q, Model) and _checked(p, q) else {}
     sides = _Sides(p, q, given, n, whole_seed(seed))
+    for side, who in enumerate((p, q)):
+        if not isinstance(who, Model):
+            sides.rows(side)  # what is no data of the model's is refused before anything is drawn
     found, left_out = dict[str, Any](), dict[str, str]()
     for name, find in sides.all().items():
         if name in closed:
@@ -165,10 +178,20 @@ class _Sides:
         """Draws of p (0) or q (1), or its rows."""
         if (side, again) not in self.cache:
             who = (self.p, self.q)[side]
-            self.cache[side, again] = self._draws(who, side + 2 * again) if isinstance(who, Model) else nested(
-                read(who, learned=self.model.cells), self.n)
+            self.cache[side, again] = self._draws(who, side + 2 * again) if isinstance(who, Model) else self._data(who)
         found: Columns = self.cache[side, again]
         return found
+
+    def _data(self, data: Any) -> Columns:
+        """Rows of data, which have the model's columns."""
+        rows = nested(read(data, learned=self.model.cells), self.n)
+        columns = self.model.joint.columns.keys() - self.model.joint.latents
+        absent = [name for name in columns if name not in rows]
+        if absent:
+            raise UserError(f"divergences: the data has no column {absent[0]}, and {self.model} has; there are "
+                            f"{', '.join(rows.names)}")
+        check_unweighted(self.model.facts, rows, "divergences")
+        return rows
 
     def _draws(self, model: Model, stream: int) -> Columns:
         names, seed = list(model.joint.conditions), self.seed * 4 + stream
