@@ -40,6 +40,9 @@ class Conditional(nn.Module, abc.ABC):
     on_lines = False
     """Whether its name promises a distribution of the numbers themselves, so that a codec inferred for it bends none."""
 
+    in_own_units = False
+    """Whether it is of numbers in their own units, so that a codec inferred for it leaves them as they are."""
+
     plans: tuple[str, ...] = ()
     """Buffers that the host reads, and that stay with it when the rest moves to another device."""
     waits = ""

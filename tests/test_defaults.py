@@ -30,6 +30,8 @@ GRIDS = "use Independent or Autoregressive for a grid, Gaussian for reals"
 
 # What a family cannot take, and the way out its error names; where a kind is missing, it works by defaults.
 REALS_ONLY = {"pictures": LEVELS, "labels": CODES, "tables": BLOCK}
+ONE_DIMENSIONAL = {"Beta": "between 0 and 1", "Exponential": "from 0 up", "Gamma": "above 0", "Laplace": "",
+                   "LogNormal": "above 0", "Normal": "", "StudentT": "", "Uniform": ""}  # and which numbers they are of
 NEEDS = {
     "Contrastive": "pass partial(Contrastive, base=Independent)",
     "Dequantised": "pass partial(Dequantised, family=FlowMatching)",
@@ -40,6 +42,7 @@ NEEDS = {
 OUT = {
     "Autoregressive": {},
     "Categorical": dict.fromkeys(["pictures", "vectors", "tables"], GRIDS),
+    **dict.fromkeys(ONE_DIMENSIONAL, REALS_ONLY),
     "ChowLiuTree": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
     "Contrastive": dict.fromkeys(KINDS, NEEDS["Contrastive"]),
     "Dequantised": {"pictures": NEEDS["Dequantised"],
@@ -104,10 +107,13 @@ def test_a_family_by_its_name_alone(name, kind, condition):
     elif name in ("GAN", "PCA"):
         with pytest.raises(Intractable, match="a map alone has no density; SplineFlow and GaussianMixture have an exact"):
             exercised(family, kind, condition)
+    elif ONE_DIMENSIONAL.get(name):
+        with pytest.raises(UserError, match=f"where {name} is of numbers {ONE_DIMENSIONAL[name]}"):
+            exercised(family, kind, condition)
     else:
         score = exercised(family, kind, condition)
-        # What was stored alone gives everything else probability zero.
-        assert np.isfinite(score.value) or (name == "Empirical" and kind == "pictures")
+        # What was stored alone, or lies between what was, gives everything else probability zero.
+        assert np.isfinite(score.value) or (name == "Empirical" and kind == "pictures") or name == "Uniform"
 
 
 @pytest.mark.parametrize("text", ["Ensemble(families=(Independent, Autoregressive))", "Dequantised(family=VAE)"])

@@ -43,6 +43,7 @@ from test_latents import check_bound, check_draws, check_factor_posterior, check
 from test_laws import CODECS, FAMILIES
 from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
 from test_nets import check_steps
+from test_one_dimensional import check_standard_errors
 from test_paths import (
     check_learned_parts,
     check_order,
@@ -229,6 +230,12 @@ MUTANTS = {
         given.distributions.Varimax, "turned", "turn, rise = u @ v,", "turn, rise = 2 * u @ v,", check_varimax),
     "varimax turns nothing": Mutant(
         given.distributions.Varimax, "turned", "turn, rise = u @ v,", "turn, rise = turn,", check_varimax),
+    "standard errors forget how numbers go together": Mutant(
+        given.families.Gamma, "_deviations", "torch.linalg.inv(information).diagonal()", "1 / information.diagonal()",
+        check_standard_errors),
+    "a standard error is of one row": Mutant(
+        given.families.Gamma, "_surprise", "-(weight @ made.log_prob(x))", "-(weight @ made.log_prob(x)) / weight.sum()",
+        check_standard_errors),
     "a ball has the variance of a first entry": Mutant(
         given.distributions.Spherical, "likeliest", ".mean(-1)", "[..., 0]", partial(check_structures, ["spherical"])),
     "the log-determinant is added, not taken away": Mutant(

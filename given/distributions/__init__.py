@@ -40,6 +40,7 @@ from given.distributions.noise import Noise, inverse_cdf_sample, kmeans_plus_plu
 from given.distributions.normal import Normal
 from given.distributions.normal_mixture import NormalMixture
 from given.distributions.on_host import OnHost
+from given.distributions.one_dimensional import Supported
 from given.distributions.path import Cosine, Karras, Path, StandardNormal, Straight, VariancePreserving
 from given.distributions.point import Point
 from given.distributions.product import ProductDistribution
@@ -125,6 +126,7 @@ __all__ = [
     "StepwiseMixture",
     "StepwiseTransform",
     "Straight",
+    "Supported",
     "Table",
     "TableHead",
     "Tied",

@@ -40,7 +40,7 @@ class Torch(Factorized):
 
     def _made(self, numbers: dict[str, Tensor]) -> Torch:
         made: Any = type(self.distribution)
-        return Torch(made(**numbers, validate_args=False), self.space)
+        return type(self)(made(**numbers, validate_args=False), self.space)
 
     def pick(self, u: Tensor) -> Tensor:
         values = self.distribution.icdf(u)

@@ -17,6 +17,7 @@ from given.families.kernel_density import KernelDensity
 from given.families.kmeans import KMeans
 from given.families.nearest_neighbour import NearestNeighbour
 from given.families.ngram import NGram
+from given.families.one_dimensional import Beta, Exponential, Gamma, Laplace, LogNormal, Normal, StudentT, Uniform
 from given.families.pca import PCA
 from given.families.pretrained_lm import PretrainedLM
 from given.families.regression import Regression
@@ -28,6 +29,7 @@ from given.families.vqvae import VQVAE
 __all__ = [
     "Autoencoder",
     "Autoregressive",
+    "Beta",
     "Categorical",
     "ChowLiuTree",
     "Contrastive",
@@ -35,21 +37,28 @@ __all__ = [
     "Diffusion",
     "Empirical",
     "Ensemble",
+    "Exponential",
     "FactorAnalysis",
     "FlowMatching",
     "GAN",
+    "Gamma",
     "Gaussian",
     "GaussianMixture",
     "Independent",
     "KMeans",
     "KernelDensity",
+    "Laplace",
+    "LogNormal",
     "NGram",
     "NearestNeighbour",
+    "Normal",
     "PCA",
     "PretrainedLM",
     "ProbabilisticPCA",
     "Regression",
     "SplineFlow",
+    "StudentT",
+    "Uniform",
     "VAE",
     "VQVAE",
 ]

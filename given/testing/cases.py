@@ -77,7 +77,7 @@ def ended(space: Space, values: Tensor) -> Entries:
 
 
 def related_entries(conditional: Conditional, y: Observed) -> Entries:
-    """Random entries that depend on one another and on y."""
+    """Random entries that depend on one another and on y, of a family's support where it has one."""
     space = conditional.x.space
     x = random_entries(space, Noise.of(7, y.n))
     simple = [e.tensor for e in y.values() if isinstance(e.values, Tensor)]
@@ -98,6 +98,8 @@ def related_entries(conditional: Conditional, y: Observed) -> Entries:
         return Entries.block({name: entries(columns[name].tensor, s) for name, s in space.columns})
     shared = [v for v in conditional.parents if space.may_end and v.space.may_end and v.space.axes[0].shares(space.axes[0])]
     alone = entries(x.tensor, space)
+    if (inside := getattr(conditional, "inside", None)) is not None:
+        return Entries(inside(alone.tensor))
     return _ended_with(y[shared[0].name], shared[0].space, alone, space) if shared else alone
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from given.codecs import BlockCodec, Number, Text, infer_table
+from given.codecs import BlockCodec, IdentityCodec, Number, Text, infer_table
 from given.conditional import Conditional
 from given.families import (
     Autoregressive,
@@ -160,7 +160,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     terms = terms if formula is not None else [Term(tuple(inferred))]
     _check_lefts(chosen, terms)
     free = {name: codec for name, codec in inferred.items() if name not in codecs}
-    inferred |= _whole(free, terms) | _on_lines(free, chosen, terms, notes)
+    inferred |= _whole(free, terms) | _on_lines(source, free, chosen, terms, notes)
     variables = _learn(source, inferred)
     variables |= {name: Variable(name, codec) for name, codec in latents.items()}
     factors, seed = [], whole_seed(seed)
@@ -218,15 +218,18 @@ def _whole(codecs: Mapping[str, Codec], terms: Sequence[Term]) -> dict[str, Code
             if name in read and isinstance(codec, Text)}
 
 
-def _on_lines(codecs: Mapping[str, Codec], families: Mapping[str, Any], terms: Sequence[Term],
+def _on_lines(source: Source, codecs: Mapping[str, Codec], families: Mapping[str, Any], terms: Sequence[Term],
               notes: list[str]) -> dict[str, Codec]:
-    """The bent numbers whose family is of the numbers themselves, on a line, with a note each."""
+    """The numbers whose family is of the numbers themselves: bent ones on a line, with a note each; single ones in their own
+    units, where it asks for these."""
     found = dict[str, Codec]()
     for term in terms:
         chosen: Any = getattr(families.get(term.name), "func", families.get(term.name))
         for name in term.left if getattr(chosen, "on_lines", False) else ():
             own = codecs.get(name)
-            if isinstance(own, Number) and own.arguments.get("curve") == "quantile":
+            if isinstance(own, Number) and chosen.in_own_units and next(iter(source.batches(1)))[name].ndim == 1:
+                found[name] = IdentityCodec(Real())
+            elif isinstance(own, Number) and own.arguments.get("curve") == "quantile":
                 found[name] = Number(**{**own.arguments, "curve": "linear"})
                 notes.append(f"{name}: on a line all the same, for {chosen.__name__} is of the numbers themselves")
     return found
