@@ -228,7 +228,7 @@ class Learning:
         if done is None:
             done = FitResult(0, *self._elapsed(self.began), "budget" if self.cut else "closed form", None, ())
         if self.valid is None or not judged:  # without a density there is no score, and no baseline to set beside it
-            return done
+            return replace(done, held_out=None)
         again = Judge(self.joint, self.valid if judge is None else judge.rows, self.weight, first=self.size,
                       size=None if judge is None else judge.size)
         if final:
