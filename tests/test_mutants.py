@@ -221,7 +221,7 @@ MUTANTS = {
         given.distributions.Tied, "likeliest", "counts / counts.sum()", "torch.ones_like(counts) / len(counts)",
         partial(check_structures, ["tied"])),
     "low rank takes the noise of its start": Mutant(
-        given.distributions.LowRank, "likeliest", "noise = torch.maximum(left, least)", "noise = torch.maximum(noise, least)",
+        given.distributions.LowRank, "likeliest", "own - (loading**2).sum(-1), least)", "noise, least)",
         check_gaussian_structures),
     "a Gaussian forgets its structure": Mutant(
         given.families.Gaussian, "_maximise", "self.structure.likeliest(torch.stack(found), counts)", "torch.stack(found)",

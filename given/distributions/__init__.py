@@ -16,7 +16,7 @@ from given.distributions.empirical import Empirical
 from given.distributions.energy_tilted import EnergyTilted
 from given.distributions.entropy_gate import EntropyGate
 from given.distributions.factorized import Factorized
-from given.distributions.factors import Varimax, factor_step, low_rank_plus_diagonal, principal_factors
+from given.distributions.factors import Varimax, factor_step, factors_beside, low_rank_plus_diagonal, principal_factors
 from given.distributions.flattened import Flattened
 from given.distributions.flow_density import Estimate
 from given.distributions.guidance import AtLastNoise, Blur, Guidance, Lower, ReconstructionGuidance, Replacement, View
@@ -145,6 +145,7 @@ __all__ = [
     "distinct",
     "draws_symbols",
     "factor_step",
+    "factors_beside",
     "inverse_cdf_sample",
     "kmeans_plus_plus",
     "levels",

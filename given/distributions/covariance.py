@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from given.distributions.factors import factor_step, low_rank_plus_diagonal, principal_factors
+from given.distributions.factors import factors_beside, low_rank_plus_diagonal, principal_factors
 from given.variables import UserError
 
 __all__ = ["Covariance", "Diagonal", "Full", "LowRank", "Spherical", "Tied"]
 
 # Of low rank: the least noise, in units of an entry's variance; what ends its steps, of the mean variance; their number.
-_FLOOR, _MOVED, _STEPS = 1e-6, 1e-6, 1000
+_FLOOR, _MOVED, _STEPS = 1e-6, 1e-6, 200
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Spherical(Covariance):
 
 @dataclass(frozen=True)
 class LowRank(Covariance):
-    """W W' + P, of a rank and a diagonal: factor analysis; about D (rank + 1) numbers a component. Found by EM from its
-    principal directions, to a millionth of the mean variance a step; the noise of an entry is at least a millionth of its own
-    variance.
+    """W W' + P, of a rank and a diagonal: factor analysis; about D (rank + 1) numbers a component. From its principal
+    directions W and P are the likeliest beside one another in turn, until neither moves by a millionth of the mean variance;
+    the noise of an entry is at least a millionth of its own variance.
 
     Args:
         rank: columns of W, below D.
@@ -93,8 +93,8 @@ class LowRank(Covariance):
         found = low_rank_plus_diagonal(loading, noise)
         for _ in range(_STEPS):
             before = found
-            loading, left = factor_step(scatter, loading, noise)
-            noise = torch.maximum(left, least)
+            noise = torch.maximum(own - (loading**2).sum(-1), least)
+            loading = factors_beside(scatter, noise, self.rank)
             found = low_rank_plus_diagonal(loading, noise)
             if bool(((found - before).abs().amax((-2, -1)) <= _MOVED * size[..., 0]).all()):
                 break

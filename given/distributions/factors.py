@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Varimax", "factor_step", "low_rank_plus_diagonal", "principal_factors"]
+__all__ = ["Varimax", "factor_step", "factors_beside", "low_rank_plus_diagonal", "principal_factors"]
 
 
 def low_rank_plus_diagonal(loading: Tensor, noise: Tensor) -> Tensor:
@@ -35,6 +35,15 @@ def principal_factors(spread: Tensor, factors: int, least: Tensor) -> tuple[Tens
     left = values[..., factors:].mean(-1, keepdim=True)
     loading = vectors[..., :factors] * (values[..., :factors] - left).clamp(min=0).sqrt()[..., None, :]
     return loading, torch.maximum(left.expand_as(values), least)
+
+
+def factors_beside(spread: Tensor, noise: Tensor, factors: int) -> Tensor:
+    """The likeliest W (..., D, K) beside a noise P (..., D): P^(1/2) U_K (L_K - I)^(1/2), of the scatter in units of
+    the noise."""
+    scale = noise.sqrt()
+    values, vectors = torch.linalg.eigh(spread / (scale[..., :, None] * scale[..., None, :]))
+    size = (values[..., -factors:] - 1).clamp(min=0).sqrt()
+    return scale[..., None] * vectors[..., -factors:] * size[..., None, :]
 
 
 def factor_step(spread: Tensor, loading: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

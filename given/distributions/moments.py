@@ -34,11 +34,11 @@ class Moments:
         self.complete = True
         self._known = torch.zeros(3, entries, dtype=torch.float64)  # of what is seen: weights, values, squares
 
-    def add(self, state: Tensor, regressors: Tensor, x: Entries, weight: Tensor, distribution: Normal) -> None:
+    def add(self, state: Tensor | int, regressors: Tensor, x: Entries, weight: Tensor, distribution: Normal) -> None:
         """Add rows.
 
         Args:
-            state: (B,) int64.
+            state: (B,) int64, or the one of all rows.
             regressors: (B, 1 + R), the first column ones.
             x: (B, D) entries.
             weight: (B,).
@@ -57,20 +57,22 @@ class Moments:
         for sums, term in zip(self._known, (known, known * value, known * value**2), strict=True):
             sums += term.sum(0)
         row = torch.cat([regressors.double(), value], 1)
-        if len(self.sums) == 1:  # one product of matrices, with no outer product a row
-            self.sums[0] += (amount[:, None] * row).T @ row
+        if len(self.sums) == 1 or isinstance(state, int):  # one product of matrices, with no outer product a row
+            own = self.sums[state if isinstance(state, int) else 0]
+            own += (amount[:, None] * row).T @ row
             if spread is not None:
-                self.sums[0, P:, P:] += torch.einsum("b,bde->de", amount, spread)
+                own[P:, P:] += torch.einsum("b,bde->de", amount, spread)
             return
         outer = row[:, :, None] * row[:, None, :]
         if spread is not None:
             outer[:, P:, P:] += spread
         self.sums.index_add_(0, state, amount[:, None, None] * outer)
 
-    def add_products(self, state: int, products: Tensor) -> None:
-        """Add the weighted sum (1 + D, 1 + D) of the products of whole rows [1, x - origin] of one state."""
-        self.sums[state] += products
-        self._known += torch.stack([products[0, 0].expand(len(products) - 1), products[0, 1:], products.diagonal()[1:]])
+    def add_products(self, states: slice, products: Tensor) -> None:
+        """Add the weighted sums (n, 1 + D, 1 + D) of the products of whole rows [1, x - origin] of n states."""
+        self.sums[states] += products
+        every = products.sum(0)
+        self._known += torch.stack([every[0, 0].expand(len(every) - 1), every[0, 1:], every.diagonal()[1:]])
 
     @property
     def seen(self) -> Tensor:
@@ -87,6 +89,16 @@ class Moments:
     def count(self, state: int) -> float:
         """The summed weight of a state."""
         return float(self.sums[state, 0, 0])
+
+    def normals(self, states: slice) -> tuple[Tensor, Tensor, Tensor]:
+        """The weights (n,), means (n, D) and covariances (n, D, D) of n states without regressors; those of a state without
+        rows are no numbers. An entry that never varies has no covariance with any."""
+        M = self.sums[states]
+        count, mean, square = M[:, 0, 0], M[:, 0, 1:] / M[:, :1, 0], M[:, 1:, 1:] / M[:, :1, :1]
+        left = square - mean[:, :, None] * mean[:, None, :]
+        varies = left.diagonal(dim1=1, dim2=2) > 1e-14 * square.diagonal(dim1=1, dim2=2)  # the rest is rounding of its moments
+        left = torch.where(varies[:, :, None] & varies[:, None, :], left, 0.0)
+        return count, mean + (self.origin if self.origin is not None else 0), left
 
     def regression(self, state: int) -> tuple[Tensor, Tensor]:
         """The slope (1 + R, D) of x on the regressors, and the covariance (D, D) of what it leaves. An entry that never varies
