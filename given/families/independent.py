@@ -4,7 +4,7 @@
 
 For each value of finite parents: a table of smoothed relative frequencies for finite entries (one imagined row, spread
 evenly over the symbols), a mean and variance for real ones (one imagined row of the data's overall unit variance). Atoms are
-counted as symbols are, and the mean and variance are those of the rest.
+counted as symbols are, and the mean and variance are those of the rest. In `p(label) p(a, b, c | label)` it is naive Bayes.
 Learned by counting. `log_prob` is exact, and so is every marginal and every conditional.
 """
 
