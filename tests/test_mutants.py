@@ -61,8 +61,10 @@ from test_referee import (
     check_interval,
     check_level,
     check_mmd_is_unbiased,
+    check_numbers,
     check_support,
     check_ties,
+    check_time,
     check_usefulness,
 )
 from test_selection import check_halves, check_held_out
@@ -124,6 +126,7 @@ import given.train.em
 import given.train.exported
 import given.train.loop
 import given.variables
+import given.verbs.assessment
 import given.verbs.completion
 import given.verbs.describing
 import given.verbs.shuffling
@@ -620,6 +623,13 @@ MUTANTS = {
         given.evaluate.neighbours, "copies", " & (near < _own(train, which) / 2)", "", check_copies),
     "a repeat is a copy": Mutant(
         given.evaluate.neighbours, "copies", "near * (1 + 1e-9), side=\"right\"", "near, side=\"left\"", check_copies),
+    "a copy is of a row of a sample": Mutant(
+        given.evaluate.neighbours.Copies, "of_rows", "int(numbers[row])", "row", check_numbers),
+    "draws stand beside rows as they were held out": Mutant(
+        given.verbs.assessment._Assessing, "all", "rows=tuple(self.numbers.tolist())", "rows=tuple(range(len(self.numbers)))",
+        check_numbers),
+    "rows are asked for however long that takes": Mutant(
+        given.verbs.assessment._Assessing, "_parts", "min(most, int(share / each))", "most", check_time),
     "diversity is of draws of all conditions": Mutant(
         given.evaluate.neighbours, "diversity", "_mean_apart(its) / usual", "_mean_apart(drawn) / usual", check_diversity),
     "a sure answer is right": Mutant(

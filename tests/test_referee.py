@@ -267,7 +267,8 @@ def test_a_family_is_known_by_its_name_everywhere(name):
     assert any(proper in each for each in given.compare(x, families=[name], minutes=0.01, seeds=1).entrants)
 
 
-def test_rows_have_their_numbers_in_the_data_and_stand_beside_draws_of_their_condition():
+def check_numbers():
+    """Rows have their numbers in the data, and stand beside draws of their condition."""
     data = given.read("digits").rows(slice(0, 300))
     board = given.compare(data, "image | label", families=[Empirical, Independent], minutes=0.01, seeds=1)
     found = board.entrants["Empirical"].assessment
@@ -277,6 +278,10 @@ def test_rows_have_their_numbers_in_the_data_and_stand_beside_draws_of_their_con
     row, nats = board.entrants["Independent"].assessment.worst[0]
     scores = board.entrants["Independent"].score.items
     assert nats == scores.min() and (data["image"][row] == board.test["image"][scores.argmin()]).all()
+
+
+def test_numbers_of_rows():
+    check_numbers()
 
 
 def check_contours():
@@ -307,9 +312,10 @@ def test_draws_and_verdicts_do_not_depend_on_how_many_rows_there_is_time_for_at_
     assert np.allclose(found[0]["a"], found[1]["a"]) and len(np.unique(found[0]["a"])) == 60
 
 
-def test_judging_keeps_to_its_time(monkeypatch):
-    """Scores, draws and conditionals together take no longer than is allowed, and as much of it as one batch may take."""
+def check_time():
+    """Scores take no longer than their share of the time, and most of it."""
     import time
+    from unittest import mock
 
     x = correlated(0, 60)
     model = given.model(data=x, families={"a, b, c, d": Gaussian})
@@ -321,9 +327,13 @@ def test_judging_keeps_to_its_time(monkeypatch):
         time.sleep(0.01 * data.n)
         return score(self, data, **options)
 
-    monkeypatch.setattr(given.Model, "score", slow)
-    given.assess(model, x, correlated(1, 400), seconds=1.0, baseline=model, only_score=True)
+    with mock.patch.object(given.Model, "score", slow):
+        given.assess(model, x, correlated(1, 400), seconds=1.0, baseline=model, only_score=True)
     assert asked[0] == 2 and 8 <= sum(asked) <= 34  # of 1 s a part for scores, 10 ms a row
+
+
+def test_judging_keeps_to_its_time():
+    check_time()
 
 
 def test_an_expensive_score_is_asked_of_few_rows(monkeypatch):

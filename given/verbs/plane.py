@@ -1,8 +1,7 @@
 """plane: rows of any data laid on a plane, so that rows that are alike lie side by side.
 
-Columns become numbers first: numbers by their codecs, standardised; one number a symbol of a category; of a text, how often it
-holds each symbol. The plane is that of the first two principal components, of two factors, of the latent of a VAE, or one on
-which each row keeps its neighbours (t-SNE, by scikit-learn).
+Columns become numbers first, by `Features`, each column scaled to variance 1. The plane is that of the first two principal
+components, of two factors, of the latent of a VAE, or one on which each row keeps its neighbours (t-SNE, by scikit-learn).
 
 Source: van der Maaten, Hinton, Visualizing data using t-SNE, 2008
 """
@@ -16,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from given.codecs import IdentityCodec, infer_table
+from given.evaluate import Features
 from given.families import VAE, FactorAnalysis
-from given.sources import Columns, Source, read
-from given.variables import Axis, Entries, Finite, Product, Real, UserError, Variable
+from given.sources import Columns, Source, joined, read
+from given.variables import Axis, Real, UserError, Variable
 from given.verbs.checks import check_known, whole_seed
 from given.verbs.models import Model
 
@@ -26,6 +26,7 @@ __all__ = ["PLANES", "features", "plane"]
 
 PLANES = ("pca", "factors", "vae", "neighbours")
 _LEAST = 3
+_ROUNDING = 1e-9
 
 
 def plane(data: Any, *, method: str = "pca", columns: Sequence[str] | None = None, minutes: float = 0.5,
@@ -82,50 +83,16 @@ def features(source: Source, columns: Sequence[str] | None = None) -> np.ndarray
     if columns is not None:
         check_known(columns, source.names, "columns")
     inferred, _ = infer_table(source, {}, None if columns is None else list(columns))
-    variables = [Variable(name, codec) for name, codec in inferred.items()]
-    first = 0
-    for batch in source.runs():
-        for variable in variables:
-            variable.learn(batch, first)
-        first += batch.n
-    parts, first = list[np.ndarray](), 0
-    for batch in source.runs():
-        parts.append(np.concatenate([_scaled(v, v.encode(batch, first)) for v in variables], 1))
-        first += batch.n
-    rows = np.concatenate(parts) if parts else np.zeros((0, 0))
-    rows = rows - rows.mean(0)
-    at, found = 0, list[np.ndarray]()
-    for variable in variables:
-        width = _width(variable)
-        block = rows[:, at:at + width]
+    data, found = joined(list(source.runs())), list[np.ndarray]()
+    for name, codec in inferred.items():
+        variable = Variable(name, codec)
+        variable.learn(data, 0)
+        block = Features({name: variable}, data)(data)
+        block = block - block.mean(0)
         spread = float((block**2).sum(1).mean()) ** 0.5
-        if spread > 0:
-            block = block[:, (block != 0).any(0)]
-            found.append(block / spread * block.shape[1] ** 0.5 if len(variable.space.axes) > 1 else block / spread)
-        at += width
+        if spread > _ROUNDING:
+            block = block[:, (block != 0).any(0)] / spread
+            found.append(block * block.shape[1] ** 0.5 if len(variable.space.axes) > 1 else block)
     if not found:
         raise UserError("plane: no column varies, so there is nothing to lay rows by")
     return np.concatenate(found, 1)
-
-
-def _width(variable: Variable) -> int:
-    space = variable.space
-    if isinstance(space, Finite) and not space.ordered:
-        return space.size
-    return space.dimensions
-
-
-def _scaled(variable: Variable, x: Entries) -> np.ndarray:
-    """(n, F): numbers and ordered symbols as they are, of other symbols how often each stands there."""
-    space, n = variable.space, len(x)
-    if isinstance(space, Product):
-        raise UserError(f"{variable.name}: expected a column of its own, got a block of {len(space.parts)}")
-    there, values = x.scored.reshape(n, -1).numpy(), x.tensor.reshape(n, -1).double().numpy()
-    if isinstance(space, Finite) and not space.ordered:
-        counts = np.zeros((n, space.size))
-        np.add.at(counts, (np.repeat(np.arange(n), there.sum(1)), values[there].astype(int)), 1.0)
-        return counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    mean = np.divide((values * there).sum(0), there.sum(0), out=np.zeros(values.shape[1]), where=there.any(0))
-    full = np.where(there, values, mean)
-    width = space.dimensions
-    return np.pad(full, ((0, 0), (0, width - full.shape[1])))
