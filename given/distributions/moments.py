@@ -51,28 +51,36 @@ class Moments:
             seen = distribution.condition(x)
             value, spread = seen.mean_BD, seen.covariance
         if self.origin is None:
-            self.origin = torch.where(x.scored, value, 0.0).sum(0) / x.scored.sum(0).clamp(min=1)
+            self.origin = _mean(x, value)
         value, amount = value - self.origin, weight.double()
+        row = torch.cat([regressors.double(), value], 1)
+        one = state if isinstance(state, int) else 0 if len(self.sums) == 1 else None
+        if one is not None:  # one product of matrices, with no outer product a row
+            products = ((amount[:, None] * row).T @ row)[None]
+            if spread is not None:
+                products[0, P:, P:] += torch.einsum("b,bde->de", amount, spread)
+            self.sums[one] += products[0]
+        else:
+            outer = row[:, :, None] * row[:, None, :]
+            if spread is not None:
+                outer[:, P:, P:] += spread
+            products = amount[:, None, None] * outer
+            self.sums.index_add_(0, state, products)
+        if x.plain:
+            self._count_whole(products)
+            return
         known = torch.where(x.scored, amount[:, None], 0.0)
         for sums, term in zip(self._known, (known, known * value, known * value**2), strict=True):
             sums += term.sum(0)
-        row = torch.cat([regressors.double(), value], 1)
-        if len(self.sums) == 1 or isinstance(state, int):  # one product of matrices, with no outer product a row
-            own = self.sums[state if isinstance(state, int) else 0]
-            own += (amount[:, None] * row).T @ row
-            if spread is not None:
-                own[P:, P:] += torch.einsum("b,bde->de", amount, spread)
-            return
-        outer = row[:, :, None] * row[:, None, :]
-        if spread is not None:
-            outer[:, P:, P:] += spread
-        self.sums.index_add_(0, state, amount[:, None, None] * outer)
+
+    def _count_whole(self, products: Tensor) -> None:
+        every, P = products.sum(0), self.regressors
+        self._known += torch.stack([every[0, 0].expand(len(every) - P), every[0, P:], every.diagonal()[P:]])
 
     def add_products(self, states: slice, products: Tensor) -> None:
         """Add the weighted sums (n, 1 + D, 1 + D) of the products of whole rows [1, x - origin] of n states."""
         self.sums[states] += products
-        every = products.sum(0)
-        self._known += torch.stack([every[0, 0].expand(len(every) - 1), every[0, 1:], every.diagonal()[1:]])
+        self._count_whole(products)
 
     @property
     def seen(self) -> Tensor:
@@ -124,6 +132,11 @@ class Moments:
         left[never], left[:, never] = 0, 0
         slope[0] += self.origin if self.origin is not None else 0
         return slope, left / M[0, 0]
+
+
+def _mean(x: Entries, value: Tensor) -> Tensor:
+    """(D,) of what is seen."""
+    return value.mean(0) if x.plain else torch.where(x.scored, value, 0.0).sum(0) / x.scored.sum(0).clamp(min=1)
 
 
 def check_positive_definite(C: Tensor) -> Tensor:
