@@ -172,6 +172,7 @@ class Descend:
         selects: whether the weights whose loss on held-out rows is least are kept; else the last ones are, as a game's losses
             say nothing of its draws.
         stage: of a later one, it begins when all lessons of the stages before are over.
+        progress: is called before every step with the share of its budget that is spent, for a loss that changes with it.
     """
 
     parameters: Sequence[nn.Parameter]
@@ -181,6 +182,7 @@ class Descend:
     betas: tuple[float, float] = (0.9, 0.98)
     selects: bool = True
     stage: int = 0
+    progress: Callable[[float], None] | None = None
 
     def later(self, stages: int) -> Descend:
         """The same lesson so many stages later."""

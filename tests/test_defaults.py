@@ -64,6 +64,7 @@ OUT = {
     "ProbabilisticPCA": REALS_ONLY,
     "Regression": {},
     "SplineFlow": REALS_ONLY,
+    "TransformerFlow": REALS_ONLY,
     "VAE": {},
     "VQVAE": dict.fromkeys(KINDS, NEEDS["VQVAE"]),
 }

@@ -62,10 +62,12 @@ from given.families import (
     Regression,
     SplineFlow,
     StudentT,
+    TransformerFlow,
     Uniform,
 )
 from given.lessons import select
 from given.nn import (
+    FSQ,
     GRU,
     LSTM,
     MADE,
@@ -74,6 +76,8 @@ from given.nn import (
     Blocks,
     CausalConvolution,
     ColumnMajor,
+    ConvolutionalDecoder,
+    ConvolutionalEncoder,
     Convolutions,
     CrossAttention,
     DiagonalLSTM,
@@ -89,6 +93,7 @@ from given.nn import (
     PatchTransformer,
     PixelCNN,
     Places,
+    Pyramid,
     RandomGroups,
     Reverse,
     Rotary,
@@ -121,6 +126,7 @@ def real(name, *shape):
 LABEL = Variable("label", Label([0, 1, 2]))
 ANIMAL = Variable("animal", Label(["cat", "dog", "fox"]))
 NET = partial(Transformer, width=16, layers=2, heads=2)
+WIDE = partial(Transformer, width=8, layers=1, heads=2, positions=LearnedPositions, dropout=0.0)
 MASKED = partial(MaskedTransformer, width=16, layers=2, heads=2)
 SMALL = partial(MLP, hidden=(8,))
 LINEAR = partial(MLP, hidden=())
@@ -139,6 +145,8 @@ SEQUENCE_BEFORE = Variable("before", SEQUENCE.codec)
 TAGS = Variable("tags", IdentityCodec(Finite(3, end=2, axes=(Axis("time", 4, "modelled"),))))
 ENDING = Variable("x", IdentityCodec(Real((16.0,), 16.0, axes=(Axis("time", 3, "modelled"),))))
 CODE = Variable("code", IdentityCodec(Finite(4, axes=(Axis("place", 2),))))
+CELL = Variable("code", IdentityCodec(Finite(4, axes=(Axis("height", 1), Axis("width", 1)))))
+ENCODER, DECODER = partial(ConvolutionalEncoder, width=2), partial(ConvolutionalDecoder, width=2)
 SOURCE = Variable("source", IdentityCodec(Finite(4, axes=(Axis("word", 3),))))
 PAIR = Axis("channel", 2, role="channel")
 COLOUR = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), PAIR))))
@@ -285,6 +293,13 @@ FAMILIES = {
         Autoencoder, latent=2, encoder=LINEAR, decoder=LINEAR, width=4)),
     "SplineFlow": lambda: SplineFlow(real("x", 2), LABEL, transforms=2, hidden=(8,)),
     "SplineFlow block": lambda: SplineFlow(BLOCK, transforms=1, hidden=(8,), passes=None),
+    "TransformerFlow": lambda: TransformerFlow(real("x", 2), LABEL, transforms=2, net=WIDE),
+    "TransformerFlow block": lambda: TransformerFlow(BLOCK, transforms=2, net=WIDE),
+    "TransformerFlow of patches": lambda: TransformerFlow(
+        Variable("x", IdentityCodec(Real(axes=(Axis("height", 4), PAIR, Axis("width", 2))))), LABEL, patch=2, transforms=2,
+        net=WIDE),
+    "Dequantised TransformerFlow": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(
+        TransformerFlow, transforms=1, net=WIDE)),
     "FlowMatching": lambda: FlowMatching(real("x", 2), LABEL, net=partial(MLP, hidden=(8,)), width=4),
     "FlowMatching block": lambda: FlowMatching(BLOCK, net=partial(MLP, hidden=(8,)), solver=Euler(8)),
     "Diffusion": lambda: Diffusion(real("x"), LABEL, net=SMALL, width=4, path=Karras(low=0.4, high=4.0), terms=2,
@@ -331,8 +346,19 @@ FAMILIES = {
     "VAE of dequantised levels": lambda: VAE(
         grid("x", 3, 2), LABEL, samples=64, **{**AUTOENCODER, "likelihood": partial(Dequantised, family=REGRESSION)}),
     "VQVAE": lambda: VQVAE(grid("x", 3, 2, 2), CODE, encoder=SMALL, decoder=SMALL, width=4),
+    "VQVAE by levels and convolutions": lambda: VQVAE(
+        grid("x", 3, 2, 2), CELL, quantiser=FSQ, encoder=ENCODER, decoder=DECODER, width=4),
+    "VQVAE of a colour picture": lambda: VQVAE(COLOUR, CELL, encoder=ENCODER, decoder=DECODER, width=4),
     "Contrastive": lambda: Contrastive(SEQUENCE, [SOURCE, LABEL], base=partial(NGram, order=2), width=8, draws=64),
     "Contrastive of reals": lambda: Contrastive(real("x", 2), LABEL, base=Gaussian, width=8, draws=64),
+    "GAN by convolutions": lambda: GAN(
+        Variable("x", IdentityCodec(Real(axes=(Axis("height", 3), PAIR, Axis("width", 2))))), LABEL, latent=2,
+        generator=DECODER, critic=ENCODER, width=4),
+    "VAE by convolutions": lambda: VAE(
+        grid("x", 3, 2, 2), LABEL, latent=1, samples=512, prior=Gaussian, likelihood=partial(Regression, net=DECODER, width=8),
+        posterior=partial(REGRESSION, readers={"x": Pyramid(width=2)})),
+    "Regression by convolutions": lambda: Regression(
+        Variable("x", IdentityCodec(Real(axes=(Axis("height", 3), Axis("width", 2))))), LABEL, net=DECODER, width=8, floor=0.1),
     "GAN": lambda: GAN(real("x", 2), LABEL, latent=2, generator=SMALL, critic=SMALL, width=4),
     "Regression": lambda: Regression(grid("x", 3, 2, 2), [LABEL, real("z", 2)], net=SMALL, width=8),
     "Regression of reals": lambda: Regression(real("x", 2), real("z", 2), net=SMALL, width=8),

@@ -52,6 +52,7 @@ from test_paths import (
     check_seeded_hutchinson,
     check_weak_order,
 )
+from test_pictures import SQUARE, check_inverse, check_penalties, check_quantised, check_there_and_back, check_warm_up
 from test_referee import (
     check_calibration,
     check_contours,
@@ -95,6 +96,7 @@ import given.evaluate.two_sample
 import given.evaluate.verdict
 import given.families
 import given.families.factor_analysis
+import given.families.transformer_flow
 import given.infer.compression.archive
 import given.infer.compression.range_coder
 import given.infer.constraint
@@ -436,8 +438,29 @@ MUTANTS = {
     "a flow forgets its determinant": Mutant(
         given.distributions.Transformed, "log_prob", "+ ladj.double()", "+ 0 * ladj.double()",
         family("density_is_normalised", "SplineFlow")),
+    "a critic is penalised at the data alone": Mutant(
+        given.families.GAN, "_teach", "for part in slope.chunk(2)", "for part in slope.chunk(2)[:1]", check_penalties),
+    "a generator is compared with nothing": Mutant(
+        given.families.GAN, "_fool", "standard - self._judge(drawn, c)", "-self._judge(drawn, c)", check_penalties),
+    "z has its whole weight from the start": Mutant(
+        given.families.VAE, "_warm", "min(1.0, spent / self.warm_up)", "1.0", check_warm_up),
+    "what is scored is warm": Mutant(
+        given.families.VAE, "loss", "self.warmth if self.training else 1.0", "self.warmth", check_warm_up),
+    "levels of a code are counted in one base": Mutant(
+        given.nn.FSQ, "vectors", "codes[..., None] // self.strides", "codes[..., None]", check_quantised),
+    "what is rounded is not reached": Mutant(
+        given.nn.FSQ, "forward", "at + (at.round() - at).detach()", "at.round()", check_quantised),
+    "channels stand where places do": Mutant(
+        given.nn.convolutional._Resolutions, "_entries", "{i: 2 + K + k for k, i in enumerate(self.rest)}",
+        "{i: 2 + K + k for k, i in enumerate(reversed(self.rest))}", partial(check_there_and_back, SQUARE)),
+    "a patch is moved by itself": Mutant(
+        given.families.transformer_flow._Affine, "forward", "F.pad(self.enter(u[:, :-1]), (0, 0, 1, 0))", "self.enter(u)",
+        family("density_is_normalised", "TransformerFlow")),
+    "a transform reads the patches of another order": Mutant(
+        given.families.transformer_flow._Affine, "inverse", "z, u = z[:, self.order], list[Tensor]()", "u = list[Tensor]()",
+        check_inverse),
     "the book of codes learns nothing": Mutant(
-        given.families.VQVAE, "loss", "((e.detach() - b) ** 2)", "((e.detach() - b.detach()) ** 2)",
+        given.nn.Book, "forward", "((e.detach() - b) ** 2)", "((e.detach() - b.detach()) ** 2)",
         family("loss_moves_every_parameter", "VQVAE")),
     "factors explain without their noise": Mutant(
         given.families.factor_analysis, "factor_step", "eye + across @ loading, across)", "eye, across)",

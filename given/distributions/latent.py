@@ -39,8 +39,8 @@ class Latent(Distribution):
                  samples: int = 16) -> None:
         rows = torch.arange(prior.n, device=prior.device)
         self.likelihood, self.posterior, self.prior, self.samples = likelihood, posterior, prior, samples
-        with torch.no_grad():
-            explained = likelihood(prior.sample(), rows)
+        with torch.no_grad():  # one row says what is explained
+            explained = likelihood(prior.sample().map(lambda t: t[:1]), rows[:1])
         super().__init__(explained.space, prior.n, prior.device)
         self.adaptive, self.kind = explained.adaptive, weakest(["bound", prior.kind, explained.kind])
 
@@ -68,11 +68,23 @@ class Latent(Distribution):
             samples: K.
             seed: of the draws from q.
         """
+        likelihood, latent = self._terms(x, samples, seed)
+        log_w = likelihood + latent
+        effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
+        return log_w.logsumexp(0) - math.log(samples), effective
+
+    def elbo(self, x: Entries, warmth: float = 1.0, *, seed: int | Noise = 0) -> Tensor:
+        """(*shape, B) log p(x | z) + warmth (log p(z) - log q(z | x)) of one draw from q."""
+        likelihood, latent = self._terms(x, 1, seed)
+        return (likelihood + warmth * latent)[0]
+
+    def _terms(self, x: Entries, samples: int, seed: int | Noise) -> tuple[Tensor, Tensor]:
+        """(K, *shape, B) each: log p(x | z), and log p(z) - log q(z | x)."""
         lead = x.flat(self.space).tensor.shape[:-1]
         flat = x.map(lambda t: t.reshape(-1, *t.shape[len(lead):]))
         if flat.hidden:
-            log_p = torch.zeros(lead, dtype=torch.float64, device=self.device)
-            return log_p, torch.full_like(log_p, float(samples))
+            nothing = torch.zeros(samples, *lead, dtype=torch.float64, device=self.device)
+            return nothing, nothing
         N = len(flat)
         row = torch.arange(self.n, device=self.device).repeat(N // self.n)
         own = Noise.of(seed, self.n, device=self.device)
@@ -86,9 +98,7 @@ class Latent(Distribution):
         distribution = self.likelihood(many, row.repeat(samples))
         likelihood = distribution.log_prob(flat.map(lambda t: t.repeat(samples, *[1] * (t.dim() - 1))),
                                            seed=noise.fold("entries").repeat(samples)).reshape(samples, N)
-        log_w = likelihood + prior - below
-        effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
-        return (log_w.logsumexp(0) - math.log(samples)).reshape(lead), effective.reshape(lead)
+        return likelihood.reshape(samples, *lead), (prior - below).reshape(samples, *lead)
 
     def condition(self, evidence: Entries) -> Distribution:
         raise Intractable("a latent distribution of this kind has no closed-form conditional; FactorAnalysis and "

@@ -22,6 +22,7 @@ from given.families.pca import PCA
 from given.families.pretrained_lm import PretrainedLM
 from given.families.regression import Regression
 from given.families.spline_flow import SplineFlow
+from given.families.transformer_flow import TransformerFlow
 from given.families.tree import ChowLiuTree
 from given.families.vae import VAE
 from given.families.vqvae import VQVAE
@@ -59,6 +60,7 @@ __all__ = [
     "SplineFlow",
     "StudentT",
     "Uniform",
+    "TransformerFlow",
     "VAE",
     "VQVAE",
 ]

@@ -16,7 +16,7 @@ from torch import nn
 
 from given import distributions
 from given.conditional import Conditional
-from given.nn import MLP, Context
+from given.nn import MLP, Context, makes_grids
 from given.nn.context import Readers, built_context
 from given.variables import Observed, Variable
 
@@ -29,7 +29,7 @@ class Regression(Conditional):
     Args:
         x: of any space, a block too.
         parents: of any space.
-        net: builds the net from the number of inputs and outputs.
+        net: builds the net from the number of inputs and outputs; of a grid it may be a `ConvolutionalDecoder`.
         head: builds the distribution of a symbol, or of a real with atoms, from space and width; as of Autoregressive.
         width: C of the context, and of the features of a symbol.
         floor: the least scale of a real entry, so that a likelihood stays finite.
@@ -43,7 +43,8 @@ class Regression(Conditional):
         super().__init__(x, parents)
         self.context = built_context(context, self.parents, width, readers)
         self.head = distributions.FactorizedHead(x.space, width, head=head, floor=floor)
-        self.net = net(width, self.head.inputs)
+        inputs = self.head.inputs
+        self.net = net(x.space, width, inputs // x.space.dimensions) if makes_grids(net) else net(width, inputs)
 
     def forward(self, y: Observed) -> distributions.Distribution:
-        return self.head(self.net(self.context(y)))
+        return self.head(self.net(self.context(y)).flatten(1))

@@ -1,18 +1,22 @@
 """VQVAE: p(x | code), and the encoder that finds a code for x.
 
-    code_j(x) = argmin_k |e_j(x) - b_k|,    p(x | code) = prod_d p(x_d | h_d(b_code))
+    code_j(x) = quantise(e_j(x)),    p(x | code) = prod_d p(x_d | h_d(vectors of code))
 
-with b a book of K vectors, e the encoder, h the decoder. The loss is -log p(x | code(x)), its gradient carried straight through
-the choice of code, plus |e - b|^2, which draws book and encoder together (by `commitment` for the encoder). In a product
-p(code) p(x | code) with code latent, the autoencoder learns first and p(code) then learns the codes of the data. The product's
-`log_prob` takes one code of all: log p(code(x)) + log p(x | code(x)) <= log p(x), a bound.
+with e the encoder and h the decoder. The loss is -log p(x | code(x)), its gradient carried straight through the choice of code,
+plus what the quantiser asks for: a `Book` of K vectors takes the nearest one, b, and adds |e - b|^2, which draws book and
+encoder together; `FSQ` rounds numbers to levels and adds nothing. A picture of 16 x 16 and more whose code is a grid, halved
+from its own, is encoded and decoded by convolutions. In a product p(code) p(x | code) with code latent, the autoencoder learns
+first and p(code) then learns the codes of the data. The product's `log_prob` takes one code of all: log p(code(x)) + log p(x |
+code(x)) <= log p(x), a bound.
 
 Source: van den Oord, Vinyals, Kavukcuoglu, Neural discrete representation learning, 2017 / https://arxiv.org/abs/1711.00937
+Mentzer, Minnen, Agustsson, Tschannen, Finite scalar quantization: VQ-VAE made simple, 2023 / https://arxiv.org/abs/2309.15505
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -22,7 +26,7 @@ from given import distributions
 from given.conditional import Conditional
 from given.distributions import Noise, kmeans_plus_plus
 from given.lessons import Batch, Lesson, Solve
-from given.nn import MLP
+from given.nn import MLP, Book, ConvolutionalDecoder, ConvolutionalEncoder, Quantiser, built_decoder, built_encoder, convolves
 from given.variables import Entries, Finite, Observed, Product, UserError, Variable
 
 __all__ = ["VQVAE"]
@@ -33,72 +37,75 @@ class VQVAE(Conditional):
 
     Args:
         x: symbols or reals on a grid.
-        parents: the code alone: symbols on a grid of one axis.
-        encoder, decoder: build nets from numbers of inputs and outputs.
+        parents: the code alone: symbols on a grid.
+        quantiser: builds what makes codes of vectors from the number of codes: `Book`, `FSQ` or a partial of one.
+        encoder: a `ConvolutionalEncoder` or a partial of one, or a net of (inputs, outputs).
+        decoder: a `ConvolutionalDecoder` or a partial of one, or a net of (inputs, outputs).
         head: builds the distribution of an entry from space and width; as of Autoregressive.
-        width: of a vector in the book, and of the features of an entry.
-        commitment: how much the encoder is drawn to the book.
+        width: of the features of an entry.
     """
 
-    def __init__(self, x: Variable, parents: Variable, *, encoder: Callable[..., nn.Module] = MLP,
-                 decoder: Callable[..., nn.Module] = MLP, head: Callable[..., nn.Module] | None = None, width: int = 8,
-                 commitment: float = 0.25) -> None:
+    def __init__(self, x: Variable, parents: Variable, *, quantiser: Callable[..., Quantiser] = Book,
+                 encoder: Callable[..., nn.Module] | None = None, decoder: Callable[..., nn.Module] | None = None,
+                 head: Callable[..., nn.Module] | None = None, width: int = 8) -> None:
         super().__init__(x, parents)
         code = self.parents[0].space if len(self.parents) == 1 else None
-        if not isinstance(code, Finite) or len(code.axes) != 1 or isinstance(x.space, Product):
-            raise UserError(f"{self}: VQVAE expects x on a grid and one parent, a code of symbols along one axis; write "
+        if not isinstance(code, Finite) or not code.axes or code.may_end or isinstance(x.space, Product):
+            raise UserError(f"{self}: VQVAE expects x on a grid and one parent, a code of symbols on a grid; write "
                             f"p(code) p({x.name} | code) with latents={{'code': IdentityCodec(Finite(64, axes=(Axis('place', "
                             "4),)))}, or use VAE")
-        self.width, self.commitment, self.places = width, commitment, code.dimensions
-        self.book = nn.Parameter(torch.randn(code.size, width))
-        D = x.space.dimensions
-        self.encoder = encoder(D, self.places * width)
-        self.decoder = decoder(self.places * width, D * width)
+        large = convolves(x.space) and len(code.axes) == 2
+        self.width, self.cells = width, code.shape
+        self.quantiser = quantiser(code.size)
+        W = self.quantiser.width
+        self.encoder = built_encoder(encoder or (ConvolutionalEncoder if large else MLP), x.space, 1, 0, W, cells=self.cells)
+        self.decoder = built_decoder(decoder or (ConvolutionalDecoder if large else MLP), x.space, W, width, cells=self.cells)
         self.head = (head or distributions.default_head(x.space))(x.space, width)
 
     def forward(self, y: Observed) -> distributions.Distribution:
         code = y[self.parents[0].name]
         if not code.complete:
             raise UserError(f"{self.parents[0].name}: VQVAE decodes whole codes, got unseen entries")
-        return self._decoded(self.book[code.tensor])
+        return self._decoded(self._vectors(code))
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        e = self._features(x)
-        b = self.book[self._nearest(e)]
-        through = e + (b - e).detach()
-        drawn = ((e.detach() - b) ** 2).sum((1, 2)) + self.commitment * ((e - b.detach()) ** 2).sum((1, 2))
+        through, drawn = self.quantiser(self._features(x))
         return -self._decoded(through).log_prob(x) + drawn
 
     def lessons(self) -> list[Lesson]:
-        return [Solve(self._start, again=False), *super().lessons()]
+        start: list[Lesson] = [Solve(self._start, again=False)] if isinstance(self.quantiser, Book) else []
+        return [*start, *super().lessons()]
 
     def _start(self, batches: Iterable[Batch]) -> None:
         """The book starts at what the encoder makes of rows far from one another (k-means++): else one code takes all."""
+        assert isinstance(self.quantiser, Book)
+        book = self.quantiser.book
         with torch.no_grad():
             first = list(itertools.islice(batches, 4))
             rows = torch.cat([self._features(x) for x, _, _ in first]).transpose(0, 1).flatten(0, 1)
-            weight = torch.cat([w for _, _, w in first]).repeat(self.places)
-            self.book.copy_(rows[kmeans_plus_plus(rows, Noise.of(0, 1).fold("book").uniform((), (len(self.book),))[0], weight)])
+            weight = torch.cat([w for _, _, w in first]).repeat(math.prod(self.cells))
+            book.copy_(rows[kmeans_plus_plus(rows, Noise.of(0, 1).fold("book").uniform((), (len(book),))[0], weight)])
 
     def encode(self, x: Entries, y: Observed) -> distributions.Point:
-        """The code of x, (B, places), as the point it is."""
-        return distributions.Point(self._nearest(self._features(x)), self.parents[0].space)
+        """The code of x, (B, *cells), as the point it is."""
+        codes = self.quantiser.codes(self._features(x))
+        return distributions.Point(codes.reshape(len(codes), *self.cells), self.parents[0].space)
 
     def decode(self, z: Entries, y: Observed) -> Entries:
         """The mode of p(x | code): (B, *grid)."""
-        return self._decoded(self.book[z.tensor]).mode()
+        return self._decoded(self._vectors(z)).mode()
+
+    def _vectors(self, code: Entries) -> Tensor:
+        return self.quantiser.vectors(code.tensor.flatten(1))
 
     def _features(self, x: Entries) -> Tensor:
+        """(B, places, W)."""
         if not x.complete:
             raise UserError(f"{self.x.name}: VQVAE encodes whole items, got unseen entries")
-        flat = x.flat(self.x.space).tensor.float()
+        values = x.tensor.float()
         if isinstance(self.x.space, Finite):
-            flat = flat * (2 / max(self.x.space.size - 1, 1)) - 1
-        return self.encoder(flat).reshape(len(flat), self.places, self.width)
-
-    def _nearest(self, e: Tensor) -> Tensor:
-        return torch.cdist(e.detach(), self.book.detach().expand(len(e), -1, -1)).argmin(-1)
+            values = values * (2 / max(self.x.space.size - 1, 1)) - 1
+        return self.encoder(values[..., None]).reshape(len(values), -1, self.quantiser.width)
 
     def _decoded(self, vectors: Tensor) -> distributions.Distribution:
-        h = self.decoder(vectors.flatten(1))
-        return self.head(h.reshape(len(vectors), *self.x.space.shape, self.width))
+        return self.head(self.decoder(vectors.reshape(len(vectors), *self.cells, -1)))

@@ -5,6 +5,14 @@ from given.nn.bag_of_bigrams import BagOfBigrams
 from given.nn.causal import Causal
 from given.nn.context import Condition, Context, roles_of
 from given.nn.convolution import CausalConvolution
+from given.nn.convolutional import (
+    ConvolutionalDecoder,
+    ConvolutionalEncoder,
+    built_decoder,
+    built_encoder,
+    convolves,
+    makes_grids,
+)
 from given.nn.diagonal_lstm import DiagonalLSTM
 from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
@@ -20,7 +28,8 @@ from given.nn.order import AnyOrder, Blocks, ColumnMajor, FixedOrder, Order, Ran
 from given.nn.patch_transformer import PatchTransformer, default_field
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
-from given.nn.readers import Convolutions, Encoder, Flat, Numbers, Patches, Places, Reader, Symbols, Tokens, Windows
+from given.nn.quantiser import FSQ, Book, Quantiser
+from given.nn.readers import Convolutions, Encoder, Flat, Numbers, Patches, Places, Pyramid, Reader, Symbols, Tokens, Windows
 from given.nn.recurrent import GRU, LSTM, MinGRU
 from given.nn.row_lstm import RowLSTM
 from given.nn.stack import Stack
@@ -32,17 +41,21 @@ __all__ = [
     "BagOfBigrams",
     "BlockEmbedding",
     "Blocks",
+    "Book",
     "Causal",
     "CausalConvolution",
     "ColumnMajor",
     "Condition",
     "Context",
+    "ConvolutionalDecoder",
+    "ConvolutionalEncoder",
     "Convolutions",
     "CrossAttention",
     "DiagonalLSTM",
     "Dropout",
     "Embedding",
     "Encoder",
+    "FSQ",
     "Field",
     "FixedOrder",
     "Flat",
@@ -66,6 +79,8 @@ __all__ = [
     "Places",
     "Positions",
     "PreviousToken",
+    "Pyramid",
+    "Quantiser",
     "RMSNorm",
     "RandomGroups",
     "Raster",
@@ -82,9 +97,13 @@ __all__ = [
     "UNet",
     "Wavefront",
     "Windows",
+    "built_decoder",
+    "built_encoder",
     "built_field",
+    "convolves",
     "default_field",
     "keep_size",
+    "makes_grids",
     "reads_grid",
     "roles_of",
     "seed_dropout",

@@ -120,6 +120,7 @@ class Trainer:
         self.lessons = lessons if lessons is not None else [
             (f, lesson) for run in joint.lessons() for f, lesson in run if isinstance(lesson, Descend) and not lesson.stage]
         self.sides, self.anew = sides(self.lessons), anew
+        self.watching = [lesson.progress for _, lesson in self.lessons if lesson.progress is not None]
         large = matrices(joint) if muon else set()
         self.optimisers = [optimisers(side, large, lr, decay) for side in self.sides]
         self.dropouts = [part for part in joint.modules() if isinstance(part, Dropout)]
@@ -192,7 +193,10 @@ class Trainer:
         batch = batch.to(device := self.joint.device)
         noise = Noise.of(self.seed, batch.n, first_row=batch.first, device=device).fold(self.step)
         weight = batch.weight / self.batches.mean_weight
-        rate = self._rate(self.spent)
+        spent = self.spent
+        rate = self._rate(spent)
+        for tell in self.watching:
+            tell(spent)
         total = 0.0
         for side, movers in zip(self.sides, self.optimisers, strict=True):
             for turn in range(side.steps):

@@ -1,6 +1,6 @@
 """How is a parent read? Readers: each is built for a space and makes of its entries vectors that nets read."""
 
-from given.nn.readers.convolutions import Convolutions
+from given.nn.readers.convolutions import Convolutions, Pyramid
 from given.nn.readers.cuts import Patches, Windows
 from given.nn.readers.encoder import Encoder
 from given.nn.readers.features import Features
@@ -8,5 +8,5 @@ from given.nn.readers.reader import Cells, Read, Reader
 from given.nn.readers.tokens import Tokens
 from given.nn.readers.vectors import Flat, Numbers, Places, Symbols
 
-__all__ = ["Cells", "Convolutions", "Encoder", "Features", "Flat", "Numbers", "Patches", "Places", "Read", "Reader", "Symbols",
-           "Tokens", "Windows"]
+__all__ = ["Cells", "Convolutions", "Encoder", "Features", "Flat", "Numbers", "Patches", "Places", "Pyramid", "Read", "Reader",
+           "Symbols", "Tokens", "Windows"]

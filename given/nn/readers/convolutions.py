@@ -1,21 +1,25 @@
-"""Convolutions: grids of one to three axes beside channels, at their own resolution or halved until cells are few."""
+"""Convolutions: grids of one to three axes beside channels, at their own resolution or halved until cells are few; Pyramid: one
+vector of all those cells."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.nn.convolutional import ConvolutionalEncoder
 from given.nn.grid_cut import axes_of
 from given.nn.readers.features import Features
 from given.nn.readers.reader import Cells, Read, Reader, Role, seen_cells
 from given.variables import Entries, Product, Space, UserError
 
-__all__ = ["Convolutions"]
+__all__ = ["Convolutions", "Pyramid"]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MOST = 64  # cells
@@ -92,3 +96,34 @@ class _Convolutions(Read):
                 there = F.pad(there, [0, 0] * (K - axis) + [0, there.shape[axis] % 2])
                 there = there.unflatten(axis, (-1, 2)).any(axis + 1)
         return there
+
+
+@dataclass(frozen=True)
+class Pyramid(Reader):
+    """Convolutions that halve a grid until cells are few, and one vector of all cells, which knows what stands where.
+
+    Args:
+        width: channels at half the resolution; 2 and then 4 times as many at those below.
+        blocks: of convolutions, at the coarsest.
+    """
+
+    width: int = 32
+    blocks: int = 1
+    reads: ClassVar[str] = "grids of one to three axes beside channels"
+    natural: ClassVar[Role] = "pooled"
+
+    def fits(self, space: Space) -> bool:
+        return not isinstance(space, Product) and 1 <= len(axes_of(space)[0]) <= 3
+
+    def build(self, space: Space, width: int, role: Role) -> Read:
+        return _Pyramid(space, width, partial(ConvolutionalEncoder, width=self.width, blocks=self.blocks))
+
+
+class _Pyramid(Read):
+    def __init__(self, space: Space, width: int, net: Callable[..., nn.Module]) -> None:
+        super().__init__()
+        self.features = Features(space)
+        self.net = net(space, self.features.size, 0, width)
+
+    def forward(self, x: Entries) -> Cells:
+        return Cells(self.net(self.features(x)))
