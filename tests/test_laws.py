@@ -30,6 +30,7 @@ from given.distributions import (
 )
 from given.families import (
     GAN,
+    MAR,
     PCA,
     VAE,
     VQVAE,
@@ -72,6 +73,7 @@ from given.nn import (
     LSTM,
     MADE,
     MLP,
+    AdaptiveMLP,
     AnyOrder,
     Blocks,
     CausalConvolution,
@@ -131,6 +133,7 @@ MASKED = partial(MaskedTransformer, width=16, layers=2, heads=2)
 SMALL = partial(MLP, hidden=(8,))
 LINEAR = partial(MLP, hidden=())
 FLOW = partial(FlowHead, net=SMALL, solver=Heun(8))
+FLOW = partial(FlowHead, net=partial(AdaptiveMLP, width=8, layers=1), solver=Heun(8))
 REGRESSION = partial(Regression, net=SMALL, width=8)
 AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 1}
 MIXTURE = partial(GaussianMixture, components=2)
@@ -445,6 +448,9 @@ FAMILIES = {
                                                              head=FLOW),
     "Dequantised blocks by flows": lambda: Dequantised(grid("x", 4, 2, 2), LABEL, samples=2, family=partial(
         Autoregressive, net=MASKED, order=Blocks((1, 2), RandomGroups(2)), head=FLOW)),
+    "MAR": lambda: MAR(real("x", 4), LABEL, patch=2, groups=2, net=MASKED, head=FLOW),
+    "Dequantised MAR": lambda: Dequantised(grid("x", 4, 2, 2), LABEL, samples=2, family=partial(
+        MAR, groups=2, net=MASKED, head=FLOW)),
     "Autoregressive, as a Llama": lambda: Autoregressive(
         SEQUENCE, net=partial(NET, positions=Rotary, feedforward=SwiGLU), embed=partial(Embedding, places=False),
         head=partial(CategoricalHead, bias=False)),

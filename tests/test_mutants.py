@@ -41,6 +41,7 @@ from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
 from test_latents import check_bound, check_draws, check_factor_posterior, check_packed_bound
 from test_laws import CODECS, FAMILIES
+from test_mar import check_as_drawn, check_dropped, check_guidance_by_hand, check_layers_are_open
 from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
 from test_nets import check_steps
 from test_one_dimensional import check_standard_errors
@@ -106,6 +107,7 @@ import given.infer.weighing
 import given.infer.within
 import given.joint
 import given.lessons
+import given.nn.adaptive_mlp
 import given.nn.attention
 import given.nn.context
 import given.nn.diagonal_lstm
@@ -719,7 +721,17 @@ MUTANTS = {
         given.distributions.BlockChain, "next", "self.step < k", "self.step > k",
         family("steps_are_the_whole", "Autoregressive blocks of symbols")),
     "what is unknown is learned without its weight": Mutant(
-        given.distributions.BlockChain, "_at_random", "(n / (n - t).clamp(min=1))", "(n / n)", check_loss_is_the_chain),
+        given.distributions.BlockChain, "_some_known", "(n / (n - t).clamp(min=1))", "(n / n)", check_loss_is_the_chain),
+    "a layer's gate starts closed": Mutant(
+        given.nn.adaptive_mlp._Layer, "forward", "1 + gate", "gate", check_layers_are_open),
+    "what a draw asks for is known while learning": Mutant(
+        given.distributions.BlockChain, "_as_drawn", "self.step < (", "self.step <= (", check_as_drawn),
+    "half of the unknown weighs half": Mutant(
+        given.distributions.BlockChain, "_some", "picked * (weight.sum", "picked + 0 * (weight.sum", check_as_drawn),
+    "y is kept where it should be dropped": Mutant(
+        given.families.Autoregressive, "loss", "< self.drop", ">= self.drop", check_dropped),
+    "guided flows of blocks read y twice": Mutant(
+        given.distributions.BlockChain, "_law", "else read(null)", "else read(y)", check_guidance_by_hand),
     "scores given events are those together with them": Mutant(
         given.infer.within.Within, "_log_prob", "return top - self.weighing.log_prob(seed), kind", "return top, kind",
         lambda: check_listed("Independent")),

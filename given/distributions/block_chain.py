@@ -10,29 +10,33 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from given.distributions.block_heads import BlockHead
+from given.distributions.block_heads import BlockHead, FlowHead
 from given.distributions.distribution import Distribution, Intractable, Kind, weakest
 from given.distributions.noise import Noise
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import Sequential, State
 from given.distributions.side_by_side import block_scores
 from given.nn import BlockEmbedding, Condition, Order
-from given.variables import Entries, Space
+from given.solve import Sampler, Solver
+from given.variables import Entries, Space, UserError
 
 __all__ = ["BlockChain"]
 
 
-class _Nothing:
-    """The cache of a net that remembers nothing."""
+@dataclass(frozen=True)
+class _Null:
+    """The cache of a net that remembers nothing: what y is where it is not given."""
 
-    def rows(self, index: Tensor) -> Self:
-        return self
+    null: Condition | None
+
+    def rows(self, index: Tensor) -> _Null:
+        return _Null(_rows(self.null, index))
 
 
 class BlockChain(Sequential):
@@ -45,17 +49,36 @@ class BlockChain(Sequential):
         net: tokens, condition, order -> features (B, N, C) of all blocks.
         head: of blocks.
         condition: y, B rows.
+        null: that of a y that is not given, for `Guidance`; None where there is no y or it was never dropped.
+
+    Attributes:
+        weight: of y, as `Guidance` has it.
+        solver: of a head of flows, where it is not its own.
     """
 
     one_at_a_time = False
 
     def __init__(self, space: Space, plan: Order, embed: BlockEmbedding, net: nn.Module, head: BlockHead,
-                 condition: Condition) -> None:
+                 condition: Condition, null: Condition | None = None) -> None:
         super().__init__(space, len(condition.pooled), list(range(space.dimensions)), condition.pooled.device)
         self.plan, self.embed, self.net, self.head, self.y = plan, embed, net, head, condition
         self.any_order, self.kind = plan.learns_all, head.kind
         self.size = embed.blocks.shape[1]
+        self.null = null if isinstance(head, FlowHead) else None
+        self.weight, self.solver = 1.0, None
         self._follow(None)
+
+    def guided(self, weight: float) -> BlockChain:
+        """Every block's prediction (1 - weight) of nothing + weight of y."""
+        return self._but(weight=self.weight * weight)
+
+    def solved_by(self, solver: Solver | Sampler) -> BlockChain:
+        """The same distribution, whose flows are followed by another solver; itself where its head is none of flows."""
+        if not isinstance(self.head, FlowHead):
+            return self
+        if not isinstance(solver, Solver):
+            raise UserError(f"{solver!r} draws a whole item by its noise, and blocks are drawn by an equation; use Heun(16)")
+        return self._but(solver=solver)
 
     def _follow(self, seen: Tensor | None) -> None:
         """Draw as the order has it where `seen` (D,) is known."""
@@ -94,17 +117,28 @@ class BlockChain(Sequential):
         values = torch.where(flat.readable, flat.tensor, 0.0).double()
         noise = Noise.of(seed, self.n, device=self.device)
         noise = noise.repeat(len(row) // self.n) if len(row) > self.n else noise
-        y = self.y if self.n == len(row) else self.y.rows(row)
+        y, null = (self.y, self.null) if self.n == len(row) else (self.y.rows(row), _rows(self.null, row))
         found = torch.zeros(values.shape, dtype=torch.float64, device=self.device)
         given = None if self.evidence is None else self._known_blocks(self.evidence.scored).all(0)
         for k, group in enumerate(self.groups):
             if given is not None and bool(given[group].all()):
                 continue
-            features = self._features(values, known & (self.step < k), y)[:, group]
+            law = self._law(values, known & (self.step < k), y, null, group)
             mine = self.embed.blocks[group]
-            score = block_scores(self.head(features), values[:, mine.flatten()], len(group), noise.fold(k))
+            score = block_scores(law, values[:, mine.flatten()], len(group), noise.fold(k))
             found[:, mine[:, -1]] = torch.where(known[:, group], score, 0.0)
         return found.reshape(*x.flat(self.space).tensor.shape)
+
+    def _law(self, values: Tensor, known: Tensor, y: Condition, null: Condition | None, group: Tensor, *,
+             alone: bool = False) -> Any:
+        """The distribution of a group of blocks, or `alone` of its one entry."""
+        def read(condition: Condition) -> Tensor:
+            features = self._features(values, known, condition)[:, group]
+            return features[:, 0] if alone else features
+
+        if not isinstance(self.head, FlowHead):
+            return self.head(read(y))
+        return self.head(read(y), None if null is None or self.weight == 1 else read(null), self.weight, self.solver)
 
     def _features(self, values: Tensor, known: Tensor, y: Condition) -> Tensor:
         """What the net makes of what is known (B, N): (B, N, C), block by block."""
@@ -131,11 +165,23 @@ class BlockChain(Sequential):
         flat = x.flat(self.space)
         seen = self._known_blocks(flat.readable, whole=bool(flat.told.plain))
         values = torch.where(flat.readable, flat.tensor, 0.0).double()
-        known, weight = self._at_random(seen, noise)
-        features = self._features(values, known, self.y)
-        each = self.head.loss(features, values[:, self.embed.blocks.flatten()], noise.fold("head"))
-        scored = flat.scored[:, self.embed.blocks[:, -1]] & (weight > 0)
-        return torch.where(scored, each * weight, 0.0).sum(-1)
+        exact = self.head.kind == "exact"
+        known, weight = self._at_random(seen, noise) if exact or not self.any_order else self._as_drawn(seen, noise)
+        weight = torch.where(flat.scored[:, self.embed.blocks[:, -1]], weight, 0.0)
+        features, asked = self._features(values, known, self.y), values[:, self.embed.blocks]
+        if not exact:
+            some, weight = self._some(weight, noise.fold("some"))
+            features, asked = (part.gather(1, some[..., None].expand(-1, -1, part.shape[2])) for part in (features, asked))
+        each = self.head.loss(features, asked.flatten(1), noise.fold("head"))
+        return torch.where(weight > 0, each * weight, 0.0).sum(-1)
+
+    def _some(self, weight: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Of N blocks with weights (B, N) half, those with a weight first, and weights whose sum is as before: heads that cost
+        as much as the net lose no work on blocks that are known."""
+        lot = torch.where(weight > 0, noise.uniform((), weight.shape[1:]), -1.0)
+        some = lot.topk(-(-weight.shape[1] // 2), 1).indices
+        picked = weight.gather(1, some)
+        return some, picked * (weight.sum(1, keepdim=True) / picked.sum(1, keepdim=True).clamp(min=1e-9))
 
     def _at_random(self, seen: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Which blocks (B, N) are known, and the weight (B, N) of every other. Every order: so many of n at random as a step of
@@ -144,10 +190,20 @@ class BlockChain(Sequential):
         if not self.any_order:
             at = (pick * len(self.groups)).long()[:, None]
             return seen & (self.step < at), (self.step == at) * float(len(self.groups))
+        return self._some_known(seen, (pick * seen.sum(1)).long(), noise)
+
+    def _as_drawn(self, seen: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """The same for a head that is learned otherwise than by -log p: as much known as before a group of a draw, half of the
+        time what a draw of whole items knows there, else as many blocks at random."""
+        before = seen & (self.step < (noise.fold("group").uniform() * len(self.groups)).long()[:, None])
+        other, weight = self._some_known(seen, before.sum(1), noise)
+        own = noise.fold("own").uniform()[:, None] < 0.5
+        return torch.where(own, before, other), torch.where(own, (seen & ~before) * weight.amax(1, keepdim=True), weight)
+
+    def _some_known(self, seen: Tensor, t: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Of n blocks seen t (B,) at random, and the weight n / (n - t) of every other."""
         u = torch.where(seen, noise.fold("order").uniform((), seen.shape[1:]), 2.0)
-        n = seen.sum(1)
-        t = (pick * n).long()
-        known = u.argsort(1).argsort(1) < t[:, None]
+        n, known = seen.sum(1), u.argsort(1).argsort(1) < t[:, None]
         return known, (seen & ~known) * (n / (n - t).clamp(min=1)).double()[:, None]
 
     def all_log_probs(self, x: Entries) -> Iterator[Tensor]:
@@ -163,7 +219,7 @@ class BlockChain(Sequential):
         groups = list[tuple[Tensor, Distribution]]()
         for i, seen in enumerate(patterns):
             rows = (which == i).nonzero()[:, 0]
-            mine = self if len(patterns) == 1 else self._but(n=len(rows), y=self.y.rows(rows))
+            mine = self if len(patterns) == 1 else self._but(n=len(rows), y=self.y.rows(rows), null=_rows(self.null, rows))
             groups.append((rows, mine._given(flat.rows(rows), seen.cpu())))
         return groups[0][1] if len(groups) == 1 else RowGroups(groups, self.space)
 
@@ -175,16 +231,20 @@ class BlockChain(Sequential):
 
     def start(self) -> State:
         nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)
-        return State(0, nothing, self.y, _Nothing())
+        return State(0, nothing, self.y, _Null(self.null))
 
     def next(self, state: State) -> Any:
         k = self.group_of[state.t]
         known = (self.step < k).expand(len(state.values), -1)
         assert state.condition is not None
-        features = self._features(state.values, known, state.condition)[:, self.groups[k]]
-        return self.head(features[:, 0] if self.ends[state.t] == state.t + 1 else features)
+        return self._law(state.values, known, state.condition, state.cache.null, self.groups[k],
+                         alone=self.ends[state.t] == state.t + 1)
 
     def advance(self, state: State, entries: Tensor) -> State:
         end = self.ends[state.t]
         state.values[:, self.order[state.t:end]] = entries.reshape(len(entries), -1).double()
         return replace(state, t=end)
+
+
+def _rows(y: Condition | None, index: Tensor) -> Condition | None:
+    return None if y is None else y.rows(index)

@@ -21,7 +21,7 @@ from given.distributions.noise import Noise
 from given.distributions.normal import Normal
 from given.distributions.path import Path, Straight, over
 from given.distributions.side_by_side import SideBySide, Table, block_scores
-from given.nn import MLP, Condition, Linear, built_field
+from given.nn import AdaptiveMLP, Condition, Linear, built_field
 from given.solve import Heun, Solver
 from given.variables import Finite, Real, Space, UserError
 
@@ -134,6 +134,7 @@ class FlowHead(BlockHead):
         net: builds the field, as of `FlowMatching`.
         path: how noise mixes with data, and what the net predicts.
         solver: of the equation.
+        times: how many times and noises a block is learned at in a step: the net's features are used as often.
 
     Source: Li, Tian, Li, Deng, He, Autoregressive image generation without vector quantization, 2024 /
     https://arxiv.org/abs/2406.11838
@@ -141,9 +142,12 @@ class FlowHead(BlockHead):
 
     kind: Kind = "estimate"
 
-    def __init__(self, space: Space, width: int, *, net: Callable[..., nn.Module] = MLP, path: Path = Straight(),  # noqa: B008
-                 solver: Solver = Heun(16)) -> None:  # noqa: B008
+    def __init__(self, space: Space, width: int, *, net: Callable[..., nn.Module] = AdaptiveMLP, path: Path = Straight(),  # noqa: B008
+                 solver: Solver = Heun(16), times: int = 4) -> None:  # noqa: B008
         super().__init__(space, width)
+        if not isinstance(times, int) or isinstance(times, bool) or times < 1:
+            raise UserError(f"FlowHead: times={times!r}; expected a whole number from 1")
+        self.times = times
         if not isinstance(space, Real) or space.atoms:
             raise UserError(f"FlowHead: expected a real space without atoms, got {space}; use TableHead, or Dequantised around "
                             "Autoregressive")
@@ -152,19 +156,24 @@ class FlowHead(BlockHead):
         self.real, self.path, self.solver = space, path, solver
         self.field = built_field(net, self.real, 1, width, (), "FlowHead")
 
-    def forward(self, features: Tensor) -> Distribution:
-        flow = ContinuousFlow(self.field, self.path, Condition(_rows(features)), None, self.real, self.solver)
-        return SideBySide(flow, len(features), alone=features.dim() == 2)
+    def forward(self, features: Tensor, nothing: Tensor | None = None, weight: float = 1.0,
+                solver: Solver | None = None) -> Distribution:
+        """As of any head; guided by a weight where the features of a y that is not given stand beside, and solved by another
+        solver where one is named."""
+        null = None if nothing is None else Condition(_rows(nothing))
+        flow = ContinuousFlow(self.field, self.path, Condition(_rows(features)), null, self.real, solver or self.solver)
+        return SideBySide(flow.guided(weight), len(features), alone=features.dim() == 2)
 
     def loss(self, features: Tensor, values: Tensor, noise: Noise) -> Tensor:
-        B, n, _ = features.shape
-        data = values.float().reshape(B * n, self.size)
-        start = torch.special.ndtri(noise.fold("start").uniform((), (n, self.size))).float().reshape(data.shape)
-        t = self.path.time(noise.fold("time").uniform((), (n,)).float().flatten())
+        B, n, C = features.shape
+        K, G = self.times, self.size
+        data = values.float().reshape(B, n, 1, G).expand(B, n, K, G).reshape(-1, G)
+        start = torch.special.ndtri(noise.fold("start").uniform((), (n, K, G))).float().reshape(data.shape)
+        t = self.path.time(noise.fold("time").uniform((), (n, K)).float().flatten())
         alpha, sigma = (over(v, data) for v in self.path.mix(t))
-        off = self.field((alpha * data + sigma * start)[..., None], t, Condition(features.flatten(0, 1)))
-        off = off - self.path.target(data, start, t)
-        return (self.path.weight(t).double() * (off**2).sum(1).double()).reshape(B, n)
+        y = Condition(features[:, :, None].expand(B, n, K, C).reshape(-1, C))
+        off = self.field((alpha * data + sigma * start)[..., None], t, y) - self.path.target(data, start, t)
+        return (self.path.weight(t).double() * (off**2).sum(1).double()).reshape(B, n, K).mean(2)
 
 
 def _rows(features: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from given.distributions.block_chain import BlockChain
 from given.distributions.continuous_flow import ContinuousFlow
 from given.solve import How
 from given.variables import Entries, Finite, Real, Space, UserError
@@ -39,15 +40,15 @@ class Guidance(How):
     """
 
     weight: float
-    concerns = "velocity fields given something, as those of FlowMatching with parents"
+    concerns = "fields given something, as those of FlowMatching or MAR with parents"
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.weight):
             raise UserError(f"Guidance: expected a finite weight, got {self.weight}")
 
     def __call__(self, distribution: Any) -> Any:
-        return distribution.guided(self.weight) if isinstance(distribution,
-                                                             ContinuousFlow) and distribution.null is not None else distribution
+        learned = isinstance(distribution, ContinuousFlow | BlockChain) and distribution.null is not None
+        return distribution.guided(self.weight) if learned else distribution
 
 
 class _Completion(How):

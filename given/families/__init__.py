@@ -1,7 +1,7 @@
 """Which p(x | y)? One file an idea; families know spaces, never modalities."""
 
 from given.families.autoencoder import Autoencoder
-from given.families.autoregressive import Autoregressive
+from given.families.autoregressive import MAR, Autoregressive
 from given.families.categorical import Categorical
 from given.families.contrastive import Contrastive
 from given.families.dequantised import Dequantised
@@ -50,6 +50,7 @@ __all__ = [
     "KernelDensity",
     "Laplace",
     "LogNormal",
+    "MAR",
     "NGram",
     "NearestNeighbour",
     "Normal",

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -33,12 +34,29 @@ from torch import Tensor, nn
 from given import distributions
 from given.conditional import Conditional
 from given.distributions import Noise
-from given.nn import AnyOrder, BlockEmbedding, Condition, Context, Embedding, Order, Raster, Transformer
+from given.nn import (
+    AnyOrder,
+    BlockEmbedding,
+    Blocks,
+    Condition,
+    Context,
+    Embedding,
+    MaskedTransformer,
+    Order,
+    RandomGroups,
+    Raster,
+    Transformer,
+)
 from given.nn.context import Readers, attends, built_context
 from given.nn.order import Grid, together
 from given.variables import Axis, Entries, Observed, Product, Space, UserError, Variable
 
-__all__ = ["Autoregressive"]
+__all__ = ["MAR", "Autoregressive"]
+
+_MOST = 16  # blocks of a picture whose patches nobody chose
+
+
+MASKED = functools.partial(MaskedTransformer, width=128, layers=4, heads=4, dropout=0.0)
 
 
 class Autoregressive(Conditional):
@@ -56,18 +74,23 @@ class Autoregressive(Conditional):
             not of a masked net.
         context: builds the network that reads y from parents and width.
         readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
+        drop: how often y is dropped while a masked net learns; where there is some, flows of blocks can be guided.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: Order | None = None,
                  net: Callable[..., nn.Module] = Transformer, head: Callable[..., nn.Module] | None = None,
                  embed: Callable[..., nn.Module] = Embedding, context: Callable[..., nn.Module] = Context,
-                 readers: Readers | None = None) -> None:
+                 readers: Readers | None = None, drop: float = 0.0) -> None:
         super().__init__(x, parents)
         space = x.space
+        self.drop = _share(drop) if self.parents else 0.0
         order = order or (AnyOrder() if isinstance(space, Product) and together(space) is None else Raster())
         self.any_order, self.average, self.order = order.learns_all, order.average, order
         self.steps = order.steps(space)  # a plan, which the host reads
         self.masked = _masked(x.name, space, order, net, head)
+        if self.drop and not self.masked:
+            raise UserError(f"Autoregressive: {x.name}: drop={drop} is of masked nets; leave it out, or pass "
+                            "net=MaskedTransformer")
         self.net = net(Grid.of(order.patches(space) if self.masked else space),
                        order=None if self.any_order or self.masked else self.steps.argsort(stable=True),
                        attends=attends(self.parents, space, readers, context))
@@ -84,7 +107,8 @@ class Autoregressive(Conditional):
     def forward(self, y: Observed) -> distributions.Distribution:
         condition = self.context.condition(y)
         if self.masked:
-            return self._blocks(condition)
+            null = self.context.condition(Observed({k: e.hide() for k, e in y.items()}, y.n)) if self.drop else None
+            return self._blocks(condition, null)
         if self.average == 1:
             return self._chain(self.steps, condition)
         # Orders at random, the same for every row and every time, and wherever in a block a column stands.
@@ -95,9 +119,9 @@ class Autoregressive(Conditional):
     def _chain(self, steps: Tensor, condition: Condition) -> distributions.Chain:
         return distributions.Chain(self.x.space, steps, self.embed, self.net, self.heads, condition, self.any_order)
 
-    def _blocks(self, condition: Condition) -> distributions.BlockChain:
+    def _blocks(self, condition: Condition, null: Condition | None = None) -> distributions.BlockChain:
         assert isinstance(self.embed, BlockEmbedding)
-        return distributions.BlockChain(self.x.space, self.order, self.embed, self.net, self.head, condition)
+        return distributions.BlockChain(self.x.space, self.order, self.embed, self.net, self.head, condition, null)
 
     def coherence_gap(self, y: Observed, *, seed: int | Noise = 0) -> float:
         """How far two questions to a net that learned every order may disagree: an estimate of KL(p_o || p_r) in nats an item,
@@ -121,7 +145,11 @@ class Autoregressive(Conditional):
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         if self.masked:
-            return self._blocks(self.context.condition(y)).loss(x, Noise.of(seed, y.n, device=y.device))
+            noise = Noise.of(seed, y.n, device=y.device)
+            if self.drop:
+                dropped = noise.fold("drop").uniform() < self.drop
+                y = Observed({k: e.hide(dropped) for k, e in y.items()}, y.n)
+            return self._blocks(self.context.condition(y)).loss(x, noise)
         if not self.any_order:
             return -self(y).log_prob(x)
         # An order of its own for every row, what is seen first.
@@ -131,6 +159,56 @@ class Autoregressive(Conditional):
         values = torch.where(flat.scored, flat.tensor, 0.0)
         chain = self._chain(self.steps, self.context.condition(y))
         return -torch.where(flat.scored, chain.scores(values, torch.arange(y.n, device=y.device), orders), 0.0).sum(-1)
+
+
+class MAR(Conditional):
+    """Masked autoregression without codes: `Autoregressive` whose entries are patches of reals, drawn in random groups by a net
+    that reads both ways, each from a flow of its own given the net's features. Whatever patches are known can come first.
+    For levels of gray, `Dequantised(family=MAR)`.
+
+    Args:
+        x: real, on a grid of a fixed size.
+        parents: of any space.
+        patch: the side of a patch, or one an axis; by default the least that leaves 16 patches or fewer; larger ones
+            learn in fewer steps.
+        groups: of patches, the passes of the net that a draw takes.
+        net: builds a masked net.
+        head: builds what gives the distribution of a patch; another `FlowHead` by a partial of one.
+        drop: how often y is dropped while learning, so that draws can be guided; 0 where there is none.
+        context: builds the network that reads y from parents and width.
+        readers: of parents by name, in place of those that their spaces ask for.
+    """
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, patch: int | tuple[int, ...] | None = None,
+                 groups: int = 16, net: Callable[..., nn.Module] = MASKED,
+                 head: Callable[..., nn.Module] = distributions.FlowHead, drop: float = 0.1,
+                 context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:
+        super().__init__(x, parents)
+        distributions.Flattened.check_real(x, "MAR")
+        if not x.space.axes:
+            raise UserError(f"MAR: {x.name}: expected a grid of reals, got {x.space}; use FlowMatching")
+        size = _side(x.space) if patch is None else patch
+        self.inner = Autoregressive(x, self.parents, order=Blocks(size, RandomGroups(groups)), net=net, head=head, drop=drop,
+                                    context=context, readers=readers)
+
+    def forward(self, y: Observed) -> distributions.Distribution:
+        return self.inner(y)
+
+    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
+        return self.inner.loss(x, y, seed=seed)
+
+
+def _side(space: Space) -> int:
+    """The least side of a patch, of all axes of places, that leaves few patches; all of an axis that cannot be cut."""
+    sizes = [axis.size for axis in space.axes if axis.role != "channel"]
+    sides = [n for n in range(1, math.gcd(*sizes) + 1) if all(size % n == 0 for size in sizes)]
+    return next((n for n in sides if math.prod(size // n for size in sizes) <= _MOST), sides[-1])
+
+
+def _share(drop: float) -> float:
+    if not 0 <= drop < 1:
+        raise UserError(f"Autoregressive: drop={drop}; expected a share from 0 to below 1")
+    return drop
 
 
 def _made(build: Callable[..., nn.Module] | None) -> type | None:

@@ -1,5 +1,6 @@
 """Which functions? Orders, embeddings, networks. There is no probability in here."""
 
+from given.nn.adaptive_mlp import AdaptiveMLP
 from given.nn.attention import CrossAttention
 from given.nn.bag_of_bigrams import BagOfBigrams
 from given.nn.causal import Causal
@@ -37,6 +38,7 @@ from given.nn.transformer import Transformer
 from given.nn.unet import UNet
 
 __all__ = [
+    "AdaptiveMLP",
     "AnyOrder",
     "BagOfBigrams",
     "BlockEmbedding",
