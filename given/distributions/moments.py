@@ -54,12 +54,11 @@ class Moments:
             self.origin = _mean(x, value)
         value, amount = value - self.origin, weight.double()
         row = torch.cat([regressors.double(), value], 1)
-        one = state if isinstance(state, int) else 0 if len(self.sums) == 1 else None
-        if one is not None:  # one product of matrices, with no outer product a row
+        if isinstance(state, int) or len(self.sums) == 1:  # one product of matrices, with no outer product a row
             products = ((amount[:, None] * row).T @ row)[None]
             if spread is not None:
                 products[0, P:, P:] += torch.einsum("b,bde->de", amount, spread)
-            self.sums[one] += products[0]
+            self.sums[state if isinstance(state, int) else 0] += products[0]
         else:
             outer = row[:, :, None] * row[:, None, :]
             if spread is not None:

@@ -107,7 +107,7 @@ class _Affine(nn.Module):
 
     def _moves(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Log-scales and shifts (N, P, K)."""
-        return self.leave(features).float().chunk(2, -1)  # type: ignore[return-value]
+        return self.leave(features).float().chunk(2, -1)
 
 
 class _Map:
