@@ -34,7 +34,7 @@ def way(python: str, shell: str) -> str:
 
 
 def where(name: str, sign: str, *values: str) -> str:
-    """What is known of a column as it is typed in a shell, quoted so that backticks reach the command.
+    r"""What is known of a column as it is typed in a shell, quoted so that backticks reach the command.
 
     >>> where("age", ">", "30")
     '--where "age > 30"'

@@ -202,7 +202,7 @@ def test_wrong_usage_exits_2(arguments, capsys):
     (["fit", "{people}", "p(zip)"], "unknown name 'zip'; there are city, age, income"),
     (["fit", "{people}", "p(city | age) p(age | city)"], "city <- age <- city"),
     (["fit", "{people}", "p(city | age | income)"], "a stray bar"),
-    (["fit", "{people}", "p(city)", "--family", "city=Wizard"], "unknown name 'Wizard'; there are Autoregressive"),
+    (["fit", "{people}", "p(city)", "--family", "city=Wizard"], "unknown name 'Wizard'; there are Autoencoder"),
     (["fit", "{people}", "p(city)", "--family", "city=Dequantised"], "Dequantised: expected ordered levels, got city"),
     (["fit", "{people}", "p(city)", "--family", "city=Empirical(Gaussian)"],
      "Empirical: got an unexpected keyword argument 'family'"),

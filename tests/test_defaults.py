@@ -40,6 +40,7 @@ NEEDS = {
     "VQVAE": "or use VAE",
 }
 OUT = {
+    "Autoencoder": REALS_ONLY,
     "Autoregressive": {},
     "Categorical": dict.fromkeys(["pictures", "vectors", "tables"], GRIDS),
     **dict.fromkeys(ONE_DIMENSIONAL, REALS_ONLY),
@@ -58,7 +59,9 @@ OUT = {
     "Independent": {},
     "KMeans": REALS_ONLY,
     "KernelDensity": {},
+    "MAR": REALS_ONLY,
     "NGram": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
+    "NearestNeighbour": {},
     "PCA": REALS_ONLY,
     "PretrainedLM": dict.fromkeys(KINDS, NEEDS["PretrainedLM"]),
     "ProbabilisticPCA": REALS_ONLY,
@@ -105,7 +108,10 @@ def test_a_family_by_its_name_alone(name, kind, condition):
     elif condition and name in NO_PARENTS:
         with pytest.raises(UserError, match="takes no parents; make them part of the block, or use Gaussian"):
             made(family, kind, condition)
-    elif name in ("GAN", "PCA"):
+    elif not condition and name == "NearestNeighbour":
+        with pytest.raises(UserError, match="has no condition to be near to; use KernelDensity"):
+            made(family, kind, condition)
+    elif name in ("Autoencoder", "GAN", "PCA"):
         with pytest.raises(Intractable, match="a map alone has no density; SplineFlow and GaussianMixture have an exact"):
             exercised(family, kind, condition)
     elif ONE_DIMENSIONAL.get(name):

@@ -237,7 +237,7 @@ def test_a_point_of_symbols_has_a_log_probability():
     (Z.codec, r"latents: z: nothing finds .* pass a posterior, latents=\{'z': \(codec, Regression\)\}"),
     ((IdentityCodec(Finite(3)), Regression), "latents: z: a posterior is of a latent of reals"),
     ((Z.codec, Gaussian), "latents: z: expected a posterior that learns by gradient, got Gaussian; use Regression"),
-    ((Z.codec, "Regression"), "latents: z: expected a codec, such as Label"),
+    ((Z.codec, "Regresion"), "latents: z: unknown name 'Regresion'; did you mean 'Regression'"),
     ((Z.codec, partial(Regression, net=partial(MLP, hidden=(8,)))), None)])
 def test_a_latent_without_an_encoder_is_one_line(latent, said):
     def make():

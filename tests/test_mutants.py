@@ -384,7 +384,7 @@ MUTANTS = {
         given.infer.posterior.Enumeration, "_in_turn", "chain.append(chain[-1].condition(part))", "raise Intractable('')",
         family("questions_have_one_answer", "Autoregressive block")),
     "responsibilities are not used": Mutant(
-        given.families.GaussianMixture, "_add", "weight * joint.softmax(0)", "weight + 0 * joint", check_mixture),
+        given.families.GaussianMixture, "_add", "amount * joint.softmax(0)", "amount + 0 * joint", check_mixture),
     "EM forgets who is responsible": Mutant(
         given.train.em, "expectation", "log_p.softmax(1)", "log_p.softmax(1) * 0 + 1", check_latent_group),
     "a latent's prior is left out of the bound": Mutant(
@@ -486,7 +486,7 @@ MUTANTS = {
         given.distributions.ProductDistribution, "log_prob", ".sum(0)", ".mean(0)",
         family("density_is_normalised", "Independent block")),
     "weights of rows are ignored": Mutant(
-        given.distributions.Moments, "add", "weight.double()[:, None, None] * outer", "outer",
+        given.distributions.Moments, "add", "amount[:, None, None] * outer", "outer",
         family("weights_are_repetitions", "Gaussian")),
     "a draw depends on its batch": Mutant(
         given.distributions.Noise, "uniform", "keys[:, None] + place", "keys[:, None] + keys.sum() + place",

@@ -95,8 +95,8 @@ def test_columns_named_as_what_is_beside_them():
 
 
 def test_a_slip_is_one_line():
-    with pytest.raises(given.UserError, match="families"):
-        Density("GaussianMixture").fit(np.zeros((3, 2)))
+    with pytest.raises(given.UserError, match="unknown name 'GausianMixture'; did you mean"):
+        Density("GausianMixture").fit(np.zeros((3, 2)))
 
 
 def mixture(n=4000):

@@ -42,7 +42,7 @@ def test_a_family_of_one_column_names_the_whole_left_side(weather, capsys):
 
 @pytest.mark.parametrize(("arguments", "meant"), [
     (["p(wether)"], "unknown name 'wether'; did you mean 'weather'? there are weather, temp_max, temp_min"),
-    (["p(weather)", "--family", "weather=Categorcal"], "unknown name 'Categorcal'; did you mean 'Categorical'? there are")])
+    (["p(weather)", "--family", "weather=Categorcal"], "unknown name 'Categorcal'; did you mean 'Categorical'?")])
 def test_a_slip_of_the_pen_is_recognised(weather, capsys, arguments, meant):
     status, err = said(capsys, "fit", weather, *arguments, "--dry-run")
     assert status == 1 and meant in err and err.count("\n") == 1

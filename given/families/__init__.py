@@ -60,8 +60,8 @@ __all__ = [
     "Regression",
     "SplineFlow",
     "StudentT",
-    "Uniform",
     "TransformerFlow",
+    "Uniform",
     "VAE",
     "VQVAE",
 ]

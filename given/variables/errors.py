@@ -10,6 +10,8 @@ import numpy as np
 
 __all__ = ["NewValue", "UserError", "nearest", "shown"]
 
+_MANY = 20  # names in a message of one line
+
 
 def shown(value: Any) -> str:
     """A value as messages print it: a numpy scalar as the plain value it is.
@@ -26,14 +28,16 @@ def shown(value: Any) -> str:
 
 
 def nearest(name: Any, names: Iterable[str]) -> str:
-    """Which names there are in place of one there is not, for messages: the one most like it, and all; in quotes where one has
-    a comma.
+    """Which names there are in place of one there is not, for messages: the one most like it, and all of them, unless there
+    are many and one is like it; in quotes where one has a comma.
 
     >>> nearest("temp", ["temp_max, temp_min", "wind"]), nearest("widn", ["wind", "rain"])
     ("there are 'temp_max, temp_min', 'wind'", "did you mean 'wind'? there are wind, rain")
     """
     each = list(names)
     near = difflib.get_close_matches(str(name), each, 1, 0.7)
+    if near and len(each) > _MANY:
+        return f"did you mean {near[0]!r}?"
     meant = f"did you mean {near[0]!r}? " if near else ""
     return f"{meant}there are {', '.join(map(repr, each) if any(',' in known for known in each) else each)}"
 
