@@ -132,7 +132,6 @@ WIDE = partial(Transformer, width=8, layers=1, heads=2, positions=LearnedPositio
 MASKED = partial(MaskedTransformer, width=16, layers=2, heads=2)
 SMALL = partial(MLP, hidden=(8,))
 LINEAR = partial(MLP, hidden=())
-FLOW = partial(FlowHead, net=SMALL, solver=Heun(8))
 FLOW = partial(FlowHead, net=partial(AdaptiveMLP, width=8, layers=1), solver=Heun(8))
 REGRESSION = partial(Regression, net=SMALL, width=8)
 AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 1}
