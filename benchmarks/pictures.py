@@ -30,7 +30,7 @@ from torch.nn import functional as F
 import given
 from given.distributions import Guidance
 from given.evaluate import copies, picture, support
-from given.families import Dequantised, Diffusion, FlowMatching, Independent
+from given.families import GAN, Dequantised, Diffusion, FlowMatching, Independent
 from given.nn import UNet
 from given.solve import DPMSolver, Heun
 
@@ -47,6 +47,7 @@ FAMILIES = {  # family, how it is fitted, ways to draw it
     "Diffusion": (partial(Dequantised, family=partial(Diffusion, net=FIELD, width=64)), {"lr": 2e-3, "batch": 64}, {
         "DPM-Solver, 16": DPMSolver(16), "DPM-Solver, 8": DPMSolver(8), "DPM-Solver, 4": DPMSolver(4),
         "Heun, 32 evaluations": Heun(16), "guided": Guidance(1.5) | DPMSolver(16)}),
+    "GAN": (partial(Dequantised, family=GAN), {"lr": 1e-3, "batch": 64}, {"": None}),
 }
 
 
