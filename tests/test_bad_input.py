@@ -353,7 +353,7 @@ def learn(formula="p(city) p(age, income | city)", **options):
     batch=({"batch": 0}, "batch=0; expected a whole number of rows from 1"),
     lr=({"lr": -1.0}, "lr=-1.0; expected more than 0"),
     seed=({"seed": 1.5}, "seed=1.5; expected a whole number from 0"),
-    constant=({"formula": "age", "data": {"age": np.full(N, 40.1)}, "held_out": 0}, "p(age): no entry varies, so there is no density"),
+    constant=({"formula": "age", "data": {"age": np.full(N, 40.1)}, "held_out": 0}, "p(age): no entry varies"),
     resume=({"formula": "p(city | age)", "steps": 1, "resume": True}, "resume=True: expected checkpoint=..., the folder"),
 )
 def test_learning(bad, said):
