@@ -31,7 +31,7 @@ def perturb(module: torch.nn.Module, scale: float = 0.3, seed: int = 0) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in module.parameters():
-            read = math.prod(p.shape[1:]) if p.dim() > 3 else p.shape[-1]  # by an output; of convolutions, over the kernel
+            read = math.prod(p.shape[1:] if p.dim() > 3 else p.shape[-1:])  # by an output; of convolutions, over the kernel
             size = 2 * scale / math.sqrt(read) if p.dim() > 1 else scale
             p.add_(size * torch.randn(p.shape, generator=generator).to(p))
 
