@@ -28,26 +28,57 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import given
-from given.distributions import Guidance
+from given.codecs import IdentityCodec
+from given.distributions import FlowHead, Guidance
 from given.evaluate import copies, picture, support
-from given.families import GAN, Dequantised, Diffusion, FlowMatching, Independent
-from given.nn import UNet
+from given.families import (
+    GAN,
+    MAR,
+    VAE,
+    VQVAE,
+    Autoregressive,
+    Dequantised,
+    Diffusion,
+    FlowMatching,
+    Independent,
+    TransformerFlow,
+)
+from given.nn import FSQ, AdaptiveMLP, MaskedTransformer, Transformer, UNet
 from given.solve import DPMSolver, Heun
+from given.variables import Axis, Finite
 
 ROOT = Path(__file__).parent.parent
 ROWS = ROOT / "docs" / "pictures" / "mnist.json"
 FIELD = partial(UNet, width=48, factors=(1, 2), patch=2)
 LEARNED, HELD = 55_000, 5_000
+ONE = {"": None}
+SOLVERS = {"DPM-Solver, 16": DPMSolver(16), "DPM-Solver, 8": DPMSolver(8), "DPM-Solver, 4": DPMSolver(4),
+           "Heun, 32 evaluations": Heun(16), "guided 1.5": Guidance(1.5) | DPMSolver(12),
+           "guided 2": Guidance(2) | DPMSolver(12)}
 
-FAMILIES = {  # family, how it is fitted, ways to draw it
-    "Independent": (Independent, {}, {"": None}),
-    "FlowMatching": (partial(Dequantised, family=partial(FlowMatching, net=FIELD, width=64)), {"lr": 2e-3, "batch": 64}, {
-        "DPM-Solver, 16": DPMSolver(16), "DPM-Solver, 8": DPMSolver(8), "DPM-Solver, 4": DPMSolver(4),
-        "Heun, 32 evaluations": Heun(16), "guided": Guidance(1.5) | DPMSolver(16)}),
-    "Diffusion": (partial(Dequantised, family=partial(Diffusion, net=FIELD, width=64)), {"lr": 2e-3, "batch": 64}, {
-        "DPM-Solver, 16": DPMSolver(16), "DPM-Solver, 8": DPMSolver(8), "DPM-Solver, 4": DPMSolver(4),
-        "Heun, 32 evaluations": Heun(16), "guided": Guidance(1.5) | DPMSolver(16)}),
-    "GAN": (partial(Dequantised, family=GAN), {"lr": 1e-3, "batch": 64}, {"": None}),
+_MAR = partial(MAR, patch=7, groups=8, net=partial(MaskedTransformer, width=192, layers=4, heads=6, dropout=0.0),
+               head=partial(FlowHead, net=partial(AdaptiveMLP, width=256, layers=3)))
+_CODES = {"formula": "p(code | label) p(image | code)", "latents": {"code": IdentityCodec(Finite(512, axes=(
+    Axis("height", 7), Axis("width", 7))))}}
+_CODES_BY = {"image": partial(VQVAE, quantiser=FSQ),
+             "code": partial(Autoregressive, net=partial(Transformer, width=128, layers=4))}
+
+
+def levels(family: partial) -> dict:
+    """What `given.model` is called with, for a family of reals."""
+    return {"formula": "p(image | label)", "families": {"image": partial(Dequantised, family=family)}}
+
+
+FAMILIES = {  # how a model is made, how it is fitted, ways to draw it
+    "Independent": ({"formula": "p(image | label)", "families": {"image": Independent}}, {}, ONE),
+    "FlowMatching": (levels(partial(FlowMatching, net=FIELD, width=64)), {"lr": 2e-3, "batch": 64}, SOLVERS),
+    "Diffusion": (levels(partial(Diffusion, net=FIELD, width=64)), {"lr": 2e-3, "batch": 64}, SOLVERS),
+    "MAR": (levels(_MAR), {"lr": 7e-3, "muon": True, "batch": 64}, {
+        "Heun, 8 steps": Heun(8), "guided 1.5": Guidance(1.5) | Heun(8), "guided 2": Guidance(2) | Heun(8)}),
+    "TransformerFlow": (levels(TransformerFlow), {"lr": 2e-3, "batch": 64}, ONE),
+    "VQVAE and codes": (_CODES | {"families": _CODES_BY}, {"lr": 2e-3, "batch": 64}, ONE),
+    "VAE": (levels(VAE), {"lr": 3e-3, "batch": 64}, ONE),
+    "GAN": (levels(GAN), {"lr": 1e-3, "batch": 64}, ONE),
 }
 
 
@@ -113,14 +144,14 @@ def strip(drawn: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 def row(name: str, seed: int, seconds: float, draws: int, folder: Path, data: dict[str, np.ndarray]) -> dict:
     """Learn, draw every way, judge."""
-    family, options, ways = FAMILIES[name]
+    made, options, ways = FAMILIES[name]
     train = given.read(image=data["train"], label=data["train_label"])
-    model = given.model("p(image | label)", train, families={"image": family}, seed=seed)
+    model = given.model(data=train, seed=seed, **made)
     began = time.process_time()
     fit = model.fit(train, held_out=0, cpu_seconds=seconds, bfloat16=True, patience=None, seed=seed, **options)
     found = {"family": name, "seed": seed, "learned": time.process_time() - began, "steps": fit.steps,
              "weights": sum(p.numel() for p in model.joint.parameters()), "ways": {}}
-    model.save(folder / f"{name}-{seed}.given")
+    model.save(folder / f"{'-'.join([*name.split(), str(seed)])}.given")
     judge = the_judge(folder, data)
     found["judge"] = float((judge(data["test"])[1] == data["test_label"]).mean())
     a, b = (judge(data["held"][i:i + draws])[0] for i in (0, 2000))
@@ -132,12 +163,11 @@ def row(name: str, seed: int, seconds: float, draws: int, folder: Path, data: di
         cost = time.process_time() - began
         found["ways"][way] = {**judged(judge, drawn, label, data), "CPU-s": cost}
         print(name, seed, way, found["ways"][way], flush=True)
-        if not seed and way in (next(iter(ways)), "guided"):
-            sheet = picture(strip(drawn, label), levels=256, scale=1, ink=True)
-            (folder / f"{name}{'-guided' if way == 'guided' else ''}.png").write_bytes(sheet)
+        sheet = picture(strip(drawn, label), levels=256, scale=1, ink=True)
+        (folder / f"{'-'.join([*name.split(), str(seed), *way.replace(',', '').split()])}.png").write_bytes(sheet)
     test = given.read(image=data["test"][:500], label=data["test_label"][:500])
     began = time.process_time()
-    if model.joint.factors[0].judged:
+    if all(factor.judged for factor in model.joint):
         score = model.score(test.rows(np.arange(min(draws, 500))))
         unit = math.log(2) * 784
         found["bits"] = {"value": -score.value / unit, "error": score.error / unit, "kind": score.kind,
