@@ -13,7 +13,7 @@ import numpy as np
 import given
 from given.app.output import rows, write
 from given.codecs import Text
-from given.sources import Columns, Kind, Learned, Live, Source, Stream
+from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream
 from given.variables import UserError, Variable, nearest
 from given.verbs import Model
 
@@ -28,10 +28,13 @@ def read(source: str, a: argparse.Namespace, model: Model | None = None, piped: 
     piped = piped if source == "-" and model is not None and of_text(model) else None
     options = {"format": a.format or piped, "delimiter": a.delimiter,
                "header": None if a.header is None else a.header == "yes", "decimal": a.decimal,
-               "dayfirst": _dayfirst(a), "by": a.by, "time": a.time, "size": a.size, "skip_bad": a.skip_bad or None,
+               "dayfirst": _dayfirst(a), "by": a.by, "time": a.time, "size": a.size, "crop": a.crop,
+               "flip": a.flip or None, "skip_bad": a.skip_bad or None,
                "learned": None if model is None else model.cells}
     data = given.read(source, **{name: value for name, value in options.items() if value is not None})
     say_skipped(data)
+    if isinstance(data, Crops):
+        print(data.described(), file=sys.stderr)
     return data
 
 

@@ -17,9 +17,9 @@ from given.app.report import report as _report
 from given.codecs import Label
 from given.evaluate import Score
 from given.infer import rows_taken_as_other
-from given.sources import Columns, Live, Source, write_file
+from given.sources import Live, Source, write_file
 from given.tasks import task_of
-from given.train import MODEL_FILES
+from given.train import MODEL_FILES, row_numbers
 from given.variables import UserError, shown
 from given.verbs import Model
 from given.verbs.checks import count_rows
@@ -141,8 +141,8 @@ def report(a: argparse.Namespace) -> None:
     name, numbers = a.data, None
     if not a.train:
         name, n = f"the rows of {a.data} that were held out", count_rows(data)
-        # Which rows are held out depends on their numbers alone.
-        numbers = next(model.split(Columns({"row": np.arange(n)}))[1].batches(n))["row"] if n > 1 else None
+        fit = model.facts["fit"]
+        numbers = row_numbers(data, fit["share"], fit["seed"])[1] if n > 1 else None
     page = _report(model, test, train, name=name, seed=a.seed, numbers=numbers)
     write_file(a.output, lambda file: file.write(page.encode()))
     print(f"wrote {a.output}", file=sys.stderr)

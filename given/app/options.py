@@ -47,6 +47,10 @@ def reading(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--time", type=column, metavar="COLUMN", help="that an item's rows are ordered by; without --by all "
                                                                    "rows are one item")
     sub.add_argument("--size", type=size, metavar="HxW", help="resample images to this size")
+    sub.add_argument("--crop", type=size, metavar="HxW", help="a row is a crop of this size, of pictures of any size, as of "
+                                                              "photographs: other crops in every epoch of learning, fixed "
+                                                              "ones elsewhere")
+    sub.add_argument("--flip", action="store_true", help="mirror every other picture left to right by chance while learning")
     sub.add_argument("--skip-bad", action="store_true",
                      help="leave out files and rows that cannot be read, and say how many and which; what can be read stays: "
                           "a value that was never learned is scored with the mass kept for such, and counted")

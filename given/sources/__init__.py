@@ -1,6 +1,7 @@
 """Where does raw data come from? Files and arrays, as re-iterable batches of columns."""
 
 from given.sources.columns import Columns, Source, joined
+from given.sources.crops import Crops
 from given.sources.delimited_text import DelimitedText
 from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
 from given.sources.kinds import EXACT, Kind, end_to_end, items, ragged, stacked
@@ -11,5 +12,6 @@ from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
-__all__ = ["Columns", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN", "SAMPLES", "SO_FAR", "Source",
-           "Stream", "dialogues", "end_to_end", "items", "joined", "ragged", "read", "so_far", "stacked", "write_file"]
+__all__ = ["Columns", "Crops", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN", "SAMPLES", "SO_FAR",
+           "Source", "Stream", "dialogues", "end_to_end", "items", "joined", "ragged", "read", "so_far", "stacked",
+           "write_file"]

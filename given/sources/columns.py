@@ -51,6 +51,14 @@ class Source(abc.ABC):
     def batches(self, size: int) -> Iterator[Columns]:
         """One pass over the rows in order, in batches of at most `size`."""
 
+    def of_epoch(self, seed: int, number: int) -> Source:
+        """The rows as an epoch of learning sees them: others in every epoch where they are cut by chance, else as they are."""
+        return self
+
+    def covering(self) -> Source:
+        """Rows with every value that any epoch may show, to learn from them what there is."""
+        return self
+
     @property
     def affordable(self) -> int:
         """How many rows like the first 64 may be in memory at once: 128 MB of them, and at least one."""

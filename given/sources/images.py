@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from given.sources.columns import Columns
+from given.sources.columns import Columns, Source
+from given.sources.crops import Crops, Pictures, smaller
 from given.sources.delimited_text import DelimitedText
 from given.sources.folder import IMAGES, classes
 from given.sources.jsonl import JsonLines
@@ -19,6 +20,7 @@ from given.ways import way
 __all__ = ["Images", "in_folder"]
 
 _BYTES = 1 << 22  # decoded together
+_KEPT = 1 << 28  # bytes of pictures to be cropped that are kept; more are read again in every pass
 _GREY = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}  # what is kept as it is, or changed without a loss
 _OUT = {
     "I;16": "16 bits a channel; convert it to 8", "I": "more than 8 bits a channel; convert it to 8",
@@ -36,6 +38,8 @@ class Images(Stream):
         columns: further columns, a row a file.
         size: height and width that every image is resampled to (Lanczos); by default all must have one size.
         skip_bad: leave bad files out and name them in `skipped`.
+        crop: height and width; images may have any size from this, and `kept` gives crops of them.
+        flip: as of `Crops`; without a crop of whole images.
 
     Raises:
         UserError: file, what it holds, and the way out.
@@ -44,24 +48,32 @@ class Images(Stream):
     format = "images"
 
     def __init__(self, files: Sequence[File], columns: Columns | None = None, size: tuple[int, int] | None = None,
-                 skip_bad: bool = False) -> None:
+                 skip_bad: bool = False, crop: tuple[int, int] | None = None, flip: bool = False) -> None:
         super().__init__(files, skip_bad)
         if size is not None and (len(tuple(size)) != 2 or not all(isinstance(length, int) and length > 0 for length in size)):
             raise UserError(f"size={size!r}; expected height and width in pixels, such as (32, 32)")
         if columns is not None and "image" in columns:
             raise UserError(f"{self._title}: the metadata have a column 'image' too; rename it")
         self.columns, self.size, self.shape, model = columns, size, (), ""
+        self.crop, self.flip, self._sizes, self._held = crop, flip, list[tuple[int, int]](), list[np.ndarray]()
         self._good: list[int] = []
+        room = _KEPT if crop is not None or flip else 0
         for i, file in enumerate(self.files):
             try:
                 pixels = self._pixels(file)
                 if not self._good:
                     self.shape, model = pixels.shape, file.name
-                if pixels.shape != self.shape:
-                    out = (f"; pass {way('size=(height, width)', '--size HxW')}" if pixels.shape[:2] != self.shape[:2]
-                           else ", grey or RGB alike")
+                same, alike = pixels.shape[:2] == self.shape[:2], pixels.shape[2:] == self.shape[2:]
+                if not alike or not (same or crop):
+                    out = ", grey or RGB alike" if same or crop else (
+                        f"; pass {way('size=(height, width) or crop=32', '--size HxW or --crop 32')}")
                     raise UserError(f"{_shown(pixels.shape)}; expected {_shown(self.shape)} as in {model}{out}")
+                if crop is not None and (small := smaller(pixels.shape, crop)):
+                    raise UserError(small)
                 self._good.append(i)
+                self._sizes.append(pixels.shape[:2])
+                if (room := room - pixels.nbytes) >= 0:
+                    self._held.append(pixels)
             except UserError as error:
                 self.bad(file.name, str(error))
         self.found(len(self._good), "images, got none")
@@ -81,6 +93,24 @@ class Images(Stream):
             index = self._good[start:start + step]
             image = np.stack([self._pixels(self.files[i]) for i in index])
             yield Columns({"image": image, **(self.columns.rows(np.array(index)) if self.columns is not None else {})})
+
+    def kept(self) -> Source:
+        if self.crop is None and not self.flip:
+            return super().kept()
+        about = self.columns.rows(np.array(self._good)) if self.columns is not None else None
+        crops = Crops(Pictures(self._title, np.array(self._sizes), self._picture, columns=about), self.crop or self._sizes[0],
+                      self.flip)
+        crops.skipped = self.skipped
+        return crops
+
+    def _picture(self, number: int) -> np.ndarray:
+        """A good one, from memory as far as they fit."""
+        if number < len(self._held):
+            return self._held[number]
+        i = self._good[number]
+        if self.files[i].state != self._states[i] or (pixels := self._pixels(self.files[i])).shape[:2] != self._sizes[number]:
+            raise UserError(f"{self.files[i].name}: has changed since it was first read; read it again")
+        return pixels
 
     def _pixels(self, file: File) -> np.ndarray:
         from PIL import Image, ImageOps, UnidentifiedImageError
@@ -103,7 +133,8 @@ class Images(Stream):
             raise UserError(f"cannot be read as an image ({what})") from None
 
 
-def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None, skip_bad: bool) -> Images:
+def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None = None, skip_bad: bool = False,
+              crop: tuple[int, int] | None = None, flip: bool = False) -> Images:
     """The images of a folder: with metadata.csv or .jsonl, whose column `file_name` says which image a row is about; or in
     sub-folders, their classes, the column `label`; or alone.
 
@@ -133,7 +164,7 @@ def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None, s
         columns = Columns({"label": np.array(labels)}) if labels else None
     if (bad := [*lost, *other]) and not skip_bad:
         raise UserError(f"{bad[0]}; or leave it out with {way('skip_bad=True', '--skip-bad')}")
-    source = Images([File.at(path) for path in images], columns, size, skip_bad)
+    source = Images([File.at(path) for path in images], columns, size, skip_bad, crop, flip)
     source.skipped[:0] = [*(rows.skipped if tables else []), *bad]
     return source
 

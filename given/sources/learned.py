@@ -29,20 +29,24 @@ class Learned:
 
     Args:
         kind: of the column in the data learned from.
+        crop: height and width that its pictures were cut to.
     """
 
     kind: Kind
+    crop: tuple[int, int] | None = None
 
     def state(self) -> dict[str, Any]:
         """What a saved model keeps of it, in JSON."""
         form = self.kind.form or (ISO if self.kind.what == "text" and ISO in self.kind.forms else None)
-        return {"what": self.kind.what, "missing": self.kind.missing, "wide": self.kind.wide, "form": form and [*form]}
+        cut = {"crop": list(self.crop)} if self.crop else {}
+        return {"what": self.kind.what, "missing": self.kind.missing, "wide": self.kind.wide, "form": form and [*form], **cut}
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Learned:
         """That of a state."""
         form = state["form"] and Form(*state["form"])
-        return cls(Kind(state["what"], state["missing"], state["wide"], form=form))
+        cut = (state["crop"][0], state["crop"][1]) if "crop" in state else None
+        return cls(Kind(state["what"], state["missing"], state["wide"], form=form), cut)
 
     @classmethod
     def of_array(cls, values: np.ndarray) -> Learned:

@@ -13,6 +13,7 @@ import numpy as np
 
 from given.sources.arrays import frame, npy, npz, understood
 from given.sources.columns import Columns, Source, joined
+from given.sources.crops import Crops, crop_of, cropped
 from given.sources.delimited_text import DelimitedText
 from given.sources.folder import IMAGES, classes, tree
 from given.sources.images import Images, in_folder
@@ -32,10 +33,11 @@ __all__ = ["read"]
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy", ".npz": "npz", ".parquet": "parquet",
             ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images")}
 _LONG = ("by", "time")
+_CUT = ("crop", "flip")
 _TABLE = (*_LONG, "delimiter", "header", "decimal", "dayfirst", "skip_bad")
 _OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": (*_LONG, "decimal", "dayfirst", "skip_bad"),
             "parquet": (*_LONG, "decimal", "dayfirst"), "text": ("by", "skip_bad"),
-            "images": ("size", "skip_bad"), "npz": _LONG, "npy": _LONG}
+            "images": ("size", "skip_bad", *_CUT), "npz": (*_LONG, *_CUT), "npy": (*_LONG, *_CUT)}
 _WITH_CELLS = ("csv", "tsv", "jsonl", "parquet")
 _FIRST = {b"PAR1": "parquet", b"PK\3\4": "npz", b"\x93NUM": "npy"}  # how files begin
 
@@ -50,8 +52,14 @@ class _Options:
     by: str | None = None
     time: str | None = None
     size: tuple[int, int] | None = None
+    crop: Any = None
+    flip: bool = False
     skip_bad: bool = False
     learned: Mapping[str, Learned] | None = None
+
+    def __post_init__(self) -> None:
+        if self.crop is not None:
+            object.__setattr__(self, "crop", crop_of(self.crop))
 
     def of(self, format: str, name: str) -> dict[str, Any]:
         """Those that were passed, all of which this format must have."""
@@ -59,17 +67,26 @@ class _Options:
             raise UserError(f"format={format!r}; expected {', '.join(_OPTIONS)}")
         known = {"learned": self.learned} if self.learned and format in _WITH_CELLS else {}
         passed = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("format", "learned")}
-        passed = {key: value for key, value in passed.items() if value is not None and (key, value) != ("skip_bad", False)}
+        passed = {key: value for key, value in passed.items()
+                  if value is not None and (key, value) not in (("flip", False), ("skip_bad", False))}
         stray = [key for key in passed if key not in _OPTIONS[format] and key != "skip_bad"]
         if stray:
             raise UserError(f"{name}: {stray[0]}= says nothing about {format}; leave it out")
+        if format == "images" and self.learned:
+            passed = {"crop": _crop_of(self.learned)[1], **passed}
         return {key: value for key, value in passed.items() if key in _OPTIONS[format]} | known
+
+
+def _crop_of(learned: Mapping[str, Learned] | None) -> tuple[str, tuple[int, int] | None]:
+    """The column of pictures that a model learned crops of, and their height and width; none where it did not."""
+    return next(((name, each.crop) for name, each in (learned or {}).items() if each.crop is not None), ("", None))
 
 
 @overload
 def read(source: Any, /, *, format: str | None = None, delimiter: str | None = None,
          header: bool | Sequence[str] | None = None, decimal: str | None = None, dayfirst: bool | None = None,
          by: str | None = None, time: str | None = None, size: tuple[int, int] | None = None,
+         crop: int | tuple[int, int] | None = None, flip: bool = False,
          skip_bad: bool = False, learned: Mapping[str, Learned] | None = None) -> Source: ...
 
 
@@ -97,7 +114,11 @@ def read(source: Any = None, /, **options: Any) -> Source:
             item, ordered by time, and single values of what does not. They are held in memory.
         time: the column of numbers, dates or times that such rows are ordered by; without `by` all rows are one item. Times
             that are evenly spaced in every item are left out, but for the first of each where items begin at different times.
-        size: height and width that images are resampled to; by default they must all have one size.
+        size: height and width that images are resampled to; by default they must all have one size, or be cut to a crop.
+        crop: height and width, or one number for both, of crops of pictures of any size: a row a crop, as many as fit side by
+            side, 64 a picture at most. In every epoch `fit` draws others; held-out rows are crops of other pictures, at fixed
+            places. Also of a column of pictures of 8 bits in .npz, .npy or a mapping.
+        flip: whether every other crop, or picture, is mirrored left to right by chance in every epoch.
         skip_bad: leave bad rows and files out; `skipped` of what is returned says which and why.
         learned: column -> how its cells were read where a model learned them, as `Model.cells` has it: they are read alike.
 
@@ -132,6 +153,10 @@ def read(source: Any = None, /, **options: Any) -> Source:
                 raise
             raise UserError(f"read: {name!r} is no path ({error})") from None
     spelling: dict[str, Any] = {name: options.pop(name) for name in ("decimal", "dayfirst", "learned") if name in options}
+    if isinstance(source, np.ndarray) and ("crop" in options or options.get("flip")):
+        source = {"image": source}
+    if isinstance(source, Mapping):
+        source = _cut(source, options, spelling.get("learned"))
     if isinstance(source, Source):
         options |= {name: value for name, value in spelling.items() if name != "learned"}
     long = {name: options.pop(name) for name in _LONG if name in options}
@@ -146,6 +171,19 @@ def read(source: Any = None, /, **options: Any) -> Source:
     if type(source).__module__.split(".")[0] in ("pandas", "polars") and type(source).__name__ == "DataFrame":
         return _items(understood(frame(source), **spelling), **long)
     raise UserError(f"read: expected a path, a mapping, a frame or columns by keyword, got {type(source).__name__}")
+
+
+def _cut(columns: Mapping[str, Any], options: dict[str, Any], learned: Mapping[str, Learned] | None, name: str = "") -> Any:
+    """The same columns, or crops of their pictures where `options`, or a model that learned crops, ask for them."""
+    crop, flip = options.pop("crop", None), options.pop("flip", False)
+    if (crop is not None or flip) and options:
+        raise UserError(f"read: {next(iter(options))}= says nothing about pictures; leave it out")
+    column, known = _crop_of(learned)
+    if crop is not None or flip:
+        return cropped(columns, None if crop is None else crop_of(crop), flip, name)
+    if known is None or column not in columns or np.shape(columns[column])[1:3] == known:
+        return columns
+    return cropped(columns, known, False, name)
 
 
 def _items(rows: Source, by: str | None = None, time: str | None = None) -> Source:
@@ -204,7 +242,7 @@ def _folder(folder: str, options: _Options) -> Source:
         raise UserError(f"{folder}: {what}; expected images or .txt{out}")
     passed = options.of(format, folder)
     if format == "images":
-        return in_folder(folder, paths, passed.get("size"), options.skip_bad).kept()
+        return in_folder(folder, paths, **{**passed, "skip_bad": options.skip_bad}).kept()
     stray = [path for path in paths if not path.lower().endswith(".txt")] if options.format is None else []
     if stray and not options.skip_bad:
         raise UserError(f"{stray[0]}: is no .txt; move it elsewhere, or leave it out with "
@@ -224,7 +262,10 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
     format, passed = formats[0], options.of(formats[0], files[0].name)
     if format not in ("images", "text"):
         long = {name: passed.pop(name) for name in _LONG if name in passed}
+        cut = {**{name: passed.pop(name) for name in _CUT if name in passed}, **long}
         rows = _rows(files, format, passed)
+        if isinstance(rows, Columns) and (rows := _cut(rows, cut, options.learned, files[0].name)) and isinstance(rows, Crops):
+            return rows
         try:
             return _items(rows, **long)
         except UserError as error:

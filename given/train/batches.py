@@ -265,9 +265,10 @@ class Batches:
             raise UserError(f"fit: expected at least {what} to learn from, got none")
         self.mean_weight = total / rows
 
-    def _runs(self) -> Iterator[Columns]:
-        """Rows that are shuffled together: all that are in memory, a run of a stream."""
-        return iter([self.data]) if isinstance(self.data, Columns) else self.data.runs(self.size)
+    def _runs(self, epoch: int | None = None) -> Iterator[Columns]:
+        """Rows that are shuffled together: all that are in memory, a run of a stream; as an epoch sees them, or as they are."""
+        data = self.data if epoch is None else self.data.of_epoch(self.seed, epoch)
+        return iter([data]) if isinstance(data, Columns) else data.runs(self.size)
 
     def epochs(self, number: int, skip: int = 0) -> Generator[tuple[int, EncodedBatch]]:
         """The number of an epoch and a batch of it, without an end, from an epoch whose first `skip` batches are left out.
@@ -288,7 +289,7 @@ class Batches:
         """The batches of one epoch, the first `skip` of them left out."""
         rng = np.random.default_rng([self.seed, number])
         made, first = 0, 0
-        for run in self._runs():
+        for run in self._runs(number):
             cut = int(rng.integers(1 << 30)) if self.long else 0
             windows = _encode(self.joint, run, first, self.weight, cut) if self.long else None
             n = run.n if windows is None else windows.n

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from given.joint import Joint
-from given.sources import Columns, Source, Stream, joined
+from given.sources import Columns, Crops, Source, Stream, joined
 from given.train.batches import Split
 from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, write_checkpoint
 from given.train.judge import Judge, Turns
@@ -80,15 +80,18 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     rows and 128 MB at most.
 
     Of a single row whose item is longer than its window, the item's last part is held out: windows chosen at random would
-    overlap those learned from.
+    overlap those learned from. Of crops whole pictures are, for the same reason.
 
     Raises:
-        UserError: a share that is none, or rows too few to cut.
+        UserError: a share that is none, rows or pictures too few to cut, or a label with a single picture.
     """
     if not 0 <= held_out < 1:
         raise UserError(f"held_out={held_out}; expected a share from 0 to 1, or rows of your own")
     if held_out == 0:
         return source, None
+    if isinstance(source, Crops):
+        apart = _pictures(source, held_out, seed)
+        return source.some(~apart), joined(list(source.some(apart).runs()))
     n = _count(source)
     if n == 1 and joint is not None and joint.windowed & set(source.names):
         whole, parts = next(source.batches(1)), [(0.0, 1 - held_out), (1 - held_out, 1.0)]
@@ -109,12 +112,35 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
 def row_numbers(source: Source, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The numbers of the rows on both sides of `split`, in their order; of a single row that is cut, its own on both."""
     n = _count(source)
+    if isinstance(source, Crops):
+        rows = _pictures(source, held_out, seed).repeat(source.counts)
+        return np.flatnonzero(~rows), np.flatnonzero(rows)
     chosen = Split.hashes(seed, n) < _share(source, n, held_out, seed)
     return (np.flatnonzero(~chosen), np.flatnonzero(chosen)) if n > 1 else (np.zeros(1, int), np.zeros(1, int))
 
 
+def _pictures(source: Crops, held_out: float, seed: int) -> np.ndarray:
+    """(pictures,) which are held out with all their crops, by a hash of their number: one at least, and not all of a label."""
+    n, columns = len(source.chosen), source.pictures.columns
+    u = Split.hashes(seed, n)
+    share = min(held_out, min(_MOST_HELD, source.affordable) / source.n)
+    apart = u < max(share, float(np.nextafter(u.min(), 1)))
+    if n == 1 or apart.all():
+        raise UserError(f"fit: {n} picture{'s' * (n > 1)} {'are' if n > 1 else 'is'} too few to hold out {held_out:.0%}, for "
+                        f"rows are held out by pictures; pass {way('held_out=0', '--held-out 0')}")
+    labels = columns["label"][source.chosen] if columns is not None and "label" in columns else np.zeros(n)
+    values, label, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    if counts.min() == 1:
+        raise UserError(f"fit: label {values[counts.argmin()]!s} has one picture, which cannot be both learned from and held "
+                        f"out; add another, or pass {way('held_out=0', '--held-out 0')}")
+    for k in range(len(values)):
+        if apart[mine := np.flatnonzero(label == k)].all():
+            apart[mine[u[mine].argmax()]] = False
+    return apart
+
+
 def _count(source: Source) -> int:
-    return source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.runs())
+    return source.n if isinstance(source, Columns | Crops | Stream) else sum(batch.n for batch in source.runs())
 
 
 def _share(source: Source, n: int, held_out: float, seed: int) -> float:

@@ -27,7 +27,7 @@ from given.codecs import BlockCodec
 from given.conditional import Conditional
 from given.formula import Term
 from given.joint import Joint
-from given.sources import Source
+from given.sources import Crops, Source
 from given.train.checkpoint import packed, replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable
 
@@ -70,6 +70,8 @@ def made_with(joint: Joint, data: Source, options: Mapping[str, Any]) -> dict[st
     found: dict[str, Any] = {name: value if value is None or isinstance(value, int | float | str) else repr(value)
                              for name, value in options.items()}
     found["formula"] = str(joint)
+    if isinstance(data, Crops):
+        found["crops"] = f"{data.crop[0]} x {data.crop[1]}{', mirrored by chance' if data.flip else ''}"
     found |= {f"family of {f}": _digest(f, type(f).__name__) for f in joint.declared}
     found |= {f"posterior of {name}": _digest(q, type(q).__name__) for name, q in joint.posteriors.items() if q is not None}
     columns = {name: v for name, v in joint.columns.items() if name not in joint.latents}

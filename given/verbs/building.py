@@ -27,7 +27,7 @@ from given.families import (
 from given.formula import Term, parse
 from given.nn import Embedding, MinGRU, PixelCNN, keep_size
 from given.nn.context import attends
-from given.sources import Learned, Source, read
+from given.sources import Crops, Kind, Learned, Source, read
 from given.sources.download import downloaded
 from given.sources.kinds import ragged
 from given.train import (
@@ -246,18 +246,20 @@ def _check_lefts(families: Iterable[str], terms: Sequence[Term]) -> None:
 
 
 def _cells(source: Source, names: Iterable[str]) -> dict[str, Any]:
-    """How the cells of columns of single values are read, as a folder keeps it; nothing of running text."""
+    """How the cells of columns of single values are read, and pictures cut, as a folder keeps it; nothing of running text."""
     first = next(iter(source.batches(1 << 16)))
     single = [name for name in names if name in first.names and first[name].ndim == 1 and not ragged(first[name])]
     plain = [name for name in single if source.dtypes.get(name) != "text"]
-    return {name: (Learned(source.kinds[name]) if name in source.kinds else Learned.of_array(first[name])).state()
-            for name in plain}
+    found = {name: Learned(source.kinds[name]) if name in source.kinds else Learned.of_array(first[name]) for name in plain}
+    if isinstance(source, Crops) and source.pictures.column in names:
+        found[source.pictures.column] = Learned(Kind(), source.crop)
+    return {name: learned.state() for name, learned in found.items()}
 
 
 def _learn(source: Source, codecs: Mapping[str, Codec]) -> dict[str, Variable]:
     variables = {name: Variable(name, codec) for name, codec in codecs.items()}
     first = 0
-    for batch in source.runs():
+    for batch in source.covering().runs():
         for variable in variables.values():
             variable.learn(batch, first)
         first += batch.n

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from given.joint import Joint
-from given.sources import Columns, Source, Stream, read
+from given.sources import Columns, Crops, Source, Stream, read
 from given.variables import Entries, UserError, nearest, shown
 from given.ways import way
 
@@ -39,7 +39,7 @@ def check_unweighted(facts: Mapping[str, Any], rows: Mapping[str, Any], verb: st
 
 def count_rows(source: Source) -> int:
     """How many rows a source has; a pass over it where it does not know."""
-    return source.n if isinstance(source, Columns | Stream) else sum(batch.n for batch in source.runs())
+    return source.n if isinstance(source, Columns | Crops | Stream) else sum(batch.n for batch in source.runs())
 
 
 def named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Model(Describing):
         Raises:
             UserError: it held out none, or data of another size.
         """
-        source, fit = read(data), self.facts.get("fit", {})
+        source, fit = read(data, learned=self.cells), self.facts.get("fit", {})
         if not fit.get("share"):
             raise UserError(f"{self}: no rows of its data were held out; pass rows to test it on, and those it learned from")
         if fit["counted_on_all"]:
