@@ -1,6 +1,5 @@
 """Pictures of any size as crops of one size."""
 
-from functools import partial
 
 import numpy as np
 import pytest
@@ -193,11 +192,10 @@ def test_a_saved_model_cuts_as_it_learned(folder, tmp_path_factory):
 
 def test_a_resumed_run_sees_the_same_crops(folder, tmp_path_factory):
     data = given.read(str(folder), crop=8, flip=True)
-    family = {"image": partial(given.families.Dequantised, family=given.families.FlowMatching)}
     place = tmp_path_factory.mktemp("runs") / "c"
 
     def fitted(steps, **options):
-        model = given.model("p(image)", data, families=family, seed=0)
+        model = given.model("p(image)", data, seed=0)
         model.fit(data, held_out=0.3, steps=steps, batch=8, progress=False, device="cpu", patience=None, **options)
         return model.joint.state_dict()
 

@@ -63,7 +63,7 @@ def fit(a: argparse.Namespace) -> int:
     check_place(path, MODEL_FILES)  # before the time is spent
     done = model.fit(data, held_out=a.held_out, weight=a.weight, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
                      seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, device=a.device,
-                     bfloat16=a.bfloat16, muon=a.muon)
+                     bfloat16=a.bfloat16, muon=a.muon, watch=a.watch)
     model.save(path)
     below = done.below("learn longer (--minutes or --steps), or choose another family (--family, see given families)")
     why = "closed form: counted or solved, without steps" if done.stopped == "closed form" and not a.json else done.stopped

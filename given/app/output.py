@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from typing import Any
 
 import numpy as np
 
-from given.evaluate import picture
+from given.evaluate import contact_sheet, picture
 from given.sources import Columns, ragged, write_file
 from given.sources.cells import written
 from given.sources.write import delimited
@@ -80,12 +79,7 @@ def write(columns: Columns, path: str, model: Model) -> None:
 def sheet(model: Model, columns: Columns, path: str = ".png") -> bytes:
     """The one column of images among columns as a sheet of some eight columns."""
     name, space = _images(model, columns, path)
-    images = columns.flat()[name]
-    across = min(8, max(1, math.ceil(math.sqrt(len(images)))))
-    down = math.ceil(len(images) / across)
-    blank = np.zeros((down * across - len(images), *images.shape[1:]), images.dtype)
-    return picture(np.concatenate([images, blank]).reshape(down, across, *images.shape[1:]), levels=space.size,
-                   ink=space.size < 256)
+    return contact_sheet(columns.flat()[name], levels=space.size)
 
 
 def _images(model: Model, columns: Columns, path: str) -> tuple[str, Finite]:

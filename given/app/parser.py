@@ -126,6 +126,8 @@ def _fit(add: _Add) -> None:
                          help="where to learn (default auto: an accelerator where there is one)")
     command.add_argument("--checkpoint", metavar="FOLDER", help="write checkpoints here while learning")
     command.add_argument("--resume", action="store_true", help="go on from the checkpoint if there is one")
+    command.add_argument("--watch", metavar="FOLDER",
+                         help="write a sheet of draws of pictures here at every evaluation, in 4 %% of the time at most")
     command.add_argument("--dry-run", action="store_true", help="print what was inferred, and learn nothing")
 
 

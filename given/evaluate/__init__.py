@@ -9,7 +9,7 @@ from given.evaluate.leaderboard import Entrant, Leaderboard
 from given.evaluate.leaderboard_page import leaderboard_page
 from given.evaluate.neighbours import Copies, Support, copies, diversity, support
 from given.evaluate.page import page
-from given.evaluate.picture import picture
+from given.evaluate.picture import contact_sheet, picture
 from given.evaluate.reliance import Reliance
 from given.evaluate.scatter import scatter
 from given.evaluate.score import Score, weighted_mean, wilson_interval
@@ -34,6 +34,7 @@ __all__ = [
     "Support",
     "Usefulness",
     "classifier_two_sample",
+    "contact_sheet",
     "copies",
     "coverage",
     "diagnosis",

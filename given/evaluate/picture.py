@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import io
+import math
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
 from given.variables import UserError
 
-__all__ = ["picture"]
+__all__ = ["contact_sheet", "picture"]
+
+
+def contact_sheet(images: np.ndarray, *, levels: int) -> bytes:
+    """Images side by side, at most eight a row, as PNG bytes; of fewer than 256 levels as ink on paper.
+
+    Args:
+        images: (n, height, width) or (n, height, width, 3), whole levels 0 to levels - 1.
+        levels: how many.
+    """
+    across = min(8, max(1, math.ceil(math.sqrt(len(images)))))
+    down = math.ceil(len(images) / across)
+    blank = np.zeros((down * across - len(images), *images.shape[1:]), images.dtype)
+    sheet = np.concatenate([images, blank]).reshape(down, across, *images.shape[1:])
+    return picture(sheet, levels=levels, ink=levels < 256)
 
 
 def picture(images: np.ndarray, *, levels: int, scale: int | None = None, ink: bool = False, gap: int | None = None,

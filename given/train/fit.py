@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -154,7 +154,7 @@ def _share(source: Source, n: int, held_out: float, seed: int) -> float:
 
 def fit(trainer: Trainer, judge: Judge | None, *, patience: int | None = None,
         checkpoint: str | os.PathLike[str] | None = None, resume: bool = False, progress: bool | None = None,
-        made_with: Mapping[str, Any] | None = None) -> FitResult:
+        made_with: Mapping[str, Any] | None = None, watch: Callable[[Trainer], None] | None = None) -> FitResult:
     """Run a trainer to the end of its budget and leave the best averaged weights in the joint.
 
     Args:
@@ -165,6 +165,7 @@ def fit(trainer: Trainer, judge: Judge | None, *, patience: int | None = None,
         resume: go on from the checkpoint if there is one.
         progress: a bar on standard error; by default where that is a terminal.
         made_with: what a checkpoint must have been made with to be gone on from: plain JSON by the name of what it is.
+        watch: looks at the trainer at every evaluation, or 25 times over the budget where there is no judge.
 
     Raises:
         UserError: the checkpoint was made with something else.
@@ -189,14 +190,16 @@ def fit(trainer: Trainer, judge: Judge | None, *, patience: int | None = None,
                 if math.floor(spent * _EVALUATIONS) == ticks:
                     continue
                 ticks = math.floor(spent * _EVALUATIONS)
-                run.judge(spent == 1)
+                if run.judge(spent == 1) and watch is not None:
+                    watch(trainer)
                 if checkpoint is not None:
                     tensors, facts = run.state()
                     write_checkpoint(checkpoint, tensors, {**facts, "made_with": dict(made_with or {})})
                 if run.stale:
                     stopped = "no improvement"
                     break
-            run.judge(True)
+            if run.judge(True) and watch is not None:
+                watch(trainer)
         except Diverged:
             trainer.put(run.best)
             raise
@@ -232,8 +235,8 @@ class _Run:
         recent = self.history[-self.patience:] if self.patience is not None else []
         return len(self.history) > len(recent) > 0 and self.best_score not in [score for _, score in recent]
 
-    def judge(self, last: bool) -> None:
-        """Score the averaged weights if it is time to, and keep them if they are the best."""
+    def judge(self, last: bool) -> bool:
+        """Score the averaged weights if it is time to, and keep them if they are the best; whether it was."""
         if self.turns is None:
             self.best = _copy(self.trainer.averaged)
         elif (last or self.turns.due) and (not self.history or self.history[-1][0] < self.trainer.step):
@@ -241,6 +244,9 @@ class _Run:
             self.history.append((self.trainer.step, score))
             if score > before:
                 self.best = _copy(self.trainer.averaged)
+        else:
+            return False
+        return True
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What a checkpoint holds."""

@@ -24,6 +24,7 @@ from given.verbs.building import model
 from given.verbs.checks import whole_seed
 from given.verbs.literals import family_of
 from given.verbs.models import Model
+from given.verbs.watching import images_of
 from given.ways import way
 
 __all__ = ["compare"]
@@ -84,7 +85,7 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
     numeric, axes = _numeric(default, test, entrants)
     facts = {"split": f"{test.n:,} test rows, of a fifth held out by seed {first}",
              "budget": f"{minutes:g} minutes to learn a model", "seeds": ", ".join(map(str, range(first, first + seeds)))}
-    return Leaderboard(str(default), name, entrants, refused, test, facts, numeric, axes, _images(default),
+    return Leaderboard(str(default), name, entrants, refused, test, facts, numeric, axes, images_of(default.joint),
                        leaderboard_page)
 
 
@@ -194,9 +195,3 @@ def _numeric(default: Model, test: Columns, entrants: Mapping[str, Entrant]) -> 
     axes = np.linalg.svd(x - x.mean(0), full_matrices=False)[2][:2].T
     return {k: (of(c) - x.mean(0)) @ axes for k, c in {"": test, **drawn}.items()}, (
         "first principal component", "second principal component")
-
-
-def _images(default: Model) -> dict[str, int]:
-    """Columns that are pictures, and their levels."""
-    return {k: v.space.size for k, v in default.joint.columns.items()
-            if isinstance(v.space, Finite) and len(v.space.axes) in (2, 3) and v.space.ordered}

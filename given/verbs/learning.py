@@ -33,6 +33,7 @@ from given.train import (
 )
 from given.variables import Observed
 from given.verbs.checks import ENTRIES_AT_ONCE, check_known, count_rows
+from given.verbs.watching import Watch
 
 __all__ = ["Learning", "coherence_gap"]
 
@@ -60,6 +61,7 @@ class Learning:
         lr: the highest learning rate.
         seed: of the split, of the order of rows, of noise and dropout.
         options: of `train.fit`: patience, checkpoint, resume, progress.
+        watch: the folder that sheets of draws are written to, if any.
         training: of `train.Trainer`.
         threads: to learn with; chosen by the net's size when left out.
         device: where gradients are worked out and held-out rows scored; what is counted or solved is on the processor.
@@ -77,6 +79,7 @@ class Learning:
     training: Mapping[str, Any]
     threads: int | None = None
     device: torch.device = torch.device("cpu")  # noqa: RUF009
+    watch: str | os.PathLike[str] | None = None
     began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
 
     def __post_init__(self) -> None:
@@ -89,6 +92,7 @@ class Learning:
         self.size = _default_batch(self.joint) if self.batch is None else self.batch
         self.batches = Batches(self.joint, self.train, self.size, self.seed, self.weight)
         self.ended = self.began
+        self.watching = None if self.watch is None else Watch(self.joint, self.watch, self.valid or self.train, self.seed)
 
     def run(self, beside: Beside) -> tuple[FitResult, dict[str, Any]]:
         """Learn; the result, and the facts of the fit that a model keeps."""
@@ -97,6 +101,8 @@ class Learning:
         torch.set_num_threads(self.threads or (1 if small else before))
         try:
             done, judge = self._learned()
+            if self.watching is not None:
+                self.watching.conclude()
             self.joint.to(self.device).eval()
             done = self._concluded(done, judge, beside)
             counted = self._counted_on_all()
@@ -180,7 +186,8 @@ class Learning:
                 "seed": self.seed, "batch": self.size, "lr": self.lr, "weight": self.weight,
                 "held_out": self.held_out if self.shared else "rows of its own", **self.training})
             options["checkpoint"] = f"{os.fspath(place)}-{name}" if name else place
-        return fit(trainer, judge, made_with=made, **options)
+        watch = None if self.watching is None else partial(self.watching, part=name)
+        return fit(trainer, judge, made_with=made, watch=watch, **options)
 
     def _judge(self, stage: Sequence[Conditional], run: Sequence[tuple[Conditional, Descend]]) -> Judge | None:
         """Who selects the weights of a descent: the held-out loss of its lessons, and of the stage's factors that have none."""

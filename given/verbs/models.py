@@ -104,7 +104,7 @@ class Model(Describing):
             cpu_seconds: float | None = None, steps: int | None = None, epochs: float | None = None, batch: int | None = None,
             lr: float = 4e-3, seed: int | None = 0, patience: int | None = 10, checkpoint: str | os.PathLike[str] | None = None,
             resume: bool = False, progress: bool | None = None, threads: int | None = None, device: str = "auto",
-            **training: Any) -> FitResult:
+            watch: str | os.PathLike[str] | None = None, **training: Any) -> FitResult:
         """Learn from data: the lessons of all factors, stage by stage and in order.
 
         The weights kept are the averaged ones that scored best on held-out rows, of a game the last. Families that weigh parts
@@ -126,11 +126,11 @@ class Model(Describing):
             checkpoint: a folder to write to at every evaluation, from which `resume=True` goes on.
             resume: go on from the checkpoint if there is one. Data, model and options must be those it was made with; the
                 budget may be raised.
-            progress: a bar on standard error, and a line where the model ends below its baseline; by default where that is a
-                terminal.
+            progress: a bar on standard error, and a line where it ends below its baseline; by default where that is a terminal.
             threads: how many to learn with; by default one for nets of at most three million parameters, which lose by
                 sharing their work, and torch's own number for larger ones.
             device: "cpu", "cuda", or "auto" for an accelerator where there is one; the model stays there.
+            watch: a folder for a sheet of draws of pictures at every evaluation, in 4 % of the time at most.
             training: further options of `train.Trainer`, such as bfloat16=True.
 
         Raises:
@@ -142,7 +142,7 @@ class Model(Describing):
         source = read(data)
         learning = Learning(self.joint, source, held_out, weight, Budget(steps, epochs, minutes, cpu_seconds), batch, lr,
                             whole_seed(seed), {"patience": patience, "checkpoint": checkpoint, "resume": resume,
-                                               "progress": progress}, training, threads, named_device(device))
+                                               "progress": progress}, training, threads, named_device(device), watch)
         done, facts = learning.run(self._beside_baseline)
         self.facts |= {"fitted": True, "fit": {**asdict(done), **facts}}
         order = self.order_ignored(source)
