@@ -80,6 +80,7 @@ from given.nn import (
     ColumnMajor,
     ConvolutionalDecoder,
     ConvolutionalEncoder,
+    ConvolutionalMap,
     Convolutions,
     CrossAttention,
     DiagonalLSTM,
@@ -87,6 +88,7 @@ from given.nn import (
     FixedOrder,
     Flat,
     GatedPixelCNN,
+    Interpolated,
     LearnedPositions,
     MaskedTransformer,
     MinGRU,
@@ -359,6 +361,10 @@ FAMILIES = {
     "VAE by convolutions": lambda: VAE(
         grid("x", 3, 2, 2), LABEL, latent=1, samples=512, prior=Gaussian, likelihood=partial(Regression, net=DECODER, width=8),
         posterior=partial(REGRESSION, readers={"x": Pyramid(width=2)})),
+    "Regression of a map given a lower one": lambda: Regression(
+        Variable("x", IdentityCodec(Real(axes=(Axis("height", 2), Axis("width", 2))))),
+        [Variable("low", IdentityCodec(Real(axes=(Axis("height", 1), Axis("width", 1))))), LABEL],
+        net=partial(ConvolutionalMap, width=8, blocks=1), readers={"low": Interpolated(2)}, width=4, homoscedastic=True),
     "Regression by convolutions": lambda: Regression(
         Variable("x", IdentityCodec(Real(axes=(Axis("height", 3), Axis("width", 2))))), LABEL, net=DECODER, width=8, floor=0.1),
     "GAN": lambda: GAN(real("x", 2), LABEL, latent=2, generator=SMALL, critic=SMALL, width=4),

@@ -82,6 +82,7 @@ from test_toys import (
     check_tree,
 )
 from test_train import check_followed, check_resume
+from test_upscale import check_one_scale, check_shown, check_straight
 
 import given.codecs
 import given.distributions
@@ -119,12 +120,14 @@ import given.nn.pixel_cnn
 import given.nn.readers.cuts
 import given.nn.readers.encoder
 import given.nn.readers.features
+import given.nn.readers.interpolated
 import given.nn.readers.reader
 import given.nn.readers.tokens
 import given.nn.row_layout
 import given.nn.row_lstm
 import given.selection
 import given.solve
+import given.tasks.upscale
 import given.train.batches
 import given.train.em
 import given.train.exported
@@ -732,6 +735,16 @@ MUTANTS = {
         given.families.Autoregressive, "loss", "< self.drop", ">= self.drop", check_dropped),
     "guided flows of blocks read y twice": Mutant(
         given.distributions.BlockChain, "_law", "else read(null)", "else read(y)", check_guidance_by_hand),
+    "a curve stands a place beside": Mutant(
+        given.nn.readers.interpolated._Interpolated, "forward", "cubic(size // self.times, size)",
+        "cubic(size // self.times, size).roll(1, 0)", check_straight),
+    "blocks learn what a straight line says": Mutant(
+        given.nn.ConvolutionalMap, "forward", "each + self.straight(there)", "each + 0 * self.straight(there)", check_straight),
+    "a draw shows another small picture": Mutant(
+        given.tasks.upscale, "_shown", "back[0] @ (small - ", "0.5 * back[0] @ (small - ", check_shown),
+    "one scale an entry where there is to be one a column": Mutant(
+        given.distributions.FactorizedHead, "_part", "self.scales[int(key)]", "self.scales[int(key)] + h[..., 0]",
+        check_one_scale),
     "scores given events are those together with them": Mutant(
         given.infer.within.Within, "_log_prob", "return top - self.weighing.log_prob(seed), kind", "return top, kind",
         lambda: check_listed("Independent")),

@@ -192,18 +192,23 @@ class FactorizedHead(nn.Module):
         head: builds the distribution of such an entry from space and width; by default `default_head` of its space.
         floor: the least scale of a normal, in standard units, so that a likelihood stays finite.
 
+        homoscedastic: whether a column of such reals has one scale, of all its entries and whatever the features.
+
     Attributes:
         inputs: F, how many features a row needs.
     """
 
-    def __init__(self, space: Space, width: int, *, head: Callable[..., nn.Module] | None = None, floor: float = 1e-3) -> None:
+    def __init__(self, space: Space, width: int, *, head: Callable[..., nn.Module] | None = None,
+                 homoscedastic: bool = False, floor: float = 1e-3) -> None:
         super().__init__()
-        self.space, self.width, self.floor = space, width, floor
+        self.space, self.width, self.floor, self.homoscedastic = space, width, floor, homoscedastic
         self.heads = nn.ModuleDict({
             str(i): (head or default_head(part))(part, width) for i, (_, part) in enumerate(space.parts)
             if isinstance(part, Finite) or part.atoms})  # type: ignore[attr-defined]
-        self.sizes = [part.dimensions * (width if str(i) in self.heads else 2) for i, (_, part) in enumerate(space.parts)]
+        normal = 1 if homoscedastic else 2
+        self.sizes = [part.dimensions * (width if str(i) in self.heads else normal) for i, (_, part) in enumerate(space.parts)]
         self.inputs = sum(self.sizes)
+        self.scales = nn.Parameter(torch.zeros(len(self.sizes))) if homoscedastic else None
 
     def forward(self, features: Tensor) -> Distribution:
         """(B, F) -> the distribution of B rows of the space."""
@@ -214,9 +219,11 @@ class FactorizedHead(nn.Module):
     def _part(self, key: str, space: Space, h: Tensor) -> Distribution:
         if key in self.heads:
             return self.heads[key](h.reshape(len(h), *space.shape, self.width))
-        mean, log_scale = h.reshape(len(h), *space.shape, 2).unbind(-1)
+        h = h.reshape(len(h), *space.shape, -1)
+        mean = h[..., 0]
+        scale = F.softplus(h[..., -1] if self.scales is None else self.scales[int(key)]) + self.floor
         # Its draws carry gradients to mean and scale (the reparametrisation trick).
-        return Torch(torch.distributions.Normal(mean, F.softplus(log_scale) + self.floor, validate_args=False), space)
+        return Torch(torch.distributions.Normal(mean, scale.expand(mean.shape), validate_args=False), space)
 
 
 def default_head(space: Space) -> type[nn.Module]:

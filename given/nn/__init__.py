@@ -14,6 +14,7 @@ from given.nn.convolutional import (
     convolves,
     makes_grids,
 )
+from given.nn.convolutional_map import ConvolutionalMap, Map, reads_map
 from given.nn.diagonal_lstm import DiagonalLSTM
 from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
@@ -30,7 +31,20 @@ from given.nn.patch_transformer import PatchTransformer, default_field
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
 from given.nn.quantiser import FSQ, Book, Quantiser
-from given.nn.readers import Convolutions, Encoder, Flat, Numbers, Patches, Places, Pyramid, Reader, Symbols, Tokens, Windows
+from given.nn.readers import (
+    Convolutions,
+    Encoder,
+    Flat,
+    Interpolated,
+    Numbers,
+    Patches,
+    Places,
+    Pyramid,
+    Reader,
+    Symbols,
+    Tokens,
+    Windows,
+)
 from given.nn.recurrent import GRU, LSTM, MinGRU
 from given.nn.row_lstm import RowLSTM
 from given.nn.stack import Stack
@@ -51,6 +65,7 @@ __all__ = [
     "Context",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
+    "ConvolutionalMap",
     "Convolutions",
     "CrossAttention",
     "DiagonalLSTM",
@@ -65,12 +80,14 @@ __all__ = [
     "GELU",
     "GRU",
     "GatedPixelCNN",
+    "Interpolated",
     "LSTM",
     "LanguageModel",
     "LearnedPositions",
     "Linear",
     "MADE",
     "MLP",
+    "Map",
     "MaskedTransformer",
     "MinGRU",
     "Numbers",
@@ -107,6 +124,7 @@ __all__ = [
     "keep_size",
     "makes_grids",
     "reads_grid",
+    "reads_map",
     "roles_of",
     "seed_dropout",
 ]

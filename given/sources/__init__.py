@@ -7,6 +7,7 @@ from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
 from given.sources.kinds import EXACT, Kind, end_to_end, items, ragged, stacked
 from given.sources.learned import Learned
 from given.sources.live import Live
+from given.sources.photographs import photograph, photographs
 from given.sources.read import read
 from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream
@@ -15,3 +16,6 @@ from given.sources.write import write_file
 __all__ = ["Columns", "Crops", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN", "SAMPLES", "SO_FAR",
            "Source", "Stream", "dialogues", "end_to_end", "items", "joined", "ragged", "read", "so_far", "stacked",
            "write_file"]
+__all__ = ["Columns", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN", "SAMPLES", "SO_FAR", "Source",
+           "Stream", "dialogues", "end_to_end", "items", "joined", "photograph", "photographs", "ragged", "read", "so_far",
+           "stacked", "write_file"]
