@@ -14,8 +14,5 @@ from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
 __all__ = ["Columns", "Crops", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN", "SAMPLES", "SO_FAR",
-           "Source", "Stream", "dialogues", "end_to_end", "items", "joined", "ragged", "read", "so_far", "stacked",
-           "write_file"]
-__all__ = ["Columns", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN", "SAMPLES", "SO_FAR", "Source",
-           "Stream", "dialogues", "end_to_end", "items", "joined", "photograph", "photographs", "ragged", "read", "so_far",
-           "stacked", "write_file"]
+           "Source", "Stream", "dialogues", "end_to_end", "items", "joined", "photograph", "photographs", "ragged", "read",
+           "so_far", "stacked", "write_file"]
