@@ -120,7 +120,7 @@ MIXTURE_OF_NORMALS = partial(NET, head=distributions.NormalMixtureHead)
 
 
 @pytest.mark.parametrize(("how", "said"), [
-    (distributions.Guidance(7), "p(a) p(x | a): Guidance(weight=7) concerns nothing that is drawn; it is of velocity fields"),
+    (distributions.Guidance(7), "p(a) p(x | a): Guidance(weight=7) concerns nothing that is drawn; it is of fields"),
     (Heun(4), "Heun(steps=4) concerns nothing that is drawn; it is of distributions that are drawn by solving an equation"),
     (given.Temperature(0.5) | distributions.Guidance(7), "Guidance(weight=7) concerns nothing"),
     (distributions.Guidance(7) | given.Temperature(0.5), "Guidance(weight=7) concerns nothing"),
