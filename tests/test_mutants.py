@@ -36,6 +36,7 @@ from test_divergences import (
 )
 from test_events import check_pair, check_step
 from test_events import enumerated as check_listed
+from test_fill import check_halves as check_sides
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
@@ -127,6 +128,7 @@ import given.nn.row_layout
 import given.nn.row_lstm
 import given.selection
 import given.solve
+import given.tasks.fill
 import given.tasks.upscale
 import given.train.batches
 import given.train.em
@@ -740,6 +742,8 @@ MUTANTS = {
         "cubic(size // self.times, size).roll(1, 0)", check_straight),
     "blocks learn what a straight line says": Mutant(
         given.nn.ConvolutionalMap, "forward", "each + self.straight(there)", "each + 0 * self.straight(there)", check_straight),
+    "a half hides the middle twice": Mutant(
+        given.tasks.fill, "side_hidden", "place >= size // 2", "place >= size // 2 - 1", check_sides),
     "a draw shows another small picture": Mutant(
         given.tasks.upscale, "_shown", "back[0] @ (small - ", "0.5 * back[0] @ (small - ", check_shown),
     "one scale an entry where there is to be one a column": Mutant(

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 import given
+from given.app.cli import main
 from given.codecs import IdentityCodec
 from given.families import Regression
 from given.nn import ConvolutionalMap, Interpolated, Tokens
@@ -160,3 +161,16 @@ def test_a_small_picture_and_a_folder_of_none_are_named(tmp_path):
 def test_a_map_asks_for_a_parent_on_its_grid(parent, readers, words):
     with pytest.raises(UserError, match=words):
         Regression(grid("high", 6, 8), parent, net=ConvolutionalMap, readers=readers)
+
+
+def test_by_its_command(folder, learned, tmp_path, capsys):
+    assert main(["fit", str(folder), "--task", "upscale", "--steps", "1", "-o", str(tmp_path / "m.given")]) == 0
+    assert list(given.load(tmp_path / "m.given").facts["scores"]) == ["held out, this model", "held out, bicubic"]
+    learned.save(tmp_path / "m2.given")
+    for words in ([], ["--draw", "--seed", "1"]):
+        out = tmp_path / "large.png"
+        assert main(["upscale", str(tmp_path / "m2.given"), str(folder / "0.png"), *words, "-o", str(out)]) == 0
+        assert np.asarray(Image.open(out)).shape == (200, 300, 3)
+    capsys.readouterr()
+    assert main(["upscale", str(tmp_path / "m2.given"), str(tmp_path / "no.png"), "-o", str(out)]) == 1
+    assert "no.png: no such file" in capsys.readouterr().err

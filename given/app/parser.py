@@ -317,13 +317,28 @@ def _keyboard(add: _Add) -> None:
 
 
 def _fill(add: _Add) -> None:
-    command = add("fill", "what stands between two parts of a source file",
+    command = add("fill", "what stands in a hole of a picture, or between two parts of a source file",
+                  "given fill photos.given fox.png --mask hole.png -n 4 -o filled.png",
+                  "given fill digits.given half.png label=3 --hide bottom -o filled/",
                   r"printf 'def add(a, b):\n    \f\n' | given fill src.given", "given fill src.given holed.py -n 3",
                   model=True)
     command.add_argument("data", metavar="FILE", nargs="?", default="-",
-                         help="the file, a form feed where it has a hole (default: standard input)")
+                         help="a picture; or source code, a form feed where it has a hole (default: standard input)")
+    command.add_argument("given", nargs="*", type=pair, metavar="NAME=VALUE", help="what else is known of a picture")
+    command.add_argument("--mask", metavar="FILE", help="a picture of the same size, white where it is to be filled")
+    command.add_argument("--hide", choices=("top", "bottom", "left", "right"), help="fill this half of the picture")
     command.add_argument("-n", type=count, default=1, help="how many draws (default 1)")
-    command.add_argument("--temperature", type=number, default=0.5, metavar="T", help="of draws (default 0.5); at 0 greedy")
+    command.add_argument("-o", "--output", metavar="FILE", help="write pictures as .png, or FOLDER/ with a file each")
+    command.add_argument("--temperature", type=number, metavar="T", help="of draws of code (default 0.5); at 0 greedy")
+
+
+def _upscale(add: _Add) -> None:
+    command = add("upscale", "a picture with twice as many places along both axes",
+                  "given upscale photos.given small.png -o large.png",
+                  "given upscale photos.given small.png --draw --seed 1 -o large.png", model=True)
+    command.add_argument("data", metavar="FILE", help="a picture of any size, grey or in colour")
+    command.add_argument("--draw", action="store_true", help="a draw that shows the picture, in place of the mean of all")
+    command.add_argument("-o", "--output", metavar="FILE", required=True, help="where to write it, as .png")
 
 
 def _families(add: _Add) -> None:
@@ -341,6 +356,6 @@ _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "ask": (_sample, _query, _complete, _rank, _encode, _compress, _decompress),
     "describe": (_map, _prototypes, _segments),
     "judge": (_score, _report, _compare, _diverge),
-    "tasks": (_tasks, _translate, _chat, _keyboard, _fill),
+    "tasks": (_tasks, _translate, _chat, _keyboard, _fill, _upscale),
     "about": (_families, _completion),
 }

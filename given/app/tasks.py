@@ -10,15 +10,16 @@ from typing import Any
 
 import given
 from given import tasks
+from given.app.data import observations, show
 from given.app.listing import facts
 from given.app.plan import place_of, plan
-from given.sources import Columns
+from given.sources import Columns, photograph
 from given.tasks import task_named
 from given.train import MODEL_FILES, check_place, split
 from given.variables import UserError
 from given.verbs import Model
 
-__all__ = ["chat", "fill", "fit", "keyboard", "translate"]
+__all__ = ["chat", "fill", "fit", "keyboard", "translate", "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
 
@@ -113,13 +114,50 @@ def keyboard(a: argparse.Namespace) -> None:
 
 def fill(a: argparse.Namespace) -> None:
     """`given fill`"""
-    model = _of_task(a.model, "code", lambda m: m.facts.get("task") == "code")
+    model = given.load(a.model)
+    if model.facts.get("task") != "code":
+        _fill_picture(model, a)
+        return
+    if a.given or a.mask or a.hide or a.output:
+        raise UserError(f"{a.model}: is a model of code, whose hole is a form feed; leave out "
+                        f"{'-o' if a.output else '--mask, --hide and NAME=VALUE'}")
     text = sys.stdin.read() if a.data == "-" else _read(a.data)
     before, hole, after = text.partition("\f")
     if not hole:
         raise UserError(f"{'stdin' if a.data == '-' else a.data}: expected a form feed where the text has a hole, got none")
-    drawn = tasks.code.fill(model, before, after, n=a.n, seed=a.seed, how=given.Temperature(a.temperature))
+    how = given.Temperature(0.5 if a.temperature is None else a.temperature)
+    drawn = tasks.code.fill(model, before, after, n=a.n, seed=a.seed, how=how)
     print(json.dumps(drawn) if a.json else "\n".join(drawn))
+
+
+def _fill_picture(model: Model, a: argparse.Namespace) -> None:
+    try:
+        name = tasks.fill.name_of(model)
+    except UserError:
+        raise UserError(f"{a.model}: is a model {model}; given fill needs one of pictures, or of code learned by given fit ... "
+                        "--task code; given complete fills holes of tables") from None
+    if a.data == "-" or a.temperature is not None or bool(a.mask) == bool(a.hide):
+        raise UserError("fill: of a picture, expected its FILE and what is to be filled, by --mask FILE or --hide "
+                        f"{'|'.join(tasks.fill.SIDES)}, without --temperature")
+    picture = photograph(a.data)
+    hidden: Any
+    if a.hide:
+        hidden = tasks.fill.side_hidden(a.hide, *picture.shape[:2])
+    else:
+        mask = photograph(a.mask) > 127
+        hidden = mask.any(-1) if mask.ndim == 3 else mask  # saved in colour
+    drawn = tasks.fill.fill(model, picture, hidden, n=a.n, seed=a.seed, **observations(a, model))
+    show(Columns({name: drawn}), a, model)
+
+
+def upscale(a: argparse.Namespace) -> None:
+    """`given upscale`"""
+    model = _of_task(a.model, "upscale", lambda m: [v for v in m.joint.columns] == ["high", "low"])
+    large = tasks.upscale.enlarge(model, photograph(a.data), draw=a.draw, seed=a.seed)
+    from PIL import Image
+
+    Image.fromarray(large).save(a.output)
+    facts({"picture": a.output, "height": large.shape[0], "width": large.shape[1]}, a.json)
 
 
 def _read(path: str) -> str:

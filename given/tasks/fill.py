@@ -1,0 +1,152 @@
+"""Fill: p(a picture's rest | a part of it), and given its label where there are labels. Any pictures of one size.
+
+The family is a field along a path that learned parts: in a quarter of the rows some of a picture is known while learning, so
+that any hole, of any form, is filled by draws. Pictures of up to 256 entries have a net of layers of units, larger ones
+convolutions. Its metric is the error of the mean of draws of the lower half, given the upper one, as a share of the levels; the
+trivial baselines are the mean picture, and the lower half of the picture whose upper half is nearest.
+
+Source: Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching for generative modeling, 2022 / https://arxiv.org/abs/2210.02747
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from given.codecs import Image, Label, infer_table
+from given.conditional import quoted
+from given.distributions import How
+from given.families import Dequantised, FlowMatching
+from given.infer import part
+from given.nn import UNet
+from given.solve import DPMSolver
+from given.sources import Source
+from given.sources import read as read_data
+from given.variables import UserError
+from given.verbs import Model
+from given.verbs import model as model_of
+
+__all__ = ["SIDES", "TRAINING", "baselines", "fill", "measure", "model", "name_of", "read", "side_hidden"]
+
+TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 2e-3, "patience": None}
+SIDES = ("top", "bottom", "left", "right")
+_FEW = 256  # entries, up to which layers of units learn faster
+_DRAWS, _ROWS = 8, 100  # whose mean is judged
+
+
+def read(*paths: str | os.PathLike[str]) -> Source:
+    """Pictures, with a label or without.
+
+    Raises:
+        UserError: data of another kind.
+    """
+    if len(paths) != 1:
+        raise UserError(f"fill: expected one folder or file of pictures, got {len(paths)}")
+    data = read_data(paths[0])
+    codecs, _ = infer_table(data, {})
+    kinds = [sum(isinstance(codec, kind) for codec in codecs.values()) for kind in (Image, Label)]
+    if kinds[0] != 1 or sum(kinds) != len(codecs) or kinds[1] > 1:
+        raise UserError(f"{paths[0]}: expected pictures, with a label or without, got columns {', '.join(data.names)}; holes "
+                        "of a table are filled by given complete")
+    return data
+
+
+def model(data: Source, *, seed: int = 0, width: int = 64) -> Model:
+    """A model of pictures whose parts may be known, nothing of it learned yet.
+
+    Args:
+        data: of `read`.
+        seed: of the initial weights.
+        width: of the vector that a label becomes.
+    """
+    codecs, _ = infer_table(data, {})
+    name = next(name for name, codec in codecs.items() if isinstance(codec, Image))
+    labels = [other for other in codecs if other != name]
+    entries = int(np.prod(next(data.batches(1))[name].shape[1:]))
+    net = None if entries <= _FEW else partial(UNet, width=48, factors=(1, 2), patch=2)
+    family = partial(Dequantised, family=partial(FlowMatching, net=net, width=width))
+    formula = f"p({quoted(name)}{' | ' * bool(labels)}{''.join(map(quoted, labels))})"
+    return model_of(formula, data, families={name: family}, seed=seed)
+
+
+def fill(model: Model, picture: np.ndarray, hidden: np.ndarray, *, n: int = 1, seed: int = 0, how: How | None = None,
+         **given: Any) -> np.ndarray:
+    """Draws of a picture whose hidden places are unknown: (n, height, width[, 3]), the others as they are.
+
+    Args:
+        model: of pictures.
+        picture: of the size that was learned.
+        hidden: (height, width) bool, True where it is to be filled.
+        n, seed, how: of the draws.
+        given: what else is known, such as label=3.
+
+    Raises:
+        UserError: a picture or a mask of another size, and one that hides everything or nothing.
+    """
+    name, picture, hidden = name_of(model), np.asarray(picture), np.asarray(hidden)
+    shape = model.joint.columns[name].space.shape
+    if picture.shape != shape:
+        raise UserError(f"{name}: got {_by(picture.shape)}; expected {_by(shape)}, as what was learned")
+    if hidden.shape != shape[:2]:
+        raise UserError(f"mask: got {_by(hidden.shape)}; expected {_by(shape[:2])}, as the picture")
+    if hidden.all() or not hidden.any():
+        way = "draw whole ones by given sample" if hidden.all() else "mark what is to be filled"
+        raise UserError(f"mask: hides {'everything' if hidden.all() else 'nothing'} of the picture; {way}")
+    seen = np.broadcast_to(~hidden.astype(bool).reshape(*hidden.shape, *[1] * (len(shape) - 2)), shape)
+    return np.asarray(model.given({name: part(picture, seen=seen), **given}).sample(n, seed=seed, how=how)[name])
+
+
+def side_hidden(side: str, height: int, width: int) -> np.ndarray:
+    """(height, width) bool: True in the half of a side, `top`, `bottom`, `left` or `right`."""
+    i, j = np.mgrid[:height, :width]
+    place, size = (i, height) if side in ("top", "bottom") else (j, width)
+    return np.asarray(place < size // 2 if side in ("top", "left") else place >= size // 2)
+
+
+def name_of(model: Model) -> str:
+    """The column of pictures.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = [name for name, variable in model.joint.columns.items() if isinstance(variable.codec, Image)]
+    if len(names) != 1:
+        raise UserError(f"fill: {model} has {'several columns' if names else 'no column'} of pictures; expected one")
+    return names[0]
+
+
+def measure(model: Model, test: Source) -> dict[str, float]:
+    """The root mean squared error of the mean of draws of the lower half, as a share of the levels."""
+    name = name_of(model)
+    rows = next(test.batches(_ROWS))
+    hidden = side_hidden("bottom", *rows[name].shape[1:3])
+    seen = np.broadcast_to(~hidden.reshape(*hidden.shape, *[1] * (rows[name].ndim - 3)), rows[name].shape)
+    known = {other: rows[other] for other in rows if other != name}
+    drawn = model.given({name: part(rows[name], seen=seen), **known}).sample(_DRAWS, seed=0, how=DPMSolver(16))[name]
+    return {"error": _error(rows[name], np.asarray(drawn, dtype=np.float64).mean(0), hidden)}
+
+
+def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
+    """The mean picture, and the picture whose upper half is nearest."""
+    codecs, _ = infer_table(train, {})
+    name = next(name for name, codec in codecs.items() if isinstance(codec, Image))
+    learned, true = (np.asarray(next(data.batches(most))[name], dtype=np.float64) for data, most in (
+        (train, 10_000), (test, _ROWS)))
+    hidden = side_hidden("bottom", *true.shape[1:3])
+    tops = [each[:, ~hidden].reshape(len(each), -1) for each in (learned, true)]
+    apart = (tops[0] ** 2).sum(1) - 2 * tops[1] @ tops[0].T
+    return {"mean picture": {"error": _error(true, np.broadcast_to(learned.mean(0), true.shape), hidden)},
+            "nearest picture": {"error": _error(true, learned[apart.argmin(1)], hidden)}}
+
+
+def _error(true: np.ndarray, found: np.ndarray, hidden: np.ndarray) -> float:
+    apart = (np.asarray(true, dtype=np.float64) - found)[:, hidden]
+    return float(np.sqrt((apart**2).mean()) / max(1, int(np.max(true))))
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a number"
