@@ -93,7 +93,8 @@ def run_line(line):
 
 @pytest.mark.usefixtures("_short_plays")
 @pytest.mark.parametrize("page", ["tables", "images", "text", "autoregression", "compression", "translate", "chat", "keyboard",
-                                  "code", "answer-by-rank", "series", "fields", "asking", "comparing", "describe", "fill", "upscale"])
+                                  "code", "answer-by-rank", "series", "fields", "asking", "comparing", "describe", "fill",
+                                  "upscale"])
 def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{page}.md").read_text()
