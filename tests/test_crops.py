@@ -53,12 +53,16 @@ def test_a_folder_of_any_sizes_is_crops(folder):
     assert mine.min(0).tolist() == [0, 0] and mine.max(0).tolist() == [12, 24], "from edge to edge"
 
 
-def test_every_epoch_has_other_crops_and_the_same_in_another_run(folder):
-    data = given.read(str(folder), crop=8)
+def check_epochs(data):
     one, again, two, other = (whole(data.of_epoch(*which)) for which in ((0, 1), (0, 1), (0, 2), (1, 1)))
     assert np.array_equal(one, again)
     assert len(one) == data.n and not np.array_equal(one, two) and not np.array_equal(one, other)
     assert {*map(tuple, two[:, 0, 0].tolist())} - {*map(tuple, one[:, 0, 0].tolist())}, "places of its own"
+
+
+def test_every_epoch_has_other_crops_and_the_same_in_another_run(folder):
+    data = given.read(str(folder), crop=8)
+    check_epochs(data)
     model = given.model("p(image)", data)
     batches = Batches(model.joint, data, 5, seed=3)
     rest = [b.entries["image"].tensor for b in batches.epoch(4)][2:]
@@ -77,13 +81,16 @@ def test_flips_come_only_while_learning(folder):
     assert same.n == 4 and whole(same).shape == (4, 20, 24, 3)
 
 
-def test_whole_pictures_are_held_out(folder):
-    data = given.read(str(folder), crop=8)
+def check_apart(data):
     train, valid = split(data, 0.3, 0)
     learned, held = ({*whole(part)[:, 0, 0, 2].tolist()} for part in (train, valid))
     assert learned and held and not learned & held and learned | held == {0, 1, 2, 3}
     assert np.array_equal(whole(valid), whole(split(data, 0.3, 0)[1]))
     assert len({*whole(train.of_epoch(0, 1))[:, 0, 0, 2].tolist()} & held) == 0
+
+
+def test_whole_pictures_are_held_out(folder):
+    check_apart(given.read(str(folder), crop=8))
 
 
 def test_classes_come_with_their_crops(tmp_path):
@@ -101,11 +108,16 @@ def test_classes_come_with_their_crops(tmp_path):
         split(given.read(str(tmp_path), crop=8), 0.2, 0)
 
 
-def test_levels_between_fixed_places_are_learned():
+def check_covering():
     one = np.zeros((13, 13), np.uint8)
     one[6, 6] = 9  # in no fixed crop of four
     data = given.read({"image": [one, one]}, crop=5)
     assert whole(data).max() == 0 and whole(data.covering()).max() == 9
+    return data
+
+
+def test_levels_between_fixed_places_are_learned():
+    data = check_covering()
     model = given.model("p(image)", data)
     assert model.joint.columns["image"].space.size == 10
     for b in Batches(model.joint, data, 4, 0).epoch(0):

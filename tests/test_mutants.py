@@ -25,6 +25,8 @@ from test_classics import (
 )
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
+from test_crops import check_apart, check_covering, check_epochs
+from test_crops import pictures as many_sizes
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_describe import check_along, check_complete
 from test_divergences import (
@@ -84,6 +86,7 @@ from test_toys import (
 )
 from test_train import check_followed, check_resume
 from test_upscale import check_one_scale, check_shown, check_straight
+from test_watching import check_share
 
 import given.codecs
 import given.distributions
@@ -749,6 +752,16 @@ MUTANTS = {
     "one scale an entry where there is to be one a column": Mutant(
         given.distributions.FactorizedHead, "_part", "self.scales[int(key)]", "self.scales[int(key)] + h[..., 0]",
         check_one_scale),
+    "every epoch has the same crops": Mutant(
+        given.sources.Crops, "_places", "[*self.epoch, number]", "[self.epoch[0], number]",
+        lambda: check_epochs(given.read({"image": many_sizes()}, crop=8))),
+    "crops of one picture are learned from and held out": Mutant(
+        given.sources.Crops, "some", "self.chosen[chosen]", "self.chosen",
+        lambda: check_apart(given.read({"image": many_sizes()}, crop=8))),
+    "levels are learned from fixed crops alone": Mutant(
+        given.sources.Crops, "_fitting", "-(-sizes // self.crop) if", "sizes // self.crop if", check_covering),
+    "sheets of draws cost nothing": Mutant(
+        given.verbs.watching.Watch, "__call__", "self.cost += time.perf_counter() - began", "self.cost += 0", check_share),
     "scores given events are those together with them": Mutant(
         given.infer.within.Within, "_log_prob", "return top - self.weighing.log_prob(seed), kind", "return top, kind",
         lambda: check_listed("Independent")),
