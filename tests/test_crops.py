@@ -93,6 +93,13 @@ def test_whole_pictures_are_held_out(folder):
     check_apart(given.read(str(folder), crop=8))
 
 
+def test_a_single_picture_cannot_be_cut():
+    with pytest.raises(UserError, match="1 picture is too few to hold out 10%, for rows are held out by pictures"):
+        split(given.read({"image": pictures(1)}, crop=8), 0.1, 0)
+    data = given.read({"image": pictures(1)}, crop=8)
+    assert split(data, 0, 0)[0].n == data.n
+
+
 def test_classes_come_with_their_crops(tmp_path):
     for k, pixels in enumerate(pictures(6)):
         (tmp_path / "ab"[k % 2]).mkdir(exist_ok=True)
@@ -224,10 +231,11 @@ def test_the_shell_crops(folder, tmp_path_factory, capsys):
     place = tmp_path_factory.mktemp("models") / "m.given"
     words = ["fit", str(folder), "--crop", "8", "--flip", "--held-out", "0.3", "--family", "image=Independent"]
     assert main([*words, "-o", str(place)]) == 0
-    said = capsys.readouterr().err
-    assert "crops of 8 x 8" in said and "mirrored by chance" in said
+    capsys.readouterr()
     assert main(["score", str(place), str(folder)]) == 0
     assert "crops of 8 x 8" in capsys.readouterr().err
+    assert main([*words, "--dry-run"]) == 0
+    assert "crops of 8 x 8, at most 64 a picture, mirrored by chance" in capsys.readouterr().out
     assert main(["report", str(place), str(folder), "-o", str(place.parent / "r.html")]) == 0
     assert (place.parent / "r.html").read_text().count("<img") >= 2, "draws beside crops"
     with pytest.raises(SystemExit):

@@ -86,6 +86,19 @@ def test_what_takes_too_long_is_left_out_and_said(tmp_path, monkeypatch, capsys)
     assert said.count("\n") == 1
 
 
+def test_fewer_are_drawn_where_many_take_too_long(tmp_path):
+    data = given.read(image=pixels(), label=np.arange(40) % 4)
+    watch = watching.Watch(given.model("p(image | label)", data).joint, tmp_path, data, 0)
+    trainer = SimpleNamespace(averaged_weights=nullcontext, step=1, spent=0.5, wall=0.0)
+    watch(trainer)
+    assert (watch.written, watch.skipped, watch.draws) == (0, 1, 4)
+    trainer.step, trainer.wall = 2, 1e6
+    watch(trainer)
+    assert os.listdir(tmp_path) == ["step-000002.png"]
+    with Picture.open(tmp_path / "step-000002.png") as sheet:
+        assert sheet.size == (2 * (4 * 12 + 12) + 12,) * 2, "four draws"
+
+
 def test_drawing_gives_up_in_its_middle():
     data = given.read(image=pixels())
     model, _ = fitted(data, families=FLOW, steps=2, held_out=0)

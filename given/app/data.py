@@ -33,7 +33,7 @@ def read(source: str, a: argparse.Namespace, model: Model | None = None, piped: 
                "learned": None if model is None else model.cells}
     data = given.read(source, **{name: value for name, value in options.items() if value is not None})
     say_skipped(data)
-    if isinstance(data, Crops):
+    if isinstance(data, Crops) and model is not None:
         print(data.described(), file=sys.stderr)
     return data
 
