@@ -1,6 +1,7 @@
 """Sheets of draws while a model learns."""
 
 import os
+import tempfile
 from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
@@ -58,12 +59,11 @@ def check_share():
         clock[0] += 7.0
         return b""
 
-    with pytest.MonkeyPatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory() as folder:
         patched.setattr(watching, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-        patched.setattr(watching, "write_file", lambda path, write: None)
         patched.setattr(watching.Watch, "_sheet", sheet)
         data = given.read(image=pixels())
-        watch = watching.Watch(given.model("p(image)", data).joint, ".", data, 0)
+        watch = watching.Watch(given.model("p(image)", data).joint, folder, data, 0)
         trainer = SimpleNamespace(averaged_weights=nullcontext)
         for step in range(1, 26):
             trainer.step, trainer.spent, trainer.wall = step, step / 25, 40.0 * step
