@@ -2,9 +2,9 @@
 
     GIVEN_DATA=data python benchmarks/fill.py FlowMatching-0.given judge.pt   # of benchmarks/pictures.py; appends to RESULTS.md
 
-Four draws of each of the first test images. Given half and label, the judge is to name the label. Given the half alone
-(guided by 0, which reads no label), the labels of draws stand beside a classifier of upper halves: the log score of the true
-label under both, where a tenth of a draw of each label is added, and how often each label is drawn over all.
+Four draws of each of the first test images. Given half and label, the judge is to name the label. Given the half alone (guided
+by 0, which reads no label), labels of draws stand beside a classifier of upper halves: the log score of the true label under
+both, where a tenth of a draw of each label is added, and how often each label is drawn over all.
 """
 
 from __future__ import annotations
