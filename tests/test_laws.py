@@ -359,7 +359,7 @@ FAMILIES = {
         Variable("x", IdentityCodec(Real(axes=(Axis("height", 3), PAIR, Axis("width", 2))))), LABEL, latent=2,
         generator=DECODER, critic=ENCODER, width=4),
     "VAE by convolutions": lambda: VAE(
-        grid("x", 3, 2, 2), LABEL, latent=1, samples=512, prior=Gaussian, likelihood=partial(Regression, net=DECODER, width=8),
+        grid("x", 2, 2, 2), LABEL, latent=1, samples=512, prior=Gaussian, likelihood=partial(Regression, net=DECODER, width=8),
         posterior=partial(REGRESSION, readers={"x": Pyramid(width=2)})),
     "Regression of a map given a lower one": lambda: Regression(
         Variable("x", IdentityCodec(Real(axes=(Axis("height", 2), Axis("width", 2))))),
