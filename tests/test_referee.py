@@ -1,5 +1,6 @@
 """What judges models: every statistic on a known truth, and models that are planted called what they are."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -186,6 +187,14 @@ def test_a_leaderboard_is_one_page(found, tmp_path):
     assert '<td data-of="rank">1</td>' in page and ", of d." in page  # narrow screens have no header to read
     for sentence in (e.assessment.diagnosis.sentence for e in found.entrants.values()):
         assert not re.search(r"\de-\d", sentence), sentence
+
+
+def test_two_scores_of_minus_infinity_do_not_differ():
+    model = given.model("p(a)", data := given.read({"a": list("aabb")}), families={"a": Empirical})
+    model.fit(data, held_out=0)
+    scores = {name: dataclasses.replace(model.score(data), items=np.array(items))
+              for name, items in (("p", [-np.inf, -1.0, -1.0, -1.0]), ("q", [-np.inf, -2.0, -1.0, -1.0]))}
+    assert given.Comparison(scores).difference("p", "q")[0] == 0.25
 
 
 def test_a_difference_that_is_rounding_is_zero():

@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from given.evaluate.score import Score, weighted_mean
 from given.variables import UserError
 
@@ -62,7 +64,9 @@ class Comparison:
             if getattr(x, what) != getattr(y, what):
                 raise UserError(f"compare: {a} and {b} differ in {what}: {getattr(x, what)!r} and {getattr(y, what)!r}; "
                                 "such scores have no order")
-        return weighted_mean(x.items - y.items, x.weights)
+        alike = x.items == y.items  # minus infinity on both sides too
+        with np.errstate(invalid="ignore"):
+            return weighted_mean(np.where(alike, 0.0, x.items - y.items), x.weights)
 
     def rows(self) -> list[list[str]]:
         """Cells of the table, its header first."""
