@@ -31,7 +31,7 @@ from given.distributions.heads import (
 )
 from given.distributions.implicit import Implicit
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
-from given.distributions.kernel_density import KernelDensity, Kernels, distinct
+from given.distributions.kernel_density import KernelDensity, Kernels, stored
 from given.distributions.kmeans import lloyd, squared_distances
 from given.distributions.latent import Latent
 from given.distributions.mixture import Mixture, best_weights
@@ -142,7 +142,6 @@ __all__ = [
     "check_positive_definite",
     "default_head",
     "dequantise",
-    "distinct",
     "draws_symbols",
     "factor_step",
     "factors_beside",
@@ -155,6 +154,7 @@ __all__ = [
     "principal_factors",
     "shrink_covariance",
     "squared_distances",
+    "stored",
     "suffix_nodes",
     "weakest",
 ]

@@ -12,7 +12,7 @@ Source: Parzen, On estimation of a probability density function and mode, 1962 /
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,9 +21,9 @@ from torch import Tensor
 from given.distributions.distribution import Distribution
 from given.distributions.flattened import Flattened
 from given.distributions.noise import Noise, inverse_cdf_sample
-from given.variables import Entries, Finite, Space, UserError, Variable
+from given.variables import Entries, Finite, Observed, Space, UserError, Variable
 
-__all__ = ["KernelDensity", "Kernels", "distinct"]
+__all__ = ["KernelDensity", "Kernels", "stored"]
 
 _AT_ONCE = 1 << 22  # numbers in a block
 
@@ -123,11 +123,24 @@ def _table(item: Tensor, weights: Tensor, V: int, a: float) -> Tensor:
     return torch.cat([(1 - a) * eye + a / V, counts[None] / counts.sum()]).log()
 
 
-def distinct(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows (N, D), NaN where there is none, each once, and the summed weights (N,)."""
+def stored(batches: Iterable[tuple[Entries, Observed, Tensor]], space: Space, beside: Callable[[Observed], Tensor],
+           who: str) -> tuple[Tensor, Tensor]:
+    """Rows (N, F + D) of F numbers `beside` x and its entries, NaN where there is none, each once, and their weights (N,).
+
+    Raises:
+        UserError: no row of weight above 0 has an entry that is known.
+    """
+    rows, amounts = list[Tensor](), list[Tensor]()
+    for x, y, weight in batches:
+        flat = x.flat(space)
+        some = (weight > 0) & flat.scored.any(1)
+        rows.append(torch.cat([beside(y), torch.where(flat.scored, flat.tensor, torch.nan)], 1)[some])
+        amounts.append(weight.double()[some])
+    if not rows or not len(whole := torch.cat(rows)):
+        raise UserError(f"{who}: no row of weight above 0 with an entry that is known; expected at least one")
     # NaN is no equal of itself: rows are told apart by bits.
-    bits, index = (rows + 0.0).view(torch.int64).unique(dim=0, return_inverse=True)
-    return bits.view(torch.float64), torch.zeros(len(bits), dtype=torch.float64).index_add_(0, index, weights)
+    bits, index = (whole + 0.0).view(torch.int64).unique(dim=0, return_inverse=True)
+    return bits.view(torch.float64), torch.zeros(len(bits), dtype=torch.float64).index_add_(0, index, torch.cat(amounts))
 
 
 class KernelDensity(Distribution):

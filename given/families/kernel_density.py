@@ -87,16 +87,8 @@ class KernelDensity(Conditional):
         return [Solve(self._store)]
 
     def _store(self, batches: Iterable[Batch]) -> None:
-        rows, amounts = list[Tensor](), list[Tensor]()
-        for x, y, weight in batches:
-            flat = x.flat(self.x.space)
-            value = torch.where(flat.scored, flat.tensor, torch.nan)
-            some = (weight > 0) & flat.scored.any(1)
-            rows.append(torch.cat([state_of(self.parents, y)[:, None].double(), value], 1)[some])
-            amounts.append(weight.double()[some])
-        if not rows or not len(whole := torch.cat(rows)):
-            raise UserError(f"{self}: no row of weight above 0 with an entry that is known; expected at least one")
-        alike, self.weights = distributions.distinct(whole, torch.cat(amounts))
+        alike, self.weights = distributions.stored(
+            batches, self.x.space, lambda y: state_of(self.parents, y)[:, None].double(), str(self))
         self.states, self.items = alike[:, 0].long(), alike[:, 1:].contiguous()
         self._choose(deadline_of(batches))
 

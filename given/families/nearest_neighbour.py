@@ -122,15 +122,7 @@ class NearestNeighbour(Conditional):
         return [Solve(self._store)]
 
     def _store(self, batches: Iterable[Batch]) -> None:
-        rows, amounts = list[Tensor](), list[Tensor]()
-        for x, y, weight in batches:
-            flat = x.flat(self.x.space)
-            some = (weight > 0) & flat.scored.any(1)
-            rows.append(torch.cat([self._vectors(y), torch.where(flat.scored, flat.tensor, torch.nan)], 1)[some])
-            amounts.append(weight.double()[some])
-        if not rows or not len(whole := torch.cat(rows)):
-            raise UserError(f"{self}: no row of weight above 0 with an entry that is known; expected at least one")
-        alike, self.weights = distributions.distinct(whole, torch.cat(amounts))
+        alike, self.weights = distributions.stored(batches, self.x.space, self._vectors, str(self))
         self.conditions, self.items = (t.contiguous() for t in alike.split([len(self.scale), self.items.shape[1]], 1))
         self.whole.copy_(~self.conditions.isnan().any())
         self._standardise()
