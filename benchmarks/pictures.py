@@ -61,7 +61,7 @@ _MAR = partial(MAR, patch=7, groups=8, net=partial(MaskedTransformer, width=192,
 _CODES = {"formula": "p(code | label) p(image | code)", "latents": {"code": IdentityCodec(Finite(512, axes=(
     Axis("height", 7), Axis("width", 7))))}}
 _CODES_BY = {"image": partial(VQVAE, quantiser=FSQ),
-             "code": partial(Autoregressive, net=partial(Transformer, width=128, layers=4))}
+             "code": partial(Autoregressive, net=partial(Transformer, width=128, layers=4, dropout=0.0))}
 
 
 def levels(family: partial) -> dict:
@@ -76,7 +76,7 @@ FAMILIES = {  # how a model is made, how it is fitted, ways to draw it
     "MAR": (levels(_MAR), {"lr": 7e-3, "muon": True, "batch": 64}, {
         "Heun, 8 steps": Heun(8), "guided 1.5": Guidance(1.5) | Heun(8), "guided 2": Guidance(2) | Heun(8)}),
     "TransformerFlow": (levels(TransformerFlow), {"lr": 2e-3, "batch": 64}, ONE),
-    "VQVAE and codes": (_CODES | {"families": _CODES_BY}, {"lr": 2e-3, "batch": 64}, ONE),
+    "VQVAE and codes": (_CODES | {"families": _CODES_BY}, {"lr": 5e-3, "muon": True, "batch": 64}, ONE),
     "VAE": (levels(VAE), {"lr": 3e-3, "batch": 64}, ONE),
     "GAN": (levels(GAN), {"lr": 1e-3, "batch": 64}, ONE),
 }

@@ -56,7 +56,15 @@ from test_paths import (
     check_seeded_hutchinson,
     check_weak_order,
 )
-from test_pictures import SQUARE, check_inverse, check_penalties, check_quantised, check_there_and_back, check_warm_up
+from test_pictures import (
+    SQUARE,
+    check_entries_of_blocks,
+    check_inverse,
+    check_penalties,
+    check_quantised,
+    check_there_and_back,
+    check_warm_up,
+)
 from test_referee import (
     check_calibration,
     check_contours,
@@ -464,11 +472,13 @@ MUTANTS = {
         given.nn.convolutional._Resolutions, "_entries", "{i: 2 + K + k for k, i in enumerate(self.rest)}",
         "{i: 2 + K + k for k, i in enumerate(reversed(self.rest))}", partial(check_there_and_back, SQUARE)),
     "a patch is moved by itself": Mutant(
-        given.families.transformer_flow._Affine, "forward", "F.pad(self.enter(u[:, :-1]), (0, 0, 1, 0))", "self.enter(u)",
+        given.families.transformer_flow._Transform, "forward", "F.pad(self.enter(u[:, :-1]), (0, 0, 1, 0))", "self.enter(u)",
         family("density_is_normalised", "TransformerFlow")),
     "a transform reads the patches of another order": Mutant(
-        given.families.transformer_flow._Affine, "inverse", "z, u = z[:, self.order], list[Tensor]()", "u = list[Tensor]()",
+        given.families.transformer_flow._Transform, "inverse", "z, u = z[:, self.order], list[Tensor]()", "u = list[Tensor]()",
         check_inverse),
+    "an entry of a patch is mapped by itself": Mutant(
+        given.nn.EntriesOfBlocks, "forward", "self.before.weight * self.reads", "self.before.weight", check_entries_of_blocks),
     "the book of codes learns nothing": Mutant(
         given.nn.Book, "forward", "((e.detach() - b) ** 2)", "((e.detach() - b.detach()) ** 2)",
         family("loss_moves_every_parameter", "VQVAE")),

@@ -18,6 +18,7 @@ from given.nn import (
     Book,
     ConvolutionalDecoder,
     ConvolutionalEncoder,
+    EntriesOfBlocks,
     LearnedPositions,
     Pyramid,
     Transformer,
@@ -71,7 +72,7 @@ def test_cells_are_a_grid_that_the_halves_come_to():
     (lambda: FSQ(14, levels=(2, 5)), r"14 codes, levels=\(2, 5\); expected levels from 2, whose product is 14"),
     (lambda: FSQ(22), r"22 codes, levels=\(\); expected factors of 2 to 8"),
     (lambda: VAE(variable(picture(4, 4)), warm_up=1.0), "warm_up=1.0; expected a share from 0 to below 1"),
-    (lambda: TransformerFlow(variable(picture(4, 4)), transforms=0), "transforms=0; expected at least 1"),
+    (lambda: TransformerFlow(variable(picture(4, 4)), transforms=0), "transforms=0, components=4; expected at least 1 of each"),
     (lambda: TransformerFlow(variable(picture(4, 4)), patch=3), "size=3 does not divide")])
 def test_what_cannot_be_built_says_so_in_a_line(call, says):
     with pytest.raises(UserError, match=says) as error:
@@ -173,6 +174,23 @@ def check_inverse():
         assert (z - x).abs().max() > 0.1 and torch.allclose(through.inv(z), x, atol=1e-4)
 
 
+def test_an_entry_of_a_patch_depends_on_those_before_it():
+    check_entries_of_blocks()
+
+
+def check_entries_of_blocks():
+    torch.manual_seed(0)
+    net = EntriesOfBlocks(3, 4, 2, hidden=8)
+    for p in net.parameters():
+        torch.nn.init.normal_(p)
+    h, x = torch.randn(1, 3), torch.randn(1, 4)
+    slopes = torch.autograd.functional.jacobian(lambda x: net(h, x).sum((0, 2)), x)[:, 0]
+    assert torch.equal(slopes != 0, torch.ones(4, 4).tril(-1).bool())
+    started = net.start(h)
+    alone = [net.entry(k, x[:, :k], started) for k in range(4)]
+    assert torch.allclose(torch.stack(alone, 1), net(h, x), atol=1e-6)
+
+
 DIGITS = given.read("digits")
 TRAIN, _ = DIGITS.split(0.8, seed=0)
 CODE = IdentityCodec(Finite(64, axes=(Axis("height", 2), Axis("width", 2))))
@@ -184,7 +202,7 @@ LEARNERS = {
             0.35),
     "codes": ("p(code | label) p(image | code)", partial(VQVAE, quantiser=FSQ, encoder=ENCODER, decoder=DECODER), 500, 0.3),
     "flow": ("p(image | label)", partial(Dequantised, family=partial(TransformerFlow, patch=2, transforms=2, net=SMALL)), 200,
-             0.14)}
+             0.6)}
 
 
 @pytest.mark.parametrize("name", LEARNERS)

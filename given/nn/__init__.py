@@ -18,6 +18,7 @@ from given.nn.convolutional_map import ConvolutionalMap, Map, reads_map
 from given.nn.diagonal_lstm import DiagonalLSTM
 from given.nn.dropout import Dropout, seed_dropout
 from given.nn.embedding import Embedding
+from given.nn.entries_of_blocks import EntriesOfBlocks
 from given.nn.feedforward import GELU, SwiGLU
 from given.nn.field import Field, FlatField, built_field, reads_grid
 from given.nn.gated_pixel_cnn import GatedPixelCNN
@@ -72,6 +73,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Encoder",
+    "EntriesOfBlocks",
     "FSQ",
     "Field",
     "FixedOrder",

@@ -3,6 +3,7 @@
 from given.solve.denoising import Ancestral, Denoising, DPMSolver, EulerMaruyama, Sampler
 from given.solve.how import How, Identity, Watched
 from given.solve.ode import DormandPrince, Euler, Heun, RungeKutta, Solvable, Solver
+from given.solve.root import bisect
 
 __all__ = [
     "Ancestral",
@@ -19,4 +20,5 @@ __all__ = [
     "Solvable",
     "Solver",
     "Watched",
+    "bisect",
 ]
