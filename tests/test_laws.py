@@ -90,12 +90,14 @@ from given.nn import (
     GatedPixelCNN,
     Interpolated,
     LearnedPositions,
+    LinearPrediction,
     MaskedTransformer,
     MinGRU,
     Numbers,
     Patches,
     PatchTransformer,
     PixelCNN,
+    PixelResNet,
     Places,
     Pyramid,
     RandomGroups,
@@ -420,6 +422,11 @@ FAMILIES = {
         grid("x", 3, 3, 2), LABEL, net=partial(GatedPixelCNN, width=8, layers=2), order=Reverse()),
     "Autoregressive GatedPixelCNN in colour": lambda: Autoregressive(
         COLOUR, [LABEL, grid("map", 3, 2, 2)], net=partial(GatedPixelCNN, width=8, layers=2)),
+    "Autoregressive PixelResNet, predicted": lambda: Autoregressive(
+        COLOUR, LABEL, net=partial(PixelResNet, width=8, layers=1), head=partial(
+            DiscretizedLogisticMixtureHead, components=2, spread=0.1), prediction=LinearPrediction),
+    "Autoregressive reals, predicted": lambda: Autoregressive(
+        real("x", 3), LABEL, net=NET, order=Reverse(), prediction=partial(LinearPrediction, near=2)),
     "Autoregressive RowLSTM": lambda: Autoregressive(
         grid("x", 3, 3, 2), LABEL, net=partial(RowLSTM, width=8, layers=2), order=ColumnMajor()),
     "Autoregressive RowLSTM in colour": lambda: Autoregressive(

@@ -46,7 +46,7 @@ from test_latents import check_bound, check_draws, check_factor_posterior, check
 from test_laws import CODECS, FAMILIES
 from test_mar import check_as_drawn, check_dropped, check_guidance_by_hand, check_layers_are_open
 from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
-from test_nets import check_steps
+from test_nets import check_prediction, check_steps
 from test_one_dimensional import check_standard_errors
 from test_paths import (
     check_learned_parts,
@@ -330,6 +330,17 @@ MUTANTS = {
     "the horizontal stack keeps no line": Mutant(
         given.nn.gated_pixel_cnn.Stacks, "begin", "v = self.line[0, :, r * size:]", "v = self.line[0, :, :self.W * size]",
         family("steps_are_the_whole", "Autoregressive GatedPixelCNN")),
+    "the lines above begin with their own": Mutant(
+        given.nn.PixelResNet, "forward", "F.pad(x[:, :-1], (0, 0, 0, 0, 1, 0))", "x",
+        family("density_is_normalised", "Autoregressive PixelResNet, predicted")),
+    "a step is not moved to where it is expected": Mutant(
+        given.distributions.chain.Chain, "next", "self._moved(head(last), last, state.values, slice(entry, entry + 1))",
+        "head(last)", family("steps_are_the_whole", "Autoregressive reals, predicted")),
+    "a pixel's features know all of its entries": Mutant(
+        given.nn.PixelResNet, "forward", "F.pad(x[:, :, :-1], (0, 0, 1, 0))", "x",
+        family("density_is_normalised", "Autoregressive PixelResNet, predicted")),
+    "a prediction goes by red for blue": Mutant(
+        given.nn.prediction, "_start", "own[c, c - 1]", "own[c, 0]", check_prediction),
     "a row's memory comes from the left": Mutant(
         given.nn.row_lstm.Rows, "_look", "self.c[n, :, own:own + C]", "self.c[n, :, :C]",
         family("steps_are_the_whole", "Autoregressive RowLSTM")),

@@ -1,21 +1,27 @@
 """Causal nets: a cached step is the forward, whatever was read at once; a feature depends on the tokens it says it does."""
 
 import math
+import re
 from functools import partial
 
 import pytest
 import torch
 
 from given.codecs import IdentityCodec
+from given.distributions import CategoricalHead, DiscretizedLogisticMixtureHead
 from given.families import Autoregressive
 from given.nn import (
+    AnyOrder,
     CausalConvolution,
     ColumnMajor,
     Condition,
     DiagonalLSTM,
     FixedOrder,
     GatedPixelCNN,
+    LinearPrediction,
+    MaskedTransformer,
     PixelCNN,
+    PixelResNet,
     Raster,
     Reverse,
     RowLSTM,
@@ -56,6 +62,8 @@ NETS = {
     "GatedPixelCNN of a wide kernel": (partial(GatedPixelCNN, width=4, layers=2, kernel=5), (4, 3), ColumnMajor()),
     "GatedPixelCNN of one pixel": (partial(GatedPixelCNN, width=4, layers=2, kernel=1), (3, 3), Reverse()),
     "GatedPixelCNN in colour": (partial(GatedPixelCNN, width=4, layers=2), (3, 4, 3), Raster()),
+    "PixelResNet": (partial(PixelResNet, width=6, layers=2), (4, 5), Raster()),
+    "PixelResNet in colour": (partial(PixelResNet, width=4, layers=1), (3, 4, 3), ColumnMajor()),
     "RowLSTM": (partial(RowLSTM, width=6, layers=2), (4, 5), Raster()),
     "RowLSTM of a wide kernel": (partial(RowLSTM, width=4, layers=2, kernel=5), (4, 3), ColumnMajor()),
     "RowLSTM of one pixel": (partial(RowLSTM, width=4, layers=2, kernel=1), (3, 3), Reverse()),
@@ -87,6 +95,37 @@ def check_steps(name, splits=4):
             assert torch.allclose(got, whole[:, t:t + s], atol=2e-5, rtol=1e-4), \
                 f"{name}: steps {t} to {t + s} of {T} are off by {float((got - whole[:, t:t + s]).abs().max()):.2g}"
             t += s
+
+
+def check_prediction():
+    """By hand, of two rows of three pixels of red, green and blue, before anything is learned."""
+    where = Finite(256, ordered=True, axes=(Axis("height", 2), Axis("width", 3), Axis("channel", 3, role="channel")))
+    predict = LinearPrediction(where, 4, steps=Raster().steps(where), near=2)
+    values = torch.randint(0, 256, (5, 18), generator=torch.Generator().manual_seed(0)).double()
+    found = predict(torch.ones(5, 18, 4), values).view(5, 2, 3, 3)
+    x = (values * 2 / 255 - 1).float().view(5, 2, 3, 3)
+    beside = (x[:, 1, 0] + x[:, 0, 1]) / 2  # left of the second pixel of the second row, and above it
+    for row, pixel, channel, expected in ((1, 1, 0, beside[:, 0]), (1, 1, 2, x[:, 1, 1, 1] + beside[:, 2] - beside[:, 1]),
+                                          (0, 2, 1, x[:, 0, 2, 0] + x[:, 0, 1, 1] - x[:, 0, 1, 0]),
+                                          (0, 0, 0, torch.zeros(5)), (0, 0, 1, x[:, 0, 0, 0])):
+        assert torch.allclose(found[:, row, pixel, channel], expected, atol=1e-5)
+
+
+def test_a_prediction_is_the_mean_of_the_nearest_and_what_the_channel_before_was_off():
+    check_prediction()
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda s: Autoregressive(s, prediction=LinearPrediction, order=AnyOrder()), "needs one order"),
+    (lambda s: Autoregressive(s, prediction=LinearPrediction, head=CategoricalHead), "got CategoricalHead"),
+    (lambda s: Autoregressive(s, prediction=LinearPrediction, net=MaskedTransformer), "got a masked net"),
+    (lambda s: Autoregressive(s, prediction=partial(LinearPrediction, near=0)), "near=0"),
+    (lambda s: Autoregressive(s, net=partial(PixelResNet, layers=0)), "layers=0"),
+    (lambda s: DiscretizedLogisticMixtureHead(s.space, 4, spread=0.0), "spread=0.0"),
+])
+def test_what_cannot_be_predicted_says_so(make, words):
+    with pytest.raises(UserError, match=re.escape(words)):
+        make(Variable("x", IdentityCodec(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 2))))))
 
 
 def field(net, order):

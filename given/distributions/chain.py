@@ -10,8 +10,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distribution import Distribution, Kind
 from given.distributions.factorized import Factorized
+from given.distributions.normal_mixture import NormalMixture
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import Sequential, State
 from given.nn import Condition
@@ -35,16 +37,19 @@ class Chain(Sequential):
         heads: one for each part of the space: features -> entrywise distribution.
         condition: y, B rows.
         any_order: whether the net learned every order, so that what is known may come first.
+        prediction: features (B, n, C), values (B, D), n entries -> (B, n), where these are expected: what the head gives is
+            moved there.
     """
 
     def __init__(self, space: Space, steps: Tensor, embed: nn.Module, net: nn.Module, heads: nn.ModuleList,
-                 condition: Condition, any_order: bool = False) -> None:
+                 condition: Condition, any_order: bool = False, prediction: nn.Module | None = None) -> None:
         order = steps.argsort(stable=True)
         super().__init__(space, len(condition.pooled), order.tolist(), condition.pooled.device)
         drawn = steps[order]
         self.ends = torch.searchsorted(drawn, drawn, right=True).tolist()
         self.one_at_a_time, self.own_order = int(drawn[-1]) == len(drawn) - 1, self.order
         self.embed, self.net, self.heads, self.y = embed, net, heads, condition
+        self.prediction = prediction
         self.any_order, self.each_head, self.one_order = any_order, list(heads), self.order[None]
         self.trims = isinstance(space, Finite) and len(space.axes) == 1 and space.axes[0].length != "fixed"
         sizes = [part.dimensions for _, part in space.parts]
@@ -81,7 +86,7 @@ class Chain(Sequential):
         assert isinstance(self.space, Finite)
         rows = max(1, len(values) if features.requires_grad else _AT_ONCE // (T * self.space.size))
         some = (slice(first, first + rows) for first in range(0, len(values), rows))
-        each = [self._distribution(0, features[part], mine, y.ends_of(part)).each(values[part][:, mine].long())
+        each = [self._distribution(0, features[part], values[part], mine, y.ends_of(part)).each(values[part][:, mine].long())
                 for part in some]
         return torch.zeros(values.shape, dtype=torch.float64, device=self.device).index_copy(1, mine, torch.cat(each))
 
@@ -103,16 +108,25 @@ class Chain(Sequential):
         columns = entries.columns if isinstance(self.space, Product) else {"": entries}
         for i, (name, part) in enumerate(self.space.parts):
             mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
-            each = self._distribution(i, mine, slice(None), self.y.ends_of(row)).each(columns[name].tensor)
+            each = self._distribution(i, mine, values, slice(None), self.y.ends_of(row)).each(columns[name].tensor)
             found.append(each.flatten(1) if part.axes else each[:, None])
         return torch.cat(found, 1)
 
-    def _distribution(self, part: int, features: Tensor, place: slice | Tensor, ends: Tensor | None = None) -> Factorized:
+    def _distribution(self, part: int, features: Tensor, values: Tensor, place: slice | Tensor,
+                      ends: Tensor | None = None) -> Factorized:
         """The distribution of a part's entries, in full precision but where a head declares 16 bits enough."""
         head = self.heads[part]
         with in_sixteen_bits(features.device, enabled=getattr(head, "sixteen_bits", False)):
-            distribution = head(features.float())
+            distribution = self._moved(head(features.float()), features.float(), values, place)
         return self._ending(distribution, place, ends)
+
+    def _moved(self, distribution: Factorized, features: Tensor, values: Tensor, place: slice | Tensor) -> Factorized:
+        """A distribution of entries, at a place each, of values (B, D) of which those before are read, where it is expected."""
+        if self.prediction is None:
+            return distribution
+        assert isinstance(distribution, DiscretizedLogisticMixture | NormalMixture)
+        by = self.prediction(features.reshape(len(features), -1, features.shape[-1]), values, place)
+        return distribution.moved(by.reshape(features.shape[:-1]))
 
     def all_log_probs(self, x: Entries) -> Iterator[Tensor]:
         flat, row = self._whole(x)
@@ -123,14 +137,15 @@ class Chain(Sequential):
             if T < len(self.order):  # all that follow is padding
                 y = self.y.rows(row[rows])
                 features = self.net(self._tokens(values[rows], y, order, slice(0, T)), y, order[:, :T])
-                log_p = self._distribution(0, features, self.order[:T], y.ends).log_probs
+                log_p = self._distribution(0, features, values[rows], self.order[:T], y.ends).log_probs
                 whole = log_p.new_zeros(len(log_p), len(self.order), log_p.shape[-1])
                 yield whole.index_copy(1, self.order[:T], log_p)
                 continue
             features = self._features(values[rows], row[rows], order)
-            distribution = self.heads[0](features.reshape(len(features), *self.space.shape, -1))
+            features = features.reshape(len(features), *self.space.shape, -1)
+            distribution = self._moved(self.heads[0](features), features, values[rows], slice(None))
             log_p = self._ending(distribution, slice(None), self.y.ends_of(row[rows])).log_probs
-            yield log_p.reshape(*features.shape[:2], -1)
+            yield log_p.reshape(len(features), len(self.order), -1)
 
     def _features(self, values: Tensor, row: Tensor, orders: Tensor) -> Tensor:
         """What the net makes of every entry's past: (N, D, C), in the entries' order."""
@@ -203,8 +218,12 @@ class Chain(Sequential):
         entry = self.entries[t]
         head = self.each_head[self.part_of[entry]]
         if end == t + 1:
-            return self._ending(head(features[:, -1]), entry, state.condition.ends)  # type: ignore[union-attr]
-        return self._ending(head(features[:, t - end:]), self.order[t:end], state.condition.ends)  # type: ignore[union-attr]
+            last = features[:, -1]
+            moved = self._moved(head(last), last, state.values, slice(entry, entry + 1))
+            return self._ending(moved, entry, state.condition.ends)  # type: ignore[union-attr]
+        last, group = features[:, t - end:], self.order[t:end]
+        moved = self._moved(head(last), last, state.values, group)
+        return self._ending(moved, group, state.condition.ends)  # type: ignore[union-attr]
 
     def advance(self, state: State, entries: Tensor) -> State:
         if entries.dim() == 1:

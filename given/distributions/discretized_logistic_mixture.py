@@ -71,6 +71,10 @@ class DiscretizedLogisticMixture(Factorized):
         return DiscretizedLogisticMixture(self.logits[entries], self.means[entries], self.scales[entries],
                                           Finite(self.V, ordered=True))
 
+    def moved(self, by: Tensor) -> DiscretizedLogisticMixture:
+        """The same but for all means, which lie further up by (B, *grid), where levels run from -1 to 1."""
+        return self._but(means=self.means + by[..., None])
+
     def pick(self, u: Tensor) -> Tensor:
         return inverse_cdf_sample(self.probs, u)
 

@@ -6,6 +6,7 @@ A head is a module that maps features (B, *grid, C) to a distribution of entries
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -95,6 +96,7 @@ class DiscretizedLogisticMixtureHead(nn.Module):
         space: finite and ordered, at least 2 levels.
         width: C.
         components: K, of the mixture.
+        spread: how far the components lie apart and reach at first, of all levels' range; where a prediction moves them, less.
 
     Raises:
         UserError: another space.
@@ -102,19 +104,21 @@ class DiscretizedLogisticMixtureHead(nn.Module):
     Source: Salimans, Karpathy, Chen, Kingma, PixelCNN++, 2017 / https://arxiv.org/abs/1701.05517
     """
 
-    def __init__(self, space: Space, width: int, *, components: int = 5) -> None:
+    def __init__(self, space: Space, width: int, *, components: int = 5, spread: float = 1.0) -> None:
         super().__init__()
         if not isinstance(space, Finite) or not space.ordered or space.size < 2:
             raise UserError(f"DiscretizedLogisticMixtureHead: expected ordered levels, at least 2, got {space}; "
                             "use CategoricalHead")
+        if not 0 < spread <= 1:
+            raise UserError(f"DiscretizedLogisticMixtureHead: spread={spread!r}; expected a share above 0, up to 1")
         self.space, self.sizes = space, [2 + components, components, components]
         self.parameters_of = Linear(width, sum(self.sizes))
         nn.init.normal_(self.parameters_of.weight, std=0.02)
         with torch.no_grad():
             logits, means, scales = self.parameters_of.bias.split(self.sizes)  # type: ignore[union-attr]
             logits.zero_()
-            means.copy_(torch.linspace(-1, 1, components + 2)[1:-1])
-            scales.fill_(-1.0)
+            means.copy_(spread * torch.linspace(-1, 1, components + 2)[1:-1])
+            scales.fill_(math.log(math.expm1(spread * math.log1p(math.exp(-1.0)))))  # softplus gives spread softplus(-1)
         self.levels = nn.Linear(width, space.size) if not space.axes else None
         if self.levels is not None:
             nn.init.zeros_(self.levels.weight)

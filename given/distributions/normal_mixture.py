@@ -26,6 +26,10 @@ class NormalMixture(Factorized):
         self.log_weights = logits.double().log_softmax(-1)
         self.means, self.scales = means.double(), scales.double()
 
+    def moved(self, by: Tensor) -> NormalMixture:
+        """The same but for all means, which lie further up by (B, *grid)."""
+        return self._but(means=self.means + by[..., None])
+
     def pick(self, u: Tensor) -> Tensor:
         # The number picks a component; where it fell within that component's share picks the value.
         cumulative = self.log_weights.exp().cumsum(-1)

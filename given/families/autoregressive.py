@@ -72,6 +72,8 @@ class Autoregressive(Conditional):
             mixture of normals for reals, of logistics for ordered levels, one logit a symbol for others.
         embed: builds the tokens' network from space, width and steps=, those at which the entries are drawn, or None for any;
             not of a masked net.
+        prediction: builds from space, width and steps=, as `LinearPrediction`, where every entry of a grid is expected given
+            those before, and what the head gives is moved there; by default heads alone say where.
         context: builds the network that reads y from parents and width.
         readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
         drop: how often y is dropped while a masked net learns; where there is some, flows of blocks can be guided.
@@ -79,8 +81,8 @@ class Autoregressive(Conditional):
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: Order | None = None,
                  net: Callable[..., nn.Module] = Transformer, head: Callable[..., nn.Module] | None = None,
-                 embed: Callable[..., nn.Module] = Embedding, context: Callable[..., nn.Module] = Context,
-                 readers: Readers | None = None, drop: float = 0.0) -> None:
+                 embed: Callable[..., nn.Module] = Embedding, prediction: Callable[..., nn.Module] | None = None,
+                 context: Callable[..., nn.Module] = Context, readers: Readers | None = None, drop: float = 0.0) -> None:
         super().__init__(x, parents)
         space = x.space
         self.drop = _share(drop) if self.parents else 0.0
@@ -91,11 +93,15 @@ class Autoregressive(Conditional):
         if self.drop and not self.masked:
             raise UserError(f"Autoregressive: {x.name}: drop={drop} is of masked nets; leave it out, or pass "
                             "net=MaskedTransformer")
+        self.prediction: nn.Module | None = None
         self.net = net(Grid.of(order.patches(space) if self.masked else space),
                        order=None if self.any_order or self.masked else self.steps.argsort(stable=True),
                        attends=attends(self.parents, space, readers, context))
         width: int = self.net.width  # type: ignore[assignment]
         self.context = built_context(context, self.parents, width, readers, space)
+        if prediction is not None:
+            _check_moves(x.name, space, self.masked, head)
+            self.prediction = prediction(space, width, steps=None if self.any_order else self.steps)
         if self.masked:
             blocks = order.blocks(space)
             self.embed: nn.Module = BlockEmbedding(space, width, blocks=blocks)
@@ -117,7 +123,8 @@ class Autoregressive(Conditional):
                                      [self._chain(key.argsort().argsort(), condition) for key in keys])
 
     def _chain(self, steps: Tensor, condition: Condition) -> distributions.Chain:
-        return distributions.Chain(self.x.space, steps, self.embed, self.net, self.heads, condition, self.any_order)
+        return distributions.Chain(self.x.space, steps, self.embed, self.net, self.heads, condition, self.any_order,
+                                   self.prediction)
 
     def _blocks(self, condition: Condition, null: Condition | None = None) -> distributions.BlockChain:
         assert isinstance(self.embed, BlockEmbedding)
@@ -237,6 +244,14 @@ def _masked(name: str, space: Space, order: Order, net: Callable[..., nn.Module]
     if order.average > 1:
         raise UserError(f"Autoregressive: {name}: average={order.average} orders with a masked net; leave average out")
     return True
+
+
+def _check_moves(name: str, space: Space, masked: bool, head: Callable[..., nn.Module] | None) -> None:
+    """Raises `UserError` where a prediction has nothing that it can move."""
+    made = _made(head) or distributions.default_head(space)
+    if masked or made not in (distributions.DiscretizedLogisticMixtureHead, distributions.NormalMixtureHead):
+        raise UserError(f"Autoregressive: {name}: prediction= moves DiscretizedLogisticMixtureHead and NormalMixtureHead of "
+                        f"nets that read single entries, got {'a masked net' if masked else made.__name__}; leave it out")
 
 
 def _block_head(head: Callable[..., nn.Module] | None, space: Space, size: int, width: int) -> distributions.BlockHead:

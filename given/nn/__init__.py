@@ -30,7 +30,9 @@ from given.nn.mlp import MLP, keep_size
 from given.nn.order import AnyOrder, Blocks, ColumnMajor, FixedOrder, Order, RandomGroups, Raster, Reverse, Wavefront
 from given.nn.patch_transformer import PatchTransformer, default_field
 from given.nn.pixel_cnn import PixelCNN
+from given.nn.pixel_resnet import PixelResNet
 from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
+from given.nn.prediction import LinearPrediction
 from given.nn.quantiser import FSQ, Book, Quantiser
 from given.nn.readers import (
     Convolutions,
@@ -87,6 +89,7 @@ __all__ = [
     "LanguageModel",
     "LearnedPositions",
     "Linear",
+    "LinearPrediction",
     "MADE",
     "MLP",
     "Map",
@@ -97,6 +100,7 @@ __all__ = [
     "PatchTransformer",
     "Patches",
     "PixelCNN",
+    "PixelResNet",
     "Places",
     "Positions",
     "PreviousToken",
