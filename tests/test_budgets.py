@@ -25,7 +25,7 @@ from given.families import (
     NGram,
 )
 from given.lessons import Deadline, Solve
-from given.nn import PixelCNN, Transformer
+from given.nn import PixelCNN, PixelResNet, Transformer
 from given.sources import Columns
 from given.train import Judge, nested
 from given.train.adamw import AdamW
@@ -348,8 +348,8 @@ def test_a_budget_may_be_raised(tmp_path):
 # Pictures
 
 
-@pytest.mark.parametrize(("shape", "net", "batch"), [((8, 8), Transformer, 32), ((16, 16, 3), PixelCNN, 32),
-                                                     ((64, 64, 3), PixelCNN, 5)], ids=str)
+@pytest.mark.parametrize(("shape", "net", "batch"), [((8, 8), Transformer, 32), ((16, 17), PixelCNN, 32),
+                                                     ((64, 64, 3), PixelResNet, 5)], ids=str)
 def test_defaults_follow_the_size_of_pictures(shape, net, batch, monkeypatch):
     rng = np.random.default_rng(0)
     data = Columns({"image": rng.integers(0, 256, (40, *shape)).astype("uint8")})

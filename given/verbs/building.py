@@ -12,6 +12,7 @@ import torch
 
 from given.codecs import BlockCodec, IdentityCodec, Number, Text, infer_table
 from given.conditional import Conditional
+from given.distributions import DiscretizedLogisticMixtureHead
 from given.families import (
     Autoregressive,
     Categorical,
@@ -25,7 +26,7 @@ from given.families import (
     SplineFlow,
 )
 from given.formula import Term, parse
-from given.nn import Embedding, MinGRU, PixelCNN, keep_size
+from given.nn import Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, keep_size
 from given.nn.context import attends
 from given.sources import Crops, Kind, Learned, Source, read
 from given.sources.download import downloaded
@@ -94,7 +95,8 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     are a mixture of counts (NGram) and a net where parents are few symbols. Series of reals, and blocks of series on one axis,
     are Autoregressive, with a MinGRU, whose cost grows with their length and not with its square. Other grids of symbols,
     blocks of both kinds, of series beside single values, and reals with atoms are Autoregressive, with a Transformer; pictures
-    of more than 256 entries with a PixelCNN, whose cost grows with their number and not with its square.
+    of more than 256 entries with a PixelCNN, whose cost grows with their number and not with its square, and those in colour by
+    lossless coders' way: a PixelResNet moves a prediction from what is near.
     """
     parts = [space for _, space in x.space.parts]
     if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
@@ -116,7 +118,13 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
         net = partial(Autoregressive, net=partial(MinGRU, width=256), embed=partial(Embedding, offsets=4))
         return partial(Ensemble, families=(partial(NGram, order=7), net))
     picture = isinstance(x.space, Finite) and len(x.space.axes) > 1 and all(axis.length == "fixed" for axis in x.space.axes)
-    return partial(Autoregressive, net=PixelCNN) if picture and x.space.dimensions > _SMALL_PICTURE else Autoregressive
+    if not picture or x.space.dimensions <= _SMALL_PICTURE:
+        return Autoregressive
+    assert isinstance(x.space, Finite)
+    if x.space.ordered and x.space.size > 2 and x.space.axes[-1].role == "channel":
+        return partial(Autoregressive, net=PixelResNet, prediction=LinearPrediction,
+                       head=partial(DiscretizedLogisticMixtureHead, spread=0.1))
+    return partial(Autoregressive, net=PixelCNN)
 
 
 def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
