@@ -16,7 +16,7 @@ from given.distributions import DiscretizedLogisticMixture, DiscretizedLogisticM
 from given.families import Autoregressive, Dequantised, Empirical, Ensemble, Gaussian, Independent, NGram
 from given.infer.compression import range_coder
 from given.infer.compression.coding import coded
-from given.nn import MADE, AnyOrder, GatedPixelCNN, MinGRU, Transformer, Wavefront
+from given.nn import MADE, AnyOrder, GatedPixelCNN, LinearPrediction, MinGRU, PixelResNet, Transformer, Wavefront
 from given.variables import Axis, Entries, Finite, UserError
 
 RNG = np.random.default_rng(0)
@@ -66,6 +66,8 @@ CASES = {
     "image with a label": lambda: (image(PICTURES, DIGITS, GIVEN), DIGITS),
     "image by diagonals, of cells": lambda: (image(partial(Autoregressive, order=Wavefront(), net=partial(
         Transformer, width=8, layers=1), head=DiscretizedLogisticMixtureHead), IMAGES), IMAGES),
+    "image by predictions": lambda: (image(partial(Autoregressive, net=partial(
+        PixelResNet, width=8, layers=1), prediction=LinearPrediction, head=DiscretizedLogisticMixtureHead), IMAGES), IMAGES),
     "image of two levels": lambda: (image(partial(Autoregressive, net=partial(MADE, width=8, hidden=(16,))), BITS), BITS),
     "table in any order": lambda: (table(Autoregressive), TABLE),
     "table of independent columns": lambda: (table(Independent), TABLE),

@@ -73,7 +73,7 @@ class LinearPrediction(nn.Module):
         """(B, n, C) of the entries at some places of D, values (B, D), of which those before each are read -> (B, n)."""
         near = values[:, self.table[place]]  # (B, n, J)
         near = near if self.top is None else near * (2 / self.top) - 1
-        near = near.masked_fill(self.none[place], 0.0).float()
+        near = near.masked_fill(self.none[place], 0.0).to(features.dtype)
         return torch.linalg.vecdot(self.moves(features) + self.weight[self.channel[place]], near)
 
 
