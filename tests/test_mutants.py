@@ -56,6 +56,7 @@ from test_paths import (
     check_seeded_hutchinson,
     check_weak_order,
 )
+from test_picture import check_prototypes
 from test_pictures import (
     SQUARE,
     check_entries_of_blocks,
@@ -140,6 +141,7 @@ import given.nn.row_lstm
 import given.selection
 import given.solve
 import given.tasks.fill
+import given.tasks.picture
 import given.tasks.upscale
 import given.train.batches
 import given.train.em
@@ -768,6 +770,8 @@ MUTANTS = {
         given.nn.ConvolutionalMap, "forward", "each + self.straight(there)", "each + 0 * self.straight(there)", check_straight),
     "a half hides the middle twice": Mutant(
         given.tasks.fill, "side_hidden", "place >= size // 2", "place >= size // 2 - 1", check_sides),
+    "what is covered are draws, by pictures": Mutant(
+        given.tasks.picture, "_beside", "support(true, found)", "support(found, true)", check_prototypes),
     "a draw shows another small picture": Mutant(
         given.tasks.upscale, "_shown", "back[0] @ (small - ", "0.5 * back[0] @ (small - ", check_shown),
     "one scale an entry where there is to be one a column": Mutant(

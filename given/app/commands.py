@@ -7,7 +7,7 @@ from typing import Any
 
 _HOME = {"ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"),
          "describe": ("map", "prototypes", "segments"), "judge": ("compare", "diverge", "report", "score"),
-         "learn": ("demo", "export", "fit"), "tasks": ("chat", "fill", "keyboard", "translate", "upscale"),
+         "learn": ("demo", "export", "fit"), "tasks": ("chat", "fill", "keyboard", "picture", "translate", "upscale"),
          "listing": ("completion", "families", "tasks")}  # the last need no torch
 
 __all__ = ["command"]

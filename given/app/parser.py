@@ -332,6 +332,18 @@ def _fill(add: _Add) -> None:
     command.add_argument("--temperature", type=number, metavar="T", help="of draws of code (default 0.5); at 0 greedy")
 
 
+def _picture(add: _Add) -> None:
+    command = add("picture", "whole pictures of a label, or of every label", "given picture digits.given -o all.png",
+                  "given picture digits.given label=3 -n 16 --guidance 1.5 -o threes.png",
+                  "given picture photos.given -o page.html", model=True)
+    command.add_argument("given", nargs="*", type=pair, metavar="NAME=VALUE", help="the label (default: every one)")
+    command.add_argument("-n", type=count, default=8, help="draws of every label (default 8)")
+    command.add_argument("--guidance", type=positive, default=1.0, metavar="WEIGHT",
+                         help="how much the label weighs (default 1, as learned); of more, draws are more alike")
+    command.add_argument("-o", "--output", metavar="FILE", required=True,
+                         help="where to write them: .png, FOLDER/ with a file each, .npz, or a page .html")
+
+
 def _upscale(add: _Add) -> None:
     command = add("upscale", "a picture with twice as many places along both axes",
                   "given upscale photos.given small.png -o large.png",
@@ -356,6 +368,6 @@ _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "ask": (_sample, _query, _complete, _rank, _encode, _compress, _decompress),
     "describe": (_map, _prototypes, _segments),
     "judge": (_score, _report, _compare, _diverge),
-    "tasks": (_tasks, _translate, _chat, _keyboard, _fill, _upscale),
+    "tasks": (_tasks, _translate, _chat, _keyboard, _picture, _fill, _upscale),
     "about": (_families, _completion),
 }

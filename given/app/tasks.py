@@ -8,18 +8,22 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import given
 from given import tasks
 from given.app.data import observations, show
 from given.app.listing import facts
+from given.app.output import sheet, write
 from given.app.plan import place_of, plan
-from given.sources import Columns, photograph
+from given.evaluate.page import figure, page, table
+from given.sources import Columns, photograph, write_file
 from given.tasks import task_named
 from given.train import MODEL_FILES, check_place, split
 from given.variables import UserError
 from given.verbs import Model
 
-__all__ = ["chat", "fill", "fit", "keyboard", "translate", "upscale"]
+__all__ = ["chat", "fill", "fit", "keyboard", "picture", "translate", "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
 
@@ -148,6 +152,26 @@ def _fill_picture(model: Model, a: argparse.Namespace) -> None:
         hidden = mask.any(-1) if mask.ndim == 3 else mask  # saved in colour
     drawn = tasks.fill.fill(model, picture, hidden, n=a.n, seed=a.seed, **observations(a, model))
     show(Columns({name: drawn}), a, model)
+
+
+def picture(a: argparse.Namespace) -> None:
+    """`given picture`"""
+    model = given.load(a.model)
+    try:
+        name, label = tasks.picture.labels_of(model)
+    except UserError as error:
+        raise error.at(a.model) from None
+    drawn = tasks.picture.draw(model, a.n, guidance=a.guidance, seed=a.seed, **observations(a, model))
+    if not a.output.endswith(".html"):
+        write(Columns({name: np.concatenate([*drawn.values()])}), a.output, model)
+        return
+    sheets = {value: sheet(model, Columns({name: images})) for value, images in drawn.items()}
+    scores = table([["judged", "figures"], *([who, figures] for who, figures in model.facts.get("scores", {}).items())])
+    body = "".join(figure(png, f"{label} {value}" if label else "drawn") for value, png in sheets.items())
+    made = page(str(model), f"{a.n} draws{' of every label' * (len(drawn) > 1)}, guidance {a.guidance:g}", [
+        ("What does it draw?", f'<div class="grid pictures">{body}</div>'), ("How good is it?", scores)])
+    write_file(a.output, lambda file: file.write(made.encode()))
+    print(f"wrote {a.output}", file=sys.stderr)
 
 
 def upscale(a: argparse.Namespace) -> None:

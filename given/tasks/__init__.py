@@ -14,10 +14,11 @@ from typing import Any
 from given.codecs import Image, Label, Series, Text, infer_table
 from given.conditional import quoted
 from given.sources import Source
-from given.tasks import answer, chat, code, fill, keyboard, translate, upscale
+from given.tasks import answer, chat, code, fill, keyboard, picture, translate, upscale
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "answer", "chat", "code", "fill", "keyboard", "task_named", "task_of", "translate", "upscale"]
+__all__ = ["TASKS", "Task", "answer", "chat", "code", "fill", "keyboard", "picture", "task_named", "task_of", "translate",
+           "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -98,6 +99,8 @@ TASKS = (
          "given fit book.txt --task keyboard", own=keyboard),
     Task("code", "what comes next in a source file, and what stands between two parts of it", "5-gram, xz", "bits/byte",
          "given fit src/ --task code", own=code),
+    Task("picture", "whole pictures of a label", "independent pixels", "share named rightly, coverage",
+         "given fit photos/ --task picture", own=picture),
     Task("fill", "what stands in a hole of a picture", "mean picture, nearest picture", "error, a share of the levels",
          "given fit photos/ --task fill", own=fill),
     Task("upscale", "what a picture is at twice the resolution", "bicubic curves", "PSNR of luma, dB",

@@ -12,29 +12,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from given.codecs import Image, Label, infer_table
-from given.conditional import quoted
+from given.codecs import Image
 from given.distributions import How
-from given.families import Dequantised, FlowMatching
 from given.infer import part
-from given.nn import UNet
 from given.solve import DPMSolver
 from given.sources import Source
-from given.sources import read as read_data
 from given.variables import UserError
 from given.verbs import Model
-from given.verbs import model as model_of
+from given.verbs.pictures import field, labelled_pictures, picture_model, picture_names
 
 __all__ = ["SIDES", "TRAINING", "baselines", "fill", "measure", "model", "name_of", "read", "side_hidden"]
 
 TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 2e-3, "patience": None}
 SIDES = ("top", "bottom", "left", "right")
-_FEW = 256  # entries, up to which layers of units learn faster
 _DRAWS, _ROWS = 8, 100  # whose mean is judged
 
 
@@ -44,15 +38,7 @@ def read(*paths: str | os.PathLike[str]) -> Source:
     Raises:
         UserError: data of another kind.
     """
-    if len(paths) != 1:
-        raise UserError(f"fill: expected one folder or file of pictures, got {len(paths)}")
-    data = read_data(paths[0])
-    codecs, _ = infer_table(data, {})
-    kinds = [sum(isinstance(codec, kind) for codec in codecs.values()) for kind in (Image, Label)]
-    if kinds[0] != 1 or sum(kinds) != len(codecs) or kinds[1] > 1:
-        raise UserError(f"{paths[0]}: expected pictures, with a label or without, got columns {', '.join(data.names)}; holes "
-                        "of a table are filled by given complete")
-    return data
+    return labelled_pictures("fill", paths, "holes of a table are filled by given complete")
 
 
 def model(data: Source, *, seed: int = 0, width: int = 64) -> Model:
@@ -63,14 +49,7 @@ def model(data: Source, *, seed: int = 0, width: int = 64) -> Model:
         seed: of the initial weights.
         width: of the vector that a label becomes.
     """
-    codecs, _ = infer_table(data, {})
-    name = next(name for name, codec in codecs.items() if isinstance(codec, Image))
-    labels = [other for other in codecs if other != name]
-    entries = int(np.prod(next(data.batches(1))[name].shape[1:]))
-    net = None if entries <= _FEW else partial(UNet, width=48, factors=(1, 2), patch=2)
-    family = partial(Dequantised, family=partial(FlowMatching, net=net, width=width))
-    formula = f"p({quoted(name)}{' | ' * bool(labels)}{''.join(map(quoted, labels))})"
-    return model_of(formula, data, families={name: family}, seed=seed)
+    return picture_model(data, field(data, width=width, known=0.25), seed=seed)
 
 
 def fill(model: Model, picture: np.ndarray, hidden: np.ndarray, *, n: int = 1, seed: int = 0, how: How | None = None,
@@ -132,8 +111,7 @@ def measure(model: Model, test: Source) -> dict[str, float]:
 
 def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
     """The mean picture, and the picture whose upper half is nearest."""
-    codecs, _ = infer_table(train, {})
-    name = next(name for name, codec in codecs.items() if isinstance(codec, Image))
+    name, _ = picture_names(train)
     learned, true = (np.asarray(next(data.batches(most))[name], dtype=np.float64) for data, most in (
         (train, 10_000), (test, _ROWS)))
     hidden = side_hidden("bottom", *true.shape[1:3])

@@ -1,0 +1,82 @@
+"""pictures: what tasks of pictures share: which data they are, and a field that draws them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from given.codecs import Image, Label, infer_table
+from given.conditional import Conditional, quoted
+from given.families import Dequantised, FlowMatching
+from given.nn import UNet
+from given.sources import Source, read
+from given.variables import UserError
+from given.verbs.building import model
+from given.verbs.models import Model
+
+__all__ = ["field", "labelled_pictures", "lonely_label", "picture_model", "picture_names"]
+
+_FEW = 256  # entries, up to which layers of units learn faster
+
+
+def labelled_pictures(task: str, paths: Sequence[str | os.PathLike[str]], way: str) -> Source:
+    """Pictures, with a label or without.
+
+    Args:
+        task: who asks.
+        paths: of one folder, file or sample.
+        way: what data of another kind is for.
+
+    Raises:
+        UserError: data of another kind.
+    """
+    if len(paths) != 1:
+        raise UserError(f"{task}: expected one folder or file of pictures, got {len(paths)}")
+    data = read(paths[0])
+    codecs, _ = infer_table(data, {})
+    kinds = [sum(isinstance(codec, kind) for codec in codecs.values()) for kind in (Image, Label)]
+    if kinds[0] != 1 or sum(kinds) != len(codecs) or kinds[1] > 1:
+        raise UserError(f"{paths[0]}: expected pictures, with a label or without, got columns {', '.join(data.names)}; {way}")
+    return data
+
+
+def picture_names(data: Source) -> tuple[str, list[str]]:
+    """The column of pictures, and that of labels where there is one."""
+    codecs, _ = infer_table(data, {})
+    name = next(name for name, codec in codecs.items() if isinstance(codec, Image))
+    return name, [other for other in codecs if other != name]
+
+
+def lonely_label(data: Source) -> str | None:
+    """The first label that one picture alone has, if any."""
+    _, labels = picture_names(data)
+    counts = Counter(value for rows in data.batches(1 << 12) for name in labels for value in rows[name].tolist())
+    return next((str(value) for value, n in counts.items() if n == 1), None)
+
+
+def picture_model(data: Source, family: Callable[..., Conditional], *, seed: int) -> Model:
+    """p(picture) or p(picture | label), by a family of its levels; nothing of it learned yet."""
+    name, labels = picture_names(data)
+    formula = f"p({quoted(name)}{' | ' * bool(labels)}{''.join(map(quoted, labels))})"
+    return model(formula, data, families={name: family}, seed=seed)
+
+
+def field(data: Source, *, width: int, known: float) -> Callable[..., Conditional]:
+    """A field of levels along a path: layers of units for pictures of up to 256 entries, convolutions for larger ones.
+
+    Args:
+        data: pictures.
+        width: of the vector that a label becomes.
+        known: how often a part of a picture is known while learning.
+    """
+    net = None if entries_of(data) <= _FEW else partial(UNet, width=48, factors=(1, 2), patch=2)
+    return partial(Dequantised, family=partial(FlowMatching, net=net, width=width, known=known))
+
+
+def entries_of(data: Source) -> int:
+    """How many numbers a picture has."""
+    return int(np.prod(next(data.batches(1))[picture_names(data)[0]].shape[1:]))
