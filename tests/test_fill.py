@@ -10,6 +10,7 @@ from given.families import Dequantised
 from given.nn import UNet
 from given.tasks import fill
 from given.variables import UserError
+from given.verbs import choosing
 
 
 def bars(n, side=4, seed=0):
@@ -76,9 +77,47 @@ def test_by_its_command(learned, tmp_path, capsys):
     drawn = [np.asarray(Image.open(path)) for path in sorted((tmp_path / "out").rglob("*.png"))]
     there = np.asarray(Image.open(picture))
     assert len(drawn) == 3 and all((each != there).sum() <= 1 for each in drawn)
+    capsys.readouterr()
     assert main(["fit", str(learned / "photos"), "--task", "fill", "--steps", "1", "-o", str(tmp_path / "m.given")]) == 0
-    assert list(given.load(tmp_path / "m.given").facts["scores"]) == [
-        "held out, this model", "held out, mean picture", "held out, nearest picture"]
+    facts = given.load(tmp_path / "m.given").facts
+    assert list(facts["scores"]) == ["held out, this model", "held out, mean picture", "held out, nearest picture"]
+    assert set(facts["chosen"]) == {"FlowMatching", "Autoregressive"}
+    assert f"family: {min(facts['chosen'], key=facts['chosen'].get)}, by the least loss" in capsys.readouterr().err
+
+
+def test_an_energy_score_is_least_for_draws_of_the_truth():
+    check_energy()
+
+
+def check_energy():
+    """Beside draws of another mean, of a smaller and of a larger spread; and it is that of its formula."""
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(2000, 2))
+    scores = [choosing.energy(true, mean + spread * rng.normal(size=(4, 2000, 2))) for mean, spread in (
+        (0, 1), (0.7, 1), (0, 0.3), (0, 2))]
+    assert min(scores) == scores[0]
+    assert choosing.energy(np.zeros((1, 2)), np.array([[[3.0, 4.0]], [[0.0, 0.0]]])) == pytest.approx(2.5 - 2.5)
+
+
+def test_the_least_loss_goes_on_with_what_is_left():
+    check_chosen()
+
+
+def check_chosen():
+    data = given.read(image=bars(20))
+    models = {name: fill.model(data) for name in "ab"}
+    losses = dict(zip(map(id, models.values()), (2.0, 1.0), strict=True))
+    budget = {"steps": 10, "minutes": None}
+    choice = choosing.choose(models, data, lambda model, held: losses[id(model)], budget=budget, batch=8)
+    assert choice.name == "b" and choice.model is models["b"] and choice.left == {"steps": 7}
+    assert [model.facts["fit"]["steps"] for model in models.values()] == [1, 1]
+    assert str(choice) == "b, by the least loss of held-out rows, 1; a 2"
+
+
+def test_one_family_of_large_pictures_is_not_tried():
+    data = given.read(image=bars(8, 20))
+    choice = choosing.choose(fill.models(data), data, lambda model, held: 1 / 0, budget={"steps": 5})
+    assert choice.name == "FlowMatching" and choice.left == {"steps": 5} and "fit" not in choice.model.facts
 
 
 @pytest.mark.parametrize(("picture", "hidden", "words"), [

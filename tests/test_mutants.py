@@ -38,6 +38,8 @@ from test_divergences import (
 )
 from test_events import check_pair, check_step
 from test_events import enumerated as check_listed
+from test_fill import check_chosen as check_choice
+from test_fill import check_energy
 from test_fill import check_halves as check_sides
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
@@ -149,6 +151,7 @@ import given.train.exported
 import given.train.loop
 import given.variables
 import given.verbs.assessment
+import given.verbs.choosing
 import given.verbs.completion
 import given.verbs.describing
 import given.verbs.shuffling
@@ -770,6 +773,10 @@ MUTANTS = {
         given.nn.ConvolutionalMap, "forward", "each + self.straight(there)", "each + 0 * self.straight(there)", check_straight),
     "a half hides the middle twice": Mutant(
         given.tasks.fill, "side_hidden", "place >= size // 2", "place >= size // 2 - 1", check_sides),
+    "draws that are alike are rewarded": Mutant(
+        given.verbs.choosing, "energy", "off - apart", "off + 0 * apart", check_energy),
+    "what is chosen has the whole budget again": Mutant(
+        given.verbs.choosing, "choose", "value * (1 - _SHARE)", "value", check_choice),
     "what is covered are draws, by pictures": Mutant(
         given.tasks.picture, "_beside", "support(true, found)", "support(found, true)", check_prototypes),
     "a draw shows another small picture": Mutant(

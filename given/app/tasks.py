@@ -22,6 +22,7 @@ from given.tasks import task_named
 from given.train import MODEL_FILES, check_place, split
 from given.variables import UserError
 from given.verbs import Model
+from given.verbs.choosing import choose
 
 __all__ = ["chat", "fill", "fit", "keyboard", "picture", "translate", "upscale"]
 
@@ -50,13 +51,19 @@ def fit(a: argparse.Namespace) -> int:
     beside = {} if held is None else _figures(task.own.baselines(train, held))
     print("".join(f"{name}: {figure}\n" for name, figure in beside.items()), end="", file=sys.stderr)
     learned = task.own.arranged(train, a.seed) if task.own is tasks.code else train
-    training = {**task.own.TRAINING, **({"muon": True} if a.muon else {})}
-    done = model.fit(learned, held_out=held or 0, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps, seed=a.seed,
-                     checkpoint=a.checkpoint, resume=a.resume, bfloat16=a.bfloat16, **training)
+    training = {**task.own.TRAINING, **({"muon": True} if a.muon else {}), "bfloat16": a.bfloat16}
+    budget: Any = {"minutes": a.minutes, "cpu_seconds": a.cpu_seconds, "steps": a.steps}
+    why = dict[str, str]()
+    if task.chosen_by is not None:
+        choice = choose(task.own.models(train, seed=a.seed), train, task.chosen_by, budget=budget, seed=a.seed, **training)
+        model, budget, why = choice.model, choice.left, {"family": str(choice)}
+        model.facts |= {"task": task.name, "chosen": dict(choice.losses)}
+        print(f"family: {choice}", file=sys.stderr)
+    done = model.fit(learned, held_out=held or 0, seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, **budget, **training)
     own = {} if held is None else _figures({"this model": task.own.measure(model, held)})
     model.facts["scores"] = {**own, **beside}
     model.save(path)
-    facts({"model": path, "formula": str(model), "steps": done.steps, "stopped": done.stopped,
+    facts({"model": path, "formula": str(model), **why, "steps": done.steps, "stopped": done.stopped,
            "cpu-seconds": round(done.cpu_seconds, 1), **own, **beside}, a.json)
     return 130 if done.stopped == "interrupted" else 0
 

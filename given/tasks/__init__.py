@@ -37,6 +37,7 @@ class Task:
         formula: from the names of images, of texts, of labels, of series with their axes, and of all columns, the formula; None
             where it is another task's, or where the task has to be asked for.
         own: the module of a task with a file of its own.
+        chosen_by: the held-out loss that chooses one of `own.models`, where there are several.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Task:
     example: str
     formula: Callable[[_Names, _Names, _Names, _Axes, _Names], str | None] = lambda *_: None
     own: Any = None
+    chosen_by: Callable[[Any, Source], float] | None = None
 
 
 def _labelled_images(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
@@ -102,7 +104,7 @@ TASKS = (
     Task("picture", "whole pictures of a label", "independent pixels", "share named rightly, coverage",
          "given fit photos/ --task picture", own=picture),
     Task("fill", "what stands in a hole of a picture", "mean picture, nearest picture", "error, a share of the levels",
-         "given fit photos/ --task fill", own=fill),
+         "given fit photos/ --task fill", own=fill, chosen_by=fill.loss),
     Task("upscale", "what a picture is at twice the resolution", "bicubic curves", "PSNR of luma, dB",
          "given fit photos/ --task upscale", own=upscale),
 )

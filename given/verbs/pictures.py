@@ -18,9 +18,9 @@ from given.variables import UserError
 from given.verbs.building import model
 from given.verbs.models import Model
 
-__all__ = ["field", "labelled_pictures", "lonely_label", "picture_model", "picture_names"]
+__all__ = ["FEW", "entries_of", "field", "labelled_pictures", "lonely_label", "picture_model", "picture_names"]
 
-_FEW = 256  # entries, up to which layers of units learn faster
+FEW = 256  # entries, up to which layers of units learn faster
 
 
 def labelled_pictures(task: str, paths: Sequence[str | os.PathLike[str]], way: str) -> Source:
@@ -73,7 +73,7 @@ def field(data: Source, *, width: int, known: float) -> Callable[..., Conditiona
         width: of the vector that a label becomes.
         known: how often a part of a picture is known while learning.
     """
-    net = None if entries_of(data) <= _FEW else partial(UNet, width=48, factors=(1, 2), patch=2)
+    net = None if entries_of(data) <= FEW else partial(UNet, width=48, factors=(1, 2), patch=2)
     return partial(Dequantised, family=partial(FlowMatching, net=net, width=width, known=known))
 
 
