@@ -1,8 +1,9 @@
 """MNIST: the lower half of digits by a field that learned parts, judged; and the labels of what it draws, given the half alone.
 
-    GIVEN_DATA=data python benchmarks/fill.py FlowMatching-0.given judge.pt   # of benchmarks/pictures.py; appends to RESULTS.md
+    GIVEN_DATA=data python benchmarks/fill.py               # 20 CPU-minutes of the task fill; appends to RESULTS.md
+    GIVEN_DATA=data python benchmarks/fill.py MAR-0.given   # a model of benchmarks/pictures.py in its place
 
-Four draws of each of the first test images. Given half and label, the judge is to name the label. Given the half alone (guided
+One thread; it learns from the first 55,000 training images. Four draws of each of the first test images. Given half and label, the judge is to name the label. Given the half alone (guided
 by 0, which reads no label), labels of draws stand beside a classifier of upper halves: the log score of the true label under
 both, where a tenth of a draw of each label is added, and how often each label is drawn over all.
 """
@@ -12,11 +13,12 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
-from pictures import Judge
+from pictures import LEARNED, the_judge
 from record import append
 
 import given
@@ -43,19 +45,33 @@ def classified(x: np.ndarray, y: np.ndarray, tops: np.ndarray) -> np.ndarray:
         return net.eval()(torch.as_tensor(tops.reshape(-1, 392) / 255).float()).softmax(1).double().numpy()
 
 
+def learned(files: Mapping[str, np.ndarray], asked: argparse.Namespace) -> given.Model:
+    """The task's model of images given labels, saved."""
+    data = given.read(image=files["x_train"][:LEARNED], label=files["y_train"][:LEARNED])
+    model = fill.model(data, seed=asked.seed)
+    print(model.fit(data, held_out=0, cpu_seconds=asked.seconds, bfloat16=True, threads=1, seed=asked.seed, progress=False,
+                    **fill.TRAINING), flush=True)
+    model.save(asked.folder / f"fill-{asked.seed}.given")
+    return model
+
+
 def main() -> None:
     """Both questions."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model")
-    parser.add_argument("judge", type=Path)
+    parser.add_argument("model", nargs="?", help="a saved one of images and labels, in place of learning")
+    parser.add_argument("--seconds", type=float, default=1200, help="CPU-seconds of learning (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("build/pictures"), help="of the judge and what is learned "
+                        "(%(default)s)")
     parser.add_argument("--images", type=int, default=250, help="test images, four draws each (%(default)s)")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     files = np.load(Path(os.environ["GIVEN_DATA"]) / "images" / "mnist.npz")
     x, y = files["x_test"][:asked.images], files["y_test"][:asked.images].astype(int)
-    judge, model = Judge(), given.load(asked.model)
-    judge.load_state_dict(torch.load(asked.judge, weights_only=True))
-    judge.eval()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    judge = the_judge(asked.folder, {"train": files["x_train"], "train_label": files["y_train"],
+                                     "held": files["x_train"][:0], "held_label": files["y_train"][:0]})
+    model = given.load(asked.model) if asked.model else learned(files, asked)
     seen = np.broadcast_to(~fill.side_hidden("bottom", 28, 28), x.shape)
     rows = [["what", "figure"], ["the judge on these images, whole", f"{(judge(x)[1] == y).mean():.3f}"]]
     names = {}
@@ -80,7 +96,7 @@ def main() -> None:
     for line in rows:
         print(line, flush=True)
     append("fill", {"MNIST": rows}, {"threads": "1", "hidden": "lower half", "draws": f"{DRAWS} of {asked.images} test images",
-                                     "model": Path(asked.model).name, "solver": "DPM-Solver, 16 evaluations"})
+                                     "model": Path(asked.model).name if asked.model else f"of the task, {asked.seconds:g} CPU-s, seed {asked.seed}", "solver": "DPM-Solver, 16 evaluations"})
 
 
 if __name__ == "__main__":

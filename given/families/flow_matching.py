@@ -35,6 +35,8 @@ from given.variables import Entries, Observed, Real, UserError, Variable
 
 __all__ = ["Diffusion", "FlowMatching"]
 
+_BESIDE_PART = 0.5  # how often y is dropped where a part of x is known: with y or without is asked alike
+
 
 class _AlongPath(Conditional):
     """A field that is learned along a path. Abstract.
@@ -94,7 +96,8 @@ class _AlongPath(Conditional):
         data = x.flat(self.x.space).tensor.float().reshape(y.n, *self.grid.shape)
         z = self.path.base.draw(noise.fold("start"), (), self.grid.shape).float()
         t = self.path.time(noise.fold("time").uniform().float())
-        dropped = noise.fold("drop").uniform() < self.drop
+        known = self._part(noise.fold("known")) if self.known else torch.zeros(y.n, 1, dtype=torch.bool, device=data.device)
+        dropped = noise.fold("drop").uniform() < self._drop(known)
         given = self.context.condition(Observed({k: e.hide(dropped) for k, e in y.items()}, y.n))
         alpha, sigma = (over(v, data) for v in self.path.mix(t))
         moved = alpha * data + sigma * z
@@ -102,10 +105,15 @@ class _AlongPath(Conditional):
         if not self.known:
             off = self.net(moved[..., None], t, given) - off
         else:
-            known = self._part(noise.fold("known")).reshape(data.shape)
+            known = known.reshape(data.shape)
             read = torch.stack([torch.where(known, data, moved), known.float()], -1)
             off = (self.net(read, t, given) - off).masked_fill(known, 0.0)
         return self.path.weight(t).double() * (off**2).flatten(1).sum(1).double()
+
+    def _drop(self, known: Tensor) -> Tensor:
+        """(B,) how often y is dropped, of rows of which so much is known (B, D)."""
+        beside = max(self.drop, _BESIDE_PART) if self.drop else 0.0
+        return torch.where(known.any(1), beside, self.drop)
 
     def _part(self, noise: Noise) -> Tensor:
         """(B, D) what is known of every row: nothing, most often; entries by a share of the row's own; or all up to some place

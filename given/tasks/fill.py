@@ -1,6 +1,7 @@
 """Fill: p(a picture's rest | a part of it), and given its label where there are labels. Any pictures of one size.
 
-The family is chosen: a field along a path, of which in a quarter of the rows some of a picture is known while learning; or,
+The family is chosen: a field along a path, of which in three quarters of the rows some of a picture is known while learning, the
+label dropped in half of these; or,
 for pictures of up to 256 entries, one entry after another in any order (`Autoregressive`). Both fill any hole, of any form,
 by draws; a hole would cut patches of a MAR, and of single entries a step takes a second. They learn for equal parts of the
 first three tenths of the budget; the energy score of draws of the four halves of held-out pictures chooses one, which goes
@@ -36,6 +37,7 @@ __all__ = ["SIDES", "TRAINING", "baselines", "fill", "loss", "measure", "model",
 
 TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 2e-3, "patience": None}
 SIDES = ("top", "bottom", "left", "right")
+_KNOWN = 0.75  # share of the rows, while learning, of which a part is known
 _DRAWS, _ROWS = 8, 100  # whose mean is judged
 _CHOSEN_BY = 64  # held-out pictures
 
@@ -57,7 +59,7 @@ def model(data: Source, *, seed: int = 0, width: int = 64) -> Model:
         seed: of the initial weights.
         width: of the vector that a label becomes.
     """
-    return picture_model(data, field(data, width=width, known=0.25), seed=seed)
+    return picture_model(data, field(data, width=width, known=_KNOWN), seed=seed)
 
 
 def models(data: Source, *, seed: int = 0) -> dict[str, Model]:
