@@ -42,8 +42,8 @@ class TransformerFlow(Conditional):
     Args:
         x: real, or a block of real columns.
         parents: of any space.
-        patch: side of a patch along every axis but that of channels, or one each; by default the least from 2 on with which there
-            are 64 patches at most, and one entry of a block.
+        patch: side of a patch along every axis but that of channels, or one each; by default 2, or 4 where there are more
+            than 64 patches, and one entry of a block.
         transforms: how many; every second one reads backwards.
         components: logistics in a transform's mixture; 1 is an affine map.
         net: builds a causal net of the patches from their `Grid`, order= and attends=.
