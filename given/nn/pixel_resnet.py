@@ -122,7 +122,6 @@ class Pixels:
         self.line = new(B, 1 + W, d * C)  # tokens, the pixel before the first being nothing
         self.above, self.left = new(B, n, d * C, W + 2 * side), new(B, n, W + left, d * C)
         self.v, self.pixel = new(B, W, d * C), new(B, d * C)
-        self.begun = False
 
     def rows(self, index: Tensor) -> Pixels:
         """The rows `index`, copied."""
@@ -133,8 +132,7 @@ class Pixels:
 
     def begin(self) -> None:
         """v of the next line, from the tokens of the present one."""
-        side, before = _REACH[0], self.line[:, 1:] if self.begun else torch.zeros_like(self.line[:, 1:])
-        v, self.begun = (self.net.enter(before) + self.of_v).mT, True
+        side, v = _REACH[0], (self.net.enter(self.line[:, 1:]) + self.of_v).mT
         for i, block in enumerate(self.net.above):
             h = v
             for j, part in enumerate(block.convolutions):  # type: ignore[arg-type]
