@@ -28,7 +28,7 @@ def learned(tmp_path_factory):
         Image.fromarray(image).save(folder / "photos" / label[i] / f"{i}.png")
     data = picture.read(folder / "photos")
     model = picture.model(data)
-    model.fit(data, steps=300, held_out=0, progress=False, **picture.TRAINING | {"lr": 1e-2})
+    model.fit(data, steps=40, progress=False, **picture.TRAINING | {"lr": 1e-2})
     model.save(folder / "bars.given")
     return folder
 
@@ -38,7 +38,7 @@ def test_a_label_is_drawn_as_it_is_and_all_of_it(learned):
     test = given.read(image=x, label=label)
     found = picture.measure(given.load(learned / "bars.given"), test)
     beside = picture.baselines(picture.read(learned / "photos"), test)["independent pixels"]
-    assert found["named rightly"] > beside["named rightly"] and found["coverage"] > beside["coverage"] + 0.05, (found, beside)
+    assert found["named rightly"] > beside["named rightly"] + 0.2 and found["coverage"] > beside["coverage"] + 0.05
 
 
 def test_one_picture_a_label_is_named_rightly_and_covers_little():
@@ -59,7 +59,7 @@ def test_draws_of_every_label_and_of_one(learned):
     model = given.load(learned / "bars.given")
     drawn = picture.draw(model, 2)
     assert {value: images.shape for value, images in drawn.items()} == {"lies": (2, 4, 4), "stands": (2, 4, 4)}
-    one = picture.draw(model, 2, guidance=2.0, label="lies")
+    one = picture.draw(model, 2, guidance=3.0, label="lies")
     assert [*one] == ["lies"] and (one["lies"] != drawn["lies"]).any()
 
 

@@ -334,12 +334,12 @@ def _fill(add: _Add) -> None:
 
 def _picture(add: _Add) -> None:
     command = add("picture", "whole pictures of a label, or of every label", "given picture digits.given -o all.png",
-                  "given picture digits.given label=3 -n 16 --guidance 1.5 -o threes.png",
+                  "given picture digits.given label=3 -n 16 --guidance 2 -o threes.png",
                   "given picture photos.given -o page.html", model=True)
     command.add_argument("given", nargs="*", type=pair, metavar="NAME=VALUE", help="the label (default: every one)")
     command.add_argument("-n", type=count, default=8, help="draws of every label (default 8)")
-    command.add_argument("--guidance", type=positive, default=1.0, metavar="WEIGHT",
-                         help="how much the label weighs (default 1, as learned); of more, draws are more alike")
+    command.add_argument("--guidance", type=positive, metavar="WEIGHT",
+                         help="how much the label weighs, 1 as learned (default 1.5); of more, draws are more alike")
     command.add_argument("-o", "--output", metavar="FILE", required=True,
                          help="where to write them: .png, FOLDER/ with a file each, .npz, or a page .html")
 

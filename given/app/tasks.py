@@ -51,15 +51,16 @@ def fit(a: argparse.Namespace) -> int:
     beside = {} if held is None else _figures(task.own.baselines(train, held))
     print("".join(f"{name}: {figure}\n" for name, figure in beside.items()), end="", file=sys.stderr)
     learned = task.own.arranged(train, a.seed) if task.own is tasks.code else train
-    training = {**task.own.TRAINING, **({"muon": True} if a.muon else {}), "bfloat16": a.bfloat16}
+    training = {"held_out": held or 0, **task.own.TRAINING, **({"muon": True} if a.muon else {}), "bfloat16": a.bfloat16}
     budget: Any = {"minutes": a.minutes, "cpu_seconds": a.cpu_seconds, "steps": a.steps}
     why = dict[str, str]()
     if task.chosen_by is not None:
-        choice = choose(task.own.models(train, seed=a.seed), train, task.chosen_by, budget=budget, seed=a.seed, **training)
+        choice = choose(task.own.models(train, seed=a.seed), train, task.chosen_by, budget=budget, seed=a.seed,
+                        **training | {"held_out": 0})
         model, budget, why = choice.model, choice.left, {"family": str(choice)}
         model.facts |= {"task": task.name, "chosen": dict(choice.losses)}
         print(f"family: {choice}", file=sys.stderr)
-    done = model.fit(learned, held_out=held or 0, seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, **budget, **training)
+    done = model.fit(learned, seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, **budget, **training)
     own = {} if held is None else _figures({"this model": task.own.measure(model, held)})
     model.facts["scores"] = {**own, **beside}
     model.save(path)
@@ -175,7 +176,8 @@ def picture(a: argparse.Namespace) -> None:
     sheets = {value: sheet(model, Columns({name: images})) for value, images in drawn.items()}
     scores = table([["judged", "figures"], *([who, figures] for who, figures in model.facts.get("scores", {}).items())])
     body = "".join(figure(png, f"{label} {value}" if label else "drawn") for value, png in sheets.items())
-    made = page(str(model), f"{a.n} draws{' of every label' * (len(drawn) > 1)}, guidance {a.guidance:g}", [
+    weight = f", the label weighed {a.guidance or tasks.picture.GUIDANCE:g} times" if label else ""
+    made = page(str(model), f"{a.n} draws{' of every label' * (len(drawn) > 1)}{weight}", [
         ("What does it draw?", f'<div class="grid pictures">{body}</div>'), ("How good is it?", scores)])
     write_file(a.output, lambda file: file.write(made.encode()))
     print(f"wrote {a.output}", file=sys.stderr)

@@ -65,7 +65,7 @@ def choose(models: Mapping[str, Model], data: Source, loss: Callable[[Model, Sou
     parts: dict[str, Any] = {name: _whole(name, value * _SHARE / len(models)) for name, value in limits.items()}
     losses = dict[str, float]()
     for name, model in models.items():
-        model.fit(some, held_out=0, seed=seed, progress=False, **parts, **training)
+        model.fit(some, seed=seed, progress=False, **{"held_out": 0, **training}, **parts)
         losses[name] = loss(model, some if held is None else held)
     order = sorted(losses, key=losses.__getitem__)
     left = {name: _whole(name, value * (1 - _SHARE)) for name, value in limits.items()}

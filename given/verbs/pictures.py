@@ -20,7 +20,7 @@ from given.verbs.models import Model
 
 __all__ = ["FEW", "entries_of", "field", "labelled_pictures", "lonely_label", "picture_model", "picture_names"]
 
-FEW = 256  # entries, up to which layers of units learn faster
+FEW = 256  # entries, up to which layers of units learn parts faster
 
 
 def labelled_pictures(task: str, paths: Sequence[str | os.PathLike[str]], way: str) -> Source:
@@ -66,14 +66,15 @@ def picture_model(data: Source, family: Callable[..., Conditional], *, seed: int
 
 
 def field(data: Source, *, width: int, known: float) -> Callable[..., Conditional]:
-    """A field of levels along a path: layers of units for pictures of up to 256 entries, convolutions for larger ones.
+    """A field of levels along a path: convolutions; where parts are known, layers of units for up to 256 entries.
 
     Args:
         data: pictures.
         width: of the vector that a label becomes.
         known: how often a part of a picture is known while learning.
     """
-    net = None if entries_of(data) <= FEW else partial(UNet, width=48, factors=(1, 2), patch=2)
+    few = entries_of(data) <= FEW
+    net = None if few and known else partial(UNet, width=32 if few else 48, factors=(1, 2), patch=1 if few else 2)
     return partial(Dequantised, family=partial(FlowMatching, net=net, width=width, known=known))
 
 
