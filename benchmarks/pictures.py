@@ -81,7 +81,8 @@ FAMILIES = {  # how a model is made, how it is fitted, ways to draw it
     "FlowMatching": (levels(partial(FlowMatching, net=FIELD, width=64)), {"lr": 2e-3, "batch": 64}, SOLVERS),
     "Diffusion": (levels(partial(Diffusion, net=FIELD, width=64)), {"lr": 2e-3, "batch": 64}, SOLVERS),
     "MAR": (levels(_MAR), {"lr": 7e-3, "muon": True, "batch": 64}, {
-        "Heun, 8 steps": Heun(8), "guided 1.5": Guidance(1.5) | Heun(8), "guided 2": Guidance(2) | Heun(8)}),
+        "Heun, 8 steps": Heun(8), "Heun, 4 steps": Heun(4), "guided 1.5": Guidance(1.5) | Heun(8),
+        "guided 1.75": Guidance(1.75) | Heun(8), "guided 2": Guidance(2) | Heun(8)}),
     "TransformerFlow": (levels(TransformerFlow), {"lr": 2e-3, "batch": 64}, ONE),
     "VQVAE and codes": (_CODES | {"families": _CODES_BY}, {"lr": 5e-3, "muon": True, "batch": 64}, ONE),
     "VAE": (levels(VAE), {"lr": 3e-3, "batch": 64}, ONE),

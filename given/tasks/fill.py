@@ -3,10 +3,10 @@
 The family is chosen: a field along a path, of which in three quarters of the rows some of a picture is known while learning,
 the label dropped in half of these; or, for pictures of up to 256 entries, one entry after another in any order
 (`Autoregressive`). Both fill any hole, of any form, by draws; a hole would cut patches of a MAR, and of single entries a step
-takes a second. They learn for equal parts of the first three tenths of the budget; the energy score of draws of the four halves
-of held-out pictures chooses one, which goes on. A field of up to 256 entries has a net of layers of units, a larger one
-convolutions. The metric is the error of the mean of draws of the lower half, given the upper one, as a share of the levels; the
-trivial baselines are the mean picture, and the lower half of the picture whose upper half is nearest.
+takes a second. They learn for equal parts of the first three tenths of the budget; the energy score of draws of the four
+halves of held-out pictures chooses one, which goes on. A field of up to 256 entries has a net of layers of units, a larger
+one convolutions. The metric is the error of the mean of draws of the lower half, given the upper one, as a share of the
+levels; the trivial baselines are the mean picture, and the lower half of the picture whose upper half is nearest.
 
 Source: Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching for generative modeling, 2022 / https://arxiv.org/abs/2210.02747
 """
