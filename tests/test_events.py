@@ -17,6 +17,7 @@ from given.infer import Query, Within
 from given.infer.events import Region
 from given.joint import Joint
 from given.nn import Transformer
+from given.solve import Euler
 from given.testing import DoesNotApply, prepared
 from given.variables import Entries, Finite, Real, UserError, Variable
 
@@ -195,7 +196,8 @@ def test_grids_have_cells_and_ends_are_open_or_closed(table):
 
 
 def test_a_family_without_a_distribution_function_keeps_whole_draws():
-    model = given.model("p(x, y)", {"x": X, "y": Y}, codecs={"x": Number(), "y": Number()}, families={"x, y": FlowMatching})
+    model = given.model("p(x, y)", {"x": X, "y": Y}, codecs={"x": Number(), "y": Number()},
+                        families={"x, y": partial(FlowMatching, solver=Euler(8))})
     model.fit({"x": X, "y": Y}, steps=20, progress=False)
     asked = model.given(x=between(0, 1), y=between(0, None))
     drawn = asked.sample(40)
@@ -348,10 +350,10 @@ def check_answers(pair, table):
     assert answer.value == pair.given(city="Oslo").mean("y")
     answer = pair.given(x=between(0, 1)).answer("y")
     assert answer.kind == "estimate" and answer.how.startswith("of 1,000 draws, standard error 0.0")
-    several = [pair.given(x=between(0, 1)).answer("y", level, seed=k) for level in (None, 0.1) for k in range(40)]
-    for some in (several[:40], several[40:]):
+    several = [pair.given(x=between(0, 1)).answer("y", level, seed=k) for level in (None, 0.1) for k in range(16)]
+    for some in (several[:16], several[16:]):
         spread, mean = np.std([each.value for each in some]), np.mean([each.error for each in some])
-        assert 0.6 < spread / mean < 1.6, f"values of 40 seeds spread by {spread}, their standard error is {mean}"
+        assert 0.5 < spread / mean < 1.8, f"values of 16 seeds spread by {spread}, their standard error is {mean}"
     rows = pair.given(city=["Oslo", "Rome"], x=between(0, 1)).answer("y")
     assert rows.error.shape == (2,) and " to " in rows.how
     day = table[1].given(city="Oslo", age=between(30, 50)).answer("day")
