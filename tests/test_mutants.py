@@ -51,6 +51,8 @@ from test_nearest_neighbour import check_chosen, check_common, check_frequencies
 from test_nets import check_prediction, check_steps
 from test_one_dimensional import check_standard_errors
 from test_paths import (
+    check_drops,
+    check_fine_entries,
     check_learned_parts,
     check_order,
     check_path,
@@ -460,6 +462,10 @@ MUTANTS = {
         "retain_graph=k < K - 1)[0] * e.roll(1, 1))", check_seeded_hutchinson),
     "a field is not shown where x is known": Mutant(
         given.distributions.ContinuousFlow, "_inputs", "known.where.to(x)", "0 * known.where.to(x)", check_learned_parts),
+    "the clock of scores is that of learning": Mutant(
+        given.distributions.flow_density, "_along", "span * (share + _FINE) *", "span * share *", check_fine_entries),
+    "a part is learned with y, as a rule": Mutant(
+        given.families.FlowMatching, "_drop", "max(self.drop, _BESIDE_PART)", "self.drop", check_drops),
     "levels keep their kind when they are guided": Mutant(
         given.distributions.Dequantised, "_by", "kind=_bound_of(inner)", "kind=self.kind", check_guided_kinds),
     "levels are too close at the last noise": Mutant(

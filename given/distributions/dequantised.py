@@ -5,8 +5,8 @@ probabilities are the cells' masses and sum to one. With u uniform in the cell, 
 
     log P(v) = log E_u[p(u)] + D log(2 / V)  >=  E_u[log p(u)] + D log(2 / V),
 
-where the first is an inequality too at the outermost cells. `log_prob` is the mean over `samples` draws of u: an
-unbiased estimate of that bound, reported as a bound; where p itself is estimated or unknown, so is the bound.
+where the first is an inequality too at the outermost cells. `log_prob` is the mean over draws of u: an unbiased estimate of
+that bound, reported as a bound; where p itself is estimated or unknown, so is the bound.
 
 Given some levels, a field is given the middles of their cells. Where the last noise of a path blurs the levels in place of u,
 the distribution is of the middles alone, and its bound is that of the levels' masses.
@@ -37,13 +37,13 @@ class Dequantised(Distribution):
     Args:
         distribution: over a real space of the same grid.
         space: finite and ordered.
-        samples: how many draws of u, or of the path's noise, a score averages.
+        samples: how many draws of u, or of the path's noise, a score averages; of None 4, and 1 where each solves an equation.
         last_noise: whether the distribution is of middles, which the last noise of its path blurs.
     """
 
     kind: Kind = "bound"
 
-    def __init__(self, distribution: Distribution, space: Finite, samples: int = 1, *,
+    def __init__(self, distribution: Distribution, space: Finite, samples: int | None = 1, *,
                  last_noise: bool = False) -> None:
         super().__init__(space, distribution.n, distribution.device)
         self.last_noise = last_noise
@@ -68,7 +68,7 @@ class Dequantised(Distribution):
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         noise = Noise.of(seed, self.n, device=self.device)
         assert isinstance(self.space, Finite)
-        folds = [noise.fold(k) for k in range(self.samples)]
+        folds = [noise.fold(k) for k in range(self.samples or (1 if self.kind == "estimate" else 4))]
         if self.last_noise:
             at = middles(x, self.space)
             return torch.stack([self.distribution.log_prob(at, seed=fold.fold("inner")) for fold in folds]).mean(0)

@@ -4,8 +4,10 @@ The equation, with div the divergence,
 
     log p(x) = log N(x(0)) - int_0^1 div v(x(t), t) dt,
 
-is solved backward. div is exact up to `EXACT` entries; beyond it is Hutchinson's estimate, the mean of e^T (dv/dx) e over a few
-random signs e, which stay what they are along the way. The bound is that of a chain that removes noise in endless small steps,
+is solved backward, in steps of a clock by which the logarithm of the noise's share, and a little, falls evenly: entries that
+hardly vary shrink with the noise, so steps of equal time would be coarse where it ends. div is exact up to `EXACT` entries;
+beyond it is Hutchinson's estimate, e^T (dv/dx) e of random signs e, which stay what they are along the way. The bound is that
+of a chain that removes noise in endless small steps,
 
     log p(x) >= E[log p(x | x_1)] - KL(q(x_0 | x) || N(0, I)) - 1/2 int E|z - noise(x_t, t)|^2 d log SNR,
 
@@ -34,7 +36,7 @@ from given.solve import Solver
 __all__ = ["EXACT", "Estimate", "bound", "by_equation"]
 
 EXACT = 32  # entries up to which the divergence is that: each costs a pass back through the net
-_PROBES = 4
+_FINE = 0.003  # share of the noise that is as fine as data are thought to be; a level of 256 in [-1, 1] is 0.008
 _FAR = 14.0  # log SNR at which a path without end is cut for the bound
 
 Predict = Callable[[Tensor, Tensor], Reading]
@@ -48,18 +50,18 @@ class Estimate:
     error: Tensor
 
 
-def by_equation(predict: Predict, path: Path, solver: Solver, x: Tensor, free: Tensor, noise: Noise) -> Estimate:
-    """log p of the entries of x (N, *grid) that are `free`, the others as they are given."""
+def by_equation(predict: Predict, path: Path, solver: Solver, x: Tensor, free: Tensor, noise: Noise, probes: int) -> Estimate:
+    """log p of the entries of x (N, *grid) that are `free`, the others as they are given, by so many vectors of signs."""
     N, D, grid = len(x), x[0].numel(), x.shape[1:]
     open_ = free.flatten(1).float()
     signs = [] if D <= EXACT else [
-        (noise.fold(k).uniform((), (D,)) < 0.5).float().mul(2).sub(1) * open_ for k in range(_PROBES)]
+        (noise.fold(k).uniform((), (D,)) < 0.5).float().mul(2).sub(1) * open_ for k in range(probes)]
     K = len(signs) or 1
 
-    def field(state: Tensor, t: float) -> Tensor:
+    def field(state: Tensor, s: float) -> Tensor:
         with torch.enable_grad():
             point = state[:, :D].detach().requires_grad_(True)
-            v = predict(point.reshape(N, *grid), torch.full((N,), t, device=x.device)).velocity.flatten(1) * open_
+            v = _along(predict, path, point.reshape(N, *grid), s).flatten(1) * open_
             if signs:
                 slopes = [(torch.autograd.grad((v * e).sum(), point, retain_graph=k < K - 1)[0] * e).sum(1)
                           for k, e in enumerate(signs)]
@@ -76,6 +78,18 @@ def by_equation(predict: Predict, path: Path, solver: Solver, x: Tensor, free: T
     return Estimate(value, gathered.std(1) / K**0.5 if K > 1 else torch.zeros_like(value))
 
 
+def _along(predict: Predict, path: Path, x: Tensor, s: float) -> Tensor:
+    """dx/ds at points x, s from 0 to 1 the clock of scores: log(share + _FINE) is an affine function of it."""
+    first, last = (sigma / (alpha + sigma) for alpha, sigma in path.ends)
+    span = math.log((first + _FINE) / (last + _FINE))
+    share = min(first, max(last, (first + _FINE) * math.exp(-span * s) - _FINE))
+    t = path.time_at(torch.tensor(share, dtype=torch.float64))
+    (alpha, sigma), (a, s_, _) = path.mix(t), path.direction(t)
+    pace = span * (share + _FINE) * (alpha + sigma) ** 2 / (sigma * a - alpha * s_)  # of a x + s z, where the share's is -1
+    found = predict(x, t.float().expand(len(x)).to(x.device))
+    return float(pace) * (float(a) * found.data + float(s_) * found.noise)
+
+
 def bound(predict: Predict, path: Path, x: Tensor, free: Tensor, noise: Noise, terms: int, levels: int = 0) -> Estimate:
     """A lower bound, in expectation, of log p of the entries of x (N, *grid) that are `free`, the others as they are given.
 
@@ -87,7 +101,8 @@ def bound(predict: Predict, path: Path, x: Tensor, free: Tensor, noise: Noise, t
     apart = list[Tensor]()
     for k in range(terms):
         of_term = noise.fold(k)
-        t = _time_at(path, first + (last - first) * (k + of_term.fold("time").uniform()) / terms)
+        log_snr = first + (last - first) * (k + of_term.fold("time").uniform()) / terms
+        t = path.time_at((-log_snr / 2).sigmoid())
         z = of_term.normal((), tuple(x.shape[1:]))
         alpha, sigma = (over(v, x) for v in path.mix(t))
         at = alpha * x + sigma * z
@@ -126,13 +141,3 @@ def _closed(x: Tensor, first: float, last: float) -> Tensor:
     prior = 0.5 * (left + signal * x**2 - 1 - left.log())
     steps = 0.5 * ((F.softplus(end) - end.sigmoid() - F.softplus(begin) + begin.sigmoid()) + x**2 * (end.sigmoid() - signal))
     return -prior - steps
-
-
-def _time_at(path: Path, log_snr: Tensor) -> Tensor:
-    """The times (N,) at which a path, whose signal-to-noise ratio grows, has these logarithms of it."""
-    low, high = torch.zeros_like(log_snr), torch.ones_like(log_snr)
-    for _ in range(50):
-        middle = (low + high) / 2
-        below = path.log_snr(middle) < log_snr
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return (low + high) / 2

@@ -78,6 +78,10 @@ class Path(abc.ABC):
     def direction(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """a, s and the pace at times t."""
 
+    @abc.abstractmethod
+    def time_at(self, share: Tensor) -> Tensor:
+        """The times at which the noise has shares sigma / (alpha + sigma), of any shape, which fall with time."""
+
     def time(self, u: Tensor) -> Tensor:
         """The time of a learning step, from a uniform number."""
         return u
@@ -160,6 +164,9 @@ class Straight(Path):
         pace = (1 - self.low) * self.power * (1 - t) ** (self.power - 1)
         return torch.ones_like(t), -torch.ones_like(t), pace
 
+    def time_at(self, share: Tensor) -> Tensor:
+        return 1 - ((share - self.low) / (1 - self.low)).clamp(0, 1) ** (1 / self.power)
+
 
 class _Turning(Path):
     """alpha^2 + sigma^2 = 1."""
@@ -167,6 +174,13 @@ class _Turning(Path):
     @abc.abstractmethod
     def angle(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """phi, and its slope."""
+
+    @abc.abstractmethod
+    def turned(self, phi: Tensor) -> Tensor:
+        """The time at which the angle is phi."""
+
+    def time_at(self, share: Tensor) -> Tensor:
+        return self.turned(torch.atan2(1 - share, share)).clamp(0, 1)
 
     def mix(self, t: Tensor) -> tuple[Tensor, Tensor]:
         phi, _ = self.angle(t)
@@ -194,6 +208,9 @@ class Cosine(_Turning):
         span = math.pi / 2 - 2 * self.margin
         return self.margin + span * t, torch.full_like(t, span)
 
+    def turned(self, phi: Tensor) -> Tensor:
+        return (phi - self.margin) / (math.pi / 2 - 2 * self.margin)
+
 
 @dataclass(frozen=True)
 class VariancePreserving(_Turning):
@@ -218,6 +235,10 @@ class VariancePreserving(_Turning):
         slope = s * (self.high - self.low) / 2 + self.low / 2  # of log alpha in t
         alpha, sigma = log_alpha.exp(), (-torch.expm1(2 * log_alpha)).sqrt()
         return torch.atan2(alpha, sigma), alpha * slope / sigma
+
+    def turned(self, phi: Tensor) -> Tensor:
+        lost = (0.5 * math.log1p(-self.least**2) - phi.sin().log()).clamp(min=0)  # s^2 (high - low) / 4 + s low / 2
+        return 1 - 4 * lost / (self.low + (self.low**2 + 4 * (self.high - self.low) * lost).sqrt())
 
 
 @dataclass(frozen=True)
@@ -250,9 +271,14 @@ class Karras(_Turning):
         ratio = root**self.rho
         return torch.atan2(torch.ones_like(ratio), ratio), (first - last) * self.rho * ratio / root / (1 + ratio**2)
 
+    def turned(self, phi: Tensor) -> Tensor:
+        return self._of((phi.cos() / phi.sin()).clamp(self.low, self.high))
+
     def time(self, u: Tensor) -> Tensor:
+        return self._of((self.mean + self.deviation * torch.special.ndtri(u)).exp().clamp(self.low, self.high))
+
+    def _of(self, ratio: Tensor) -> Tensor:
         first, last = self.high ** (1 / self.rho), self.low ** (1 / self.rho)
-        ratio = (self.mean + self.deviation * torch.special.ndtri(u)).exp().clamp(self.low, self.high)
         return (ratio ** (1 / self.rho) - first) / (last - first)
 
 

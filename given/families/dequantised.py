@@ -38,7 +38,7 @@ class Dequantised(Conditional):
         x: finite and ordered.
         parents: whatever the inner family takes.
         family: builds the inner conditional from a real variable and the parents.
-        samples: how many points a score averages.
+        samples: how many points a score averages; by default 4, and 1 where each solves an equation, since rows differ by more.
         last_noise: whether it is a path's last noise that levels are blurred by, as `family=Diffusion` has.
 
     It has `encode`, `decode` and `latent` where its family has them.
@@ -48,7 +48,7 @@ class Dequantised(Conditional):
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
-                 family: Callable[..., Conditional] | None = None, samples: int = 4,
+                 family: Callable[..., Conditional] | None = None, samples: int | None = None,
                  last_noise: bool = False) -> None:
         super().__init__(x, parents)
         if not isinstance(x.space, Finite) or not x.space.ordered:

@@ -30,7 +30,7 @@ from given.distributions.path import over
 from given.nn import Context, built_field, default_field, reads_grid, roles_of
 from given.nn.context import Readers, built_context
 from given.nn.order import places
-from given.solve import Ancestral, Heun, Sampler, Solver
+from given.solve import Ancestral, RungeKutta, Sampler, Solver
 from given.variables import Entries, Observed, Real, UserError, Variable
 
 __all__ = ["Diffusion", "FlowMatching"]
@@ -150,7 +150,7 @@ class FlowMatching(_AlongPath):
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, net: Callable[..., nn.Module] | None = None,
                  path: Path = Straight(), width: int = 16, drop: float = 0.1, known: float = 0.25,  # noqa: B008
-                 solver: Solver | Sampler = Heun(32), terms: int = 0,  # noqa: B008
+                 solver: Solver | Sampler = RungeKutta(16), terms: int = 0,  # noqa: B008
                  context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:
         super().__init__(x, parents, net=net, path=path, width=width, drop=drop, known=known, solver=solver, terms=terms,
                          context=context, readers=readers)
