@@ -3,9 +3,10 @@
     GIVEN_DATA=data python benchmarks/fill.py               # 20 CPU-minutes of the task fill; appends to RESULTS.md
     GIVEN_DATA=data python benchmarks/fill.py MAR-0.given   # a model of benchmarks/pictures.py in its place
 
-One thread; it learns from the first 55,000 training images. Four draws of each of the first test images. Given half and label, the judge is to name the label. Given the half alone (guided
-by 0, which reads no label), labels of draws stand beside a classifier of upper halves: the log score of the true label under
-both, where a tenth of a draw of each label is added, and how often each label is drawn over all.
+One thread; it learns from the first 55,000 training images. Four draws of each of the first test images. Given half and label,
+the judge is to name the label. Given the half alone (guided by 0, which reads no label), labels of draws stand beside a
+classifier of upper halves: the log score of the true label under both, where a tenth of a draw of each label is added, and how
+often each label is drawn over all.
 """
 
 from __future__ import annotations
@@ -95,8 +96,9 @@ def main() -> None:
              ["frequency of labels over all, largest difference", f"{np.abs(counts.mean(0) / DRAWS - p.mean(0)).max():.3f}"]]
     for line in rows:
         print(line, flush=True)
+    made = Path(asked.model).name if asked.model else f"of the task, {asked.seconds:g} CPU-s, seed {asked.seed}"
     append("fill", {"MNIST": rows}, {"threads": "1", "hidden": "lower half", "draws": f"{DRAWS} of {asked.images} test images",
-                                     "model": Path(asked.model).name if asked.model else f"of the task, {asked.seconds:g} CPU-s, seed {asked.seed}", "solver": "DPM-Solver, 16 evaluations"})
+                                     "model": made, "solver": "DPM-Solver, 16 evaluations"})
 
 
 if __name__ == "__main__":
