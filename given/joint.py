@@ -251,6 +251,11 @@ class Joint(nn.Module):
             agree &= same | ~x.scored.reshape(n, 1)
         return agree
 
+    @property
+    def of_data(self) -> dict[str, Variable]:
+        """Column name -> its variable, of those that data has: all but latents."""
+        return {name: v for name, v in self.columns.items() if name not in self.latents}
+
     @torch.no_grad()
     def adaptive(self, names: Iterable[str]) -> bool:
         """Whether scoring an item of these columns also learns from it."""

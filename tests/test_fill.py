@@ -123,7 +123,7 @@ def test_one_family_of_large_pictures_is_not_tried():
 @pytest.mark.parametrize(("picture", "hidden", "words"), [
     ((4, 5), (4, 4), "image: got 4 x 5; expected 4 x 4, as what was learned"),
     ((4, 4), (2, 4), "mask: got 2 x 4; expected 4 x 4, as the picture"),
-    ((4, 4), 1.0, "mask: hides everything of the picture; draw whole ones by given sample"),
+    ((4, 4), 1.0, "mask: hides everything of the picture; draw whole ones by model.sample"),
     ((4, 4), 0.0, "mask: hides nothing of the picture; mark what is to be filled")])
 def test_what_cannot_be_filled(learned, picture, hidden, words):
     mask = np.ones(hidden, bool) if isinstance(hidden, tuple) else np.full((4, 4), bool(hidden))

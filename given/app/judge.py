@@ -62,7 +62,7 @@ def score(a: argparse.Namespace) -> None:
         _score_live(a, model, piped)
         return
     data = read(a.data, a, model)
-    need(model.joint.columns, data.names, f"{a.data}, to score {model}")
+    need(model.joint.of_data, data.names, f"{a.data}, to score {model}")
     _say_others(model, data)
     result = model.score(data, seed=a.seed)
     _say_new(result)
@@ -80,7 +80,7 @@ def score(a: argparse.Namespace) -> None:
 
 def _score_live(a: argparse.Namespace, model: Model, piped: Live) -> None:
     """The rows of a pipe scored as they come."""
-    need(model.joint.columns, piped.names, f"stdin, to score {model}")
+    need(model.joint.of_data, piped.names, f"stdin, to score {model}")
     found, first = list[Score](), 0
     print("row,log_prob", flush=True)
     for part in model.scores(piped, seed=a.seed):
@@ -133,7 +133,7 @@ def report(a: argparse.Namespace) -> None:
     """`given report`"""
     model = given.load(a.model, device=a.device)
     data = read(a.data, a, model)
-    need(model.joint.columns, data.names, f"{a.data}, to report on {model}")
+    need(model.joint.of_data, data.names, f"{a.data}, to report on {model}")
     try:
         train, test = (given.read(a.train, learned=model.cells), data) if a.train else model.split(data)
     except UserError as error:

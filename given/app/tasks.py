@@ -176,7 +176,7 @@ def picture(a: argparse.Namespace) -> None:
     sheets = {value: sheet(model, Columns({name: images})) for value, images in drawn.items()}
     scores = table([["judged", "figures"], *([who, figures] for who, figures in model.facts.get("scores", {}).items())])
     body = "".join(figure(png, f"{label} {value}" if label else "drawn") for value, png in sheets.items())
-    weight = f", the label weighed {a.guidance or tasks.picture.GUIDANCE:g} times" if label else ""
+    weight = f", the label weighed {tasks.picture.weight_of(model, a.guidance):g} times" if label else ""
     made = page(str(model), f"{a.n} draws{' of every label' * (len(drawn) > 1)}{weight}", [
         ("What does it draw?", f'<div class="grid pictures">{body}</div>'), ("How good is it?", scores)])
     write_file(a.output, lambda file: file.write(made.encode()))

@@ -13,23 +13,26 @@ Naeem, Oh, Uh, Choi, Yoo, Reliable fidelity and diversity metrics for generative
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from given.codecs import Image, Label
-from given.distributions import Guidance
+from given.distributions import Guidance, How
 from given.evaluate import support
-from given.families import Independent
+from given.families import Dequantised, Diffusion, FlowMatching, Independent
 from given.solve import DPMSolver
 from given.sources import Source
 from given.variables import UserError
+from given.ways import way
 from given.verbs import Model
 from given.verbs.pictures import field, labelled_pictures, lonely_label, picture_model, picture_names
 
-__all__ = ["GUIDANCE", "TRAINING", "baselines", "draw", "labels_of", "measure", "model", "read"]
+__all__ = ["GUIDANCE", "TRAINING", "baselines", "draw", "labels_of", "measure", "model", "read", "weight_of"]
 
 # Held-out pictures judge draws alone: a density by the equation would take longer than small budgets.
 TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 2e-3, "patience": None, "held_out": 0}
@@ -69,7 +72,7 @@ def draw(model: Model, n: int = 1, *, guidance: float | None = None, seed: int =
     Args:
         model: of pictures.
         n: of every label.
-        guidance: how much the label weighs; 1 as learned, by default 1.5.
+        guidance: how much the label weighs; 1 as learned, by default 1.5 of fields and 1 of other families.
         seed: of the draws.
         given: the label, such as label=3; every one where it is left out.
 
@@ -78,12 +81,17 @@ def draw(model: Model, n: int = 1, *, guidance: float | None = None, seed: int =
     """
     name, label = labels_of(model)
     if label is None and guidance is not None:
-        raise UserError(f"guidance: {model} has no label to weigh; leave it out")
+        raise UserError(f"{way('guidance', '--guidance')}: {model} has no label to weigh; leave it out")
     each = [given]
     if label is not None and not given:
         each = [{label: value} for value in model.joint.columns[label].codec.categories]  # type: ignore[attr-defined]
-    how = _how(label, guidance)
+    how = _how(model, guidance)
     return {str(next(iter(y.values()), "")): np.asarray(model.given(**y).sample(n, seed=seed, how=how)[name]) for y in each}
+
+
+def weight_of(model: Model, guidance: float | None = None) -> float:
+    """How much the label weighs in draws, as it was asked for or by default: 1.5 of fields, 1 of other families."""
+    return guidance or (GUIDANCE if labels_of(model)[1] and _by_field(model) else 1.0)
 
 
 def labels_of(model: Model) -> tuple[str, str | None]:
@@ -92,8 +100,9 @@ def labels_of(model: Model) -> tuple[str, str | None]:
     Raises:
         UserError: other columns.
     """
-    kinds = {kind: [name for name, v in model.joint.columns.items() if isinstance(v.codec, kind)] for kind in (Image, Label)}
-    if len(kinds[Image]) != 1 or len(kinds[Image] + kinds[Label]) < len(model.joint.columns) or len(kinds[Label]) > 1:
+    columns = model.joint.of_data
+    kinds = {kind: [name for name, v in columns.items() if isinstance(v.codec, kind)] for kind in (Image, Label)}
+    if len(kinds[Image]) != 1 or len(kinds[Image] + kinds[Label]) < len(columns) or len(kinds[Label]) > 1:
         raise UserError(f"is a model {model}; expected one of pictures, with a label or without, as learned by given "
                         "fit ... --task picture")
     return kinds[Image][0], next(iter(kinds[Label]), None)
@@ -101,7 +110,7 @@ def labels_of(model: Model) -> tuple[str, str | None]:
 
 def measure(model: Model, test: Source) -> dict[str, float]:
     """How draws of the labels of held-out pictures stand beside these."""
-    return _beside(model, test, _how(labels_of(model)[1], None))
+    return _beside(model, test, _how(model, None))
 
 
 def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
@@ -111,9 +120,17 @@ def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
     return {"independent pixels": _beside(counted, test, None)}
 
 
-def _how(label: str | None, guidance: float | None) -> Any:
-    weight = GUIDANCE if guidance is None else guidance
-    return DPMSolver(_STEPS) if label is None or weight == 1 else Guidance(weight) | DPMSolver(_STEPS)
+def _how(model: Model, guidance: float | None) -> Any:
+    """Fields by the task's solver and weight; other families as they are, but for a weight that was asked for."""
+    weight = weight_of(model, guidance)
+    parts: list[How] = [Guidance(weight)] * (weight != 1) + [DPMSolver(_STEPS)] * _by_field(model)
+    return reduce(operator.or_, parts) if parts else None
+
+
+def _by_field(model: Model) -> bool:
+    name, _ = labels_of(model)
+    factor = next(f for f in model.joint if name in f.x.columns)
+    return isinstance(factor.inner if isinstance(factor, Dequantised) else factor, FlowMatching | Diffusion)
 
 
 def _beside(model: Model, test: Source, how: Any) -> dict[str, float]:
