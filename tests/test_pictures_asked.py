@@ -19,7 +19,8 @@ from given.variables import Axis, Finite, UserError
 ROWS = given.read("digits").rows(slice(0, 40))
 DATA = given.read(image=ROWS["image"], label=np.array([f"d{v}" for v in ROWS["label"]]))
 CODES = {"code": IdentityCodec(Finite(8, axes=(Axis("height", 2), Axis("width", 2))))}
-FAMILIES = {"FlowMatching": partial(FlowMatching, net=partial(MLP, hidden=(16,))), "MAR": partial(MAR, patch=4, groups=2), "VAE": VAE, "GAN": GAN}
+FAMILIES = {"FlowMatching": partial(FlowMatching, net=partial(MLP, hidden=(16,))), "MAR": partial(MAR, patch=4, groups=2),
+            "VAE": VAE, "GAN": GAN}
 NAMES = [*FAMILIES, "VQVAE"]
 LEARNED = {"steps": 1, "batch": 8, "held_out": 0, "progress": False}
 

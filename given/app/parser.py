@@ -339,8 +339,8 @@ def _picture(add: _Add) -> None:
     command.add_argument("given", nargs="*", type=pair, metavar="NAME=VALUE", help="the label (default: every one)")
     command.add_argument("-n", type=count, default=8, help="draws of every label (default 8)")
     command.add_argument("--guidance", type=positive, metavar="WEIGHT",
-                         help="how much the label weighs, 1 as learned (default 1.5 of fields, else 1); of more, draws are more "
-                              "alike")
+                         help="how much the label weighs, 1 as learned (default 1.5 of fields, else 1); of more, draws are "
+                              "more alike")
     command.add_argument("-o", "--output", metavar="FILE", required=True,
                          help="where to write them: .png, FOLDER/ with a file each, .npz, or a page .html")
 

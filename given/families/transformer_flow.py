@@ -171,5 +171,5 @@ def _side(space: Real) -> int:
     an entry of a patch."""
     sizes = [axis.size for axis in space.axes if axis.role != "channel"]
     sides = [side for side in range(1, min(sizes) + 1) if all(size % side == 0 for size in sizes)]
-    few = [side for side in sides if math.prod(size // side for size in sizes) <= _PATCHES] or sides[-1:]
+    few = [side for side in sides if 1 < math.prod(size // side for size in sizes) <= _PATCHES] or sides[-1:]
     return next((side for side in few if 2 <= side <= 4), few[0])

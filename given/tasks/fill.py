@@ -28,10 +28,10 @@ from given.nn import AnyOrder
 from given.solve import DPMSolver
 from given.sources import Columns, Source
 from given.variables import UserError
-from given.ways import way
 from given.verbs import Model
 from given.verbs.choosing import energy
 from given.verbs.pictures import FEW, entries_of, field, labelled_pictures, picture_model, picture_names
+from given.ways import way
 
 __all__ = ["SIDES", "TRAINING", "baselines", "fill", "loss", "measure", "model", "models", "name_of", "read", "side_hidden"]
 
@@ -112,7 +112,9 @@ def fill(model: Model, picture: np.ndarray, hidden: np.ndarray, *, n: int = 1, s
     if hidden.shape != shape[:2]:
         raise UserError(f"mask: got {_by(hidden.shape)}; expected {_by(shape[:2])}, as the picture")
     if hidden.all() or not hidden.any():
-        out = way("draw whole ones by model.sample", "draw whole ones by given sample") if hidden.all() else "mark what is to be filled"
+        out = "mark what is to be filled"
+        if hidden.all():
+            out = way("draw whole ones by model.sample", "draw whole ones by given sample")
         raise UserError(f"mask: hides {'everything' if hidden.all() else 'nothing'} of the picture; {out}")
     seen = np.broadcast_to(~hidden.astype(bool).reshape(*hidden.shape, *[1] * (len(shape) - 2)), shape)
     return np.asarray(model.given({name: part(picture, seen=seen), **given}).sample(n, seed=seed, how=how)[name])

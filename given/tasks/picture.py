@@ -28,9 +28,9 @@ from given.families import Dequantised, Diffusion, FlowMatching, Independent
 from given.solve import DPMSolver
 from given.sources import Source
 from given.variables import UserError
-from given.ways import way
 from given.verbs import Model
 from given.verbs.pictures import field, labelled_pictures, lonely_label, picture_model, picture_names
+from given.ways import way
 
 __all__ = ["GUIDANCE", "TRAINING", "baselines", "draw", "labels_of", "measure", "model", "read", "weight_of"]
 
