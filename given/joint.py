@@ -9,6 +9,7 @@ no cycle. The joint knows columns of entries; raw data is the business of `verbs
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from given.conditional import Conditional, device_of
-from given.distributions import Distribution, Intractable, Kind, Noise, Point, weakest
+from given.distributions import Distribution, How, Intractable, Kind, Noise, Point, Weighed, weakest
 from given.formula import Term, ordered
 from given.latents import Finder, found_by, learns_beside
 from given.lessons import Lesson, Loss, side_by_side
+from given.solve import Watched
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 from given.ways import way
 
@@ -49,6 +51,7 @@ class Joint(nn.Module):
     """
 
     samples = 16
+    how: Watched | None = None
 
     def __init__(self, *factors: Conditional, latents: Sequence[str] | Mapping[str, Conditional | None] = ()) -> None:
         super().__init__()
@@ -134,7 +137,15 @@ class Joint(nn.Module):
 
     def distribution(self, factor: Conditional, entries: Mapping[str, Entries], n: int) -> Distribution:
         """p(factor's x | its parents among the entries)."""
-        return factor(self.y(factor, entries, n))
+        y = self.y(factor, entries, n)
+        return factor(y) if self.how is None else factor(y)._by(self.how.of(factor.x, y))
+
+    def by(self, how: How) -> Joint:
+        """The same product of the same conditionals, whose distributions are scored by `how`."""
+        twin = copy.copy(self)
+        twin.how = Watched(how)
+        twin.samples = twin.how(Weighed(self.samples)).samples if self.finders else self.samples
+        return twin
 
     def _staged(self) -> dict[Conditional, int]:
         stage = dict[Conditional, int]()

@@ -15,6 +15,7 @@ import given
 from given.app.data import live, need, once, read, say_skipped
 from given.app.report import report as _report
 from given.codecs import Label
+from given.distributions import ImportanceWeighted
 from given.evaluate import Score
 from given.infer import rows_taken_as_other
 from given.sources import Live, Source, write_file
@@ -57,14 +58,15 @@ def score(a: argparse.Namespace) -> None:
     """`given score`"""
     model = given.load(a.model, device=a.device)
     # What is ranked, or printed as a whole, has to be there as a whole.
-    piped = live(a, model) if a.anomalies is None and not a.json else None
+    how = None if a.draws is None else ImportanceWeighted(a.draws)
+    piped = live(a, model) if a.anomalies is None and not a.json and how is None else None
     if piped is not None:
         _score_live(a, model, piped)
         return
     data = read(a.data, a, model)
     need(model.joint.of_data, data.names, f"{a.data}, to score {model}")
     _say_others(model, data)
-    result = model.score(data, seed=a.seed)
+    result = model.score(data, seed=a.seed, how=how)
     _say_new(result)
     mean = model.readable(result)
     order = _least_probable(model, result, data)[: a.anomalies] if a.anomalies else np.arange(len(result.items))

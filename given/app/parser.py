@@ -225,6 +225,9 @@ def _score(add: _Add) -> None:
     command = add("score", "log p of every item, and its mean", "given score people.given new.csv --anomalies 5",
                   "tail -n +1 -f log.csv | given score log.given -", model=True, data=DATA)
     command.add_argument("--anomalies", type=count, metavar="N", help="print only the N least probable items, worst first")
+    command.add_argument("--draws", type=count, metavar="K",
+                         help="of a VAE, or latents that are found: weigh K draws of what is not seen (default 16); more make "
+                              "the bound tighter")
 
 
 def _report(add: _Add) -> None:

@@ -33,7 +33,7 @@ from given.distributions.implicit import Implicit
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
 from given.distributions.kernel_density import KernelDensity, Kernels, stored
 from given.distributions.kmeans import lloyd, squared_distances
-from given.distributions.latent import Latent
+from given.distributions.latent import ImportanceWeighted, Latent, Weighed
 from given.distributions.mixture import Mixture, best_weights
 from given.distributions.moments import Moments, check_positive_definite, shrink_covariance
 from given.distributions.noise import Noise, inverse_cdf_sample, kmeans_plus_plus
@@ -87,6 +87,7 @@ __all__ = [
     "Guidance",
     "How",
     "Implicit",
+    "ImportanceWeighted",
     "IndependentHead",
     "InterpolatedNGram",
     "Intractable",
@@ -136,6 +137,7 @@ __all__ = [
     "VariancePreserving",
     "Varimax",
     "View",
+    "Weighed",
     "WittenBell",
     "best_weights",
     "check_open",

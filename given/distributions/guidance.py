@@ -25,6 +25,7 @@ from given.distributions.block_chain import BlockChain
 from given.distributions.continuous_flow import ContinuousFlow
 from given.solve import How
 from given.variables import Entries, Finite, Real, Space, UserError
+from given.ways import way
 
 __all__ = ["AtLastNoise", "Blur", "Guidance", "Lower", "ReconstructionGuidance", "Replacement", "View"]
 
@@ -32,7 +33,7 @@ _MOST = 4096  # entries of an x whose view is a matrix
 _RELATIVE = 1e-2  # singular values below this share of the largest show nothing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Guidance(How):
     """Draw as if y weighed more: v = v(nothing) + weight (v(y) - v(nothing)). 1 is the distribution itself, 0 that without y.
 
@@ -45,6 +46,9 @@ class Guidance(How):
     def __post_init__(self) -> None:
         if not math.isfinite(self.weight):
             raise UserError(f"Guidance: expected a finite weight, got {self.weight}")
+
+    def __repr__(self) -> str:
+        return way(f"Guidance(weight={self.weight})", f"--guidance {self.weight:g}")
 
     def __call__(self, distribution: Any) -> Any:
         learned = isinstance(distribution, ContinuousFlow | BlockChain) and distribution.null is not None

@@ -13,15 +13,56 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from given.distributions.distribution import Distribution, How, Intractable, weakest
 from given.distributions.noise import Noise
-from given.variables import Entries
+from given.solve import Watched
+from given.variables import Entries, UserError, shown
+from given.ways import way
 
-__all__ = ["Latent"]
+__all__ = ["ImportanceWeighted", "Latent", "Weighed"]
+
+_AT_ONCE = 16  # draws of a row
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """How many draws of what is found a bound weighs.
+
+    Args:
+        samples: K.
+    """
+
+    samples: int
+
+
+@dataclass(frozen=True, repr=False)
+class ImportanceWeighted(How):
+    """Score by K importance-weighted draws of what is not seen; a bound that tightens with K.
+
+    Args:
+        draws: K.
+    """
+
+    draws: int
+    concerns = "a VAE, or latents that a posterior finds"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.draws, int) or self.draws < 1:
+            raise UserError(f"ImportanceWeighted: draws={shown(self.draws)}; expected a whole number from 1")
+
+    def __repr__(self) -> str:
+        return way(f"ImportanceWeighted({self.draws})", f"--draws {self.draws}")
+
+    def __call__(self, distribution: Any) -> Any:
+        if isinstance(distribution, Weighed):
+            return Weighed(self.draws)
+        return distribution._but(samples=self.draws) if isinstance(distribution, Latent) else distribution
 
 
 class Latent(Distribution):
@@ -47,7 +88,8 @@ class Latent(Distribution):
     def _by(self, how: How) -> Latent:
         with torch.no_grad():  # what it concerns is known before anything is drawn
             self.likelihood(self.prior.sample(), torch.arange(self.n, device=self.device))._by(how)
-        return self._but(prior=self.prior._by(how), likelihood=lambda z, rows: self.likelihood(z, rows)._by(how))
+        made = self._but(prior=self.prior._by(how), likelihood=lambda z, rows: self.likelihood(z, rows)._by(how))
+        return how(made) if isinstance(how, How | Watched) else made
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
@@ -68,8 +110,10 @@ class Latent(Distribution):
             samples: K.
             seed: of the draws from q.
         """
-        likelihood, latent = self._terms(x, samples, seed)
-        log_w = likelihood + latent
+        noise = Noise.of(seed, self.n, device=self.device)
+        parts = [self._terms(x, min(_AT_ONCE, samples - first), noise.fold(first) if first else noise)
+                 for first in range(0, samples, _AT_ONCE)]
+        log_w = torch.cat([likelihood + latent for likelihood, latent in parts])
         effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
         return log_w.logsumexp(0) - math.log(samples), effective
 

@@ -112,9 +112,8 @@ def fill(model: Model, picture: np.ndarray, hidden: np.ndarray, *, n: int = 1, s
     if hidden.shape != shape[:2]:
         raise UserError(f"mask: got {_by(hidden.shape)}; expected {_by(shape[:2])}, as the picture")
     if hidden.all() or not hidden.any():
-        out = "mark what is to be filled"
-        if hidden.all():
-            out = way("draw whole ones by model.sample", "draw whole ones by given sample")
+        whole = f"draw whole ones by {way('model.sample', 'given sample')}"
+        out = whole if hidden.all() else "mark what is to be filled"
         raise UserError(f"mask: hides {'everything' if hidden.all() else 'nothing'} of the picture; {out}")
     seen = np.broadcast_to(~hidden.astype(bool).reshape(*hidden.shape, *[1] * (len(shape) - 2)), shape)
     return np.asarray(model.given({name: part(picture, seen=seen), **given}).sample(n, seed=seed, how=how)[name])

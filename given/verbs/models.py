@@ -189,13 +189,13 @@ class Model(Describing):
         """
         export_joint(path, self.joint)
 
-    def score(self, data: Any = None, /, *, seed: int | None = 0, **columns: Any) -> Score:
+    def score(self, data: Any = None, /, *, seed: int | None = 0, how: How | None = None, **columns: Any) -> Score:
         """The mean log p of items, with its standard error, kind, unit and measure.
 
         Args:
             data: a mapping, or anything `read` takes; or columns by keyword. What is passed is what is scored: factors
                 whose left side is there, in raw units, their parents given.
-            seed: of the noise of estimates; None for fresh noise.
+            seed, how: of the noise of estimates, None for fresh noise; and of scoring, as `ImportanceWeighted(256)`.
 
         A value that was not learned (an unseen category or character, a number out of a range, a hole where there was none) is
         scored with the mass kept for it, 2**-53, and what else its row holds: such rows are the least probable. `new` of the
@@ -205,7 +205,7 @@ class Model(Describing):
             UserError: a factor's parent is not given.
         """
         self._check_fitted()
-        return score_rows(self.joint, self._source(data, columns), whole_seed(seed))
+        return score_rows(self.joint, self._source(data, columns), whole_seed(seed), how)
 
     def scores(self, data: Source, *, seed: int | None = 0) -> Iterator[Score]:
         """The scores of rows as they come, a batch at a time: together they are what `score` says of all."""
@@ -215,9 +215,9 @@ class Model(Describing):
                 raise UserError(f"{min(batch.cut)}: is longer than its window; score it whole")
             yield score
 
-    def log_prob(self, data: Any = None, /, *, seed: int | None = 0, **columns: Any) -> np.ndarray:
+    def log_prob(self, data: Any = None, /, *, seed: int | None = 0, how: How | None = None, **columns: Any) -> np.ndarray:
         """log p of every item in nats and raw units: (n,) float64. Arguments as of `score`."""
-        return self.score(data, seed=seed, **columns).items
+        return self.score(data, seed=seed, how=how, **columns).items
 
     def evaluate(self, data: Any, *, train: Any = None, seed: int | None = 0) -> Comparison:
         """The model's score beside the trivial baseline, as "this model" and by the baseline's name: every column by itself,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from given.codecs import BlockCodec
-from given.distributions import Intractable, Kind, Noise, weakest
+from given.distributions import How, Intractable, Kind, Noise, weakest
 from given.evaluate import Score
 from given.infer import Query
 from given.joint import Joint
@@ -27,12 +27,14 @@ __all__ = ["readable", "score_of", "score_rows", "scored"]
 _NEW = -53 * math.log(2)  # log of the mass kept for a value that was not learned: what rounding takes from all others
 
 
-def score_rows(joint: Joint, source: Source, seed: int) -> Score:
-    """The score of all rows of a source, the windows of a long item summed; `seed` is of the noise of estimates.
+def score_rows(joint: Joint, source: Source, seed: int, how: How | None = None) -> Score:
+    """The score of all rows of a source, the windows of a long item summed; `seed` is of the noise of estimates, `how` of the
+    distributions that are scored.
 
     Raises:
         UserError: there is no row, or a factor's parent is not given.
     """
+    joint = joint if how is None else joint.by(how)
     scores, items, counts, pieces = list[Score](), list[Tensor](), list[Tensor](), False
     for score, batch in scored(joint, source, seed):
         scores.append(score)
@@ -42,6 +44,8 @@ def score_rows(joint: Joint, source: Source, seed: int) -> Score:
         pieces |= bool(batch.cut)
     if not scores:
         raise UserError("data: expected at least one row, got none")
+    if joint.how is not None:
+        joint.how.check(str(joint))
     score = scores[0].joined(scores[1:])
     return _summed(score, torch.cat(items).numpy(), torch.cat(counts).numpy()) if pieces else score
 
