@@ -36,7 +36,7 @@ class FitResult:
     """What learning did.
 
     Attributes:
-        steps: steps of gradient taken; 0 where everything was counted or solved.
+        steps: steps of gradient taken, of all descents where there are several; 0 where everything was counted or solved.
         seconds: of wall time.
         cpu_seconds: of processor time.
         stopped: why it ended: `budget`, `no improvement`, `interrupted` or `closed form`. Where all was

@@ -128,7 +128,8 @@ class Learning:
             if descending := [(f, lesson) for f, lesson in run if isinstance(lesson, Descend)]:
                 judge = self._judge(stage, descending)
                 left = budget.without(*self._elapsed(since)) if again else budget
-                done = self._descend(descending, left, judge, anew, since, str(number) if descents > 1 else "")
+                then = self._descend(descending, left, judge, anew, since, str(number) if descents > 1 else "")
+                done = then if done is None else then and _both(done, then)
                 since, number, anew = (time.perf_counter(), time.process_time()), number + 1, []
             elif weighing := [(f, lesson) for f, lesson in run if isinstance(lesson, Weigh)]:
                 judge = self._weigh(stage, weighing, judge)
@@ -256,6 +257,12 @@ class Learning:
         for f, lesson in again:
             self._learn(f, lesson, self.source)
         return bool(again)
+
+
+def _both(first: FitResult, then: FitResult) -> FitResult:
+    """What the later of two descents came to, in the time and the steps of both."""
+    return replace(then, steps=first.steps + then.steps, seconds=first.seconds + then.seconds,
+                   cpu_seconds=first.cpu_seconds + then.cpu_seconds)
 
 
 def _weighed(factor: Conditional) -> bool:
