@@ -22,7 +22,7 @@ from given.families import (
     ProbabilisticPCA,
     SplineFlow,
 )
-from given.variables import Entries, Observed
+from given.variables import Entries, Observed, UserError
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +223,53 @@ def test_a_shell_names_what_families_are_built_of():
     assert built("FlowMatching(net=MLP)", families, "--family").keywords["net"] is MLP
     with pytest.raises(given.UserError, match="unknown name 'Diagnal'"):
         built("GaussianMixture(covariance=Diagnal())", families, "--family")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A VAE of digits by their label, saved, and two rows."""
+    folder, data = tmp_path_factory.mktemp("along"), given.read("digits").rows(slice(0, 60))
+    model = given.model("p(image | label)", data, families={"image": partial(VAE, latent=2)}, seed=0)
+    model.fit(data, steps=30, batch=16, held_out=0, progress=False)
+    model.save(folder / "m.given")
+    data.rows(np.array([3, 7])).save(folder / "two.npz")
+    return model, data, folder
+
+
+def check_line():
+    """Factors are a linear map: halfway between two rows' latents lies the mean of what the ends are decoded to."""
+    rows = given.read(x=np.random.default_rng(0).normal(size=(50, 1)) * np.array([1.0, 2.0, -1.0]) + [0.0, 5.0, 9.0])
+    model = given.model("p(x)", rows, families={"x": partial(FactorAnalysis, factors=1)}, seed=0)
+    model.fit(rows, held_out=0, progress=False)
+    two = rows.rows(np.array([4, 9]))
+    found = model.interpolate("x", two, 3)["x"]
+    assert np.allclose(found[1], (found[0] + found[2]) / 2)
+    assert np.allclose(found[[0, 2]], two["x"], atol=0.2) and abs(found[0] - found[2]).max() > 0.4
+
+
+def test_a_straight_line_between_two_rows():
+    check_line()
+
+
+def test_from_one_picture_to_another(pictures):
+    model, data, _ = pictures
+    two = data.rows(np.array([3, 7]))
+    found = model.interpolate("image", two, 5)["image"]
+    assert found.shape == (5, 8, 8)
+    for end, row in ((0, 3), (-1, 7)):  # the ends are what their own latents are decoded to
+        alone = model.traverse("image", [0.0], around=data.rows(np.array([row])), label=data["label"][row])["image"][0, 0]
+        assert np.array_equal(found[end], alone)
+    with pytest.raises(UserError, match="got 3 rows and steps=8; expected two rows"):
+        model.interpolate("image", data.rows(np.array([1, 2, 3])))
+    with pytest.raises(UserError, match="interpolate: unknown name 'picture'"):
+        model.interpolate("picture", two)
+
+
+def test_along_a_latent_in_a_shell(pictures):
+    model, _, folder = pictures
+    path = str(folder / "m.given")
+    for words, shape in ((["label=3"], (2, 5, 8, 8)), (["--between", str(folder / "two.npz"), "-n", "4"], (4, 8, 8))):
+        assert main(["traverse", path, "image", *words, "-o", str(folder / "x.npz")]) == 0
+        assert np.load(folder / "x.npz")["image"].reshape(shape).dtype == np.uint8
+        assert main(["traverse", path, "image", *words, "-o", str(folder / "x.png")]) == 0
+    assert np.array_equal(np.load(folder / "x.npz")["image"], model.interpolate("image", str(folder / "two.npz"), 4)["image"])

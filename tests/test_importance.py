@@ -5,13 +5,14 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Normal
 
 import given
 from given.app.cli import main
 from given.codecs import IdentityCodec
-from given.distributions import ImportanceWeighted
+from given.distributions import ImportanceWeighted, Latent, Torch
 from given.families import VAE, Gaussian, Regression
-from given.variables import Axis, Real, UserError
+from given.variables import Axis, Entries, Real, UserError
 
 X = np.random.default_rng(0).normal(size=(30, 3)) * np.array([3.0, 1.0, 0.2])
 Z = {"z": (IdentityCodec(Real(axes=(Axis("latent", 2),))), Regression)}
@@ -37,6 +38,24 @@ def check_draws(model):
 def test_more_draws_make_a_tighter_bound(models):
     for model in models:
         check_draws(model)
+
+
+def check_parts():
+    """Draws of every part are other draws: the most draws that can count are more than one part has."""
+    n = 40
+    prior = Torch(Normal(torch.zeros(2, 1), torch.ones(2, 1)), Real(axes=(Axis("latent", 1),)))
+    law = Latent(prior, lambda z, rows: Torch(Normal(z.tensor.double(), torch.ones(1).double()), prior.space),
+                 lambda x, rows: Torch(Normal(x.tensor.double() / 2, torch.full((1,), 0.5).double().sqrt()), prior.space), n)
+    wide = law._but(posterior=lambda x, rows: Torch(Normal(x.tensor.double(), torch.ones(1).double()), prior.space))
+    x = Entries(torch.tensor([[0.3], [-1.0]], dtype=torch.float64))
+    exact = Normal(0.0, 2**0.5).log_prob(x.tensor)[:, 0]
+    assert torch.allclose(law.importance(x, n)[0], exact)  # q is exact
+    parts = wide.importance(x, 32)[0]
+    assert not torch.allclose(parts, wide.importance(x, 16)[0]) and (parts - exact).abs().max() < 0.5
+
+
+def test_parts_are_of_other_draws():
+    check_parts()
 
 
 def test_draws_in_parts_are_the_mean_of_their_weights(models):

@@ -28,7 +28,7 @@ from test_conditions import check_length, check_nulls, check_reliance, check_roo
 from test_crops import check_apart, check_covering, check_epochs
 from test_crops import pictures as many_sizes
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
-from test_describe import check_along, check_complete
+from test_describe import check_along, check_complete, check_line
 from test_divergences import (
     check_categorical,
     check_gan,
@@ -41,6 +41,7 @@ from test_events import enumerated as check_listed
 from test_fill import check_chosen as check_choice
 from test_fill import check_energy
 from test_fill import check_halves as check_sides
+from test_importance import check_parts
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
@@ -223,6 +224,11 @@ MUTANTS = {
         given.verbs.describing, "_traversed", "torch.diag(spread[0])", "torch.diag(spread[0] ** 0)", check_along),
     "what a row has is not kept along a latent": Mutant(
         given.verbs.describing, "_traversed", "if around is not None:", "if around is None and False:", check_along),
+    "a line between two rows goes the other way": Mutant(
+        given.verbs.describing, "_interpolated", "(1 - t) * ends[0] + t * ends[1]", "(1 - t) * ends[1] + t * ends[0]",
+        check_line),
+    "parts of many draws weigh as one": Mutant(
+        given.distributions.Latent, "importance", "noise.fold(first) if first else noise", "noise", check_parts),
     "a wrapped family reads levels for points": Mutant(
         given.families.Dequantised, "_encode", "middles(x, self.space)", "x.of(x.tensor.double())", check_wrapped_codes),
     "a row without a column is a prototype": Mutant(

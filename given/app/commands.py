@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {"ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"),
-         "describe": ("map", "prototypes", "segments"), "judge": ("compare", "diverge", "report", "score"),
+         "describe": ("map", "prototypes", "segments", "traverse"), "judge": ("compare", "diverge", "report", "score"),
          "learn": ("demo", "export", "fit"), "tasks": ("chat", "fill", "keyboard", "picture", "translate", "upscale"),
          "listing": ("completion", "families", "tasks")}  # the last need no torch
 

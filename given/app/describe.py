@@ -9,13 +9,13 @@ import sys
 import numpy as np
 
 import given
-from given.app.data import need, read, show
+from given.app.data import need, observations, read, show
 from given.evaluate import scatter
 from given.sources import Columns, write_file
 from given.variables import UserError
 from given.verbs import plane
 
-__all__ = ["map", "prototypes", "segments"]
+__all__ = ["map", "prototypes", "segments", "traverse"]
 
 _AXES = {"pca": ("first principal component", "second principal component"), "factors": ("first factor", "second factor"),
          "vae": ("first latent", "second latent"), "neighbours": ("x", "y; near rows are alike, distances are not")}
@@ -59,3 +59,13 @@ def segments(a: argparse.Namespace) -> None:
     model = given.load(a.model, device=a.device)
     found = model.segments(read(a.data, a, model), a.column, seed=a.seed)
     show(Columns({**found, "share": np.round(found["share"], 4)}), a, model)
+
+
+def traverse(a: argparse.Namespace) -> None:
+    """`given traverse`"""
+    model = given.load(a.model, device=a.device)
+    observed = observations(a, model)
+    if a.between is None:
+        show(model.traverse(a.column, **observed), a, model)
+    else:
+        show(model.interpolate(a.column, given.read(a.between, learned=model.cells), a.n, **observed), a, model)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from given import __version__
+from given.app.describe_parser import DESCRIBE
 from given.app.options import DATA, column, count, drawing, length, number, pair, positive, reading, seed_of, share
 
 __all__ = ["parser"]
@@ -239,35 +240,6 @@ def _report(add: _Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", default="report.html", help="the page (default report.html)")
 
 
-def _map(add: _Add) -> None:
-    command = add("map", "rows of any data laid on a plane, alike ones side by side, as a drawing",
-                  "given map wine --color cultivar",
-                  "given map people.csv --method neighbours --color income -o people.svg", data=DATA)
-    command.add_argument("--method", choices=("pca", "factors", "vae", "neighbours"), default="pca",
-                         help="principal components (default), factor analysis, a VAE's latent, or t-SNE")
-    command.add_argument("--color", type=column, metavar="COLUMN",
-                         help="the column that points are coloured by; rows are not laid by it")
-    command.add_argument("--column", dest="columns", action="append", type=column, metavar="COLUMN",
-                         help="lay rows by this column; may be said again (default: by all)")
-    command.add_argument("-o", "--output", metavar="FILE", help="the drawing .svg (default map.svg), or the numbers .csv")
-
-
-def _prototypes(add: _Add) -> None:
-    command = add("prototypes", "the most probable rows of every value of a column",
-                  "given prototypes digits.given digits label",
-                  "given prototypes digits.given digits label -n 8 -o digits.png", model=True, data=DATA)
-    command.add_argument("column", type=column, metavar="COLUMN", help="such as label")
-    command.add_argument("-n", type=count, default=8, help="rows a value (default 8)")
-    command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png")
-
-
-def _segments(add: _Add) -> None:
-    command = add("segments", "what tells the rows of every value of a column from all rows",
-                  "given segments people.given people.csv city", model=True, data=DATA)
-    command.add_argument("column", type=column, metavar="COLUMN", help="of the data, or a latent of the model")
-    command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
-
-
 def _compare(add: _Add) -> None:
     command = add("compare", "families side by side: the same rows, the same budget, ties called ties",
                   'given compare digits "image | label" --families Gaussian,VAE,FlowMatching --minutes 0.2 --seeds 1',
@@ -370,7 +342,7 @@ def _completion(add: _Add) -> None:
 _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "learn": (_demo, _fit, _export),
     "ask": (_sample, _query, _complete, _rank, _encode, _compress, _decompress),
-    "describe": (_map, _prototypes, _segments),
+    "describe": DESCRIBE,
     "judge": (_score, _report, _compare, _diverge),
     "tasks": (_tasks, _translate, _chat, _keyboard, _picture, _fill, _upscale),
     "about": (_families, _completion),

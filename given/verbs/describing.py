@@ -96,6 +96,27 @@ class Describing(abc.ABC):
         asked = items(self.joint, spelled(given, list(self.joint.columns))) if given else {}
         return Columns(_traversed(self.joint, name, values, row, asked), 2, self.facts.get("dtypes"))
 
+    def interpolate(self, name: str, between: Any, steps: int = 8, **given: Any) -> Columns:
+        """Items decoded from the straight line between the latents of two rows, both ends included: (steps, ...). What a
+        condition is at each step is that of the row that is nearer.
+
+        Args:
+            name: the factor's left side, of a family with a latent.
+            between: two rows, anything `read` takes.
+            steps: how many items, from 2.
+            given: conditions that both have, in place of the rows' own.
+
+        Raises:
+            UserError: a family without a latent, other than two rows, a condition that is not given.
+        """
+        rows = next(read(between, learned=self.cells).batches(1 << 62))
+        if rows.n != 2 or not isinstance(steps, int) or steps < 2:
+            raise UserError(f"interpolate: got {rows.n} rows and steps={shown(steps)}; expected two rows, such as "
+                            "data.rows([3, 8]), and at least 2 steps")
+        asked = items(self.joint, spelled(given, list(self.joint.columns))) if given else {}
+        both = {**{k: rows[k] for k in rows if k in self.joint.columns}, **{k: np.repeat(v, 2, 0) for k, v in asked.items()}}
+        return Columns(_interpolated(self.joint, name, Columns(both), steps), dtypes=self.facts.get("dtypes"))
+
     def segments(self, data: Any, by: str, *, seed: int | None = 0) -> Columns:
         """What tells the rows of every value of a finite column from all rows: columns `segment`, `share`, `telling`.
 
@@ -166,13 +187,7 @@ def _traversed(joint: Joint, name: str, values: Sequence[float], around: Columns
         around: one row, whose latent the others keep; by default the prior's mean.
         given: the factor's conditions, a row each.
     """
-    factors = {f.x.name: f for f in joint}
-    check_known([name], list(factors), "traverse")
-    factor = factors[name]
-    if not isinstance(factor, Decodes):
-        raise UserError(f"traverse: {factor}: {type(factor).__name__} has no latent to go along; FactorAnalysis, "
-                        "ProbabilisticPCA, PCA, Autoencoder and VAE have")
-    joint.eval()
+    factor = _with_latent(joint, name, "traverse")
     check_known(given, [k for v in factor.parents for k in v.columns], "traverse")
     known = {k: v for each in (around or {}, given) for k, v in each.items()}
     conditions = {k: joint.columns[k].encode(known) for v in factor.parents for k in v.columns if k in known}
@@ -186,10 +201,42 @@ def _traversed(joint: Joint, name: str, values: Sequence[float], around: Columns
     many = len(steps) * K
     y = y.rows(torch.zeros(many, dtype=torch.int64, device=joint.device))
     x = factor.decode(Entries(moved.reshape(many, K)), y).to("cpu")
+    return {k: v.reshape(K, len(steps), *v.shape[1:]) for k, v in _raw(joint, factor, x).items()}
+
+
+@torch.no_grad()
+def _interpolated(joint: Joint, name: str, between: Columns, steps: int) -> dict[str, np.ndarray]:
+    """Items decoded from the straight line between the latents of two rows: raw values (steps, ...)."""
+    factor = _with_latent(joint, name, "interpolate")
+    check_known(factor.x.columns, list(between), "interpolate: column")
+    y = joint.y(factor, {k: joint.columns[k].encode(between) for v in factor.parents for k in v.columns if k in between}, 2)
+    ends, _ = _middle(factor.encode(joint.x(factor, {c: joint.columns[c].encode(between) for c in factor.x.columns}), y))
+    t = torch.linspace(0, 1, steps, dtype=torch.float64, device=ends.device)[:, None]
+    x = factor.decode(Entries((1 - t) * ends[0] + t * ends[1]), y.rows((t[:, 0] > 0.5).long()))
+    return _raw(joint, factor, x.to("cpu"))
+
+
+def _with_latent(joint: Joint, name: str, verb: str) -> Any:
+    """The factor of a left side, which has a latent.
+
+    Raises:
+        UserError: there is none, or it has none.
+    """
+    factors = {f.x.name: f for f in joint}
+    check_known([name], list(factors), verb)
+    factor = factors[name]
+    if not isinstance(factor, Decodes):
+        raise UserError(f"{verb}: {factor}: {type(factor).__name__} has no latent to go along; FactorAnalysis, "
+                        "ProbabilisticPCA, PCA, Autoencoder and VAE have")
+    joint.eval()
+    return factor
+
+
+def _raw(joint: Joint, factor: Conditional, x: Entries) -> dict[str, np.ndarray]:
+    """Raw values of a factor's x."""
     found = dict[str, np.ndarray]()
     for column, e in factor.x.split(x).items():
-        raw = joint.columns[column].decode(e if isinstance(joint.columns[column].space, Real) else _whole(e))
-        found |= {k: v.reshape(K, len(steps), *v.shape[1:]) for k, v in raw.items()}
+        found |= joint.columns[column].decode(e if isinstance(joint.columns[column].space, Real) else _whole(e))
     return found
 
 
