@@ -80,7 +80,7 @@ def sheet(model: Model, columns: Columns, path: str = ".png") -> bytes:
     """The one column of images among columns as a sheet of some eight columns."""
     name, space = _images(model, columns, path)
     if columns.axes > 1 and min(columns[name].shape[:2]) > 1:  # a row for every first one
-        return picture(columns[name], levels=space.size)
+        return picture(columns[name], levels=space.size, ink=space.size < 256)
     return contact_sheet(columns.flat()[name], levels=space.size)
 
 
