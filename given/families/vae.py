@@ -52,7 +52,8 @@ class VAE(Conditional):
         parents: y, read by all three.
         prior: family of p(z | y); by default standard normal, whatever y is.
         afterwards: family of p(z | y) that takes the prior's place, once it has learned draws of the posterior.
-        likelihood: family of p(x | z, y); by default independent entries, by a net.
+        likelihood: family of p(x | z, y); by default independent entries, by a net; those of a picture of reals by convolutions,
+            with one scale for all.
         posterior: family of q(z | x, y); by default normal with independent entries, by a net.
         latent: how many dimensions z has; by default 32 of pictures of 16 x 16 and more, else 8.
         samples: K, of a score.
@@ -160,7 +161,8 @@ class _ByNet(Conditional):
         mine = {v.name for v in self.parents}
         self.context = Context(self.parents, width, readers={k: r for k, r in (readers or {}).items() if k in mine})
         if convolves(x.space):
-            self.head = distributions.FactorizedHead(x.space, _FEATURES)
+            # A scale for every entry learns the noise of a still one, and z is left unused.
+            self.head = distributions.FactorizedHead(x.space, _FEATURES, homoscedastic=isinstance(x.space, Real))
             self.net: nn.Module = ConvolutionalDecoder(x.space, width, self.head.inputs // x.space.dimensions)
         else:
             self.head = distributions.FactorizedHead(x.space, width)
