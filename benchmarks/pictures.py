@@ -86,6 +86,7 @@ FAMILIES = {  # how a model is made, how it is fitted, ways to draw it
     "TransformerFlow": (levels(TransformerFlow), {"lr": 2e-3, "batch": 64}, ONE),
     "VQVAE and codes": (_CODES | {"families": _CODES_BY}, {"lr": 5e-3, "muon": True, "batch": 64}, ONE),
     "VAE": (levels(VAE), {"lr": 3e-3, "batch": 64}, ONE),
+    "VAE and flow": (levels(partial(VAE, afterwards=FlowMatching)), {"lr": 3e-3, "batch": 64}, ONE),
     "GAN": (levels(GAN), {"lr": 1e-3, "batch": 64}, ONE),
 }
 

@@ -52,8 +52,8 @@ class VAE(Conditional):
         parents: y, read by all three.
         prior: family of p(z | y); by default standard normal, whatever y is.
         afterwards: family of p(z | y) that takes the prior's place, once it has learned draws of the posterior.
-        likelihood: family of p(x | z, y); by default independent entries, by a net; those of a picture of reals by convolutions,
-            with one scale for all.
+        likelihood: family of p(x | z, y); by default independent entries, by a net; of a picture of reals by convolutions, with
+            one scale for all.
         posterior: family of q(z | x, y); by default normal with independent entries, by a net.
         latent: how many dimensions z has; by default 32 of pictures of 16 x 16 and more, else 8.
         samples: K, of a score.
