@@ -54,6 +54,7 @@ from given.families import (
     KernelDensity,
     KMeans,
     Laplace,
+    LinearAutoregressive,
     LogNormal,
     NearestNeighbour,
     NGram,
@@ -61,6 +62,7 @@ from given.families import (
     PretrainedLM,
     ProbabilisticPCA,
     Regression,
+    SeasonalNaive,
     SplineFlow,
     StudentT,
     TransformerFlow,
@@ -157,6 +159,8 @@ SOURCE = Variable("source", IdentityCodec(Finite(4, axes=(Axis("word", 3),))))
 PAIR = Axis("channel", 2, role="channel")
 COLOUR = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), PAIR))))
 LEVELS = Variable("x", IdentityCodec(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 1), PAIR))))
+SERIES = IdentityCodec(Real(axes=(Axis("time", 2, "given", "time"),)))
+PATHS, COVARIATE = Variable("a, b", BlockCodec({"a": SERIES, "b": SERIES})), Variable("promo", SERIES)
 MIXED = Variable("a, c", BlockCodec({"a": IdentityCodec(Finite(3)), "c": IdentityCodec(Finite(2))}))
 
 
@@ -252,6 +256,9 @@ FAMILIES = {
     "Ensemble blocks of reals": lambda: Ensemble(BLOCK, LABEL, families=(Gaussian, Independent)),
     "Ensemble items": lambda: Ensemble(grid("x", 3, 2, 2), LABEL, families=(Independent, partial(Empirical, smoothing=0.2))),
     "Ensemble reals": lambda: Ensemble(real("x", 2), LABEL, families=(Gaussian, partial(Regression, net=SMALL, width=8))),
+    "LinearAutoregressive": lambda: LinearAutoregressive(real("x", 3), LABEL, order=2, components=2),
+    "LinearAutoregressive of two series": lambda: LinearAutoregressive(PATHS, COVARIATE),
+    "SeasonalNaive": lambda: SeasonalNaive(real("x", 4), period=2),
     "Uniform": lambda: Uniform(real("x", 2)),
     "Normal": lambda: Normal(real("x"), LABEL),
     "Laplace": lambda: Laplace(real("x", 2), LABEL),

@@ -47,6 +47,7 @@ from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
 from test_latents import check_bound, check_draws, check_factor_posterior, check_packed_bound
 from test_laws import CODECS, FAMILIES
+from test_linear_series import check_correlation, check_ridge, check_season
 from test_mar import check_as_drawn, check_dropped, check_guidance_by_hand, check_layers_are_open
 from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
 from test_nets import check_prediction, check_steps
@@ -425,6 +426,13 @@ MUTANTS = {
         family("questions_have_one_answer", "Autoregressive block")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_add", "amount * joint.softmax(0)", "amount + 0 * joint", check_mixture),
+    "the first lag is read last": Mutant(
+        given.distributions.linear_chain, "regressors", "before.flip(-1).mT", "before.mT", check_ridge),
+    "a season is several seasons": Mutant(
+        given.families.linear_autoregressive, "_period", "for lag in peaks if share", "for lag in peaks[::-1] if share",
+        check_season),
+    "series stray each by itself": Mutant(
+        given.families.linear_autoregressive, "correlated", ".tril(-1)", ".tril(-2)", check_correlation),
     "EM forgets who is responsible": Mutant(
         given.train.em, "expectation", "log_p.softmax(1)", "log_p.softmax(1) * 0 + 1", check_latent_group),
     "a latent's prior is left out of the bound": Mutant(

@@ -34,6 +34,7 @@ from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable
 from given.distributions.kernel_density import KernelDensity, Kernels, stored
 from given.distributions.kmeans import lloyd, squared_distances
 from given.distributions.latent import ImportanceWeighted, Latent, Weighed
+from given.distributions.linear_chain import Ladder, Lagged, LinearChain, correlated, measured
 from given.distributions.mixture import Mixture, best_weights
 from given.distributions.moments import Moments, check_positive_definite, shrink_covariance
 from given.distributions.noise import Noise, inverse_cdf_sample, kmeans_plus_plus
@@ -96,7 +97,10 @@ __all__ = [
     "Kernels",
     "Kind",
     "KneserNey",
+    "Ladder",
+    "Lagged",
     "Latent",
+    "LinearChain",
     "LogitsProcessor",
     "LowRank",
     "Lower",
@@ -142,6 +146,7 @@ __all__ = [
     "best_weights",
     "check_open",
     "check_positive_definite",
+    "correlated",
     "default_head",
     "dequantise",
     "draws_symbols",
@@ -152,6 +157,7 @@ __all__ = [
     "levels",
     "lloyd",
     "low_rank_plus_diagonal",
+    "measured",
     "middles",
     "principal_factors",
     "shrink_covariance",

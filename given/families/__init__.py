@@ -15,6 +15,7 @@ from given.families.gaussian_mixture import GaussianMixture
 from given.families.independent import Independent
 from given.families.kernel_density import KernelDensity
 from given.families.kmeans import KMeans
+from given.families.linear_autoregressive import LinearAutoregressive, SeasonalNaive
 from given.families.nearest_neighbour import NearestNeighbour
 from given.families.ngram import NGram
 from given.families.one_dimensional import Beta, Exponential, Gamma, Laplace, LogNormal, Normal, StudentT, Uniform
@@ -49,6 +50,7 @@ __all__ = [
     "KMeans",
     "KernelDensity",
     "Laplace",
+    "LinearAutoregressive",
     "LogNormal",
     "MAR",
     "NGram",
@@ -58,6 +60,7 @@ __all__ = [
     "PretrainedLM",
     "ProbabilisticPCA",
     "Regression",
+    "SeasonalNaive",
     "SplineFlow",
     "StudentT",
     "TransformerFlow",

@@ -1,0 +1,318 @@
+"""LinearAutoregressive and SeasonalNaive: series whose next values are linear in those before.
+
+    AR(p), VAR(p):   x_t = W' [1, u_t, x_{t-1}, ..., x_{t-p}] + e_t
+    seasonal naive:  x_t = x_{t-m} + e_t
+
+W is ridge regression of standard units in closed form, u the parents: covariates along the same axis, and what is constant of
+an item. The innovations of several columns are correlated, and each is a mixture of scales, whose tails are as heavy as the
+data's. Where fewer than p values stand before, a regression on those serves, on 0, 1, 2, 4, ... of them: so `log_prob` is exact
+for series of any length, and a beginning of any length is gone on from. Order, ridge, and whether a column reads the others'
+past are chosen by the log-probability of the last fifth of the rows, or of a series, and all are learned from again.
+
+Source: Hoerl, Kennard, Ridge regression, 1970; Luetkepohl, New introduction to multiple time series analysis, 2005;
+Hyndman, Athanasopoulos, Forecasting: principles and practice, 2021 / https://otexts.com/fpp3/simple-methods.html
+"""
+
+from __future__ import annotations
+
+import abc
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from given import distributions
+from given.conditional import Conditional
+from given.distributions import Ladder, Lagged, correlated, measured
+from given.lessons import Batch, Lesson, MappedBatches, Solve
+from given.nn.order import Raster
+from given.variables import Finite, Observed, UserError, Variable
+
+__all__ = ["LinearAutoregressive", "SeasonalNaive"]
+
+_RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+_LONGEST = 512  # orders nobody chose
+_FEW = 8  # values that choose nothing
+_CLEAR = 2.0  # nats by which more values before must be better
+_PEAK = 0.2  # of an autocorrelation that is a season's
+
+
+class _Linear(Conditional):
+    """What both are: a ladder of orders, and how series and covariates are read."""
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, components: int = 3) -> None:
+        super().__init__(x, parents)
+        who = type(self).__name__
+        distributions.Flattened.check_real(x, who)
+        if not isinstance(components, int) or components < 1:
+            raise UserError(f"{who}: {x.name}: components={components!r}; expected a whole number from 1")
+        axes = [part.axes[0] if part.axes else None for _, part in x.space.parts]
+        first = axes[0]
+        self.axis = first if first is not None and all(a is not None and a.shares(first) for a in axes) else None
+        if self.axis is None and len(axes) == 1 and first is not None:
+            self.axis = first
+        self.length = 1 if self.axis is None else self.axis.size
+        self.components, self.channels = components, x.space.dimensions // self.length
+        self.at = Raster().steps(x.space).argsort(stable=True).reshape(self.length, self.channels)
+        self.features = [self._aligned(v) for v in self.parents]
+        self.width = sum(size for _, size in self.features)
+
+    def _aligned(self, v: Variable) -> tuple[bool, int]:
+        """Whether a parent has values along the axis of x, and how many numbers it is at a place, or in all.
+
+        Raises:
+            UserError: another grid of symbols, which is nothing linear.
+        """
+        if len(v.space.parts) > 1:
+            raise UserError(f"{type(self).__name__}: {v.name}: expected single parents, got a block; name its columns")
+        along = bool(self.axis is not None and v.space.axes and v.space.axes[0].shares(self.axis)
+                     and v.space.axes[0].size == self.length)
+        symbols = v.space.size if isinstance(v.space, Finite) else 1
+        return along, symbols * v.space.dimensions // (self.length if along else 1)
+
+    def _build(self, orders: int) -> None:
+        """Buffers of a ladder of so many orders, which say nothing yet: standard normals."""
+        C, K = self.channels, self.components
+        self.register_buffer("within", torch.zeros(orders, C, C, dtype=torch.float64))
+        self.register_buffer("logits", torch.zeros(orders, C, K, dtype=torch.float64))
+        self.register_buffer("scales", torch.ones(orders, C, K, dtype=torch.float64))
+
+    @property
+    @abc.abstractmethod
+    def orders(self) -> tuple[int, ...]:
+        """Of the ladder, rising from 0."""
+
+    @property
+    @abc.abstractmethod
+    def weights(self) -> list[Tensor]:
+        """Of the ladder."""
+
+    def _measure(self, lagged: Iterable[Lagged]) -> None:
+        """Innovations, of these weights."""
+        found = measured(self.orders, self.weights, self.get_buffer("within"), lagged, self.components)
+        for name, values in zip(("logits", "scales"), found, strict=True):
+            self.get_buffer(name).copy_(values)
+
+    def forward(self, y: Observed) -> distributions.Distribution:
+        ladder = Ladder(self.orders, self.weights, self.get_buffer("within"), self.get_buffer("logits"),
+                        self.get_buffer("scales"))
+        return distributions.LinearChain(self.x.space, self.at, ladder, self._covariates(y))
+
+    def _covariates(self, y: Observed) -> Tensor:
+        """u: (B, T, F) float64."""
+        found = [torch.zeros(y.n, self.length, 0, dtype=torch.float64, device=self.get_buffer("scales").device)]
+        for v, (along, size) in zip(self.parents, self.features, strict=True):
+            e = y[v.name].flat(v.space)
+            if bool((~e.seen & e.valid).any()):  # type: ignore[operator]
+                raise UserError(f"{v.name}: a parent has unseen entries; give it whole, or make it part of the block")
+            values = torch.where(e.readable, e.tensor, 0.0)
+            if isinstance(v.space, Finite):
+                values = F.one_hot(values.long(), v.space.size) * e.readable[..., None]
+            values = values.double().reshape(y.n, self.length if along else 1, size)
+            found.append(values.expand(-1, self.length, -1))
+        return torch.cat(found, -1)
+
+    def _lagged(self, batches: Iterable[Batch]) -> Iterable[Lagged]:
+        """Re-iterable batches of series."""
+        return MappedBatches(batches, self._each)  # type: ignore[arg-type, return-value]
+
+    def _each(self, batches: Iterable[Batch]) -> Iterator[Lagged]:
+        for x, y, weight in batches:
+            flat, at = x.flat(self.x.space), self.at.to(x.device)
+            there, scored = flat.readable[:, at].all(-1), flat.scored[:, at].all(-1)
+            place = torch.arange(1, self.length + 1, device=there.device)
+            run = place - torch.where(there, 0, place).cummax(1).values
+            series = torch.where(flat.readable, flat.tensor, 0.0)[:, at]
+            yield Lagged(series, self._covariates(y), run, weight.double(), scored)
+
+    @abc.abstractmethod
+    def _solve(self, batches: Iterable[Batch]) -> None:
+        """Learn from re-iterable batches."""
+
+    def lessons(self) -> list[Lesson]:
+        return [Solve(self._solve)]
+
+
+class LinearAutoregressive(_Linear):
+    """AR(p) of one series and VAR(p) of several, by ridge regression, with covariates.
+
+    Args:
+        x: reals along an axis, or a block of columns that share one.
+        parents: of any space: covariates where they share the axis.
+        order: how many values before are read; None: of 0, 1, 2, 4, ... to half of the axis, 512 at most, as the last fifth
+            says.
+        ridge: of standard units, in rows; None: of .1 to 1,000 as the last fifth says.
+        across: whether a column reads the past of the others; None: as the last fifth says.
+        components: scales of the innovations' mixture; 1 for normal ones.
+    """
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: int | None = None,
+                 ridge: float | None = None, across: bool | None = None, components: int = 3) -> None:
+        super().__init__(x, parents, components=components)
+        if order is not None and (not isinstance(order, int) or order < 0):
+            raise UserError(f"LinearAutoregressive: {x.name}: order={order!r}; expected a whole number from 0")
+        if ridge is not None and not ridge > 0:
+            raise UserError(f"LinearAutoregressive: {x.name}: ridge={ridge!r}; expected a number above 0")
+        self.order, self.ridge, self.across = order, ridge, across
+        most = min(self.length - 1, min(max(1, self.length // 2), _LONGEST) if order is None else order)
+        self._orders = tuple(sorted({0, most, *(2**i for i in range(most.bit_length()) if 2**i <= most)}))
+        for k, p in enumerate(self._orders):
+            size = 1 + self.width + p * self.channels
+            self.register_buffer(f"weight_{k}", torch.zeros(size, self.channels, dtype=torch.float64))
+        self._build(len(self._orders))
+        start = [most, 1.0 if ridge is None else ridge, float(self.channels < 4 if across is None else across)]
+        self.register_buffer("chosen", torch.tensor(start, dtype=torch.float64))
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        return self._orders
+
+    @property
+    def weights(self) -> list[Tensor]:
+        return [self.get_buffer(f"weight_{k}") for k in range(len(self.orders))]
+
+    def _solve(self, batches: Iterable[Batch]) -> None:
+        lagged = self._lagged(batches)
+        moments, n = self._moments(lagged)
+        if not float(n.sum()):
+            raise UserError(f"{self}: no value is known; expected series of at least one value")
+        self._choose(moments, n)
+        most, ridge, across = self.get_buffer("chosen").tolist()
+        known = torch.zeros(0, self.channels, dtype=torch.float64, device=n.device)
+        for k, (order, weight) in enumerate(zip(self.orders, self.weights, strict=True)):
+            count, M = n[k].sum().clamp(min=1.0), moments[k].sum(0)
+            if float(n[k].sum()):
+                known = self._ridge(M, max(o for o in self.orders if o <= min(order, most)), ridge, bool(across))
+                self.get_buffer("within")[k] = correlated(self._left(M, known) / count)
+            weight.zero_()  # where no series is so long, what fewer say
+            weight[:len(known)] = known
+        self._measure(lagged)
+
+    def _moments(self, batches: Iterable[Lagged]) -> tuple[list[Tensor], Tensor]:
+        """For every order the second moments (3, size, size) of [regressors, values], and how many there are (orders, 3): of
+        places that are scored elsewhere, of those scored, and of those among the last fifth of a batch that are."""
+        sizes = [1 + self.width + (order + 1) * self.channels for order in self.orders]
+        found = [torch.zeros(3, size, size, dtype=torch.float64, device=self.get_buffer("scales").device) for size in sizes]
+        total = found[0].new_zeros(len(sizes), 3)
+        for batch in batches:
+            for k, order in enumerate(self.orders):
+                usable = batch.run > order
+                number = (usable & batch.scored).flatten().cumsum(0).reshape(usable.shape)
+                part = torch.where(batch.scored, torch.where(number > 0.8 * number.max(), 2, 1), 0)
+                for i in range(3):
+                    for z, x, w in batch.places(order, usable & (part == i)):
+                        both = torch.cat([z, x], 1)
+                        found[k][i].addmm_(both.mT, both * w[:, None])
+                        total[k, i] += w.sum()
+        return found, total
+
+    def _left(self, M: Tensor, W: Tensor) -> Tensor:
+        """(C, C) what the regression W leaves of moments."""
+        C = self.channels
+        full = torch.zeros(len(M), C, dtype=M.dtype, device=M.device)
+        full[:len(W)], full[len(M) - C:] = -W, torch.eye(C, dtype=M.dtype, device=M.device)
+        return full.mT @ M @ full
+
+    def _ridge(self, M: Tensor, some: int, ridge: float, across: bool) -> Tensor:
+        """(1 + F + some C, C): the regression on the last `some` values, of moments of as many or more."""
+        C, P, x = self.channels, 1 + self.width + some * self.channels, len(M) - self.channels
+        G, b = M[:P, :P], M[:P, x:]
+        penalty = torch.full((P,), ridge, dtype=M.dtype, device=M.device)
+        penalty[0] = 1e-9
+        if across or C == 1:
+            return torch.linalg.solve(G + penalty.diag(), b)
+        found, head = torch.zeros_like(b), torch.arange(1 + self.width, device=M.device)
+        for c in range(C):
+            mine = torch.cat([head, 1 + self.width + c + C * torch.arange(some, device=M.device)])
+            found[mine, c] = torch.linalg.solve(G[mine][:, mine] + penalty[mine].diag(), b[mine, c])
+        return found
+
+    def _choose(self, moments: Sequence[Tensor], n: Tensor) -> None:
+        """Order, ridge and `across` by the log-probability of the last fifth, learned from what is before it, as if innovations
+        were normal."""
+        ridges = _RIDGES if self.ridge is None else (self.ridge,)
+        across = (False, True) if self.across is None and self.channels > 1 else (bool(self.get_buffer("chosen")[2]),)
+        tops = [k for k in range(len(self.orders)) if float(n[k, 2]) > _FEW]
+        if not tops:
+            return
+        k, best = tops[-1], -math.inf
+        _, early, late = moments[k]
+        orders = [o for o in self.orders if o <= self.orders[k]] if self.order is None else [self.orders[k]]
+        for some, ridge, each in itertools.product(orders, ridges, across):
+            W = self._ridge(early, some, ridge, each)
+            learned, held = self._left(early, W) / n[k, 1], self._left(late, W) / n[k, 2]
+            root = torch.linalg.cholesky(learned + 1e-9 * torch.eye(len(learned), dtype=learned.dtype, device=learned.device))
+            score = -0.5 * float(2 * root.diagonal().log().sum() + torch.cholesky_solve(held, root).trace())
+            if float(n[k, 2]) * (score - best) > _CLEAR:
+                best = score
+                self.get_buffer("chosen").copy_(torch.tensor([some, ridge, each], dtype=torch.float64))
+
+
+class SeasonalNaive(_Linear):
+    """What was seen a period before, and how far values stray from it; where less stands before, the last value.
+
+    Args:
+        x: reals along an axis, or a block of columns that share one.
+        parents: none.
+        period: how many values a season has; None: the least lag whose autocorrelation, of the differences from value to value,
+            is a peak of nearly the highest, or 1.
+        components: scales of the mixture of how far they stray; 1 for a normal one.
+    """
+
+    plans = ("season",)
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, period: int | None = None,
+                 components: int = 3) -> None:
+        super().__init__(x, parents, components=components)
+        if self.parents:
+            raise UserError(f"{self}: SeasonalNaive takes no parents; make them part of the block, or use LinearAutoregressive")
+        if period is not None and not 1 <= period < max(2, self.length):
+            raise UserError(f"SeasonalNaive: {x.name}: period={period!r}; expected a whole number from 1, and less than the "
+                            f"{self.length} values of a window")
+        self.register_buffer("season", torch.tensor(period or 1))
+        self._given = period
+        self.register_buffer("level", torch.zeros(self.channels, dtype=torch.float64))
+        self._build(3)
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        return 0, 1, int(self.get_buffer("season"))
+
+    @property
+    def weights(self) -> list[Tensor]:
+        level, C = self.get_buffer("level"), self.channels
+        found = [level[None]]
+        for order in self.orders[1:]:
+            weight = level.new_zeros(1 + order * C, C)
+            weight[1 + (order - 1) * C:] = torch.eye(C, dtype=level.dtype, device=level.device)
+            found.append(weight)
+        return found
+
+    def _solve(self, batches: Iterable[Batch]) -> None:
+        lagged = self._lagged(batches)
+        total, n = torch.zeros_like(self.get_buffer("level")), 0.0
+        products = torch.zeros(self.length // 2 + 1, dtype=torch.float64)
+        for batch in lagged:
+            w = batch.weight[:, None] * (batch.run > 0)
+            total, n = total + (batch.series * w[..., None]).sum((0, 1)), n + float(w.sum())
+            change = torch.where((batch.run > 1)[:, 1:, None], batch.series.diff(dim=1), 0.0)
+            power = torch.fft.rfft(change, n=2 * self.length, dim=1).abs() ** 2
+            lags = torch.fft.irfft(power, dim=1)[:, :len(products)].sum(-1)
+            products += (lags * batch.weight[:, None]).sum(0).cpu()
+        if not n:
+            raise UserError(f"{self}: no value is known; expected series of at least one value")
+        self.get_buffer("level").copy_(total / n)
+        if self._given is None:
+            self.get_buffer("season").fill_(_period(products, self.length))
+        self._measure(lagged)
+
+
+def _period(products: Tensor, length: int) -> int:
+    """The period, of sums of products of changes that lie 0, 1, 2, ... apart in windows of a length; 1 where there is none."""
+    far = torch.arange(len(products))
+    share = (products / products[0].clamp(min=1e-300) * length / (length - far)).tolist()  # fewer pairs lie far apart
+    peaks = [lag for lag in range(2, len(share) - 1) if share[lag] > max(_PEAK, share[lag - 1], share[lag + 1])]
+    return next((lag for lag in peaks if share[lag] >= 0.9 * max(share[p] for p in peaks)), 1)
