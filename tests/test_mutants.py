@@ -41,6 +41,7 @@ from test_events import enumerated as check_listed
 from test_fill import check_chosen as check_choice
 from test_fill import check_energy
 from test_fill import check_halves as check_sides
+from test_forecasting import check_months
 from test_importance import check_parts
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
@@ -426,6 +427,8 @@ MUTANTS = {
         family("questions_have_one_answer", "Autoregressive block")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_add", "amount * joint.softmax(0)", "amount + 0 * joint", check_mixture),
+    "months are days": Mutant(
+        given.sources.clock, "_continued", "for shift in (0 * _DAY, _DAY)", "for shift in ()", check_months),
     "the first lag is read last": Mutant(
         given.distributions.linear_chain, "regressors", "before.flip(-1).mT", "before.mT", check_ridge),
     "a season is several seasons": Mutant(

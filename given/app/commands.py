@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOME = {"ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"),
+_HOME = {"ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"), "foresee": ("forecast",),
          "describe": ("map", "prototypes", "segments", "traverse"), "judge": ("compare", "diverge", "report", "score"),
          "learn": ("demo", "export", "fit"), "tasks": ("chat", "fill", "keyboard", "picture", "translate", "upscale"),
          "listing": ("completion", "families", "tasks")}  # the last need no torch

@@ -75,6 +75,18 @@ def positive(text: str) -> float:
     return value
 
 
+def to_come(sub: argparse.ArgumentParser) -> None:
+    """What of the values to come is written."""
+    sub.add_argument("--horizon", type=count, required=True, metavar="N", help="how many values are to come")
+    sub.add_argument("-n", type=count, default=100, help="paths an item (default 100)")
+    sub.add_argument("--mean", action="store_true", help="the mean of every value to come, in place of paths")
+    sub.add_argument("--interval", type=number, metavar="P", help="the interval that holds this probability, likewise")
+    sub.add_argument("--future", metavar="DATA", help="the rows to come of what is known of them, where DATA has them not")
+    sub.add_argument("--chart", metavar="FILE.svg", help="a fan chart of one item")
+    sub.add_argument("--item", type=int, default=0, metavar="I", help="which item the chart is of (default 0, the first)")
+    sub.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
+
+
 def share(text: str) -> float:
     """A share, from 0 up to 1, which is left out."""
     try:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from given import __version__
 from given.app.describe_parser import DESCRIBE
-from given.app.options import DATA, column, count, drawing, length, number, pair, positive, reading, seed_of, share
+from given.app.options import DATA, column, count, drawing, length, number, pair, positive, reading, seed_of, share, to_come
 
 __all__ = ["parser"]
 
@@ -182,6 +182,14 @@ def _complete(add: _Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
 
+def _forecast(add: _Add) -> None:
+    command = add("forecast", "what comes after the end of every series, as joint paths",
+                  "given forecast load.given load.csv --time date --horizon 24 -n 200 -o paths.csv",
+                  "given forecast sales.given sales.csv --by shop --time week --horizon 4 --interval 0.9 --chart next.svg",
+                  model=True, data=DATA)
+    to_come(command)
+
+
 def _rank(add: _Add) -> None:
     command = add("rank", "candidates, the most probable given what is observed first",
                   "given rank faq.given answers.txt 'question=How do I get in?'",
@@ -341,7 +349,7 @@ def _completion(add: _Add) -> None:
 
 _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "learn": (_demo, _fit, _export),
-    "ask": (_sample, _query, _complete, _rank, _encode, _compress, _decompress),
+    "ask": (_sample, _query, _complete, _forecast, _rank, _encode, _compress, _decompress),
     "describe": DESCRIBE,
     "judge": (_score, _report, _compare, _diverge),
     "tasks": (_tasks, _translate, _chat, _keyboard, _picture, _fill, _upscale),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["contour_levels", "contours", "density_contours", "lines", "reliability_diagram"]
+__all__ = ["contour_levels", "contours", "density_contours", "fan", "lines", "reliability_diagram"]
 
 _BLUE, _GREY = "#2a7ae2", "#999"
 _GRID = 48  # cells a side
@@ -85,6 +85,27 @@ def lines(curves: Sequence[Sequence[tuple[float, float]]], title: str, across: s
               f'<text x="{(L + W) / 2}" y="{H - 3}" text-anchor="middle">{html.escape(across)}</text>')
     frame = f'<path d="M{L} 4V{H - B}H{W - 6}" fill="none" stroke="#8884"/>'
     return _captioned(title, _svg(W, H, title, frame + drawn + marks), caption)
+
+
+def fan(past: np.ndarray, bands: np.ndarray, title: str) -> str:
+    """A fan chart: a series (P,), and after it five quantiles of what is to come (5, H): the outer ones, the inner, the
+    median."""
+    W, H, L, B = 520, 190, 56, 22
+    low, high = (float(end) for end in (min(past.min(), bands.min()), max(past.max(), bands.max())))
+    count = len(past) + bands.shape[1]
+    def at(x: int, y: float) -> str:
+        return (f"{L + x / max(count - 1, 1) * (W - L - 6):.1f},"
+                f"{H - B - (y - low) / max(high - low, 1e-12) * (H - B - 8):.1f}")
+    whole = np.concatenate([np.full((5, 1), past[-1]), bands], 1)
+    first = len(past) - 1
+    edges = [[at(first + i, v) for i, v in enumerate(row)] for row in whole]
+    areas = "".join(f'<polygon points="{" ".join(edges[a] + edges[b][::-1])}" fill="{_BLUE}" opacity="0.25"/>'
+                    for a, b in ((0, 4), (1, 3)))
+    curves = "".join(f'<polyline points="{" ".join(at(x0 + i, v) for i, v in enumerate(values))}" fill="none" stroke="{color}" '
+                     'stroke-width="1.6"/>' for x0, values, color in ((0, past, "currentColor"), (first, whole[2], _BLUE)))
+    marks = "".join(f'<text x="{L - 4}" y="{y}" text-anchor="end">{_short(v)}</text>' for y, v in ((H - B, low), (12, high)))
+    frame = f'<path d="M{L} 4V{H - B}H{W - 6}" fill="none" stroke="#8884"/>'
+    return _captioned(title, _svg(W, H, title, frame + areas + curves + marks), "median, and intervals of 50 and 90 %")
 
 
 def reliability_diagram(predicted: Sequence[float], observed: Sequence[float], low: Sequence[float], high: Sequence[float],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from given.sources.cells import Dtype, array, pandas_series, polars_series, written
+from given.sources.clock import Clock
 from given.sources.kinds import Kind, ragged
 from given.sources.long import unrolled
 from given.sources.write import records, save
@@ -91,9 +92,14 @@ class Columns(Source, Mapping[str, np.ndarray]):
         axes: how many leading axes all columns share: 1, or 2 for draws of rows, or 0 for a single item.
         dtypes: column -> the dtype it comes back with in a frame, where its array does not say it.
 
+    Attributes:
+        clock: when the values of a long table were, where it was one.
+
     Raises:
         UserError: columns of different length, or none.
     """
+
+    clock: Clock | None = None
 
     def __init__(self, columns: Mapping[str, Any], axes: int = 1, dtypes: Mapping[str, Dtype] | None = None) -> None:
         check_names([str(name) for name in columns], "columns")

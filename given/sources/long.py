@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from given.sources.clock import Clock
 from given.sources.forms import readings
 from given.sources.kinds import items, ragged
 from given.variables import UserError, shown
@@ -17,8 +18,9 @@ __all__ = ["gathered", "unrolled"]
 Raw = dict[str, np.ndarray]
 
 
-def gathered(columns: Mapping[str, np.ndarray], by: str | None, time: str | None) -> tuple[Raw, str]:
-    """A table with a row a moment as one with a row an item, in the order of their first rows, and a note on its times.
+def gathered(columns: Mapping[str, np.ndarray], by: str | None, time: str | None) -> tuple[Raw, str, Clock]:
+    """A table with a row a moment as one with a row an item, in the order of their first rows, a note on its times,
+    and these.
 
     Columns that are constant within every item stay single values; all others are items (rows,) of an array each, ordered by
     time. Times that are evenly spaced, by one step in all items, are no column of values: what is kept of them is the first of
@@ -61,7 +63,8 @@ def gathered(columns: Mapping[str, np.ndarray], by: str | None, time: str | None
         found.pop(time)
         if not _alike(begins, begins[[0] * len(begins)]):
             found[time], note = begins, f"{time}: every {step}; the column is the first of each item"
-    return {name: found[name] for name in columns if name in found}, note
+    clock = Clock(time or "", by, tuple(np.split(moments[order], starts[1:])))
+    return {name: found[name] for name in columns if name in found}, note, clock
 
 
 def _numbered(names: np.ndarray, by: str) -> np.ndarray:

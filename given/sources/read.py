@@ -197,12 +197,12 @@ def _items(rows: Source, by: str | None = None, time: str | None = None) -> Sour
     if isinstance(about, dict) and "doubt" in about:
         raise UserError(f"{time}: {about['doubt']}")
     held = rows if isinstance(rows, Columns) else joined(list(rows.batches(1 << 16)))
-    columns, note = gathered(held, by, time)
+    columns, note, clock = gathered(held, by, time)
     kept = {name: dtype for name, dtype in rows.dtypes.items() if name in columns and (not ragged(columns[name]) or (
         isinstance(dtype, dict) and "doubt" in dtype))}
     found = Columns(columns, dtypes=kept if by is None else kept | {by: "index"})
     facts = [rows.described(), "one item" if by is None else f"{found.n:,} items by {by}", *[note] * bool(note)]
-    found.about, found.skipped = ", ".join(facts), rows.skipped
+    found.about, found.skipped, found.clock = ", ".join(facts), rows.skipped, clock
     return found
 
 

@@ -23,9 +23,9 @@ from given.train import Budget, FitResult, Judge, export_joint, fingerprint, nes
 from given.variables import Finite, UserError, shown
 from given.verbs.checks import check_known, count_rows, items, named, spelled, whole_seed
 from given.verbs.completion import completed, unfillable
-from given.verbs.describing import Describing
 from given.verbs.device import named_device, on_processor
 from given.verbs.encoding import latents
+from given.verbs.forecasting import Forecasting
 from given.verbs.learning import Learning
 from given.verbs.predictive import Predictive
 from given.verbs.query import Query
@@ -37,7 +37,7 @@ __all__ = ["Model"]
 _COUNTED = 10_000  # rows that a baseline is counted from
 
 
-class Model(Describing):
+class Model(Forecasting):
     """A joint, ready for use.
 
     Args:

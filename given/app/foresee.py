@@ -1,0 +1,26 @@
+"""Foresee: the command that goes on from the ends of series."""
+
+from __future__ import annotations
+
+import argparse
+
+import given
+from given.app.data import read, show
+from given.sources import write_file
+from given.variables import UserError
+
+__all__ = ["forecast"]
+
+
+def forecast(a: argparse.Namespace) -> None:
+    """`given forecast`"""
+    model = given.load(a.model, device=a.device)
+    future = None if a.future is None else read(a.future, a, model)
+    found = model.forecast(read(a.data, a, model), a.horizon, n=a.n, future=future, seed=a.seed)
+    if a.item >= len(found.names[1]):
+        raise UserError(f"forecast: --item {a.item}; expected one of {len(found.names[1])}, from 0")
+    if a.chart:
+        content = found.chart(a.item).encode()
+        write_file(a.chart, lambda file: file.write(content))
+    asked = a.mean or a.interval is not None
+    show(found.summary(mean=a.mean, interval=a.interval) if asked else found.table(), a, model)

@@ -1,0 +1,241 @@
+"""Forecasting: joint paths of what comes after the end of every series.
+
+It is the query `given(series=prefix(...))`, of as much of a series' end as leaves room for what is to come within a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from given.evaluate.charts import fan
+from given.infer import Rows, prefix
+from given.joint import Joint
+from given.sources import Clock, Columns, Source, joined, read
+from given.sources.kinds import items as as_items
+from given.variables import UserError
+from given.verbs.checks import items, whole_seed
+from given.verbs.describing import Describing
+from given.verbs.holes import present
+from given.verbs.query import Query
+from given.ways import way
+
+__all__ = ["Forecast", "Forecasting"]
+
+_PAST = 3  # horizons of the past that a chart shows
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What comes after the end of series.
+
+    Args:
+        paths: series -> draws (n, items, horizon).
+        past: series -> items (items,), each (length,), as far as they are known.
+        names: of the items (items,), and the column that names them.
+        clock: when values were, or None.
+    """
+
+    paths: Mapping[str, np.ndarray]
+    past: Mapping[str, np.ndarray]
+    names: tuple[str, np.ndarray]
+    clock: Clock | None
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        n, rows, horizon = next(iter(self.paths.values())).shape
+        return n, rows, horizon
+
+    def _places(self) -> dict[str, np.ndarray]:
+        """Item and time of every value to come: (items, horizon)."""
+        _, rows, horizon = self._shape
+        lengths = [len(item) for item in next(iter(self.past.values()))]
+        times = [None if self.clock is None or not self.clock.name else self.clock.after(i, lengths[i], horizon)
+                 for i in range(rows)]
+        found = {self.names[0]: np.repeat(self.names[1][:, None], horizon, 1)}
+        if all(each is not None for each in times) and self.clock is not None:
+            return found | {self.clock.name: np.stack([each for each in times if each is not None])}
+        return found | {"step": np.tile(np.arange(1, horizon + 1), (rows, 1))}
+
+    def table(self) -> Columns:
+        """The paths as a long table: item, time, the path's number, and a column a series."""
+        n, rows, horizon = self._shape
+        places = {name: np.tile(each.ravel(), n) for name, each in self._places().items()}
+        number = np.repeat(np.arange(1, n + 1), rows * horizon)
+        return Columns({**places, "path": number, **{name: each.ravel() for name, each in self.paths.items()}})
+
+    def summary(self, *, mean: bool = True, interval: float | None = None) -> Columns:
+        """Mean and central interval of every value to come, as a long table.
+
+        Args:
+            mean: whether there is a column `mean(series)`.
+            interval: the probability that lies between its quantiles, columns such as `q0.05(series)`.
+        """
+        levels = [] if interval is None else [round((1 - interval) / 2, 12), round((1 + interval) / 2, 12)]
+        if interval is not None and not 0 < interval < 1:
+            raise UserError(f"forecast: an interval of {interval:g}; expected a probability between 0 and 1, as 0.9")
+        found = {name: each.ravel() for name, each in self._places().items()}
+        for name, paths in self.paths.items():
+            if mean:
+                found[f"mean({name})"] = paths.mean(0).ravel()
+            for level in levels:
+                found[f"q{level:.6g}({name})"] = np.quantile(paths, level, axis=0).ravel()
+        return Columns(found)
+
+    def chart(self, item: int = 0) -> str:
+        """A fan chart of every series of an item, as SVG: its end, the median, and intervals of 50 and 90 %."""
+        horizon, drawn = self._shape[2], list[str]()
+        for name, paths in self.paths.items():
+            bands = np.quantile(paths[:, item], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+            title = name if len(self.names[1]) == 1 else f"{name}, {self.names[1][item]}"
+            drawn.append(fan(np.asarray(self.past[name][item])[-_PAST * horizon:], bands, title))
+        return "".join(drawn)
+
+
+class Forecasting(Describing):
+    """What a model says of what is to come. Abstract: `Model`."""
+
+    def forecast(self, data: Any, horizon: int, *, n: int = 100, future: Any = None, seed: int | None = 0) -> Forecast:
+        """Joint paths of what comes after the end of every item's series.
+
+        Args:
+            data: anything `read` takes: series, where values at the end that are missing are to come; what is known of then,
+                such as a calendar, goes on past them.
+            horizon: how many values.
+            n: paths an item.
+            future: the rows to come of what is known of them, as anything `read` takes, where data has them not.
+            seed: of the draws.
+
+        Raises:
+            UserError: no horizon, no series, a condition that ends early, or no room for the horizon.
+        """
+        self._check_fitted()
+        if not isinstance(horizon, int | np.integer) or isinstance(horizon, bool) or horizon < 1:
+            raise UserError(f"forecast: horizon={horizon!r}; expected a whole number of values to come, from 1")
+        rows = _read(self, data)
+        targets, beside = _series(self.joint)
+        if absent := [name for name in (*targets, *self.joint.conditions) if name not in rows]:
+            raise UserError(f"forecast: no column {absent[0]!r} in the data, which {self.joint} goes on from; there are "
+                            f"{', '.join(rows.names)}")
+        past = {name: _known(rows[name], name) for name in targets}
+        lengths = _lengths(past)
+        ahead = {} if future is None else _read(self, future)
+        along = {name: _reaching(name, rows[name], ahead.get(name), lengths, int(horizon)) for name in beside}
+        found = {name: np.empty((n, rows.n, int(horizon))) for name in targets}
+        keeps = _kept(self.joint, int(horizon))
+        for kept in np.unique(np.minimum(lengths, keeps)):
+            some = np.flatnonzero(np.minimum(lengths, keeps) == kept)
+            observed: dict[str, Any] = {
+                name: prefix(np.stack([past[name][i][lengths[i] - kept:] for i in some])) for name in targets if kept}
+            observed |= {name: np.stack([along[name][i][lengths[i] - kept:lengths[i] + horizon] for i in some])
+                         for name in beside}
+            observed |= {name: Rows(rows[name][some]) for name in self.joint.conditions if name not in beside}
+            query = Query(self.joint, observed, {}, n=len(some))
+            drawn = query.sample(n, columns=targets, seed=whole_seed(seed), length=int(kept + horizon))
+            for name in targets:
+                found[name][:, some] = drawn[name].reshape(n, len(some), -1)[..., kept:].astype(float)
+        return Forecast(found, past, _names(rows), rows.clock)
+
+    def _check_fitted(self) -> None:
+        """Abstract: of `Model`."""
+        raise NotImplementedError
+
+
+def _read(model: Describing, data: Any) -> Columns:
+    plain = isinstance(data, Mapping) and not isinstance(data, Source)
+    source = items(model.joint, data) if plain else read(data, learned=model.cells)
+    found = source if isinstance(source, Columns) else joined(list(source.batches(1 << 16)))
+    found.clock = getattr(data, "clock", None)
+    return found
+
+
+def _series(joint: Joint) -> tuple[list[str], list[str]]:
+    """The series to go on with, and the conditions along their axis.
+
+    Raises:
+        UserError: there are none.
+    """
+    along = [name for name, v in joint.columns.items() if v.codec.along is not None and v.codec.item_axes == 1]
+    targets = [name for name in along if name not in joint.conditions and name not in joint.latents]
+    if not targets:
+        raise UserError(f"forecast: {joint} has no series to go on with; learn from a table with "
+                        f"{way('by= and time=', '--by and --time')}, or from lists of values")
+    return targets, [name for name in along if name in joint.conditions]
+
+
+def _known(series: np.ndarray, name: str) -> np.ndarray:
+    """Series (items,) without what is missing at their ends."""
+    found = list[np.ndarray]()
+    for row, item in enumerate(series):
+        values = np.zeros(0) if item is None else np.asarray(item)
+        there = present(values)
+        length = int(there.nonzero()[0][-1]) + 1 if there.any() else 0
+        if not there[:length].all():
+            at = int((~there[:length]).nonzero()[0][0])
+            raise UserError(f"value {at} of {length} is missing; expected series without holes before what is to come; fill it",
+                            row).at(name)
+        if not length:
+            raise UserError("has no value to go on from; expected at least one", row).at(name)
+        found.append(values[:length].astype(float) if values.dtype.kind == "O" else values[:length])
+    return as_items(np.concatenate(found), [len(item) for item in found])
+
+
+def _lengths(past: Mapping[str, np.ndarray]) -> np.ndarray:
+    """(items,) how long the series of every item are.
+
+    Raises:
+        UserError: one of them ends before another.
+    """
+    one, *others = past
+    lengths = np.array([len(item) for item in past[one]])
+    for name in others:
+        each = np.array([len(item) for item in past[name]])
+        if len(odd := np.flatnonzero(each != lengths)):
+            i = int(odd[0])
+            raise UserError(f"ends after {each[i]} values where {one} ends after {lengths[i]}; expected series that end "
+                            "together", i).at(name)
+    return lengths
+
+
+def _reaching(name: str, series: np.ndarray, ahead: np.ndarray | None, lengths: np.ndarray, horizon: int) -> list[np.ndarray]:
+    """A condition along the axis, as far as the horizon of every item, with its rows to come where there are some.
+
+    Raises:
+        UserError: it ends early.
+    """
+    found = list[np.ndarray]()
+    for row, item in enumerate(series):
+        values = np.asarray(item)
+        if ahead is not None:
+            values = np.concatenate([values[:lengths[row]], np.asarray(ahead[row])])
+        values = values[:lengths[row] + horizon]
+        there = int(present(values)[lengths[row]:].sum())
+        if there < horizon:
+            raise UserError(f"ends early: {there} values after the end of the series; expected {horizon}, as many as are to "
+                            f"come; give rows of them in the data, or by {way('future=', '--future')}", row).at(name)
+        found.append(values)
+    return found
+
+
+def _kept(joint: Joint, horizon: int) -> int:
+    """How many values before are read: as many as leave room in a window, or where that would be fewer than a window that has
+    moved on reads, these.
+
+    Raises:
+        UserError: there is no room.
+    """
+    axis = next(v.codec.along for v in joint.columns.values() if v.codec.along is not None)
+    if axis.stride is None and horizon >= axis.size:
+        raise UserError(f"forecast: a horizon of {horizon}, and the model's series hold {axis.size} values; expected fewer, or "
+                        "a model of longer series")
+    return max(axis.size - horizon, 0 if axis.stride is None else max(1, axis.size - axis.stride))
+
+
+def _names(rows: Columns) -> tuple[str, np.ndarray]:
+    by = None if rows.clock is None else rows.clock.by
+    return ("item", np.arange(rows.n)) if by is None else (by, rows[by])
+
+
