@@ -26,6 +26,7 @@ Y = _RNG.choice(list("pq"), ROWS)
 LEVELS = "use Dequantised(family={0})"
 CODES = "pass codecs={'x': Number()}; else use Autoregressive or Independent"
 BLOCK = "pass codecs={'b': Number()}; else use Autoregressive or Independent"
+SERIES = "expected a series, values along one axis that all columns share"
 GRIDS = "use Independent or Autoregressive for a grid, Gaussian for reals"
 
 # What a family cannot take, and the way out its error names; where a kind is missing, it works by defaults.
@@ -54,8 +55,10 @@ OUT = {
     "FactorAnalysis": REALS_ONLY,
     "FlowMatching": REALS_ONLY,
     "GAN": REALS_ONLY,
+    "GARCH": REALS_ONLY,
     "Gaussian": REALS_ONLY,
     "GaussianMixture": REALS_ONLY,
+    "HiddenMarkov": dict.fromkeys(["labels", "tables"], SERIES),
     "Independent": {},
     "KMeans": REALS_ONLY,
     "KernelDensity": {},
@@ -73,7 +76,7 @@ OUT = {
     "VAE": {},
     "VQVAE": dict.fromkeys(KINDS, NEEDS["VQVAE"]),
 }
-NO_PARENTS = {"FactorAnalysis", "KMeans", "PCA", "ProbabilisticPCA", "SeasonalNaive"}
+NO_PARENTS = {"FactorAnalysis", "GARCH", "HiddenMarkov", "KMeans", "PCA", "ProbabilisticPCA", "SeasonalNaive"}
 
 
 def made(family, kind, condition):

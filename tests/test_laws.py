@@ -30,6 +30,7 @@ from given.distributions import (
 )
 from given.families import (
     GAN,
+    GARCH,
     MAR,
     PCA,
     VAE,
@@ -50,6 +51,7 @@ from given.families import (
     Gamma,
     Gaussian,
     GaussianMixture,
+    HiddenMarkov,
     Independent,
     KernelDensity,
     KMeans,
@@ -161,6 +163,9 @@ COLOUR = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height"
 LEVELS = Variable("x", IdentityCodec(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 1), PAIR))))
 SERIES = IdentityCodec(Real(axes=(Axis("time", 2, "given", "time"),)))
 PATHS, COVARIATE = Variable("a, b", BlockCodec({"a": SERIES, "b": SERIES})), Variable("promo", SERIES)
+ALONG = Variable("a, b", BlockCodec({"a": IdentityCodec(Real(axes=(Axis("time", 3), PAIR))),
+                                    "b": IdentityCodec(Finite(3, axes=(Axis("time", 3),)))}))
+PAIRED = Variable("a, b", BlockCodec({name: IdentityCodec(Real(axes=(Axis("time", 3),))) for name in "ab"}))
 MIXED = Variable("a, c", BlockCodec({"a": IdentityCodec(Finite(3)), "c": IdentityCodec(Finite(2))}))
 
 
@@ -283,6 +288,12 @@ FAMILIES = {
     "FactorAnalysis turned": lambda: FactorAnalysis(real("x", 4), factors=2, tolerance=1e-5, rotation=Varimax()),
     "FactorAnalysis block": lambda: FactorAnalysis(BLOCK, factors=1, tolerance=1e-5),
     "ProbabilisticPCA": lambda: ProbabilisticPCA(real("x", 2), factors=1),
+    "GARCH": lambda: GARCH(real("x", 2)),
+    "GARCH without leverage": lambda: GARCH(real("x", 4), leverage=False, skewed=False, autoregression=False),
+    "GARCH of two series": lambda: GARCH(PAIRED),
+    "HiddenMarkov": lambda: HiddenMarkov(real("x", 2), states=2),
+    "HiddenMarkov of symbols": lambda: HiddenMarkov(grid("x", 3, 3, 2, ordered=False), states=2, restarts=2),
+    "HiddenMarkov of a mixed block": lambda: HiddenMarkov(ALONG, states=3, full=False),
     "KernelDensity": lambda: KernelDensity(real("x", 2), LABEL),
     "KernelDensity of a mixed block": lambda: KernelDensity(THREE, LABEL),
     "KernelDensity of symbols": lambda: KernelDensity(grid("x", 3, 2, 2), LABEL, anew=0.2),

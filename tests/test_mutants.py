@@ -43,6 +43,8 @@ from test_fill import check_energy
 from test_fill import check_halves as check_sides
 from test_forecasting import check_months
 from test_importance import check_parts
+from test_garch import check_innovations, check_learned, check_recursion
+from test_hidden_markov import check_enumeration, check_given, check_rises
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
@@ -108,6 +110,7 @@ import given.codecs
 import given.distributions
 import given.distributions.continuous_flow
 import given.distributions.flow_density
+import given.distributions.hidden_markov
 import given.evaluate.calibration
 import given.evaluate.charts
 import given.evaluate.divergence
@@ -817,6 +820,22 @@ MUTANTS = {
         given.sources.Crops, "_fitting", "-(-sizes // self.crop) if", "sizes // self.crop if", check_covering),
     "sheets of draws cost nothing": Mutant(
         given.verbs.watching.Watch, "__call__", "self.cost += time.perf_counter() - began", "self.cost += 0", check_share),
+    "a chain forgets what is to come": Mutant(
+        given.distributions.HiddenMarkov, "_begun", "weights = weights + log_p", "weights = weights + 0 * log_p", check_given),
+    "a chain of states goes backwards": Mutant(
+        given.distributions.hidden_markov, "predicted", "A = log_A.exp()", "A = log_A.exp().T", check_enumeration),
+    "means move away from what they should be": Mutant(
+        given.families.HiddenMarkov, "_maximised", 'start["means"] + off', 'start["means"] - off', check_rises),
+    "what rises moves the scale as what falls": Mutant(
+        given.distributions.Volatility, "news", "(e < 0)", "(e > 0)", check_recursion),
+    "a scale follows from the moment itself": Mutant(
+        given.distributions.Volatility, "scales", "self.news(r - mean)[:, :-1]], 1)",
+        "self.news(r - mean)[:, 1:]], 1)", check_recursion),
+    "innovations lean about another middle": Mutant(
+        given.distributions.SkewedStudent, "_side", "+ self.a", "+ 2 * self.a", check_innovations),
+    "padding moves what is learned of a scale": Mutant(
+        given.families.GARCH, "_solve", "amount = weight[:, None, None] * there",
+        "amount = weight[:, None, None] * (there | True)", check_learned),
     "scores given events are those together with them": Mutant(
         given.infer.within.Within, "_log_prob", "return top - self.weighing.log_prob(seed), kind", "return top, kind",
         lambda: check_listed("Independent")),

@@ -19,6 +19,8 @@ from given.distributions.factorized import Factorized
 from given.distributions.factors import Varimax, factor_step, factors_beside, low_rank_plus_diagonal, principal_factors
 from given.distributions.flattened import Flattened
 from given.distributions.flow_density import Estimate
+from given.distributions.garch import GARCH, Volatility
+from given.distributions.gaussian_step import see
 from given.distributions.guidance import AtLastNoise, Blur, Guidance, Lower, ReconstructionGuidance, Replacement, View
 from given.distributions.heads import (
     AtomicHead,
@@ -29,12 +31,14 @@ from given.distributions.heads import (
     NormalMixtureHead,
     default_head,
 )
+from given.distributions.hidden_markov import Emissions, HiddenMarkov
 from given.distributions.implicit import Implicit
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
 from given.distributions.kernel_density import KernelDensity, Kernels, stored
 from given.distributions.kmeans import lloyd, squared_distances
 from given.distributions.latent import ImportanceWeighted, Latent, Weighed
 from given.distributions.linear_chain import Ladder, Lagged, LinearChain, correlated, measured
+from given.distributions.linear_scan import linear_scan
 from given.distributions.mixture import Mixture, best_weights
 from given.distributions.moments import Moments, check_positive_definite, shrink_covariance
 from given.distributions.noise import Noise, inverse_cdf_sample, kmeans_plus_plus
@@ -48,9 +52,11 @@ from given.distributions.product import ProductDistribution
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
 from given.distributions.side_by_side import SideBySide, Table
+from given.distributions.skewed_student import SkewedStudent
 from given.distributions.smoothing import KneserNey, NGramCounts, Smoothing, WittenBell
 from given.distributions.stepwise_mixture import StepwiseMixture
 from given.distributions.stepwise_transform import LogitsProcessor, StepContext, StepwiseTransform, check_open, draws_symbols
+from given.distributions.timeline import Timeline
 from given.distributions.torch_distribution import Torch
 from given.distributions.transformed import Transformed
 from given.distributions.tree import Tree
@@ -76,6 +82,7 @@ __all__ = [
     "DiscretizedLogisticMixture",
     "DiscretizedLogisticMixtureHead",
     "Distribution",
+    "Emissions",
     "Empirical",
     "EnergyTilted",
     "EntropyGate",
@@ -85,7 +92,9 @@ __all__ = [
     "Flattened",
     "FlowHead",
     "Full",
+    "GARCH",
     "Guidance",
+    "HiddenMarkov",
     "How",
     "Implicit",
     "ImportanceWeighted",
@@ -123,6 +132,7 @@ __all__ = [
     "SamplerState",
     "Sequential",
     "SideBySide",
+    "SkewedStudent",
     "Smoothing",
     "Spherical",
     "StandardNormal",
@@ -135,12 +145,14 @@ __all__ = [
     "Table",
     "TableHead",
     "Tied",
+    "Timeline",
     "Torch",
     "Transformed",
     "Tree",
     "VariancePreserving",
     "Varimax",
     "View",
+    "Volatility",
     "Weighed",
     "WittenBell",
     "best_weights",
@@ -155,11 +167,13 @@ __all__ = [
     "inverse_cdf_sample",
     "kmeans_plus_plus",
     "levels",
+    "linear_scan",
     "lloyd",
     "low_rank_plus_diagonal",
     "measured",
     "middles",
     "principal_factors",
+    "see",
     "shrink_covariance",
     "squared_distances",
     "stored",

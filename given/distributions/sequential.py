@@ -189,7 +189,8 @@ class Sequential(Distribution):
         if self.evidence is not None:
             known, values = self.evidence.scored[:, self.order], self.evidence.tensor[:, self.order].double()
             every = [*known.all(0).tolist(), False]
-            first, last = every.index(False), int(known.any(0).sum())
+            first = every.index(False)
+            last = max((place + 1 for place, some in enumerate(known.any(0).tolist()) if some), default=0)
             while state.t < first and self.ends[state.t] <= first:  # a group that is known in part is drawn
                 if ends:
                     valid[:, order[state.t]] = ~over

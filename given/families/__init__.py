@@ -10,8 +10,10 @@ from given.families.ensemble import Ensemble
 from given.families.factor_analysis import FactorAnalysis, ProbabilisticPCA
 from given.families.flow_matching import Diffusion, FlowMatching
 from given.families.gan import GAN
+from given.families.garch import GARCH
 from given.families.gaussian import Gaussian
 from given.families.gaussian_mixture import GaussianMixture
+from given.families.hidden_markov import HiddenMarkov
 from given.families.independent import Independent
 from given.families.kernel_density import KernelDensity
 from given.families.kmeans import KMeans
@@ -43,9 +45,11 @@ __all__ = [
     "FactorAnalysis",
     "FlowMatching",
     "GAN",
+    "GARCH",
     "Gamma",
     "Gaussian",
     "GaussianMixture",
+    "HiddenMarkov",
     "Independent",
     "KMeans",
     "KernelDensity",

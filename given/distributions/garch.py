@@ -1,0 +1,128 @@
+"""GARCH: numbers whose scale follows from those before.
+
+    r_t = m + phi (r_t-1 - m) + e_t,   e_t = sigma_t z_t
+    sigma_t^2 = omega + alpha e_t-1^2 + gamma e_t-1^2 [e_t-1 < 0] + beta sigma_t-1^2,   sigma_1^2 = first
+
+with z of `SkewedStudent` and r_0 = m. Channels are independent of one another. Given what is known e is known, so that sigma is
+a linear recurrence: one scan scores all moments. What is missing within is not marginalised: sigma depends on its square.
+
+Source: Bollerslev, Generalized autoregressive conditional heteroskedasticity, 1986
+Glosten, Jagannathan, Runkle, On the relation between the expected value and the volatility of the nominal excess return on
+stocks, 1993
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from given.distributions.distribution import Distribution
+from given.distributions.factorized import Factorized
+from given.distributions.linear_scan import linear_scan
+from given.distributions.sequential import Sequential, State
+from given.distributions.skewed_student import SkewedStudent
+from given.distributions.timeline import Timeline
+from given.distributions.torch_distribution import Torch
+from given.variables import Entries, Real, Space
+
+__all__ = ["GARCH", "Volatility"]
+
+
+@dataclass(frozen=True)
+class Volatility:
+    """The numbers of the recursion, (C,) float64 each."""
+
+    mean: Tensor
+    phi: Tensor
+    omega: Tensor
+    alpha: Tensor
+    gamma: Tensor
+    beta: Tensor
+    first: Tensor
+    df: Tensor
+    skew: Tensor
+
+    def news(self, e: Tensor) -> Tensor:
+        """What an innovation adds to the next variance."""
+        return self.omega + (self.alpha + self.gamma * (e < 0)) * e**2
+
+    def expected(self, before: Tensor) -> Tensor:
+        """The mean after a number."""
+        return self.mean + self.phi * (before - self.mean)
+
+    def scales(self, r: Tensor) -> tuple[Tensor, Tensor]:
+        """The means and the standard deviations of numbers (N, T, C) given those before."""
+        mean = self.expected(torch.cat([self.mean.expand(len(r), 1, -1), r[:, :-1]], 1))
+        first = self.first.expand(len(r), 1, -1)
+        variance = linear_scan(torch.cat([first, self.news(r - mean)[:, :-1]], 1), self.beta)
+        return mean, variance.sqrt()
+
+    def law(self, mean: Tensor, scale: Tensor) -> SkewedStudent:
+        """Of numbers of C channels."""
+        return SkewedStudent(self.df, self.skew, mean, scale, validate_args=False)
+
+
+@dataclass
+class _Now:
+    """The mean and the variance of the next moment's numbers, (N, C) each."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def rows(self, index: Tensor) -> _Now:
+        return _Now(self.mean[index], self.variance[index])
+
+
+class GARCH(Sequential):
+    """Series of numbers with a scale that follows.
+
+    Args:
+        space: of T C entries.
+        n: B rows.
+        timeline: of the space.
+        numbers: of the recursion.
+    """
+
+    def __init__(self, space: Space, n: int, timeline: Timeline, numbers: Volatility) -> None:
+        super().__init__(space, n, timeline.order, numbers.mean.device)
+        self.timeline, self.numbers = timeline, numbers
+
+    def each(self, x: Entries) -> Tensor:
+        flat, _ = self._whole(x)
+        self._check_first(flat.readable)
+        values = torch.where(flat.readable, flat.tensor, 0.0).double()[:, self.order].reshape(-1, *self.timeline.shape)
+        found = torch.empty_like(flat.tensor, dtype=torch.float64)
+        found[:, self.order] = self.numbers.law(*self.numbers.scales(values)).log_prob(values).flatten(1)
+        return found.reshape(x.flat(self.space).tensor.shape)
+
+    def condition(self, evidence: Entries) -> Distribution:
+        known = self._known(evidence)
+        self._check_first(known.scored)
+        distribution = copy.copy(self)
+        distribution.evidence = known
+        return distribution
+
+    def start(self) -> State:
+        now = _Now(self.numbers.mean.expand(self.n, -1).clone(), self.numbers.first.expand(self.n, -1).clone())
+        return State(0, torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device), None, now)
+
+    def next(self, state: State) -> Factorized:
+        c, now = state.t % self.timeline.channels, state.cache
+        numbers = self.numbers
+        part = self.timeline.parts[c]
+        assert isinstance(part, Real)
+        return Torch(SkewedStudent(numbers.df[c], numbers.skew[c], now.mean[:, c], now.variance[:, c].sqrt(),
+                                   validate_args=False), part)
+
+    def advance(self, state: State, entries: Tensor) -> State:
+        t, c = divmod(state.t, self.timeline.channels)
+        state.values[:, self.entries[state.t]] = entries.double()
+        if c + 1 < self.timeline.channels:
+            return replace(state, t=state.t + 1)
+        r = state.values[:, self.order[t * self.timeline.channels:state.t + 1]]
+        numbers, now = self.numbers, state.cache
+        variance = numbers.news(r - now.mean) + numbers.beta * now.variance
+        return replace(state, t=state.t + 1, cache=_Now(numbers.expected(r), variance))
