@@ -15,13 +15,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Self, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from given.distributions import Noise
 from given.variables import Entries, Observed, UserError
 
 __all__ = ["Batch", "Deadline", "Descend", "Lesson", "Loss", "Mapped", "MappedBatches", "Solve", "Weigh", "deadline_of",
-           "seed_of", "select", "side_by_side"]
+           "quasi_newton", "seed_of", "select", "side_by_side"]
 
 Batch = tuple[Entries, Observed, Tensor]
 """x, y and the rows' weights (B,)."""
@@ -87,6 +88,32 @@ def seed_of(batches: Iterable[Batch]) -> int:
 def deadline_of(batches: Iterable[Batch]) -> Deadline:
     """The deadline of the fit that a pass over its data belongs to; of any other batches one that never comes."""
     return getattr(batches, "deadline", None) or Deadline()
+
+
+def quasi_newton(moved: Sequence[Tensor], loss: Callable[[], Tensor], deadline: Deadline, most_steps: int) -> None:
+    """Lower a loss of all data by L-BFGS, in place, until it falls by less than 1e-11 of itself or the time is over.
+
+    Args:
+        moved: leaves with gradients.
+        loss: of them, a single number.
+
+    Source: Liu, Nocedal, On the limited memory BFGS method for large scale optimization, 1989
+    """
+    optimiser = torch.optim.LBFGS(list(moved), max_iter=1, history_size=20, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    before = math.inf
+    with torch.enable_grad():
+        for _ in deadline.within(range(most_steps)):
+            now = float(optimiser.step(closure).detach())
+            if abs(before - now) < 1e-11 * max(1.0, abs(now)):
+                break
+            before = now
 
 
 @dataclass(frozen=True)

@@ -72,11 +72,12 @@ OUT = {
     "Regression": {},
     "SeasonalNaive": REALS_ONLY,
     "SplineFlow": REALS_ONLY,
+    "StateSpace": REALS_ONLY,
     "TransformerFlow": REALS_ONLY,
     "VAE": {},
     "VQVAE": dict.fromkeys(KINDS, NEEDS["VQVAE"]),
 }
-NO_PARENTS = {"FactorAnalysis", "GARCH", "HiddenMarkov", "KMeans", "PCA", "ProbabilisticPCA", "SeasonalNaive"}
+NO_PARENTS = {"FactorAnalysis", "GARCH", "HiddenMarkov", "KMeans", "PCA", "ProbabilisticPCA", "SeasonalNaive", "StateSpace"}
 
 
 def made(family, kind, condition):

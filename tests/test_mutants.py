@@ -92,6 +92,7 @@ from test_referee import (
 )
 from test_selection import check_halves, check_held_out
 from test_series import check_shared_length, check_together, check_windows, check_within
+from test_state_space import PARTS, check_dense, check_paths
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
     check_factors,
@@ -836,6 +837,15 @@ MUTANTS = {
     "padding moves what is learned of a scale": Mutant(
         given.families.GARCH, "_solve", "amount = weight[:, None, None] * there",
         "amount = weight[:, None, None] * (there | True)", check_learned),
+    "a state drifts before it moves": Mutant(
+        given.distributions.LinearGaussian, "moved", "@ self.transition.T + self.drift", "@ self.transition.T + 2 * self.drift",
+        partial(check_dense, PARTS)),
+    "what comes later moves a state without its drift": Mutant(
+        given.distributions.LinearGaussian, "to_come", "eye + L @ self.drift", "eye + 0 * L @ self.drift",
+        partial(check_dense, {"latent": 3})),
+    "a path is drawn from its past alone": Mutant(
+        given.distributions.StateSpace, "next", "later = None if self.later is None else", "later = None if True else",
+        check_paths),
     "scores given events are those together with them": Mutant(
         given.infer.within.Within, "_log_prob", "return top - self.weighing.log_prob(seed), kind", "return top, kind",
         lambda: check_listed("Independent")),

@@ -54,6 +54,7 @@ from given.distributions.sequential import SamplerState, Sequential, State
 from given.distributions.side_by_side import SideBySide, Table
 from given.distributions.skewed_student import SkewedStudent
 from given.distributions.smoothing import KneserNey, NGramCounts, Smoothing, WittenBell
+from given.distributions.state_space import LinearGaussian, StateSpace
 from given.distributions.stepwise_mixture import StepwiseMixture
 from given.distributions.stepwise_transform import LogitsProcessor, StepContext, StepwiseTransform, check_open, draws_symbols
 from given.distributions.timeline import Timeline
@@ -110,6 +111,7 @@ __all__ = [
     "Lagged",
     "Latent",
     "LinearChain",
+    "LinearGaussian",
     "LogitsProcessor",
     "LowRank",
     "Lower",
@@ -137,6 +139,7 @@ __all__ = [
     "Spherical",
     "StandardNormal",
     "State",
+    "StateSpace",
     "StepContext",
     "StepwiseMixture",
     "StepwiseTransform",

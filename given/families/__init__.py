@@ -25,6 +25,7 @@ from given.families.pca import PCA
 from given.families.pretrained_lm import PretrainedLM
 from given.families.regression import Regression
 from given.families.spline_flow import SplineFlow
+from given.families.state_space import StateSpace
 from given.families.transformer_flow import TransformerFlow
 from given.families.tree import ChowLiuTree
 from given.families.vae import VAE
@@ -66,6 +67,7 @@ __all__ = [
     "Regression",
     "SeasonalNaive",
     "SplineFlow",
+    "StateSpace",
     "StudentT",
     "TransformerFlow",
     "Uniform",

@@ -16,7 +16,6 @@ stocks, 1993
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import torch
@@ -25,7 +24,7 @@ from torch import Tensor
 from given import distributions
 from given.conditional import Conditional
 from given.distributions import Flattened, Timeline, Volatility
-from given.lessons import Batch, Lesson, Solve, deadline_of
+from given.lessons import Batch, Lesson, Solve, deadline_of, quasi_newton
 from given.variables import Observed, UserError, Variable
 
 __all__ = ["GARCH"]
@@ -100,23 +99,13 @@ class GARCH(Conditional):
         start[names.index("mean")], start[names.index("level")] = mean, variance.clamp(min=1e-12).log()
         rows = [names.index(name) for name in self.learned]
         moved = torch.zeros(len(rows), start.shape[1], dtype=torch.float64, requires_grad=True)
-        optimiser = torch.optim.LBFGS([moved], max_iter=1, history_size=20, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
-            optimiser.zero_grad()
             numbers = self._numbers(dict(zip(names, start.index_add(0, torch.tensor(rows), moved), strict=True)))
             log_p = numbers.law(*numbers.scales(values)).log_prob(values)
-            value = ((moved**2).sum() / (2 * _PRIOR) - (amount * log_p).sum()) / total.sum()
-            value.backward()
-            return value
+            return ((moved**2).sum() / (2 * _PRIOR) - (amount * log_p).sum()) / total.sum()
 
-        before = math.inf
-        with torch.enable_grad():
-            for _ in deadline_of(batches).within(range(self.most_steps)):
-                now = float(optimiser.step(loss).detach())
-                if abs(before - now) < 1e-11 * max(1.0, abs(now)):
-                    break
-                before = now
+        quasi_newton([moved], loss, deadline_of(batches), self.most_steps)
         self.free.copy_(start.index_add(0, torch.tensor(rows), moved.detach()))
 
     def _series(self, batches: Iterable[Batch]) -> tuple[Tensor, Tensor, Tensor]:
