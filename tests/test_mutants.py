@@ -42,9 +42,9 @@ from test_fill import check_chosen as check_choice
 from test_fill import check_energy
 from test_fill import check_halves as check_sides
 from test_forecasting import check_months
-from test_importance import check_parts
 from test_garch import check_innovations, check_learned, check_recursion
 from test_hidden_markov import check_enumeration, check_given, check_rises
+from test_importance import check_parts
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
