@@ -3,7 +3,7 @@
     r_t = m + phi (r_t-1 - m) + sigma_t z_t
     sigma_t^2 = omega + (alpha + gamma [e_t-1 < 0]) e_t-1^2 + beta sigma_t-1^2
 
-e = sigma z, and z has Student's distribution of variance 1, skewed or not. All numbers are learned together by L-BFGS over all
+e = sigma z, and z has Student's distribution of variance 1, skewed or not. All numbers are learned together by BFGS over all
 items, in free coordinates that keep the recursion stationary: p = (alpha + (alpha + gamma)) / 2 + beta < 1 is split between its
 three terms, none below 0, and omega = v (1 - p) for the variance v of long ago. A normal prior of variance 100 on these
 coordinates holds those that data say nothing of. `log_prob` is exact, of whatever part of a series comes first. A pass costs
@@ -43,7 +43,7 @@ class GARCH(Conditional):
         leverage: whether what falls moves the scale otherwise than what rises (GJR); else gamma is 0.
         skewed: whether the innovations may lean to one side.
         autoregression: whether the mean follows too; else phi is 0.
-        most_steps: of L-BFGS.
+        most_steps: of BFGS.
 
     Raises:
         UserError: it has parents, or x is no series of numbers.

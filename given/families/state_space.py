@@ -8,7 +8,7 @@ Of named parts, for every channel by itself,
     ar_t+1 = phi_1 ar_t + ... + phi_p ar_t-p+1 + x_t              (stationary, from its stationary law)
 
 or with `latent=k` of free matrices, for all channels together: a_t+1 = F a_t + w_t, y_t = d + Z a_t + e_t, F stationary and w
-of variance 1. All variances and coefficients are learned together by L-BFGS on the exact likelihood over all items, under a
+of variance 1. All variances and coefficients are learned together by BFGS on the exact likelihood over all items, under a
 normal prior of variance 100 on their free coordinates, in units of the data's variance; level, slope and seasons begin about d
 with `spread` times that variance. Entries that are missing are left out. `log_prob` is exact, and so are all marginals and
 conditionals: a gap is filled from both sides. A step of learning costs O(N T C S^2), with a loop over T and C.
@@ -46,7 +46,7 @@ class StateSpace(Conditional):
         order: p of an autoregressive part.
         latent: k of free matrices, in place of all named parts.
         spread: the variance with which level, slope and seasons begin, in units of the data's.
-        most_steps: of L-BFGS.
+        most_steps: of BFGS.
 
     Raises:
         UserError: it has parents, x is no series of numbers, or there is no part.
