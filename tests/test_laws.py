@@ -264,6 +264,7 @@ FAMILIES = {
     "Ensemble reals": lambda: Ensemble(real("x", 2), LABEL, families=(Gaussian, partial(Regression, net=SMALL, width=8))),
     "LinearAutoregressive": lambda: LinearAutoregressive(real("x", 3), LABEL, order=2, components=2),
     "LinearAutoregressive of two series": lambda: LinearAutoregressive(PATHS, COVARIATE),
+    "Autoregressive beside a linear skip": lambda: Autoregressive(PATHS, net=NET, skip=LinearAutoregressive),
     "SeasonalNaive": lambda: SeasonalNaive(real("x", 4), period=2),
     "Uniform": lambda: Uniform(real("x", 2)),
     "Normal": lambda: Normal(real("x"), LABEL),

@@ -10,7 +10,8 @@ import given
 from given import prefix
 from given.codecs import IdentityCodec, Number, Series
 from given.conditional import teach
-from given.families import LinearAutoregressive, SeasonalNaive
+from given.families import Autoregressive, LinearAutoregressive, SeasonalNaive
+from given.nn import MinGRU, Reverse
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 RNG = np.random.default_rng(3)
@@ -106,12 +107,30 @@ def test_a_covariate_of_the_moment_and_a_constant_of_the_item_are_read():
     np.testing.assert_allclose(drawn, [10, 15, 10, 15], atol=0.8)
 
 
+BESIDE = partial(Autoregressive, net=partial(MinGRU, width=8, layers=1), skip=partial(LinearAutoregressive, order=2))
+
+
+def check_skip():
+    """Before its first step a net beside ridge scores as ridge does, whatever the size of the innovations."""
+    x = 0.03 * second_order(60)
+    linear, beside = learned(partial(LinearAutoregressive, order=2), x), learned(BESIDE, x)
+    y, entries = Observed({}, 60), Entries(torch.as_tensor(x))
+    with torch.no_grad():
+        apart = (linear(y).log_prob(entries) - beside(y).log_prob(entries)).mean() / 40
+    assert abs(float(apart)) < 0.1
+
+
+def test_a_net_begins_as_its_skip_path():
+    check_skip()
+
+
 @pytest.mark.parametrize(("made", "words"), [
+    (lambda: Autoregressive(PATH, order=Reverse(), skip=SeasonalNaive), r"skip= is of a causal net, order=Raster\(\)"),
     (lambda: LinearAutoregressive(PATH, order=-1), "order=-1; expected a whole number from 0"),
     (lambda: LinearAutoregressive(PATH, ridge=0.0), "ridge=0.0; expected a number above 0"),
     (lambda: LinearAutoregressive(PATH, components=0), "components=0; expected a whole number from 1"),
     (lambda: SeasonalNaive(PATH, period=40), "period=40; expected a whole number from 1, and less than the 40"),
-], ids=["order", "ridge", "components", "period"])
+], ids=["skip", "order", "ridge", "components", "period"])
 def test_options_that_say_nothing(made, words):
     with pytest.raises(UserError, match=words):
         made()

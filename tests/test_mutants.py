@@ -50,7 +50,7 @@ from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
 from test_latents import check_bound, check_draws, check_factor_posterior, check_packed_bound
 from test_laws import CODECS, FAMILIES
-from test_linear_series import check_correlation, check_ridge, check_season
+from test_linear_series import check_correlation, check_ridge, check_season, check_skip
 from test_mar import check_as_drawn, check_dropped, check_guidance_by_hand, check_layers_are_open
 from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
 from test_nets import check_prediction, check_steps
@@ -431,6 +431,8 @@ MUTANTS = {
         family("questions_have_one_answer", "Autoregressive block")),
     "responsibilities are not used": Mutant(
         given.families.GaussianMixture, "_add", "amount * joint.softmax(0)", "amount + 0 * joint", check_mixture),
+    "a net beside ridge has a scale of its own": Mutant(
+        given.distributions.NormalMixture, "moved", "scales=self.scales * scale", "scales=self.scales", check_skip),
     "months are days": Mutant(
         given.sources.clock, "_continued", "for shift in (0 * _DAY, _DAY)", "for shift in ()", check_months),
     "the first lag is read last": Mutant(

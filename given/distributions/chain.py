@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distribution import Distribution, Kind
 from given.distributions.factorized import Factorized
+from given.distributions.linear_chain import LinearChain, moments
 from given.distributions.normal_mixture import NormalMixture
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import Sequential, State
@@ -24,6 +26,23 @@ from given.variables import Entries, Finite, Product, Space
 __all__ = ["Chain"]
 
 _AT_ONCE = 1 << 26  # logits of large vocabularies, half a gigabyte in float64
+
+
+@dataclass
+class _Both:
+    """What the net remembers, and the skip path."""
+
+    net: Any
+    skip: Any
+
+    def rows(self, index: Tensor) -> _Both:
+        return _Both(self.net.rows(index), self.skip.rows(index))
+
+
+def _beside(distribution: Factorized, mean: Tensor, deviation: Tensor) -> Factorized:
+    """A distribution of entries in units of a skip path's innovations, where that expects them."""
+    assert isinstance(distribution, NormalMixture)
+    return distribution.moved(mean, deviation)
 
 
 class Chain(Sequential):
@@ -39,17 +58,20 @@ class Chain(Sequential):
         any_order: whether the net learned every order, so that what is known may come first.
         prediction: features (B, n, C), values (B, D), n entries -> (B, n), where these are expected: what the head gives is
             moved there.
+        skip: a linear chain of the same entries in the same order: what the head gives is in units of its innovations, and
+            moved to where it expects an entry.
     """
 
     def __init__(self, space: Space, steps: Tensor, embed: nn.Module, net: nn.Module, heads: nn.ModuleList,
-                 condition: Condition, any_order: bool = False, prediction: nn.Module | None = None) -> None:
+                 condition: Condition, any_order: bool = False, prediction: nn.Module | None = None,
+                 skip: LinearChain | None = None) -> None:
         order = steps.argsort(stable=True)
         super().__init__(space, len(condition.pooled), order.tolist(), condition.pooled.device)
         drawn = steps[order]
         self.ends = torch.searchsorted(drawn, drawn, right=True).tolist()
         self.one_at_a_time, self.own_order = int(drawn[-1]) == len(drawn) - 1, self.order
         self.embed, self.net, self.heads, self.y = embed, net, heads, condition
-        self.prediction = prediction
+        self.prediction, self.skip = prediction, skip
         self.any_order, self.each_head, self.one_order = any_order, list(heads), self.order[None]
         self.trims = isinstance(space, Finite) and len(space.axes) == 1 and space.axes[0].length != "fixed"
         sizes = [part.dimensions for _, part in space.parts]
@@ -106,9 +128,14 @@ class Chain(Sequential):
         features = self._features(values, row, orders)
         entries, found = Entries(values).shaped(self.space), []
         columns = entries.columns if isinstance(self.space, Product) else {"": entries}
+        skip = None if self.skip is None else self.skip.expected(values, row)
         for i, (name, part) in enumerate(self.space.parts):
             mine = features[:, self.first[i]:self.first[i + 1]].reshape(-1, *part.shape, features.shape[-1])
-            each = self._distribution(i, mine, values, slice(None), self.y.ends_of(row)).each(columns[name].tensor)
+            distribution = self._distribution(i, mine, values, slice(None), self.y.ends_of(row))
+            if skip is not None:
+                own = slice(self.first[i], self.first[i + 1])
+                distribution = _beside(distribution, *(t[:, own].reshape(mine.shape[:-1]) for t in skip))
+            each = distribution.each(columns[name].tensor)
             found.append(each.flatten(1) if part.axes else each[:, None])
         return torch.cat(found, 1)
 
@@ -207,19 +234,23 @@ class Chain(Sequential):
 
     def start(self) -> State:
         nothing = torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)
-        return State(0, nothing, self.y, self.net.start(self.y))  # type: ignore[operator]
+        cache = self.net.start(self.y)  # type: ignore[operator]
+        return State(0, nothing, self.y, cache if self.skip is None else _Both(cache, self.skip.start().cache))
 
     def next(self, state: State) -> Factorized:
         # What was known and never asked for is read here, all at once.
         order, t, end = self.one_order, state.t, self.ends[state.t]
         tokens = self._tokens(state.values, state.condition, order, slice(state.read, end))
-        features = self.net.step(tokens, order, state.read, state.cache)  # type: ignore[operator]
+        cache = state.cache if self.skip is None else state.cache.net
+        features = self.net.step(tokens, order, state.read, cache)  # type: ignore[operator]
         state.read = end
         entry = self.entries[t]
         head = self.each_head[self.part_of[entry]]
         if end == t + 1:
             last = features[:, -1]
             moved = self._moved(head(last), last, state.values, slice(entry, entry + 1))
+            if self.skip is not None:
+                moved = _beside(moved, *moments(self.skip.next(replace(state, cache=state.cache.skip))))
             return self._ending(moved, entry, state.condition.ends)  # type: ignore[union-attr]
         last, group = features[:, t - end:], self.order[t:end]
         moved = self._moved(head(last), last, state.values, group)

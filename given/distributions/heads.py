@@ -143,11 +143,13 @@ class NormalMixtureHead(nn.Module):
         width: C.
         components: of the mixture.
         floor: the least scale, so that a likelihood stays finite.
+        spread: how far the components reach at first; 0: all lie at 0, each of a scale of its own.
 
     Source: Bishop, Mixture density networks, 1994
     """
 
-    def __init__(self, space: Space, width: int, *, components: int = 5, floor: float = 1e-2) -> None:
+    def __init__(self, space: Space, width: int, *, components: int = 5, floor: float = 1e-2,
+                 spread: float = 1.5) -> None:
         super().__init__()
         if not isinstance(space, Real):
             raise UserError(f"NormalMixtureHead: expected a real space, got {space}; use CategoricalHead")
@@ -156,7 +158,11 @@ class NormalMixtureHead(nn.Module):
         nn.init.normal_(self.parameters_of.weight, std=0.02)
         with torch.no_grad():
             self.parameters_of.bias.zero_()
-            self.parameters_of.bias[components: 2 * components] = torch.linspace(-1.5, 1.5, components)
+            self.parameters_of.bias[components: 2 * components] = torch.linspace(-spread, spread, components)
+            if not spread:
+                sizes = torch.linspace(-1.0, 1.0, components)
+                self.parameters_of.bias[:components] = -2 * sizes**2
+                self.parameters_of.bias[2 * components:] = sizes.exp().expm1().log()
 
     def forward(self, features: Tensor) -> NormalMixture:
         """(B, *grid, C) -> the distribution of (B, *grid)."""

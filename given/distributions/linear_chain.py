@@ -89,11 +89,11 @@ class LinearChain(Sequential):
             self._check_first(flat.readable)
         values = torch.where(flat.readable, flat.tensor, 0.0)
         found = torch.empty_like(values)
-        distribution = self.moments(values, row)
+        distribution = self.given_past(values, row)
         found[:, self.at] = distribution.each(values[:, self.at])
         return found.reshape(x.flat(self.space).tensor.shape)
 
-    def moments(self, values: Tensor, row: Tensor) -> NormalMixture:
+    def given_past(self, values: Tensor, row: Tensor) -> NormalMixture:
         """What every entry of (N, D) values is given those before, of which `row` (N,) says to which of the B rows they belong:
         a distribution of (N, T, C) entries."""
         series, L = values[:, self.at], self.ladder
@@ -109,6 +109,12 @@ class LinearChain(Sequential):
         shape = (N, T, C, L.scales.shape[-1])
         return NormalMixture(L.logits[which].expand(shape), means[..., None].expand(shape), L.scales[which].expand(shape),
                              Real())
+
+    def expected(self, values: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of every entry given those before, (N, D) each; arguments as of `given_past`."""
+        back = self.order.argsort()
+        mean, deviation = (each.flatten(1)[:, back] for each in moments(self.given_past(values, row)))
+        return mean, deviation
 
     def condition(self, evidence: Entries) -> Distribution:
         flat = self._known(evidence)
@@ -135,6 +141,12 @@ class LinearChain(Sequential):
     def advance(self, state: State, entries: Tensor) -> State:
         state.values[:, self.entries[state.t]] = entries
         return replace(state, t=state.t + 1)
+
+
+def moments(innovations: NormalMixture) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of mixtures around one centre, (B, *grid) each."""
+    variance = (innovations.log_weights.exp() * innovations.scales**2).sum(-1)
+    return innovations.means[..., 0], variance.sqrt()
 
 
 def regressors(series: Tensor, covariates: Tensor, order: int, first: int, last: int) -> Tensor:

@@ -26,9 +26,12 @@ class NormalMixture(Factorized):
         self.log_weights = logits.double().log_softmax(-1)
         self.means, self.scales = means.double(), scales.double()
 
-    def moved(self, by: Tensor) -> NormalMixture:
-        """The same but for all means, which lie further up by (B, *grid)."""
-        return self._but(means=self.means + by[..., None])
+    def moved(self, by: Tensor, scale: Tensor | None = None) -> NormalMixture:
+        """The same but for all means, which lie further up by (B, *grid), of values in units of a scale (B, *grid)."""
+        if scale is None:
+            return self._but(means=self.means + by[..., None])
+        scale = scale.double()[..., None]
+        return self._but(means=self.means * scale + by[..., None], scales=self.scales * scale)
 
     def pick(self, u: Tensor) -> Tensor:
         # The number picks a component; where it fell within that component's share picks the value.

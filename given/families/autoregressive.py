@@ -27,6 +27,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,7 @@ from torch import Tensor, nn
 from given import distributions
 from given.conditional import Conditional
 from given.distributions import Noise
+from given.lessons import Lesson, Solve
 from given.nn import (
     AnyOrder,
     BlockEmbedding,
@@ -77,12 +79,15 @@ class Autoregressive(Conditional):
         context: builds the network that reads y from parents and width.
         readers: of parents by name, such as `{"image": Patches(4)}`, in place of those that their spaces ask for.
         drop: how often y is dropped while a masked net learns; where there is some, flows of blocks can be guided.
+        skip: a linear family of the same x and y, `LinearAutoregressive` or `SeasonalNaive`, that is solved first: the head
+            gives a mixture of normals in units of its innovations, moved to where it expects an entry. y has to be whole.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: Order | None = None,
                  net: Callable[..., nn.Module] = Transformer, head: Callable[..., nn.Module] | None = None,
                  embed: Callable[..., nn.Module] = Embedding, prediction: Callable[..., nn.Module] | None = None,
-                 context: Callable[..., nn.Module] = Context, readers: Readers | None = None, drop: float = 0.0) -> None:
+                 context: Callable[..., nn.Module] = Context, readers: Readers | None = None, drop: float = 0.0,
+                 skip: Callable[..., Conditional] | None = None) -> None:
         super().__init__(x, parents)
         space = x.space
         self.drop = _share(drop) if self.parents else 0.0
@@ -99,6 +104,9 @@ class Autoregressive(Conditional):
                        attends=attends(self.parents, space, readers, context))
         width: int = self.net.width  # type: ignore[assignment]
         self.context = built_context(context, self.parents, width, readers, space)
+        self.skip = None
+        if skip is not None:
+            self.skip, head = skip(x, self.parents), _skipped(x.name, self.masked, self.order, prediction, head)
         if prediction is not None:
             _check_moves(x.name, space, self.masked, head)
             self.prediction = prediction(space, width, steps=None if self.any_order else self.steps)
@@ -112,6 +120,8 @@ class Autoregressive(Conditional):
 
     def forward(self, y: Observed) -> distributions.Distribution:
         condition = self.context.condition(y)
+        if self.skip is not None:
+            return self._chain(self.steps, condition, self.skip(y))
         if self.masked:
             null = self.context.condition(Observed({k: e.hide() for k, e in y.items()}, y.n)) if self.drop else None
             return self._blocks(condition, null)
@@ -122,9 +132,15 @@ class Autoregressive(Conditional):
         return distributions.Mixture(torch.zeros(y.n, self.average, device=condition.pooled.device),
                                      [self._chain(key.argsort().argsort(), condition) for key in keys])
 
-    def _chain(self, steps: Tensor, condition: Condition) -> distributions.Chain:
+    def _chain(self, steps: Tensor, condition: Condition,
+               skip: distributions.Distribution | None = None) -> distributions.Chain:
+        assert skip is None or isinstance(skip, distributions.LinearChain)
         return distributions.Chain(self.x.space, steps, self.embed, self.net, self.heads, condition, self.any_order,
-                                   self.prediction)
+                                   self.prediction, skip)
+
+    def lessons(self) -> Sequence[Lesson]:
+        first = [] if self.skip is None else self.skip.lessons()
+        return [*(replace(lesson, again=False) for lesson in first if isinstance(lesson, Solve)), *super().lessons()]
 
     def _blocks(self, condition: Condition, null: Condition | None = None) -> distributions.BlockChain:
         assert isinstance(self.embed, BlockEmbedding)
@@ -252,6 +268,18 @@ def _check_moves(name: str, space: Space, masked: bool, head: Callable[..., nn.M
     if masked or made not in (distributions.DiscretizedLogisticMixtureHead, distributions.NormalMixtureHead):
         raise UserError(f"Autoregressive: {name}: prediction= moves DiscretizedLogisticMixtureHead and NormalMixtureHead of "
                         f"nets that read single entries, got {'a masked net' if masked else made.__name__}; leave it out")
+
+
+def _skipped(name: str, masked: bool, order: Order, prediction: Any, head: Callable[..., nn.Module] | None) -> Any:
+    """The head beside a skip path.
+
+    Raises:
+        UserError: something else than a head that it can move.
+    """
+    if masked or order != Raster() or prediction is not None or _made(head) not in (None, distributions.NormalMixtureHead):
+        raise UserError(f"Autoregressive: {name}: skip= is of a causal net, order=Raster() and NormalMixtureHead, without "
+                        "prediction=; leave the others out")
+    return functools.partial(distributions.NormalMixtureHead, spread=0.0) if head is None else head
 
 
 def _block_head(head: Callable[..., nn.Module] | None, space: Space, size: int, width: int) -> distributions.BlockHead:
