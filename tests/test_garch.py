@@ -1,13 +1,14 @@
 """GARCH against the recursion written out, and against the package `arch` where there is one."""
 
-import functools
+from functools import cache, partial
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from given.codecs import IdentityCodec
+import given
+from given.codecs import IdentityCodec, Number, Series
 from given.conditional import teach
 from given.distributions import SkewedStudent, Volatility, linear_scan
 from given.families import GARCH
@@ -23,7 +24,7 @@ def volatility(**changed):
     return Volatility(**{k: torch.tensor([v], dtype=torch.float64) for k, v in (TRUTH | changed).items()})
 
 
-@functools.cache
+@cache
 def with_numbers(**changed):
     """A family of chosen numbers, and what they draw."""
     model = GARCH(X)
@@ -86,6 +87,16 @@ def check_learned():
 
 def test_what_is_learned_is_likelier_than_the_truth():
     check_learned()
+
+
+def test_a_long_series_is_learned_by_windows():
+    """Of windows that overlap what an earlier one scored is read, and no hole."""
+    y = np.empty(2, dtype=object)
+    y[:] = [with_numbers()[1][i].numpy() for i in range(2)]
+    model = given.model("p(y)", {"y": y}, codecs={"y": Series(Number(), window=64, stride=32)},
+                        families={"y": partial(GARCH, most_steps=5)}, seed=0)
+    model.fit({"y": y}, held_out=0, progress=False)
+    assert model.given(y=given.prefix(y[0][:70])).sample(2, length=100)["y"].shape == (2, 100)
 
 
 def test_a_hole_within_is_one_line():

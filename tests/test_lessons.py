@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import given
-from given import Model
+from given import Model, lessons
 from given.codecs import IdentityCodec, Label, Text
 from given.distributions import Noise
 from given.families import (
@@ -21,7 +21,7 @@ from given.families import (
     NGram,
     Regression,
 )
-from given.lessons import Descend, Solve, Weigh
+from given.lessons import Deadline, Descend, Solve, Weigh
 from given.nn import MLP, MinGRU
 from given.sources import Columns
 from given.train import Batches, Budget, Trainer
@@ -232,3 +232,24 @@ def test_a_score_is_adaptive_where_its_distribution_is():
     factor = model.joint.declared[0]
     factor.weights.copy_(torch.tensor([0.0, 1.0]))  # all weight to the net
     assert not model.score(texts).adaptive
+
+
+def check_quasi_newton():
+    """A curved valley, of two leaves, to its bottom; a deadline that has passed leaves one step."""
+    a, b = torch.tensor([-1.2], dtype=torch.float64, requires_grad=True), torch.ones(1, 1, dtype=torch.float64)
+    b.requires_grad_()
+
+    def valley():
+        return ((1 - a) ** 2 + 100 * (b[0] - a**2) ** 2).sum()
+
+    lessons.quasi_newton([a, b], valley, Deadline(), 60)
+    assert float(valley().detach()) < 1e-9
+    with torch.no_grad():
+        a.fill_(-1.2)
+        b.fill_(1.0)
+    lessons.quasi_newton([a, b], valley, Deadline(lambda: -1.0), 60)
+    assert float(valley().detach()) > 1, "it went on after the deadline"
+
+
+def test_a_quasi_newton_descent_ends_at_the_bottom():
+    check_quasi_newton()

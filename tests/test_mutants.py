@@ -50,6 +50,7 @@ from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
 from test_latents import check_bound, check_draws, check_factor_posterior, check_packed_bound
 from test_laws import CODECS, FAMILIES
+from test_lessons import check_quasi_newton
 from test_linear_series import check_correlation, check_ridge, check_season, check_skip
 from test_mar import check_as_drawn, check_dropped, check_guidance_by_hand, check_layers_are_open
 from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
@@ -848,6 +849,8 @@ MUTANTS = {
     "a path is drawn from its past alone": Mutant(
         given.distributions.StateSpace, "next", "later = None if self.later is None else", "later = None if True else",
         check_paths),
+    "a quasi-Newton step forgets how the slope turned": Mutant(
+        given.lessons, "quasi_newton", "ahead = -inverse @ slope", "ahead = -slope", check_quasi_newton),
     "scores given events are those together with them": Mutant(
         given.infer.within.Within, "_log_prob", "return top - self.weighing.log_prob(seed), kind", "return top, kind",
         lambda: check_listed("Independent")),

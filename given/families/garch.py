@@ -109,15 +109,15 @@ class GARCH(Conditional):
         self.free.copy_(start.index_add(0, torch.tensor(rows), moved.detach()))
 
     def _series(self, batches: Iterable[Batch]) -> tuple[Tensor, Tensor, Tensor]:
-        """Values (N, T, C), where they are known, and the weights (N,) of all items."""
+        """Values (N, T, C), where they are scored, and the weights (N,) of all items; context is read alone."""
         parts = list[tuple[Tensor, Tensor, Tensor]]()
         for x, _, weight in batches:
             flat = x.flat(self.x.space)
-            known = flat.scored[:, self.timeline.order]
+            known, scored = (mask[:, self.timeline.order] for mask in (flat.readable, flat.scored))
             if bool((known[:, 1:] & ~known[:, :-1]).any()):
                 raise UserError(f"{self}: GARCH learns from series without holes, got one that is missing values within; fill "
                                 "them, or use HiddenMarkov or StateSpace, which leave them out")
             values = torch.where(known, flat.tensor.double()[:, self.timeline.order], 0.0)
-            parts.append((values.reshape(-1, *self.timeline.shape), known.reshape(-1, *self.timeline.shape), weight.double()))
+            parts.append((values.reshape(-1, *self.timeline.shape), scored.reshape(-1, *self.timeline.shape), weight.double()))
         values, there, weight = (torch.cat(each) for each in zip(*parts, strict=True))
         return values, there, weight
