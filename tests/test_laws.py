@@ -369,7 +369,7 @@ FAMILIES = {
         grid("x", 3, 2), LABEL, samples=512, afterwards=partial(SplineFlow, transforms=1, hidden=(8,)), **AUTOENCODER),
     "VAE, then matching": lambda: VAE(
         real("x", 1), LABEL, samples=4, afterwards=partial(FlowMatching, net=SMALL, width=4, solver=Euler(8)), **AUTOENCODER),
-    "VAE, then a Gaussian": lambda: VAE(real("x", 1), LABEL, samples=512, afterwards=Gaussian, **AUTOENCODER),
+    "VAE, then a Gaussian": lambda: VAE(real("x", 1), LABEL, samples=32, afterwards=Gaussian, **AUTOENCODER),
     "VAE of symbols one by one": lambda: VAE(
         grid("x", 3, 2), LABEL, samples=64, **{**AUTOENCODER, "likelihood": partial(Autoregressive, net=NET), "latent": 2}),
     "VAE of dequantised levels": lambda: VAE(

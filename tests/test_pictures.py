@@ -202,7 +202,7 @@ LEARNERS = {
             0.35),
     "codes": ("p(code | label) p(image | code)", partial(VQVAE, quantiser=FSQ, encoder=ENCODER, decoder=DECODER), 500, 0.3),
     "flow": ("p(image | label)", partial(Dequantised, family=partial(TransformerFlow, patch=2, transforms=2, net=SMALL)), 200,
-             0.6)}
+             0.2)}
 
 
 @pytest.mark.parametrize("name", LEARNERS)
