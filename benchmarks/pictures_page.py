@@ -105,7 +105,7 @@ def table(families: Sequence[Sequence[dict]]) -> list[list[str]]:
             name = mine[0]["family"]
             lines.append([f"**{name}**" if what == "guided" else name, _chosen(mine[0])[what] or "its one way", str(len(mine)),
                           *_figures(drawn), _mean([b["value"] for b in bits], 3) + error if bits else "",
-                          bits[0]["kind"] if bits else "" if what == "guided" else "none",
+                          _kind(bits[0]) if bits else "" if what == "guided" else "none",
                           _mean([each["learned"] for each in mine], 0),
                           f"{mine[0]['weights']:,}" if mine[0]["weights"] else "counts"])
     return lines
@@ -121,6 +121,11 @@ def of_ways(families: Sequence[Sequence[dict]]) -> list[list[str]]:
             drawn = [each["ways"][way] for each in mine if way in each["ways"]]
             lines.append([mine[0]["family"], f"**{way}**" if way in picked else way, *_figures(drawn)])
     return lines
+
+
+def _kind(bits: dict) -> str:
+    """Of a score, and of how many test images where these were not all that others were scored on."""
+    return f"{bits['kind']}, {bits['images']} images" if "images" in bits else bits["kind"]
 
 
 def _chosen(found: dict) -> dict[str, str]:

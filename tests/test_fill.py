@@ -6,6 +6,7 @@ from PIL import Image
 
 import given
 from given.app.cli import main
+from given.evaluate import energy_score
 from given.families import Dequantised
 from given.nn import UNet
 from given.tasks import fill
@@ -93,10 +94,10 @@ def check_energy():
     """Beside draws of another mean, of a smaller and of a larger spread; and it is that of its formula."""
     rng = np.random.default_rng(0)
     true = rng.normal(size=(2000, 2))
-    scores = [choosing.energy(true, mean + spread * rng.normal(size=(4, 2000, 2))) for mean, spread in (
+    scores = [energy_score.energy(true, mean + spread * rng.normal(size=(4, 2000, 2))) for mean, spread in (
         (0, 1), (0.7, 1), (0, 0.3), (0, 2))]
     assert min(scores) == scores[0]
-    assert choosing.energy(np.zeros((1, 2)), np.array([[[3.0, 4.0]], [[0.0, 0.0]]])) == pytest.approx(2.5 - 2.5)
+    assert energy_score.energy(np.zeros((1, 2)), np.array([[[3.0, 4.0]], [[0.0, 0.0]]])) == pytest.approx(2.5 - 2.5)
 
 
 def test_the_least_loss_goes_on_with_what_is_left():

@@ -116,6 +116,7 @@ import given.distributions.hidden_markov
 import given.evaluate.calibration
 import given.evaluate.charts
 import given.evaluate.divergence
+import given.evaluate.energy_score
 import given.evaluate.leaderboard
 import given.evaluate.neighbours
 import given.evaluate.train_on_draws
@@ -804,7 +805,7 @@ MUTANTS = {
     "a half hides the middle twice": Mutant(
         given.tasks.fill, "side_hidden", "place >= size // 2", "place >= size // 2 - 1", check_sides),
     "draws that are alike are rewarded": Mutant(
-        given.verbs.choosing, "energy", "off - apart", "off + 0 * apart", check_energy),
+        given.evaluate.energy_score, "energy", "off - apart", "off + 0 * apart", check_energy),
     "what is chosen has the whole budget again": Mutant(
         given.verbs.choosing, "choose", "value * (1 - _SHARE)", "value", check_choice),
     "what is covered are draws, by pictures": Mutant(

@@ -4,6 +4,7 @@ from given.evaluate.assessment import Assessment
 from given.evaluate.calibration import Calibration, coverage, reliability
 from given.evaluate.compare import Comparison
 from given.evaluate.divergence import Divergence
+from given.evaluate.energy_score import energy
 from given.evaluate.features import Features
 from given.evaluate.leaderboard import Entrant, Leaderboard
 from given.evaluate.leaderboard_page import leaderboard_page
@@ -39,6 +40,7 @@ __all__ = [
     "coverage",
     "diagnosis",
     "diversity",
+    "energy",
     "leaderboard_page",
     "mmd",
     "page",

@@ -22,6 +22,7 @@ import numpy as np
 
 from given.codecs import Image
 from given.distributions import How
+from given.evaluate import energy
 from given.families import Autoregressive, FlowMatching
 from given.infer import part
 from given.nn import AnyOrder
@@ -29,7 +30,6 @@ from given.solve import DPMSolver
 from given.sources import Columns, Source
 from given.variables import UserError
 from given.verbs import Model
-from given.verbs.choosing import energy
 from given.verbs.pictures import FEW, entries_of, field, labelled_pictures, picture_model, picture_names
 from given.ways import way
 

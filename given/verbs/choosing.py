@@ -10,13 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from given.sources import Source
 from given.train import split
 from given.verbs.models import Model
 
-__all__ = ["Choice", "choose", "energy"]
+__all__ = ["Choice", "choose"]
 
 _SHARE, _HELD = 0.3, 0.1  # of the budget, of the rows
 _DEFAULT = 2.0  # minutes, where no budget is named
@@ -70,22 +68,6 @@ def choose(models: Mapping[str, Model], data: Source, loss: Callable[[Model, Sou
     order = sorted(losses, key=losses.__getitem__)
     left = {name: _whole(name, value * (1 - _SHARE)) for name, value in limits.items()}
     return Choice(order[0], models[order[0]], {name: losses[name] for name in order}, left)
-
-
-def energy(true: np.ndarray, drawn: np.ndarray) -> float:
-    """The energy score of draws, E|X - x| - E|X - X'| / 2, which is least on average where draws are of the truth.
-
-    Args:
-        true: (n, D) rows.
-        drawn: (draws, n, D), two draws of every row or more.
-
-    Source: Gneiting, Raftery, Strictly proper scoring rules, prediction, and estimation, 2007 /
-    https://doi.org/10.1198/016214506000001437
-    """
-    m = len(drawn)
-    off = np.linalg.norm(drawn - true, axis=-1).mean()
-    apart = sum(np.linalg.norm(drawn[i] - drawn[:i], axis=-1).sum() for i in range(1, m))
-    return float(off - apart / (m * (m - 1) * true.shape[0]))
 
 
 def _whole(name: str, value: float) -> float:

@@ -1,0 +1,23 @@
+"""The energy score: how draws stand beside what came true, without a density."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["energy"]
+
+
+def energy(true: np.ndarray, drawn: np.ndarray) -> float:
+    """The energy score of draws, E|X - x| - E|X - X'| / 2, which is least on average where draws are of the truth.
+
+    Args:
+        true: (n, D) rows.
+        drawn: (draws, n, D), two draws of every row or more.
+
+    Source: Gneiting, Raftery, Strictly proper scoring rules, prediction, and estimation, 2007 /
+    https://doi.org/10.1198/016214506000001437
+    """
+    m = len(drawn)
+    off = np.linalg.norm(drawn - true, axis=-1).mean()
+    apart = sum(np.linalg.norm(drawn[i] - drawn[:i], axis=-1).sum() for i in range(1, m))
+    return float(off - apart / (m * (m - 1) * true.shape[0]))
