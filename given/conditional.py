@@ -45,6 +45,8 @@ class Conditional(nn.Module, abc.ABC):
 
     plans: tuple[str, ...] = ()
     """Buffers that the host reads, and that stay with it when the rest moves to another device."""
+    remembers = True
+    """Whether a draw remembers what a net made of every entry; where not, many more are drawn at once."""
     waits = ""
     """Why its steps or draws wait for the host, wherever its rows are; nothing where they do not."""
     selectable: tuple[str, ...] = ()

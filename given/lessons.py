@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +86,7 @@ def seed_of(batches: Iterable[Batch]) -> int:
     return int(getattr(batches, "seed", 0))
 
 
-def deadline_of(batches: Iterable[Batch]) -> Deadline:
+def deadline_of(batches: Iterable[Any]) -> Deadline:
     """The deadline of the fit that a pass over its data belongs to; of any other batches one that never comes."""
     return getattr(batches, "deadline", None) or Deadline()
 

@@ -107,6 +107,63 @@ def test_a_covariate_of_the_moment_and_a_constant_of_the_item_are_read():
     np.testing.assert_allclose(drawn, [10, 15, 10, 15], atol=0.8)
 
 
+def uneven(n, length=96):
+    """Innovations that are large at every eighth place."""
+    return np.random.default_rng(n).normal(size=(n, length)) * np.where(np.arange(length) % 8 == 3, 5.0, 0.5)
+
+
+def sized():
+    """An autoregression of series whose innovations are as large as a season before."""
+    path = Variable("x", IdentityCodec(Real(axes=(Axis("time", 96, "given", "time"),))))
+    factor, x = LinearAutoregressive(path, order=1), uneven(40)
+    teach(factor, [(Entries(torch.as_tensor(x)), Observed({}, 40), torch.ones(40, dtype=torch.float64))])
+    return factor
+
+
+def check_sizes():
+    """Innovations are foretold to be as large as a season before, step by step as all at once, and drawn so."""
+    factor = sized()
+    x, y = torch.as_tensor(uneven(12)), Observed({}, 12)
+    distribution = factor(y)
+    each = distribution.each(Entries(x))
+    by = factor.get_buffer("spreads"), float(each[:, 40:].mean() + (x[:, 40:]**2 / 2 + 0.919).mean())
+    known = distribution.condition(Entries(x, torch.arange(96) < 60))
+    state = known.read(known.start(), x, 60)
+    for t in range(60, 96):
+        assert torch.allclose(known.next(state).each(x[:, t]), each[:, t])
+        state = known.advance(state, x[:, t])
+    drawn = known.sample((50,), seed=0).tensor[..., 60:]
+    large = (torch.arange(60, 96) % 8 == 3)
+    assert int(by[0]) == 8 and by[1] > 0.5 and float(drawn[..., large].std() / drawn[..., ~large].std()) > 3
+
+
+def test_innovations_are_as_large_as_those_before_say():
+    check_sizes()
+
+
+def test_sizes_that_do_not_change_are_left_alone():
+    path = Variable("x", IdentityCodec(Real(axes=(Axis("time", 96, "given", "time"),))))
+    factor = LinearAutoregressive(path, order=1)
+    x = Entries(torch.as_tensor(RNG.normal(size=(40, 96))))
+    teach(factor, [(x, Observed({}, 40), torch.ones(40, dtype=torch.float64))])
+    assert not factor.get_buffer("sizes").any() and not int(factor.get_buffer("spreads"))
+
+
+def check_across():
+    """a is b two steps before: worth reading. Of two walks of their own it is not."""
+    walk = RNG.normal(size=(2, 600)).cumsum(1) * 0.2 + RNG.normal(size=(2, 600))
+    for a, across in ((np.roll(walk[1], 2) + 0.1 * walk[0], 1.0), (walk[0], 0.0)):
+        data = given.read(a=[a[5:]], b=[walk[1][5:]])
+        model = given.model("p(a, b)", data, codecs={k: Series(Number(), window=64) for k in "ab"},
+                            families={"a, b": LinearAutoregressive})
+        model.fit(data, held_out=0, progress=False)
+        assert float(next(iter(model.joint)).chosen[2]) == across
+
+
+def test_the_past_of_others_is_read_where_it_helps_over_several_steps():
+    check_across()
+
+
 BESIDE = partial(Autoregressive, net=partial(MinGRU, width=8, layers=1), skip=partial(LinearAutoregressive, order=2))
 
 

@@ -51,7 +51,7 @@ from test_labelled_few import check_partly_known
 from test_latents import check_bound, check_draws, check_factor_posterior, check_packed_bound
 from test_laws import CODECS, FAMILIES
 from test_lessons import check_quasi_newton
-from test_linear_series import check_correlation, check_ridge, check_season, check_skip
+from test_linear_series import check_across, check_correlation, check_ridge, check_season, check_sizes, check_skip
 from test_mar import check_as_drawn, check_dropped, check_guidance_by_hand, check_layers_are_open
 from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
 from test_nets import check_prediction, check_steps
@@ -440,8 +440,16 @@ MUTANTS = {
     "the first lag is read last": Mutant(
         given.distributions.linear_chain, "regressors", "before.flip(-1).mT", "before.mT", check_ridge),
     "a season is several seasons": Mutant(
-        given.families.linear_autoregressive, "_period", "for lag in peaks if share", "for lag in peaks[::-1] if share",
+        given.families.linear_autoregressive, "period_of", "for lag in peaks if share", "for lag in peaks[::-1] if share",
         check_season),
+    "an innovation's size is foretold by itself": Mutant(
+        given.distributions.spread.Spread, "features", "totals[:, first - a + 1:last - a + 1] - totals[:, first - b:last - b]",
+        "totals[:, first - a + 2:last - a + 2] - totals[:, first - b + 1:last - b + 1]", check_sizes),
+    "drawn innovations are all alike": Mutant(
+        given.distributions.LinearChain, "_size", "L.spread.at(memory.totals, t, t + 1)[:, 0]",
+        "torch.ones_like(memory.expected)", check_sizes),
+    "one step says whose past is read": Mutant(
+        given.families.linear_autoregressive, "missed", "log().mean((1, 2))", "log().mean((1, 2)).neg()", check_across),
     "series stray each by itself": Mutant(
         given.families.linear_autoregressive, "correlated", ".tril(-1)", ".tril(-2)", check_correlation),
     "EM forgets who is responsible": Mutant(

@@ -33,11 +33,12 @@ from given.distributions.heads import (
 )
 from given.distributions.hidden_markov import Emissions, HiddenMarkov
 from given.distributions.implicit import Implicit
+from given.distributions.innovations import changes, correlated, fifths, foretold, measured, missed, period_of
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
 from given.distributions.kernel_density import KernelDensity, Kernels, stored
 from given.distributions.kmeans import lloyd, squared_distances
 from given.distributions.latent import ImportanceWeighted, Latent, Weighed
-from given.distributions.linear_chain import Ladder, Lagged, LinearChain, correlated, measured
+from given.distributions.linear_chain import Ladder, Lagged, LinearChain
 from given.distributions.linear_scan import linear_scan
 from given.distributions.mixture import Mixture, best_weights
 from given.distributions.moments import Moments, check_positive_definite, shrink_covariance
@@ -54,6 +55,7 @@ from given.distributions.sequential import SamplerState, Sequential, State
 from given.distributions.side_by_side import SideBySide, Table
 from given.distributions.skewed_student import SkewedStudent
 from given.distributions.smoothing import KneserNey, NGramCounts, Smoothing, WittenBell
+from given.distributions.spread import Spread
 from given.distributions.state_space import LinearGaussian, StateSpace
 from given.distributions.stepwise_mixture import StepwiseMixture
 from given.distributions.stepwise_transform import LogitsProcessor, StepContext, StepwiseTransform, check_open, draws_symbols
@@ -137,6 +139,7 @@ __all__ = [
     "SkewedStudent",
     "Smoothing",
     "Spherical",
+    "Spread",
     "StandardNormal",
     "State",
     "StateSpace",
@@ -159,6 +162,7 @@ __all__ = [
     "Weighed",
     "WittenBell",
     "best_weights",
+    "changes",
     "check_open",
     "check_positive_definite",
     "correlated",
@@ -167,6 +171,8 @@ __all__ = [
     "draws_symbols",
     "factor_step",
     "factors_beside",
+    "fifths",
+    "foretold",
     "inverse_cdf_sample",
     "kmeans_plus_plus",
     "levels",
@@ -175,6 +181,8 @@ __all__ = [
     "low_rank_plus_diagonal",
     "measured",
     "middles",
+    "missed",
+    "period_of",
     "principal_factors",
     "see",
     "shrink_covariance",

@@ -262,3 +262,7 @@ class Chain(Sequential):
         else:
             state.values[:, self.order[state.t:self.ends[state.t]]] = entries.double()
         return replace(state, t=self.ends[state.t])
+
+    def read(self, state: State, values: Tensor, upto: int) -> State:
+        state.values[:, self.order[state.t:upto]] = values[:, state.t:upto].double()
+        return replace(state, t=upto)

@@ -3,12 +3,13 @@
     x_t = W_k' [1, u_t, x_{t-1}, ..., x_{t-p_k}] + e_t,    e_tc = sum_{j<c} V_kcj e_tj + n_tc,    n_tc ~ sum_i w_i N(0, s_i^2)
 
 k is the last of a ladder of orders p_0 = 0 < p_1 < ... that as many values stand before t as it reads: so the first values of
-a series have distributions of their own, and the joint density is exact at every length. u are covariates of the moment.
+a series have distributions of their own, and the joint density is exact at every length. u are covariates of the moment. The
+last rung may have innovations s_tc n_tc, as large as those before say (`Spread`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,13 +18,12 @@ from torch import Tensor
 from given.distributions.distribution import Distribution
 from given.distributions.normal_mixture import NormalMixture
 from given.distributions.sequential import Sequential, State
+from given.distributions.spread import Spread
 from given.variables import Entries, Real, Space
 
-__all__ = ["Ladder", "Lagged", "LinearChain", "correlated", "measured"]
+__all__ = ["Ladder", "Lagged", "LinearChain", "moments"]
 
 _AT_ONCE = 1 << 23  # numbers of regressors, 64 MB
-_FLOOR, _LEAST = 1e-8, 1e-4  # of a variance, and of a scale, so that what never varies has a density
-_LOGS = torch.linspace(-12.0, 8.0, 801, dtype=torch.float64)  # of how large innovations are, by which they are counted
 
 
 @dataclass(frozen=True)
@@ -32,38 +32,65 @@ class Ladder:
 
     Args:
         orders: rising, from 0.
+        starts: the first place where every order serves, which has as many values before it.
         weights: one an order, (1 + F + order C, C) float64: of 1, the covariates, and the values before, the last first.
         within: (orders, C, C) float64, below the diagonal: what the innovations of earlier channels say of later ones.
         logits, scales: (orders, C, K) float64, of the mixtures.
+        spread: how large the innovations are where the last order serves; None for always alike.
     """
 
     orders: tuple[int, ...]
+    starts: tuple[int, ...]
     weights: Sequence[Tensor]
     within: Tensor
     logits: Tensor
     scales: Tensor
+    spread: Spread | None = None
 
     def spans(self, T: int) -> Iterator[tuple[int, int, int]]:
         """Every order's number, the first place where it serves among T, and the place after the last."""
-        for k, (first, last) in enumerate(zip(self.orders, (*self.orders[1:], T), strict=True)):
+        for k, (first, last) in enumerate(zip(self.starts, (*self.starts[1:], T), strict=True)):
             if first < min(last, T):
                 yield k, first, min(last, T)
 
     def at(self, t: int) -> int:
         """Which order serves at place t."""
-        return sum(order <= t for order in self.orders) - 1
+        return sum(start <= t for start in self.starts) - 1
+
+    def innovations(self, series: Tensor, covariates: Tensor) -> Tensor:
+        """n (N, T, C), not divided by how large they are, of series (N, T, C) and covariates (N, T, F)."""
+        found = torch.empty_like(series)
+        for k, first, last in self.spans(series.shape[1]):
+            size = max(1, _AT_ONCE // ((last - first) * len(self.weights[k])))
+            for rows in torch.arange(len(series), device=series.device).split(size):
+                z = regressors(series[rows], covariates[rows], self.orders[k], first, last)
+                off = series[rows, first:last] - z @ self.weights[k]
+                found[rows, first:last] = off - off @ self.within[k].mT
+        return found
+
+    def sizes(self, innovations: Tensor) -> Tensor:
+        """s (N, T, C) of every place."""
+        found, first, T = torch.ones_like(innovations), self.starts[-1], innovations.shape[1]
+        if self.spread is not None and first < T:
+            found[:, first:] = self.spread.at(self.spread.totals(innovations), first, T)
+        return found
 
 
 @dataclass
 class _Memory:
-    """The covariates (B, T, F), and what is expected of all channels (B, C) at place `t`."""
+    """The covariates (B, T, F); of all channels (B, C) at place `t` what is expected and how large the innovations are; and the
+    sizes of those before, summed up to place `upto` (B, 1 + T, C), where they matter."""
 
     covariates: Tensor
     t: int
     expected: Tensor
+    size: Tensor
+    totals: Tensor | None = None
+    upto: int = 0
 
     def rows(self, index: Tensor) -> _Memory:
-        return _Memory(self.covariates[index], self.t, self.expected[index])
+        return _Memory(self.covariates[index], self.t, self.expected[index], self.size[index],
+                       None if self.totals is None else self.totals[index], self.upto)
 
 
 class LinearChain(Sequential):
@@ -98,17 +125,11 @@ class LinearChain(Sequential):
         a distribution of (N, T, C) entries."""
         series, L = values[:, self.at], self.ladder
         N, T, C = series.shape
-        means = torch.empty_like(series)
-        for k, first, last in L.spans(T):
-            size = max(1, _AT_ONCE // ((last - first) * len(L.weights[k])))
-            for rows in torch.arange(N, device=values.device).split(size):
-                z = regressors(series[rows], self.covariates[row[rows]], L.orders[k], first, last)
-                expected = z @ L.weights[k]
-                means[rows, first:last] = expected + (series[rows, first:last] - expected) @ L.within[k].mT
+        innovations = L.innovations(series, self.covariates[row])
         which = torch.tensor([L.at(t) for t in range(T)], device=values.device)
         shape = (N, T, C, L.scales.shape[-1])
-        return NormalMixture(L.logits[which].expand(shape), means[..., None].expand(shape), L.scales[which].expand(shape),
-                             Real())
+        return NormalMixture(L.logits[which].expand(shape), (series - innovations)[..., None].expand(shape),
+                             L.scales[which] * L.sizes(innovations)[..., None], Real())
 
     def expected(self, values: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of every entry given those before, (N, D) each; arguments as of `given_past`."""
@@ -123,20 +144,42 @@ class LinearChain(Sequential):
 
     def start(self) -> State:
         nothing = torch.zeros(self.n, len(self.entries), dtype=torch.float64, device=self.device)
-        return State(0, nothing, None, _Memory(self.covariates, -1, nothing[:, :self.at.shape[1]]))
+        one = nothing[:, :self.at.shape[1]]
+        return State(0, nothing, None, _Memory(self.covariates, -1, one, torch.ones_like(one)))
 
     def next(self, state: State) -> NormalMixture:
         (t, c), L, memory = divmod(state.t, self.at.shape[1]), self.ladder, state.cache
         k = L.at(t)
         if memory.t != t:
+            if L.spread is not None and t >= L.starts[-1]:
+                memory.size = self._size(state.values, memory, t)
             before = state.values[:, self.at[t - L.orders[k]:t].flip(0).flatten()]
             z = torch.cat([torch.ones_like(state.values[:, :1]), memory.covariates[:, t], before], 1)
             memory.t, memory.expected = t, z @ L.weights[k]
         off = state.values[:, self.at[t, :c]] - memory.expected[:, :c]
         mean = memory.expected[:, c] + off @ L.within[k, c, :c]
         shape = (len(mean), L.scales.shape[-1])
-        return NormalMixture(L.logits[k, c].expand(shape), mean[:, None].expand(shape), L.scales[k, c].expand(shape),
-                             self.single)
+        return NormalMixture(L.logits[k, c].expand(shape), mean[:, None].expand(shape),
+                             L.scales[k, c] * memory.size[:, c:c + 1], self.single)
+
+    def read(self, state: State, values: Tensor, upto: int) -> State:
+        state.values[:, self.order[state.t:upto]] = values[:, state.t:upto]
+        return replace(state, t=upto)
+
+    def _size(self, values: Tensor, memory: _Memory, t: int) -> Tensor:
+        """s (B, C) of place t, once the sizes of all before are summed."""
+        L = self.ladder
+        assert L.spread is not None
+        if memory.totals is not None and memory.upto == t - 1 == memory.t:
+            off = values[:, self.at[t - 1]] - memory.expected
+            sizes = L.spread.totals((off - off @ L.within[L.at(t - 1)].mT)[:, None])[:, 1]
+            memory.totals[:, t] = memory.totals[:, t - 1] + sizes
+        else:
+            series = values[:, self.at]
+            series[:, t:] = 0.0
+            memory.totals = L.spread.totals(L.innovations(series, memory.covariates))
+        memory.upto = t
+        return L.spread.at(memory.totals, t, t + 1)[:, 0]
 
     def advance(self, state: State, entries: Tensor) -> State:
         state.values[:, self.entries[state.t]] = entries
@@ -193,54 +236,3 @@ class Lagged:
             z = regressors(self.series[rows], self.covariates[rows], order, order, T)
             mine = usable[rows]
             yield z[mine], self.series[rows, order:][mine], self.weight[rows, None].expand(mine.shape)[mine]
-
-
-def measured(orders: Sequence[int], weights: Sequence[Tensor], within: Tensor, batches: Iterable[Lagged],
-             components: int) -> tuple[Tensor, Tensor]:
-    """Logits and scales (orders, C, components) of the innovations of re-iterable batches, in one pass; the other arguments as
-    of `Ladder`."""
-    counts = within.new_zeros(*within.shape[:2], len(_LOGS))
-    for batch in batches:
-        for k, order in enumerate(orders):
-            for z, x, w in batch.places(order):
-                e = x - z @ weights[k]
-                counts[k] += _counted(e - e @ within[k].mT, w)
-    return _scales(counts, components)
-
-
-def correlated(covariance: Tensor) -> Tensor:
-    """V (C, C) of what earlier innovations say of later ones, e = V e + n with n uncorrelated, of the covariance of e."""
-    C, eye = len(covariance), torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
-    root = torch.linalg.cholesky(covariance + _FLOOR * (1 + covariance.diagonal().max()) * eye)
-    unit = root / root.diagonal()  # e = unit n
-    return (eye - torch.linalg.solve_triangular(unit, eye, upper=False)).tril(-1).reshape(C, C)
-
-
-def _counted(innovations: Tensor, weight: Tensor) -> Tensor:
-    """How many innovations (n, C) are how large, by weight (n,): (C, sizes)."""
-    n, C = innovations.shape
-    size = torch.bucketize(innovations.abs().clamp(min=1e-12).log(), _LOGS[1:-1].to(innovations.device))
-    number = size + len(_LOGS) * torch.arange(C, device=innovations.device)
-    found = innovations.new_zeros(C * len(_LOGS))
-    return found.index_add(0, number.flatten(), weight[:, None].expand(n, C).flatten()).reshape(C, len(_LOGS))
-
-
-def _scales(counts: Tensor, components: int, passes: int = 100, imagined: float = 10.0) -> tuple[Tensor, Tensor]:
-    """Logits and scales (..., components) of mixtures of normals around 0, by EM on how many values are how large (..., sizes),
-    beside so many imagined ones of a normal of their variance; of a standard one where there are none."""
-    middle = (_LOGS + (_LOGS[1] - _LOGS[0]) / 2).exp().to(counts.device)
-    total = counts.sum(-1, keepdim=True)
-    deviation = torch.where(total > 0, ((counts * middle**2).sum(-1, keepdim=True) / total.clamp(min=1e-9)).sqrt(), 1.0)
-    z = middle / deviation.clamp(min=_LEAST)
-    normal = z * (-0.5 * z**2).exp()
-    counts = counts + imagined * normal / normal.sum(-1, keepdim=True)
-    start = torch.zeros(1) if components == 1 else torch.linspace(-1.0, 1.0, components)
-    scales = start.to(counts).exp() * deviation.clamp(min=_LEAST)
-    weights = torch.full_like(scales, 1 / components)
-    for _ in range(passes):
-        log_p = (weights.log() - scales.log())[..., None, :] - 0.5 * (middle[:, None] / scales[..., None, :])**2
-        share = log_p.softmax(-1) * counts[..., None]
-        each = share.sum(-2).clamp(min=1e-9)
-        weights = each / each.sum(-1, keepdim=True)
-        scales = ((share * (middle**2)[:, None]).sum(-2) / each).sqrt().clamp(min=_LEAST)
-    return weights.log(), scales

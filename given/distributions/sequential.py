@@ -124,6 +124,12 @@ class Sequential(Distribution):
     def advance(self, state: State, entries: Tensor) -> State:
         """The state once the next entry (B,), or group (B, G), is known. Consumes the state it is given."""
 
+    def read(self, state: State, values: Tensor, upto: int) -> State:
+        """The state once the entries of the order up to `upto` are known, as (B, D) in that order say. Consumes the state."""
+        while state.t < upto:
+            state = self.advance(state, self._at(values, state.t))
+        return state
+
     def all_log_probs(self, x: Entries) -> Iterator[Tensor]:
         """log p of every symbol (finite spaces) at every entry given those before it: blocks (M, D, V) float64 of x's rows.
 
@@ -191,12 +197,12 @@ class Sequential(Distribution):
             every = [*known.all(0).tolist(), False]
             first = every.index(False)
             last = max((place + 1 for place, some in enumerate(known.any(0).tolist()) if some), default=0)
-            while state.t < first and self.ends[state.t] <= first:  # a group that is known in part is drawn
-                if ends:
-                    valid[:, order[state.t]] = ~over
+            first = max(end for end in (0, *self.ends) if end <= first)  # a group that is known in part is drawn
+            while ends and state.t < first:
+                valid[:, order[state.t]] = ~over
                 state = self.advance(state, self._at(values, state.t))
-                over = over | self.over(state) if ends else over
-            first = state.t
+                over = over | self.over(state)
+            state = self.read(state, values, first)
         distribution = self.next(state) if first < D else None
         if draws > 1:
             row = torch.arange(self.n, device=self.device).repeat(draws)

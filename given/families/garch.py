@@ -49,6 +49,7 @@ class GARCH(Conditional):
         UserError: it has parents, or x is no series of numbers.
     """
 
+    remembers = False
     waits = "its quantiles are looked up by the host"
 
     def __init__(self, x: Variable, parents: tuple[()] = (), *, leverage: bool = True, skewed: bool = True,

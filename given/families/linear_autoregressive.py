@@ -5,9 +5,11 @@
 
 W is ridge regression of standard units in closed form, u the parents: covariates along the same axis, and what is constant of
 an item. The innovations of several columns are correlated, and each is a mixture of scales, whose tails are as heavy as the
-data's. Where fewer than p values stand before, a regression on those serves, on 0, 1, 2, 4, ... of them: so `log_prob` is exact
-for series of any length, and a beginning of any length is gone on from. Order, ridge, and whether a column reads the others'
-past are chosen by the log-probability of the last fifth of the rows, or of a series, and all are learned from again.
+data's. They are as large as those before say, those a season before too, by a second regression (`distributions.Spread`), where
+that foretells the sizes of the last fifth. Where fewer than p values stand before, a regression on those serves, on 0, 1, 2, 4,
+... of them: so `log_prob` is exact for series of any length, and a beginning of any length is gone on from. Order and ridge are
+chosen by the log-probability of the last fifth of the rows, or of a series, and all are learned from again. A column reads the
+others' past where that errs less over several steps to come, too, since what helps one step often spoils the next.
 
 Source: Hoerl, Kennard, Ridge regression, 1970; Luetkepohl, New introduction to multiple time series analysis, 2005;
 Hyndman, Athanasopoulos, Forecasting: principles and practice, 2021 / https://otexts.com/fpp3/simple-methods.html
@@ -26,8 +28,8 @@ from torch.nn import functional as F
 
 from given import distributions
 from given.conditional import Conditional
-from given.distributions import Ladder, Lagged, correlated, measured
-from given.lessons import Batch, Lesson, MappedBatches, Solve
+from given.distributions import Ladder, Lagged, Spread, changes, correlated, fifths, foretold, measured, missed, period_of
+from given.lessons import Batch, Lesson, MappedBatches, Solve, deadline_of
 from given.nn.order import Raster
 from given.variables import Finite, Observed, UserError, Variable
 
@@ -37,11 +39,14 @@ _RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 _LONGEST = 512  # orders nobody chose
 _FEW = 8  # values that choose nothing
 _CLEAR = 2.0  # nats by which more values before must be better
-_PEAK = 0.2  # of an autocorrelation that is a season's
+_LEAST = 8  # innovations that say how large the next is
 
 
 class _Linear(Conditional):
     """What both are: a ladder of orders, and how series and covariates are read."""
+
+    plans: tuple[str, ...] = ("spreads",)
+    remembers = False
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, components: int = 3) -> None:
         super().__init__(x, parents)
@@ -75,10 +80,16 @@ class _Linear(Conditional):
 
     def _build(self, orders: int) -> None:
         """Buffers of a ladder of so many orders, which say nothing yet: standard normals."""
-        C, K = self.channels, self.components
+        C, K, most = self.channels, self.components, self.length // 3
+        self._most = most if most >= _LEAST else 0
+        orders += self._most > 0
+        self.register_buffer("spreads", torch.tensor(0))  # the period of sizes, 1 for none; 0 where they are all alike
         self.register_buffer("within", torch.zeros(orders, C, C, dtype=torch.float64))
         self.register_buffer("logits", torch.zeros(orders, C, K, dtype=torch.float64))
         self.register_buffer("scales", torch.ones(orders, C, K, dtype=torch.float64))
+        if self._most:
+            self.register_buffer("sizes", torch.zeros(C, Spread.width(most), dtype=torch.float64))
+            self.register_buffer("unit", torch.ones(C, dtype=torch.float64))
 
     @property
     @abc.abstractmethod
@@ -90,16 +101,34 @@ class _Linear(Conditional):
     def weights(self) -> list[Tensor]:
         """Of the ladder."""
 
+    def _ladder(self, *, spread: bool = True) -> Ladder:
+        """What stands in the buffers; with innovations that are as large as those before say, or without."""
+        orders, weights = self.orders, self.weights
+        starts, sizes = orders, None
+        if self._most and spread:
+            period = int(self.get_buffer("spreads"))
+            learned = Spread.of(period, self._most, self.get_buffer("sizes"), self.get_buffer("unit"))
+            orders, weights = (*orders, orders[-1]), [*weights, weights[-1]]
+            starts, sizes = (*starts, max(starts[-1], learned.reach)), learned if period else None
+        within, logits, scales = (self.get_buffer(name)[:len(orders)] for name in ("within", "logits", "scales"))
+        return Ladder(orders, starts, weights, within, logits, scales, sizes)
+
     def _measure(self, lagged: Iterable[Lagged]) -> None:
         """Innovations, of these weights."""
-        found = measured(self.orders, self.weights, self.get_buffer("within"), lagged, self.components)
-        for name, values in zip(("logits", "scales"), found, strict=True):
+        if self._most:
+            within, sizes, unit = (self.get_buffer(name) for name in ("within", "sizes", "unit"))
+            within[-1] = within[-2]
+            self.get_buffer("spreads").zero_()
+            if deadline_of(lagged).allows(0.0):
+                found, period = foretold(self._ladder(spread=False), self._most, lagged)
+                sizes.copy_(found.weights)
+                unit.copy_(found.unit)
+                self.get_buffer("spreads").fill_(period if bool((sizes != 0).any()) else 0)
+        for name, values in zip(("logits", "scales"), measured(self._ladder(), lagged, self.components), strict=True):
             self.get_buffer(name).copy_(values)
 
     def forward(self, y: Observed) -> distributions.Distribution:
-        ladder = Ladder(self.orders, self.weights, self.get_buffer("within"), self.get_buffer("logits"),
-                        self.get_buffer("scales"))
-        return distributions.LinearChain(self.x.space, self.at, ladder, self._covariates(y))
+        return distributions.LinearChain(self.x.space, self.at, self._ladder(), self._covariates(y))
 
     def _covariates(self, y: Observed) -> Tensor:
         """u: (B, T, F) float64."""
@@ -179,7 +208,7 @@ class LinearAutoregressive(_Linear):
         moments, n = self._moments(lagged)
         if not float(n.sum()):
             raise UserError(f"{self}: no value is known; expected series of at least one value")
-        self._choose(moments, n)
+        self._choose(moments, n, lagged)
         most, ridge, across = self.get_buffer("chosen").tolist()
         known = torch.zeros(0, self.channels, dtype=torch.float64, device=n.device)
         for k, (order, weight) in enumerate(zip(self.orders, self.weights, strict=True)):
@@ -200,10 +229,8 @@ class LinearAutoregressive(_Linear):
         for batch in batches:
             for k, order in enumerate(self.orders):
                 usable = batch.run > order
-                number = (usable & batch.scored).flatten().cumsum(0).reshape(usable.shape)
-                part = torch.where(batch.scored, torch.where(number > 0.8 * number.max(), 2, 1), 0)
-                for i in range(3):
-                    for z, x, w in batch.places(order, usable & (part == i)):
+                for i, part in enumerate((usable & ~batch.scored, *fifths(usable & batch.scored))):
+                    for z, x, w in batch.places(order, part):
                         both = torch.cat([z, x], 1)
                         found[k][i].addmm_(both.mT, both * w[:, None])
                         total[k, i] += w.sum()
@@ -230,25 +257,31 @@ class LinearAutoregressive(_Linear):
             found[mine, c] = torch.linalg.solve(G[mine][:, mine] + penalty[mine].diag(), b[mine, c])
         return found
 
-    def _choose(self, moments: Sequence[Tensor], n: Tensor) -> None:
-        """Order, ridge and `across` by the log-probability of the last fifth, learned from what is before it, as if innovations
-        were normal."""
-        ridges = _RIDGES if self.ridge is None else (self.ridge,)
-        across = (False, True) if self.across is None and self.channels > 1 else (bool(self.get_buffer("chosen")[2]),)
+    def _choose(self, moments: Sequence[Tensor], n: Tensor, lagged: Iterable[Lagged]) -> None:
+        """Order and ridge by the log-probability of the last fifth, learned from what is before it, as if innovations were
+        normal; and whether columns read one another's past by what is missed over several steps there."""
         tops = [k for k in range(len(self.orders)) if float(n[k, 2]) > _FEW]
         if not tops:
             return
-        k, best = tops[-1], -math.inf
+        k, own = tops[-1], bool(self.get_buffer("chosen")[2])
         _, early, late = moments[k]
+        ridges = _RIDGES if self.ridge is None else (self.ridge,)
         orders = [o for o in self.orders if o <= self.orders[k]] if self.order is None else [self.orders[k]]
-        for some, ridge, each in itertools.product(orders, ridges, across):
-            W = self._ridge(early, some, ridge, each)
-            learned, held = self._left(early, W) / n[k, 1], self._left(late, W) / n[k, 2]
-            root = torch.linalg.cholesky(learned + 1e-9 * torch.eye(len(learned), dtype=learned.dtype, device=learned.device))
-            score = -0.5 * float(2 * root.diagonal().log().sum() + torch.cholesky_solve(held, root).trace())
-            if float(n[k, 2]) * (score - best) > _CLEAR:
-                best = score
-                self.get_buffer("chosen").copy_(torch.tensor([some, ridge, each], dtype=torch.float64))
+        found = list[tuple[Tensor, Tensor]]()
+        for across in (False, True) if self.across is None and self.channels > 1 else (own,):
+            best, kept = -math.inf, (self.get_buffer("chosen"), early)
+            for some, ridge in itertools.product(orders, ridges):
+                W = self._ridge(early, some, ridge, across)
+                learned, held = self._left(early, W) / n[k, 1], self._left(late, W) / n[k, 2]
+                eye = torch.eye(len(learned), dtype=learned.dtype, device=learned.device)
+                root = torch.linalg.cholesky(learned + 1e-9 * eye)
+                score = -0.5 * float(2 * root.diagonal().log().sum() + torch.cholesky_solve(held, root).trace())
+                if float(n[k, 2]) * (score - best) > _CLEAR:
+                    best, kept = score, (n.new_tensor([some, ridge, across]), W)
+            found.append(kept)
+        if len(found) > 1 and deadline_of(lagged).allows(0.0):
+            found = found[int(missed([W for _, W in found], [int(choice[0]) for choice, _ in found], lagged).argmin()):]
+        self.get_buffer("chosen").copy_(found[0][0])
 
 
 class SeasonalNaive(_Linear):
@@ -262,7 +295,7 @@ class SeasonalNaive(_Linear):
         components: scales of the mixture of how far they stray; 1 for a normal one.
     """
 
-    plans = ("season",)
+    plans = ("season", "spreads")
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, period: int | None = None,
                  components: int = 3) -> None:
@@ -294,25 +327,12 @@ class SeasonalNaive(_Linear):
     def _solve(self, batches: Iterable[Batch]) -> None:
         lagged = self._lagged(batches)
         total, n = torch.zeros_like(self.get_buffer("level")), 0.0
-        products = torch.zeros(self.length // 2 + 1, dtype=torch.float64)
         for batch in lagged:
             w = batch.weight[:, None] * (batch.run > 0)
             total, n = total + (batch.series * w[..., None]).sum((0, 1)), n + float(w.sum())
-            change = torch.where((batch.run > 1)[:, 1:, None], batch.series.diff(dim=1), 0.0)
-            power = torch.fft.rfft(change, n=2 * self.length, dim=1).abs() ** 2
-            lags = torch.fft.irfft(power, dim=1)[:, :len(products)].sum(-1)
-            products += (lags * batch.weight[:, None]).sum(0).cpu()
         if not n:
             raise UserError(f"{self}: no value is known; expected series of at least one value")
         self.get_buffer("level").copy_(total / n)
         if self._given is None:
-            self.get_buffer("season").fill_(_period(products, self.length))
+            self.get_buffer("season").fill_(period_of(changes(lagged), self.length) if deadline_of(lagged).allows(0.0) else 1)
         self._measure(lagged)
-
-
-def _period(products: Tensor, length: int) -> int:
-    """The period, of sums of products of changes that lie 0, 1, 2, ... apart in windows of a length; 1 where there is none."""
-    far = torch.arange(len(products))
-    share = (products / products[0].clamp(min=1e-300) * length / (length - far)).tolist()  # fewer pairs lie far apart
-    peaks = [lag for lag in range(2, len(share) - 1) if share[lag] > max(_PEAK, share[lag - 1], share[lag + 1])]
-    return next((lag for lag in peaks if share[lag] >= 0.9 * max(share[p] for p in peaks)), 1)

@@ -52,6 +52,8 @@ class StateSpace(Conditional):
         UserError: it has parents, x is no series of numbers, or there is no part.
     """
 
+    remembers = False
+
     def __init__(self, x: Variable, parents: tuple[()] = (), *, level: bool = True, trend: bool = False,
                  seasonal: Sequence[int] = (), order: int = 1, latent: int | None = None, spread: float = 10.0,
                  most_steps: int = 60) -> None:

@@ -110,5 +110,7 @@ def rows_at_once(joint: Joint) -> int:
 
 
 def draws_at_once(joint: Joint) -> int:
-    """Fewer than rows that are scored: of every entry drawn a net remembers what it made of it."""
+    """Fewer than rows that are scored, where of every entry drawn a net remembers what it made of it."""
+    if not any(factor.remembers for factor in joint):
+        return max(1, READ_AT_ONCE // (4 * sum(factor.x.space.dimensions for factor in joint)))
     return min(rows_at_once(joint), max(_FEW_DRAWS, rows_at_once(joint) // 4))
