@@ -3,13 +3,15 @@
     AR(p), VAR(p):   x_t = W' [1, u_t, x_{t-1}, ..., x_{t-p}] + e_t
     seasonal naive:  x_t = x_{t-m} + e_t
 
-W is ridge regression of standard units in closed form, u the parents: covariates along the same axis, and what is constant of
-an item. The innovations of several columns are correlated, and each is a mixture of scales, whose tails are as heavy as the
-data's. They are as large as those before say, those a season before too, by a second regression (`distributions.Spread`), where
-that foretells the sizes of the last fifth. Where fewer than p values stand before, a regression on those serves, on 0, 1, 2, 4,
-... of them: so `log_prob` is exact for series of any length, and a beginning of any length is gone on from. Order and ridge are
-chosen by the log-probability of the last fifth of the rows, or of a series, and all are learned from again. A column reads the
-others' past where that errs less over several steps to come, too, since what helps one step often spoils the next.
+W is ridge regression of standard units in closed form, drawn towards zero, the last value, or that of a season before; u are
+the parents: covariates along the same axis, and what is constant of an item; one that is unseen is a value of its own. The
+innovations of several columns are correlated, and each is a mixture of scales, whose tails are as heavy as the data's. They
+are as large as those before say, those a season before too, by a second regression (`distributions.Spread`), where that
+foretells the sizes of the last fifth. Where fewer than p values stand before, a regression on those serves, on 0, 1, 2, 4, ...
+of them: so `log_prob` is exact for series of any length, and a beginning of any length is gone on from. Order, ridge and what
+it draws towards are chosen by the log-probability of the last fifth of the rows, or of a series, and all are learned from
+again. A column reads the others' past where that errs less over several steps to come, too, since what helps one step often
+spoils the next.
 
 Source: Hoerl, Kennard, Ridge regression, 1970; Luetkepohl, New introduction to multiple time series analysis, 2005;
 Hyndman, Athanasopoulos, Forecasting: principles and practice, 2021 / https://otexts.com/fpp3/simple-methods.html
@@ -36,7 +38,7 @@ from given.variables import Finite, Observed, UserError, Variable
 __all__ = ["LinearAutoregressive", "SeasonalNaive"]
 
 _RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
-_LONGEST = 512  # orders nobody chose
+_LONGEST, _WIDEST = 512, 2048  # orders nobody chose, and how many values they read
 _FEW = 8  # values that choose nothing
 _CLEAR = 2.0  # nats by which more values before must be better
 _LEAST = 8  # innovations that say how large the next is
@@ -75,12 +77,13 @@ class _Linear(Conditional):
             raise UserError(f"{type(self).__name__}: {v.name}: expected single parents, got a block; name its columns")
         along = bool(self.axis is not None and v.space.axes and v.space.axes[0].shares(self.axis)
                      and v.space.axes[0].size == self.length)
-        symbols = v.space.size if isinstance(v.space, Finite) else 1
+        symbols = v.space.size if isinstance(v.space, Finite) else 2  # a number, or that it is unseen
         return along, symbols * v.space.dimensions // (self.length if along else 1)
 
-    def _build(self, orders: int) -> None:
-        """Buffers of a ladder of so many orders, which say nothing yet: standard normals."""
-        C, K, most = self.channels, self.components, self.length // 3
+    def _build(self, orders: int, most: int) -> None:
+        """Buffers of a ladder of so many orders, which say nothing yet: standard normals. Up to `most` innovations say how
+        large the next is."""
+        C, K = self.channels, self.components
         self._most = most if most >= _LEAST else 0
         orders += self._most > 0
         self.register_buffer("spreads", torch.tensor(0))  # the period of sizes, 1 for none; 0 where they are all alike
@@ -135,12 +138,11 @@ class _Linear(Conditional):
         found = [torch.zeros(y.n, self.length, 0, dtype=torch.float64, device=self.get_buffer("scales").device)]
         for v, (along, size) in zip(self.parents, self.features, strict=True):
             e = y[v.name].flat(v.space)
-            if bool((~e.seen & e.valid).any()):  # type: ignore[operator]
-                raise UserError(f"{v.name}: a parent has unseen entries; give it whole, or make it part of the block")
             values = torch.where(e.readable, e.tensor, 0.0)
-            if isinstance(v.space, Finite):
-                values = F.one_hot(values.long(), v.space.size) * e.readable[..., None]
-            values = values.double().reshape(y.n, self.length if along else 1, size)
+            there = e.readable[..., None]
+            each = F.one_hot(values.long(), v.space.size) * there if isinstance(v.space, Finite) else torch.cat(
+                [values[..., None], ~there], -1)
+            values = each.double().reshape(y.n, self.length if along else 1, size)
             found.append(values.expand(-1, self.length, -1))
         return torch.cat(found, -1)
 
@@ -173,25 +175,31 @@ class LinearAutoregressive(_Linear):
         parents: of any space: covariates where they share the axis.
         order: how many values before are read; None: of 0, 1, 2, 4, ... to half of the axis, 512 at most, as the last fifth
             says.
-        ridge: of standard units, in rows; None: of .1 to 1,000 as the last fifth says.
+        ridge: of standard units, in rows; None: of .1 to 1,000 as the last fifth says, and the like of what it draws towards.
         across: whether a column reads the past of the others; None: as the last fifth says.
+        sizes: whether innovations may be as large as those before say.
         components: scales of the innovations' mixture; 1 for normal ones.
     """
 
+    plans = ("spreads", "toward")
+
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: int | None = None,
-                 ridge: float | None = None, across: bool | None = None, components: int = 3) -> None:
+                 ridge: float | None = None, across: bool | None = None, sizes: bool = True,
+                 components: int = 3) -> None:
         super().__init__(x, parents, components=components)
         if order is not None and (not isinstance(order, int) or order < 0):
             raise UserError(f"LinearAutoregressive: {x.name}: order={order!r}; expected a whole number from 0")
         if ridge is not None and not ridge > 0:
             raise UserError(f"LinearAutoregressive: {x.name}: ridge={ridge!r}; expected a number above 0")
         self.order, self.ridge, self.across = order, ridge, across
-        most = min(self.length - 1, min(max(1, self.length // 2), _LONGEST) if order is None else order)
+        longest = max(1, min(self.length // 2, _LONGEST, _WIDEST // self.channels))
+        most = min(self.length - 1, longest if order is None else order)
         self._orders = tuple(sorted({0, most, *(2**i for i in range(most.bit_length()) if 2**i <= most)}))
         for k, p in enumerate(self._orders):
             size = 1 + self.width + p * self.channels
             self.register_buffer(f"weight_{k}", torch.zeros(size, self.channels, dtype=torch.float64))
-        self._build(len(self._orders))
+        self._build(len(self._orders), self.length // 3 if sizes else 0)
+        self.register_buffer("toward", torch.tensor(0))  # the lag whose weight is drawn towards 1; 0 for none
         start = [most, 1.0 if ridge is None else ridge, float(self.channels < 4 if across is None else across)]
         self.register_buffer("chosen", torch.tensor(start, dtype=torch.float64))
 
@@ -214,7 +222,8 @@ class LinearAutoregressive(_Linear):
         for k, (order, weight) in enumerate(zip(self.orders, self.weights, strict=True)):
             count, M = n[k].sum().clamp(min=1.0), moments[k].sum(0)
             if float(n[k].sum()):
-                known = self._ridge(M, max(o for o in self.orders if o <= min(order, most)), ridge, bool(across))
+                some = max(o for o in self.orders if o <= min(order, most))
+                known = self._ridge(M, some, ridge, bool(across), int(self.get_buffer("toward")))
                 self.get_buffer("within")[k] = correlated(self._left(M, known) / count)
             weight.zero_()  # where no series is so long, what fewer say
             weight[:len(known)] = known
@@ -243,45 +252,55 @@ class LinearAutoregressive(_Linear):
         full[:len(W)], full[len(M) - C:] = -W, torch.eye(C, dtype=M.dtype, device=M.device)
         return full.mT @ M @ full
 
-    def _ridge(self, M: Tensor, some: int, ridge: float, across: bool) -> Tensor:
-        """(1 + F + some C, C): the regression on the last `some` values, of moments of as many or more."""
+    def _ridge(self, M: Tensor, some: int, ridge: float, across: bool, toward: int) -> Tensor:
+        """(1 + F + some C, C): the regression on the last `some` values, of moments of as many or more, drawn towards the value
+        `toward` steps before; the last where fewer are read."""
         C, P, x = self.channels, 1 + self.width + some * self.channels, len(M) - self.channels
-        G, b = M[:P, :P], M[:P, x:]
+        start = torch.zeros(P, C, dtype=M.dtype, device=M.device)
+        if toward and some:
+            first = 1 + self.width + ((toward if toward <= some else 1) - 1) * C
+            start[first:first + C] = torch.eye(C, dtype=M.dtype, device=M.device)
+        G, b = M[:P, :P], M[:P, x:] - M[:P, :P] @ start
         penalty = torch.full((P,), ridge, dtype=M.dtype, device=M.device)
         penalty[0] = 1e-9
         if across or C == 1:
-            return torch.linalg.solve(G + penalty.diag(), b)
+            return start + torch.linalg.solve(G + penalty.diag(), b)
         found, head = torch.zeros_like(b), torch.arange(1 + self.width, device=M.device)
         for c in range(C):
             mine = torch.cat([head, 1 + self.width + c + C * torch.arange(some, device=M.device)])
             found[mine, c] = torch.linalg.solve(G[mine][:, mine] + penalty[mine].diag(), b[mine, c])
-        return found
+        return start + found
 
     def _choose(self, moments: Sequence[Tensor], n: Tensor, lagged: Iterable[Lagged]) -> None:
-        """Order and ridge by the log-probability of the last fifth, learned from what is before it, as if innovations were
-        normal; and whether columns read one another's past by what is missed over several steps there."""
+        """Order, ridge and what it draws towards by the log-probability of the last fifth, of what is before it learned, as if
+        innovations were normal; and whether columns read one another's past by what is missed over several steps there."""
         tops = [k for k in range(len(self.orders)) if float(n[k, 2]) > _FEW]
         if not tops:
             return
-        k, own = tops[-1], bool(self.get_buffer("chosen")[2])
-        _, early, late = moments[k]
+        k, chosen = tops[-1], self.get_buffer("chosen")
+        early, late = (moments[k][i] / n[k, i].clamp(min=1.0) for i in (1, 2))
         ridges = _RIDGES if self.ridge is None else (self.ridge,)
         orders = [o for o in self.orders if o <= self.orders[k]] if self.order is None else [self.orders[k]]
+        season = period_of(changes(lagged), self.length) if deadline_of(lagged).allows(0.0) else 1
+        towards = sorted({0, 1, season if season <= self.orders[k] else 1}) if self.ridge is None else [0]
         found = list[tuple[Tensor, Tensor]]()
-        for across in (False, True) if self.across is None and self.channels > 1 else (own,):
-            best, kept = -math.inf, (self.get_buffer("chosen"), early)
-            for some, ridge in itertools.product(orders, ridges):
-                W = self._ridge(early, some, ridge, across)
-                learned, held = self._left(early, W) / n[k, 1], self._left(late, W) / n[k, 2]
+        for across in (False, True) if self.across is None and self.channels > 1 else (bool(chosen[2]),):
+            best, kept, toward = -math.inf, (chosen, early), 0
+            for some, ridge, drawn in itertools.product(orders, ridges, towards):
+                W = self._ridge(early, some, ridge / float(n[k, 1]), across, drawn)
+                learned, held = self._left(early, W), self._left(late, W)
                 eye = torch.eye(len(learned), dtype=learned.dtype, device=learned.device)
                 root = torch.linalg.cholesky(learned + 1e-9 * eye)
                 score = -0.5 * float(2 * root.diagonal().log().sum() + torch.cholesky_solve(held, root).trace())
                 if float(n[k, 2]) * (score - best) > _CLEAR:
-                    best, kept = score, (n.new_tensor([some, ridge, across]), W)
+                    best, kept, toward = score, (n.new_tensor([some, ridge, across]), W), drawn
             found.append(kept)
+            if not across:
+                self.get_buffer("toward").fill_(toward)
+                towards = [toward]
         if len(found) > 1 and deadline_of(lagged).allows(0.0):
             found = found[int(missed([W for _, W in found], [int(choice[0]) for choice, _ in found], lagged).argmin()):]
-        self.get_buffer("chosen").copy_(found[0][0])
+        chosen.copy_(found[0][0])
 
 
 class SeasonalNaive(_Linear):
@@ -308,7 +327,7 @@ class SeasonalNaive(_Linear):
         self.register_buffer("season", torch.tensor(period or 1))
         self._given = period
         self.register_buffer("level", torch.zeros(self.channels, dtype=torch.float64))
-        self._build(3)
+        self._build(3, self.length // 3)
 
     @property
     def orders(self) -> tuple[int, ...]:

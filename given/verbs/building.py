@@ -20,6 +20,7 @@ from given.families import (
     Gaussian,
     GaussianMixture,
     Independent,
+    LinearAutoregressive,
     NGram,
     PretrainedLM,
     Regression,
@@ -89,17 +90,22 @@ def pretrained(path: str | os.PathLike[str], formula: str = "p(text)", *, window
 def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
     """The family of a factor nobody chose one for.
 
-    A block of at most 64 reals without parents is a stack of Gaussian mixtures. Other reals are Gaussian, in closed form, where
-    every parent is real or one of few symbols, and a Regression elsewhere. A single symbol is counted (Independent) where its
-    parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length is modelled or given, such as texts,
-    are a mixture of counts (NGram) and a net where parents are few symbols. Series of reals, and blocks of series on one axis,
-    are Autoregressive, with a MinGRU, whose cost grows with their length and not with its square. Other grids of symbols,
-    blocks of both kinds, of series beside single values, and reals with atoms are Autoregressive, with a Transformer; pictures
-    of more than 256 entries with a PixelCNN, whose cost grows with their number and not with its square, and those in colour by
-    lossless coders' way: a PixelResNet moves a prediction from what is near.
+    A block of at most 64 reals without parents is a stack of Gaussian mixtures. Other reals are Gaussian, in closed form,
+    where every parent is real or one of few symbols, and a Regression elsewhere. A single symbol is counted (Independent)
+    where its parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length is modelled or given, such
+    as texts, are a mixture of counts (NGram) and a net where parents are few symbols. Series of reals, one or several on an
+    axis, are LinearAutoregressive, which forecasts better than nets that learn beside it; with other series on the axis, or of
+    a length that is learned, Autoregressive with a MinGRU, whose cost grows with their length and not with its square. Other
+    grids of symbols, blocks of both kinds, of series beside single values, and reals with atoms are Autoregressive, with a
+    Transformer; pictures of more than 256 entries with a PixelCNN, whose cost grows with their number and not with its square,
+    and those in colour by lossless coders' way: a PixelResNet moves a prediction from what is near.
     """
     parts = [space for _, space in x.space.parts]
     if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
+        width = sum(v.space.dimensions * getattr(v.space, "size", 1) for v in parents if v.codec.along is None)
+        single = not any(isinstance(v.space, Product) for v in parents) and width <= _FEW_STATES
+        if single and all(isinstance(space, Real) and not space.atoms for space in parts):
+            return LinearAutoregressive
         return Autoregressive if attends(parents, x.space) else partial(Autoregressive, net=MinGRU)
     beside = len(parts) > 1 and any(space.axes and space.axes[0].length == "given" for space in parts)
     if beside or any(isinstance(space, Real) and space.atoms for space in parts):
