@@ -8,14 +8,15 @@ counted: values that are read, and results whose shape depends on values. To go 
 
 from __future__ import annotations
 
+import functools
 import os
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 __all__ = ["DEVICE", "Mixed", "SecondDevice"]
 
@@ -68,6 +69,11 @@ class SecondDevice(TorchDispatchMode):
         self.reads: list[str] = []
         self._before: list[tuple[bool, bool]] = []
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """What torch asks: no, for its guard loads the compiler, which takes seconds, and slows every operation."""
+        return False
+
     def __enter__(self) -> SecondDevice:
         swaps = torch.__future__.get_swap_module_params_on_conversion()
         self._before.append((torch._C._only_lift_cpu_tensors(), swaps))
@@ -82,9 +88,13 @@ class SecondDevice(TorchDispatchMode):
         super().__exit__(*error)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        name = func.overloadpacket.__name__
-        tensors = [a for a in tree_leaves((args, kwargs)) if isinstance(a, Tensor)]
+        name, tensors = func.overloadpacket.__name__, list[Tensor]()
+
+        def held(t: Tensor) -> Tensor:
+            tensors.append(t)
+            return t.held if isinstance(t, _There) else t
+
+        args_held, kwargs = _mapped(held, args), _mapped(held, kwargs or {})
         there = [isinstance(t, _There) for t in tensors]
         if any(there) and not all(there):
             raise Mixed(f"{func}: mixes tensors of two devices, of shapes {[tuple(t.shape) for t in tensors]}; make the new "
@@ -98,14 +108,20 @@ class SecondDevice(TorchDispatchMode):
         counted = name == "repeat_interleave" and func._overloadname == "Tensor"
         if any(there) and (left or by_mask or counted or name in _READS):
             self.reads.append(_asker(name))
-        found = func(*tree_map(_held, args), **tree_map(_held, kwargs))
+        found = func(*args_held, **kwargs)
         if not to:
             return found
-        if torch.Tag.inplace_view in func.tags:  # the shell takes the new shape, too
+        if _reshapes(func):  # the shell takes the new shape, too
             with torch._C._DisableTorchDispatch():
                 args[0].data = _There(args[0].held)
         own = {id(t.held): t for t in tensors if isinstance(t, _There)}  # what is changed in place stays the tensor it is
-        return tree_map(lambda t: (own[id(t)] if id(t) in own else _There(t)) if isinstance(t, Tensor) else t, found)
+        return _mapped(lambda t: own[id(t)] if id(t) in own else _There(t), found)
+
+
+@functools.cache
+def _reshapes(func: Any) -> bool:
+    """Whether an operation changes the shape of its argument itself."""
+    return torch.Tag.inplace_view in func.tags
 
 
 def _asker(name: str) -> str:
@@ -117,5 +133,12 @@ def _asker(name: str) -> str:
     return name
 
 
-def _held(value: Any) -> Any:
-    return value.held if isinstance(value, _There) else value
+def _mapped(f: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """A value with f of every tensor in its lists, tuples and mappings; torch's walk of any tree takes longer."""
+    if isinstance(value, Tensor):
+        return f(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)([_mapped(f, v) for v in value])
+    if isinstance(value, dict):
+        return {k: _mapped(f, v) for k, v in value.items()}
+    return value
