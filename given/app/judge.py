@@ -144,7 +144,7 @@ def report(a: argparse.Namespace) -> None:
     if not a.train:
         name, n = f"the rows of {a.data} that were held out", count_rows(data)
         fit = model.facts["fit"]
-        numbers = row_numbers(data, fit["share"], fit["seed"])[1] if n > 1 else None
+        numbers = row_numbers(data, fit["share"], fit["seed"], model.joint)[1] if n > 1 else None
     page = _report(model, test, train, name=name, seed=a.seed, numbers=numbers)
     write_file(a.output, lambda file: file.write(page.encode()))
     print(f"wrote {a.output}", file=sys.stderr)

@@ -60,8 +60,9 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     (skewness beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better
     off without, since two modes are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation),
     an end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
-    D) one with lines. Lists of different lengths, and of text, are a `Series` of their values. Whole-numbered grids (B, height,
-    width[, channel]) are an `Image`. A cell that is missing, in these rows or later, is a symbol.
+    D) one with lines. Lists of different lengths, of text, and of a single row, are a `Series` of their values, in which
+    what is missing is unknown where all of them are numbers. Whole-numbered grids (B, height, width[, channel]) are an `Image`.
+    A cell that is missing elsewhere, in these rows or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers (but not under a
     name such as year), whole numbers beyond 2**53, or whole numbers under a name such as id, key or number, and of fewer rows
@@ -91,7 +92,8 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     while (table.counted or table.left_out) and (batch := next(batches, None)) is not None:
         rows += batch.n
         table.judge_again(batch)
-    _name_axes(table.codecs, first, set(stated or {}))
+    _name_axes(table.codecs, first, stated or {})
+    _leave_unknown(table, first, stated or {})
     for name in table.left_out:
         table.whys[name] += f", judged {first.n:,} rows at a time" * (rows > first.n)
     whys = [f"{name}: {table.whys[name]}" for name in order if name in table.whys]
@@ -155,14 +157,26 @@ class _Table:
             self.counted[name] = numbers
 
 
-def _name_axes(codecs: dict[str, Codec], rows: Mapping[str, np.ndarray], stated: Set[str]) -> None:
-    """Columns of values in a row share the axis "time" with the first of them, where they are as long in every row, and have
-    one of their own, by their name, where they are not."""
-    lengths = {name: flat_items(rows[name])[1] for name, codec in codecs.items()
-               if isinstance(codec, Series) and name not in stated}
-    for name, each in lengths.items():
-        if not np.array_equal(each, next(iter(lengths.values()))):
-            codecs[name] = Series(codecs[name].of, axis=name)  # type: ignore[attr-defined]
+def _name_axes(codecs: dict[str, Codec], rows: Mapping[str, np.ndarray], stated: Mapping[str, Codec]) -> None:
+    """Columns of values in a row share the axis of the first that is stated, else "time" with the first of them, where they are
+    as long in every row, and have one of their own, by their name, where they are not."""
+    series = {name: codec for name, codec in codecs.items() if isinstance(codec, Series) and name in rows}
+    lengths = {name: flat_items(rows[name])[1] for name in series}
+    one = next((name for name in series if name in stated), next(iter(series), ""))
+    kept = {key: value for key, value in series[one].arguments.items() if key != "of"} if one else {}
+    for name in series.keys() - stated.keys():
+        alike = np.array_equal(lengths[name], lengths[one])
+        codecs[name] = Series(series[name].of, **(kept if alike else {"axis": name}))
+
+
+def _leave_unknown(table: _Table, rows: Mapping[str, np.ndarray], stated: Mapping[str, Codec]) -> None:
+    """What is missing in series is unknown, where all series are of numbers, as those are that marginalise it."""
+    series = {name: codec for name, codec in table.codecs.items() if isinstance(codec, Series)}
+    if all(isinstance(codec.of, Number) for codec in series.values()):
+        for name in series.keys() - stated.keys():
+            if (absent := np.isnan(flat_items(rows[name])[0].astype(np.float64))).any():
+                table.codecs[name] = Series(**{**series[name].arguments, "of": Number(missing="unknown")})
+                table.whys[name] = f"numbers on a line, {absent.mean():.1%} of them missing, which is unknown"
 
 
 def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), index: bool = False) -> str:
@@ -209,7 +223,7 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         values, lengths = flat_items(raw)
         inner, why = _codec(values)
         return Series(inner), f"{lengths.min()} to {lengths.max()} values in a row: {why}"
-    if raw.ndim == 2 and raw.dtype.kind in "OU":
+    if raw.ndim == 2 and (raw.dtype.kind in "OU" or len(raw) == 1):  # one row of numbers tells nothing of each place
         inner, why = _codec(raw.reshape(-1))
         return Series(inner), f"{raw.shape[1]} values in a row: {why}"
     raw = _numbers(raw)

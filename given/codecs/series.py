@@ -77,6 +77,10 @@ class Series(Codec):
         return Real((*inner.atoms, end), end, axes=(axis,))
 
     @property
+    def without_atoms(self) -> str:
+        return f"Series({self.of.without_atoms})"
+
+    @property
     def measure(self) -> str:
         measure = self.of.measure
         return measure if self.length != "modelled" or measure == "counting" else f"counting of lengths, {measure}"

@@ -60,11 +60,10 @@ class Flattened(Distribution):
         """Raise `UserError` where an entry of a variable has atoms, naming codecs that have none: to them a hole is unknown."""
         codecs = v.codec.codecs if v.codec.columns else {v.name: v.codec}  # type: ignore[attr-defined]
         spaces = v.space.columns if isinstance(v.space, Product) else ((v.name, v.space),)
-        each = {name: type(codecs[name]).__name__ for name, space in spaces if isinstance(space, Real) and space.atoms}
+        each = {name: codecs[name] for name, space in spaces if isinstance(space, Real) and space.atoms}
         if not each:
             return
-        plain = {name: f"{codec}({'atoms=(), ' if codec != 'Number' else ''}missing='unknown')"
-                 for name, codec in list(each.items())[:_NAMED]}
+        plain = {name: codec.without_atoms for name, codec in list(each.items())[:_NAMED]}
         more = ", ..." if len(each) > _NAMED else ""
         python = ", ".join(f"{name!r}: {codec}" for name, codec in plain.items())
         shell = " ".join("--as " + shlex.quote(f"{name}={codec}".replace("'", '"')) for name, codec in plain.items())

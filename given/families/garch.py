@@ -52,6 +52,8 @@ class GARCH(Conditional):
     remembers = False
     waits = "its quantiles are looked up by the host"
 
+    on_lines = True
+
     def __init__(self, x: Variable, parents: tuple[()] = (), *, leverage: bool = True, skewed: bool = True,
                  autoregression: bool = True, most_steps: int = 200) -> None:
         super().__init__(x, parents)

@@ -49,6 +49,7 @@ class _Linear(Conditional):
 
     plans: tuple[str, ...] = ("spreads",)
     remembers = False
+    on_lines = True
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, components: int = 3) -> None:
         super().__init__(x, parents)

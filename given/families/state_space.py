@@ -53,6 +53,7 @@ class StateSpace(Conditional):
     """
 
     remembers = False
+    on_lines = True
 
     def __init__(self, x: Variable, parents: tuple[()] = (), *, level: bool = True, trend: bool = False,
                  seasonal: Sequence[int] = (), order: int = 1, latent: int | None = None, spread: float = 10.0,

@@ -84,6 +84,11 @@ class Measured(Codec):
         return -np.inf if r <= low else np.inf if r >= high else float(scale.place(np.array([r]))[0])
 
     @property
+    def without_atoms(self) -> str:
+        name = type(self).__name__
+        return f"{name}({'atoms=(), ' if name != 'Number' else ''}missing='unknown')"
+
+    @property
     def support(self) -> str:
         """What numbers there are, for messages."""
         low, high = self._learned().ends

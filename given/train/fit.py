@@ -79,8 +79,8 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     """The rows to learn from and those held out: a share, chosen row by row from a seed, in memory: of 5,000
     rows and 128 MB at most.
 
-    Of a single row whose item is longer than its window, the item's last part is held out: windows chosen at random would
-    overlap those learned from. Of crops whole pictures are, for the same reason.
+    Of items along an axis, such as series, that are too few to hold some out, a single one too, the last part of each is held
+    out: values chosen at random would stand among those learned from. Of crops whole pictures are, for the same reason.
 
     Raises:
         UserError: a share that is none, rows or pictures too few to cut, or a label with a single picture.
@@ -93,11 +93,12 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
         apart = _pictures(source, held_out, seed)
         return source.some(~apart), joined(list(source.some(apart).runs()))
     n = _count(source)
-    if n == 1 and joint is not None and joint.windowed & set(source.names):
-        whole, parts = next(source.batches(1)), [(0.0, 1 - held_out), (1 - held_out, 1.0)]
-        first, last = ({**whole, **{name: joint.columns[name].codec.part(whole[name], *part)
-                                    for name in joint.windowed & set(source.names)}} for part in parts)
-        return Columns(first), Columns(last)
+    if (ends := _ends(source, n, held_out, joint)) and joint is not None:
+        whole, share = joined(list(source.runs())), ends[1]
+        train, valid = (Columns({**whole, **{name: joint.columns[name].codec.part(whole[name], *part) for name in ends[0]}})
+                        for part in ((0.0, 1 - share), (1 - share, 1.0)))
+        valid.about = f"the last {share:.0%} of {'the item' if n == 1 else f'each of {n} items'}"
+        return train, valid
     share = _share(source, n, held_out, seed)
     if not isinstance(source, Columns):
         held = list(Split(source, share, seed, True).runs())
@@ -109,14 +110,28 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     return source.rows(~chosen), source.rows(chosen)
 
 
-def row_numbers(source: Source, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of the rows on both sides of `split`, in their order; of a single row that is cut, its own on both."""
+def _ends(source: Source, n: int, held_out: float, joint: Joint | None) -> tuple[list[str], float] | None:
+    """The columns of n items whose last parts are held out, and the share of them; None where items are, or none is so long."""
+    if joint is None or not 0 < held_out or n * held_out >= 1:
+        return None
+    names = [name for name, v in joint.columns.items() if name in source.names and v.codec.along is not None]
+    if not names:
+        return None
+    shortest = min((len(item) for batch in source.runs() for name in names for item in batch[name] if item is not None),
+                   default=0)
+    return (names, max(held_out, 1 / shortest)) if shortest > 1 else None
+
+
+def row_numbers(source: Source, held_out: float, seed: int, joint: Joint | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the rows on both sides of `split`, in their order; of items that are cut, their own on both."""
     n = _count(source)
     if isinstance(source, Crops):
         rows = _pictures(source, held_out, seed).repeat(source.counts)
         return np.flatnonzero(~rows), np.flatnonzero(rows)
+    if _ends(source, n, held_out, joint):
+        return np.arange(n), np.arange(n)
     chosen = Split.hashes(seed, n) < _share(source, n, held_out, seed)
-    return (np.flatnonzero(~chosen), np.flatnonzero(chosen)) if n > 1 else (np.zeros(1, int), np.zeros(1, int))
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
 
 
 def _pictures(source: Crops, held_out: float, seed: int) -> np.ndarray:

@@ -107,6 +107,11 @@ class Codec(abc.ABC):
         return unseen, new
 
     @property
+    def without_atoms(self) -> str:
+        """How a codec of the same values without atoms is written, for messages."""
+        return f"{type(self).__name__}()"
+
+    @property
     def along(self) -> Axis | None:
         """The first axis of the grid, where an item's length comes with it and is not modelled; else None."""
         axes = self.space.axes

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from given.codecs import BlockCodec, IdentityCodec, Number, Text, infer_table
+from given.codecs import BlockCodec, IdentityCodec, Number, Series, Text, infer_table
+from given.codecs.series import flat_items
 from given.conditional import Conditional
 from given.distributions import DiscretizedLogisticMixtureHead
 from given.families import (
@@ -236,12 +237,15 @@ def _on_lines(source: Source, codecs: Mapping[str, Codec], families: Mapping[str
               notes: list[str]) -> dict[str, Codec]:
     """The numbers whose family is of the numbers themselves: bent ones on a line, with a note each; single ones in their own
     units, where it asks for these."""
-    found = dict[str, Codec]()
+    found, first = dict[str, Codec](), next(iter(source.batches(1)))
     for term in terms:
         chosen: Any = getattr(families.get(term.name), "func", families.get(term.name))
         for name in term.left if getattr(chosen, "on_lines", False) else ():
             own = codecs.get(name)
-            if isinstance(own, Number) and chosen.in_own_units and next(iter(source.batches(1)))[name].ndim == 1:
+            if isinstance(own, Series) and flat_items(first[name])[0].dtype.kind in "iuf":
+                found[name] = Series(**{**own.arguments, "of": Number(missing="unknown")})
+                notes.append(f"{name}: on a line without atoms, as {chosen.__name__} reads numbers; what is missing is unknown")
+            elif isinstance(own, Number) and chosen.in_own_units and first[name].ndim == 1:
                 found[name] = IdentityCodec(Real())
             elif isinstance(own, Number) and own.arguments.get("curve") == "quantile":
                 found[name] = Number(**{**own.arguments, "curve": "linear"})

@@ -65,7 +65,7 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
     default = model(formula, source, codecs=codecs, seed=first)
     train, held = split(source, _TEST, first, default.joint)
     assert held is not None
-    sides, (some, test) = row_numbers(source, _TEST, first), numbered(held, _MOST)
+    sides, (some, test) = row_numbers(source, _TEST, first, default.joint), numbered(held, _MOST)
     found, refused = _applying(formula, source, codecs, _chosen(families), default)
     shown = sys.stderr.isatty() if progress is None else progress
     name, baseline = default.baseline(train)

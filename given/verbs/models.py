@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -114,8 +115,8 @@ class Model(Forecasting):
 
         Args:
             data: anything `read` takes; a source that is larger than memory streams.
-            held_out: the share of rows held out, chosen by the seed (of a single item in windows its last part), or rows of
-                your own; 0 for none.
+            held_out: the share of rows held out, chosen by the seed (of series that are too few for that the last part of
+                each), or rows of your own; 0 for none.
             weight: the column of the rows' weights.
             minutes, cpu_seconds, steps, epochs: the budget, whichever is spent first; two minutes or 100 epochs
                 where none is given. Scores of held-out rows take at most a fifth of it, the last included, on a sample.
@@ -143,7 +144,7 @@ class Model(Forecasting):
         learning = Learning(self.joint, source, held_out, weight, Budget(steps, epochs, minutes, cpu_seconds), batch, lr,
                             whole_seed(seed), {"patience": patience, "checkpoint": checkpoint, "resume": resume,
                                                "progress": progress}, training, threads, named_device(device), watch)
-        done, facts = learning.run(self._beside_baseline)
+        done, facts = learning.run(partial(self._beside_baseline, what=getattr(learning.valid, "about", "")))
         self.facts |= {"fitted": True, "fit": {**asdict(done), **facts}}
         order = self.order_ignored(source)
         self.facts["notes"] = [*dict.fromkeys([*self.notes, *([order] if order else [])])]
@@ -152,9 +153,9 @@ class Model(Forecasting):
                 print(line, file=sys.stderr)
         return done
 
-    def _beside_baseline(self, done: FitResult, train: Source, judge: Judge, left: Callable[[], float]) -> FitResult:
-        """What held-out rows say of the model and of its baseline, which is counted from at most some 10,000 rows; kept among
-        the facts' scores."""
+    def _beside_baseline(self, done: FitResult, train: Source, judge: Judge, left: Callable[[], float], what: str) -> FitResult:
+        """What held-out rows, or ends of series, say of the model and of its baseline, which is counted from some 10,000 rows
+        at most; kept among the facts' scores."""
         self.facts["fitted"] = True
         rows, cut = judge.rows, judge.rows.n == 1 and judge.long
         if cut:
@@ -167,9 +168,8 @@ class Model(Forecasting):
         if found is None:
             return done
         part = f" of {judge.rows.n:,} held-out rows" if found.n < judge.rows.n else ""
-        if cut and rows is not judge.rows:
-            part = ", the first part of the item held out"
-        self.facts["scores"] = {f"held-out rows, {who}": f"{str(self.readable(s))[:-1]}{part})"
+        part = ", the first part of the item held out" if cut and rows is not judge.rows else part
+        self.facts["scores"] = {f"{what or 'held-out rows'}, {who}": f"{str(self.readable(s))[:-1]}{part})"
                                 for who, s in found.scores(name).items()}
         if baseline is not None:
             margin, error = (None if math.isnan(number) else number for number in (found.margin, found.error))
