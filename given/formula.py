@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -11,7 +11,7 @@ from given.conditional import quoted
 from given.variables import UserError
 from given.ways import way, where
 
-__all__ = ["Term", "ordered", "parse"]
+__all__ = ["Term", "by_axes", "ordered", "parse"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,18 @@ class Term:
     def name(self) -> str:
         """The left side as it is printed: the name of the factor's variable."""
         return self.left[0] if len(self.left) == 1 else ", ".join(map(quoted, self.left))
+
+
+def by_axes(names: Sequence[str], axes: Mapping[str, str]) -> str:
+    """The formula of columns some of which stand along axes: those of one axis together, given all that stand along none.
+
+    >>> by_axes(["shop", "sales", "promo"], {"sales": "time", "promo": "time"})
+    'p(shop) p(sales, promo | shop)'
+    """
+    rest = [quoted(name) for name in names if name not in axes]
+    together = [[quoted(name) for name in names if axes.get(name) == axis] for axis in dict.fromkeys(axes.values())]
+    given = f" | {', '.join(rest)}" if rest else ""
+    return " ".join([f"p({', '.join(rest)})"] * bool(rest) + [f"p({', '.join(each)}{given})" for each in together])
 
 
 _TOKEN = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*)|`(?P<quoted>[^`]+)`|(?P<mark>[(),|]))")

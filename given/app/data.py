@@ -22,13 +22,14 @@ __all__ = ["live", "need", "observations", "of_text", "once", "read", "say_on_te
 _SKIPPED = 10  # bad rows that are named
 
 
-def read(source: str, a: argparse.Namespace, model: Model | None = None, piped: str | None = "text") -> Source:
+def read(source: str, a: argparse.Namespace, model: Model | None = None, piped: str | None = "text",
+         series: bool = False) -> Source:
     """DATA as its options say, its cells read as those that the model learned; what was skipped is said. What is piped to a
-    model of one text is text."""
+    model of one text is text. Series are recognised where it is asked for, and no option says what rows are."""
     piped = piped if source == "-" and model is not None and of_text(model) else None
     options = {"format": a.format or piped, "delimiter": a.delimiter,
                "header": None if a.header is None else a.header == "yes", "decimal": a.decimal,
-               "dayfirst": _dayfirst(a), "by": a.by, "time": a.time, "size": a.size, "crop": a.crop,
+               "dayfirst": _dayfirst(a), "by": a.by, "time": a.time or series or None, "size": a.size, "crop": a.crop,
                "flip": a.flip or None, "skip_bad": a.skip_bad or None,
                "learned": None if model is None else model.cells}
     data = given.read(source, **{name: value for name, value in options.items() if value is not None})
@@ -45,6 +46,7 @@ def _dayfirst(a: argparse.Namespace) -> bool | None:
 def live(a: argparse.Namespace, model: Model) -> Live | None:
     """Standard input as a table whose rows are taken as they come, where it may be one."""
     table = a.format in ("csv", "tsv") or (a.format is None and not of_text(model))
+    table = table and not any(each.along for each in model.cells.values())
     if a.data != "-" or not table or not Live.fits(sys.stdin.buffer):
         return None
     return Live(sys.stdin.buffer, model.cells, a.delimiter, a.decimal, _dayfirst(a), a.skip_bad)

@@ -34,7 +34,7 @@ def fit(a: argparse.Namespace) -> int:
         return _fit_task(a)
     if wanted is not None and a.formula is not None:
         raise UserError(f"fit: --task {a.task} says the formula; leave one of the two out")
-    data = read(a.data, a)
+    data = read(a.data, a, series=a.formula is None and not a.rows)
     codecs = {name: codec_of(text) for name, text in once(a.codecs, "--as").items()}
     formula, task, left_out = a.formula, None, list[str]()
     if formula is None:
@@ -49,6 +49,10 @@ def fit(a: argparse.Namespace) -> int:
             print("".join(f"{note}\n" for note in left_out), end="", file=sys.stderr)
     model = given.model(formula, data, families=once(a.family, "--family"), codecs=codecs, seed=a.seed)
     model.facts["notes"] += left_out
+    if a.time is a.by is None and (along := {name: each for name, each in model.cells.items() if each.along}):
+        data = given.read(data, learned=along)
+        series = f"read as {data.n:,} series{f' by {data.clock.by}' * bool(data.clock.by)}: {data.clock.note}"
+        print(f"{series}; --rows learns rows instead" if a.formula is None else series, file=sys.stderr)
     ignored = model.order_ignored(data)
     order = {"order": ignored} if ignored else {}
     times = [name for name, v in model.joint.columns.items() if isinstance(v.codec, Time)]

@@ -44,8 +44,8 @@ def reading(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--dayfirst", choices=("yes", "no"), help="whether 1/2/2020 is in February, where its cells may be either")
     sub.add_argument("--by", type=column, metavar="COLUMN", help="that names the item, of a table with a row a moment; of "
                                                                  "text: what a row is, file, line or paragraph (default file)")
-    sub.add_argument("--time", type=column, metavar="COLUMN", help="that an item's rows are ordered by; without --by all "
-                                                                   "rows are one item")
+    sub.add_argument("--time", type=column, metavar="COLUMN", help="that an item's rows are ordered by, or its parts, as "
+                                                                   "year,quarter; without --by all rows are one item")
     sub.add_argument("--size", type=size, metavar="HxW", help="resample images to this size")
     sub.add_argument("--crop", type=size, metavar="HxW", help="a row is a crop of this size, of pictures of any size, as of "
                                                               "photographs: other crops in every epoch of learning, fixed "

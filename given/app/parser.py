@@ -109,6 +109,8 @@ def _fit(add: _Add) -> None:
                                                     "translations")
     command.add_argument("--task", metavar="NAME", help="learn for a task of `given tasks`, set beside its baseline")
     command.add_argument("-o", "--output", metavar="FOLDER", help="where to save the model (default: after the data, .given)")
+    command.add_argument("--rows", action="store_true", help="rows are rows, where times that rise by one step would make them "
+                                                             "series")
     command.add_argument("--as", dest="codecs", action="append", default=[], type=pair, metavar="COLUMN=CODEC",
                          help="how a column is read, as year=label, note=text, 'size=Number(atoms=[0])' or "
                               "'load=Series(Number(), window=64)'")

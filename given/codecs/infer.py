@@ -117,6 +117,9 @@ class _Table:
     def judge(self, name: str) -> None:
         """Leave a column out, or choose its codec, by the first rows."""
         raw, about = self.first[name], self.dtypes.get(name)
+        if not self.named and len(raw) == 1 and raw.ndim == 1 and not ragged(raw) and any(map(ragged, self.first.values())):
+            self.whys[name] = "left out: it has one value, as there is one item"
+            return
         if isinstance(about, dict) and "doubt" in about:
             raise UserError(f"{name}: {about['doubt']}")
         amount = str(about).startswith(("text", "measured"))
@@ -222,7 +225,8 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     if ragged(raw):
         values, lengths = flat_items(raw)
         inner, why = _codec(values)
-        return Series(inner), f"{lengths.min()} to {lengths.max()} values in a row: {why}"
+        least = "" if lengths.min() == lengths.max() else f"{lengths.min():,} to "
+        return Series(inner), f"{least}{lengths.max():,} values in a row: {why}"
     if raw.ndim == 2 and (raw.dtype.kind in "OU" or len(raw) == 1):  # one row of numbers tells nothing of each place
         inner, why = _codec(raw.reshape(-1))
         return Series(inner), f"{raw.shape[1]} values in a row: {why}"

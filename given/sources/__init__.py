@@ -1,6 +1,6 @@
 """Where does raw data come from? Files and arrays, as re-iterable batches of columns."""
 
-from given.sources.clock import Clock
+from given.sources.clock import CALENDAR, Clock
 from given.sources.columns import Columns, Source, joined
 from given.sources.crops import Crops
 from given.sources.delimited_text import DelimitedText
@@ -14,6 +14,6 @@ from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
-__all__ = ["Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN", "SAMPLES", "SO_FAR",
-           "Source", "Stream", "dialogues", "end_to_end", "items", "joined", "photograph", "photographs", "ragged", "read",
-           "so_far", "stacked", "write_file"]
+__all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN",
+           "SAMPLES", "SO_FAR", "Source", "Stream", "dialogues", "end_to_end", "items", "joined", "photograph", "photographs",
+           "ragged", "read", "so_far", "stacked", "write_file"]

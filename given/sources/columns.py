@@ -7,16 +7,18 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from given.sources.cells import Dtype, array, pandas_series, polars_series, written
 from given.sources.clock import Clock
-from given.sources.kinds import Kind, ragged
+from given.sources.kinds import Kind, items, ragged
 from given.sources.long import unrolled
 from given.sources.write import records, save
 from given.variables import UserError, shown
+from given.ways import way
 
 if TYPE_CHECKING:
     import pandas
@@ -153,6 +155,30 @@ class Columns(Source, Mapping[str, np.ndarray]):
 
     def described(self) -> str:
         return self.about or repr(self)
+
+    def with_calendar(self, names: Sequence[str]) -> Columns:
+        """The same with columns `hour`, `weekday` or `month` of every moment of a long table, but for those that are there.
+
+        Raises:
+            UserError: there is no time that they could be derived of.
+        """
+        names = [name for name in names if name not in self]
+        if not names:
+            return self
+        along = next((values for values in self.values() if ragged(values)), None)
+        if self.clock is None or along is None:
+            raise UserError(f"{names[0]}: no such column, and no column of times to derive it of; name one by "
+                            f"{way('read(..., time=)', '--time')}")
+        lengths = [len(item) for item in along]
+        found = {name: [self.clock.calendar(name, i, length) for i, length in enumerate(lengths)] for name in names}
+        if any(item is None for each in found.values() for item in each):
+            raise UserError(f"{names[0]}: no such column, and {self.clock.name or 'rows'} are no dates to derive it of")
+        derived = {name: items(np.concatenate([item for item in each if item is not None]), lengths)
+                   for name, each in found.items()}
+        more = Columns({**self, **derived}, dtypes=self.dtypes)
+        more.about, more.skipped, more.kinds = self.about, self.skipped, self.kinds
+        more.clock = replace(self.clock, derived=(*self.clock.derived, *names))
+        return more
 
     def rows(self, index: Any) -> Columns:
         """Some of the rows, by a slice, a mask or an array of numbers."""

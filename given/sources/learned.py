@@ -30,15 +30,18 @@ class Learned:
     Args:
         kind: of the column in the data learned from.
         crop: height and width that its pictures were cut to.
+        along: of a table with a row a moment "item", which names the item, "time", "calendar", derived of it, or "series",
+            whose values differ within an item; else "".
     """
 
     kind: Kind
     crop: tuple[int, int] | None = None
+    along: str = ""
 
     def state(self) -> dict[str, Any]:
         """What a saved model keeps of it, in JSON."""
         form = self.kind.form or (ISO if self.kind.what == "text" and ISO in self.kind.forms else None)
-        cut = {"crop": list(self.crop)} if self.crop else {}
+        cut = ({"crop": list(self.crop)} if self.crop else {}) | ({"along": self.along} if self.along else {})
         return {"what": self.kind.what, "missing": self.kind.missing, "wide": self.kind.wide, "form": form and [*form], **cut}
 
     @classmethod
@@ -46,7 +49,7 @@ class Learned:
         """That of a state."""
         form = state["form"] and Form(*state["form"])
         cut = (state["crop"][0], state["crop"][1]) if "crop" in state else None
-        return cls(Kind(state["what"], state["missing"], state["wide"], form=form), cut)
+        return cls(Kind(state["what"], state["missing"], state["wide"], form=form), cut, state.get("along", ""))
 
     @classmethod
     def of_array(cls, values: np.ndarray) -> Learned:

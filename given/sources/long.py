@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from given.sources.clock import Clock
-from given.sources.forms import readings
+from given.sources.clock import Clock, changing
 from given.sources.kinds import items, ragged
-from given.variables import UserError, shown
+from given.sources.recognised import moments, parts_of, timed
+from given.variables import UserError
 from given.ways import way
 
 __all__ = ["gathered", "unrolled"]
@@ -18,53 +19,103 @@ __all__ = ["gathered", "unrolled"]
 Raw = dict[str, np.ndarray]
 
 
-def gathered(columns: Mapping[str, np.ndarray], by: str | None, time: str | None) -> tuple[Raw, str, Clock]:
-    """A table with a row a moment as one with a row an item, in the order of their first rows, a note on its times,
-    and these.
+def gathered(columns: Mapping[str, np.ndarray], by: str | None, time: str | None,
+             series: Sequence[str] = ()) -> tuple[Raw, Clock]:
+    """A table with a row a moment as one with a row an item, in the order of their first rows, and their times.
 
     Columns that are constant within every item stay single values; all others are items (rows,) of an array each, ordered by
     time. Times that are evenly spaced, by one step in all items, are no column of values: what is kept of them is the first of
-    each item, where items begin at different times.
+    each item, where items begin at different times. Where at most a third of them are missing, all else is missing there; but
+    not on days of the week on which there is no market.
 
     Args:
         columns: name -> (rows, ...).
         by: the column that names the item; None: all rows are of one.
         time: the column to order by, of numbers, dates or times; None: as the rows stand.
+        series: columns that are items though they do not differ within one.
 
     Raises:
         UserError: no such column, a missing name or time, a time that an item has twice, or no item of several rows.
     """
-    for option, name in (("by", by), ("time", time)):
-        if name is not None and name not in columns:
-            raise UserError(f"{option}={name!r}: no such column; there are {', '.join(columns)}")
+    if by is not None and by not in columns:
+        raise UserError(f"by={by!r}: no such column; there are {', '.join(columns)}")
     if by is not None and by == time:
         raise UserError(f"{by}: is named by {way('by= and by time=', '--by and by --time')}; expected two columns")
     if nested := [name for name, values in columns.items() if ragged(values)]:
         raise UserError(f"{nested[0]}: holds lists, so a row is an item already; expected a value a row, or no by= and time=")
+    parts = [] if time is None else parts_of(columns, time)
+    columns, time = (columns, None) if time is None else timed(columns, time)
     n = len(next(iter(columns.values())))
     item = np.zeros(n, dtype=np.int64) if by is None else _numbered(columns[by], by)
-    moments = np.arange(n) if time is None else _moments(columns[time], time)
-    order = np.lexsort((moments, item))
+    times = np.arange(n) if time is None else moments(columns[time], time)
+    order = np.lexsort((times, item))
     starts = np.flatnonzero(np.diff(item[order], prepend=-1))
-    lengths = np.diff(starts, append=n)
     if time is not None:
-        _check_ties(moments[order], item[order], order, columns, by, time)
-    found, first = Raw(), np.repeat(starts, lengths)
+        _check_ties(times[order], item[order], order, columns, by, time)
+    clock = Clock(time or "", by, tuple(np.split(times[order], starts[1:])), tuple(parts))
+    holes = _holes(clock)
+    lengths, first = [len(each) for each in holes], np.repeat(starts, np.diff(starts, append=n))
+    found = Raw()
     for name, values in columns.items():
         values = values[order]
-        found[name] = values[starts] if name == by or _alike(values, values[first]) else items(values, lengths.tolist())
-    if not any(map(ragged, found.values())):
+        same = name == by or (name != time and name not in series and _alike(values, values[first]))
+        found[name] = values[starts] if same else items(_opened(values, holes), lengths)
+    if not any(ragged(values) for name, values in found.items() if name != time):
         raise UserError(f"{by}: no column differs within an item; expected items of several rows" if by is not None else
                         "no column differs from row to row; expected a series of several values")
-    note = ""
-    if time is not None and (step := _step(moments[order], starts)):
-        begins = columns[time][order][starts]
-        note = f"{time}: every {step}, from {begins[0]} on"
-        found.pop(time)
+    note = "" if time is None else f"{time}: {_said(clock, columns[time][order], starts)}"
+    if time is not None and not np.array_equal(order, np.argsort(item, kind="stable")):
+        note += "; rows were not in its order, and are sorted by it"
+    times_ = clock.times
+    if clock.step is not None:
+        begins = columns[clock.name][order][starts]
+        found.pop(clock.name)
         if not _alike(begins, begins[[0] * len(begins)]):
-            found[time], note = begins, f"{time}: every {step}; the column is the first of each item"
-    clock = Clock(time or "", by, tuple(np.split(moments[order], starts[1:])))
-    return {name: found[name] for name in columns if name in found}, note, clock
+            found[clock.name] = begins
+        times_ = tuple(clock.step.at(each[0], np.arange(len(hole))) for each, hole in zip(clock.times, holes, strict=True))
+    clock = replace(clock, times=times_, note=note)
+    return {name: found[name] for name in columns if name in found}, clock
+
+
+def _holes(clock: Clock) -> list[np.ndarray]:
+    """For every item (length,) whether a place has no row: times that a step passes over."""
+    found = list[np.ndarray]()
+    for times in clock.times:
+        filled = clock.step is not None and clock.step.missing and clock.step.unit != "weekday"
+        places = clock.step.places(times) if filled and clock.step is not None else np.arange(len(times))
+        found.append(np.ones(int(places[-1]) + 1, dtype=bool))
+        found[-1][places] = False
+    return found
+
+
+def _opened(values: np.ndarray, holes: list[np.ndarray]) -> np.ndarray:
+    """Values (rows, ...) end to end with what is missing where there are holes: NaN of numbers, else None or NaT."""
+    hole = np.concatenate(holes)
+    if not hole.any():
+        return values
+    if values.dtype.kind in "iuf":
+        found = np.full((len(hole), *values.shape[1:]), np.nan)
+    elif values.dtype.kind == "M":
+        found = np.full((len(hole), *values.shape[1:]), np.datetime64("NaT"), dtype=values.dtype)
+    else:
+        found = np.full((len(hole), *values.shape[1:]), None, dtype=object)
+    found[~hole] = values
+    return found
+
+
+def _said(clock: Clock, times: np.ndarray, starts: np.ndarray) -> str:
+    """What the times of items are, in words."""
+    if (step := clock.step) is None:
+        longest = max(clock.times, key=len)
+        apart = changing(longest)
+        return f"no one step{f' ({apart})' * bool(apart)}; values are only numbered by it"
+    alike = _alike(times[starts], times[starts][[0] * len(starts)])
+    said = f"every {step}" + (f", from {times[0]} on" if alike else "; the column is the first of each item")
+    if not step.missing:
+        return said
+    if step.unit == "weekday":
+        return f"{said}, but for {step.missing}, over which values go on"
+    return f"{said}; {step.missing} times are missing, and are holes"
 
 
 def _numbered(names: np.ndarray, by: str) -> np.ndarray:
@@ -76,28 +127,6 @@ def _numbered(names: np.ndarray, by: str) -> np.ndarray:
         raise UserError("is missing; expected the name of the item", row).at(by)
     number = {name: i for i, name in enumerate(dict.fromkeys(values))}
     return np.array([number[name] for name in values], dtype=np.int64)
-
-
-def _moments(times: np.ndarray, name: str) -> np.ndarray:
-    """Numbers as they are, dates and times as datetime64."""
-    if times.ndim > 1 or times.dtype.kind not in "iufMOU":
-        what = f"{times.dtype}{list(times.shape[1:]) or ''}"
-        raise UserError(f"{name}: got {what}; expected a number, a date or a time in every row")
-    values = times.tolist()
-    if (row := next((i for i, v in enumerate(values) if v is None or v != v), None)) is not None:
-        raise UserError("is missing; expected the time of the row", row).at(name)
-    if times.dtype.kind in "iufM":
-        return times
-    found = np.empty(len(values), dtype="M8[us]")
-    for row, value in enumerate(values):
-        try:
-            if not readings(value):
-                raise ValueError
-            found[row] = np.datetime64(value if "-" in value else f"1970-01-01T{value}")
-        except (ValueError, TypeError):
-            raise UserError(f"got {shown(value)}; expected a number, a date or a time, all written in one way", row).at(
-                name) from None
-    return found
 
 
 def _check_ties(moments: np.ndarray, item: np.ndarray, order: np.ndarray, columns: Mapping[str, np.ndarray], by: str | None,
@@ -115,33 +144,6 @@ def _alike(values: np.ndarray, others: np.ndarray) -> bool:
     """Whether values are the same, missing ones too."""
     same = np.asarray(values == others)
     return bool((same | (values != values) & (others != others)).all())
-
-
-def _step(moments: np.ndarray, starts: np.ndarray) -> str:
-    """The one step between all moments of every item, such as "1 month"; nothing where there are several."""
-    later = np.ones(len(moments), dtype=bool)
-    later[starts] = False
-
-    def one(counted: np.ndarray) -> Any:
-        steps = np.diff(counted, prepend=counted[:1])[later]
-        alike = np.allclose(steps, steps[0], rtol=1e-6) if steps.dtype.kind == "f" else (steps == steps[0]).all()
-        return steps[0] if alike else None
-
-    if moments.dtype.kind != "M":
-        return "" if (step := one(moments)) is None else f"{step:g}"
-    for shifted in (moments, moments + np.timedelta64(1, "D")):  # the last of a month is the day before the first
-        months = shifted.astype("M8[M]")
-        rest = shifted - months
-        if (rest == rest[0]).all() and (step := one(months)) is not None:
-            return _counted(step.astype(int), "month")
-    if (step := one(moments)) is None:
-        return ""
-    seconds = float(step / np.timedelta64(1, "s"))
-    return _counted(seconds / 86400, "day") if seconds % 86400 == 0 else _counted(seconds, "second")
-
-
-def _counted(count: float, what: str) -> str:
-    return what if count == 1 else f"{count:g} {what}s"
 
 
 def unrolled(columns: Mapping[str, np.ndarray]) -> Raw:

@@ -22,6 +22,7 @@ from given.sources.kinds import ragged
 from given.sources.learned import Learned
 from given.sources.long import gathered
 from given.sources.parquet import Parquet
+from given.sources.recognised import recognised
 from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream, standard_input
 from given.sources.text import Texts
@@ -50,7 +51,7 @@ class _Options:
     decimal: str | None = None
     dayfirst: bool | None = None
     by: str | None = None
-    time: str | None = None
+    time: str | bool | None = None
     size: tuple[int, int] | None = None
     crop: Any = None
     flip: bool = False
@@ -68,7 +69,8 @@ class _Options:
         known = {"learned": self.learned} if self.learned and format in _WITH_CELLS else {}
         passed = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("format", "learned")}
         passed = {key: value for key, value in passed.items()
-                  if value is not None and (key, value) not in (("flip", False), ("skip_bad", False))}
+                  if value is not None and (key, value) not in (("flip", False), ("skip_bad", False))
+                  and not (key == "time" and isinstance(value, bool) and key not in _OPTIONS[format])}
         stray = [key for key in passed if key not in _OPTIONS[format] and key != "skip_bad"]
         if stray:
             raise UserError(f"{name}: {stray[0]}= says nothing about {format}; leave it out")
@@ -85,7 +87,7 @@ def _crop_of(learned: Mapping[str, Learned] | None) -> tuple[str, tuple[int, int
 @overload
 def read(source: Any, /, *, format: str | None = None, delimiter: str | None = None,
          header: bool | Sequence[str] | None = None, decimal: str | None = None, dayfirst: bool | None = None,
-         by: str | None = None, time: str | None = None, size: tuple[int, int] | None = None,
+         by: str | None = None, time: str | bool | None = None, size: tuple[int, int] | None = None,
          crop: int | tuple[int, int] | None = None, flip: bool = False,
          skip_bad: bool = False, learned: Mapping[str, Learned] | None = None) -> Source: ...
 
@@ -112,8 +114,11 @@ def read(source: Any = None, /, **options: Any) -> Source:
         by: of text: a row is a "file" (the default), a "line" or a "paragraph". Of a table, a frame or a `Source` with a row a
             moment: the column that names the item. One row an item comes back, with an array each of what differs within an
             item, ordered by time, and single values of what does not. They are held in memory.
-        time: the column of numbers, dates or times that such rows are ordered by; without `by` all rows are one item. Times
-            that are evenly spaced in every item are left out, but for the first of each where items begin at different times.
+        time: the column of numbers, dates or times that such rows are ordered by; without `by` all rows are one item. "year,
+            quarter" are the parts of one, of year, quarter, month, day and hour. Times that are evenly spaced in every item are
+            left out, but for the first of each where items begin at different times; where at most a third of them are missing
+            the rows of these are holes. True: the columns that are recognised, if any: times that rise by one step for 30 rows
+            an item or more, beside numbers. False: rows are rows.
         size: height and width that images are resampled to; by default they must all have one size, or be cut to a crop.
         crop: height and width, or one number for both, of crops of pictures of any size: a row a crop, as many as fit side by
             side, 64 a picture at most. In every epoch `fit` draws others; held-out rows are crops of other pictures, at fixed
@@ -163,13 +168,15 @@ def read(source: Any = None, /, **options: Any) -> Source:
     if options:
         raise UserError(f"read: {next(iter(options))}= is for files; got {type(source).__name__}")
     if isinstance(source, Columns):
-        return _items(understood(source.flat(), **spelling) if spelling.get("learned") else source.flat(), **long)
+        flat = understood(source.flat(), **spelling) if spelling.get("learned") else source.flat()
+        flat.clock = source.clock
+        return _items(flat, **long, learned=spelling.get("learned"))
     if isinstance(source, Source):
-        return _items(source, **long)
+        return _items(source, **long, learned=spelling.get("learned"))
     if isinstance(source, Mapping):
-        return _items(understood(Columns(source), **spelling), **long)
+        return _items(understood(Columns(source), **spelling), **long, learned=spelling.get("learned"))
     if type(source).__module__.split(".")[0] in ("pandas", "polars") and type(source).__name__ == "DataFrame":
-        return _items(understood(frame(source), **spelling), **long)
+        return _items(understood(frame(source), **spelling), **long, learned=spelling.get("learned"))
     raise UserError(f"read: expected a path, a mapping, a frame or columns by keyword, got {type(source).__name__}")
 
 
@@ -186,10 +193,28 @@ def _cut(columns: Mapping[str, Any], options: dict[str, Any], learned: Mapping[s
     return cropped(columns, known, False, name)
 
 
-def _items(rows: Source, by: str | None = None, time: str | None = None) -> Source:
-    """The items of a long table, in memory; the rows as they are where nothing is asked for."""
-    if by is None and time is None:
-        return rows
+def _items(rows: Source, by: str | None = None, time: str | bool | None = None,
+           learned: Mapping[str, Learned] | None = None) -> Source:
+    """The items of a long table, in memory; the rows as they are where nothing is asked for, by name or by who learned."""
+    known = {kind: [name for name, each in (learned or {}).items() if each.along == kind]
+             for kind in ("item", "time", "calendar", "series")}
+    if by is None and time is None and known["time"] and _single(rows) and {*known["time"], *known["item"]} <= {*rows.names}:
+        by, time = next(iter(known["item"]), None), ", ".join(known["time"])
+    if time is True:
+        found = recognised(dict(rows if isinstance(rows, Columns) else next(rows.runs())), by) if _single(rows) else None
+        by, time = found if found is not None else (by, None)
+    if by is not None or time:
+        rows = _gathered(rows, by, time or None, known["series"])
+    return rows.with_calendar(known["calendar"]) if isinstance(rows, Columns) else rows
+
+
+def _single(rows: Source) -> bool:
+    """Whether rows are of single values."""
+    first = next(iter(rows.batches(1)), None) if isinstance(rows, Columns | Stream) else None
+    return first is not None and all(values.ndim == 1 and not ragged(values) for values in first.values())
+
+
+def _gathered(rows: Source, by: str | None, time: str | None, series: Sequence[str]) -> Columns:
     for name in (by, time):
         if name is not None and not isinstance(name, str):
             raise UserError(f"read: expected the name of a column as by= and time=, got {shown(name)}")
@@ -197,12 +222,12 @@ def _items(rows: Source, by: str | None = None, time: str | None = None) -> Sour
     if isinstance(about, dict) and "doubt" in about:
         raise UserError(f"{time}: {about['doubt']}")
     held = rows if isinstance(rows, Columns) else joined(list(rows.batches(1 << 16)))
-    columns, note, clock = gathered(held, by, time)
+    columns, clock = gathered(held, by, time, series)
     kept = {name: dtype for name, dtype in rows.dtypes.items() if name in columns and (not ragged(columns[name]) or (
         isinstance(dtype, dict) and "doubt" in dtype))}
     found = Columns(columns, dtypes=kept if by is None else kept | {by: "index"})
-    facts = [rows.described(), "one item" if by is None else f"{found.n:,} items by {by}", *[note] * bool(note)]
-    found.about, found.skipped, found.clock = ", ".join(facts), rows.skipped, clock
+    facts = [rows.described(), "one item" if by is None else f"{found.n:,} items by {by}", *[clock.note] * bool(clock.note)]
+    found.about, found.skipped, found.clock, found.kinds = ", ".join(facts), rows.skipped, clock, rows.kinds
     return found
 
 
@@ -223,7 +248,7 @@ def _path(name: str, options: _Options) -> Source:
         above = os.path.commonpath([os.path.dirname(path) for path in paths]) if len(paths) > 1 else os.path.dirname(paths[0])
         return _files([File.at(path) for path in paths], options, above)
     if name in SAMPLES:
-        options = replace(options, learned=None)
+        options = replace(options, learned=None, time=None if isinstance(options.time, bool) else options.time)
         if name != "shakespeare" and options != _Options():
             raise UserError(f"read: {name} is a sample and takes no options")
         return SAMPLES[name](**(options.of("text", name) if name == "shakespeare" else {}))
@@ -267,7 +292,7 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
         if isinstance(rows, Columns) and (rows := _cut(rows, cut, options.learned, files[0].name)) and isinstance(rows, Crops):
             return rows
         try:
-            return _items(rows, **long)
+            return _items(rows, **long, learned=options.learned)
         except UserError as error:
             raise error.at(files[0].name) from None
     labels = classes(above, [file.path for file in files]) if above else None

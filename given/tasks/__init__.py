@@ -13,6 +13,7 @@ from typing import Any
 
 from given.codecs import Image, Label, Series, Text, infer_table
 from given.conditional import quoted
+from given.formula import by_axes
 from given.sources import Source
 from given.tasks import answer, chat, code, fill, keyboard, picture, translate, upscale
 from given.variables import Codec, UserError
@@ -71,13 +72,11 @@ def _table(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: 
 def _series(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
     if not series or images or texts:
         return None
-    rest = [name for name in names if name not in series]
-    together = [[name for name in series if series[name] == axis] for axis in dict.fromkeys(series.values())]
-    return " ".join([*[_block(rest)] * bool(rest), *(_block(each, rest) for each in together)])
+    return by_axes(names, series)
 
 
-def _block(x: _Names, y: _Names = ()) -> str:
-    return f"p({', '.join(map(quoted, x))}{' | ' * bool(y)}{', '.join(map(quoted, y))})"
+def _block(x: _Names) -> str:
+    return f"p({', '.join(map(quoted, x))})"
 
 
 TASKS = (

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 
-from given.codecs import BlockCodec, IdentityCodec, Number, Series, Text, infer_table
+from given.codecs import BlockCodec, IdentityCodec, Label, Number, Series, Text, infer_table
 from given.codecs.series import flat_items
 from given.conditional import Conditional
 from given.distributions import DiscretizedLogisticMixtureHead
@@ -27,10 +28,10 @@ from given.families import (
     Regression,
     SplineFlow,
 )
-from given.formula import Term, parse
+from given.formula import Term, by_axes, parse
 from given.nn import Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, keep_size
 from given.nn.context import attends
-from given.sources import Crops, Kind, Learned, Source, read
+from given.sources import CALENDAR, Columns, Crops, Kind, Learned, Source, read
 from given.sources.download import downloaded
 from given.sources.kinds import ragged
 from given.train import (
@@ -157,11 +158,12 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         formula, data = None, formula  # model(data)
     if data is None:
         raise UserError("model: expected data to read columns from; or build Model(Family(x, parents), ...) in full")
-    source, codecs = read(data), dict(codecs or {})
-    terms = parse(formula) if formula is not None else [Term(source.names)]
+    source, codecs = read(data, time=True) if formula is None else read(data), dict(codecs or {})
+    terms = parse(formula) if formula is not None else []
     spaced = {parse(k)[0].name if "," in k else k: v for k, v in (families or {}).items()}
     names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
     latents, posteriors = _latents(latents or {}, names)
+    source = _with_calendar(source, [name for name in names if name not in latents])
     check_known(names, [*source.names, *latents], "formula")
     check_known(codecs, names, "codecs")
     for name, codec in codecs.items():
@@ -169,10 +171,13 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
             raise UserError(f"codecs: {name}: expected a codec such as Number(), got {codec!r}")
     chosen = {name: family_of(family, f"{way('families', '--family')}: {name}") for name, family in spaced.items()}
     named = None if formula is None else [name for name in names if name not in latents]
-    inferred, notes = infer_table(source, codecs, named)
+    calendar = _of_calendar(source, names, codecs)
+    inferred, notes = infer_table(source, calendar | codecs, named)
+    if isinstance(source, Columns) and source.clock is not None and source.clock.note:
+        notes += [source.clock.note, *(f"{name}: derived of {source.clock.name}" for name in calendar)]
     if not inferred:
         raise UserError(f"model: no column is left to model ({'; '.join(notes)}); name columns in a formula")
-    terms = terms if formula is not None else [Term(tuple(inferred))]
+    terms = terms if formula is not None else parse(by_axes(list(inferred), _axes(inferred)))
     _check_lefts(chosen, terms)
     free = {name: codec for name, codec in inferred.items() if name not in codecs}
     inferred |= _whole(free, terms) | _on_lines(source, free, chosen, terms, notes)
@@ -192,6 +197,28 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     made = Model(*factors, latents=found)
     made.facts |= {"notes": notes, "fitted": False, "dtypes": dict(source.dtypes), "cells": _cells(source, variables)}
     return made
+
+
+def _axes(codecs: Mapping[str, Codec]) -> dict[str, str]:
+    return {name: codec.axis for name, codec in codecs.items() if isinstance(codec, Series)}
+
+
+def _with_calendar(source: Source, names: Sequence[str]) -> Source:
+    """A source with what a formula names of a calendar that it has not, derived of its times."""
+    wanted = [name for name in names if name in CALENDAR and name not in source.names]
+    if not wanted:
+        return source
+    rows = source if isinstance(source, Columns) and source.clock is not None else read(source, time=True)
+    return rows.with_calendar(wanted) if isinstance(rows, Columns) else rows
+
+
+def _of_calendar(source: Source, names: Sequence[str], stated: Mapping[str, Codec]) -> dict[str, Codec]:
+    """The codecs of columns that a calendar made, whose values are those that days may have; along the axis that is stated."""
+    clock = source.clock if isinstance(source, Columns) else None
+    made = [name for name in names if name in CALENDAR and name in source.names and name not in stated]
+    axis = next((codec.arguments for codec in stated.values() if isinstance(codec, Series)), {})
+    derived = clock.derived if clock is not None else ()
+    return {name: Series(**{**axis, "of": Label(CALENDAR[name])}) for name in made if name in derived}
 
 
 def _latents(said: Mapping[str, Any],
@@ -267,11 +294,16 @@ def _cells(source: Source, names: Iterable[str]) -> dict[str, Any]:
     """How the cells of columns of single values are read, and pictures cut, as a folder keeps it; nothing of running text."""
     first = next(iter(source.batches(1 << 16)))
     single = [name for name in names if name in first.names and first[name].ndim == 1 and not ragged(first[name])]
-    plain = [name for name in single if source.dtypes.get(name) != "text"]
-    found = {name: Learned(source.kinds[name]) if name in source.kinds else Learned.of_array(first[name]) for name in plain}
+    clock = source.clock if isinstance(source, Columns) else None
+    long = [name for name in names if name in first.names and ragged(first[name])]
+    along = {} if clock is None else {**dict.fromkeys(long, "series"), **dict.fromkeys(clock.parts, "time"),
+                                      **dict.fromkeys(clock.derived, "calendar"), **({clock.by: "item"} if clock.by else {})}
+    plain = dict.fromkeys([name for name in single if source.dtypes.get(name) != "text"] + list(along))
+    found = {name: Learned(source.kinds[name]) if name in source.kinds else
+             Learned.of_array(first[name]) if name in single else Learned(Kind()) for name in plain}
     if isinstance(source, Crops) and source.pictures.column in names:
         found[source.pictures.column] = Learned(Kind(), source.crop)
-    return {name: learned.state() for name, learned in found.items()}
+    return {name: replace(learned, along=along.get(name, "")).state() for name, learned in found.items()}
 
 
 def _learn(source: Source, codecs: Mapping[str, Codec]) -> dict[str, Variable]:

@@ -61,7 +61,7 @@ def compare(data: Any, formula: str | None = None, *, families: Any = "all", min
         raise UserError(f"compare: seeds={seeds!r}; expected a whole number from 1")
     if not isinstance(minutes, int | float) or not 0 < minutes < float("inf"):
         raise UserError(f"compare: minutes={minutes!r}; expected a number above 0")
-    source, first = read(data), whole_seed(seed)
+    source, first = read(data, time=True) if formula is None else read(data), whole_seed(seed)
     default = model(formula, source, codecs=codecs, seed=first)
     train, held = split(source, _TEST, first, default.joint)
     assert held is not None

@@ -122,8 +122,8 @@ class Forecasting(Describing):
                             f"{', '.join(rows.names)}")
         past = {name: _known(rows[name], name) for name in targets}
         lengths = _lengths(past)
-        ahead = {} if future is None else _read(self, future)
-        along = {name: _reaching(name, rows[name], ahead.get(name), lengths, int(horizon)) for name in beside}
+        following = None if future is None else _following(rows, _read(self, future), lengths)
+        along = {name: _reaching(name, rows, following, lengths, int(horizon)) for name in beside}
         found = {name: np.empty((n, rows.n, int(horizon))) for name in targets}
         keeps = _kept(self.joint, int(horizon))
         for kept in np.unique(np.minimum(lengths, keeps)):
@@ -147,9 +147,9 @@ class Forecasting(Describing):
 def _read(model: Describing, data: Any) -> Columns:
     plain = isinstance(data, Mapping) and not isinstance(data, Source)
     source = items(model.joint, data) if plain else read(data, learned=model.cells)
-    found = source if isinstance(source, Columns) else joined(list(source.batches(1 << 16)))
-    found.clock = getattr(data, "clock", None)
-    return found
+    if isinstance(source, Columns):
+        return source
+    return joined(list(source.batches(1 << 16)))
 
 
 def _series(joint: Joint) -> tuple[list[str], list[str]]:
@@ -200,19 +200,48 @@ def _lengths(past: Mapping[str, np.ndarray]) -> np.ndarray:
     return lengths
 
 
-def _reaching(name: str, series: np.ndarray, ahead: np.ndarray | None, lengths: np.ndarray, horizon: int) -> list[np.ndarray]:
-    """A condition along the axis, as far as the horizon of every item, with its rows to come where there are some.
+def _following(rows: Columns, future: Columns, lengths: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """The rows to come of every item of a table, column by column.
+
+    Raises:
+        UserError: an item has none, or they do not begin where its series end.
+    """
+    by, said = None if rows.clock is None else rows.clock.by, way("future=", "--future")
+    if by is None and future.n != rows.n:
+        raise UserError(f"forecast: {said} has {future.n} items, and the data {rows.n}; expected as many")
+    at, names = list(range(rows.n)), rows[by].tolist() if by is not None else []
+    if by is not None:
+        there = future[by].tolist() if by in future else []
+        if absent := [name for name in names if name not in there]:
+            raise UserError(f"forecast: {said} has no rows of {by} {absent[0]}; expected some of each item")
+        at = [there.index(name) for name in names]
+    if rows.clock is not None and future.clock is not None and rows.clock.step is not None:
+        for i, k in enumerate(at):
+            first, due = future.clock.times[k][:1], rows.clock.after(i, int(lengths[i]), 1)
+            if due is not None and (first != due).any():
+                item = f" for {by} {names[i]}" if by else ""
+                raise UserError(f"forecast: {said} begins at {first[0]}{item}; expected {due[0]}, the first after the series")
+    return {name: [np.asarray(future[name][k]) for k in at] for name in future}
+
+
+def _reaching(name: str, rows: Columns, following: Mapping[str, list[np.ndarray]] | None, lengths: np.ndarray,
+              horizon: int) -> list[np.ndarray]:
+    """A condition along the axis, as far as the horizon of every item: derived of its times, or from the rows that the data has
+    and those to come.
 
     Raises:
         UserError: it ends early.
     """
-    found = list[np.ndarray]()
-    for row, item in enumerate(series):
-        values = np.asarray(item)
-        if ahead is not None:
-            values = np.concatenate([values[:lengths[row]], np.asarray(ahead[row])])
-        values = values[:lengths[row] + horizon]
-        there = int(present(values)[lengths[row]:].sum())
+    found, clock = list[np.ndarray](), rows.clock
+    for row, item in enumerate(rows[name]):
+        values, end = np.asarray(item), int(lengths[row])
+        if clock is not None and name in clock.derived:
+            derived = clock.calendar(name, row, end + horizon)
+            values = values if derived is None else derived
+        elif following is not None and name in following:
+            values = np.concatenate([values[:end], following[name][row]])
+        values = values[:end + horizon]
+        there = int(present(values)[end:].sum())
         if there < horizon:
             raise UserError(f"ends early: {there} values after the end of the series; expected {horizon}, as many as are to "
                             f"come; give rows of them in the data, or by {way('future=', '--future')}", row).at(name)

@@ -128,8 +128,7 @@ class Model(Forecasting):
             resume: go on from the checkpoint if there is one. Data, model and options must be those it was made with; the
                 budget may be raised.
             progress: a bar on standard error, and a line where it ends below its baseline; by default where that is a terminal.
-            threads: how many to learn with; by default one for nets of at most three million parameters, which lose by
-                sharing their work, and torch's own number for larger ones.
+            threads: to learn with; by default one for nets of at most three million parameters, which lose by it, else torch's.
             device: "cpu", "cuda", or "auto" for an accelerator where there is one; the model stays there.
             watch: a folder for a sheet of draws of pictures at every evaluation, in 4 % of the time at most.
             training: further options of `train.Trainer`, such as bfloat16=True.
@@ -140,10 +139,11 @@ class Model(Forecasting):
         """
         if minutes is cpu_seconds is steps is epochs is None:
             minutes, epochs = 2, 100
-        source = read(data)
-        learning = Learning(self.joint, source, held_out, weight, Budget(steps, epochs, minutes, cpu_seconds), batch, lr,
-                            whole_seed(seed), {"patience": patience, "checkpoint": checkpoint, "resume": resume,
-                                               "progress": progress}, training, threads, named_device(device), watch)
+        own = {name: each for name, each in self.cells.items() if each.along}
+        source, held = read(data, learned=own), held_out if isinstance(held_out, int | float) else read(held_out, learned=own)
+        options = {"patience": patience, "checkpoint": checkpoint, "resume": resume, "progress": progress}
+        learning = Learning(self.joint, source, held, weight, Budget(steps, epochs, minutes, cpu_seconds), batch, lr,
+                            whole_seed(seed), options, training, threads, named_device(device), watch)
         done, facts = learning.run(partial(self._beside_baseline, what=getattr(learning.valid, "about", "")))
         self.facts |= {"fitted": True, "fit": {**asdict(done), **facts}}
         order = self.order_ignored(source)
@@ -167,8 +167,8 @@ class Model(Forecasting):
         found = Standing.of(self.joint, rows, self.score, None if baseline is None else baseline.score, left, judge.weight)
         if found is None:
             return done
-        part = f" of {judge.rows.n:,} held-out rows" if found.n < judge.rows.n else ""
-        part = ", the first part of the item held out" if cut and rows is not judge.rows else part
+        part = (", the first part of the item held out" if cut and rows is not judge.rows else
+                f" of {judge.rows.n:,} held-out rows" if found.n < judge.rows.n else "")
         self.facts["scores"] = {f"{what or 'held-out rows'}, {who}": f"{str(self.readable(s))[:-1]}{part})"
                                 for who, s in found.scores(name).items()}
         if baseline is not None:
