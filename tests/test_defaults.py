@@ -58,6 +58,7 @@ OUT = {
     "GARCH": REALS_ONLY,
     "Gaussian": REALS_ONLY,
     "GaussianMixture": REALS_ONLY,
+    "Hawkes": {"pictures": "expected one column of waits", **dict.fromkeys(["labels", "tables"], SERIES)},
     "HiddenMarkov": dict.fromkeys(["labels", "tables"], SERIES),
     "Independent": {},
     "KMeans": REALS_ONLY,
@@ -77,7 +78,8 @@ OUT = {
     "VAE": {},
     "VQVAE": dict.fromkeys(KINDS, NEEDS["VQVAE"]),
 }
-NO_PARENTS = {"FactorAnalysis", "GARCH", "HiddenMarkov", "KMeans", "PCA", "ProbabilisticPCA", "SeasonalNaive", "StateSpace"}
+NO_PARENTS = {"FactorAnalysis", "GARCH", "Hawkes", "HiddenMarkov", "KMeans", "PCA", "ProbabilisticPCA", "SeasonalNaive",
+              "StateSpace"}
 
 
 def made(family, kind, condition):
@@ -120,8 +122,8 @@ def test_a_family_by_its_name_alone(name, kind, condition):
     elif name in ("Autoencoder", "GAN", "PCA"):
         with pytest.raises(Intractable, match="a map alone has no density; SplineFlow and GaussianMixture have an exact"):
             exercised(family, kind, condition)
-    elif ONE_DIMENSIONAL.get(name):
-        with pytest.raises(UserError, match=f"where {name} is of numbers {ONE_DIMENSIONAL[name]}"):
+    elif numbers := ONE_DIMENSIONAL.get(name, "from 0 up" if name == "Hawkes" else ""):
+        with pytest.raises(UserError, match=f"where {name} is of numbers {numbers}"):
             exercised(family, kind, condition)
     else:
         score = exercised(family, kind, condition)

@@ -51,6 +51,7 @@ from given.families import (
     Gamma,
     Gaussian,
     GaussianMixture,
+    Hawkes,
     HiddenMarkov,
     Independent,
     KernelDensity,
@@ -167,6 +168,8 @@ PATHS, COVARIATE = Variable("a, b", BlockCodec({"a": SERIES, "b": SERIES})), Var
 ALONG = Variable("a, b", BlockCodec({"a": IdentityCodec(Real(axes=(Axis("time", 3), PAIR))),
                                     "b": IdentityCodec(Finite(3, axes=(Axis("time", 3),)))}))
 PAIRED = Variable("a, b", BlockCodec({name: IdentityCodec(Real(axes=(Axis("time", 3),))) for name in "ab"}))
+MARKED = Variable("mark, wait", BlockCodec({"mark": IdentityCodec(Finite(2, axes=(Axis("time", 2),))),
+                                            "wait": IdentityCodec(Real(axes=(Axis("time", 2),)))}))
 MIXED = Variable("a, c", BlockCodec({"a": IdentityCodec(Finite(3)), "c": IdentityCodec(Finite(2))}))
 
 
@@ -293,6 +296,8 @@ FAMILIES = {
     "GARCH": lambda: GARCH(real("x", 2), most_steps=20),
     "GARCH without leverage": lambda: GARCH(real("x", 4), leverage=False, skewed=False, autoregression=False, most_steps=20),
     "GARCH of two series": lambda: GARCH(PAIRED, most_steps=20),
+    "Hawkes": lambda: Hawkes(real("x", 2), memories=2, most_steps=10),
+    "Hawkes of marks": lambda: Hawkes(MARKED, most_steps=10),
     "HiddenMarkov": lambda: HiddenMarkov(real("x", 2), states=2),
     "HiddenMarkov of symbols": lambda: HiddenMarkov(grid("x", 3, 3, 2, ordered=False), states=2, restarts=2),
     "HiddenMarkov of a mixed block": lambda: HiddenMarkov(ALONG, states=3, full=False),

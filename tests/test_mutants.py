@@ -8,6 +8,7 @@ import inspect
 import textwrap
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 
 import pytest
 from test_autoencoder import check_codes, check_unseen, check_wrapped_codes
@@ -43,6 +44,9 @@ from test_fill import check_energy
 from test_fill import check_halves as check_sides
 from test_forecasting import check_months
 from test_garch import check_innovations, check_learned, check_recursion
+from test_hawkes import check_draws as check_arrivals
+from test_hawkes import check_intensity, check_quantile, check_scan
+from test_hawkes import check_learned as check_arrivals_learned
 from test_hidden_markov import check_enumeration, check_given, check_rises
 from test_importance import check_parts
 from test_joint import check_bayes, check_raw_density
@@ -833,6 +837,21 @@ MUTANTS = {
         given.sources.Crops, "_fitting", "-(-sizes // self.crop) if", "sizes // self.crop if", check_covering),
     "sheets of draws cost nothing": Mutant(
         given.verbs.watching.Watch, "__call__", "self.cost += time.perf_counter() - began", "self.cost += 0", check_share),
+    "what was excited does not fade while an item is scored": Mutant(
+        given.distributions.Excitation, "excited", "decay = (-F.pad", "decay = (-0.5 * F.pad", check_intensity),
+    "a mark excites as the next one would": Mutant(
+        given.distributions.Excitation, "moved", "[:, mark].transpose", "[:, 1 - mark].transpose", check_arrivals),
+    "an integral leaves out what decays": Mutant(
+        given.distributions.Wait, "hazard", "(self.excited / self.rate * gone)", "(0 * self.excited / self.rate * gone)",
+        check_intensity),
+    "a wait is drawn before its root is found": Mutant(
+        given.distributions.Wait, "pick", "range(_NEWTON)", "range(2)", check_quantile),
+    "a scan's factors do not move on": Mutant(
+        import_module("given.distributions.linear_scan"), "linear_scan", "factor[:, step:] * factor[:, :-step]",
+        "factor[:, step:]", check_scan),
+    "padding moves what is learned of arrivals": Mutant(
+        given.families.Hawkes, "_arrivals", "flat.scored[:, order] *", "torch.ones_like(flat.scored[:, order]) *",
+        check_arrivals_learned),
     "a chain forgets what is to come": Mutant(
         given.distributions.HiddenMarkov, "_begun", "weights = weights + log_p", "weights = weights + 0 * log_p", check_given),
     "a chain of states goes backwards": Mutant(

@@ -22,6 +22,7 @@ from given.distributions.flow_density import Estimate
 from given.distributions.garch import GARCH, Volatility
 from given.distributions.gaussian_step import see
 from given.distributions.guidance import AtLastNoise, Blur, Guidance, Lower, ReconstructionGuidance, Replacement, View
+from given.distributions.hawkes import Excitation, Hawkes, Wait
 from given.distributions.heads import (
     AtomicHead,
     BernoulliHead,
@@ -90,6 +91,7 @@ __all__ = [
     "EnergyTilted",
     "EntropyGate",
     "Estimate",
+    "Excitation",
     "Factorized",
     "FactorizedHead",
     "Flattened",
@@ -97,6 +99,7 @@ __all__ = [
     "Full",
     "GARCH",
     "Guidance",
+    "Hawkes",
     "HiddenMarkov",
     "How",
     "Implicit",
@@ -159,6 +162,7 @@ __all__ = [
     "Varimax",
     "View",
     "Volatility",
+    "Wait",
     "Weighed",
     "WittenBell",
     "best_weights",

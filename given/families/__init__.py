@@ -13,6 +13,7 @@ from given.families.gan import GAN
 from given.families.garch import GARCH
 from given.families.gaussian import Gaussian
 from given.families.gaussian_mixture import GaussianMixture
+from given.families.hawkes import Hawkes
 from given.families.hidden_markov import HiddenMarkov
 from given.families.independent import Independent
 from given.families.kernel_density import KernelDensity
@@ -50,6 +51,7 @@ __all__ = [
     "Gamma",
     "Gaussian",
     "GaussianMixture",
+    "Hawkes",
     "HiddenMarkov",
     "Independent",
     "KMeans",

@@ -90,16 +90,17 @@ def related_entries(conditional: Conditional, y: Observed) -> Entries:
         moved = (flat + 0.5 * flat.roll(1, 1) + 0.3 * lean[:, None]).reshape(t.shape)
         return torch.where(torch.isin(t, torch.tensor(part.atoms, dtype=t.dtype)), t, moved)  # type: ignore[attr-defined]
 
+    inside = getattr(conditional, "inside", None)
+
     def entries(t: Tensor, part: Space) -> Entries:
-        return ended(part, related(t, part))
+        found = ended(part, related(t, part))
+        return found if inside is None or isinstance(part, Finite) else Entries(inside(found.tensor))
 
     if isinstance(space, Product):
         columns = x.columns
         return Entries.block({name: entries(columns[name].tensor, s) for name, s in space.columns})
     shared = [v for v in conditional.parents if space.may_end and v.space.may_end and v.space.axes[0].shares(space.axes[0])]
     alone = entries(x.tensor, space)
-    if (inside := getattr(conditional, "inside", None)) is not None:
-        return Entries(inside(alone.tensor))
     return _ended_with(y[shared[0].name], shared[0].space, alone, space) if shared else alone
 
 

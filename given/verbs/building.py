@@ -262,14 +262,16 @@ def _whole(codecs: Mapping[str, Codec], terms: Sequence[Term]) -> dict[str, Code
 
 def _on_lines(source: Source, codecs: Mapping[str, Codec], families: Mapping[str, Any], terms: Sequence[Term],
               notes: list[str]) -> dict[str, Codec]:
-    """The numbers whose family is of the numbers themselves: bent ones on a line, with a note each; single ones in their own
-    units, where it asks for these."""
+    """The numbers whose family is of the numbers themselves: bent ones on a line, with a note each; single ones, and those of
+    series, in their own units, where it asks for these."""
     found, first = dict[str, Codec](), next(iter(source.batches(1)))
     for term in terms:
         chosen: Any = getattr(families.get(term.name), "func", families.get(term.name))
         for name in term.left if getattr(chosen, "on_lines", False) else ():
             own = codecs.get(name)
-            if isinstance(own, Series) and flat_items(first[name])[0].dtype.kind in "iuf":
+            if isinstance(own, Series) and isinstance(own.of, Number) and chosen.in_own_units:
+                found[name] = Series(**{**own.arguments, "of": IdentityCodec(Real())})
+            elif isinstance(own, Series) and flat_items(first[name])[0].dtype.kind in "iuf":
                 found[name] = Series(**{**own.arguments, "of": Number(missing="unknown")})
                 notes.append(f"{name}: on a line without atoms, as {chosen.__name__} reads numbers; what is missing is unknown")
             elif isinstance(own, Number) and chosen.in_own_units and first[name].ndim == 1:
