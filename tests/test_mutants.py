@@ -108,6 +108,7 @@ from test_toys import (
     check_padding,
     check_tree,
 )
+from test_traffic import check_renewal
 from test_train import check_followed, check_resume
 from test_upscale import check_one_scale, check_shown, check_straight
 from test_watching import check_share
@@ -159,6 +160,7 @@ import given.selection
 import given.solve
 import given.tasks.fill
 import given.tasks.picture
+import given.tasks.traffic
 import given.tasks.upscale
 import given.train.batches
 import given.train.em
@@ -852,6 +854,8 @@ MUTANTS = {
     "padding moves what is learned of arrivals": Mutant(
         given.families.Hawkes, "_arrivals", "flat.scored[:, order] *", "torch.ones_like(flat.scored[:, order]) *",
         check_arrivals_learned),
+    "a renewal forgets which mark was before": Mutant(
+        given.tasks.traffic, "_renewal", "last = np.concatenate([[K - 1], then[:-1]])", "last = then", check_renewal),
     "a chain forgets what is to come": Mutant(
         given.distributions.HiddenMarkov, "_begun", "weights = weights + log_p", "weights = weights + 0 * log_p", check_given),
     "a chain of states goes backwards": Mutant(

@@ -1,5 +1,6 @@
 """Where does raw data come from? Files and arrays, as re-iterable batches of columns."""
 
+from given.sources.arrivals import arrivals
 from given.sources.clock import CALENDAR, Clock
 from given.sources.columns import Columns, Source, joined
 from given.sources.crops import Crops
@@ -15,5 +16,5 @@ from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN",
-           "SAMPLES", "SO_FAR", "Source", "Stream", "dialogues", "end_to_end", "items", "joined", "photograph", "photographs",
-           "ragged", "read", "so_far", "stacked", "write_file"]
+           "SAMPLES", "SO_FAR", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "items", "joined", "photograph",
+           "photographs", "ragged", "read", "so_far", "stacked", "write_file"]

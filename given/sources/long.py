@@ -14,7 +14,7 @@ from given.sources.recognised import moments, parts_of, timed
 from given.variables import UserError
 from given.ways import way
 
-__all__ = ["gathered", "unrolled"]
+__all__ = ["gathered", "numbered", "unrolled"]
 
 Raw = dict[str, np.ndarray]
 
@@ -46,7 +46,7 @@ def gathered(columns: Mapping[str, np.ndarray], by: str | None, time: str | None
     parts = [] if time is None else parts_of(columns, time)
     columns, time = (columns, None) if time is None else timed(columns, time)
     n = len(next(iter(columns.values())))
-    item = np.zeros(n, dtype=np.int64) if by is None else _numbered(columns[by], by)
+    item = np.zeros(n, dtype=np.int64) if by is None else numbered(columns[by], by)
     times = np.arange(n) if time is None else moments(columns[time], time)
     order = np.lexsort((times, item))
     starts = np.flatnonzero(np.diff(item[order], prepend=-1))
@@ -118,7 +118,7 @@ def _said(clock: Clock, times: np.ndarray, starts: np.ndarray) -> str:
     return f"{said}; {step.missing} times are missing, and are holes"
 
 
-def _numbered(names: np.ndarray, by: str) -> np.ndarray:
+def numbered(names: np.ndarray, by: str) -> np.ndarray:
     """Items by their first row: (rows,) which each is."""
     if names.ndim > 1:
         raise UserError(f"{by}: has grids of values; expected a name of the item in every row")

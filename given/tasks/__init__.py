@@ -15,11 +15,11 @@ from given.codecs import Image, Label, Series, Text, infer_table
 from given.conditional import quoted
 from given.formula import by_axes
 from given.sources import Source
-from given.tasks import answer, chat, code, fill, keyboard, picture, translate, upscale
+from given.tasks import answer, chat, code, fill, keyboard, picture, traffic, translate, upscale
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "answer", "chat", "code", "fill", "keyboard", "picture", "task_named", "task_of", "translate",
-           "upscale"]
+__all__ = ["TASKS", "Task", "answer", "chat", "code", "fill", "keyboard", "picture", "task_named", "task_of", "traffic",
+           "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -104,6 +104,8 @@ TASKS = (
          "given fit photos/ --task picture", own=picture),
     Task("fill", "what stands in a hole of a picture", "mean picture, nearest picture", "error, a share of the levels",
          "given fit photos/ --task fill", own=fill, chosen_by=fill.loss),
+    Task("traffic", "when the next arrival comes, and of what mark", "Poisson and renewal processes", "nats/arrival",
+         "given fit arrivals.csv --task traffic", own=traffic, chosen_by=traffic.loss),
     Task("upscale", "what a picture is at twice the resolution", "bicubic curves", "PSNR of luma, dB",
          "given fit photos/ --task upscale", own=upscale),
 )
