@@ -52,6 +52,7 @@ OUT = {
     "Diffusion": REALS_ONLY,
     "Empirical": dict.fromkeys(["vectors", "tables"], "use Gaussian for reals"),
     "Ensemble": dict.fromkeys(KINDS, NEEDS["Ensemble"]),
+    "ExponentialSmoothing": REALS_ONLY,
     "FactorAnalysis": REALS_ONLY,
     "FlowMatching": REALS_ONLY,
     "GAN": REALS_ONLY,
@@ -78,8 +79,8 @@ OUT = {
     "VAE": {},
     "VQVAE": dict.fromkeys(KINDS, NEEDS["VQVAE"]),
 }
-NO_PARENTS = {"FactorAnalysis", "GARCH", "Hawkes", "HiddenMarkov", "KMeans", "PCA", "ProbabilisticPCA", "SeasonalNaive",
-              "StateSpace"}
+NO_PARENTS = {"ExponentialSmoothing", "FactorAnalysis", "GARCH", "Hawkes", "HiddenMarkov", "KMeans", "PCA", "ProbabilisticPCA",
+              "SeasonalNaive", "StateSpace"}
 
 
 def made(family, kind, condition):

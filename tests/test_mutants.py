@@ -39,6 +39,9 @@ from test_divergences import (
 )
 from test_events import check_pair, check_step
 from test_events import enumerated as check_listed
+from test_exponential_smoothing import check_dense as check_dense_smoothing
+from test_exponential_smoothing import check_draws as check_smoothed_draws
+from test_exponential_smoothing import check_learned as check_smoothing_learned
 from test_fill import check_chosen as check_choice
 from test_fill import check_energy
 from test_fill import check_halves as check_sides
@@ -854,6 +857,15 @@ MUTANTS = {
     "padding moves what is learned of arrivals": Mutant(
         given.families.Hawkes, "_arrivals", "flat.scored[:, order] *", "torch.ones_like(flat.scored[:, order]) *",
         check_arrivals_learned),
+    "a season follows an innovation a moment late": Mutant(
+        given.distributions.Innovations, "moments", "((place + 1) % m == 0)", "(place % m == 0)", check_dense_smoothing),
+    "a slope is not damped": Mutant(
+        given.distributions.Innovations, "moments", "(place + 1)).cumsum(1)", "(0 * place)).cumsum(1)", check_dense_smoothing),
+    "a path goes on from the mean of all": Mutant(
+        given.distributions.ExponentialSmoothing, "_expected", "+ state.cache.z", "+ 0 * state.cache.z", check_smoothed_draws),
+    "padding moves what is learned of a level": Mutant(
+        given.families.ExponentialSmoothing, "_series", "scored.reshape(", "torch.ones_like(scored).reshape(",
+        check_smoothing_learned),
     "a renewal forgets which mark was before": Mutant(
         given.tasks.traffic, "_renewal", "last = np.concatenate([[K - 1], then[:-1]])", "last = then", check_renewal),
     "a chain forgets what is to come": Mutant(

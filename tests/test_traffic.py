@@ -52,7 +52,7 @@ def poisson(n, seed):
 
 
 def check_baselines():
-    """Of a Poisson process the baseline is the truth, to within what is learned of it; a renewal process has log-normal waits."""
+    """Of a Poisson process that baseline is the truth, to within what is learned of it; the other's waits are log-normal."""
     train, test = poisson(40, 0), poisson(40, 1)
     found = traffic.baselines(train, test)
     wait, rare = np.concatenate(list(test["wait"])), np.concatenate(list(test["mark"])) == "b"

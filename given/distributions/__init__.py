@@ -15,6 +15,7 @@ from given.distributions.distribution import Distribution, How, Intractable, Kin
 from given.distributions.empirical import Empirical
 from given.distributions.energy_tilted import EnergyTilted
 from given.distributions.entropy_gate import EntropyGate
+from given.distributions.exponential_smoothing import ExponentialSmoothing, Innovations
 from given.distributions.factorized import Factorized
 from given.distributions.factors import Varimax, factor_step, factors_beside, low_rank_plus_diagonal, principal_factors
 from given.distributions.flattened import Flattened
@@ -92,6 +93,7 @@ __all__ = [
     "EntropyGate",
     "Estimate",
     "Excitation",
+    "ExponentialSmoothing",
     "Factorized",
     "FactorizedHead",
     "Flattened",
@@ -105,6 +107,7 @@ __all__ = [
     "Implicit",
     "ImportanceWeighted",
     "IndependentHead",
+    "Innovations",
     "InterpolatedNGram",
     "Intractable",
     "Karras",

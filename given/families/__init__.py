@@ -7,6 +7,7 @@ from given.families.contrastive import Contrastive
 from given.families.dequantised import Dequantised
 from given.families.empirical import Empirical
 from given.families.ensemble import Ensemble
+from given.families.exponential_smoothing import ExponentialSmoothing
 from given.families.factor_analysis import FactorAnalysis, ProbabilisticPCA
 from given.families.flow_matching import Diffusion, FlowMatching
 from given.families.gan import GAN
@@ -44,6 +45,7 @@ __all__ = [
     "Empirical",
     "Ensemble",
     "Exponential",
+    "ExponentialSmoothing",
     "FactorAnalysis",
     "FlowMatching",
     "GAN",
