@@ -27,7 +27,8 @@ PATHS, LEARNED = 200, 0.7
 ZOO = [("AirPassengers", "value", 12, 12), ("nottem", "value", 12, 12), ("co2", "value", 12, 12), ("lynx", "value", 10, 10),
        ("UKgas", "value", 4, 4), ("JohnsonJohnson", "value", 4, 4), ("LakeHuron", "value", 1, 5), ("Nile", "value", 1, 5),
        ("sunspots", "SUNACTIVITY", 11, 11), ("macrodata", "infl", 4, 4), ("macrodata", "unemp", 4, 4), ("elnino", "", 12, 12),
-       ("seattle-weather", "temp_max", 7, 14), ("us-employment", "construction", 12, 12), ("us-employment", "utilities", 12, 12)]
+       ("seattle-weather", "temp_max", 7, 14), ("us-employment", "construction", 12, 12),
+       ("us-employment", "utilities", 12, 12)]
 
 
 def found(name: str, column: str, folders: list[Path]) -> np.ndarray | None:

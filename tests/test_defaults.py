@@ -71,6 +71,7 @@ OUT = {
     "PCA": REALS_ONLY,
     "PretrainedLM": dict.fromkeys(KINDS, NEEDS["PretrainedLM"]),
     "ProbabilisticPCA": REALS_ONLY,
+    "RealizedGARCH": {**REALS_ONLY, "vectors": "expected two series, returns and a measure of their scale, got 1; use GARCH"},
     "Regression": {},
     "SeasonalNaive": REALS_ONLY,
     "SplineFlow": REALS_ONLY,
@@ -80,7 +81,7 @@ OUT = {
     "VQVAE": dict.fromkeys(KINDS, NEEDS["VQVAE"]),
 }
 NO_PARENTS = {"ExponentialSmoothing", "FactorAnalysis", "GARCH", "Hawkes", "HiddenMarkov", "KMeans", "PCA", "ProbabilisticPCA",
-              "SeasonalNaive", "StateSpace"}
+              "RealizedGARCH", "SeasonalNaive", "StateSpace"}
 
 
 def made(family, kind, condition):

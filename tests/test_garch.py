@@ -8,10 +8,10 @@ import torch
 from scipy import stats
 
 import given
-from given.codecs import IdentityCodec, Number, Series
+from given.codecs import BlockCodec, IdentityCodec, Number, Series
 from given.conditional import teach
-from given.distributions import SkewedStudent, Volatility, linear_scan
-from given.families import GARCH
+from given.distributions import RealizedVolatility, SkewedStudent, Volatility, linear_scan
+from given.families import GARCH, RealizedGARCH
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 T = 300
@@ -103,6 +103,58 @@ def test_a_hole_within_is_one_line():
     x = Entries(torch.zeros(1, T, dtype=torch.float64), seen=torch.arange(T) != 5)
     with pytest.raises(UserError, match=r"GARCH learns from series without holes, .* fill them, or use HiddenMarkov"):
         teach(GARCH(X), [(x, Observed(n=1), torch.ones(1))])
+
+
+REALIZED = {"mean": 0.1, "phi": -0.2, "level": 0.4, "beta": 0.7, "gamma": 0.25, "leverage": -0.1, "first": 0.6, "df": 6.0,
+            "skew": 0.0, "offset": -0.3, "slope": 0.9, "lean": -0.2, "bend": 0.8, "spread": 0.5}
+BOTH = Variable("r, y", BlockCodec({name: X.codec for name in ("r", "y")}))
+
+
+@cache
+def realized():
+    """A family of chosen numbers, and what they draw: returns and their measure."""
+    law = RealizedGARCH(BOTH)(Observed(n=2))
+    law.numbers = RealizedVolatility(**{k: torch.tensor([v], dtype=torch.float64) for k, v in REALIZED.items()})
+    return law, law.sample(seed=1)
+
+
+def check_realized_recursion():
+    law, x = realized()
+    p, log_variance, before, total = REALIZED, REALIZED["first"], REALIZED["mean"], 0.0
+    for r, y in zip(*(each[0].tolist() for each in x.values.values()), strict=True):
+        mean = p["mean"] + p["phi"] * (before - p["mean"])
+        z = (r - mean) * np.exp(-log_variance / 2)
+        total += stats.t.logpdf(z, p["df"], scale=((p["df"] - 2) / p["df"]) ** 0.5) - log_variance / 2
+        loc = p["offset"] + p["slope"] * log_variance + p["lean"] * z / (1 + z**2) ** 0.5 + p["bend"] * np.log(1 + z**2)
+        total += stats.norm.logpdf(y, loc, p["spread"])
+        log_variance = ((1 - p["beta"] - p["gamma"] * p["slope"]) * p["level"] + p["beta"] * log_variance
+                        + p["gamma"] * (y - p["offset"]) + p["leverage"] * (r - mean) * np.exp(-y / 2))
+        before = r
+    assert abs(float(law.log_prob(x)[0]) - total) < 1e-8
+
+
+def test_scores_with_a_measure_are_the_recursion_written_out():
+    check_realized_recursion()
+
+
+def test_a_measure_is_learned_with_the_returns():
+    """Likelier than the truth by a few nats; persistence and leverage are found again."""
+    law, x = realized()
+    model = RealizedGARCH(BOTH)
+    teach(model, [(x, Observed(n=2), torch.ones(2, dtype=torch.float64))])
+    found = model(Observed(n=2)).log_prob(x).sum() - law.log_prob(x).sum()
+    assert 0 < float(found) < 20, f"{float(found)} nats above the truth's"
+    numbers = model.numbers
+    assert float(numbers.leverage) < -0.05 and 0.75 < float(numbers.beta + numbers.gamma * numbers.slope) < 1
+
+
+def test_of_what_is_predicted_means_and_scales_are_those_that_draw():
+    law, x = realized()
+    ahead = law.predictive(x)
+    now = law.numbers.begin(2)
+    for t in range(3):
+        assert torch.allclose(ahead.mean[:, t], now.mean) and torch.allclose(ahead.variance[:, t].log(), now.variance)
+        now = law.numbers.after(now, torch.stack([each[:, t] for each in x.values.values()], 1).double())
 
 
 def test_scores_are_those_of_arch():

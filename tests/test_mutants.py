@@ -46,7 +46,7 @@ from test_fill import check_chosen as check_choice
 from test_fill import check_energy
 from test_fill import check_halves as check_sides
 from test_forecasting import check_months
-from test_garch import check_innovations, check_learned, check_recursion
+from test_garch import check_innovations, check_learned, check_realized_recursion, check_recursion
 from test_hawkes import check_draws as check_arrivals
 from test_hawkes import check_intensity, check_quantile, check_scan
 from test_hawkes import check_learned as check_arrivals_learned
@@ -879,6 +879,8 @@ MUTANTS = {
     "a scale follows from the moment itself": Mutant(
         given.distributions.Volatility, "scales", "self.news(r - mean)[:, :-1]], 1)",
         "self.news(r - mean)[:, 1:]], 1)", check_recursion),
+    "a measure's leverage is of its own size": Mutant(
+        given.distributions.RealizedVolatility, "news", "(-y / 2).exp()", "(y / 2).exp()", check_realized_recursion),
     "innovations lean about another middle": Mutant(
         given.distributions.SkewedStudent, "_side", "+ self.a", "+ 2 * self.a", check_innovations),
     "padding moves what is learned of a scale": Mutant(

@@ -20,7 +20,7 @@ from given.distributions.factorized import Factorized
 from given.distributions.factors import Varimax, factor_step, factors_beside, low_rank_plus_diagonal, principal_factors
 from given.distributions.flattened import Flattened
 from given.distributions.flow_density import Estimate
-from given.distributions.garch import GARCH, Volatility
+from given.distributions.garch import GARCH, Recursion, Scale, Volatility
 from given.distributions.gaussian_step import see
 from given.distributions.guidance import AtLastNoise, Blur, Guidance, Lower, ReconstructionGuidance, Replacement, View
 from given.distributions.hawkes import Excitation, Hawkes, Wait
@@ -52,6 +52,7 @@ from given.distributions.one_dimensional import Supported
 from given.distributions.path import Cosine, Karras, Path, StandardNormal, Straight, VariancePreserving
 from given.distributions.point import Point
 from given.distributions.product import ProductDistribution
+from given.distributions.realized_volatility import RealizedVolatility
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
 from given.distributions.side_by_side import SideBySide, Table
@@ -136,10 +137,13 @@ __all__ = [
     "Path",
     "Point",
     "ProductDistribution",
+    "RealizedVolatility",
     "ReconstructionGuidance",
+    "Recursion",
     "Replacement",
     "RowGroups",
     "SamplerState",
+    "Scale",
     "Sequential",
     "SideBySide",
     "SkewedStudent",

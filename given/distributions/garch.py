@@ -13,11 +13,13 @@ stocks, 1993
 
 from __future__ import annotations
 
+import abc
 import copy
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch import distributions as torch_distributions
 
 from given.distributions.distribution import Distribution
 from given.distributions.factorized import Factorized
@@ -28,11 +30,50 @@ from given.distributions.timeline import Timeline
 from given.distributions.torch_distribution import Torch
 from given.variables import Entries, Real, Space
 
-__all__ = ["GARCH", "Volatility"]
+__all__ = ["GARCH", "Recursion", "Scale", "Volatility"]
+
+
+@dataclass
+class Scale:
+    """The mean and the variance, or its logarithm, of the next moment's numbers, (N, C) each."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def rows(self, index: Tensor) -> Scale:
+        return Scale(self.mean[index], self.variance[index])
+
+
+class Recursion(abc.ABC):
+    """How a scale follows from what came before, and what a moment's numbers are given it. Abstract."""
+
+    @abc.abstractmethod
+    def scales(self, r: Tensor) -> tuple[Tensor, Tensor]:
+        """The means and the standard deviations of numbers (N, T, C) given those of the moments before."""
+
+    @abc.abstractmethod
+    def law(self, mean: Tensor, scale: Tensor) -> SkewedStudent:
+        """Of numbers with these means and standard deviations."""
+
+    @abc.abstractmethod
+    def each(self, r: Tensor) -> Tensor:
+        """log p of numbers (N, T, C), each given those before it."""
+
+    @abc.abstractmethod
+    def begin(self, n: int) -> Scale:
+        """Of the first moment of n rows."""
+
+    @abc.abstractmethod
+    def channel(self, c: int, now: Scale, before: Tensor) -> torch_distributions.Distribution:
+        """Of a moment's number c, given those before it (N, c)."""
+
+    @abc.abstractmethod
+    def after(self, now: Scale, r: Tensor) -> Scale:
+        """Of the next moment, once this one's numbers (N, C) are known."""
 
 
 @dataclass(frozen=True)
-class Volatility:
+class Volatility(Recursion):
     """The numbers of the recursion, (C,) float64 each."""
 
     mean: Tensor
@@ -64,16 +105,17 @@ class Volatility:
         """Of numbers of C channels."""
         return SkewedStudent(self.df, self.skew, mean, scale, validate_args=False)
 
+    def each(self, r: Tensor) -> Tensor:
+        return self.law(*self.scales(r)).log_prob(r)
 
-@dataclass
-class _Now:
-    """The mean and the variance of the next moment's numbers, (N, C) each."""
+    def begin(self, n: int) -> Scale:
+        return Scale(self.mean.expand(n, -1).clone(), self.first.expand(n, -1).clone())
 
-    mean: Tensor
-    variance: Tensor
+    def channel(self, c: int, now: Scale, before: Tensor) -> SkewedStudent:
+        return SkewedStudent(self.df[c], self.skew[c], now.mean[:, c], now.variance[:, c].sqrt(), validate_args=False)
 
-    def rows(self, index: Tensor) -> _Now:
-        return _Now(self.mean[index], self.variance[index])
+    def after(self, now: Scale, r: Tensor) -> Scale:
+        return Scale(self.expected(r), self.news(r - now.mean) + self.beta * now.variance)
 
 
 class GARCH(Sequential):
@@ -84,19 +126,28 @@ class GARCH(Sequential):
         n: B rows.
         timeline: of the space.
         numbers: of the recursion.
+        device: where they are.
     """
 
-    def __init__(self, space: Space, n: int, timeline: Timeline, numbers: Volatility) -> None:
-        super().__init__(space, n, timeline.order, numbers.mean.device)
+    def __init__(self, space: Space, n: int, timeline: Timeline, numbers: Recursion,
+                 device: torch.device | str = "cpu") -> None:
+        super().__init__(space, n, timeline.order, device)
         self.timeline, self.numbers = timeline, numbers
 
     def each(self, x: Entries) -> Tensor:
         flat, _ = self._whole(x)
-        self._check_first(flat.readable)
-        values = torch.where(flat.readable, flat.tensor, 0.0).double()[:, self.order].reshape(-1, *self.timeline.shape)
         found = torch.empty_like(flat.tensor, dtype=torch.float64)
-        found[:, self.order] = self.numbers.law(*self.numbers.scales(values)).log_prob(values).flatten(1)
+        found[:, self.order] = self.numbers.each(self._moments(flat)).flatten(1)
         return found.reshape(x.flat(self.space).tensor.shape)
+
+    def predictive(self, x: Entries) -> SkewedStudent:
+        """The distribution of every moment's numbers given those of the moments before: (B, T, C)."""
+        return self.numbers.law(*self.numbers.scales(self._moments(self._whole(x)[0])))
+
+    def _moments(self, flat: Entries) -> Tensor:
+        """(N, T, C) of entries (N, D), those that are not known 0."""
+        self._check_first(flat.readable)
+        return torch.where(flat.readable, flat.tensor, 0.0).double()[:, self.order].reshape(-1, *self.timeline.shape)
 
     def condition(self, evidence: Entries) -> Distribution:
         known = self._known(evidence)
@@ -106,16 +157,15 @@ class GARCH(Sequential):
         return distribution
 
     def start(self) -> State:
-        now = _Now(self.numbers.mean.expand(self.n, -1).clone(), self.numbers.first.expand(self.n, -1).clone())
-        return State(0, torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device), None, now)
+        values = torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)
+        return State(0, values, None, self.numbers.begin(self.n))
 
     def next(self, state: State) -> Factorized:
-        c, now = state.t % self.timeline.channels, state.cache
-        numbers = self.numbers
+        t, c = divmod(state.t, self.timeline.channels)
         part = self.timeline.parts[c]
         assert isinstance(part, Real)
-        return Torch(SkewedStudent(numbers.df[c], numbers.skew[c], now.mean[:, c], now.variance[:, c].sqrt(),
-                                   validate_args=False), part)
+        before = state.values[:, self.order[t * self.timeline.channels:state.t]]
+        return Torch(self.numbers.channel(c, state.cache, before), part)
 
     def advance(self, state: State, entries: Tensor) -> State:
         t, c = divmod(state.t, self.timeline.channels)
@@ -123,6 +173,4 @@ class GARCH(Sequential):
         if c + 1 < self.timeline.channels:
             return replace(state, t=state.t + 1)
         r = state.values[:, self.order[t * self.timeline.channels:state.t + 1]]
-        numbers, now = self.numbers, state.cache
-        variance = numbers.news(r - now.mean) + numbers.beta * now.variance
-        return replace(state, t=state.t + 1, cache=_Now(numbers.expected(r), variance))
+        return replace(state, t=state.t + 1, cache=self.numbers.after(state.cache, r))

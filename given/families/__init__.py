@@ -11,7 +11,7 @@ from given.families.exponential_smoothing import ExponentialSmoothing
 from given.families.factor_analysis import FactorAnalysis, ProbabilisticPCA
 from given.families.flow_matching import Diffusion, FlowMatching
 from given.families.gan import GAN
-from given.families.garch import GARCH
+from given.families.garch import GARCH, RealizedGARCH
 from given.families.gaussian import Gaussian
 from given.families.gaussian_mixture import GaussianMixture
 from given.families.hawkes import Hawkes
@@ -68,6 +68,7 @@ __all__ = [
     "PCA",
     "PretrainedLM",
     "ProbabilisticPCA",
+    "RealizedGARCH",
     "Regression",
     "SeasonalNaive",
     "SplineFlow",
