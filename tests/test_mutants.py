@@ -45,6 +45,7 @@ from test_exponential_smoothing import check_learned as check_smoothing_learned
 from test_fill import check_chosen as check_choice
 from test_fill import check_energy
 from test_fill import check_halves as check_sides
+from test_finance import check_runs
 from test_forecasting import check_months
 from test_garch import check_innovations, check_learned, check_realized_recursion, check_recursion
 from test_hawkes import check_draws as check_arrivals
@@ -121,6 +122,7 @@ import given.distributions
 import given.distributions.continuous_flow
 import given.distributions.flow_density
 import given.distributions.hidden_markov
+import given.evaluate.backtests
 import given.evaluate.calibration
 import given.evaluate.charts
 import given.evaluate.divergence
@@ -881,6 +883,8 @@ MUTANTS = {
         "self.news(r - mean)[:, 1:]], 1)", check_recursion),
     "a measure's leverage is of its own size": Mutant(
         given.distributions.RealizedVolatility, "news", "(-y / 2).exp()", "(y / 2).exp()", check_realized_recursion),
+    "what follows an exceedance counts as what does not": Mutant(
+        given.evaluate.backtests, "backtest", "hit[1:][hit[:-1]]", "hit[1:][~hit[:-1]]", check_runs),
     "innovations lean about another middle": Mutant(
         given.distributions.SkewedStudent, "_side", "+ self.a", "+ 2 * self.a", check_innovations),
     "padding moves what is learned of a scale": Mutant(

@@ -1,6 +1,7 @@
 """Is it any good? Scores with their errors, comparisons, two-sample tests, a diagnosis, pictures, reports."""
 
 from given.evaluate.assessment import Assessment
+from given.evaluate.backtests import Backtest, backtest, holm, pinball, serial_error
 from given.evaluate.calibration import Calibration, coverage, reliability
 from given.evaluate.compare import Comparison
 from given.evaluate.divergence import Divergence
@@ -20,6 +21,7 @@ from given.evaluate.verdict import Diagnosis, diagnosis, paired, worst
 
 __all__ = [
     "Assessment",
+    "Backtest",
     "Calibration",
     "ClassifierTest",
     "Comparison",
@@ -34,6 +36,7 @@ __all__ = [
     "Score",
     "Support",
     "Usefulness",
+    "backtest",
     "classifier_two_sample",
     "contact_sheet",
     "copies",
@@ -41,13 +44,16 @@ __all__ = [
     "diagnosis",
     "diversity",
     "energy",
+    "holm",
     "leaderboard_page",
     "mmd",
     "page",
     "paired",
     "picture",
+    "pinball",
     "reliability",
     "scatter",
+    "serial_error",
     "support",
     "usefulness",
     "weighted_mean",
