@@ -1,10 +1,18 @@
 """Prices: back-tests of forecast quantiles, returns of price files, risk and options by paths, the task by its command."""
 
+import math
+
 import numpy as np
 import pytest
 
-from given.evaluate import backtest, backtests, holm, pinball, serial_error
+import given
+from given.app.cli import main
+from given.evaluate import backtest, backtests, crossing, holm, pinball, serial_error, sharpe
+from given.infer import black_scholes, european, options
+from given.tasks import finance
 from given.variables import UserError
+
+RNG = np.random.default_rng(0)
 
 
 def hits(x, n):
@@ -59,3 +67,128 @@ def test_the_error_of_a_mean_counts_what_follows_alike():
 def test_a_backtest_of_nothing_is_one_line():
     with pytest.raises(UserError, match=r"backtest: 1 values, 1 quantiles; expected as many of both, from 2"):
         backtest(np.ones(1), np.ones(1), 0.05)
+
+
+def prices(n=400):
+    """A table whose days calm down and grow restless, with the range of each."""
+    rng = np.random.default_rng(1)
+    spread = 0.01 * np.exp(0.8 * np.sin(np.arange(n) / 30))
+    path = np.cumsum(spread[:, None] * rng.normal(size=(n, 16)) / 4).reshape(n, 16)
+    days = np.datetime64("2020-01-01") + np.arange(n)
+    return {"Date": days.astype(str), "High": 100 * np.exp(path.max(1)), "Low": 100 * np.exp(path.min(1)),
+            "Close": 100 * np.exp(path[:, -1])}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("prices") / "prices.csv"
+    given.read(prices()).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def learned(file, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "prices.given"
+    assert main(["fit", str(file), "--task", "finance", "--held-out", "0.2", "-o", str(path)]) in (0, None)
+    return path
+
+
+def test_returns_are_changes_of_log_prices_in_the_order_of_dates(file, tmp_path):
+    table = prices()
+    data = finance.read(file)
+    assert np.allclose(data["returns"][0], 100 * np.diff(np.log(table["Close"])), atol=1e-6)
+    assert np.allclose(np.exp(data["log_range"][0]),
+                       (100 * np.log(table["High"] / table["Low"])[1:]) ** 2 / (4 * math.log(2)), rtol=1e-4)
+    given.read({"date": table["Date"][::-1], "close": table["Close"][::-1]}).save(tmp_path / "back.csv")
+    back = finance.read(tmp_path / "back.csv")
+    assert np.allclose(back["returns"][0], data["returns"][0], atol=1e-6) and "log_range" not in back.names
+    assert len(back.clock.times[0]) == 399
+
+
+@pytest.mark.parametrize(("change", "line"), [
+    ({"Close": (5, 0.0)}, r"Close.*row 5.*got 0; expected a price above 0"),
+    ({"Close": (7, -2.0)}, r"Close.*row 7.*got -2; expected a price above 0"),
+    ({"Close": (7, np.nan)}, r"Close.*row 7.*is missing; expected a price above 0"),
+    ({"High": (9, 1.0)}, r"High.*row 9.*1 is below Low, .*; expected it above"),
+    ({"Date": (3, "2020-01-02")}, r"Date.*2020-01-02 stands in row 1 too"),
+    ({"Date": (3, None)}, r"Date.*row 3.*is missing; expected the time of the row"),
+])
+def test_prices_that_are_none_are_one_line(change, line, tmp_path):
+    table = prices(60)
+    for name, (row, value) in change.items():
+        table[name] = table[name].astype(object) if name == "Date" else table[name]
+        table[name][row] = value
+    given.read(table).save(tmp_path / "bad.csv")
+    with pytest.raises(UserError, match=line) as error:
+        finance.read(tmp_path / "bad.csv")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("table", "line"), [
+    ({"Date": ["2020-01-01"], "Volume": [3]}, "expected a column of prices, named Adj Close.*; there are Date, Volume;"),
+    ({"close": [1.0, 2.0, 3.0]}, "expected more than 30 prices that are not all the same, got 3"),
+    ({"close": ["dear", "cheap"]}, "close: expected numbers"),
+])
+def test_tables_without_prices_are_one_line(table, line, tmp_path):
+    given.read(table).save(tmp_path / "none.csv")
+    with pytest.raises(UserError, match=line):
+        finance.read(tmp_path / "none.csv")
+
+
+def test_a_day_of_one_price_leaves_the_range_out_and_is_named(tmp_path):
+    table = prices(60)
+    table["High"][9] = table["Low"][9]
+    given.read(table).save(tmp_path / "flat.csv")
+    data = finance.read(tmp_path / "flat.csv")
+    assert "log_range" not in data.names and "are one price in row 9" in data.skipped[0]
+
+
+def test_days_are_scored_given_all_before_by_what_the_model_scores(learned, file):
+    model, data = given.load(learned), finance.read(file)
+    found = finance.days(model, data)
+    assert model.facts["task"] == "finance" and "nats a day" in str(model.facts["scores"])
+    x = model.joint.declared[0].x.encode({name: data[name] for name in ("returns", "log_range")})
+    law = model.joint.declared[0](given.variables.Observed(n=1))
+    each = law.each(x).flatten()
+    assert np.allclose(found.log_p, each[:399].numpy(), atol=1e-5)
+    below = (found.returns < found.quantiles(0.05)).mean()
+    assert 0.02 < below < 0.09 and found.after(300).returns.shape == (99,)
+
+
+def test_commands_answer_from_prices(learned, file, capsys):
+    main(["risk", str(learned), str(file), "--days", "3", "-n", "500", "--strike", "100"])
+    shown = capsys.readouterr().out
+    assert "value at risk 1%" in shown and "Black-Scholes" in shown and "call" in shown
+    main(["forecast", str(learned), str(file), "--horizon", "2", "--mean"])
+    assert "mean(returns)" in capsys.readouterr().out
+
+
+def check_option():
+    """Of a Brownian motion with a drift, by paths and in closed form."""
+    days, spread = 63, 0.2
+    returns = 100 * (0.001 + spread / 252**0.5 * np.random.default_rng(2).normal(size=(20_000, days)))
+    for call in (True, False):
+        found = options.european(returns, 50.0, 52.0, rate=0.03, call=call)
+        true = black_scholes(50.0, 52.0, days / 252, spread, rate=0.03, call=call)
+        assert abs(found.price - true) < 4 * found.error and found.error < 0.05
+        assert abs(found.after - 1) < 4 * found.after_error and found.before - 1 > 10 * found.before_error
+
+
+def test_an_option_on_a_brownian_motion_is_worth_what_the_formula_says():
+    check_option()
+    assert black_scholes(100, 100, 1, 0.2, rate=0.05) == pytest.approx(10.4506, abs=1e-4)
+    assert black_scholes(100, 100, 1, 0.2, rate=0.05, call=False) == pytest.approx(5.5735, abs=1e-4)
+
+
+def test_paths_beyond_the_halt_are_left_out_and_counted():
+    returns = np.zeros((400, 2))
+    returns[:100, 1] = -25
+    assert european(returns, 10, 9).halted == 0.25
+    with pytest.raises(UserError, match="0 of 400 paths stay within 20 % a day"):
+        european(returns - 30, 10, 9)
+
+
+def test_a_crossing_holds_after_the_day_it_is_seen_on():
+    rising = np.arange(1.0, 11.0)
+    assert crossing(rising, 2, 4).tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1] and crossing(rising[::-1], 2, 4).sum() == 0
+    assert sharpe(np.array([1.0, 3.0])) == pytest.approx(2 * 252**0.5) and sharpe(np.zeros(4)) == 0

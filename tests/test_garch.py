@@ -157,6 +157,22 @@ def test_of_what_is_predicted_means_and_scales_are_those_that_draw():
         now = law.numbers.after(now, torch.stack([each[:, t] for each in x.values.values()], 1).double())
 
 
+def check_leap():
+    """What is known is read at once, as step by step."""
+    for law, x in ((with_numbers()[0], Entries(with_numbers()[1])), realized()):
+        values, channels = law._whole(x)[0].tensor.double()[:, law.order], law.timeline.channels
+        state = law.start()
+        while state.t < 7 * channels:
+            state = law.advance(state, values[:, state.t])
+        leapt = law.read(law.start(), values, 7 * channels)
+        assert leapt.t == state.t and torch.allclose(leapt.values, state.values)
+        assert torch.allclose(leapt.cache.mean, state.cache.mean) and torch.allclose(leapt.cache.variance, state.cache.variance)
+
+
+def test_what_is_known_is_read_at_once():
+    check_leap()
+
+
 def test_scores_are_those_of_arch():
     arch = pytest.importorskip("arch").univariate
     law, r = with_numbers(phi=0.0)

@@ -45,9 +45,9 @@ from test_exponential_smoothing import check_learned as check_smoothing_learned
 from test_fill import check_chosen as check_choice
 from test_fill import check_energy
 from test_fill import check_halves as check_sides
-from test_finance import check_runs
+from test_finance import check_option, check_runs
 from test_forecasting import check_months
-from test_garch import check_innovations, check_learned, check_realized_recursion, check_recursion
+from test_garch import check_innovations, check_leap, check_learned, check_realized_recursion, check_recursion
 from test_hawkes import check_draws as check_arrivals
 from test_hawkes import check_intensity, check_quantile, check_scan
 from test_hawkes import check_learned as check_arrivals_learned
@@ -138,6 +138,7 @@ import given.families.transformer_flow
 import given.infer.compression.archive
 import given.infer.compression.range_coder
 import given.infer.constraint
+import given.infer.options
 import given.infer.posterior
 import given.infer.stopping
 import given.infer.weighing
@@ -881,10 +882,14 @@ MUTANTS = {
     "a scale follows from the moment itself": Mutant(
         given.distributions.Volatility, "scales", "self.news(r - mean)[:, :-1]], 1)",
         "self.news(r - mean)[:, 1:]], 1)", check_recursion),
-    "a measure's leverage is of its own size": Mutant(
-        given.distributions.RealizedVolatility, "news", "(-y / 2).exp()", "(y / 2).exp()", check_realized_recursion),
+    "leverage beside a measure is of one side only": Mutant(
+        given.distributions.RealizedVolatility, "news", "self.leverage * e *", "self.leverage * e.abs() *",
+        check_realized_recursion),
     "what follows an exceedance counts as what does not": Mutant(
         given.evaluate.backtests, "backtest", "hit[1:][hit[:-1]]", "hit[1:][~hit[:-1]]", check_runs),
+    "what is known of a scale is read but for its end": Mutant(
+        given.distributions.GARCH, "read", "self.numbers.last(r), r[:, -1]", "self.numbers.last(r), r[:, 0]", check_leap),
+    "an option's strike is paid today": Mutant(given.infer.options, "european", "strike * discount", "strike", check_option),
     "innovations lean about another middle": Mutant(
         given.distributions.SkewedStudent, "_side", "+ self.a", "+ 2 * self.a", check_innovations),
     "padding moves what is learned of a scale": Mutant(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 import given
+from given import tasks
 from given.app.data import read, show
 from given.sources import write_file
 from given.variables import UserError
@@ -15,8 +16,10 @@ __all__ = ["forecast"]
 def forecast(a: argparse.Namespace) -> None:
     """`given forecast`"""
     model = given.load(a.model, device=a.device)
+    finance = model.facts.get("task") == "finance"  # whose returns are read from prices
+    data = tasks.finance.read(a.data) if finance else read(a.data, a, model)
     future = None if a.future is None else read(a.future, a, model)
-    found = model.forecast(read(a.data, a, model), a.horizon, n=a.n, future=future, seed=a.seed)
+    found = model.forecast(data, a.horizon, n=a.n, future=future, seed=a.seed)
     if a.item >= len(found.names[1]):
         raise UserError(f"forecast: --item {a.item}; expected one of {len(found.names[1])}, from 0")
     if a.chart:

@@ -339,6 +339,18 @@ def _upscale(add: _Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", required=True, help="where to write it, as .png")
 
 
+def _risk(add: _Add) -> None:
+    command = add("risk", "what prices may lose, and what an option on them is worth, by simulated paths",
+                  "given risk prices.given prices.csv --days 10",
+                  "given risk prices.given prices.csv --days 63 --strike 2500 --rate 0.02 --put", model=True)
+    command.add_argument("data", metavar="FILE", help="a table of prices, to the end of which the paths go on")
+    command.add_argument("--days", type=count, default=1, metavar="N", help="how many days ahead (default 1)")
+    command.add_argument("-n", type=count, default=10_000, help="how many paths (default 10000)")
+    command.add_argument("--strike", type=positive, metavar="PRICE", help="price an option that ends then, with this strike")
+    command.add_argument("--put", action="store_true", help="the right to sell, in place of the right to buy")
+    command.add_argument("--rate", type=number, default=0.0, metavar="RATE", help="of a riskless year, as 0.02 (default 0)")
+
+
 def _families(add: _Add) -> None:
     add("families", "the families, a line each", "given families", seed=False)
 
@@ -354,6 +366,6 @@ _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "ask": (_sample, _query, _complete, _forecast, _rank, _encode, _compress, _decompress),
     "describe": DESCRIBE,
     "judge": (_score, _report, _compare, _diverge),
-    "tasks": (_tasks, _translate, _chat, _keyboard, _picture, _fill, _upscale),
+    "tasks": (_tasks, _translate, _chat, _keyboard, _picture, _fill, _upscale, _risk),
     "about": (_families, _completion),
 }

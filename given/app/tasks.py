@@ -17,6 +17,7 @@ from given.app.listing import facts
 from given.app.output import sheet, write
 from given.app.plan import place_of, plan
 from given.evaluate.page import figure, page, table
+from given.infer import black_scholes, european
 from given.sources import Columns, photograph, write_file
 from given.tasks import task_named
 from given.train import MODEL_FILES, check_place, split
@@ -24,7 +25,7 @@ from given.variables import UserError
 from given.verbs import Model
 from given.verbs.choosing import choose
 
-__all__ = ["chat", "fill", "fit", "keyboard", "picture", "translate", "upscale"]
+__all__ = ["chat", "fill", "fit", "keyboard", "picture", "risk", "translate", "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
 
@@ -45,7 +46,10 @@ def fit(a: argparse.Namespace) -> int:
         return 0
     path = place_of(a)
     check_place(path, MODEL_FILES)
-    train, held = split(data, a.held_out, a.seed, model.joint)
+    if task.own is tasks.finance:
+        train, held = task.own.parted(data, a.held_out)
+    else:
+        train, held = split(data, a.held_out, a.seed, model.joint)
     if isinstance(held, Columns):
         held = held.rows(slice(_HELD))
     beside = {} if held is None else _figures(task.own.baselines(train, held))
@@ -191,6 +195,25 @@ def upscale(a: argparse.Namespace) -> None:
 
     Image.fromarray(large).save(a.output)
     facts({"picture": a.output, "height": large.shape[0], "width": large.shape[1]}, a.json)
+
+
+def risk(a: argparse.Namespace) -> None:
+    """`given risk`"""
+    model = _of_task(a.model, "finance", lambda m: next(iter(m.joint.columns)) == "returns")
+    data = tasks.finance.read(a.data)
+    lost, paths = tasks.finance.risk(model, data, a.days, n=a.n, seed=a.seed)
+    found: dict[str, Any] = {"days": a.days, "paths": a.n, **{name: f"{value:.3f} %" for name, value in lost.items()}}
+    if a.strike is not None:
+        spot = float(data["price"][0])
+        worth = european(paths, spot, a.strike, rate=a.rate, call=not a.put)
+        spread = float(data["returns"][0].std()) / 100 * 252**0.5
+        plain = black_scholes(spot, a.strike, a.days / 252, spread, rate=a.rate, call=not a.put)
+        found |= {"price": f"{spot:g}", "put" if a.put else "call": f"{worth.price:.4g} ± {worth.error:.2g}",
+                  "discounted mean price, simulated": f"{worth.before:.5f} ± {worth.before_error:.5f} of today's",
+                  "discounted mean price, corrected": f"{worth.after:.5f} ± {worth.after_error:.5f} of today's",
+                  "paths left out, beyond 20 % a day": f"{worth.halted:.3%}",
+                  "Black-Scholes": f"{plain:.4g}, at {spread:.1%} a year"}
+    facts(found, a.json)
 
 
 def _read(path: str) -> str:

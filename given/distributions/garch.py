@@ -71,6 +71,10 @@ class Recursion(abc.ABC):
     def after(self, now: Scale, r: Tensor) -> Scale:
         """Of the next moment, once this one's numbers (N, C) are known."""
 
+    @abc.abstractmethod
+    def last(self, r: Tensor) -> Scale:
+        """Of the last of the moments whose numbers (N, T, C) are known."""
+
 
 @dataclass(frozen=True)
 class Volatility(Recursion):
@@ -117,6 +121,10 @@ class Volatility(Recursion):
     def after(self, now: Scale, r: Tensor) -> Scale:
         return Scale(self.expected(r), self.news(r - now.mean) + self.beta * now.variance)
 
+    def last(self, r: Tensor) -> Scale:
+        mean, scale = self.scales(r)
+        return Scale(mean[:, -1], scale[:, -1] ** 2)
+
 
 class GARCH(Sequential):
     """Series of numbers with a scale that follows.
@@ -159,6 +167,15 @@ class GARCH(Sequential):
     def start(self) -> State:
         values = torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)
         return State(0, values, None, self.numbers.begin(self.n))
+
+    def read(self, state: State, values: Tensor, upto: int) -> State:
+        moments = upto // self.timeline.channels
+        if state.t or not moments:
+            return super().read(state, values, upto)
+        at = moments * self.timeline.channels
+        state.values[:, self.order[:at]] = values[:, :at]
+        r = values[:, :at].reshape(self.n, moments, -1)
+        return super().read(replace(state, t=at, cache=self.numbers.after(self.numbers.last(r), r[:, -1])), values, upto)
 
     def next(self, state: State) -> Factorized:
         t, c = divmod(state.t, self.timeline.channels)

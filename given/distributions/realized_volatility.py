@@ -91,3 +91,7 @@ class RealizedVolatility(Recursion):
     def after(self, now: Scale, r: Tensor) -> Scale:
         news = self.news(r[:, :1] - now.mean, r[:, 1:])
         return Scale(self.expected(r[:, :1]), news + self.beta * now.variance)
+
+    def last(self, r: Tensor) -> Scale:
+        mean, log_variance = self._logs(r)
+        return Scale(mean[:, -1], log_variance[:, -1])

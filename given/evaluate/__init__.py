@@ -1,7 +1,7 @@
 """Is it any good? Scores with their errors, comparisons, two-sample tests, a diagnosis, pictures, reports."""
 
 from given.evaluate.assessment import Assessment
-from given.evaluate.backtests import Backtest, backtest, holm, pinball, serial_error
+from given.evaluate.backtests import Backtest, backtest, crossing, holm, pinball, serial_error, sharpe
 from given.evaluate.calibration import Calibration, coverage, reliability
 from given.evaluate.compare import Comparison
 from given.evaluate.divergence import Divergence
@@ -41,6 +41,7 @@ __all__ = [
     "contact_sheet",
     "copies",
     "coverage",
+    "crossing",
     "diagnosis",
     "diversity",
     "energy",
@@ -54,6 +55,7 @@ __all__ = [
     "reliability",
     "scatter",
     "serial_error",
+    "sharpe",
     "support",
     "usefulness",
     "weighted_mean",

@@ -1,4 +1,5 @@
-"""Backtests: whether values fall below their forecast quantiles as often as they should, and not in runs.
+"""Backtests: whether values fall below their forecast quantiles as often as they should, and not in runs; and what a rule of
+trading would have earned.
 
 Source: Kupiec, Techniques for verifying the accuracy of risk measurement models, 1995 / https://doi.org/10.3905/jod.1995.407942
 Christoffersen, Evaluating interval forecasts, 1998 / https://doi.org/10.2307/2527341
@@ -17,7 +18,7 @@ import numpy as np
 
 from given.variables import UserError
 
-__all__ = ["Backtest", "backtest", "holm", "pinball", "serial_error"]
+__all__ = ["Backtest", "backtest", "crossing", "holm", "pinball", "serial_error", "sharpe"]
 
 
 @dataclass(frozen=True)
@@ -100,3 +101,30 @@ def serial_error(values: np.ndarray) -> float:
     lags = min(n - 1, int(4 * (n / 100) ** (2 / 9)))
     variance = left @ left / n + 2 * sum((1 - k / (lags + 1)) * (left[k:] @ left[:-k]) / n for k in range(1, lags + 1))
     return float(math.sqrt(max(variance, 0.0) / n))
+
+
+def crossing(prices: np.ndarray, fast: int = 50, slow: int = 200) -> np.ndarray:
+    """What a crossing of moving averages holds over the day after each but the last: 1 where the mean of the last `fast` prices
+    is above that of the last `slow`, else 0, before there are as many too.
+
+    Args:
+        prices: (..., days).
+
+    Returns:
+        (..., days - 1).
+
+    Source: Brock, Lakonishok, LeBaron, Simple technical trading rules and the stochastic properties of stock returns, 1992 /
+    https://doi.org/10.1111/j.1540-6261.1992.tb04681.x
+    """
+    total = np.concatenate([np.zeros((*prices.shape[:-1], 1)), np.cumsum(prices, -1)], -1)
+    held = np.zeros((*prices.shape[:-1], prices.shape[-1] - 1))
+    end = np.arange(slow, prices.shape[-1])
+    means = [(total[..., end] - total[..., end - k]) / k for k in (fast, slow)]
+    held[..., slow - 1:] = means[0] > means[1]
+    return held
+
+
+def sharpe(returns: np.ndarray, year: int = 252) -> np.ndarray:
+    """Mean over standard deviation of returns (..., days), of a year; 0 where nothing was earned or lost."""
+    spread = returns.std(-1)
+    return np.divide(returns.mean(-1) * math.sqrt(year), spread, out=np.zeros_like(spread), where=spread > 0)

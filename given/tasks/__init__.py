@@ -15,10 +15,11 @@ from given.codecs import Image, Label, Series, Text, infer_table
 from given.conditional import quoted
 from given.formula import by_axes
 from given.sources import Source
-from given.tasks import answer, chat, code, fill, keyboard, picture, traffic, translate, upscale
+from given.tasks import answer, chat, code, fill, finance, keyboard, picture, traffic, translate, upscale
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "answer", "chat", "code", "fill", "keyboard", "picture", "task_named", "task_of", "traffic",
+__all__ = ["TASKS", "Task", "answer", "chat", "code", "fill", "finance", "keyboard", "picture", "task_named", "task_of",
+           "traffic",
            "translate", "upscale"]
 
 _Names = Sequence[str]
@@ -108,6 +109,8 @@ TASKS = (
          "given fit arrivals.csv --task traffic", own=traffic, chosen_by=traffic.loss),
     Task("upscale", "what a picture is at twice the resolution", "bicubic curves", "PSNR of luma, dB",
          "given fit photos/ --task upscale", own=upscale),
+    Task("finance", "what a price does next, given all days before", "one normal distribution, GARCH with Student innovations",
+         "nats/day", "given fit prices.csv --task finance", own=finance),
 )
 
 
