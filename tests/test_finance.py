@@ -110,7 +110,7 @@ def test_returns_are_changes_of_log_prices_in_the_order_of_dates(file, tmp_path)
     ({"Close": (7, -2.0)}, r"Close.*row 7.*got -2; expected a price above 0"),
     ({"Close": (7, np.nan)}, r"Close.*row 7.*is missing; expected a price above 0"),
     ({"High": (9, 1.0)}, r"High.*row 9.*1 is below Low, .*; expected it above"),
-    ({"Date": (3, "2020-01-02")}, r"Date.*2020-01-02 stands in row 1 too"),
+    ({"Date": (3, "2020-01-02")}, r"Date.*2020-01-02 stands in row 1 too; expected a row a day"),
     ({"Date": (3, None)}, r"Date.*row 3.*is missing; expected the time of the row"),
 ])
 def test_prices_that_are_none_are_one_line(change, line, tmp_path):
@@ -161,6 +161,12 @@ def test_commands_answer_from_prices(learned, file, capsys):
     assert "value at risk 1%" in shown and "Black-Scholes" in shown and "call" in shown
     main(["forecast", str(learned), str(file), "--horizon", "2", "--mean"])
     assert "mean(returns)" in capsys.readouterr().out
+
+
+def test_a_model_of_ranges_asks_for_them(learned, tmp_path):
+    given.read({"close": prices(60)["Close"]}).save(tmp_path / "closes.csv")
+    with pytest.raises(UserError, match=r"closes.csv: log_range: the model learned the range of each day too; .* High"):
+        finance.goes_on(given.load(learned), str(tmp_path / "closes.csv"))
 
 
 def check_option():

@@ -17,7 +17,7 @@ def forecast(a: argparse.Namespace) -> None:
     """`given forecast`"""
     model = given.load(a.model, device=a.device)
     finance = model.facts.get("task") == "finance"  # whose returns are read from prices
-    data = tasks.finance.read(a.data) if finance else read(a.data, a, model)
+    data = tasks.finance.goes_on(model, a.data) if finance else read(a.data, a, model)
     future = None if a.future is None else read(a.future, a, model)
     found = model.forecast(data, a.horizon, n=a.n, future=future, seed=a.seed)
     if a.item >= len(found.names[1]):

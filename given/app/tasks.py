@@ -200,7 +200,7 @@ def upscale(a: argparse.Namespace) -> None:
 def risk(a: argparse.Namespace) -> None:
     """`given risk`"""
     model = _of_task(a.model, "finance", lambda m: next(iter(m.joint.columns)) == "returns")
-    data = tasks.finance.read(a.data)
+    data = tasks.finance.goes_on(model, a.data)
     lost, paths = tasks.finance.risk(model, data, a.days, n=a.n, seed=a.seed)
     found: dict[str, Any] = {"days": a.days, "paths": a.n, **{name: f"{value:.3f} %" for name, value in lost.items()}}
     if a.strike is not None:

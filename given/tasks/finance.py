@@ -34,7 +34,7 @@ from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 from given.verbs import Model
 from given.verbs import model as model_of
 
-__all__ = ["LEVELS", "TRAINING", "Days", "baselines", "days", "measure", "model", "parted", "read", "risk"]
+__all__ = ["LEVELS", "TRAINING", "Days", "baselines", "days", "goes_on", "measure", "model", "parted", "read", "risk"]
 
 TRAINING: Mapping[str, Any] = {"held_out": 0}  # by `parted`
 LEVELS = (0.01, 0.05)
@@ -55,6 +55,8 @@ def read(*paths: str | os.PathLike[str]) -> Columns:
     path = os.fspath(paths[0])
     table = read_data(path)
     date, close = _named(table, _DATE), _named(table, _CLOSE)
+    if close is None and len(table.names) == 1:
+        close = table.names[0]
     if close is None:
         raise UserError(f"{path}: expected a column of prices, named Adj Close, Close or Price; there are "
                         f"{', '.join(table.names)}; rename it")
@@ -63,6 +65,7 @@ def read(*paths: str | os.PathLike[str]) -> Columns:
     for name in (close, *ends):
         _prices(rows, name, path)  # by the rows' own numbers, before they are ordered
     if date is not None:
+        _check_once(rows[date], date, path)
         table = read_data(path, time=date)
         rows = next(table.batches(1))
     prices, skipped = _prices(rows, close, path), list[str]()
@@ -86,6 +89,28 @@ def read(*paths: str | os.PathLike[str]) -> Columns:
     if clock is not None:
         data.clock = Clock(clock.name, None, (clock.times[0][1:],))
     return data
+
+
+def goes_on(model: Model, path: str) -> Columns:
+    """Prices to the end of which a model's paths go on.
+
+    Raises:
+        UserError: as `read`, and where the model learned ranges and the table has none.
+    """
+    data = read(path)
+    if absent := [name for name in model.joint.columns if name not in data.names]:
+        why = data.skipped[0] if data.skipped else "expected the columns High and Low"
+        raise UserError(f"{path}: {absent[0]}: the model learned the range of each day too; {why}")
+    return data
+
+
+def _check_once(dates: np.ndarray, name: str, path: str) -> None:
+    """Raise where two rows have one date."""
+    first = dict[Any, int]()
+    for row, date in enumerate(dates.tolist()):
+        if date is not None and first.setdefault(date, row) != row:
+            raise UserError(f"{date} stands in row {first[date]} too; expected a row a day; leave one out", row).at(name).at(
+                path)
 
 
 def _named(table: Source, names: tuple[str, ...]) -> str | None:
