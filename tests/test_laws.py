@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from given import codecs, distributions, families
-from given.codecs import BlockCodec, IdentityCodec, Image, Integer, Label, Number, Series, Text, Time
+from given.codecs import BlockCodec, Complex, IdentityCodec, Image, Integer, Label, Number, Series, Text, Time
 from given.distributions import (
     BernoulliHead,
     CategoricalHead,
@@ -546,6 +546,10 @@ CODECS = {
     "Series with an end": (lambda: Series(Number(), length="modelled"), RNG.normal(5, 3, (6, 4))),
     "Series of tags with an end": (lambda: Series(Label(), length="modelled"), np.array([["a", "b", "a"], ["b", "b", "a"]])),
     "Series of pictures": (lambda: Series(Image(), length="fixed"), RNG.integers(0, 5, (3, 4, 2, 2)).astype(np.uint8)),
+    "Complex": (lambda: Complex(), RNG.normal(5, 3, 20) + 1j * RNG.normal(2, 1, 20)),
+    "Complex with holes": (lambda: Complex(missing="unknown"), np.append(RNG.normal(size=9) * (1 + 2j), np.nan)),
+    "Complex vector": (lambda: Complex(), (RNG.normal(size=(20, 3, 2)) @ [1, 1j]) * [1e-3, 1, 1e5]),
+    "Series of complex numbers": (lambda: Series(Complex()), RNG.normal(size=(6, 4, 2)) @ [1, 1j]),
     "IdentityCodec": (lambda: IdentityCodec(Finite(3)), np.array([0, 2, 1])),
     "IdentityCodec real": (lambda: IdentityCodec(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
     "BlockCodec": (lambda: BlockCodec({"city": Label(), "size": Number()}),

@@ -1,6 +1,7 @@
 """How does raw data become x? One file a codec; codecs know no model."""
 
 from given.codecs.block import BlockCodec
+from given.codecs.complex import Complex
 from given.codecs.identity import IdentityCodec
 from given.codecs.image import Image
 from given.codecs.infer import infer, infer_table
@@ -10,5 +11,5 @@ from given.codecs.series import Series
 from given.codecs.text import Text
 from given.codecs.time import Time
 
-__all__ = ["BlockCodec", "IdentityCodec", "Image", "Integer", "Label", "Number", "Series", "Text", "Time", "infer",
-           "infer_table"]
+__all__ = ["BlockCodec", "Complex", "IdentityCodec", "Image", "Integer", "Label", "Number", "Series", "Text", "Time",
+           "infer", "infer_table"]

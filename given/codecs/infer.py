@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from given.codecs.complex import Complex, are_complex
 from given.codecs.image import Image
 from given.codecs.label import Integer, Label
 from given.codecs.number import Number
@@ -54,7 +55,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     Texts that are mostly distinct, long (more than 20 bytes of UTF-8 on average) and mostly no addresses or codes are a `Text`,
     and so are mostly distinct ones that a formula names. Other text and booleans are a `Label`; categories of fewer than 5 rows
     and whatever is unseen are one, "(other)", where there are more than 20 or the rarest holds less than one row in a hundred.
-    Dates and times are a `Time`; whole numbers of at most 20 distinct values that repeat, those beyond 2**53 that repeat, and
+    Dates and times are a `Time`; complex numbers, or text that is such, a `Complex`; whole numbers of at most 20 distinct values that repeat, those beyond 2**53 that repeat, and
     columns of two values, a `Label`; whole numbers over a
     range of at most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails
     (skewness beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better
@@ -196,7 +197,7 @@ def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), inde
     if any(v is None or v != v for v in values) or len(set(values)) < len(raw) or not known.isdisjoint(values):
         return ""
     if raw.dtype.kind not in "iu":
-        telling = _are_times(raw) or not _is_text(raw) or (not index and (_prose(values) or _mostly_numbers(values)))
+        telling = _are_times(raw) or are_complex(raw) or not _is_text(raw) or (not index and (_prose(values) or _mostly_numbers(values)))
         return "" if telling and not known else "left out: every value is different"
     if int(raw.max()) - int(raw.min()) == len(raw) - 1 and not _TIMED.search(name):
         return _NUMBERS
@@ -231,6 +232,8 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         inner, why = _codec(raw.reshape(-1))
         return Series(inner), f"{raw.shape[1]} values in a row: {why}"
     raw = _numbers(raw)
+    if raw.dtype.kind == "c" or (raw.ndim == 1 and raw.dtype.kind in "OUS" and are_complex(raw)):
+        return Complex(missing="unknown"), "complex numbers, a real and an imaginary part each"
     if raw.ndim == 1 and (raw.dtype.kind in "OUSM" or (raw.dtype.kind in "iu" and _beyond(raw.tolist()))):
         return _words(raw)
     if raw.dtype.kind not in "biuf":

@@ -13,11 +13,16 @@ __all__ = ["Line"]
 
 
 class Line:
-    """A mean and a scale for every entry of a grid; an entry that never varies keeps its unit scale."""
+    """A mean and a scale for every entry of a grid; an entry that never varies keeps its unit scale.
+
+    Args:
+        tied: whether all entries along the last axis share one scale.
+    """
 
     atoms: tuple[float, ...] = ()
 
-    def __init__(self) -> None:
+    def __init__(self, tied: bool = False) -> None:
+        self.tied = tied
         self.mean: np.ndarray | None = None
         self.scale: np.ndarray | None = None
         self._count: Any = 0
@@ -41,8 +46,11 @@ class Line:
         self.mean = np.asarray(old + (m - old) * n / both, dtype=np.float64)
         self._count = self._count + n
         variance = np.asarray(self._squares / both, dtype=np.float64)
+        size = self.mean
+        if self.tied:
+            variance, size = (np.broadcast_to(np.mean(v, -1, keepdims=True), v.shape) for v in (variance, np.abs(size)))
         # What is left of a constant is the rounding of its mean.
-        self.scale = np.where(variance > (1e-14 * self.mean) ** 2, np.sqrt(variance), 1.0)
+        self.scale = np.where(variance > (1e-14 * size) ** 2, np.sqrt(variance), 1.0)
 
     @property
     def learned(self) -> tuple[np.ndarray, np.ndarray] | None:

@@ -99,6 +99,8 @@ def _objects(values: np.ndarray) -> tuple[np.ndarray, Dtype | None]:
         return np.array(cells).reshape(values.shape), None  # objects still, where an integer has more than 64 bits
     if not kinds or kinds <= {bool, int, float, str}:
         return texts(cells).reshape(values.shape), None
+    if complex in kinds and kinds <= {complex, int, float}:
+        return np.array([np.nan if v is None else v for v in cells], dtype=complex).reshape(values.shape), None
     there, dtype = [v for v in cells if v is not None], None  # type: tuple[list[Any], Dtype | None]
     if all(isinstance(v, datetime.datetime | np.datetime64) for v in there):
         cells, dtype = _moments(cells)
@@ -218,8 +220,10 @@ def _grids(values: np.ndarray) -> np.ndarray:
 
 
 def plain(values: np.ndarray, dtype: Dtype | None = None) -> list[Any]:
-    """Values (rows,) as Python has them: None for what is missing, whole numbers beside holes whole, times as ISO text, with a
-    Z where they have a zone."""
+    """Values (rows,) as Python has them: None for what is missing, whole numbers beside holes whole, complex ones as text
+    such as 1+2j, times as ISO text, with a Z where they have a zone."""
+    if values.dtype.kind == "c":
+        return [None if v != v else str(v).strip("()") for v in values.tolist()]
     if values.dtype.kind == "M":
         values = np.array([None if text == "NaT" else text for text in np.datetime_as_string(values).tolist()], dtype=object)
     cells: list[Any] = [None if value is None or value != value else value for value in values.tolist()]
@@ -298,7 +302,7 @@ def polars_series(values: np.ndarray, dtype: Dtype | None) -> polars.Series:
         return pl.Series([None if item is None else item.tolist() for item in values])
     dtype = "Int64" if dtype == "measured(0)" and values.dtype.kind == "f" else dtype
     nullable = values.ndim == 1 and str(dtype).startswith(("Int", "UInt"))
-    held = values.tolist() if values.ndim > 1 else plain(values, dtype) if values.dtype.kind == "O" else values
+    held = values.tolist() if values.ndim > 1 else plain(values, dtype) if values.dtype.kind in "Oc" else values
     series = pl.Series(held, nan_to_null=nullable)
     if dtype is None or "doubt" in dtype:
         return series

@@ -141,7 +141,7 @@ def _packed(values: np.ndarray, dtype: Dtype | None) -> Any:
         return pa.array(plain(values, dtype), pa.int64())
     if values.dtype.kind == "M" and zone_of(dtype):
         return pa.array(values.astype("M8[us]"), pa.timestamp("us", zone_of(dtype)))
-    return pa.array(plain(values, dtype) if values.dtype.kind == "O" else values)
+    return pa.array(plain(values, dtype) if values.dtype.kind in "Oc" else values)
 
 
 def _parquet(columns: Mapping[str, np.ndarray], path: str, dtypes: Mapping[str, Dtype]) -> memoryview:

@@ -21,7 +21,7 @@ def decoding_undoes_encoding(codec: Codec, raw: Any) -> None:
     back = codec.decode(codec.encode(raw))
     for name in raw if isinstance(raw, dict) else [None]:
         a, b = (raw[name], back[name]) if name else (raw, back)
-        same = np.allclose(a, b, rtol=1e-9, equal_nan=True) if np.asarray(a).dtype.kind == "f" else np.array_equal(a, b)
+        same = np.allclose(a, b, rtol=1e-9, equal_nan=True) if np.asarray(a).dtype.kind in "fc" else np.array_equal(a, b)
         assert same, f"{name or codec}: {a[:3]} came back as {b[:3]}"
 
 
@@ -60,8 +60,8 @@ def volume_is_the_derivative(codec: Codec, raw: Any) -> None:
     if isinstance(codec.space, Real):
         step, atoms = 1e-6, torch.isin(x.tensor, torch.tensor(codec.space.atoms, dtype=torch.float64))
         assert bool((volume[atoms] == 0).all()) if x.tensor.dim() == 1 else not atoms.any(), "an atom has a volume"
-        seen, back = (x.scored & ~atoms).reshape(len(x), -1).numpy(), codec.decode(x)
-        there = codec.decode(Entries(x.tensor + step)) - back if back.dtype.kind == "f" else np.zeros(back.shape)
+        seen, back = (x.scored & ~atoms).reshape(len(x), -1).numpy(), _parts(codec.decode(x))
+        there = _parts(codec.decode(Entries(x.tensor + step))) - back if back.dtype.kind == "f" else np.zeros(back.shape)
         if (there.reshape(len(x), -1)[seen] == 0).any():  # rounded
             _slopes_between(x.tensor.numpy()[seen[:, 0]], _lengths(raw[seen[:, 0]], codec.measure), volume.numpy()[seen[:, 0]])
             return
@@ -69,6 +69,11 @@ def volume_is_the_derivative(codec: Codec, raw: Any) -> None:
         assert np.allclose(np.where(seen, slope, 0).sum(1), volume.numpy(), atol=1e-4), "log_volume is not the derivative"
     else:
         assert codec.measure == "counting" and bool((volume == 0).all())
+
+
+def _parts(raw: np.ndarray) -> np.ndarray:
+    """Complex values (...) as their parts (..., 2), all others as they are."""
+    return np.stack([raw.real, raw.imag], -1) if raw.dtype.kind == "c" else raw
 
 
 def _lengths(raw: np.ndarray, measure: str) -> np.ndarray:

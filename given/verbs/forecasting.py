@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from given.codecs import Series
 from given.evaluate.charts import fan
 from given.infer import Rows, prefix
 from given.joint import Joint
 from given.sources import Clock, Columns, Source, joined, read
 from given.sources.kinds import items as as_items
-from given.variables import UserError
+from given.variables import UserError, Variable
 from given.verbs.checks import items, whole_seed
 from given.verbs.describing import Describing
 from given.verbs.holes import present
@@ -78,7 +79,7 @@ class Forecast:
         if interval is not None and not 0 < interval < 1:
             raise UserError(f"forecast: an interval of {interval:g}; expected a probability between 0 and 1, as 0.9")
         found = {name: each.ravel() for name, each in self._places().items()}
-        for name, paths in self.paths.items():
+        for name, paths in _apart(self.paths).items():
             if mean:
                 found[f"mean({name})"] = paths.mean(0).ravel()
             for level in levels:
@@ -88,11 +89,26 @@ class Forecast:
     def chart(self, item: int = 0) -> str:
         """A fan chart of every series of an item, as SVG: its end, the median, and intervals of 50 and 90 %."""
         horizon, drawn = self._shape[2], list[str]()
-        for name, paths in self.paths.items():
+        past = _apart(self.past)
+        for name, paths in _apart(self.paths).items():
             bands = np.quantile(paths[:, item], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
             title = name if len(self.names[1]) == 1 else f"{name}, {self.names[1][item]}"
-            drawn.append(fan(np.asarray(self.past[name][item])[-_PAST * horizon:], bands, title))
+            drawn.append(fan(np.asarray(past[name][item])[-_PAST * horizon:], bands, title))
         return "".join(drawn)
+
+
+def _apart(series: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Series of complex numbers as two, of their real and their imaginary parts."""
+    found = dict[str, np.ndarray]()
+    for name, values in series.items():
+        each = [np.asarray(item) for item in values]
+        if each[0].dtype.kind != "c":
+            found[name] = values
+        else:
+            for part, take in (("real", np.real), ("imag", np.imag)):
+                found[f"{name}.{part}"] = (take(values) if values.dtype.kind == "c" else
+                                           as_items(np.concatenate(list(map(take, each))), list(map(len, each))))
+    return found
 
 
 class Forecasting(Describing):
@@ -120,11 +136,11 @@ class Forecasting(Describing):
         if absent := [name for name in (*targets, *self.joint.conditions) if name not in rows]:
             raise UserError(f"forecast: no column {absent[0]!r} in the data, which {self.joint} goes on from; there are "
                             f"{', '.join(rows.names)}")
-        past = {name: _known(rows[name], name) for name in targets}
+        past = {name: _known(rows[name], self.joint.columns[name]) for name in targets}
         lengths = _lengths(past)
         following = None if future is None else _following(rows, _read(self, future), lengths)
         along = {name: _reaching(name, rows, following, lengths, int(horizon)) for name in beside}
-        found = {name: np.empty((n, rows.n, int(horizon))) for name in targets}
+        found = {name: np.empty((n, rows.n, int(horizon)), past[name][0].dtype) for name in targets}
         keeps = _kept(self.joint, int(horizon))
         for kept in np.unique(np.minimum(lengths, keeps)):
             some = np.flatnonzero(np.minimum(lengths, keeps) == kept)
@@ -136,7 +152,7 @@ class Forecasting(Describing):
             query = Query(self.joint, observed, {}, n=len(some))
             drawn = query.sample(n, columns=targets, seed=whole_seed(seed), length=int(kept + horizon))
             for name in targets:
-                found[name][:, some] = drawn[name].reshape(n, len(some), -1)[..., kept:].astype(float)
+                found[name][:, some] = drawn[name].reshape(n, len(some), -1)[..., kept:]
         return Forecast(found, past, _names(rows), rows.clock)
 
     def _check_fitted(self) -> None:
@@ -166,9 +182,14 @@ def _series(joint: Joint) -> tuple[list[str], list[str]]:
     return targets, [name for name in along if name in joint.conditions]
 
 
-def _known(series: np.ndarray, name: str) -> np.ndarray:
-    """Series (items,) without what is missing at their ends."""
-    found = list[np.ndarray]()
+def _known(series: np.ndarray, variable: Variable) -> np.ndarray:
+    """Series (items,) without what is missing at their ends, float64 or complex128.
+
+    Raises:
+        UserError: holes before, nothing at all, or values that are no numbers.
+    """
+    found, name, codec = list[np.ndarray](), variable.name, variable.codec
+    assert isinstance(codec, Series)
     for row, item in enumerate(series):
         values = np.zeros(0) if item is None else np.asarray(item)
         there = present(values)
@@ -179,7 +200,10 @@ def _known(series: np.ndarray, name: str) -> np.ndarray:
                             row).at(name)
         if not length:
             raise UserError("has no value to go on from; expected at least one", row).at(name)
-        found.append(values[:length].astype(float) if values.dtype.kind == "O" else values[:length])
+        try:
+            found.append(codec.of.raw_of(codec.of.numbers(values[:length])))
+        except UserError as error:
+            raise error.at(name) from None
     return as_items(np.concatenate(found), [len(item) for item in found])
 
 
