@@ -166,6 +166,9 @@ PAIR = Axis("channel", 2, role="channel")
 COLOUR = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), PAIR))))
 LEVELS = Variable("x", IdentityCodec(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 1), PAIR))))
 SERIES = IdentityCodec(Real(axes=(Axis("time", 2, "given", "time"),)))
+COMPLEX_SERIES = IdentityCodec(Real(axes=(*SERIES.space.axes, Axis("part", 2, role="channel"))))
+COMPLEX = Variable("h", COMPLEX_SERIES)
+COMPLEX_PATHS = Variable("a, b", BlockCodec({"a": COMPLEX_SERIES, "b": COMPLEX_SERIES}))
 PATHS, COVARIATE = Variable("a, b", BlockCodec({"a": SERIES, "b": SERIES})), Variable("promo", SERIES)
 ALONG = Variable("a, b", BlockCodec({"a": IdentityCodec(Real(axes=(Axis("time", 3), PAIR))),
                                     "b": IdentityCodec(Finite(3, axes=(Axis("time", 3),)))}))
@@ -269,6 +272,9 @@ FAMILIES = {
     "Ensemble reals": lambda: Ensemble(real("x", 2), LABEL, families=(Gaussian, partial(Regression, net=SMALL, width=8))),
     "LinearAutoregressive": lambda: LinearAutoregressive(real("x", 3), LABEL, order=2, components=2),
     "LinearAutoregressive of two series": lambda: LinearAutoregressive(PATHS, COVARIATE),
+    "LinearAutoregressive of two complex series": lambda: LinearAutoregressive(COMPLEX_PATHS, COVARIATE, circular=True),
+    "Autoregressive beside a linear skip of complex numbers": lambda: Autoregressive(
+        COMPLEX, net=NET, skip=partial(LinearAutoregressive, circular=True)),
     "Autoregressive beside a linear skip": lambda: Autoregressive(PATHS, net=NET, skip=LinearAutoregressive),
     "SeasonalNaive": lambda: SeasonalNaive(real("x", 4), period=2),
     "Uniform": lambda: Uniform(real("x", 2)),

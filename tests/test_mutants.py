@@ -25,6 +25,7 @@ from test_classics import (
     check_varimax,
 )
 from test_coding import check_counts, check_lengths, check_other_weights, check_tables
+from test_complex import check_amplitude, check_rotations, check_tied_scale
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_crops import check_apart, check_covering, check_epochs
 from test_crops import pictures as many_sizes
@@ -451,6 +452,12 @@ MUTANTS = {
         given.sources.clock, "_continued", "for shift in (0 * _DAY, _DAY)", "for shift in ()", check_months),
     "the first lag is read last": Mutant(
         given.distributions.linear_chain, "regressors", "before.flip(-1).mT", "before.mT", check_ridge),
+    "a quarter turn forgets the real parts": Mutant(
+        given.distributions, "turned", "(2.0 * (at % 2) - 1)", "(2.0 * (at % 2) - at % 2)",
+        check_rotations),
+    "a part's size says nothing of the other's": Mutant(
+        given.distributions.Ladder, "components", "range(c - c % self.group, c)", "range(c, c)", check_amplitude),
+    "parts have scales of their own": Mutant(given.scales.Line, "learn", "if self.tied:", "if False:", check_tied_scale),
     "a season is several seasons": Mutant(
         given.families.linear_autoregressive, "period_of", "for lag in peaks if share", "for lag in peaks[::-1] if share",
         check_season),

@@ -8,6 +8,7 @@ pair, per unit of each part, so p(r) = p(z) / scale^2.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from given.scales import Line, Measured
 from given.variables import Axis, NewValue, Real, UserError, shown
 
 __all__ = ["Complex", "are_complex"]
+
+_REAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_WRITTEN = re.compile(rf"(?P<real>[+-]?{_REAL}(?! ?[ij]|\d|\.))?(?P<imag>(?(real) ?[+-] ?|[+-]?){_REAL}[ij])?")
 
 
 class Complex(Measured):
@@ -78,12 +82,11 @@ def _complex(value: Any, row: int) -> complex:
 
 
 def are_complex(raw: np.ndarray) -> bool:
-    """Whether texts (B,), None among them, are complex numbers, and some are not real."""
-    values = [v for v in raw.tolist() if v is not None]
-    if not values or not all(isinstance(v, str) and v[-1:] in "ji.0123456789" for v in values):
-        return False
-    try:
-        found = [_complex(v, row) for row, v in enumerate(values)]
-    except UserError:
-        return False
-    return any(v.imag for v in found)
+    """Whether texts (B,), None among them, are complex numbers, of which some have both parts."""
+    values, both = [v for v in raw.tolist() if v is not None], False
+    for v in values:
+        found = _WRITTEN.fullmatch(v) if isinstance(v, str) else None
+        if found is None:
+            return False
+        both = both or (found["real"] is not None and found["imag"] is not None)
+    return both

@@ -55,15 +55,15 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     Texts that are mostly distinct, long (more than 20 bytes of UTF-8 on average) and mostly no addresses or codes are a `Text`,
     and so are mostly distinct ones that a formula names. Other text and booleans are a `Label`; categories of fewer than 5 rows
     and whatever is unseen are one, "(other)", where there are more than 20 or the rarest holds less than one row in a hundred.
-    Dates and times are a `Time`; complex numbers, or text that is such, a `Complex`; whole numbers of at most 20 distinct values that repeat, those beyond 2**53 that repeat, and
-    columns of two values, a `Label`; whole numbers over a
-    range of at most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails
-    (skewness beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better
-    off without, since two modes are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation),
-    an end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
-    D) one with lines. Lists of different lengths, of text, and of a single row, are a `Series` of their values, in which
-    what is missing is unknown where all of them are numbers. Whole-numbered grids (B, height, width[, channel]) are an `Image`.
-    A cell that is missing elsewhere, in these rows or later, is a symbol.
+    Dates and times are a `Time`; complex numbers, or text that is such, a `Complex`; whole numbers of at most 20 distinct
+    values that repeat, those beyond 2**53 that repeat, and columns of two values, a `Label`; whole numbers over a range of at
+    most 256 with five rows a value an `Integer`; other numbers a `Number` with atoms, on a curve for long tails (skewness
+    beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better off
+    without, since two modes are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation), an
+    end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
+    D) one with lines. Lists of different lengths, of text, and of a single row, are a `Series` of their values, in which what
+    is missing is unknown where all of them are numbers. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A
+    cell that is missing elsewhere, in these rows or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers (but not under a
     name such as year), whole numbers beyond 2**53, or whole numbers under a name such as id, key or number, and of fewer rows
@@ -197,7 +197,8 @@ def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), inde
     if any(v is None or v != v for v in values) or len(set(values)) < len(raw) or not known.isdisjoint(values):
         return ""
     if raw.dtype.kind not in "iu":
-        telling = _are_times(raw) or are_complex(raw) or not _is_text(raw) or (not index and (_prose(values) or _mostly_numbers(values)))
+        number = _are_times(raw) or are_complex(raw) or not _is_text(raw)
+        telling = number or (not index and (_prose(values) or _mostly_numbers(values)))
         return "" if telling and not known else "left out: every value is different"
     if int(raw.max()) - int(raw.min()) == len(raw) - 1 and not _TIMED.search(name):
         return _NUMBERS

@@ -35,7 +35,7 @@ from given.distributions.heads import (
 )
 from given.distributions.hidden_markov import Emissions, HiddenMarkov
 from given.distributions.implicit import Implicit
-from given.distributions.innovations import changes, correlated, fifths, foretold, measured, missed, period_of
+from given.distributions.innovations import changes, correlated, fifths, foretold, measured, missed, period_of, turned
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
 from given.distributions.kernel_density import KernelDensity, Kernels, stored
 from given.distributions.kmeans import lloyd, squared_distances
@@ -200,5 +200,6 @@ __all__ = [
     "squared_distances",
     "stored",
     "suffix_nodes",
+    "turned",
     "weakest",
 ]

@@ -15,7 +15,7 @@ from torch import Tensor
 from given.distributions.linear_chain import Ladder, Lagged
 from given.distributions.spread import Spread
 
-__all__ = ["changes", "correlated", "fifths", "foretold", "measured", "missed", "period_of"]
+__all__ = ["changes", "correlated", "fifths", "foretold", "measured", "missed", "period_of", "turned"]
 
 _FLOOR, _LEAST = 1e-8, 1e-4  # of a variance, and of a scale, so that what never varies has a density
 _LOGS = torch.linspace(-12.0, 8.0, 801, dtype=torch.float64)  # of how large innovations are, by which they are counted
@@ -27,20 +27,53 @@ _AHEAD = 24  # steps to come
 _PLACES = 512  # of a batch, from which it is gone on
 
 
-def measured(ladder: Ladder, batches: Iterable[Lagged], components: int) -> tuple[Tensor, Tensor]:
-    """Logits and scales (orders, C, components) of a ladder's innovations, of re-iterable batches, in one pass."""
-    counts = ladder.within.new_zeros(*ladder.within.shape[:2], len(_LOGS))
+def measured(ladder: Ladder, batches: Iterable[Lagged], components: int, alike: bool = False) -> tuple[Tensor, Tensor]:
+    """Logits and scales (orders, C, components) of a ladder's innovations, of re-iterable batches, in one pass, or in two where
+    channels share a component, each in units of its own, or all of a group in one where they are `alike`."""
+    (O, C), g = ladder.within.shape[:2], ladder.group
+    unit, counts = ladder.within.new_ones(O, C), ladder.within.new_zeros(O, C // g, len(_LOGS))
+    if g > 1:
+        squares, total = torch.zeros_like(unit), unit.new_zeros(O, 1)
+        for k, n, w in _left(ladder, batches):
+            squares[k] += (n**2 * w[:, None]).sum(0)
+            total[k] += w.sum()
+        if alike:
+            squares = squares.unflatten(-1, (-1, g)).mean(-1).repeat_interleave(g, 1)
+        unit = torch.where(total > 0, squares / total.clamp(min=1e-9), 1.0).sqrt().clamp(min=_LEAST)
+    for k, n, w in _left(ladder, batches):
+        counts[k] += _counted((n / unit[k]).unflatten(-1, (-1, g)).square().sum(-1).sqrt() if g > 1 else n, w)
+    logits, scales = (each.repeat_interleave(g, 1) for each in _scales(counts, components, g))
+    return logits, (scales * unit[..., None]).clamp(min=_LEAST)
+
+
+def _left(ladder: Ladder, batches: Iterable[Lagged]) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """An order's number, innovations (n, C) in units of their sizes, and weights (n,), a part at a time."""
     for batch in batches:
         for k, (order, start) in enumerate(zip(ladder.orders, ladder.starts, strict=True)):
             if ladder.spread is not None and k == len(ladder.orders) - 1:
                 n = ladder.innovations(batch.series, batch.covariates)
                 mine = batch.run > start
-                counts[k] += _counted((n / ladder.sizes(n))[mine], batch.weight[:, None].expand(mine.shape)[mine])
+                yield k, (n / ladder.sizes(n))[mine], batch.weight[:, None].expand(mine.shape)[mine]
                 continue
             for z, x, w in batch.places(order):
                 e = x - z @ ladder.weights[k]
-                counts[k] += _counted(e - e @ ladder.within[k].mT, w)
-    return _scales(counts, components)
+                yield k, e - e @ ladder.within[k].mT, w
+
+
+def turned(M: Tensor, head: int) -> Tensor:
+    """Second moments of [constants, series] as of the same complex series in all four quarter turns, i^k (a + b i), whose
+    regression is one of complex numbers.
+
+    Args:
+        M: (head + 2 n, head + 2 n), of so many constants, and of n pairs.
+        head: how many.
+    """
+    at = torch.arange(len(M) - head, device=M.device)
+    sign = (2.0 * (at % 2) - 1).to(M)  # (a, b) becomes (-b, a)
+    pairs, found = M[head:, head:], torch.zeros_like(M)
+    found[:head, :head] = M[:head, :head]
+    found[head:, head:] = (pairs + sign[:, None] * pairs[at ^ 1][:, at ^ 1] * sign) / 2
+    return found
 
 
 def correlated(covariance: Tensor) -> Tensor:
@@ -60,24 +93,27 @@ def _counted(innovations: Tensor, weight: Tensor) -> Tensor:
     return found.index_add(0, number.flatten(), weight[:, None].expand(n, C).flatten()).reshape(C, len(_LOGS))
 
 
-def _scales(counts: Tensor, components: int, passes: int = 100, imagined: float = 10.0) -> tuple[Tensor, Tensor]:
-    """Logits and scales (..., components) of mixtures of normals around 0, by EM on how many values are how large (..., sizes),
-    beside so many imagined ones of a normal of their variance; of a standard one where there are none."""
+def _scales(counts: Tensor, components: int, group: int, passes: int = 100,
+            imagined: float = 10.0) -> tuple[Tensor, Tensor]:
+    """Logits and scales (..., components) of mixtures of round normals around 0 of so many entries as a group has, by EM on how
+    many are how long (..., sizes), beside so many imagined ones of a normal of their variance; of a standard one where there
+    are none."""
     middle = (_LOGS + (_LOGS[1] - _LOGS[0]) / 2).exp().to(counts.device)
     total = counts.sum(-1, keepdim=True)
-    deviation = torch.where(total > 0, ((counts * middle**2).sum(-1, keepdim=True) / total.clamp(min=1e-9)).sqrt(), 1.0)
+    square = (counts * middle**2).sum(-1, keepdim=True) / (group * total.clamp(min=1e-9))
+    deviation = torch.where(total > 0, square.sqrt(), 1.0)
     z = middle / deviation.clamp(min=_LEAST)
-    normal = z * (-0.5 * z**2).exp()
+    normal = z**group * (-0.5 * z**2).exp()
     counts = counts + imagined * normal / normal.sum(-1, keepdim=True)
     start = torch.zeros(1) if components == 1 else torch.linspace(-1.0, 1.0, components)
     scales = start.to(counts).exp() * deviation.clamp(min=_LEAST)
     weights = torch.full_like(scales, 1 / components)
     for _ in range(passes):
-        log_p = (weights.log() - scales.log())[..., None, :] - 0.5 * (middle[:, None] / scales[..., None, :])**2
+        log_p = (weights.log() - group * scales.log())[..., None, :] - 0.5 * (middle[:, None] / scales[..., None, :])**2
         share = log_p.softmax(-1) * counts[..., None]
         each = share.sum(-2).clamp(min=1e-9)
         weights = each / each.sum(-1, keepdim=True)
-        scales = ((share * (middle**2)[:, None]).sum(-2) / each).sqrt().clamp(min=_LEAST)
+        scales = ((share * (middle**2)[:, None]).sum(-2) / (group * each)).sqrt().clamp(min=_LEAST)
     return weights.log(), scales
 
 
@@ -182,6 +218,8 @@ def period_of(batches: Iterable[tuple[Tensor, Tensor]], most: int) -> int:
     products, length = torch.zeros(0, dtype=torch.float64), 0
     for values, weight in batches:
         length = values.shape[1]
+        if not length:
+            return 1
         power = torch.fft.rfft(values, n=2 * length, dim=1).abs() ** 2
         lags = torch.fft.irfft(power, dim=1)[:, :min(most, length // 2) + 1].sum(-1)
         products = (lags * weight[:, None]).sum(0).cpu() + (products if len(products) else 0.0)

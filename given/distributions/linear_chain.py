@@ -4,7 +4,8 @@
 
 k is the last of a ladder of orders p_0 = 0 < p_1 < ... that as many values stand before t as it reads: so the first values of
 a series have distributions of their own, and the joint density is exact at every length. u are covariates of the moment. The
-last rung may have innovations s_tc n_tc, as large as those before say (`Spread`).
+last rung may have innovations s_tc n_tc, as large as those before say (`Spread`). In groups of g channels, such as the parts of
+complex numbers, all n of a group are of one component i: where one part is far out the other is expected to be.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Ladder:
         within: (orders, C, C) float64, below the diagonal: what the innovations of earlier channels say of later ones.
         logits, scales: (orders, C, K) float64, of the mixtures.
         spread: how large the innovations are where the last order serves; None for always alike.
+        group: g, how many channels in a row share their component.
     """
 
     orders: tuple[int, ...]
@@ -46,6 +48,16 @@ class Ladder:
     logits: Tensor
     scales: Tensor
     spread: Spread | None = None
+    group: int = 1
+
+    def components(self, k: int | Tensor, c: int, n: Tensor) -> Tensor:
+        """(..., K) logits of the components of channel c, given the n (..., C), in units of their sizes, of those before it in
+        its group; k is an order's number, or those of all places (T,)."""
+        found = self.logits[k, c].expand(*n.shape[:-1], -1)
+        for j in range(c - c % self.group, c):
+            scale = self.scales[k, j]
+            found = found - scale.log() - 0.5 * (n[..., j, None] / scale) ** 2
+        return found
 
     def spans(self, T: int) -> Iterator[tuple[int, int, int]]:
         """Every order's number, the first place where it serves among T, and the place after the last."""
@@ -127,9 +139,10 @@ class LinearChain(Sequential):
         N, T, C = series.shape
         innovations = L.innovations(series, self.covariates[row])
         which = torch.tensor([L.at(t) for t in range(T)], device=values.device)
-        shape = (N, T, C, L.scales.shape[-1])
-        return NormalMixture(L.logits[which].expand(shape), (series - innovations)[..., None].expand(shape),
-                             L.scales[which] * L.sizes(innovations)[..., None], Real())
+        shape, sizes = (N, T, C, L.scales.shape[-1]), L.sizes(innovations)
+        logits = torch.stack([L.components(which, c, innovations / sizes) for c in range(C)], 2)
+        means = (series - innovations)[..., None].expand(shape)
+        return NormalMixture(logits, means, L.scales[which] * sizes[..., None], Real())
 
     def expected(self, values: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of every entry given those before, (N, D) each; arguments as of `given_past`."""
@@ -159,8 +172,8 @@ class LinearChain(Sequential):
         off = state.values[:, self.at[t, :c]] - memory.expected[:, :c]
         mean = memory.expected[:, c] + off @ L.within[k, c, :c]
         shape = (len(mean), L.scales.shape[-1])
-        return NormalMixture(L.logits[k, c].expand(shape), mean[:, None].expand(shape),
-                             L.scales[k, c] * memory.size[:, c:c + 1], self.single)
+        logits = L.components(k, c, (off - off @ L.within[k, :c, :c].mT) / memory.size[:, :c])
+        return NormalMixture(logits, mean[:, None].expand(shape), L.scales[k, c] * memory.size[:, c:c + 1], self.single)
 
     def read(self, state: State, values: Tensor, upto: int) -> State:
         state.values[:, self.order[state.t:upto]] = values[:, state.t:upto]

@@ -5,13 +5,14 @@
 
 W is ridge regression of standard units in closed form, drawn towards zero, the last value, or that of a season before; u are
 the parents: covariates along the same axis, and what is constant of an item; one that is unseen is a value of its own. The
-innovations of several columns are correlated, and each is a mixture of scales, whose tails are as heavy as the data's. They
-are as large as those before say, those a season before too, by a second regression (`distributions.Spread`), where that
-foretells the sizes of the last fifth. Where fewer than p values stand before, a regression on those serves, on 0, 1, 2, 4, ...
-of them: so `log_prob` is exact for series of any length, and a beginning of any length is gone on from. Order, ridge and what
-it draws towards are chosen by the log-probability of the last fifth of the rows, or of a series, and all are learned from
-again. A column reads the others' past where that errs less over several steps to come, too, since what helps one step often
-spoils the next.
+innovations of several columns are correlated, and each is a mixture of scales, whose tails are as heavy as the data's. They are
+as large as those before say, those a season before too, by a second regression (`distributions.Spread`), where that foretells
+the sizes of the last fifth. Where fewer than p values stand before, a regression on those serves, on 0, 1, 2, 4, ... of them:
+so `log_prob` is exact for series of any length, and a beginning of any length is gone on from. Order, ridge and what it draws
+towards are chosen by the log-probability of the last fifth of the rows, or of a series, and all are learned from again. A
+column reads the others' past where that errs less over several steps to come, too, since what helps one step often spoils the
+next. Both parts of complex numbers share a component of the mixture; where these are circular, as probable after a rotation,
+the regression is one of complex numbers.
 
 Source: Hoerl, Kennard, Ridge regression, 1970; Luetkepohl, New introduction to multiple time series analysis, 2005;
 Hyndman, Athanasopoulos, Forecasting: principles and practice, 2021 / https://otexts.com/fpp3/simple-methods.html
@@ -64,6 +65,8 @@ class _Linear(Conditional):
             self.axis = first
         self.length = 1 if self.axis is None else self.axis.size
         self.components, self.channels = components, x.space.dimensions // self.length
+        self.pairs = all(len(part.axes) > 1 and (part.axes[-1].role, part.axes[-1].size) == ("channel", 2)
+                         for _, part in x.space.parts)
         self.at = Raster().steps(x.space).argsort(stable=True).reshape(self.length, self.channels)
         self.features = [self._aligned(v) for v in self.parents]
         self.width = sum(size for _, size in self.features)
@@ -81,10 +84,11 @@ class _Linear(Conditional):
         symbols = v.space.size if isinstance(v.space, Finite) else 2  # a number, or that it is unseen
         return along, symbols * v.space.dimensions // (self.length if along else 1)
 
-    def _build(self, orders: int, most: int) -> None:
+    def _build(self, orders: int, most: int, group: int = 1) -> None:
         """Buffers of a ladder of so many orders, which say nothing yet: standard normals. Up to `most` innovations say how
-        large the next is."""
+        large the next is; channels share a component in groups."""
         C, K = self.channels, self.components
+        self.group = group
         self._most = most if most >= _LEAST else 0
         orders += self._most > 0
         self.register_buffer("spreads", torch.tensor(0))  # the period of sizes, 1 for none; 0 where they are all alike
@@ -115,9 +119,9 @@ class _Linear(Conditional):
             orders, weights = (*orders, orders[-1]), [*weights, weights[-1]]
             starts, sizes = (*starts, max(starts[-1], learned.reach)), learned if period else None
         within, logits, scales = (self.get_buffer(name)[:len(orders)] for name in ("within", "logits", "scales"))
-        return Ladder(orders, starts, weights, within, logits, scales, sizes)
+        return Ladder(orders, starts, weights, within, logits, scales, sizes, self.group)
 
-    def _measure(self, lagged: Iterable[Lagged]) -> None:
+    def _measure(self, lagged: Iterable[Lagged], circular: bool = False) -> None:
         """Innovations, of these weights."""
         if self._most:
             within, sizes, unit = (self.get_buffer(name) for name in ("within", "sizes", "unit"))
@@ -128,7 +132,8 @@ class _Linear(Conditional):
                 sizes.copy_(found.weights)
                 unit.copy_(found.unit)
                 self.get_buffer("spreads").fill_(period if bool((sizes != 0).any()) else 0)
-        for name, values in zip(("logits", "scales"), measured(self._ladder(), lagged, self.components), strict=True):
+        mixtures = measured(self._ladder(), lagged, self.components, circular)
+        for name, values in zip(("logits", "scales"), mixtures, strict=True):
             self.get_buffer(name).copy_(values)
 
     def forward(self, y: Observed) -> distributions.Distribution:
@@ -178,6 +183,8 @@ class LinearAutoregressive(_Linear):
             says.
         ridge: of standard units, in rows; None: of .1 to 1,000 as the last fifth says, and the like of what it draws towards.
         across: whether a column reads the past of the others; None: as the last fifth says.
+        circular: whether complex numbers, grids that end in pairs of channels, are as probable after a rotation, so that
+            covariates and constants say nothing; None: as the last fifth says.
         sizes: whether innovations may be as large as those before say.
         components: scales of the innovations' mixture; 1 for normal ones.
     """
@@ -185,23 +192,26 @@ class LinearAutoregressive(_Linear):
     plans = ("spreads", "toward")
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: int | None = None,
-                 ridge: float | None = None, across: bool | None = None, sizes: bool = True,
+                 ridge: float | None = None, across: bool | None = None, circular: bool | None = None, sizes: bool = True,
                  components: int = 3) -> None:
         super().__init__(x, parents, components=components)
         if order is not None and (not isinstance(order, int) or order < 0):
             raise UserError(f"LinearAutoregressive: {x.name}: order={order!r}; expected a whole number from 0")
         if ridge is not None and not ridge > 0:
             raise UserError(f"LinearAutoregressive: {x.name}: ridge={ridge!r}; expected a number above 0")
-        self.order, self.ridge, self.across = order, ridge, across
+        if circular and not self.pairs:
+            raise UserError(f"LinearAutoregressive: {x.name}: circular=True, got {x.space}; expected Series(Complex())")
+        self.order, self.ridge, self.across, self.circular = order, ridge, across, circular
         longest = max(1, min(self.length // 2, _LONGEST, _WIDEST // self.channels))
         most = min(self.length - 1, longest if order is None else order)
         self._orders = tuple(sorted({0, most, *(2**i for i in range(most.bit_length()) if 2**i <= most)}))
         for k, p in enumerate(self._orders):
             size = 1 + self.width + p * self.channels
             self.register_buffer(f"weight_{k}", torch.zeros(size, self.channels, dtype=torch.float64))
-        self._build(len(self._orders), self.length // 3 if sizes else 0)
+        self._build(len(self._orders), self.length // 3 if sizes else 0, 2 if self.pairs else 1)
         self.register_buffer("toward", torch.tensor(0))  # the lag whose weight is drawn towards 1; 0 for none
-        start = [most, 1.0 if ridge is None else ridge, float(self.channels < 4 if across is None else across)]
+        start = [most, 1.0 if ridge is None else ridge, self.channels < 4 if across is None else across,
+                 self.pairs and circular is not False]
         self.register_buffer("chosen", torch.tensor(start, dtype=torch.float64))
 
     @property
@@ -218,17 +228,18 @@ class LinearAutoregressive(_Linear):
         if not float(n.sum()):
             raise UserError(f"{self}: no value is known; expected series of at least one value")
         self._choose(moments, n, lagged)
-        most, ridge, across = self.get_buffer("chosen").tolist()
+        most, ridge, across, circular = self.get_buffer("chosen").tolist()
         known = torch.zeros(0, self.channels, dtype=torch.float64, device=n.device)
         for k, (order, weight) in enumerate(zip(self.orders, self.weights, strict=True)):
             count, M = n[k].sum().clamp(min=1.0), moments[k].sum(0)
+            M = distributions.turned(M, 1 + self.width) if circular else M
             if float(n[k].sum()):
                 some = max(o for o in self.orders if o <= min(order, most))
                 known = self._ridge(M, some, ridge, bool(across), int(self.get_buffer("toward")))
                 self.get_buffer("within")[k] = correlated(self._left(M, known) / count)
             weight.zero_()  # where no series is so long, what fewer say
             weight[:len(known)] = known
-        self._measure(lagged)
+        self._measure(lagged, bool(circular))
 
     def _moments(self, batches: Iterable[Lagged]) -> tuple[list[Tensor], Tensor]:
         """For every order the second moments (3, size, size) of [regressors, values], and how many there are (orders, 3): of
@@ -264,12 +275,15 @@ class LinearAutoregressive(_Linear):
         G, b = M[:P, :P], M[:P, x:] - M[:P, :P] @ start
         penalty = torch.full((P,), ridge, dtype=M.dtype, device=M.device)
         penalty[0] = 1e-9
-        if across or C == 1:
+        own = 2 if self.pairs else 1
+        if across or C == own:
             return start + torch.linalg.solve(G + penalty.diag(), b)
         found, head = torch.zeros_like(b), torch.arange(1 + self.width, device=M.device)
-        for c in range(C):
-            mine = torch.cat([head, 1 + self.width + c + C * torch.arange(some, device=M.device)])
-            found[mine, c] = torch.linalg.solve(G[mine][:, mine] + penalty[mine].diag(), b[mine, c])
+        for c in range(0, C, own):
+            those = torch.arange(c, c + own, device=M.device)
+            past = those + C * torch.arange(some, device=M.device)[:, None]
+            mine = torch.cat([head, 1 + self.width + past.flatten()])
+            found[mine[:, None], those] = torch.linalg.solve(G[mine][:, mine] + penalty[mine].diag(), b[mine][:, those])
         return start + found
 
     def _choose(self, moments: Sequence[Tensor], n: Tensor, lagged: Iterable[Lagged]) -> None:
@@ -284,17 +298,19 @@ class LinearAutoregressive(_Linear):
         orders = [o for o in self.orders if o <= self.orders[k]] if self.order is None else [self.orders[k]]
         season = period_of(changes(lagged), self.length) if deadline_of(lagged).allows(0.0) else 1
         towards = sorted({0, 1, season if season <= self.orders[k] else 1}) if self.ridge is None else [0]
-        found = list[tuple[Tensor, Tensor]]()
-        for across in (False, True) if self.across is None and self.channels > 1 else (bool(chosen[2]),):
+        kinds = [(True, distributions.turned(early, 1 + self.width))] if self.pairs and self.circular is not False else []
+        kinds += [] if self.circular else [(False, early)]
+        found, several = list[tuple[Tensor, Tensor]](), self.channels > (2 if self.pairs else 1)
+        for across in (False, True) if self.across is None and several else (bool(chosen[2]),):
             best, kept, toward = -math.inf, (chosen, early), 0
-            for some, ridge, drawn in itertools.product(orders, ridges, towards):
-                W = self._ridge(early, some, ridge / float(n[k, 1]), across, drawn)
-                learned, held = self._left(early, W), self._left(late, W)
+            for some, (circular, M), ridge, drawn in itertools.product(orders, kinds, ridges, towards):
+                W = self._ridge(M, some, ridge / float(n[k, 1]), across, drawn)
+                learned, held = self._left(M, W), self._left(late, W)
                 eye = torch.eye(len(learned), dtype=learned.dtype, device=learned.device)
                 root = torch.linalg.cholesky(learned + 1e-9 * eye)
                 score = -0.5 * float(2 * root.diagonal().log().sum() + torch.cholesky_solve(held, root).trace())
                 if float(n[k, 2]) * (score - best) > _CLEAR:
-                    best, kept, toward = score, (n.new_tensor([some, ridge, across]), W), drawn
+                    best, kept, toward = score, (n.new_tensor([some, ridge, across, circular]), W), drawn
             found.append(kept)
             if not across:
                 self.get_buffer("toward").fill_(toward)
