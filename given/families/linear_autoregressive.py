@@ -7,12 +7,12 @@ W is ridge regression of standard units in closed form, drawn towards zero, the 
 the parents: covariates along the same axis, and what is constant of an item; one that is unseen is a value of its own. The
 innovations of several columns are correlated, and each is a mixture of scales, whose tails are as heavy as the data's. They are
 as large as those before say, those a season before too, by a second regression (`distributions.Spread`), where that foretells
-the sizes of the last fifth. Where fewer than p values stand before, a regression on those serves, on 0, 1, 2, 4, ... of them:
-so `log_prob` is exact for series of any length, and a beginning of any length is gone on from. Order, ridge and what it draws
-towards are chosen by the log-probability of the last fifth of the rows, or of a series, and all are learned from again. A
-column reads the others' past where that errs less over several steps to come, too, since what helps one step often spoils the
-next. Both parts of complex numbers share a component of the mixture; where these are circular, as probable after a rotation,
-the regression is one of complex numbers.
+the sizes of the last fifth. Where fewer than p values stand before, a regression on those serves, on 0, 1, 2, 3, 4, 6, 8, 12,
+... of them: so `log_prob` is exact for series of any length, and a beginning of any length is gone on from. Order, ridge and
+what it draws towards are chosen by the log-probability of the last fifth of the rows, or of a series, and all are learned from
+again. A column reads the others' past where that errs less over several steps to come, too, since what helps one step often
+spoils the next. Both parts of complex numbers share a component of the mixture; where these are circular, as probable after a
+rotation, the regression is one of complex numbers.
 
 Source: Hoerl, Kennard, Ridge regression, 1970; Luetkepohl, New introduction to multiple time series analysis, 2005;
 Hyndman, Athanasopoulos, Forecasting: principles and practice, 2021 / https://otexts.com/fpp3/simple-methods.html
@@ -204,7 +204,8 @@ class LinearAutoregressive(_Linear):
         self.order, self.ridge, self.across, self.circular = order, ridge, across, circular
         longest = max(1, min(self.length // 2, _LONGEST, _WIDEST // self.channels))
         most = min(self.length - 1, longest if order is None else order)
-        self._orders = tuple(sorted({0, most, *(2**i for i in range(most.bit_length()) if 2**i <= most)}))
+        steps = {k * 2**i for k in (2, 3) for i in range(most.bit_length())}
+        self._orders = tuple(sorted({0, most, *(p for p in (1, *steps) if p <= most)}))
         for k, p in enumerate(self._orders):
             size = 1 + self.width + p * self.channels
             self.register_buffer(f"weight_{k}", torch.zeros(size, self.channels, dtype=torch.float64))
@@ -295,7 +296,8 @@ class LinearAutoregressive(_Linear):
         k, chosen = tops[-1], self.get_buffer("chosen")
         early, late = (moments[k][i] / n[k, i].clamp(min=1.0) for i in (1, 2))
         ridges = _RIDGES if self.ridge is None else (self.ridge,)
-        orders = [o for o in self.orders if o <= self.orders[k]] if self.order is None else [self.orders[k]]
+        orders = [o for o in self.orders[:k] if o & (o - 1) == 0] if self.order is None else []  # 0, 1, 2, 4, ...
+        orders.append(self.orders[k])
         season = period_of(changes(lagged), self.length) if deadline_of(lagged).allows(0.0) else 1
         towards = sorted({0, 1, season if season <= self.orders[k] else 1}) if self.ridge is None else [0]
         kinds = [(True, distributions.turned(early, 1 + self.width))] if self.pairs and self.circular is not False else []
