@@ -29,6 +29,8 @@ from given.families import Autoregressive, LinearAutoregressive, StateSpace
 from given.nn import MinGRU
 
 T, TRAIN, TEST, NOISE = 128, 1000, 1000, 0.01  # samples a series, series, and the noise's power
+WINDOW, COPIES = 512, 16  # samples that are read at once; delays of a measured series
+SPREADS = (0.0, 2.0, 4.0, 8.0, 16.0)  # ns
 DOPPLER = 0.05  # cycles a sample
 Row = dict[str, Callable[[], Any]]
 
@@ -87,9 +89,9 @@ def rows_of_simulated() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "LinearAutoregressive, normal (ridge)": (partial(linear, components=1), {}),
             "LinearAutoregressive, both parts apart": (partial(linear, components=1, circular=False), {}),
             "LinearAutoregressive (ridge, head)": (linear, {}),
-            "StateSpace, 4 states": (partial(StateSpace, latent=4), {"cpu_seconds": 60}),
+            "StateSpace, 8 states, of 100 series": (partial(StateSpace, latent=8, most_steps=200), {"cpu_seconds": 60}),
             "Autoregressive beside it (ridge, head, net)": (partial(NET, skip=linear), {
-                "cpu_seconds": 60, "held_out": 0.1, "learning_rate": 3e-4})}
+                "cpu_seconds": 60, "held_out": 0.1, "lr": 5e-4})}
 
 
 def table(name: str, scored: dict[str, list[np.ndarray]], true: list[np.ndarray], cost: dict[str, float],
@@ -124,10 +126,128 @@ def simulated(seeds: int) -> list[list[str]]:
     return table(f"{TRAIN} series of {T}", scored, true, cost, said)
 
 
+def speeds(seeds: int) -> list[list[str]]:
+    """p(h | doppler): a Doppler frequency a series, of 16."""
+    each, scored, true, cost = np.geomspace(0.01, 0.1, 16), dict[str, list[np.ndarray]](), [], dict[str, float]()
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        f, g = (rng.permutation(np.resize(each, n)) for n in (2 * TRAIN, TEST))
+        train, test = series(len(f), f, rng), series(len(g), g, rng)
+        true.append(truth(test, g))
+
+        def row(who: str, ask: Callable[[], np.ndarray], test: np.ndarray = test, true: np.ndarray = true[-1]) -> None:
+            began = time.process_time()
+            scored.setdefault(who, []).append(ask())
+            cost[who] = cost.get(who, 0) + time.process_time() - began
+            print(seed, who, (true - scored[who][-1]).mean(), f"{cost[who]:.0f}", flush=True)
+
+        def by_speed() -> np.ndarray:
+            found = np.empty(len(test))
+            for k in each:
+                found[g == k] = nats(learned(LinearAutoregressive, {"h": train[f == k]}), test[g == k])
+            return found
+
+        both = {"h": train, "doppler": np.log(f)}
+        row("LinearAutoregressive, whatever the speed", lambda: nats(learned(LinearAutoregressive, {"h": train}), test))
+        row("a net beside it, whatever the speed", lambda: nats(learned(partial(NET, skip=LinearAutoregressive), {
+            "h": train}, cpu_seconds=100, held_out=0.1, lr=2e-3, seed=seed), test))
+        row("a net beside it, given the speed", lambda: nats(learned(partial(NET, skip=LinearAutoregressive), both,
+            "p(h | doppler)", cpu_seconds=100, held_out=0.1, lr=2e-3, seed=seed), test, doppler=np.log(g)))
+        row("LinearAutoregressive, one a speed", by_speed)
+    return table(f"{2 * TRAIN} series of {T}, 16 speeds", scored, true, cost, {})
+
+
+def rooms() -> list[np.ndarray]:
+    """Three rooms of (receivers, frequencies), every tenth, in units of the root of a room's mean power."""
+    from scipy.io import loadmat
+
+    place = Path(os.environ["GIVEN_DATA"]) / "series"
+    found = [loadmat(place / f"vna_data0{i}.mat")["data"][:, ::10] for i in (1, 2, 3)]
+    return [h / np.sqrt((np.abs(h) ** 2).mean()) for h in found]
+
+
+def delayed(h: np.ndarray, spread: float, copies: int, rng: np.random.Generator) -> np.ndarray:
+    """(copies * n, F) series along frequencies 1 MHz apart that came up to `spread` ns earlier or later, each as one chance has
+    it: a delay of t turns frequency f by -2 pi f t."""
+    if not spread:
+        return h
+    t = rng.uniform(-spread, spread, (copies * len(h), 1)) * 1e-9
+    return np.tile(h, (copies, 1)) * np.exp(-2j * np.pi * 1e6 * np.arange(h.shape[1]) * t)
+
+
+def blocks(each: np.ndarray, size: int = 100) -> tuple[float, float]:
+    """Mean and standard error of (n, F) values, by blocks of neighbouring frequencies."""
+    means = each.reshape(len(each), -1, size).mean((0, 2))
+    return float(means.mean()), float(means.std(ddof=1) / len(means) ** 0.5)
+
+
+def along(model: given.Model, h: np.ndarray) -> np.ndarray:
+    """(n, F) nats of every sample given those before in its series, in windows of which the earlier half is read."""
+    factor, codec = model.joint.factors[0], model.joint.columns["h"].codec
+    W, (n, F), found = WINDOW, h.shape, np.empty(h.shape)
+    for first in range(0, F, W // 2):
+        start = min(max(0, first - W // 2), F - W)
+        x = codec.encode(h[:, start:start + W])
+        with torch.no_grad():
+            each = factor(given.variables.Observed({}, n)).each(x).reshape(n, W, 2).sum(-1)
+        each = (each + codec.log_volume(x)[:, None] / W)[:, first - start:first - start + W // 2]
+        found[:, first:first + W // 2] = each.numpy()
+    return found
+
+
+def mixture(each: np.ndarray) -> np.ndarray:
+    """(n, F) nats of a mixture of K models (K, n, F), weighed alike at first, then by what they gave to the series so far."""
+    total = np.logaddexp.reduce(each.cumsum(-1), axis=0) - np.log(len(each))
+    return np.diff(total, axis=-1, prepend=0)
+
+
+def measured(seeds: int) -> list[list[str]]:
+    one, two, three = rooms()
+    linear = partial(LinearAutoregressive, circular=True, across=False, ridge=1.0)
+    found, cost, checked = dict[str, np.ndarray](), dict[str, float](), dict[str, float]()
+
+    def score(learn: list[np.ndarray], on: np.ndarray, spread: float, family: Any, seed: int = 0, **options: Any) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        train = np.concatenate([delayed(h, spread, COPIES, rng) for h in learn])
+        return along(learned(family, {"h": train}, window=WINDOW, seed=seed, **options), on)
+
+    def row(name: str, ask: Callable[[], np.ndarray]) -> None:
+        began = time.process_time()
+        found[name] = ask()
+        cost[name] = time.process_time() - began
+        print(name, *blocks(found[name]), f"{cost[name]:.0f}", flush=True)
+
+    for order in (0, 1, 32):
+        name = f"AR({order})" if order else "independent complex normals"
+        row(name, lambda o=order: score([one, two], three, 0.0, partial(linear, order=o, components=1)))
+    row("AR(32), one scale mixture for both parts", lambda: score([one, two], three, 0.0, partial(linear, order=32)))
+    members = [(order, spread) for spread in SPREADS for order in (16, 32, 64, 128)]
+    for order, spread in members:
+        family = partial(linear, order=order)
+        value = (score([one], two, spread, family).mean() + score([two], one, spread, family).mean()) / 2
+        checked[f"order {order}, delays of up to {spread:g} ns"] = value
+        row(f"order {order}, delays of up to {spread:g} ns", lambda f=family, s=spread: score([one, two], three, s, f))
+    best, every = max(checked, key=lambda k: checked[k]), np.stack([found[name] for name in checked])
+    row(f"the one best between rooms 1 and 2: {best}", lambda: found[best])
+    beside = partial(NET, skip=partial(linear, order=32))
+    row("a net beside order 32, delays of up to 8 ns", lambda: score([one, two], three, 8.0, beside, cpu_seconds=100, lr=5e-4,
+                                                                     held_out=0.1))
+    row(f"all {len(members)} in a mixture", lambda: mixture(every))
+    for seed in range(1, seeds):
+        row(f"all {len(members)} in a mixture, other delays ({seed})", lambda k=seed: mixture(np.stack([
+            score([one, two], three, spread, partial(linear, order=order), k) for order, spread in members])))
+    lines = [["model", "nats a sample", "less AR(32)'s, paired", "rooms 1 and 2, each from the other", "CPU-s"]]
+    for name, each in found.items():
+        (mean, error), (apart, paired) = blocks(each), blocks(each - found["AR(32)"])
+        lines.append([name, f"{mean:.3f} ± {error:.3f}", f"{apart:+.3f} ± {paired:.3f}",
+                      f"{checked[name]:.3f}" if name in checked else "", f"{cost[name]:.0f}"])
+    return lines
+
+
 def main() -> None:
-    parts = {"simulated": simulated}
+    parts = {"simulated": simulated, "speeds": speeds, "measured": measured}
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", choices=[*parts, []])
+    parser.add_argument("parts", nargs="*", default=[*parts])
     parser.add_argument("--print", action="store_true", help="write no record")
     parser.add_argument("--seeds", type=int, default=3)
     asked = parser.parse_args()

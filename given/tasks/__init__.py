@@ -15,12 +15,11 @@ from given.codecs import Image, Label, Series, Text, infer_table
 from given.conditional import quoted
 from given.formula import by_axes
 from given.sources import Source
-from given.tasks import answer, chat, code, fill, finance, keyboard, picture, traffic, translate, upscale
+from given.tasks import answer, channel, chat, code, fill, finance, keyboard, picture, traffic, translate, upscale
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "answer", "chat", "code", "fill", "finance", "keyboard", "picture", "task_named", "task_of",
-           "traffic",
-           "translate", "upscale"]
+__all__ = ["TASKS", "Task", "answer", "channel", "chat", "code", "fill", "finance", "keyboard", "picture", "task_named",
+           "task_of", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -111,6 +110,8 @@ TASKS = (
          "given fit photos/ --task upscale", own=upscale),
     Task("finance", "what a price does next, given all days before", "one normal distribution, GARCH with Student innovations",
          "nats/day", "given fit prices.csv --task finance", own=finance),
+    Task("channel", "how a complex radio channel goes on along time or frequency", "independent complex normals, AR(1)",
+         "nats/complex sample", "given fit h.npy --task channel", own=channel),
 )
 
 
