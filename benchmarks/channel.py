@@ -126,34 +126,38 @@ def simulated(seeds: int) -> list[list[str]]:
     return table(f"{TRAIN} series of {T}", scored, true, cost, said)
 
 
-def speeds(seeds: int) -> list[list[str]]:
-    """p(h | doppler): a Doppler frequency a series, of 16."""
-    each, scored, true, cost = np.geomspace(0.01, 0.1, 16), dict[str, list[np.ndarray]](), [], dict[str, float]()
-    for seed in range(seeds):
-        rng = np.random.default_rng(seed)
-        f, g = (rng.permutation(np.resize(each, n)) for n in (2 * TRAIN, TEST))
-        train, test = series(len(f), f, rng), series(len(g), g, rng)
-        true.append(truth(test, g))
+def of_speeds(seed: int) -> tuple[Row, np.ndarray]:
+    """Rows, and nats of the true density, of series of a Doppler frequency each, of 16."""
+    rng, each = np.random.default_rng(seed), np.geomspace(0.01, 0.1, 16)
+    f, g = (rng.permutation(np.resize(each, n)) for n in (2 * TRAIN, TEST))
+    train, test = series(len(f), f, rng), series(len(g), g, rng)
+    beside = partial(NET, skip=LinearAutoregressive)
+    budget: dict[str, Any] = {"cpu_seconds": 100, "held_out": 0.1, "lr": 2e-3, "seed": seed}
 
-        def row(who: str, ask: Callable[[], np.ndarray], test: np.ndarray = test, true: np.ndarray = true[-1]) -> None:
+    def by_speed() -> np.ndarray:
+        found = np.empty(len(test))
+        for k in each:
+            found[g == k] = nats(learned(LinearAutoregressive, {"h": train[f == k]}), test[g == k])
+        return found
+
+    return {
+        "LinearAutoregressive, whatever the speed": lambda: nats(learned(LinearAutoregressive, {"h": train}), test),
+        "a net beside it, whatever the speed": lambda: nats(learned(beside, {"h": train}, **budget), test),
+        "a net beside it, given the speed": lambda: nats(
+            learned(beside, {"h": train, "doppler": np.log(f)}, "p(h | doppler)", **budget), test, doppler=np.log(g)),
+        "LinearAutoregressive, one a speed": by_speed}, truth(test, g)
+
+
+def speeds(seeds: int) -> list[list[str]]:
+    scored, true, cost = dict[str, list[np.ndarray]](), list[np.ndarray](), dict[str, float]()
+    for seed in range(seeds):
+        rows, nats_of_truth = of_speeds(seed)
+        true.append(nats_of_truth)
+        for who, ask in rows.items():
             began = time.process_time()
             scored.setdefault(who, []).append(ask())
             cost[who] = cost.get(who, 0) + time.process_time() - began
-            print(seed, who, (true - scored[who][-1]).mean(), f"{cost[who]:.0f}", flush=True)
-
-        def by_speed() -> np.ndarray:
-            found = np.empty(len(test))
-            for k in each:
-                found[g == k] = nats(learned(LinearAutoregressive, {"h": train[f == k]}), test[g == k])
-            return found
-
-        both = {"h": train, "doppler": np.log(f)}
-        row("LinearAutoregressive, whatever the speed", lambda: nats(learned(LinearAutoregressive, {"h": train}), test))
-        row("a net beside it, whatever the speed", lambda: nats(learned(partial(NET, skip=LinearAutoregressive), {
-            "h": train}, cpu_seconds=100, held_out=0.1, lr=2e-3, seed=seed), test))
-        row("a net beside it, given the speed", lambda: nats(learned(partial(NET, skip=LinearAutoregressive), both,
-            "p(h | doppler)", cpu_seconds=100, held_out=0.1, lr=2e-3, seed=seed), test, doppler=np.log(g)))
-        row("LinearAutoregressive, one a speed", by_speed)
+            print(seed, who, (true[-1] - scored[who][-1]).mean(), f"{cost[who]:.0f}", flush=True)
     return table(f"{2 * TRAIN} series of {T}, 16 speeds", scored, true, cost, {})
 
 
