@@ -1,12 +1,13 @@
-"""Channel: a simulated Rayleigh channel whose density is known, and channels that were measured.
+"""Channel: a simulated Rayleigh channel whose density is known, channels that were measured, and a standard's.
 
     GIVEN_DATA=... python benchmarks/channel.py                # about ten CPU-minutes; appends to RESULTS.md
-    python benchmarks/channel.py simulated --print --seeds 1   # a part of it: simulated, speeds, measured; prints only
+    python benchmarks/channel.py simulated --print --seeds 1   # a part of it: simulated, speeds, measured, tdl; prints only
 
 Simulated: complex numbers of autocovariance J0(2 pi f k), Jakes' of a Doppler frequency of f cycles a sample, and noise 20 dB
 below: a series is one complex normal vector, so its true density is known by Cholesky's root. Measured: every tenth of 40,000
 frequencies from 4 to 8 GHz at three receivers in each of three rooms, each room in units of the root of its mean power; rooms 1
-and 2 are learned from, room 3 is scored; nothing is chosen on room 3.
+and 2 are learned from, room 3 is scored; nothing is chosen on room 3. TDL: 500 channels of 14 symbols and 64 subcarriers, by
+the 3GPP's TDL-A model: what is looked at of draws, beside held-out ones.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import given
 from given.codecs import Complex, Number, Series
 from given.families import Autoregressive, LinearAutoregressive, StateSpace
 from given.nn import MinGRU
+from given.tasks import channel
 
 T, TRAIN, TEST, NOISE = 128, 1000, 1000, 0.01  # samples a series, series, and the noise's power
 WINDOW, COPIES = 512, 16  # samples that are read at once; delays of a measured series
@@ -248,8 +250,62 @@ def measured(seeds: int) -> list[list[str]]:
     return lines
 
 
+def looked_at(h: np.ndarray, like: np.ndarray) -> list[float]:
+    """What is looked at of channels (n, symbols, subcarriers), and the total variation from the delay profile of others."""
+    (rises, symbols), (dips, wide) = channel.fades(h, 1, 0.3), channel.fades(h, 2, 0.3)
+    profile = 0.5 * np.abs(channel.delay_profile(h) - channel.delay_profile(like)).sum()
+    correlations = [abs(channel.correlation(h, 1, 13)[13]), *np.abs(channel.correlation(h, 2, 32))[[8, 32]]]
+    return [*correlations, float(profile), 1000 * rises, symbols, 1000 * dips, wide]
+
+
+def tdl(seeds: int) -> list[list[str]]:
+    """500 channels of 14 symbols and 64 subcarriers: 400 learned from along frequency, 100 draws beside the other 100."""
+    h = np.load(Path(os.environ["GIVEN_DATA"]) / "series" / "wireless-tdl.npz")["h"].astype(complex)
+    rows = dict[str, list[list[float]]]()
+    for seed in range(seeds):
+        order = np.random.default_rng(seed).permutation(len(h))
+        train, test = h[order[:400]], h[order[400:]]
+
+        def add(who: str, drawn: np.ndarray, score: float = np.nan, test: np.ndarray = test) -> None:
+            rows.setdefault(who, []).append([score, *looked_at(drawn, test)])
+
+        add("held-out channels", test)
+        add("100 of those learned from (the floor)", train[:100])
+        for who, options in {"independent complex normals": {"order": 0, "across": False, "components": 1},
+                             "AR(1)": {"order": 1, "across": False, "components": 1}, "LinearAutoregressive": {}}.items():
+            along_frequency = {"h": train.swapaxes(1, 2)}
+            model = learned(partial(LinearAutoregressive, **options), along_frequency, window=64)
+            drawn = model.sample(len(test), length=64, seed=seed)["h"].swapaxes(1, 2)
+            score = channel.measure(model, given.read(h=test.swapaxes(1, 2)))["nats a sample"]
+            add(who, drawn, score)
+            scaled = drawn / np.sqrt((np.abs(drawn) ** 2).mean((1, 2), keepdims=True))
+            if not options:
+                add("the same, of mean power 1 as the data are", scaled)
+                if not seed:
+                    picture(test, scaled)
+    head = ["", "nats a sample", "time correlation, 13 symbols", "frequency correlation, 8", "32", "delay profile, apart",
+            "fades below .3, of 1,000 symbols", "symbols each", "of 1,000 subcarriers", "subcarriers each"]
+    return [head, *([who, *("" if np.isnan(m) else f"{m:.3f} ± {e:.3f}" if seeds > 1 else f"{m:.3f}" for m, e in zip(
+        np.mean(each, 0), np.std(each, 0), strict=True))] for who, each in rows.items())]
+
+
+def picture(test: np.ndarray, drawn: np.ndarray, n: int = 8, side: int = 4) -> None:
+    """Held-out channels above draws: symbols down, subcarriers across, the phase as hue and the amplitude as brightness."""
+    from PIL import Image
+
+    sheets = []
+    for h in (test[:n], drawn[:n]):
+        hue, value = (np.angle(h) / (2 * np.pi) % 1) * 255, np.clip(np.abs(h) / 2, 0, 1) ** 0.7 * 255
+        hsv = np.stack([hue, np.full(h.shape, 200.0), value], -1).astype(np.uint8).repeat(side, 1).repeat(side, 2)
+        framed = np.pad(hsv, ((0, 0), (3, 3), (3, 3), (0, 0)))
+        sheets.append(np.concatenate([np.concatenate(list(framed[k:k + 4]), 1) for k in range(0, n, 4)], 0))
+    gap = np.full((10, *sheets[0].shape[1:]), (0, 0, 255), dtype=np.uint8)
+    place = Path(__file__).parent.parent / "docs" / "pictures" / "channel.png"
+    Image.fromarray(np.concatenate([sheets[0], gap, sheets[1]], 0), "HSV").convert("RGB").save(place, optimize=True)
+
+
 def main() -> None:
-    parts = {"simulated": simulated, "speeds": speeds, "measured": measured}
+    parts = {"simulated": simulated, "speeds": speeds, "measured": measured, "tdl": tdl}
     parser = argparse.ArgumentParser()
     parser.add_argument("parts", nargs="*", default=[*parts])
     parser.add_argument("--print", action="store_true", help="write no record")
