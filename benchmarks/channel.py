@@ -85,11 +85,11 @@ NET = partial(Autoregressive, net=partial(MinGRU, width=64, layers=2))
 
 
 def rows_of_simulated() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
-    linear = LinearAutoregressive
-    return {"independent complex normals": (partial(linear, order=0, components=1, circular=True), {}),
-            "AR(1)": (partial(linear, order=1, components=1, circular=True), {}),
-            "LinearAutoregressive, normal (ridge)": (partial(linear, components=1), {}),
-            "LinearAutoregressive, both parts apart": (partial(linear, components=1, circular=False), {}),
+    linear, normal = LinearAutoregressive, partial(LinearAutoregressive, components=1, sizes=False)
+    return {"independent complex normals": (partial(normal, order=0, circular=True), {}),
+            "AR(1)": (partial(normal, order=1, circular=True), {}),
+            "LinearAutoregressive, normal (ridge)": (normal, {}),
+            "LinearAutoregressive, normal, not circular": (partial(normal, circular=False), {}),
             "LinearAutoregressive (ridge, head)": (linear, {}),
             "StateSpace, 8 states, of 100 series": (partial(StateSpace, latent=8, most_steps=200), {"cpu_seconds": 60}),
             "Autoregressive beside it (ridge, head, net)": (partial(NET, skip=linear), {
@@ -225,8 +225,9 @@ def measured(seeds: int) -> list[list[str]]:
 
     for order in (0, 1, 32):
         name = f"AR({order})" if order else "independent complex normals"
-        row(name, lambda o=order: score([one, two], three, 0.0, partial(linear, order=o, components=1)))
-    row("AR(32), one scale mixture for both parts", lambda: score([one, two], three, 0.0, partial(linear, order=32)))
+        row(name, lambda o=order: score([one, two], three, 0.0, partial(linear, order=o, components=1, sizes=False)))
+    row("AR(32), parts of one mixture", lambda: score([one, two], three, 0.0, partial(linear, order=32, sizes=False)))
+    row("AR(32), and as large as those before say", lambda: score([one, two], three, 0.0, partial(linear, order=32)))
     members = [(order, spread) for spread in SPREADS for order in (16, 32, 64, 128)]
     for order, spread in members:
         family = partial(linear, order=order)
@@ -271,8 +272,9 @@ def tdl(seeds: int) -> list[list[str]]:
 
         add("held-out channels", test)
         add("100 of those learned from (the floor)", train[:100])
-        for who, options in {"independent complex normals": {"order": 0, "across": False, "components": 1},
-                             "AR(1)": {"order": 1, "across": False, "components": 1}, "LinearAutoregressive": {}}.items():
+        for who, options in {"independent complex normals": {"order": 0, "across": False, "components": 1, "sizes": False},
+                             "AR(1)": {"order": 1, "across": False, "components": 1,
+                                       "sizes": False}, "LinearAutoregressive": {}}.items():
             along_frequency = {"h": train.swapaxes(1, 2)}
             model = learned(partial(LinearAutoregressive, **options), along_frequency, window=64)
             drawn = model.sample(len(test), length=64, seed=seed)["h"].swapaxes(1, 2)

@@ -122,7 +122,8 @@ def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
     """Independent complex normals, and AR(1)."""
     found = {}
     for name, order in (("independent complex normals", 0), ("AR(1)", 1)):
-        fitted = _linear(train, partial(LinearAutoregressive, order=order, components=1, circular=True, across=False))
+        fitted = _linear(train, partial(LinearAutoregressive, order=order, circular=True, across=False, sizes=False,
+                                        components=1))
         fitted.fit(train, held_out=0, progress=False)
         found[name] = measure(fitted, test)
     return found
