@@ -16,12 +16,14 @@ from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from given.distributions import Distribution, Noise
 from given.lessons import Batch, Descend, Lesson, Solve, Weigh, select
-from given.variables import Entries, Finite, Observed, UserError, Variable, built_with, check_pickles
+from given.variables import Entries, Finite, Observed, Space, UserError, Variable, built_with, check_pickles
 
-__all__ = ["Conditional", "Decodes", "Encodes", "device_of", "factor_name", "quoted", "state_of", "states", "teach"]
+__all__ = ["Conditional", "Decodes", "Encodes", "device_of", "factor_name", "indicators", "quoted", "state_of", "states",
+           "teach", "vectors_of"]
 
 _MOST_STATES = 100_000
 
@@ -209,3 +211,22 @@ def state_of(parents: Sequence[Variable], y: Observed) -> Tensor:
         for entry in torch.where(x.readable, x.tensor, 0).reshape(y.n, -1).unbind(1):  # padding is no value
             state = state * v.space.size + entry
     return state
+
+
+def vectors_of(parents: Sequence[Variable], y: Observed) -> Tensor:
+    """(B, F) float64 numbers of all parents, NaN where they are unseen; a symbol without order is its indicators."""
+    found = list[Tensor]()
+    for v in parents:
+        flat = y[v.name].flat(v.space)
+        value = torch.where(flat.readable, flat.tensor, torch.nan)
+        for (_, part), piece in zip(v.space.parts, value.split([part.dimensions for _, part in v.space.parts], 1), strict=True):
+            if (V := indicators(part)) > 1:
+                hot = F.one_hot(piece.nan_to_num().long(), V).double()
+                piece = torch.where(piece.isnan()[..., None], torch.nan, hot).flatten(1)
+            found.append(piece)
+    return torch.cat(found, 1)
+
+
+def indicators(part: Space) -> int:
+    """Numbers an entry of a space takes in `vectors_of`: its indicators where it is a symbol without order."""
+    return part.size if isinstance(part, Finite) and not part.ordered else 1

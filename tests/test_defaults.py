@@ -43,6 +43,7 @@ NEEDS = {
 OUT = {
     "Autoencoder": REALS_ONLY,
     "Autoregressive": {},
+    "BoostedTrees": dict.fromkeys(["pictures", "vectors", "tables"], "or use Regression"),
     "Categorical": dict.fromkeys(["pictures", "vectors", "tables"], GRIDS),
     **dict.fromkeys(ONE_DIMENSIONAL, REALS_ONLY),
     "ChowLiuTree": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
@@ -80,6 +81,7 @@ OUT = {
     "VAE": {},
     "VQVAE": dict.fromkeys(KINDS, NEEDS["VQVAE"]),
 }
+ALONE = {"BoostedTrees": "cut along; use Independent", "NearestNeighbour": "be near to; use KernelDensity"}
 NO_PARENTS = {"ExponentialSmoothing", "FactorAnalysis", "GARCH", "Hawkes", "HiddenMarkov", "KMeans", "PCA", "ProbabilisticPCA",
               "RealizedGARCH", "SeasonalNaive", "StateSpace"}
 
@@ -118,8 +120,8 @@ def test_a_family_by_its_name_alone(name, kind, condition):
     elif condition and name in NO_PARENTS:
         with pytest.raises(UserError, match="takes no parents; make them part of the block, or use "):
             made(family, kind, condition)
-    elif not condition and name == "NearestNeighbour":
-        with pytest.raises(UserError, match="has no condition to be near to; use KernelDensity"):
+    elif not condition and name in ALONE:
+        with pytest.raises(UserError, match=f"has no condition to {ALONE[name]}"):
             made(family, kind, condition)
     elif name in ("Autoencoder", "GAN", "PCA"):
         with pytest.raises(Intractable, match="a map alone has no density; SplineFlow and GaussianMixture have an exact"):

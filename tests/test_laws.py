@@ -38,6 +38,7 @@ from given.families import (
     Autoencoder,
     Autoregressive,
     Beta,
+    BoostedTrees,
     Categorical,
     ChowLiuTree,
     Contrastive,
@@ -326,6 +327,13 @@ FAMILIES = {
     "NearestNeighbour of a class": lambda: NearestNeighbour(ANIMAL, real("z", 2)),
     "Dequantised NearestNeighbour": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(
         NearestNeighbour, bandwidth=0.3)),
+    "BoostedTrees": lambda: BoostedTrees(real("x"), [LABEL, real("z", 2), SOURCE], trees=10, least=5, bins=5),
+    "BoostedTrees of a class": lambda: BoostedTrees(ANIMAL, [real("z", 2), LABEL], trees=10, least=5),
+    "BoostedTrees of a number with atoms": lambda: BoostedTrees(
+        Variable("x", IdentityCodec(Real(atoms=(-1.0, 0.5)))), real("z", 2), trees=10, least=5, bins=4),
+    "Dequantised BoostedTrees": lambda: Dequantised(grid("x", 4), LABEL, family=partial(BoostedTrees, trees=10, least=5)),
+    "Ensemble of trees": lambda: Ensemble(real("x"), real("z", 2), families=(
+        partial(BoostedTrees, trees=10, least=5, bins=5), partial(Regression, net=SMALL, width=8))),
     "KMeans": lambda: KMeans(real("x", 2), components=3),
     "KMeans block": lambda: KMeans(BLOCK, components=2),
     "KMeans of a chosen size": lambda: KMeans(real("x", 2), components=select(1, 3)),

@@ -13,6 +13,7 @@ from importlib import import_module
 import pytest
 from test_autoencoder import check_codes, check_unseen, check_wrapped_codes
 from test_blocks import check_joint_head, check_loss_is_the_chain, check_target_is_hidden
+from test_boosted_trees import check_as_grown, check_hazards, check_histogram
 from test_classics import (
     check_bandwidth,
     check_few_rows,
@@ -254,6 +255,15 @@ MUTANTS = {
         given.families.Dequantised, "_encode", "middles(x, self.space)", "x.of(x.tensor.double())", check_wrapped_codes),
     "a row without a column is a prototype": Mutant(
         given.verbs.describing, "_prototypes", "(rows[by] == value) & whole", "rows[by] == value", check_complete),
+    "what lacks a feature goes right": Mutant(
+        given.families.boosted_trees, "leaves_left", "lacking_left == 0", "lacking_left >= 0", check_as_grown),
+    "leaves that one node rules out are left": Mutant(
+        given.families.boosted_trees, "leaves_left", "& left[", "| left[", check_as_grown),
+    "a hazard forgets the classes before": Mutant(
+        given.families.BoostedTrees, "_distribution", "F.logsigmoid(scores), (0, 1)) + none_before",
+        "F.logsigmoid(scores), (0, 1))", check_hazards),
+    "a tail has the other end's width": Mutant(
+        given.distributions.Histogram, "each", "(k - 1).clamp(0, len(self.widths) - 1)", "(-k).clamp(-1, 0)", check_histogram),
     "a row left out is its own neighbour": Mutant(
         given.families.NearestNeighbour, "_left_out", "rows] -= 1", "rows] -= 0", check_chosen),
     "of rows as near as the k-th some are neighbours": Mutant(

@@ -34,6 +34,7 @@ from given.distributions.heads import (
     default_head,
 )
 from given.distributions.hidden_markov import Emissions, HiddenMarkov
+from given.distributions.histogram import Histogram
 from given.distributions.implicit import Implicit
 from given.distributions.innovations import changes, correlated, fifths, foretold, measured, missed, period_of, turned
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
@@ -104,6 +105,7 @@ __all__ = [
     "Guidance",
     "Hawkes",
     "HiddenMarkov",
+    "Histogram",
     "How",
     "Implicit",
     "ImportanceWeighted",

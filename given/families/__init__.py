@@ -2,6 +2,7 @@
 
 from given.families.autoencoder import Autoencoder
 from given.families.autoregressive import MAR, Autoregressive
+from given.families.boosted_trees import BoostedTrees
 from given.families.categorical import Categorical
 from given.families.contrastive import Contrastive
 from given.families.dequantised import Dequantised
@@ -37,6 +38,7 @@ __all__ = [
     "Autoencoder",
     "Autoregressive",
     "Beta",
+    "BoostedTrees",
     "Categorical",
     "ChowLiuTree",
     "Contrastive",

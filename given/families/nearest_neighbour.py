@@ -18,14 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from given import distributions
-from given.conditional import Conditional
+from given.conditional import Conditional, indicators, vectors_of
 from given.lessons import Batch, Deadline, Lesson, Solve, deadline_of, select
 from given.variables import Finite, Observed, UserError, Variable
 
@@ -91,7 +91,7 @@ class NearestNeighbour(Conditional):
         self.neighbours, self.bandwidth, self.anew = neighbours, bandwidth, anew
         finite = [isinstance(part, Finite) for _, part in x.space.parts]
         self.reals, self.symbols = not all(finite), any(finite)
-        self.widths = [part.dimensions * _numbers_of(part) for v in self.parents for _, part in v.space.parts]
+        self.widths = [part.dimensions * indicators(part) for v in self.parents for _, part in v.space.parts]
         self.items: Tensor
         self.conditions: Tensor
         self.weights: Tensor
@@ -112,7 +112,7 @@ class NearestNeighbour(Conditional):
         if not len(self.items):
             raise UserError(f"{self}: nothing is stored yet; fit it first")
         k, h, a = self.chosen.tolist()
-        blocks = self._vectors(y).split(max(1, _AT_ONCE // len(self.items)))
+        blocks = vectors_of(self.parents, y).split(max(1, _AT_ONCE // len(self.items)))
         whole = bool(self.whole) and all(y[v.name].complete for v in self.parents)
         near = torch.cat([self._near(self._squared(block, whole), k) for block in blocks])
         kernels = distributions.Kernels.about(self.x.space, self.items, self.weights, h, a)
@@ -122,7 +122,7 @@ class NearestNeighbour(Conditional):
         return [Solve(self._store)]
 
     def _store(self, batches: Iterable[Batch]) -> None:
-        alike, self.weights = distributions.stored(batches, self.x.space, self._vectors, str(self))
+        alike, self.weights = distributions.stored(batches, self.x.space, partial(vectors_of, self.parents), str(self))
         self.conditions, self.items = (t.contiguous() for t in alike.split([len(self.scale), self.items.shape[1]], 1))
         self.whole.copy_(~self.conditions.isnan().any())
         self._standardise()
@@ -215,20 +215,6 @@ class NearestNeighbour(Conditional):
                            for block, one in zip(a.nan_to_num().split(rows), seen.split(rows), strict=True)])
         return torch.where(common > 1e-12, total / common, torch.inf)
 
-    def _vectors(self, y: Observed) -> Tensor:
-        """(B, F) float64 numbers of all parents, NaN where they are unseen."""
-        found = list[Tensor]()
-        for v in self.parents:
-            flat = y[v.name].flat(v.space)
-            value = torch.where(flat.readable, flat.tensor, torch.nan)
-            for (_, part), piece in zip(v.space.parts, value.split([part.dimensions for _, part in v.space.parts], 1),
-                                        strict=True):
-                if (V := _numbers_of(part)) > 1:
-                    hot = F.one_hot(piece.nan_to_num().long(), V).double()
-                    piece = torch.where(piece.isnan()[..., None], torch.nan, hot).flatten(1)
-                found.append(piece)
-        return torch.cat(found, 1)
-
     # Stored rows have no fixed number: a loaded state brings its own.
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         for name in ("items", "conditions", "weights", "tried"):
@@ -238,8 +224,3 @@ class NearestNeighbour(Conditional):
 
 def _score(tried: tuple[float, float, float, float]) -> float:
     return tried[-1]
-
-
-def _numbers_of(part: Any) -> int:
-    """Numbers an entry: its indicators where it is a symbol without order."""
-    return part.size if isinstance(part, Finite) and not part.ordered else 1

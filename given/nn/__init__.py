@@ -52,6 +52,7 @@ from given.nn.recurrent import GRU, LSTM, MinGRU
 from given.nn.row_lstm import RowLSTM
 from given.nn.stack import Stack
 from given.nn.transformer import Transformer
+from given.nn.trees import MOST_LEAVES, leaf_values, leaves_left
 from given.nn.unet import UNet
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "LinearPrediction",
     "MADE",
     "MLP",
+    "MOST_LEAVES",
     "Map",
     "MaskedTransformer",
     "MinGRU",
@@ -128,6 +130,8 @@ __all__ = [
     "convolves",
     "default_field",
     "keep_size",
+    "leaf_values",
+    "leaves_left",
     "makes_grids",
     "reads_grid",
     "reads_map",
