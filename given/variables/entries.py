@@ -22,6 +22,13 @@ def _each(function: Callable[..., Tensor], first: Values, *rest: Values) -> Valu
     return function(first, *rest)
 
 
+def _mask(mask: Values | None, values: Values, default: bool) -> Values:
+    """A mask of the shape of values; the same everywhere where there is none."""
+    if mask is None:
+        return _each(lambda v: torch.full((), default, dtype=torch.bool, device=v.device).expand(v.shape), values)
+    return _each(lambda m, v: m if m.shape == v.shape else m.expand(v.shape), mask, values)
+
+
 @dataclass
 class _Told:
     """What masks are known to say without a look at them, which on an accelerator would wait for it; None of what is not.
@@ -56,11 +63,8 @@ class Entries:
     def __init__(self, values: Values, seen: Values | None = None, valid: Values | None = None,
                  context: Values | None = None) -> None:
         self.values = values
-        everything = _each(lambda v: torch.ones((), dtype=torch.bool, device=v.device).expand(v.shape), values)
-        self.seen = everything if seen is None else _each(lambda m, v: m.expand(v.shape), seen, values)
-        self.valid = everything if valid is None else _each(lambda m, v: m.expand(v.shape), valid, values)
-        nothing = _each(lambda v: torch.zeros((), dtype=torch.bool, device=v.device).expand(v.shape), values)
-        self.context = nothing if context is None else _each(lambda m, v: m.expand(v.shape), context, values)
+        self.seen, self.valid = _mask(seen, values, True), _mask(valid, values, True)
+        self.context = _mask(context, values, False)
         plain = (seen is valid is context is None) or None
         self.told = _Told(plain, plain)
 
