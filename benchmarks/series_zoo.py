@@ -20,7 +20,6 @@ import torch
 from record import append
 
 import given
-from given.codecs import Number, Series
 
 PATHS, LEARNED = 200, 0.7
 # file, column, values of a season, horizon
@@ -76,7 +75,7 @@ def main() -> None:
         missed = y[at[:, None] + np.arange(h)] - y[at[:, None] + ahead]
         naive = y[origins[:, None] + ahead] + missed[:, None]
         data = given.read(y=[y[:cut]])
-        model = given.model("p(y)", data, codecs={"y": Series(Number())})
+        model = given.model("p(y)", data)
         model.fit(data, held_out=0, progress=False)
         drawn = model.forecast({"y": [y[:o] for o in origins]}, h, n=PATHS).paths["y"]
         scale = y[:cut].std()

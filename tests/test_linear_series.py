@@ -191,3 +191,14 @@ def test_a_net_begins_as_its_skip_path():
 def test_options_that_say_nothing(made, words):
     with pytest.raises(UserError, match=words):
         made()
+
+
+def test_numbers_that_change_by_shares_are_read_as_logarithms():
+    steps = np.random.default_rng(2).normal(size=(2, 150)) * 0.2
+    growing, walking = np.exp(steps[0].cumsum() + 3), 100 + 0.1 * steps[1].cumsum()
+    data = given.read(growing=[growing], walking=[walking], ends=[np.r_[growing[:149], 0.0]])
+    model = given.model("p(growing) p(walking) p(ends)", data)
+    curves = {name: v.codec.of.arguments["curve"] for name, v in model.joint.columns.items()}
+    assert curves == {"growing": "log", "walking": "linear", "ends": "linear"}
+    model.fit(data, held_out=0, progress=False)
+    assert (model.forecast(data, 8, n=20).paths["growing"] > 0).all()

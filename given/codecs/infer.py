@@ -16,6 +16,7 @@ from given.codecs.number import Number
 from given.codecs.series import Series, flat_items
 from given.codecs.text import Text
 from given.codecs.time import Time
+from given.scales import changes_by_shares
 from given.sources import EXACT, Columns, Source, ragged
 from given.sources.forms import common, readings
 from given.variables import Codec, UserError, shown
@@ -23,6 +24,7 @@ from given.ways import way
 
 __all__ = ["infer", "infer_table"]
 
+_MANY_PLACES = 0.2  # of a series, that one value holds
 _FEW = 20  # at most so many distinct whole numbers are categories, and from so many categories the rare are one
 _RARE = 5  # rows that a category of many needs
 _MANY = 256  # the widest range of whole numbers that are counted one by one
@@ -179,7 +181,8 @@ def _leave_unknown(table: _Table, rows: Mapping[str, np.ndarray], stated: Mappin
     if all(isinstance(codec.of, Number) for codec in series.values()):
         for name in series.keys() - stated.keys():
             if (absent := np.isnan(flat_items(rows[name])[0].astype(np.float64))).any():
-                table.codecs[name] = Series(**{**series[name].arguments, "of": Number(missing="unknown")})
+                of = Number(**{**series[name].of.arguments, "missing": "unknown", "atoms": ()})
+                table.codecs[name] = Series(**{**series[name].arguments, "of": of})
                 table.whys[name] = f"numbers on a line, {absent.mean():.1%} of them missing, which is unknown"
 
 
@@ -226,11 +229,11 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         raise UserError("expected at least one row, got none")
     if ragged(raw):
         values, lengths = flat_items(raw)
-        inner, why = _codec(values)
+        inner, why = _along(raw, *_codec(values))
         least = "" if lengths.min() == lengths.max() else f"{lengths.min():,} to "
         return Series(inner), f"{least}{lengths.max():,} values in a row: {why}"
     if raw.ndim == 2 and (raw.dtype.kind in "OU" or len(raw) == 1):  # one row of numbers tells nothing of each place
-        inner, why = _codec(raw.reshape(-1))
+        inner, why = _along(raw, *_codec(raw.reshape(-1)))
         return Series(inner), f"{raw.shape[1]} values in a row: {why}"
     raw = _numbers(raw)
     if raw.dtype.kind == "c" or (raw.ndim == 1 and raw.dtype.kind in "OUS" and are_complex(raw)):
@@ -262,6 +265,21 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         why += f", {distinct[most]:g} in {times[most] / len(raw):.1%} of the rows; what many rows share is counted, the rest"
     why += f" with a density{f', on a curve for its {bent}' * bool(bent)}{said}"
     return Number(missing="symbol", atoms="auto", curve="quantile" if bent else "linear"), why
+
+
+def _along(raw: np.ndarray, inner: Codec, why: str) -> tuple[Codec, str]:
+    """The codec of the numbers of series, which may go on beyond those learned: on a line, or their logarithms are where these
+    change more evenly; and why. Others as they are, and numbers of which one holds many places."""
+    values, lengths = flat_items(raw) if ragged(raw) else (raw.reshape(-1), np.array([raw.shape[1]] * len(raw)))
+    if not isinstance(inner, Number | Integer) or values.dtype.kind not in "iuf":
+        return inner, why
+    values = values.astype(np.float64)
+    absent = np.isnan(values)
+    if np.unique(values[~absent], return_counts=True)[1].max(initial=0) > _MANY_PLACES * len(values):
+        return inner, why
+    logs = changes_by_shares(values, lengths)
+    return Number(missing="unknown" if absent.any() else "error", curve="log" if logs else "linear"), (
+        "numbers on a line of logarithms, which change more evenly" if logs else "numbers on a line")
 
 
 def _bent(r: np.ndarray, one_sided: bool) -> str:

@@ -41,6 +41,7 @@ __all__ = ["LinearAutoregressive", "SeasonalNaive"]
 _RIDGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 _LONGEST, _WIDEST = 512, 2048  # orders nobody chose, and how many values they read
 _FEW = 8  # values that choose nothing
+_MOSTLY = 0.7  # of all values, that must stand after as many as are read
 _CLEAR = 2.0  # nats by which more values before must be better
 _LEAST = 8  # innovations that say how large the next is
 
@@ -290,7 +291,8 @@ class LinearAutoregressive(_Linear):
     def _choose(self, moments: Sequence[Tensor], n: Tensor, lagged: Iterable[Lagged]) -> None:
         """Order, ridge and what it draws towards by the log-probability of the last fifth, of what is before it learned, as if
         innovations were normal; and whether columns read one another's past by what is missed over several steps there."""
-        tops = [k for k in range(len(self.orders)) if float(n[k, 2]) > _FEW]
+        whole = n.sum(1)
+        tops = [k for k in range(len(self.orders)) if float(n[k, 2]) > _FEW and (not k or whole[k] >= _MOSTLY * whole[0])]
         if not tops:
             return
         k, chosen = tops[-1], self.get_buffer("chosen")

@@ -1,4 +1,4 @@
-"""Line: a mean and a scale, z = (r - mean) / scale, straight everywhere."""
+"""Line: a mean and a scale, z = (r - mean) / scale, straight everywhere; LogLine: that of logarithms."""
 
 from __future__ import annotations
 
@@ -7,9 +7,33 @@ from typing import Any
 
 import numpy as np
 
-from given.variables import UserError
+from given.variables import NewValue, UserError
+from given.ways import way
 
-__all__ = ["Line"]
+__all__ = ["Line", "LogLine", "changes_by_shares"]
+
+_MOST = 700.0  # of a logarithm, beyond which a number is infinite
+
+
+_CLEARLY, _EACH = 3.0, 0.03  # nats, of all changes and of every one, by which logarithms must be better
+_LAGS = 24
+
+
+def changes_by_shares(r: np.ndarray, lengths: np.ndarray) -> bool:
+    """Whether numbers of series end to end (D,), which are so long, NaN where missing, change more evenly as logarithms: by the
+    log-probability of changes, as if they had a Laplace distribution: the median over lags."""
+    present = r[~np.isnan(r)]
+    if not len(present) or present.min() <= 0 or len(r) < 2:
+        return False
+    item = np.repeat(np.arange(len(lengths)), lengths)
+    gains = list[float]()
+    for lag in range(1, max(1, min(_LAGS, int(lengths.max()) // 4)) + 1):
+        inside = item[lag:] == item[:-lag]
+        plain, shares = (np.abs((each[lag:] - each[:-lag])[inside]) for each in (r, np.log(r)))
+        plain, shares = plain[~np.isnan(plain)], shares[~np.isnan(shares)]
+        if len(plain) and plain.any():
+            gains.append(len(plain) * float(np.log(plain.mean() / shares.mean()) - np.log(present).mean()))
+    return bool(gains) and float(np.median(gains)) > max(_CLEARLY, _EACH * len(present))
 
 
 class Line:
@@ -84,3 +108,30 @@ class Line:
     def _both(self) -> tuple[np.ndarray, np.ndarray]:
         assert self.mean is not None and self.scale is not None
         return self.mean, self.scale
+
+
+class LogLine(Line):
+    """z = (log r - mean) / scale, of numbers above 0."""
+
+    ends = 0.0, np.inf
+
+    def learn(self, r: np.ndarray) -> None:
+        super().learn(self._log(r))
+
+    def z(self, r: np.ndarray) -> np.ndarray:
+        return super().z(self._log(r))
+
+    place = z
+
+    def r(self, z: np.ndarray) -> np.ndarray:
+        return np.exp(np.minimum(super().r(z), _MOST))
+
+    def log_slope(self, z: np.ndarray) -> np.ndarray:
+        return super().log_slope(z) - super().r(z)
+
+    def _log(self, r: np.ndarray) -> np.ndarray:
+        if (low := r <= 0).any():
+            rows = np.argwhere(low)[:, 0]
+            raise NewValue(f"got {r[low][0] + 0.0:g}; expected numbers above 0, of which there is a logarithm; pass "
+                           f"{way('Number()', 'Number() by --as')}", rows)
+        return np.log(r)

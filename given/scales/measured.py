@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from given.scales.curve import Curve
-from given.scales.line import Line
+from given.scales.line import Line, LogLine
 from given.variables import Axis, Codec, Entries, NewValue, Real, UserError
 from given.ways import way
 
@@ -33,14 +33,16 @@ class Measured(Codec):
         name = type(self).__name__
         if missing not in ("error", "unknown", "symbol"):
             raise UserError(f"{name}: missing={missing!r}; expected 'error', 'unknown' or 'symbol'")
-        if curve not in ("linear", "quantile"):
-            raise UserError(f"{name}: curve={curve!r}; expected 'linear' or 'quantile'")
+        if curve not in ("linear", "log", "quantile"):
+            raise UserError(f"{name}: curve={curve!r}; expected 'linear', 'log' or 'quantile'")
+        if curve == "log" and (len(atoms) or missing == "symbol"):
+            raise UserError(f"{name}: curve='log' has no atoms and no symbol; use 'quantile', or missing='unknown'")
         if isinstance(atoms, str) and atoms != "auto":
             raise UserError(f"{name}: atoms={atoms!r}; expected 'auto' or a list of values")
         self.missing, self.curve = missing, curve
         grid = atoms != "auto" and not len(atoms) and curve == "linear" and missing != "symbol"
         stated = None if isinstance(atoms, str) else self._atoms(atoms)
-        self.scale_of: Line | Curve = Line() if grid else Curve(
+        self.scale_of: Line | Curve = LogLine() if curve == "log" else Line() if grid else Curve(
             stated, curve == "linear", missing == "symbol", self._signed)
 
     def _atoms(self, stated: Sequence[Any]) -> list[float]:
@@ -97,7 +99,7 @@ class Measured(Codec):
     @property
     def affine(self) -> bool:
         scale = self._learned()
-        return isinstance(scale, Line) or (scale.straight and not scale.atoms and not scale.tails)
+        return type(scale) is Line or (isinstance(scale, Curve) and scale.straight and not scale.atoms and not scale.tails)
 
     def learn(self, raw: np.ndarray) -> None:
         self._learn(self._checked(raw))
