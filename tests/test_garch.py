@@ -107,13 +107,14 @@ def test_a_hole_within_is_one_line():
 
 REALIZED = {"mean": 0.1, "phi": -0.2, "level": 0.4, "beta": 0.7, "gamma": 0.25, "leverage": -0.1, "first": 0.6, "df": 6.0,
             "skew": 0.0, "offset": -0.3, "slope": 0.9, "lean": -0.2, "bend": 0.8, "spread": 0.5}
-BOTH = Variable("r, y", BlockCodec({name: X.codec for name in ("r", "y")}))
+SHORT = IdentityCodec(Real(axes=(Axis("time", 120, "given", "time"),)))
+BOTH = Variable("r, y", BlockCodec({name: SHORT for name in ("r", "y")}))
 
 
 @cache
 def realized():
     """A family of chosen numbers, and what they draw: returns and their measure."""
-    law = RealizedGARCH(BOTH)(Observed(n=2))
+    law = RealizedGARCH(BOTH)(Observed(n=5))
     law.numbers = RealizedVolatility(**{k: torch.tensor([v], dtype=torch.float64) for k, v in REALIZED.items()})
     return law, law.sample(seed=1)
 
@@ -141,8 +142,8 @@ def test_a_measure_is_learned_with_the_returns():
     """Likelier than the truth by a few nats; persistence and leverage are found again."""
     law, x = realized()
     model = RealizedGARCH(BOTH)
-    teach(model, [(x, Observed(n=2), torch.ones(2, dtype=torch.float64))])
-    found = model(Observed(n=2)).log_prob(x).sum() - law.log_prob(x).sum()
+    teach(model, [(x, Observed(n=5), torch.ones(5, dtype=torch.float64))])
+    found = model(Observed(n=5)).log_prob(x).sum() - law.log_prob(x).sum()
     assert 0 < float(found) < 20, f"{float(found)} nats above the truth's"
     numbers = model.numbers
     assert float(numbers.leverage) < -0.05 and 0.75 < float(numbers.beta + numbers.gamma * numbers.slope) < 1
@@ -151,7 +152,7 @@ def test_a_measure_is_learned_with_the_returns():
 def test_of_what_is_predicted_means_and_scales_are_those_that_draw():
     law, x = realized()
     ahead = law.predictive(x)
-    now = law.numbers.begin(2)
+    now = law.numbers.begin(5)
     for t in range(3):
         assert torch.allclose(ahead.mean[:, t], now.mean) and torch.allclose(ahead.variance[:, t].log(), now.variance)
         now = law.numbers.after(now, torch.stack([each[:, t] for each in x.values.values()], 1).double())
