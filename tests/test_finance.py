@@ -103,6 +103,7 @@ def test_returns_are_changes_of_log_prices_in_the_order_of_dates(file, tmp_path)
     back = finance.read(tmp_path / "back.csv")
     assert np.allclose(back["returns"][0], data["returns"][0], atol=1e-6) and "log_range" not in back.names
     assert len(back.clock.times[0]) == 399
+    assert np.allclose(finance.read(table)["returns"][0], data["returns"][0], atol=1e-6)
 
 
 @pytest.mark.parametrize(("change", "line"), [
@@ -167,6 +168,11 @@ def test_a_model_of_ranges_asks_for_them(learned, tmp_path):
     given.read({"close": prices(60)["Close"]}).save(tmp_path / "closes.csv")
     with pytest.raises(UserError, match=r"closes.csv: log_range: the model learned the range of each day too; .* High"):
         finance.goes_on(given.load(learned), str(tmp_path / "closes.csv"))
+
+
+def test_days_too_few_to_hold_out_are_one_line():
+    with pytest.raises(UserError, match=r"fit: 59 days are too few to hold out 2%; expected two days or more"):
+        finance.parted(finance.read(prices(60)), 0.02)
 
 
 def check_option():

@@ -173,6 +173,7 @@ COMPLEX_PATHS = Variable("a, b", BlockCodec({"a": COMPLEX_SERIES, "b": COMPLEX_S
 PATHS, COVARIATE = Variable("a, b", BlockCodec({"a": SERIES, "b": SERIES})), Variable("promo", SERIES)
 ALONG = Variable("a, b", BlockCodec({"a": IdentityCodec(Real(axes=(Axis("time", 3), PAIR))),
                                     "b": IdentityCodec(Finite(3, axes=(Axis("time", 3),)))}))
+MOMENT = Variable("a, b", BlockCodec({name: IdentityCodec(Real(axes=(Axis("time", 1),))) for name in "ab"}))
 PAIRED = Variable("a, b", BlockCodec({name: IdentityCodec(Real(axes=(Axis("time", 3),))) for name in "ab"}))
 MARKED = Variable("mark, wait", BlockCodec({"mark": IdentityCodec(Finite(2, axes=(Axis("time", 2),))),
                                             "wait": IdentityCodec(Real(axes=(Axis("time", 2),)))}))
@@ -308,6 +309,7 @@ FAMILIES = {
     "Hawkes": lambda: Hawkes(real("x", 2), memories=2, most_steps=10),
     "Hawkes of marks": lambda: Hawkes(MARKED, most_steps=10),
     "RealizedGARCH": lambda: RealizedGARCH(PAIRED, most_steps=20),
+    "RealizedGARCH of a moment": lambda: RealizedGARCH(MOMENT, most_steps=20),
     "HiddenMarkov": lambda: HiddenMarkov(real("x", 2), states=2),
     "HiddenMarkov of symbols": lambda: HiddenMarkov(grid("x", 3, 3, 2, ordered=False), states=2, restarts=2),
     "HiddenMarkov of a mixed block": lambda: HiddenMarkov(ALONG, states=3, full=False),

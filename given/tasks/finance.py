@@ -33,6 +33,7 @@ from given.sources.kinds import items
 from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 from given.verbs import Model
 from given.verbs import model as model_of
+from given.ways import way
 
 __all__ = ["LEVELS", "TRAINING", "Days", "baselines", "days", "goes_on", "measure", "model", "parted", "read", "risk"]
 
@@ -43,17 +44,21 @@ _WINDOW = 1024  # days that a path may depend on
 _FEWEST = 30  # returns
 
 
-def read(*paths: str | os.PathLike[str]) -> Columns:
+def read(*paths: Any) -> Columns:
     """Returns in %, and the logarithm of the variance that the range of each day shows, as one row: a series each; and the last
     price.
+
+    Args:
+        paths: one table, as a file, a frame, or anything else that `given.read` takes.
 
     Raises:
         UserError: no table with a column of prices, or a price that is none.
     """
     if len(paths) != 1:
         raise UserError(f"finance: expected one table of prices, got {len(paths)}")
-    path = os.fspath(paths[0])
-    table = read_data(path)
+    source = paths[0]
+    path = os.fspath(source) if isinstance(source, str | os.PathLike) else "prices"
+    table = read_data(source)
     date, close = _named(table, _DATE), _named(table, _CLOSE)
     if close is None and len(table.names) == 1:
         close = table.names[0]
@@ -66,7 +71,7 @@ def read(*paths: str | os.PathLike[str]) -> Columns:
         _prices(rows, name, path)  # by the rows' own numbers, before they are ordered
     if date is not None:
         _check_once(rows[date], date, path)
-        table = read_data(path, time=date)
+        table = read_data(source, time=date)
         rows = next(table.batches(1))
     prices, skipped = _prices(rows, close, path), list[str]()
     if len(prices) <= _FEWEST or (prices == prices[0]).all():
@@ -91,7 +96,7 @@ def read(*paths: str | os.PathLike[str]) -> Columns:
     return data
 
 
-def goes_on(model: Model, path: str) -> Columns:
+def goes_on(model: Model, path: Any) -> Columns:
     """Prices to the end of which a model's paths go on.
 
     Raises:
@@ -155,11 +160,18 @@ def _model(data: Source, block: str, family: Any, window: int, seed: int = 0) ->
 
 
 def parted(data: Columns, share: float) -> tuple[Columns, Columns | None]:
-    """The first days, and all of them where the last are held out, with the number of the first: their column `first`."""
+    """The first days, and all of them where the last are held out, with the number of the first: their column `first`.
+
+    Raises:
+        UserError: fewer than two would be held out.
+    """
     n = len(data["returns"][0])
     first = n - int(n * share)
     if first == n:
         return data, None
+    if first > n - 2:
+        raise UserError(f"fit: {n} days are too few to hold out {share:.0%}; expected two days or more; pass "
+                        f"{way('a larger share', '--held-out 0')}")
     series: dict[str, np.ndarray] = {name: data[name] for name in ("returns", "log_range") if name in data.names}
     some = {name: items(each[0][:first], [first]) for name, each in series.items()}
     return Columns(some), Columns({**series, "first": np.array([first])})
