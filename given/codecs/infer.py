@@ -231,10 +231,10 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         values, lengths = flat_items(raw)
         inner, why = _along(raw, *_codec(values))
         least = "" if lengths.min() == lengths.max() else f"{lengths.min():,} to "
-        return Series(inner), f"{least}{lengths.max():,} values in a row: {why}"
+        return _series(inner), f"{least}{lengths.max():,} values in a row: {why}"
     if raw.ndim == 2 and (raw.dtype.kind in "OU" or len(raw) == 1):  # one row of numbers tells nothing of each place
         inner, why = _along(raw, *_codec(raw.reshape(-1)))
-        return Series(inner), f"{raw.shape[1]} values in a row: {why}"
+        return _series(inner), f"{raw.shape[1]} values in a row: {why}"
     raw = _numbers(raw)
     if raw.dtype.kind == "c" or (raw.ndim == 1 and raw.dtype.kind in "OUS" and are_complex(raw)):
         return Complex(missing="unknown"), "complex numbers, a real and an imaginary part each"
@@ -265,6 +265,11 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         why += f", {distinct[most]:g} in {times[most] / len(raw):.1%} of the rows; what many rows share is counted, the rest"
     why += f" with a density{f', on a curve for its {bent}' * bool(bent)}{said}"
     return Number(missing="symbol", atoms="auto", curve="quantile" if bent else "linear"), why
+
+
+def _series(inner: Codec) -> Series:
+    """Of numbers on a line windows are longer: what is linear in them reads far back at little cost, a year of days."""
+    return Series(inner, window=1024) if isinstance(inner, Number) and not inner.arguments.get("atoms") else Series(inner)
 
 
 def _along(raw: np.ndarray, inner: Codec, why: str) -> tuple[Codec, str]:

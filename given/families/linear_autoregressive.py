@@ -291,7 +291,7 @@ class LinearAutoregressive(_Linear):
     def _choose(self, moments: Sequence[Tensor], n: Tensor, lagged: Iterable[Lagged]) -> None:
         """Order, ridge and what it draws towards by the log-probability of the last fifth, of what is before it learned, as if
         innovations were normal; and whether columns read one another's past by what is missed over several steps there."""
-        whole = n.sum(1)
+        whole = n[:, 1:].sum(1)
         tops = [k for k in range(len(self.orders)) if float(n[k, 2]) > _FEW and (not k or whole[k] >= _MOSTLY * whole[0])]
         if not tops:
             return
