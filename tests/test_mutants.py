@@ -103,6 +103,7 @@ from test_referee import (
 )
 from test_selection import check_halves, check_held_out
 from test_series import check_shared_length, check_together, check_windows, check_within
+from test_series_sources import check_calendar
 from test_state_space import PARTS, check_dense, check_paths
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
@@ -459,7 +460,8 @@ MUTANTS = {
     "a net beside ridge has a scale of its own": Mutant(
         given.distributions.NormalMixture, "moved", "scales=self.scales * scale", "scales=self.scales", check_skip),
     "months are days": Mutant(
-        given.sources.clock, "_continued", "for shift in (0 * _DAY, _DAY)", "for shift in ()", check_months),
+        given.sources.clock, "_steps", "for shift in (0 * _DAY, _DAY)", "for shift in ()", check_months),
+    "a week begins a day late": Mutant(given.sources.Clock, "calendar", "+ 3) % 7", "+ 4) % 7", check_calendar),
     "the first lag is read last": Mutant(
         given.distributions.linear_chain, "regressors", "before.flip(-1).mT", "before.mT", check_ridge),
     "a quarter turn forgets the real parts": Mutant(

@@ -207,7 +207,7 @@ def test_a_hole_within_a_series_names_its_factor_and_the_way_out():
 def check_within(formula="p(y, z)", stays=False):
     """A hole within a series is filled where the family draws in any order, and stays where it does not."""
     data = {"y": [[1.0, 2.0, 3.0], [2.0, 2.5, 1.0, 4.0]] * 4, "z": [0.5, 1.5] * 4}
-    model = given.model(formula, data, codecs={"y": Series(Number(missing="unknown"))})
+    model = given.model(formula, data, codecs={"y": Series(Number(missing="unknown"))}, families={"y": SMALL} if stays else {})
     model.fit(data, held_out=0, steps=1)
     holed = {"y": [[1.0, 2.0, 3.0], [1.0, np.nan, 2.0]], "z": np.array([np.nan, 1.5])}
     found = model.complete(holed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 import given
 from given import tasks
@@ -20,6 +21,8 @@ def forecast(a: argparse.Namespace) -> None:
     data = tasks.finance.goes_on(model, a.data) if finance else read(a.data, a, model)
     future = None if a.future is None else read(a.future, a, model)
     found = model.forecast(data, a.horizon, n=a.n, future=future, seed=a.seed)
+    for note in found.notes:
+        print(note, file=sys.stderr)
     if a.item >= len(found.names[1]):
         raise UserError(f"forecast: --item {a.item}; expected one of {len(found.names[1])}, from 0")
     if a.chart:

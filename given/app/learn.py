@@ -11,6 +11,7 @@ from given.app.listing import facts
 from given.app.plan import place_of, plan
 from given.app.tasks import fit as _fit_task
 from given.codecs import Time
+from given.sources import Columns, Source, nearly
 from given.tasks import task_named, task_of
 from given.train import MODEL_FILES, check_place
 from given.variables import UserError
@@ -45,14 +46,13 @@ def fit(a: argparse.Namespace) -> int:
         if wanted not in (None, task):
             raise UserError(f"{a.data}: is no data for --task {a.task}, but for {task.name} ({formula}); leave --task out, or "
                             "write the formula")
+        why = nearly(data) if isinstance(data, Columns) and not a.rows else ""
+        print(f"{why}; learned as rows\n" * bool(why), end="", file=sys.stderr)
         if not a.dry_run:
             print("".join(f"{note}\n" for note in left_out), end="", file=sys.stderr)
     model = given.model(formula, data, families=once(a.family, "--family"), codecs=codecs, seed=a.seed)
     model.facts["notes"] += left_out
-    if a.time is a.by is None and (along := {name: each for name, each in model.cells.items() if each.along}):
-        data = given.read(data, learned=along)
-        series = f"read as {data.n:,} series{f' by {data.clock.by}' * bool(data.clock.by)}: {data.clock.note}"
-        print(f"{series}; --rows learns rows instead" if a.formula is None else series, file=sys.stderr)
+    data = _as_series(data, model, a)
     ignored = model.order_ignored(data)
     order = {"order": ignored} if ignored else {}
     times = [name for name, v in model.joint.columns.items() if isinstance(v.codec, Time)]
@@ -76,6 +76,18 @@ def fit(a: argparse.Namespace) -> int:
            **{name: f"{max(points, key=lambda each: each[1])[0]:.4g}" for name, points in model.curves.items()},
            **({"notice": below} if below else {}), **order}, a.json)
     return 130 if done.stopped == "interrupted" else 0
+
+
+def _as_series(data: Source, model: Model, a: argparse.Namespace) -> Source:
+    """The rows as the series that a model made of them without being asked for, which is said."""
+    along = {name: each for name, each in model.cells.items() if each.along}
+    if not along or a.time is not None or a.by is not None:
+        return data
+    found = given.read(data, learned=along)
+    if isinstance(found, Columns) and (clock := found.clock) is not None:
+        print(f"read as {found.n:,} series{f' by {clock.by}' if clock.by else ''}: {clock.note}"
+              f"{'; --rows learns rows instead' * (a.formula is None)}", file=sys.stderr)
+    return found
 
 
 def _gap(model: Model) -> dict[str, str]:

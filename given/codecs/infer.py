@@ -17,7 +17,7 @@ from given.codecs.series import Series, flat_items
 from given.codecs.text import Text
 from given.codecs.time import Time
 from given.scales import changes_by_shares
-from given.sources import EXACT, Columns, Source, ragged
+from given.sources import EXACT, Clock, Columns, Source, ragged
 from given.sources.forms import common, readings
 from given.variables import Codec, UserError, shown
 from given.ways import way
@@ -63,9 +63,8 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better off
     without, since two modes are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation), an
     end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
-    D) one with lines. Lists of different lengths, of text, and of a single row, are a `Series` of their values, in which what
-    is missing is unknown where all of them are numbers. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A
-    cell that is missing elsewhere, in these rows or later, is a symbol.
+    D) one with lines. Lists of different lengths, of text, and of a single row, are a `Series` of their values. Whole-numbered
+    grids (B, height, width[, channel]) are an `Image`. A cell that is missing, in these rows or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers (but not under a
     name such as year), whole numbers beyond 2**53, or whole numbers under a name such as id, key or number, and of fewer rows
@@ -86,7 +85,8 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     first = next(batches, None)
     if first is None:
         raise UserError("data: expected at least one row, got none")
-    table = _Table(first, data.dtypes, dict(stated or {}), bool(names))
+    clock = getattr(data, "clock", None)
+    table = _Table(first, data.dtypes, dict(stated or {}), bool(names), "" if clock is None else clock.name)
     order = [*(names or first.names)]
     for name in order:
         if name not in table.codecs:
@@ -95,8 +95,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     while (table.counted or table.left_out) and (batch := next(batches, None)) is not None:
         rows += batch.n
         table.judge_again(batch)
-    _name_axes(table.codecs, first, stated or {})
-    _leave_unknown(table, first, stated or {})
+    _name_axes(table.codecs, first, stated or {}, clock)
     for name in table.left_out:
         table.whys[name] += f", judged {first.n:,} rows at a time" * (rows > first.n)
     whys = [f"{name}: {table.whys[name]}" for name in order if name in table.whys]
@@ -112,8 +111,9 @@ class _Table:
         counted: columns whose numbers later rows may show to be no categories -> their values.
     """
 
-    def __init__(self, first: Columns, dtypes: Mapping[str, Any], codecs: dict[str, Codec], named: bool) -> None:
-        self.first, self.dtypes, self.codecs, self.named = first, dtypes, codecs, named
+    def __init__(self, first: Columns, dtypes: Mapping[str, Any], codecs: dict[str, Codec], named: bool,
+                 time: str = "") -> None:
+        self.first, self.dtypes, self.codecs, self.named, self.time = first, dtypes, codecs, named, time
         self.whys = dict[str, str]()
         self.left_out, self.counted = dict[str, set[object]](), dict[str, np.ndarray]()
 
@@ -122,6 +122,9 @@ class _Table:
         raw, about = self.first[name], self.dtypes.get(name)
         if not self.named and len(raw) == 1 and raw.ndim == 1 and not ragged(raw) and any(map(ragged, self.first.values())):
             self.whys[name] = "left out: it has one value, as there is one item"
+            return
+        if not self.named and name and name == self.time:
+            self.whys[name] = "left out: it says when values are; name it in a formula to learn it"
             return
         if isinstance(about, dict) and "doubt" in about:
             raise UserError(f"{name}: {about['doubt']}")
@@ -163,27 +166,19 @@ class _Table:
             self.counted[name] = numbers
 
 
-def _name_axes(codecs: dict[str, Codec], rows: Mapping[str, np.ndarray], stated: Mapping[str, Codec]) -> None:
+def _name_axes(codecs: dict[str, Codec], rows: Mapping[str, np.ndarray], stated: Mapping[str, Codec],
+               clock: Clock | None) -> None:
     """Columns of values in a row share the axis of the first that is stated, else "time" with the first of them, where they are
-    as long in every row, and have one of their own, by their name, where they are not."""
+    as long in every row, and have one of their own, by their name, where they are not. The season is a clock's."""
     series = {name: codec for name, codec in codecs.items() if isinstance(codec, Series) and name in rows}
     lengths = {name: flat_items(rows[name])[1] for name in series}
     one = next((name for name in series if name in stated), next(iter(series), ""))
     kept = {key: value for key, value in series[one].arguments.items() if key != "of"} if one else {}
+    if clock is not None and clock.step is not None:
+        kept = {"season": clock.step.season, **kept}
     for name in series.keys() - stated.keys():
         alike = np.array_equal(lengths[name], lengths[one])
         codecs[name] = Series(series[name].of, **(kept if alike else {"axis": name}))
-
-
-def _leave_unknown(table: _Table, rows: Mapping[str, np.ndarray], stated: Mapping[str, Codec]) -> None:
-    """What is missing in series is unknown, where all series are of numbers, as those are that marginalise it."""
-    series = {name: codec for name, codec in table.codecs.items() if isinstance(codec, Series)}
-    if all(isinstance(codec.of, Number) for codec in series.values()):
-        for name in series.keys() - stated.keys():
-            if (absent := np.isnan(flat_items(rows[name])[0].astype(np.float64))).any():
-                of = Number(**{**series[name].of.arguments, "missing": "unknown", "atoms": ()})
-                table.codecs[name] = Series(**{**series[name].arguments, "of": of})
-                table.whys[name] = f"numbers on a line, {absent.mean():.1%} of them missing, which is unknown"
 
 
 def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), index: bool = False) -> str:

@@ -32,12 +32,14 @@ class Series(Codec):
         window: the most values a row holds; longer items are cut into windows.
         stride: by how many values a window moves on where an item is scored or drawn; half a window by default.
         role: what neighbours are to one another: moments of time, or places.
+        season: how many values a season has, where it is known, as 24 of hours a day; families of series may read it.
 
     An item is an array or a list; one that is missing is an error, and so is one that is empty unless lengths are modelled.
     """
 
     def __init__(self, of: Codec, *, axis: str = "time", length: Literal["given", "modelled", "fixed"] = "given",
-                 window: int = 256, stride: int | None = None, role: Literal["time", "place"] = "time") -> None:
+                 window: int = 256, stride: int | None = None, role: Literal["time", "place"] = "time",
+                 season: int | None = None) -> None:
         if not isinstance(of, Codec) or of.columns:
             raise UserError(f"Series: of={of!r}; expected the codec of one value, such as Number()")
         if length not in ("given", "modelled", "fixed"):
@@ -45,6 +47,9 @@ class Series(Codec):
         if window < 1 or (stride is not None and not 1 <= stride <= window):
             raise UserError(f"Series: window={window}, stride={stride}; expected a window from 1, and a stride from 1 to it")
         self.of, self.axis, self.length, self.window, self.role = of, axis, length, window, role
+        if season is not None and not (isinstance(season, int) and season > 1):
+            raise UserError(f"Series: season={season!r}; expected a whole number of values from 2")
+        self.season = season
         self.stride = max(1, window // 2) if stride is None else stride
         self._longest: int | None = None
 
@@ -55,13 +60,13 @@ class Series(Codec):
         inner = self.of.space
         assert not isinstance(inner, Product)
         if self.length == "fixed":
-            axis = Axis(self.axis, self._longest, role=self.role)
+            axis = Axis(self.axis, self._longest, role=self.role, season=self.season)
         elif self.length == "modelled":
             return self._ending(inner, Axis(self.axis, room(self._longest, self.window) + 1, "modelled", self.role))
         elif self._longest > self.window:
-            axis = Axis(self.axis, self.window, "given", self.role, self.stride)
+            axis = Axis(self.axis, self.window, "given", self.role, self.stride, self.season)
         else:
-            axis = Axis(self.axis, self._longest, "given", self.role)
+            axis = Axis(self.axis, self._longest, "given", self.role, season=self.season)
         return replace(inner, axes=(axis, *inner.axes))
 
     def _ending(self, inner: Space, axis: Axis) -> Space:

@@ -261,7 +261,7 @@ class Sequential(Distribution):
                          "or learns all (Autoregressive(order=AnyOrder()) by --family)")
             raise Intractable("what is seen is not what this order draws first; fill what is missing within, choose an order "
                               f"that begins with it {choose}, or a family that marginalises: Gaussian, Independent, "
-                              "Empirical")
+                              "Empirical, and of series StateSpace")
 
     def _ending(self, distribution: Factorized, place: int | slice | Tensor, ends: Tensor | None = None) -> Factorized:
         """On an axis whose length is modelled, the last entry is the end and nothing else; where a parent on the axis has the

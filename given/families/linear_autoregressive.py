@@ -330,8 +330,8 @@ class SeasonalNaive(_Linear):
     Args:
         x: reals along an axis, or a block of columns that share one.
         parents: none.
-        period: how many values a season has; None: the least lag whose autocorrelation, of the differences from value to value,
-            is a peak of nearly the highest, or 1.
+        period: how many values a season has; None: as the axis knows, else the least lag whose autocorrelation, of the
+            differences from value to value, is a peak of nearly the highest, or 1.
         components: scales of the mixture of how far they stray; 1 for a normal one.
     """
 
@@ -345,6 +345,8 @@ class SeasonalNaive(_Linear):
         if period is not None and not 1 <= period < max(2, self.length):
             raise UserError(f"SeasonalNaive: {x.name}: period={period!r}; expected a whole number from 1, and less than the "
                             f"{self.length} values of a window")
+        if period is None and self.axis is not None and self.axis.season is not None and self.axis.season < self.length:
+            period = self.axis.season
         self.register_buffer("season", torch.tensor(period or 1))
         self._given = period
         self.register_buffer("level", torch.zeros(self.channels, dtype=torch.float64))

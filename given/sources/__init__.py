@@ -11,10 +11,12 @@ from given.sources.learned import Learned
 from given.sources.live import Live
 from given.sources.photographs import photograph, photographs
 from given.sources.read import read
+from given.sources.recognised import nearly
 from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN",
-           "SAMPLES", "SO_FAR", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "items", "joined", "photograph",
+           "SAMPLES", "SO_FAR", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "items", "joined", "nearly",
+           "photograph",
            "photographs", "ragged", "read", "so_far", "stacked", "write_file"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["CALENDAR", "Clock", "Step", "changing"]
+__all__ = ["CALENDAR", "Clock", "Step", "changing", "plain"]
 
 _DAY = np.timedelta64(1, "D")
 _UNITS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}  # seconds
 _SPARSE = 1 / 3  # of the places between the first and the last time that may be empty
+_DECIMALS = 9  # of times that are numbers
+_FEW = 4  # times whose step says nothing
 _NEAR = 0.05  # of a step, that numbers stray from it where they are rounded
 
 CALENDAR = {"hour": tuple(range(24)), "weekday": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
@@ -69,7 +71,7 @@ class Step:
     def at(self, first: np.generic, places: np.ndarray) -> np.ndarray:
         """Times so many steps after the first."""
         if self.unit == "number":
-            return first + places * np.asarray(self.count).astype(np.asarray(first).dtype)
+            return np.round(first + places * np.asarray(self.count).astype(np.asarray(first).dtype), _DECIMALS)
         time = np.datetime64(first)  # type: ignore[call-overload]
         if self.unit == "time":
             return np.asarray(time + (places * int(self.count)).astype("m8[us]"))
@@ -129,17 +131,26 @@ def _step(times: Sequence[np.ndarray], unit: str, shift: np.timedelta64 = 0 * _D
 
 
 def changing(times: np.ndarray) -> str:
-    """In words, how far apart the times of an item without one step are: by the first steps of each kind."""
-    apart = np.diff(times)
-    if len(apart) < 2:
+    """In words, the steps of an item's times that have not one: that of the first of them and that of the last."""
+    first = _longest(len(times), lambda n: _even(times[:n]))
+    last = _longest(len(times) - first, lambda n: _even(times[-n:]))
+    if min(first, last) < _FEW:
         return ""
-    starts = np.flatnonzero(np.r_[True, apart[1:] != apart[:-1]])
-    said = [f"{_apart(apart[i])} from {_plain(times[i:i + 1], times)[0]}" for i in starts[:2]]
-    return f"{', '.join(said)}{', ...' * (len(starts) > 2)}"
+    ends = plain(times[[first - 1, -last]], times)
+    return f"every {Step.of((times[:first],))} up to {ends[0]}, every {Step.of((times[-last:],))} from {ends[1]} on"
 
 
-def _apart(step: np.generic) -> str:
-    return str(Step(step.astype("m8[us]").astype(np.int64), "time")) if step.dtype.kind == "m" else f"{step:g}"
+def _even(times: np.ndarray) -> bool:
+    return len(times) < 3 or ((step := Step.of((times,))) is not None and not step.missing)
+
+
+def _longest(most: int, fits: Callable[[int], bool]) -> int:
+    """The largest number that fits, of a property that ends once."""
+    low, high = 1, max(1, most)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
 
 
 def _number(times: np.ndarray, unit: str, shift: np.timedelta64) -> np.ndarray:
@@ -183,11 +194,11 @@ class Clock:
         times = self.times[item]
         known = times[length:length + horizon]
         if len(known) == horizon:
-            return _plain(known, times)
+            return plain(known, times)
         if self.step is None or not len(times):
             return None
         more = self.step.at(times[-1], np.arange(1, horizon - len(known) + 1))
-        return _plain(np.concatenate([known, more]), times)
+        return plain(np.concatenate([known, more]), times)
 
     def calendar(self, name: str, item: int, length: int) -> np.ndarray | None:
         """What a calendar says of the first `length` moments of an item: `hour` 0 to 23, `weekday` Mon to Sun, `month` 1 to 12,
@@ -205,7 +216,7 @@ class Clock:
         return np.array(CALENDAR["weekday"])[(times.astype("M8[D]").astype(np.int64) + 3) % 7]
 
 
-def _plain(found: np.ndarray, times: np.ndarray) -> np.ndarray:
+def plain(found: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Dates as dates, where none of an item's times has a time of day."""
     coarse = (unit for unit in ("M8[D]", "M8[s]") if times.dtype.kind == "M" and (times == times.astype(unit)).all())
     return found.astype(next(coarse, found.dtype))

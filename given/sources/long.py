@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from given.sources.clock import Clock, changing
+from given.sources.clock import Clock, changing, plain
 from given.sources.kinds import items, ragged
 from given.sources.recognised import moments, parts_of, timed
 from given.variables import UserError
@@ -72,7 +72,8 @@ def gathered(columns: Mapping[str, np.ndarray], by: str | None, time: str | None
         found.pop(clock.name)
         if not _alike(begins, begins[[0] * len(begins)]):
             found[clock.name] = begins
-        times_ = tuple(clock.step.at(each[0], np.arange(len(hole))) for each, hole in zip(clock.times, holes, strict=True))
+        times_ = tuple(clock.step.at(each[0], np.arange(len(hole))) if hole.any() else each
+                       for each, hole in zip(clock.times, holes, strict=True))
     clock = replace(clock, times=times_, note=note)
     return {name: found[name] for name in columns if name in found}, clock
 
@@ -110,7 +111,7 @@ def _said(clock: Clock, times: np.ndarray, starts: np.ndarray) -> str:
         apart = changing(longest)
         return f"no one step{f' ({apart})' * bool(apart)}; values are only numbered by it"
     alike = _alike(times[starts], times[starts][[0] * len(starts)])
-    said = f"every {step}" + (f", from {times[0]} on" if alike else "; the column is the first of each item")
+    said = f"every {step}" + (f", from {plain(times[:1], times)[0]} on" if alike else "; the column is the first of each item")
     if not step.missing:
         return said
     if step.unit == "weekday":

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from given.sources.clock import Step
+from given.sources.clock import Step, changing
 from given.sources.forms import ISO, common, readings
 from given.sources.kinds import ragged
 from given.variables import UserError, shown
 
-__all__ = ["moments", "parts_of", "recognised", "timed"]
+__all__ = ["moments", "nearly", "parts_of", "recognised", "timed"]
 
 _TIMED = re.compile(r"(^|[^a-z])(ds|time|timestamp|date|datetime|year|yr|quarter|month|week|day|hour|period|step|t)s?$",
                     re.IGNORECASE)
@@ -26,6 +26,7 @@ _ENOUGH, _OF_A_CONVENTION = 30, 8  # moments of an item that make it a series; o
 _MANY = 1 << 18  # rows that are looked at
 _PARTS = {"year": (0, 1, "Y"), "quarter": (4, 3, "M"), "month": (12, 1, "M"), "day": (366, 1, "D"), "hour": (24, 1, "h")}
 _DAYS = np.datetime64("1700-01-01"), np.datetime64("2200-01-01")  # that whole numbers such as 20240131 may be
+_NEARLY = 0.9  # of rows whose times differ from all others'
 _ALIKE = 0.5  # of texts that differ from row to row are no categories
 
 
@@ -54,6 +55,28 @@ def recognised(columns: Mapping[str, np.ndarray], by: str | None = None) -> tupl
                                                  _OF_A_CONVENTION if convention else _ENOUGH):
                 return item, time
     return None
+
+
+def nearly(columns: Mapping[str, np.ndarray]) -> str:
+    """Why a table that is none of series is not, where its dates nearly make it one; else nothing."""
+    if recognised(columns) is not None or any(ragged(values) or values.ndim > 1 for values in columns.values()):
+        return ""
+    for time in _timed(columns):
+        try:
+            times = moments(columns[time], time)
+        except UserError:
+            continue
+        order = np.argsort(times, kind="stable")
+        new = np.r_[True, np.diff(times[order]) > np.zeros(1, dtype=np.diff(times).dtype)]
+        if times.dtype.kind != "M" or new.sum() < max(_ENOUGH, _NEARLY * len(times)):
+            continue
+        if Step.of((times[order][new],)) is None:
+            if new.all() and (apart := changing(times[order])):
+                return f"{time}: rows are no series, since its step changes ({apart})"
+        elif not new.all():
+            first, second = sorted(order[np.flatnonzero(~new)[0] - 1:][:2].tolist())
+            return f"{time}: rows are no series, since {columns[time][second]} stands in rows {first} and {second}"
+    return ""
 
 
 def parts_of(columns: Iterable[str], time: str) -> list[str]:
@@ -172,11 +195,12 @@ def moments(times: np.ndarray, name: str) -> np.ndarray:
     found = np.empty(len(values), dtype="M8[us]")
     for row, value in enumerate(values):
         try:
-            if not readings(value):
+            if ISO not in readings(value):
                 raise ValueError
             found[row] = np.datetime64(value if "-" in value else f"1970-01-01T{value}")
         except (ValueError, TypeError):
-            raise UserError(f"got {shown(value)}; expected a number, a date or a time, all written in one way", row).at(
+            zone = f", and a zone as {shown(values[0])}, or none" if isinstance(value, str) and readings(value) else ""
+            raise UserError(f"got {shown(value)}; expected a number, a date or a time, all written in one way{zone}", row).at(
                 name) from None
     return found
 

@@ -29,6 +29,7 @@ class Axis:
         role: what neighbours on the axis are to one another, which nets read: places (pixels, letters), moments of time,
             channels of one place, or items of a set.
         stride: by how many entries a window moves on, where items may be longer than `size`; None where none is.
+        season: how many entries a season has, where it is known, as of hours a day.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Axis:
     length: Literal["fixed", "modelled", "given"] = "fixed"
     role: Literal["place", "time", "channel", "item"] = "place"
     stride: int | None = None
+    season: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.size < 0 or (self.stride is not None and not 1 <= self.stride <= self.size):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from given.joint import Joint
-from given.sources import Columns, Crops, Source, Stream, read
+from given.sources import Columns, Crops, Learned, Source, Stream, read
 from given.variables import Entries, UserError, nearest, shown
 from given.ways import way
 
@@ -49,6 +49,12 @@ def named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             raise UserError(f"expected a mapping or columns by keyword, got {type(data).__name__}")
     return {**(data or {}), **columns}
+
+
+def itemised(data: Any, cells: Mapping[str, Learned]) -> bool:
+    """Whether data is a plain mapping of items, and no table with a row a moment, as it has the times of those learned from."""
+    times = [name for name, each in cells.items() if each.along == "time"]
+    return isinstance(data, Mapping) and not isinstance(data, Source) and not (times and all(name in data for name in times))
 
 
 def items(joint: Joint, values: Mapping[str, Any]) -> Columns:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from given.codecs import Series
+from given.distributions import Intractable
 from given.evaluate.charts import fan
 from given.infer import Rows, prefix
 from given.joint import Joint
-from given.sources import Clock, Columns, Source, joined, read
+from given.sources import Clock, Columns, joined, read
 from given.sources.kinds import items as as_items
 from given.variables import UserError, Variable
-from given.verbs.checks import items, whole_seed
+from given.verbs.checks import itemised, items, whole_seed
 from given.verbs.describing import Describing
 from given.verbs.holes import present
 from given.verbs.query import Query
@@ -26,6 +28,7 @@ from given.ways import way
 
 __all__ = ["Forecast", "Forecasting"]
 
+_DECIMALS = 10  # of a summary
 _PAST = 3  # horizons of the past that a chart shows
 
 
@@ -38,12 +41,14 @@ class Forecast:
         past: series -> items (items,), each (length,), as far as they are known.
         names: of the items (items,), and the column that names them.
         clock: when values were, or None.
+        notes: what is to be known of it, a line each.
     """
 
     paths: Mapping[str, np.ndarray]
     past: Mapping[str, np.ndarray]
     names: tuple[str, np.ndarray]
     clock: Clock | None
+    notes: tuple[str, ...] = ()
 
     @property
     def _shape(self) -> tuple[int, int, int]:
@@ -69,7 +74,7 @@ class Forecast:
         return Columns({**places, "path": number, **{name: each.ravel() for name, each in self.paths.items()}})
 
     def summary(self, *, mean: bool = True, interval: float | None = None) -> Columns:
-        """Mean and central interval of every value to come, as a long table.
+        """Mean and central interval of every number to come, as a long table.
 
         Args:
             mean: whether there is a column `mean(series)`.
@@ -80,10 +85,10 @@ class Forecast:
             raise UserError(f"forecast: an interval of {interval:g}; expected a probability between 0 and 1, as 0.9")
         found = {name: each.ravel() for name, each in self._places().items()}
         for name, paths in _apart(self.paths).items():
-            if mean:
-                found[f"mean({name})"] = paths.mean(0).ravel()
-            for level in levels:
-                found[f"q{level:.6g}({name})"] = np.quantile(paths, level, axis=0).ravel()
+            if mean and paths.dtype != object:
+                found[f"mean({name})"] = paths.mean(0).ravel().round(_DECIMALS)
+            for level in levels if paths.dtype != object else ():
+                found[f"q{level:.6g}({name})"] = np.quantile(paths, level, axis=0).ravel().round(_DECIMALS)
         return Columns(found)
 
     def chart(self, item: int = 0) -> str:
@@ -91,6 +96,8 @@ class Forecast:
         horizon, drawn = self._shape[2], list[str]()
         past = _apart(self.past)
         for name, paths in _apart(self.paths).items():
+            if paths.dtype == object:
+                continue
             bands = np.quantile(paths[:, item], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
             title = name if len(self.names[1]) == 1 else f"{name}, {self.names[1][item]}"
             drawn.append(fan(np.asarray(past[name][item])[-_PAST * horizon:], bands, title))
@@ -140,20 +147,38 @@ class Forecasting(Describing):
         lengths = _lengths(past)
         following = None if future is None else _following(rows, _read(self, future), lengths)
         along = {name: _reaching(name, rows, following, lengths, int(horizon)) for name in beside}
-        found = {name: np.empty((n, rows.n, int(horizon)), past[name][0].dtype) for name in targets}
-        keeps = _kept(self.joint, int(horizon))
-        for kept in np.unique(np.minimum(lengths, keeps)):
-            some = np.flatnonzero(np.minimum(lengths, keeps) == kept)
+        draw = partial(self._paths, rows, past, along, int(horizon), n, seed)
+        reach, notes = np.minimum(lengths, _kept(self.joint, int(horizon))), list[str]()
+        try:
+            found = draw(reach)
+        except Intractable:
+            since = np.min([[len(item) - _last_hole(item) for item in items] for items in past.values()], axis=0)
+            if (since >= reach).all():
+                raise
+            found, cut = draw(np.minimum(reach, since)), int((since < reach).sum())
+            notes.append(f"{', '.join(targets)}: what stands before the last hole is not read, of {cut} of {rows.n} series; "
+                         "StateSpace reads it")
+        if rows.clock is not None and rows.clock.name and rows.clock.step is None:
+            notes.append(f"{rows.clock.name}: its times have no one step, so values to come are numbered")
+        return Forecast(found, past, _names(rows), rows.clock, tuple(notes))
+
+    def _paths(self, rows: Columns, past: Mapping[str, np.ndarray], along: Mapping[str, list[np.ndarray]], horizon: int, n: int,
+               seed: int | None, reach: np.ndarray) -> dict[str, np.ndarray]:
+        """Draws (n, items, horizon) of every series, of which so many values before are read."""
+        lengths = np.array([len(item) for item in next(iter(past.values()))])
+        found = {name: np.empty((n, rows.n, horizon), dtype=_dtype(series)) for name, series in past.items()}
+        for kept in np.unique(reach):
+            some = np.flatnonzero(reach == kept)
             observed: dict[str, Any] = {
-                name: prefix(np.stack([past[name][i][lengths[i] - kept:] for i in some])) for name in targets if kept}
-            observed |= {name: np.stack([along[name][i][lengths[i] - kept:lengths[i] + horizon] for i in some])
-                         for name in beside}
-            observed |= {name: Rows(rows[name][some]) for name in self.joint.conditions if name not in beside}
+                name: prefix(np.stack([past[name][i][lengths[i] - kept:] for i in some])) for name in past if kept}
+            observed |= {name: np.stack([each[i][lengths[i] - kept:lengths[i] + horizon] for i in some])
+                         for name, each in along.items()}
+            observed |= {name: Rows(rows[name][some]) for name in self.joint.conditions if name not in along}
             query = Query(self.joint, observed, {}, n=len(some))
-            drawn = query.sample(n, columns=targets, seed=whole_seed(seed), length=int(kept + horizon))
-            for name in targets:
+            drawn = query.sample(n, columns=list(past), seed=whole_seed(seed), length=int(kept + horizon))
+            for name in past:
                 found[name][:, some] = drawn[name].reshape(n, len(some), -1)[..., kept:]
-        return Forecast(found, past, _names(rows), rows.clock)
+        return found
 
     def _check_fitted(self) -> None:
         """Abstract: of `Model`."""
@@ -161,8 +186,7 @@ class Forecasting(Describing):
 
 
 def _read(model: Describing, data: Any) -> Columns:
-    plain = isinstance(data, Mapping) and not isinstance(data, Source)
-    source = items(model.joint, data) if plain else read(data, learned=model.cells)
+    source = items(model.joint, data) if itemised(data, model.cells) else read(data, learned=model.cells)
     if isinstance(source, Columns):
         return source
     return joined(list(source.batches(1 << 16)))
@@ -183,28 +207,44 @@ def _series(joint: Joint) -> tuple[list[str], list[str]]:
 
 
 def _known(series: np.ndarray, variable: Variable) -> np.ndarray:
-    """Series (items,) without what is missing at their ends, float64 or complex128.
+    """Series (items,) without what is missing at their ends, float64, complex128, or words as they are; with what is missing
+    within them only where it is unknown.
 
     Raises:
-        UserError: holes before, nothing at all, or values that are no numbers.
+        UserError: holes before, or nothing at all.
     """
     found, name, codec = list[np.ndarray](), variable.name, variable.codec
     assert isinstance(codec, Series)
+    unknown = codec.of.arguments.get("missing") == "unknown"
     for row, item in enumerate(series):
         values = np.zeros(0) if item is None else np.asarray(item)
         there = present(values)
         length = int(there.nonzero()[0][-1]) + 1 if there.any() else 0
-        if not there[:length].all():
+        if not unknown and not there[:length].all():
             at = int((~there[:length]).nonzero()[0][0])
             raise UserError(f"value {at} of {length} is missing; expected series without holes before what is to come; fill it",
                             row).at(name)
         if not length:
             raise UserError("has no value to go on from; expected at least one", row).at(name)
+        known = values[:length]
+        words = known.dtype.kind in "OU" and any(isinstance(value, str) for value in known.tolist())
         try:
-            found.append(codec.of.raw_of(codec.of.numbers(values[:length])))
+            found.append(known if words else codec.of.raw_of(codec.of.numbers(known)))
         except UserError as error:
             raise error.at(name) from None
     return as_items(np.concatenate(found), [len(item) for item in found])
+
+
+def _dtype(series: np.ndarray) -> np.dtype[Any]:
+    """What draws of a series are: numbers as those known are, or words."""
+    first = np.asarray(series[0])
+    return first.dtype if first.dtype.kind in "fc" else np.dtype(object)
+
+
+def _last_hole(item: np.ndarray) -> int:
+    """The number of values up to the last one that is missing."""
+    holes = np.flatnonzero(~present(item))
+    return int(holes[-1]) + 1 if len(holes) else 0
 
 
 def _lengths(past: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from given.conditional import Conditional
+from given.distributions import Intractable
 from given.families import Autoregressive
 from given.joint import Joint
 from given.lessons import Deadline, Descend, Lesson, Solve, Weigh
@@ -240,7 +241,10 @@ class Learning:
         again = Judge(self.joint, self.valid if judge is None else judge.rows, self.weight, first=self.size,
                       size=None if judge is None else judge.size)
         if final:
-            done = replace(done, held_out=self._score(again))
+            try:
+                done = replace(done, held_out=self._score(again))
+            except Intractable:  # of rows with holes that the family does not marginalise
+                return replace(done, held_out=None)
         minutes, cpu_seconds = self.budget.minutes, self.budget.cpu_seconds
         clock = time.perf_counter if minutes is not None else time.process_time
         allowed = max(1.0, _FOR_THE_END * (done.seconds if minutes is not None else done.cpu_seconds))

@@ -22,7 +22,7 @@ from given.joint import Joint
 from given.sources import Columns, Learned, Source, read
 from given.train import Budget, FitResult, Judge, export_joint, fingerprint, nested, save_joint, split
 from given.variables import Finite, UserError, shown
-from given.verbs.checks import check_known, count_rows, items, named, spelled, whole_seed
+from given.verbs.checks import check_known, count_rows, itemised, items, named, spelled, whole_seed
 from given.verbs.completion import completed, unfillable
 from given.verbs.device import named_device, on_processor
 from given.verbs.encoding import latents
@@ -366,7 +366,7 @@ class Model(Forecasting):
             raise UserError("expected data, or columns by keyword, got both")
         columns = spelled(columns, list(self.joint.columns))
         check_known(columns, list(self.joint.columns), "columns")
-        plain = data is None or (isinstance(data, Mapping) and not isinstance(data, Source))
+        plain = data is None or itemised(data, self.cells)
         source = items(self.joint, columns if data is None else data) if plain else read(data, learned=self.cells)
         absent = [name for name in self.joint.columns if name not in source.names and name not in self.joint.latents]
         if absent and any(name not in self.joint.columns for name in source.names):  # a slip of the pen
