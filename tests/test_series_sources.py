@@ -1,5 +1,7 @@
 """Series from other people's files: which rows are held out, which column is the time, gaps, calendars, what is to come."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
@@ -184,6 +186,7 @@ def test_series_with_holes_are_gone_on_from():
     assert int(linear.joint.factors[0].get_buffer("season")) == 12
     linear.fit(data, held_out=0, progress=False)
     found = linear.forecast(data, 2, n=5)
+    assert ElementTree.fromstring(found.chart()).tag == "{http://www.w3.org/2000/svg}svg"
     assert found.paths["y"].shape == (5, 1, 2) and "before the last hole is not read, of 1 of 1 series" in found.notes[0]
 
 

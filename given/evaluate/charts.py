@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["contour_levels", "contours", "density_contours", "fan", "lines", "reliability_diagram"]
+__all__ = ["contour_levels", "contours", "density_contours", "fans", "lines", "reliability_diagram"]
 
 _BLUE, _GREY = "#2a7ae2", "#999"
 _GRID = 48  # cells a side
@@ -87,11 +87,21 @@ def lines(curves: Sequence[Sequence[tuple[float, float]]], title: str, across: s
     return _captioned(title, _svg(W, H, title, frame + drawn + marks), caption)
 
 
-def fan(past: np.ndarray, bands: np.ndarray, title: str) -> str:
-    """A fan chart: a series (P,), and after it five quantiles of what is to come (5, H): the outer ones, the inner, the
-    median."""
+def fans(charts: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> str:
+    """Fan charts one below the other, as a file .svg: a series (P,), after it five quantiles of what is to come (5, H), which
+    are the outer ones, the inner and the median, and a title, each."""
+    H = 214
+    each = "".join(f'<g transform="translate(0,{H * i + 18})"><text x="56" y="-5" font-weight="bold">'
+                   f'{html.escape(title)}</text>{_fan(past, bands)}</g>' for i, (past, bands, title) in enumerate(charts))
+    height = H * len(charts) + 16
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 520 {height}" width="520" height="{height}" role="img" '
+            f'fill="currentColor" font-size="11" font-family="system-ui, sans-serif">{each}'
+            f'<text x="56" y="{height - 6}">median, and intervals of 50 and 90 %</text></svg>')
+
+
+def _fan(past: np.ndarray, bands: np.ndarray) -> str:
     W, H, L, B = 520, 190, 56, 22
-    low, high = (float(end) for end in (min(past.min(), bands.min()), max(past.max(), bands.max())))
+    low, high = (float(end) for end in (min(np.nanmin(past), bands.min()), max(np.nanmax(past), bands.max())))
     count = len(past) + bands.shape[1]
     def at(x: int, y: float) -> str:
         return (f"{L + x / max(count - 1, 1) * (W - L - 6):.1f},"
@@ -101,11 +111,12 @@ def fan(past: np.ndarray, bands: np.ndarray, title: str) -> str:
     edges = [[at(first + i, v) for i, v in enumerate(row)] for row in whole]
     areas = "".join(f'<polygon points="{" ".join(edges[a] + edges[b][::-1])}" fill="{_BLUE}" opacity="0.25"/>'
                     for a, b in ((0, 4), (1, 3)))
-    curves = "".join(f'<polyline points="{" ".join(at(x0 + i, v) for i, v in enumerate(values))}" fill="none" stroke="{color}" '
-                     'stroke-width="1.6"/>' for x0, values, color in ((0, past, "currentColor"), (first, whole[2], _BLUE)))
+    curves = "".join(f'<polyline points="{" ".join(at(x0 + i, v) for i, v in enumerate(values) if v == v)}" fill="none" '
+                     f'stroke="{color}" stroke-width="1.6"/>'
+                     for x0, values, color in ((0, past, "currentColor"), (first, whole[2], _BLUE)))
     marks = "".join(f'<text x="{L - 4}" y="{y}" text-anchor="end">{_short(v)}</text>' for y, v in ((H - B, low), (12, high)))
     frame = f'<path d="M{L} 4V{H - B}H{W - 6}" fill="none" stroke="#8884"/>'
-    return _captioned(title, _svg(W, H, title, frame + areas + curves + marks), "median, and intervals of 50 and 90 %")
+    return frame + areas + curves + marks
 
 
 def reliability_diagram(predicted: Sequence[float], observed: Sequence[float], low: Sequence[float], high: Sequence[float],

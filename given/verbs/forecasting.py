@@ -14,7 +14,7 @@ import numpy as np
 
 from given.codecs import Series
 from given.distributions import Intractable
-from given.evaluate.charts import fan
+from given.evaluate.charts import fans
 from given.infer import Rows, prefix
 from given.joint import Joint
 from given.sources import Clock, Columns, joined, read
@@ -93,15 +93,15 @@ class Forecast:
 
     def chart(self, item: int = 0) -> str:
         """A fan chart of every series of an item, as SVG: its end, the median, and intervals of 50 and 90 %."""
-        horizon, drawn = self._shape[2], list[str]()
+        horizon, drawn = self._shape[2], list[tuple[np.ndarray, np.ndarray, str]]()
         past = _apart(self.past)
         for name, paths in _apart(self.paths).items():
             if paths.dtype == object:
                 continue
             bands = np.quantile(paths[:, item], [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
             title = name if len(self.names[1]) == 1 else f"{name}, {self.names[1][item]}"
-            drawn.append(fan(np.asarray(past[name][item])[-_PAST * horizon:], bands, title))
-        return "".join(drawn)
+            drawn.append((np.asarray(past[name][item])[-_PAST * horizon:], bands, title))
+        return fans(drawn)
 
 
 def _apart(series: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -227,11 +227,12 @@ def _known(series: np.ndarray, variable: Variable) -> np.ndarray:
         if not length:
             raise UserError("has no value to go on from; expected at least one", row).at(name)
         known = values[:length]
-        words = known.dtype.kind in "OU" and any(isinstance(value, str) for value in known.tolist())
         try:
-            found.append(known if words else codec.of.raw_of(codec.of.numbers(known)))
+            found.append(codec.of.raw_of(codec.of.numbers(known)))
         except UserError as error:
-            raise error.at(name) from None
+            if not all(isinstance(value, str) for value in known.tolist()):
+                raise error.at(name) from None
+            found.append(known)  # words
     return as_items(np.concatenate(found), [len(item) for item in found])
 
 
