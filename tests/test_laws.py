@@ -274,7 +274,7 @@ FAMILIES = {
     "Ensemble reals": lambda: Ensemble(real("x", 2), LABEL, families=(Gaussian, partial(Regression, net=SMALL, width=8))),
     "LinearAutoregressive": lambda: LinearAutoregressive(real("x", 3), LABEL, order=2, components=2),
     "LinearAutoregressive of two series": lambda: LinearAutoregressive(PATHS, COVARIATE),
-    "LinearAutoregressive of two complex series": lambda: LinearAutoregressive(COMPLEX_PATHS, COVARIATE, circular=True),
+    "LinearAutoregressive of two complex series": lambda: LinearAutoregressive(COMPLEX_PATHS, circular=True),
     "Autoregressive beside a linear skip of complex numbers": lambda: Autoregressive(
         COMPLEX, net=NET, skip=partial(LinearAutoregressive, circular=True)),
     "Autoregressive beside a linear skip": lambda: Autoregressive(PATHS, net=NET, skip=LinearAutoregressive),

@@ -36,7 +36,17 @@ from given.distributions.heads import (
 from given.distributions.hidden_markov import Emissions, HiddenMarkov
 from given.distributions.histogram import Histogram
 from given.distributions.implicit import Implicit
-from given.distributions.innovations import changes, correlated, fifths, foretold, measured, missed, period_of, turned
+from given.distributions.innovations import (
+    changes,
+    correlated,
+    deviations,
+    fifths,
+    foretold,
+    measured,
+    missed,
+    period_of,
+    turned,
+)
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
 from given.distributions.kernel_density import KernelDensity, Kernels, stored
 from given.distributions.kmeans import lloyd, squared_distances
@@ -181,6 +191,7 @@ __all__ = [
     "correlated",
     "default_head",
     "dequantise",
+    "deviations",
     "draws_symbols",
     "factor_step",
     "factors_beside",

@@ -15,7 +15,7 @@ from torch import Tensor
 from given.distributions.linear_chain import Ladder, Lagged
 from given.distributions.spread import Spread
 
-__all__ = ["changes", "correlated", "fifths", "foretold", "measured", "missed", "period_of", "turned"]
+__all__ = ["changes", "correlated", "deviations", "fifths", "foretold", "measured", "missed", "period_of", "turned"]
 
 _FLOOR, _LEAST = 1e-8, 1e-4  # of a variance, and of a scale, so that what never varies has a density
 _LOGS = torch.linspace(-12.0, 8.0, 801, dtype=torch.float64)  # of how large innovations are, by which they are counted
@@ -27,19 +27,12 @@ _AHEAD = 24  # steps to come
 _PLACES = 512  # of a batch, from which it is gone on
 
 
-def measured(ladder: Ladder, batches: Iterable[Lagged], components: int, alike: bool = False) -> tuple[Tensor, Tensor]:
-    """Logits and scales (orders, C, components) of a ladder's innovations, of re-iterable batches, in one pass, or in two where
-    channels share a component, each in units of its own, or all of a group in one where they are `alike`."""
+def measured(ladder: Ladder, batches: Iterable[Lagged], components: int, unit: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Logits and scales (orders, C, components) of a ladder's innovations, of re-iterable batches, in one pass. Where channels
+    share a component, `unit` (orders, C) is their deviations, in which those of a group are of one size."""
     (O, C), g = ladder.within.shape[:2], ladder.group
-    unit, counts = ladder.within.new_ones(O, C), ladder.within.new_zeros(O, C // g, len(_LOGS))
-    if g > 1:
-        squares, total = torch.zeros_like(unit), unit.new_zeros(O, 1)
-        for k, n, w in _left(ladder, batches):
-            squares[k] += (n**2 * w[:, None]).sum(0)
-            total[k] += w.sum()
-        if alike:
-            squares = squares.unflatten(-1, (-1, g)).mean(-1).repeat_interleave(g, 1)
-        unit = torch.where(total > 0, squares / total.clamp(min=1e-9), 1.0).sqrt().clamp(min=_LEAST)
+    unit = ladder.within.new_ones(O, C) if unit is None else unit
+    counts = ladder.within.new_zeros(O, C // g, len(_LOGS))
     for k, n, w in _left(ladder, batches):
         counts[k] += _counted((n / unit[k]).unflatten(-1, (-1, g)).square().sum(-1).sqrt() if g > 1 else n, w)
     logits, scales = (each.repeat_interleave(g, 1) for each in _scales(counts, components, g))
@@ -82,6 +75,12 @@ def correlated(covariance: Tensor) -> Tensor:
     root = torch.linalg.cholesky(covariance + _FLOOR * (1 + covariance.diagonal().max()) * eye)
     unit = root / root.diagonal()  # e = unit n
     return (eye - torch.linalg.solve_triangular(unit, eye, upper=False)).tril(-1).reshape(C, C)
+
+
+def deviations(V: Tensor, covariance: Tensor) -> Tensor:
+    """(C,) standard deviations of the n of e = V e + n, of the covariance of e (C, C)."""
+    own = torch.eye(len(V), dtype=V.dtype, device=V.device) - V
+    return (own @ covariance @ own.mT).diagonal().clamp(min=_FLOOR).sqrt()
 
 
 def _counted(innovations: Tensor, weight: Tensor) -> Tensor:

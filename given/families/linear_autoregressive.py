@@ -122,7 +122,7 @@ class _Linear(Conditional):
         within, logits, scales = (self.get_buffer(name)[:len(orders)] for name in ("within", "logits", "scales"))
         return Ladder(orders, starts, weights, within, logits, scales, sizes, self.group)
 
-    def _measure(self, lagged: Iterable[Lagged], circular: bool = False) -> None:
+    def _measure(self, lagged: Iterable[Lagged], deviations: Tensor | None = None) -> None:
         """Innovations, of these weights."""
         if self._most:
             within, sizes, unit = (self.get_buffer(name) for name in ("within", "sizes", "unit"))
@@ -133,7 +133,7 @@ class _Linear(Conditional):
                 sizes.copy_(found.weights)
                 unit.copy_(found.unit)
                 self.get_buffer("spreads").fill_(period if bool((sizes != 0).any()) else 0)
-        mixtures = measured(self._ladder(), lagged, self.components, circular)
+        mixtures = measured(self._ladder(), lagged, self.components, deviations)
         for name, values in zip(("logits", "scales"), mixtures, strict=True):
             self.get_buffer(name).copy_(values)
 
@@ -231,6 +231,7 @@ class LinearAutoregressive(_Linear):
             raise UserError(f"{self}: no value is known; expected series of at least one value")
         self._choose(moments, n, lagged)
         most, ridge, across, circular = self.get_buffer("chosen").tolist()
+        deviations = torch.ones_like(self.get_buffer("scales")[..., 0])
         known = torch.zeros(0, self.channels, dtype=torch.float64, device=n.device)
         for k, (order, weight) in enumerate(zip(self.orders, self.weights, strict=True)):
             count, M = n[k].sum().clamp(min=1.0), moments[k].sum(0)
@@ -238,10 +239,12 @@ class LinearAutoregressive(_Linear):
             if float(n[k].sum()):
                 some = max(o for o in self.orders if o <= min(order, most))
                 known = self._ridge(M, some, ridge, bool(across), int(self.get_buffer("toward")))
-                self.get_buffer("within")[k] = correlated(self._left(M, known) / count)
+                covariance = self._left(M, known) / count
+                self.get_buffer("within")[k] = within = correlated(covariance)
+                deviations[k:] = distributions.deviations(within, covariance) if self.pairs else 1.0
             weight.zero_()  # where no series is so long, what fewer say
             weight[:len(known)] = known
-        self._measure(lagged, bool(circular))
+        self._measure(lagged, deviations)
 
     def _moments(self, batches: Iterable[Lagged]) -> tuple[list[Tensor], Tensor]:
         """For every order the second moments (3, size, size) of [regressors, values], and how many there are (orders, 3): of
