@@ -91,9 +91,9 @@ def rows_of_simulated() -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "LinearAutoregressive, normal (ridge)": (normal, {}),
             "LinearAutoregressive, normal, not circular": (partial(normal, circular=False), {}),
             "LinearAutoregressive (ridge, head)": (linear, {}),
-            "StateSpace, 8 states, of 100 series": (partial(StateSpace, latent=8, most_steps=200), {"cpu_seconds": 60}),
+            "StateSpace, 8 states, of 100 series": (partial(StateSpace, latent=8, most_steps=200), {"cpu_seconds": 25}),
             "Autoregressive beside it (ridge, head, net)": (partial(NET, skip=linear), {
-                "cpu_seconds": 60, "held_out": 0.1, "lr": 5e-4})}
+                "cpu_seconds": 30, "held_out": 0.1, "lr": 5e-4})}
 
 
 def table(name: str, scored: dict[str, list[np.ndarray]], true: list[np.ndarray], cost: dict[str, float],

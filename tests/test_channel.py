@@ -30,7 +30,7 @@ def test_tables_are_read_as_series(tmp_path, columns):
 def test_arrays_are_read_as_series(tmp_path):
     for name, array, shape in (("a", H, (12, 20)), ("b", H[0], (1, 20)), ("c", H.reshape(4, 3, 20), (4, 3, 20))):
         np.save(tmp_path / f"{name}.npy", array)
-        assert channel.read(tmp_path / f"{name}.npy")["h"].shape == shape
+        assert channel.read(tmp_path / f"{name}.npy")["x"].shape == shape
     Columns({"h": [[1 + 2j, 3], [2j]]}).save(tmp_path / "d.jsonl")
     assert [item.tolist() for item in channel.read(tmp_path / "d.jsonl")["h"]] == [[1 + 2j, 3], [2j]]
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from given.codecs import Complex, Series, infer
+from given.conditional import quoted
 from given.families import LinearAutoregressive
 from given.sources import Columns, Source, end_to_end, items, joined, ragged
 from given.sources import read as read_data
@@ -37,7 +38,7 @@ _PARTS = (("re", "im"), ("real", "imag"), ("i", "q"))  # how names of the two co
 
 
 def read(*paths: str | os.PathLike[str]) -> Source:
-    """The column h: items (T,) or (T, K) of complex numbers.
+    """One column: items (T,) or (T, K) of complex numbers, under its name, or h where its parts stand in two.
 
     One array (items, T), (items, T, K) or (T,) of an .npz or .npy; lists of a .jsonl or .parquet; a table with a row a sample,
     of all one series, or of several by a column `item`. Numbers are complex or text such as 1+2j, or stand in two columns,
@@ -53,12 +54,12 @@ def read(*paths: str | os.PathLike[str]) -> Source:
         data = _whole(paths[0], by="item", time="index" if "index" in data else None)
     columns = {name: values for name, values in data.items() if name not in ("item", "index")}
     try:
-        values = _one(columns)
+        name, values = _one(columns)
         if ragged(values):
             flat, lengths = end_to_end(values)
-            return Columns({"h": items(_numbers(flat), lengths)})
+            return Columns({name: items(_numbers(flat), lengths)})
         values = _numbers(values)
-        return Columns({"h": values if values.ndim > 1 else values[None]})
+        return Columns({name: values if values.ndim > 1 else values[None]})
     except UserError as error:
         raise error.at(str(paths[0])) from None
 
@@ -68,8 +69,8 @@ def _whole(path: Any, **options: Any) -> Columns:
     return data if isinstance(data, Columns) else joined(list(data.runs()))
 
 
-def _one(columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The one column of complex numbers, or that of two columns of their parts.
+def _one(columns: Mapping[str, np.ndarray]) -> tuple[str, np.ndarray]:
+    """Name and values of the one column of complex numbers, or of two columns of their parts.
 
     Raises:
         UserError: there is no such column, or another one.
@@ -80,7 +81,7 @@ def _one(columns: Mapping[str, np.ndarray]) -> np.ndarray:
             other = name.removesuffix(real) + imag
             if name.endswith(real) and other != name and other in lower:
                 a, b = lower[name], lower[other]
-                return items(end_to_end(a)[0] + 1j * end_to_end(b)[0], end_to_end(a)[1]) if ragged(a) else a + 1j * b
+                return "h", items(end_to_end(a)[0] + 1j * end_to_end(b)[0], end_to_end(a)[1]) if ragged(a) else a + 1j * b
     if len(columns) != 1:
         raise UserError(f"expected one column of complex numbers, or two of their parts such as h_re and h_im, got "
                         f"{', '.join(columns)}; leave others out, or write a formula")
@@ -88,7 +89,7 @@ def _one(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     codec = infer(values)
     if not isinstance(codec.of if isinstance(codec, Series) else codec, Complex):
         raise UserError(f"{name}: expected complex numbers, such as 1+2j, got {codec!r}")
-    return values
+    return name, values
 
 
 def _numbers(values: np.ndarray) -> np.ndarray:
@@ -100,7 +101,7 @@ def model(data: Source, *, seed: int = 0, order: int | None = None, window: int 
     """A model of complex series, nothing of it learned yet.
 
     Args:
-        data: the column h.
+        data: of `read`.
         seed: of nothing, since it is solved.
         order: how many samples before are read; None: as the last fifth says.
         window: the most samples a row holds.
@@ -109,12 +110,14 @@ def model(data: Source, *, seed: int = 0, order: int | None = None, window: int 
 
 
 def _linear(data: Source, family: Any, seed: int = 0, window: int = _WINDOW) -> Model:
-    return model_of("p(h)", data, codecs={"h": Series(Complex(), window=window)}, families={"h": family}, seed=seed)
+    (name,) = data.names
+    codec = Series(Complex(), window=window)
+    return model_of(f"p({quoted(name)})", data, codecs={name: codec}, families={name: family}, seed=seed)
 
 
 def measure(model: Model, test: Source) -> dict[str, float]:
     """Nats a complex sample."""
-    samples = sum(int(np.size(item)) for batch in test.runs() for item in batch["h"])
+    samples = sum(int(np.size(item)) for batch in test.runs() for item in batch[test.names[0]])
     return {"nats a sample": float(model.score(test).items.sum()) / samples}
 
 
