@@ -6,8 +6,8 @@
 Simulated: complex numbers of autocovariance J0(2 pi f k), Jakes' of a Doppler frequency of f cycles a sample, and noise 20 dB
 below: a series is one complex normal vector, so its true density is known by Cholesky's root. Measured: every tenth of 40,000
 frequencies from 4 to 8 GHz at three receivers in each of three rooms, each room in units of the root of its mean power; rooms 1
-and 2 are learned from, room 3 is scored. The candidates were settled after a look at room 3, none is chosen there. TDL: 500 channels of 14 symbols and 64 subcarriers, by
-the 3GPP's TDL-A model: what is looked at of draws, beside held-out ones.
+and 2 are learned from, room 3 is scored. The candidates were settled after a look at room 3, none is chosen there. TDL: 500
+channels of 14 symbols and 64 subcarriers, by the 3GPP's TDL-A model: what is looked at of draws, beside held-out ones.
 """
 
 from __future__ import annotations
