@@ -133,8 +133,7 @@ class _Linear(Conditional):
                 sizes.copy_(found.weights)
                 unit.copy_(found.unit)
                 self.get_buffer("spreads").fill_(period if bool((sizes != 0).any()) else 0)
-        mixtures = measured(self._ladder(), lagged, self.components, deviations)
-        for name, values in zip(("logits", "scales"), mixtures, strict=True):
+        for name, values in zip(("logits", "scales"), measured(self._ladder(), lagged, self.components, deviations), strict=True):
             self.get_buffer(name).copy_(values)
 
     def forward(self, y: Observed) -> distributions.Distribution:
