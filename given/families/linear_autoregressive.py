@@ -122,7 +122,7 @@ class _Linear(Conditional):
         within, logits, scales = (self.get_buffer(name)[:len(orders)] for name in ("within", "logits", "scales"))
         return Ladder(orders, starts, weights, within, logits, scales, sizes, self.group)
 
-    def _measure(self, lagged: Iterable[Lagged], deviations: Tensor | None = None) -> None:
+    def _measure(self, lagged: Iterable[Lagged], units: Tensor | None = None) -> None:
         """Innovations, of these weights."""
         if self._most:
             within, sizes, unit = (self.get_buffer(name) for name in ("within", "sizes", "unit"))
@@ -133,7 +133,7 @@ class _Linear(Conditional):
                 sizes.copy_(found.weights)
                 unit.copy_(found.unit)
                 self.get_buffer("spreads").fill_(period if bool((sizes != 0).any()) else 0)
-        for name, values in zip(("logits", "scales"), measured(self._ladder(), lagged, self.components, deviations), strict=True):
+        for name, values in zip(("logits", "scales"), measured(self._ladder(), lagged, self.components, units), strict=True):
             self.get_buffer(name).copy_(values)
 
     def forward(self, y: Observed) -> distributions.Distribution:
