@@ -46,10 +46,8 @@ def fit(a: argparse.Namespace) -> int:
         return 0
     path = place_of(a)
     check_place(path, MODEL_FILES)
-    if task.own is tasks.finance:
-        train, held = task.own.parted(data, a.held_out)
-    else:
-        train, held = split(data, a.held_out, a.seed, model.joint)
+    parted = getattr(task.own, "parted", None)  # where what is held out needs what comes before
+    train, held = split(data, a.held_out, a.seed, model.joint) if parted is None else parted(data, a.held_out)
     if isinstance(held, Columns):
         held = held.rows(slice(_HELD))
     beside = {} if held is None else _figures(task.own.baselines(train, held))

@@ -24,6 +24,7 @@ import abc
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -173,6 +174,18 @@ class _Linear(Conditional):
         return [Solve(self._solve)]
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """How a regression is learned, of every channel its ridge and what it is drawn towards, and its weights."""
+
+    order: int
+    across: bool
+    circular: bool
+    ridges: list[float]
+    toward: list[int]
+    weights: Tensor
+
+
 class LinearAutoregressive(_Linear):
     """AR(p) of one series and VAR(p) of several, by ridge regression, with covariates.
 
@@ -189,7 +202,7 @@ class LinearAutoregressive(_Linear):
         components: scales of the innovations' mixture; 1 for normal ones.
     """
 
-    plans = ("spreads", "toward")
+    plans = ("ridges", "spreads", "toward")
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, order: int | None = None,
                  ridge: float | None = None, across: bool | None = None, circular: bool | None = None, sizes: bool = True,
@@ -210,7 +223,8 @@ class LinearAutoregressive(_Linear):
             size = 1 + self.width + p * self.channels
             self.register_buffer(f"weight_{k}", torch.zeros(size, self.channels, dtype=torch.float64))
         self._build(len(self._orders), self.length // 3 if sizes else 0, 2 if self.pairs else 1)
-        self.register_buffer("toward", torch.tensor(0))  # the lag whose weight is drawn towards 1; 0 for none
+        self.register_buffer("toward", torch.zeros(self.channels, dtype=torch.int64))  # whose weight is drawn to 1; 0 for none
+        self.register_buffer("ridges", torch.full((self.channels,), 1.0 if ridge is None else ridge, dtype=torch.float64))
         start = [most, 1.0 if ridge is None else ridge, self.channels < 4 if across is None else across,
                  self.pairs and circular is not False]
         self.register_buffer("chosen", torch.tensor(start, dtype=torch.float64))
@@ -229,7 +243,8 @@ class LinearAutoregressive(_Linear):
         if not float(n.sum()):
             raise UserError(f"{self}: no value is known; expected series of at least one value")
         self._choose(moments, n, lagged)
-        most, ridge, across, circular = self.get_buffer("chosen").tolist()
+        most, _, across, circular = self.get_buffer("chosen").tolist()
+        ridges, toward = self.get_buffer("ridges").tolist(), self.get_buffer("toward").tolist()
         deviations = torch.ones_like(self.get_buffer("scales")[..., 0])
         known = torch.zeros(0, self.channels, dtype=torch.float64, device=n.device)
         for k, (order, weight) in enumerate(zip(self.orders, self.weights, strict=True)):
@@ -237,7 +252,7 @@ class LinearAutoregressive(_Linear):
             M = distributions.turned(M, 1 + self.width) if circular else M
             if float(n[k].sum()):
                 some = max(o for o in self.orders if o <= min(order, most))
-                known = self._ridge(M, some, ridge, bool(across), int(self.get_buffer("toward")))
+                known = self._ridge(M, some, ridges, bool(across), toward)
                 covariance = self._left(M, known) / count
                 self.get_buffer("within")[k] = within = correlated(covariance)
                 deviations[k:] = distributions.deviations(within, covariance) if self.pairs else 1.0
@@ -268,62 +283,84 @@ class LinearAutoregressive(_Linear):
         full[:len(W)], full[len(M) - C:] = -W, torch.eye(C, dtype=M.dtype, device=M.device)
         return full.mT @ M @ full
 
-    def _ridge(self, M: Tensor, some: int, ridge: float, across: bool, toward: int) -> Tensor:
-        """(1 + F + some C, C): the regression on the last `some` values, of moments of as many or more, drawn towards the value
-        `toward` steps before; the last where fewer are read."""
+    def _ridge(self, M: Tensor, some: int, ridges: Sequence[float], across: bool, toward: Sequence[int]) -> Tensor:
+        """(1 + F + some C, C): the regression on the last `some` values, of moments of as many or more, each channel drawn by
+        its ridge towards its value `toward` steps before; the last where fewer are read."""
         C, P, x = self.channels, 1 + self.width + some * self.channels, len(M) - self.channels
         start = torch.zeros(P, C, dtype=M.dtype, device=M.device)
-        if toward and some:
-            first = 1 + self.width + ((toward if toward <= some else 1) - 1) * C
-            start[first:first + C] = torch.eye(C, dtype=M.dtype, device=M.device)
+        for c, lag in enumerate(toward if some else ()):
+            if lag:
+                start[1 + self.width + ((lag if lag <= some else 1) - 1) * C + c, c] = 1.0
         G, b = M[:P, :P], M[:P, x:] - M[:P, :P] @ start
-        penalty = torch.full((P,), ridge, dtype=M.dtype, device=M.device)
+        penalty = torch.ones(P, dtype=M.dtype, device=M.device)
         penalty[0] = 1e-9
         own = 2 if self.pairs else 1
-        if across or C == own:
-            return start + torch.linalg.solve(G + penalty.diag(), b)
+        if (across or C == own) and len(set(ridges)) == 1:
+            return start + torch.linalg.solve(G + (ridges[0] * penalty).diag(), b)
         found, head = torch.zeros_like(b), torch.arange(1 + self.width, device=M.device)
         for c in range(0, C, own):
             those = torch.arange(c, c + own, device=M.device)
             past = those + C * torch.arange(some, device=M.device)[:, None]
-            mine = torch.cat([head, 1 + self.width + past.flatten()])
-            found[mine[:, None], those] = torch.linalg.solve(G[mine][:, mine] + penalty[mine].diag(), b[mine][:, those])
+            mine = torch.arange(P, device=M.device) if across else torch.cat([head, 1 + self.width + past.flatten()])
+            found[mine[:, None], those] = torch.linalg.solve(
+                G[mine][:, mine] + (ridges[c] * penalty[mine]).diag(), b[mine][:, those])
         return start + found
 
     def _choose(self, moments: Sequence[Tensor], n: Tensor, lagged: Iterable[Lagged]) -> None:
-        """Order, ridge and what it draws towards by the log-probability of the last fifth, of what is before it learned, as if
-        innovations were normal; and whether columns read one another's past by what is missed over several steps there."""
+        """Order, and every column's ridge and what it draws towards, by the log-probability of the last fifth, of what is
+        before it learned, as if innovations were normal; and whether columns read one another's past by what is missed over
+        several steps there."""
         whole = n[:, 1:].sum(1)
         tops = [k for k in range(len(self.orders)) if float(n[k, 2]) > _FEW and (not k or whole[k] >= _MOSTLY * whole[0])]
         if not tops:
             return
-        k, chosen = tops[-1], self.get_buffer("chosen")
+        k, C, chosen = tops[-1], self.channels, self.get_buffer("chosen")
         early, late = (moments[k][i] / n[k, i].clamp(min=1.0) for i in (1, 2))
-        ridges = _RIDGES if self.ridge is None else (self.ridge,)
         orders = [o for o in self.orders[:k] if o & (o - 1) == 0] if self.order is None else []  # 0, 1, 2, 4, ...
         orders.append(self.orders[k])
         season = period_of(changes(lagged), self.length) if deadline_of(lagged).allows(0.0) else 1
         towards = sorted({0, 1, season if season <= self.orders[k] else 1}) if self.ridge is None else [0]
         kinds = [(True, distributions.turned(early, 1 + self.width))] if self.pairs and self.circular is not False else []
         kinds += [] if self.circular else [(False, early)]
-        found, several = list[tuple[Tensor, Tensor]](), self.channels > (2 if self.pairs else 1)
+        several = C > (2 if self.pairs else 1)
+        found = [_Choice(int(chosen[0]), bool(chosen[2]), bool(chosen[3]), [float(chosen[1])] * C, [0] * C, early)]
         for across in (False, True) if self.across is None and several else (bool(chosen[2]),):
-            best, kept, toward = -math.inf, (chosen, early), 0
-            for some, (circular, M), ridge, drawn in itertools.product(orders, kinds, ridges, towards):
-                W = self._ridge(M, some, ridge / float(n[k, 1]), across, drawn)
-                learned, held = self._left(M, W), self._left(late, W)
-                eye = torch.eye(len(learned), dtype=learned.dtype, device=learned.device)
-                root = torch.linalg.cholesky(learned + 1e-9 * eye)
+            best, kept = -math.inf, found[0]
+            for some, (circular, M) in itertools.product(orders, kinds):
+                drawn = [found[1].toward] if len(found) > 1 else [[lag] * C for lag in towards]
+                each = replace(self._each_column(M, late, some, across, n[k], drawn), circular=circular)
+                learned, held = self._left(M, each.weights), self._left(late, each.weights)
+                root = torch.linalg.cholesky(learned + 1e-9 * torch.eye(C, dtype=learned.dtype, device=learned.device))
                 score = -0.5 * float(2 * root.diagonal().log().sum() + torch.cholesky_solve(held, root).trace())
                 if float(n[k, 2]) * (score - best) > _CLEAR:
-                    best, kept, toward = score, (n.new_tensor([some, ridge, across, circular]), W), drawn
+                    best, kept = score, each
             found.append(kept)
-            if not across:
-                self.get_buffer("toward").fill_(toward)
-                towards = [toward]
+        found = found[1:]
         if len(found) > 1 and deadline_of(lagged).allows(0.0):
-            found = found[int(missed([W for _, W in found], [int(choice[0]) for choice, _ in found], lagged).argmin()):]
-        chosen.copy_(found[0][0])
+            found = found[int(missed([each.weights for each in found], [each.order for each in found], lagged).argmin()):]
+        one = found[0]
+        chosen.copy_(n.new_tensor([one.order, 0.0, one.across, one.circular]))
+        self.get_buffer("ridges").copy_(n.new_tensor(one.ridges))
+        self.get_buffer("toward").copy_(torch.tensor(one.toward))
+
+    def _each_column(self, M: Tensor, late: Tensor, some: int, across: bool, n: Tensor, towards: list[list[int]]) -> _Choice:
+        """The ridge of every column, or pair, and what of `towards` it is drawn to, by its own log-probability of late values;
+        of all columns alike where they read one another's past."""
+        C, own, count = self.channels, 2 if self.pairs else 1, float(n[2])
+        ridges = _RIDGES if self.ridge is None else (self.ridge,)
+        best, W = torch.full((C // own,), -math.inf, dtype=M.dtype, device=M.device), M
+        kept: list[tuple[float, int]] = [(ridges[0], 0)] * C
+        for ridge, drawn in itertools.product(ridges, towards):
+            each = self._ridge(M, some, [ridge / float(n[1])] * C, across, drawn)
+            learned, held = (self._left(part, each).diagonal().clamp(min=1e-12) for part in (M, late))
+            score = (-0.5 * (learned.log() + held / learned)).reshape(-1, own).sum(1)
+            if across:
+                score = score.sum().expand_as(score)
+            better = count * (score - best) > _CLEAR
+            best, columns = torch.where(better, score, best), better.repeat_interleave(own)
+            W = torch.where(columns, each, W) if W.shape == each.shape else each
+            kept = [(ridge, lag) if now else one for now, lag, one in zip(columns.tolist(), drawn, kept, strict=True)]
+        return _Choice(some, across, False, [ridge for ridge, _ in kept], [lag for _, lag in kept], W)
 
 
 class SeasonalNaive(_Linear):

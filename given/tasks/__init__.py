@@ -15,10 +15,10 @@ from given.codecs import Image, Label, Series, Text, infer_table
 from given.conditional import quoted
 from given.formula import by_axes
 from given.sources import Source
-from given.tasks import answer, channel, chat, code, fill, finance, keyboard, picture, traffic, translate, upscale
+from given.tasks import answer, channel, chat, code, fill, finance, keyboard, load, picture, traffic, translate, upscale
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "answer", "channel", "chat", "code", "fill", "finance", "keyboard", "picture", "task_named",
+__all__ = ["TASKS", "Task", "answer", "channel", "chat", "code", "fill", "finance", "keyboard", "load", "picture", "task_named",
            "task_of", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
@@ -37,7 +37,7 @@ class Task:
         example: a command.
         formula: from the names of images, of texts, of labels, of series with their axes, and of all columns, the formula; None
             where it is another task's, or where the task has to be asked for.
-        own: the module of a task with a file of its own.
+        own: the module of a task with a file of its own; where it parts rows itself, by a function `parted`.
         chosen_by: the held-out loss that chooses one of `own.models`, where there are several.
     """
 
@@ -110,6 +110,8 @@ TASKS = (
          "given fit photos/ --task upscale", own=upscale),
     Task("finance", "what a price does next, given all days before", "one normal distribution, GARCH with Student innovations",
          "nats/day", "given fit prices.csv --task finance", own=finance),
+    Task("load", "how series go on, from one moment after another", "the value a season before", "CRPS in standard deviations",
+         "given fit load.csv --task load", own=load),
     Task("channel", "how a complex radio channel goes on along time or frequency", "independent complex normals, AR(1)",
          "nats/complex sample", "given fit h.npy --task channel", own=channel),
 )
