@@ -20,7 +20,7 @@ from given.variables import UserError
 
 __all__ = ["arrivals"]
 
-_RUN, _SHORT, _MANY = 256, 4, 40  # arrivals of a run, at most and at least; how many runs there should be
+_RUN, _SHORT, _MANY = 256, 4, 12  # arrivals of a run, at most and at least; how many runs there should be
 _NAMES = {"time": ("time", "timestamp", "ds", "datetime", "date", "t"), "mark": ("mark", "type", "event", "kind"),
           "by": ("item", "unique_id", "host", "source", "user")}
 
@@ -35,7 +35,7 @@ def arrivals(path: str | os.PathLike[str], *, time: str | None = None, mark: str
         time: the column of times, numbers or dates; by default of such a name, or the one of such values.
         mark: that of what arrived; by default of such a name, or the one that is left.
         by: that of whose arrival it is; by default of such a name.
-        run: the most arrivals of a run; by default 256, or fewer where there would be fewer than 40 runs, 4 at least.
+        run: the most arrivals of a run; by default 256, or fewer where there would be fewer than 12 runs, 4 at least.
 
     Waits are in seconds where times are dates, else in their units. Raises `UserError` where it is not clear which column is
     which, a time or a name is missing, or no item has two arrivals.
