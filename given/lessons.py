@@ -22,7 +22,7 @@ from given.distributions import Noise
 from given.variables import Entries, Observed, UserError
 
 __all__ = ["Batch", "Deadline", "Descend", "Lesson", "Loss", "Mapped", "MappedBatches", "Solve", "Weigh", "deadline_of",
-           "quasi_newton", "seed_of", "select", "side_by_side"]
+           "in_parts", "quasi_newton", "seed_of", "select", "side_by_side"]
 
 Batch = tuple[Entries, Observed, Tensor]
 """x, y and the rows' weights (B,)."""
@@ -89,6 +89,21 @@ def seed_of(batches: Iterable[Batch]) -> int:
 def deadline_of(batches: Iterable[Any]) -> Deadline:
     """The deadline of the fit that a pass over its data belongs to; of any other batches one that never comes."""
     return getattr(batches, "deadline", None) or Deadline()
+
+
+def in_parts(moved: Sequence[Tensor], parts: Iterable[Callable[[], Tensor]]) -> Tensor:
+    """A sum of losses, with its slopes: one part's graph is kept at a time, so that memory does not grow with their number.
+
+    Args:
+        moved: leaves with gradients.
+        parts: of them, a single number each.
+    """
+    total, slopes = torch.zeros((), dtype=torch.float64), [torch.zeros_like(each) for each in moved]
+    for part in parts:
+        loss = part()
+        slopes = [slope + more for slope, more in zip(slopes, torch.autograd.grad(loss, list(moved)), strict=True)]
+        total = total + loss.detach()
+    return total + sum(((each - each.detach()) * slope).sum() for each, slope in zip(moved, slopes, strict=True))
 
 
 def quasi_newton(moved: Sequence[Tensor], loss: Callable[[], Tensor], deadline: Deadline, most_steps: int) -> None:

@@ -122,6 +122,22 @@ def test_what_is_learned_is_near_the_truth():
     check_learned()
 
 
+def check_few_at_once():
+    """What is learned of all items at once is what is learned of them part by part."""
+    x, found = drawn()[1].rows(torch.arange(5)), []
+    for size in (given.families.hawkes._AT_ONCE, 2 * 2 * T):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(given.families.hawkes, "_AT_ONCE", size)
+            model = Hawkes(X, most_steps=4)
+            teach(model, [(x, Observed(n=5), torch.ones(5, dtype=torch.float64))])
+        found.append(model.numbers.children)
+    assert torch.allclose(*found, rtol=1e-9)
+
+
+def test_items_are_learned_in_parts():
+    check_few_at_once()
+
+
 def test_arrivals_at_one_time_keep_a_finite_density():
     waits = torch.where(torch.rand(6, T) < 0.3, 0.0, torch.ones(6, T).double())
     x = Entries.block({"wait": Entries(waits), "mark": Entries((torch.rand(6, T) < 0.5).long())})

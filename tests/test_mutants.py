@@ -51,7 +51,7 @@ from test_finance import check_option, check_runs
 from test_forecasting import check_months
 from test_garch import check_innovations, check_leap, check_learned, check_realized_recursion, check_recursion
 from test_hawkes import check_draws as check_arrivals
-from test_hawkes import check_intensity, check_quantile, check_scan
+from test_hawkes import check_few_at_once, check_intensity, check_quantile, check_scan
 from test_hawkes import check_learned as check_arrivals_learned
 from test_hidden_markov import check_enumeration, check_given, check_rises
 from test_importance import check_parts
@@ -876,6 +876,8 @@ MUTANTS = {
     "a scan's factors do not move on": Mutant(
         import_module("given.distributions.linear_scan"), "linear_scan", "factor[:, step:] * factor[:, :-step]",
         "factor[:, step:]", check_scan),
+    "the slopes of the last part alone are followed": Mutant(
+        given.families.hawkes, "in_parts", "[slope + more for", "[more for", check_few_at_once),
     "padding moves what is learned of arrivals": Mutant(
         given.families.Hawkes, "_arrivals", "flat.scored[:, order] *", "torch.ones_like(flat.scored[:, order]) *",
         check_arrivals_learned),

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from torch import Tensor
 from given import distributions
 from given.conditional import Conditional
 from given.distributions import Excitation, Flattened, Timeline
-from given.lessons import Batch, Lesson, Solve, deadline_of, quasi_newton
+from given.lessons import Batch, Lesson, Solve, deadline_of, in_parts, quasi_newton
 from given.variables import Finite, Observed, UserError, Variable
 from given.ways import way
 
@@ -33,6 +34,7 @@ __all__ = ["Hawkes"]
 
 _PRIOR = 100.0  # the variance of the free coordinates
 _MOST_MARKS = 32  # whose excitation of one another is K^2 numbers
+_AT_ONCE = 1 << 21  # numbers of what is excited, 16 MB, of which a step keeps some fifty
 _APART = 10.0  # how much longer the next memory is where learning starts
 
 
@@ -128,10 +130,17 @@ class Hawkes(Conditional):
         starts = self._starts((counts + 0.01 * counts.mean()) / (1.01 * counts.sum()))
         moved = {name: torch.zeros_like(value, requires_grad=True) for name, value in starts.items()}
 
+        size = max(1, _AT_ONCE // (waits.shape[1] * starts["first"].numel()))
+
+        def surprise(rows: slice) -> Tensor:
+            law = self._law(len(waits[rows]), self._numbers({name: starts[name] + by for name, by in moved.items()}))
+            own = amount[rows]
+            return -(own * torch.where(own > 0, law.log_p(waits[rows], marks[rows]), 0.0)).sum() / total
+
         def loss() -> Tensor:
-            law = self._law(len(waits), self._numbers({name: starts[name] + by for name, by in moved.items()}))
-            prior = sum((by**2).sum() for by in moved.values()) / (2 * _PRIOR)
-            return (prior - (amount * torch.where(amount > 0, law.log_p(waits, marks), 0.0)).sum()) / total
+            parts = (slice(first, first + size) for first in range(0, len(waits), size))
+            prior = torch.stack([(by**2).sum() for by in moved.values()]).sum() / (2 * _PRIOR * total)
+            return prior + in_parts(list(moved.values()), (partial(surprise, part) for part in parts))
 
         quasi_newton(list(moved.values()), loss, deadline_of(batches), self.most_steps)
         for name, by in moved.items():
