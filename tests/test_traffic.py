@@ -35,9 +35,11 @@ def test_waits_of_numbers_keep_their_unit_without_marks(tmp_path):
 
 @pytest.mark.parametrize("text, message", [
     ("a,b\nx,y\nz,w\n", r"expected a column time, got a, b; name one so; a table without times is learned without --task"),
-    ("time,a,b\n1,x,y\n2,z,w\n", r"expected a column mark, got time, a, b; name one so, or leave out all but one of a,b"),
+    ("time,a,b\n1,x,y\n2,z,w\n", r"expected a column mark, got time, a, b; name one so, or leave out all but one of a, b"),
     ("time,mark,a\n1,x,y\n2,z,w\n", r"columns a beside the time and the mark of arrivals; leave them out, or learn the table"),
     ("time,host\n1,x\n2,y\n", r"no two arrivals of one host; expected at least two"),
+    ("time,mark\n1,x\n2,\n3,z\n", r"mark, row 1: is missing; expected the mark of the arrival"),
+    ("time\n1\n1\n", r"all arrivals are at one time"),
     ("time,mark\n1,x\n,y\n3,z\n", r"time, row 1: is missing; expected the time of the row")])
 def test_what_is_no_table_of_arrivals_is_one_line(tmp_path, text, message):
     with pytest.raises(UserError, match=message):

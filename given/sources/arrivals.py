@@ -54,10 +54,16 @@ def arrivals(path: str | os.PathLike[str], *, time: str | None = None, mark: str
     number = np.arange(len(later)) - np.searchsorted(item[order][later], item[order][later])
     first = np.flatnonzero(number % (run or min(_RUN, max(_SHORT, len(later) // _MANY))) == 0)
     lengths = np.diff(first, append=len(later)).tolist()
+    if not (wait[later] > wait.dtype.type(0)).any():
+        raise UserError(f"{path}: all arrivals{' of one ' + names['by'] if 'by' in names else ''} are at one time; expected "
+                        "two times or more")
     seconds = wait / np.timedelta64(1, "s") if wait.dtype.kind == "m" else wait.astype(np.float64)
     found = {"wait": items(seconds[later], lengths), "begins": columns[names["time"]][order[later[first]]]}
     if "mark" in names:
-        found["mark"] = items(columns[names["mark"]][order[later + 1]].astype(str), lengths)
+        marks = columns[names["mark"]]
+        if (row := next((i for i, v in enumerate(marks.tolist()) if v is None or v != v), None)) is not None:
+            raise UserError("is missing; expected the mark of the arrival; write one, such as unknown", row).at(names["mark"])
+        found["mark"] = items(marks[order[later + 1]].astype(str), lengths)
     if "by" in names:
         found[names["by"]] = columns[names["by"]][order[later[first]]]
     return Columns(found)
@@ -93,8 +99,9 @@ def _roles(columns: Mapping[str, np.ndarray], stated: Mapping[str, str | None], 
 
 def _only(names: Sequence[str], role: str, every: Sequence[str], path: str) -> str:
     if len(names) != 1:
+        rest = ", ".join(names)
         raise UserError(f"{path}: expected a column {role}, got {', '.join(every)}; name one so"
-                        f"{f', or leave out all but one of {chr(44).join(names)}' * bool(names)}; a table without times is "
+                        f"{f', or leave out all but one of {rest}' * bool(names)}; a table without times is "
                         "learned without --task, and given score --anomalies ranks its rows")
     return names[0]
 
