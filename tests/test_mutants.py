@@ -53,6 +53,7 @@ from test_garch import check_innovations, check_leap, check_learned, check_reali
 from test_hawkes import check_draws as check_arrivals
 from test_hawkes import check_few_at_once, check_intensity, check_quantile, check_scan
 from test_hawkes import check_learned as check_arrivals_learned
+from test_health import check_damage, check_spans, check_whole
 from test_hidden_markov import check_enumeration, check_given, check_rises
 from test_importance import check_parts
 from test_joint import check_bayes, check_raw_density
@@ -168,6 +169,7 @@ import given.nn.row_lstm
 import given.selection
 import given.solve
 import given.tasks.fill
+import given.tasks.health
 import given.tasks.picture
 import given.tasks.traffic
 import given.tasks.upscale
@@ -265,6 +267,11 @@ MUTANTS = {
         "F.logsigmoid(scores), (0, 1))", check_hazards),
     "a tail has the other end's width": Mutant(
         given.distributions.Histogram, "each", "(k - 1).clamp(0, len(self.widths) - 1)", "(-k).clamp(-1, 0)", check_histogram),
+    "a rise is of half a span": Mutant(given.tasks.health, "shown", "12 * lean", "6 * lean", check_spans),
+    "damage is beside the end of a life": Mutant(
+        given.tasks.health, "_followed", "x[:_SMOOTH].mean(0)", "x[-_SMOOTH:].mean(0)", check_damage),
+    "rows of one value are held out one by one": Mutant(
+        given.train, "split", "if values is None else", "if n else", check_whole),
     "a row left out is its own neighbour": Mutant(
         given.families.NearestNeighbour, "_left_out", "rows] -= 1", "rows] -= 0", check_chosen),
     "of rows as near as the k-th some are neighbours": Mutant(

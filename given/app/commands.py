@@ -8,7 +8,7 @@ from typing import Any
 _HOME = {"ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"), "foresee": ("forecast",),
          "describe": ("map", "prototypes", "segments", "traverse"), "judge": ("compare", "diverge", "report", "score"),
          "learn": ("demo", "export", "fit"),
-         "tasks": ("chat", "fill", "keyboard", "picture", "risk", "translate", "upscale"),
+         "tasks": ("chat", "fill", "health", "keyboard", "picture", "risk", "translate", "upscale"),
          "listing": ("completion", "families", "tasks")}  # the last need no torch
 
 __all__ = ["command"]

@@ -351,6 +351,17 @@ def _risk(add: _Add) -> None:
     command.add_argument("--rate", type=number, default=0.0, metavar="RATE", help="of a riskless year, as 0.02 (default 0)")
 
 
+def _health(add: _Add) -> None:
+    command = add("health", "the life that machines have left, in cycles, with its interval",
+                  "given health engines.given running.csv",
+                  "given health engines.given running.csv --interval 0.5 -o left.csv", model=True)
+    command.add_argument("data", metavar="FILE", help="a table as learned from: a machine, a cycle, sensors; asked is what is "
+                                                      "left after every machine's last cycle there")
+    command.add_argument("--interval", metavar="SHARE", type=float, default=0.9, help="central (default: 0.9)")
+    command.add_argument("-n", type=int, default=1000, help="draws a machine (default: 1000)")
+    command.add_argument("-o", "--output", metavar="FILE", help="where to write it, as .csv or another table")
+
+
 def _families(add: _Add) -> None:
     add("families", "the families, a line each", "given families", seed=False)
 
@@ -366,6 +377,6 @@ _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "ask": (_sample, _query, _complete, _forecast, _rank, _encode, _compress, _decompress),
     "describe": DESCRIBE,
     "judge": (_score, _report, _compare, _diverge),
-    "tasks": (_tasks, _translate, _chat, _keyboard, _picture, _fill, _upscale, _risk),
+    "tasks": (_tasks, _translate, _chat, _keyboard, _picture, _fill, _upscale, _risk, _health),
     "about": (_families, _completion),
 }

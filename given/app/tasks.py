@@ -25,7 +25,7 @@ from given.variables import UserError
 from given.verbs import Model
 from given.verbs.choosing import choose
 
-__all__ = ["chat", "fill", "fit", "keyboard", "picture", "risk", "translate", "upscale"]
+__all__ = ["chat", "fill", "fit", "health", "keyboard", "picture", "risk", "translate", "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
 
@@ -47,7 +47,8 @@ def fit(a: argparse.Namespace) -> int:
     path = place_of(a)
     check_place(path, MODEL_FILES)
     parted = getattr(task.own, "parted", None)  # where what is held out needs what comes before
-    train, held = split(data, a.held_out, a.seed, model.joint) if parted is None else parted(data, a.held_out)
+    train, held = (split(data, a.held_out, a.seed, model.joint, task.together) if parted is None else
+                   parted(data, a.held_out))
     if isinstance(held, Columns):
         held = held.rows(slice(_HELD))
     beside = {} if held is None else _figures(task.own.baselines(train, held))
@@ -212,6 +213,16 @@ def risk(a: argparse.Namespace) -> None:
                   "paths left out, beyond 20 % a day": f"{worth.halted:.3%}",
                   "Black-Scholes": f"{plain:.4g}, at {spread:.1%} a year"}
     facts(found, a.json)
+
+
+def health(a: argparse.Namespace) -> None:
+    """`given health`"""
+    if not 0 < a.interval < 1:
+        raise UserError(f"health: --interval {a.interval:g}; expected a probability between 0 and 1, as 0.9")
+    model = given.load(a.model)
+    units, lives = tasks.health.remaining(model, a.data, draws=a.n, seed=a.seed)
+    low, high = np.quantile(lives, [(1 - a.interval) / 2, (1 + a.interval) / 2], axis=0)
+    show(Columns({"unit": np.array(units), "life": lives.mean(0).round(1), "low": low, "high": high}), a, model)
 
 
 def _read(path: str) -> str:

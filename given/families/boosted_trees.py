@@ -55,7 +55,7 @@ class BoostedTrees(Conditional):
         leaves: of a tree, at most.
         rate: that a tree is shrunk by.
         least: pairs of a row and a class in a leaf, at least.
-        share: of the features, which a node chooses among; drawn anew for every node.
+        share: of the features, which a node chooses among, the class too; drawn anew for every node.
         bins: of a number, at most. A conditional much narrower than a bin is seen no finer.
 
     Learned from the first rows, where all of them have more than 2^27 features in pairs with their classes.
@@ -67,7 +67,7 @@ class BoostedTrees(Conditional):
     plans = ("used",)
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, trees: int = 200, leaves: int = 16,
-                 rate: float = 0.1, least: int = 40, share: float = 0.5, bins: int = 20) -> None:
+                 rate: float = 0.1, least: int = 40, share: float = 1.0, bins: int = 20) -> None:
         super().__init__(x, parents)
         if isinstance(x.space, Product) or x.space.dimensions != 1 or x.space.may_end:
             raise UserError(f"BoostedTrees: expected one number or one symbol, got {', '.join(x.columns)}: {x.space}; give "

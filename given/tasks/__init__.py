@@ -15,11 +15,11 @@ from given.codecs import Image, Label, Series, Text, infer_table
 from given.conditional import quoted
 from given.formula import by_axes
 from given.sources import Source
-from given.tasks import answer, channel, chat, code, fill, finance, keyboard, load, picture, traffic, translate, upscale
+from given.tasks import answer, channel, chat, code, fill, finance, health, keyboard, load, picture, traffic, translate, upscale
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "answer", "channel", "chat", "code", "fill", "finance", "keyboard", "load", "picture", "task_named",
-           "task_of", "traffic", "translate", "upscale"]
+__all__ = ["TASKS", "Task", "answer", "channel", "chat", "code", "fill", "finance", "health", "keyboard", "load", "picture",
+           "task_named", "task_of", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -38,6 +38,7 @@ class Task:
         formula: from the names of images, of texts, of labels, of series with their axes, and of all columns, the formula; None
             where it is another task's, or where the task has to be asked for.
         own: the module of a task with a file of its own; where it parts rows itself, by a function `parted`.
+        together: a column of its data, whose rows of one value are held out together.
         chosen_by: the held-out loss that chooses one of `own.models`, where there are several.
     """
 
@@ -48,6 +49,7 @@ class Task:
     example: str
     formula: Callable[[_Names, _Names, _Names, _Axes, _Names], str | None] = lambda *_: None
     own: Any = None
+    together: str | None = None
     chosen_by: Callable[[Any, Source], float] | None = None
 
 
@@ -114,6 +116,8 @@ TASKS = (
          "given fit load.csv --task load", own=load),
     Task("channel", "how a complex radio channel goes on along time or frequency", "independent complex normals, AR(1)",
          "nats/complex sample", "given fit h.npy --task channel", own=channel),
+    Task("health", "how long a machine lasts, given what it has shown", "mean life, ridge", "RMSE in cycles, CRPS",
+         "given fit engines.csv --task health", own=health, together="unit"),
 )
 
 

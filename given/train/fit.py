@@ -75,12 +75,14 @@ class FitResult:
                 f"{self.judged[1]:,} held-out rows; {advice}")
 
 
-def split(source: Source, held_out: float, seed: int, joint: Joint | None = None) -> tuple[Source, Source | None]:
+def split(source: Source, held_out: float, seed: int, joint: Joint | None = None,
+          together: str | None = None) -> tuple[Source, Source | None]:
     """The rows to learn from and those held out: a share, chosen row by row from a seed, in memory: of 5,000
     rows and 128 MB at most.
 
     Of items along an axis, such as series, that are too few to hold some out, a single one too, the last part of each is held
-    out: values chosen at random would stand among those learned from. Of crops whole pictures are, for the same reason.
+    out: values chosen at random would stand among those learned from. Of crops whole pictures are, for the same reason,
+    and all rows with one value of the column `together` of data in memory.
 
     Raises:
         UserError: a share that is none, rows or pictures too few to cut, or a label with a single picture.
@@ -103,7 +105,8 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     if not isinstance(source, Columns):
         held = list(Split(source, share, seed, True).runs())
         return Split(source, share, seed, False), joined(held) if held else None
-    chosen = Split.hashes(seed, n) < share
+    values = None if together is None else np.unique(source[together], return_inverse=True)
+    chosen = Split.hashes(seed, n) < share if values is None else (Split.hashes(seed, len(values[0])) < share)[values[1]]
     if chosen.all() or not chosen.any():
         raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass "
                         f"{way('held_out=0', '--held-out 0')}")
