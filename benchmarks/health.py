@@ -1,7 +1,7 @@
 """Health: C-MAPSS FD001, the life that is left of 100 engines after the last cycle seen of each, capped at 125 as theirs is.
 
     GIVEN_DATA=... python benchmarks/health.py          # about four CPU-minutes; appends to RESULTS.md
-    GIVEN_DATA=... python benchmarks/health.py --print  # prints only
+    GIVEN_DATA=... python benchmarks/health.py --print  # prints only; --picture docs/pictures/health.png: draws
 
 Of the 100 engines that ran to failure a tenth is held out, whole, in every seed: it ends learning early and gives the
 regressions what they miss. All read the same features. Nothing is chosen on the test engines: settings of the task were, of six
@@ -107,24 +107,62 @@ def table(runs: list[dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
-def index() -> list[list[str]]:
-    """The index of damage, learned from the first 50 engines, on the other 50."""
+def damages() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The index of damage, learned from the first 50 engines: theirs and the other 50's, from the cycle on that has a past."""
     each = health.machines(FOLDER / "train_FD001.txt")
     learned, others = ({unit: x for unit, x in each.items() if (unit <= 50) == first} for first in (True, False))
-    found = [values[~np.isnan(values)] for values in health.damage(others, learned).values()]
+    own, found = ([v[~np.isnan(v)] for v in health.damage(some, learned).values()] for some in (learned, others))
+    return own, found
+
+
+def healthy(v: np.ndarray) -> np.ndarray:
+    """Of an index that begins after twenty cycles, that of the first 30 % of a life."""
+    return v[:max(0, round(0.3 * (len(v) + 20)) - 20)]
+
+
+def index() -> list[list[str]]:
+    """How early the other 50 engines are warned of."""
+    learned, found = damages()
     ranks = [np.corrcoef(np.arange(len(v)), v.argsort().argsort())[0, 1] for v in found]
     rows = [["alarm where it passes what a share of healthy cycles of the learned have", "false alarms, a healthy cycle",
              "engines warned", "cycles before failure, median (least)", "rank correlation with the cycle, mean (least)"]]
-    early = [values[~np.isnan(values)] for values in health.damage(learned, learned).values()]
-    early = np.concatenate([v[:round(0.3 * (len(v) + 20)) - 20] for v in early])
+    early = np.concatenate([healthy(v) for v in learned])
     for share in (0.01, 0.001):
         bar = np.quantile(early, 1 - share)
-        calm = [v[:max(0, round(0.3 * (len(v) + 20)) - 20)] for v in found]
+        calm = [healthy(v) for v in found]
         late = [v[len(c):] for v, c in zip(found, calm, strict=True)]
         lead = [len(v) - int((v > bar).argmax()) for v in late if (v > bar).any()]
         rows.append([f"{share:.1%}", f"{np.mean(np.concatenate(calm) > bar):.2%}", f"{len(lead)} of {len(found)}",
                      f"{np.median(lead):.0f} ({min(lead)})", f"{np.mean(ranks):.3f} ({min(ranks):.2f})"])
     return rows
+
+
+def picture(path: Path) -> None:
+    """Eight engines' index against the cycles that are left, on a logarithmic scale above 1 nat, and the bar of 1 %."""
+    from PIL import Image, ImageDraw
+
+    learned, found = damages()
+    bar, W, H, L, B, most = np.quantile(np.concatenate([healthy(v) for v in learned]), 0.99), 900, 420, 60, 40, 250
+    image = Image.new("RGB", (W, H), "white")
+    pen = ImageDraw.Draw(image)
+
+    def at(left: float, nats: float) -> tuple[float, float]:
+        up = np.arcsinh(nats) / np.arcsinh(100)
+        return L + (W - L - 15) * (1 - left / most), H - B - (H - B - 15) * (up + 0.15) / 1.15
+
+    for nats in (0, 1, 3, 10, 30, 100):
+        pen.line([at(most, nats), at(0, nats)], fill="#dddddd")
+        pen.text((12, at(0, nats)[1] - 6), f"{nats} nats", fill="#333333")
+    for left in range(0, most + 1, 50):
+        pen.text((at(left, 0)[0] - 8, H - B + 8), f"{left}", fill="#333333")
+    pen.text((W // 2 - 60, H - 16), "cycles before failure", fill="#333333")
+    for x in range(L, W - 15, 12):
+        pen.line([(x, at(0, bar)[1]), (x + 6, at(0, bar)[1])], fill="#cc3333", width=2)
+    for v, colour in zip(found[::6], ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#17becf"),
+                         strict=False):
+        left = np.arange(len(v))[::-1]
+        pen.line([at(a, b) for a, b in zip(left, v, strict=True) if a <= most], fill=colour, width=2)
+    image.save(path)
 
 
 def write(runs: list[dict[str, Any]], recorded: bool) -> None:
@@ -141,4 +179,9 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser()
     parser.add_argument("--print", action="store_true")
-    write([run(seed) for seed in SEEDS], not parser.parse_args().print)
+    parser.add_argument("--picture", type=Path, help="draw the index of some engines there, and nothing else")
+    asked = parser.parse_args()
+    if asked.picture:
+        picture(asked.picture)
+    else:
+        write([run(seed) for seed in SEEDS], not asked.print)
