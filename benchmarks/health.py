@@ -79,7 +79,7 @@ def run(seed: int) -> dict[str, tuple[dict[str, float], list[float], float]]:
         "linear, mixture and atom": partial(ours, partial(wide, net=partial(MLP, hidden=()))),
         "net, one normal": partial(ours, partial(wide, net=partial(MLP, hidden=(64,), dropout=0.3)), atoms=False),
         "**net, mixture and atom** (task `health`)": partial(ours, partial(wide, net=partial(MLP, hidden=(64,), dropout=0.3))),
-        "BoostedTrees": partial(ours, partial(BoostedTrees, trees=100, leaves=8, least=60)),
+        "BoostedTrees": partial(ours, BoostedTrees),
     }
     found = {}
     for name, scores in health.baselines(train, test).items():
@@ -147,10 +147,10 @@ def picture(path: Path) -> None:
     pen = ImageDraw.Draw(image)
 
     def at(left: float, nats: float) -> tuple[float, float]:
-        up = np.arcsinh(nats) / np.arcsinh(100)
+        up = np.arcsinh(np.clip(nats, -1, 300)) / np.arcsinh(300)
         return L + (W - L - 15) * (1 - left / most), H - B - (H - B - 15) * (up + 0.15) / 1.15
 
-    for nats in (0, 1, 3, 10, 30, 100):
+    for nats in (0, 1, 3, 10, 30, 100, 300):
         pen.line([at(most, nats), at(0, nats)], fill="#dddddd")
         pen.text((12, at(0, nats)[1] - 6), f"{nats} nats", fill="#333333")
     for left in range(0, most + 1, 50):
@@ -161,7 +161,7 @@ def picture(path: Path) -> None:
     for v, colour in zip(found[::6], ("#1f77b4", "#ff7f0e", "#2ca02c", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#17becf"),
                          strict=False):
         left = np.arange(len(v))[::-1]
-        pen.line([at(a, b) for a, b in zip(left, v, strict=True) if a <= most], fill=colour, width=2)
+        pen.line([at(a, b) for a, b in zip(left[20:], v[20:], strict=True) if a <= most], fill=colour, width=2)
     image.save(path)
 
 

@@ -42,7 +42,8 @@ def check_as_grown():
 
     y, _, c, z = rows(200)
     model = learned(partial(BoostedTrees, trees=20, leaves=6, rate=0.3, least=5, share=1.0), C, y, c)
-    features = np.column_stack([model._features(torch.tensor(z)).numpy(), np.zeros(200)])
+    each, _, both = model._features(torch.tensor(z))
+    features = np.column_stack([each, np.zeros(200), both[:, 0]])
     theirs = HistGradientBoostingClassifier(max_iter=20, early_stopping=False, l2_regularization=1.0, learning_rate=0.3,
                                             max_leaf_nodes=6, min_samples_leaf=5).fit(features, c.numpy() == 0)
     share = theirs.predict_proba(features)[:, 1]

@@ -8,7 +8,8 @@ h_k is the hazard of class k: the probability that x is there where it is in non
 number of the class as one more feature, so that classes near one another learn together. All share one imagined row evenly.
 
 A tree cuts along single features. So it is handed sums as well: the linear prediction of x by ridge from every parent of
-several numbers, and that from all parents. What is unseen of y goes the way at each node that fits best while learning.
+several numbers, and that from all parents, and how far each lies above the class, or of symbols without order the class's own.
+What is unseen of y goes the way at each node that fits best while learning.
 Held-out rows choose how many trees are summed. scikit-learn grows them; they are kept as tensors. `log_prob` is exact.
 
 Source: Friedman, Greedy function approximation: a gradient boosting machine, 2001 / https://doi.org/10.1214/aos/1013203451
@@ -39,9 +40,9 @@ __all__ = ["BoostedTrees"]
 _MOST = 1 << 27  # features of all pairs of a row and a class: 1 GB
 _ROUND = 25  # trees between two numbers of them that are tried, and those that show what a tree takes
 _AMPLE = 1e9  # seconds: no deadline
-_AT_ONCE = 1 << 22  # rows, classes and trees
 _LEVELS = 255  # of a feature, that a tree cuts between
 _RIDGE = 1e-3  # of a feature's variance
+_AS_IT_IS = np.zeros(0)  # the cuts of the class
 _LEAST_WIDTH = 1e-6  # of a bin, in entries' units
 
 
@@ -90,7 +91,8 @@ class BoostedTrees(Conditional):
         ends = list(pairwise([0, *np.cumsum(widths).tolist()]))
         self.summed = [(a, b) for a, b in ends if b - a > 1] + [(0, sum(widths))] * (len(widths) > 1)
         for name, made in {
-                "edges": torch.tensor([-1.0, 1.0]), "order": torch.arange(self._atoms + 1), "share": torch.zeros(()),
+                "edges": torch.tensor([-1.0, 1.0]), "order": torch.arange(self._atoms + 1),
+                "places": torch.zeros(self._atoms + 1), "share": torch.zeros(()),
                 "centre": torch.zeros(sum(widths)), "lines": torch.zeros(sum(widths), self._lines * len(self.summed)),
                 "thresholds": torch.zeros(0, 1), "values": torch.zeros(0, 2), "start": torch.zeros(())}.items():
             self.register_buffer(name, made if name == "order" else made.double())
@@ -99,6 +101,7 @@ class BoostedTrees(Conditional):
 
     edges: Tensor
     order: Tensor
+    places: Tensor
     share: Tensor
     centre: Tensor
     lines: Tensor
@@ -148,17 +151,29 @@ class BoostedTrees(Conditional):
 
     def _leaves(self, y: Observed, used: int) -> Tensor:
         """What the first trees say of every class but the last: (B, K - 1, used)."""
-        rows, K = self._features(vectors_of(self.parents, y)), len(self.order)
-        classes = rows.new_full((K - 1, rows.shape[1] + 1), -torch.inf)
-        classes[:, -1] = torch.arange(K - 1, device=rows.device)
-        by_row, by_class = (leaves_left(self.nodes[:used], self.thresholds[:used], each)
-                            for each in (F.pad(rows, (0, 1), value=-torch.inf), classes))
-        found = [leaf_values(block[:, None] & by_class, self.values[:used])
-                 for block in by_row.split(max(1, _AT_ONCE // max(1, by_class.numel())))]
-        return torch.cat(found)
+        rows, classes, both = self._features(vectors_of(self.parents, y))
+        B, K, first = len(rows), len(classes), rows.shape[1]
+        by_row, by_class = self._left(rows, 0, used), self._left(classes, first, used)
+        by_both = self._left(both.reshape(B * K, both.shape[-1]), first + 1, used).view(B, K, used)
+        return leaf_values(by_row[:, None] & by_class & by_both, self.values[:used])
 
-    def _features(self, vectors: Tensor) -> Tensor:
-        return torch.cat([vectors, (vectors - self.centre).nan_to_num() @ self.lines], 1)
+    def _left(self, features: Tensor, first: int, used: int) -> Tensor:
+        """The leaves that nodes leave that ask for these features, the first of which has this number."""
+        nodes, thresholds = self.nodes[:used], self.thresholds[:used]
+        if not features.shape[1]:
+            return torch.full((len(features), used), -1, device=features.device)
+        number = nodes[..., 0] - first
+        own = (number >= 0) & (number < features.shape[1])
+        asked = torch.stack([torch.where(own, number, 0), torch.where(own, nodes[..., 1], 1), nodes[..., 2]], -1)
+        return leaves_left(asked, torch.where(own, thresholds, torch.inf), features)
+
+    def _features(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of rows (B, F), of classes but the last (K - 1, 1), and of both (B, K - 1, sums)."""
+        lines = (vectors - self.centre).nan_to_num() @ self.lines
+        k = torch.arange(len(self.order) - 1, device=vectors.device)
+        each = lines.view(len(lines), -1, self._lines)  # (B, sums, 1 or V)
+        both = self.places[:-1, None] - each.mT if self._ordered else each.mT[:, :-1]
+        return torch.cat([vectors, lines], 1), k[:, None].double(), both
 
     def _grow(self, batches: Iterable[Batch]) -> None:
         deadline = deadline_of(batches)
@@ -171,8 +186,10 @@ class BoostedTrees(Conditional):
         self.start.copy_(torch.tensor((amount[here].sum() + 0.5) / (amount.sum() + 1)).logit())
         self.nodes, self.thresholds, self.values = self.nodes[:0], self.thresholds[:0], self.values[:0]
         if 0 < here.sum() < len(here):
-            codes, cuts = _coded(self._features(vectors), weight)
-            pairs = np.column_stack([codes[row], k])
+            rows, _, both = self._features(vectors)
+            codes, cuts = _coded(rows, weight)
+            apart, more = _coded(both[row, k], torch.from_numpy(amount))
+            pairs, cuts = np.column_stack([codes[row], k, apart]), [*cuts, _AS_IT_IS, *more]
             grown = _grown(self.options, self.trees, pairs, here, amount, deadline, seed_of(batches))
             self.nodes, self.thresholds, self.values = _tensors(grown, cuts)
             self.start.fill_(float(grown._baseline_prediction.item()))
@@ -203,13 +220,15 @@ class BoostedTrees(Conditional):
         """The class (N,) of every value; of a number, bins are laid first."""
         if isinstance(self.part, Finite):
             self.order = torch.arange(self.part.size)
+            self.places = self.order.double()
             return values.long()
         atoms = torch.tensor(self.part.atoms, dtype=torch.float64)
         at = values[:, None] == atoms
         rest = ~at.any(1)
         self.edges = _edges(values[rest], weight[rest], self.bins)
         places = torch.cat([atoms, self.edges[:-1]])
-        self.order = places.argsort().argsort()  # which class an atom, or a bin, is
+        self.places, order = places.sort()
+        self.order = order.argsort()  # which class an atom, or a bin, is
         bin = torch.bucketize(values.contiguous(), self.edges[1:-1].contiguous(), right=True)
         return self.order[torch.where(rest, len(atoms) + bin, at.long().argmax(1) if len(atoms) else 0)]
 
@@ -245,7 +264,7 @@ class BoostedTrees(Conditional):
 
     # Trees and bins have no fixed number: a loaded state brings its own.
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name in ("edges", "order", "nodes", "thresholds", "values"):
+        for name in ("edges", "order", "places", "nodes", "thresholds", "values"):
             setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
@@ -287,7 +306,7 @@ def _tensors(forest: Any, cuts: Sequence[np.ndarray]) -> tuple[Tensor, Tensor, T
     nodes, thresholds, values = np.zeros((T, I, 3), np.int64), np.full((T, I), np.inf), np.zeros((T, L))
     nodes[..., 1] = 1
     for t, (node, threshold, value) in enumerate(each):
-        at = [cuts[f][int(level)] if f < len(cuts) and level < np.inf else level
+        at = [cuts[f][int(level)] if len(cuts[f]) and level < np.inf else level
               for (f, _, _), level in zip(node, threshold, strict=True)]
         nodes[t, :len(node)], thresholds[t, :len(at)], values[t, :len(value)] = node, at, value
     return torch.from_numpy(nodes), torch.from_numpy(thresholds), torch.from_numpy(values)
