@@ -4,7 +4,7 @@
     GIVEN_DATA=... python benchmarks/health.py --print  # prints only; --picture docs/pictures/health.png: draws
 
 Of the 100 engines that ran to failure a tenth is held out, whole, in every seed: it ends learning early and gives the
-regressions what they miss. All read the same features. Nothing is chosen on the test engines: settings of the task were, of six
+regressions what they miss. All read the same features. Nothing is chosen on the test engines: settings of the task were, of seven
 tried, those with the least CRPS on 40 of the 100 engines.
 """
 
