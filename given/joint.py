@@ -285,7 +285,7 @@ class Joint(nn.Module):
         for factor in self if factors is None else factors:
             if factors is not None or set(factor.x.columns) & set(entries):
                 distribution, x = self.distribution(factor, entries, n), self.x(factor, entries)
-                kinds.append(distribution.kind if x.complete else distribution.kind_of_part)
+                kinds.append(distribution.kind_of(x))
                 try:
                     total = total + distribution.log_prob(x, seed=noise.fold(factor.x.name)).cpu()
                 except Intractable as error:

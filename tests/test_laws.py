@@ -273,6 +273,7 @@ FAMILIES = {
     "Ensemble items": lambda: Ensemble(grid("x", 3, 2, 2), LABEL, families=(Independent, partial(Empirical, smoothing=0.2))),
     "Ensemble reals": lambda: Ensemble(real("x", 2), LABEL, families=(Gaussian, partial(Regression, net=SMALL, width=8))),
     "LinearAutoregressive": lambda: LinearAutoregressive(real("x", 3), LABEL, order=2, components=2),
+    "LinearAutoregressive, normal": lambda: LinearAutoregressive(real("x", 4), LABEL, components=1, sizes=False),
     "LinearAutoregressive of two series": lambda: LinearAutoregressive(PATHS, COVARIATE),
     "LinearAutoregressive of two complex series": lambda: LinearAutoregressive(COMPLEX_PATHS, circular=True),
     "Autoregressive beside a linear skip of complex numbers": lambda: Autoregressive(

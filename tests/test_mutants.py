@@ -49,6 +49,8 @@ from test_fill import check_energy
 from test_fill import check_halves as check_sides
 from test_finance import check_option, check_runs
 from test_forecasting import check_months
+from test_gaps import check_dense as check_dense_gaps
+from test_gaps import check_enumerated
 from test_garch import check_innovations, check_leap, check_learned, check_realized_recursion, check_recursion
 from test_hawkes import check_draws as check_arrivals
 from test_hawkes import check_few_at_once, check_intensity, check_quantile, check_scan
@@ -470,7 +472,12 @@ MUTANTS = {
         given.sources.clock, "_steps", "for shift in (0 * _DAY, _DAY)", "for shift in ()", check_months),
     "a week begins a day late": Mutant(given.sources.Clock, "calendar", "+ 3) % 7", "+ 4) % 7", check_calendar),
     "the first lag is read last": Mutant(
-        given.distributions.linear_chain, "regressors", "before.flip(-1).mT", "before.mT", check_ridge),
+        given.distributions.ladder, "regressors", "before.flip(-1).mT", "before.mT", check_ridge),
+    "later innovations say nothing of a gap": Mutant(
+        given.distributions.ladder.Ladder, "matrix", "found[t, :, t - order:t] = lags", "found[t, :, t - order:t] = 0 * lags",
+        check_dense_gaps),
+    "a proposal is taken for a draw": Mutant(
+        given.distributions.bridge._Gap, "draw", "< its - weight", "< -torch.inf", check_enumerated),
     "a quarter turn forgets the real parts": Mutant(
         given.distributions, "turned", "(2.0 * (at % 2) - 1)", "(2.0 * (at % 2) - at % 2)",
         check_rotations),

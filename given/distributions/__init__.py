@@ -4,6 +4,7 @@ from given.distributions.atomic import Atomic
 from given.distributions.beam_searched import BeamSearched
 from given.distributions.block_chain import BlockChain
 from given.distributions.block_heads import BlockHead, FlowHead, IndependentHead, NormalHead, TableHead
+from given.distributions.bridge import Bridge
 from given.distributions.cache_ngram import CacheNGram
 from given.distributions.categorical import Categorical
 from given.distributions.chain import Chain
@@ -50,8 +51,9 @@ from given.distributions.innovations import (
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
 from given.distributions.kernel_density import KernelDensity, Kernels, stored
 from given.distributions.kmeans import lloyd, squared_distances
+from given.distributions.ladder import Ladder, Lagged
 from given.distributions.latent import ImportanceWeighted, Latent, Weighed
-from given.distributions.linear_chain import Ladder, Lagged, LinearChain
+from given.distributions.linear_chain import LinearChain
 from given.distributions.linear_scan import linear_scan
 from given.distributions.mixture import Mixture, best_weights
 from given.distributions.moments import Moments, check_positive_definite, shrink_covariance
@@ -87,6 +89,7 @@ __all__ = [
     "BlockChain",
     "BlockHead",
     "Blur",
+    "Bridge",
     "CacheNGram",
     "Categorical",
     "CategoricalHead",

@@ -62,6 +62,10 @@ class Distribution(abc.ABC):
         """What `log_prob` returns where some entries are unseen."""
         return self.kind
 
+    def kind_of(self, x: Entries) -> Kind:
+        """What `log_prob` returns of these entries."""
+        return self.kind if x.complete else self.kind_of_part
+
     def __init__(self, space: Space, n: int, device: torch.device | str = "cpu") -> None:
         self.space = space
         self.n = n

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from given.distributions.linear_chain import Ladder, Lagged
+from given.distributions.ladder import Ladder, Lagged
 from given.distributions.spread import Spread
 
 __all__ = ["changes", "correlated", "deviations", "fifths", "foretold", "measured", "missed", "period_of", "turned"]

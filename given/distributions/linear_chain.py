@@ -10,83 +10,20 @@ complex numbers, all n of a group are of one component i: where one part is far 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from given.distributions.distribution import Distribution
+from given.distributions.bridge import Bridge
+from given.distributions.distribution import Distribution, Kind
+from given.distributions.ladder import Ladder, Lagged
+from given.distributions.noise import Noise
 from given.distributions.normal_mixture import NormalMixture
 from given.distributions.sequential import Sequential, State
-from given.distributions.spread import Spread
 from given.variables import Entries, Real, Space
 
 __all__ = ["Ladder", "Lagged", "LinearChain", "moments"]
-
-_AT_ONCE = 1 << 23  # numbers of regressors, 64 MB
-
-
-@dataclass(frozen=True)
-class Ladder:
-    """The parameters of a `LinearChain`.
-
-    Args:
-        orders: rising, from 0.
-        starts: the first place where every order serves, which has as many values before it.
-        weights: one an order, (1 + F + order C, C) float64: of 1, the covariates, and the values before, the last first.
-        within: (orders, C, C) float64, below the diagonal: what the innovations of earlier channels say of later ones.
-        logits, scales: (orders, C, K) float64, of the mixtures.
-        spread: how large the innovations are where the last order serves; None for always alike.
-        group: g, how many channels in a row share their component.
-    """
-
-    orders: tuple[int, ...]
-    starts: tuple[int, ...]
-    weights: Sequence[Tensor]
-    within: Tensor
-    logits: Tensor
-    scales: Tensor
-    spread: Spread | None = None
-    group: int = 1
-
-    def components(self, k: int | Tensor, c: int, n: Tensor) -> Tensor:
-        """(..., K) logits of the components of channel c, given the n (..., C), in units of their sizes, of those before it in
-        its group; k is an order's number, or those of all places (T,)."""
-        found = self.logits[k, c].expand(*n.shape[:-1], -1)
-        for j in range(c - c % self.group, c):
-            scale = self.scales[k, j]
-            found = found - scale.log() - 0.5 * (n[..., j, None] / scale) ** 2
-        return found
-
-    def spans(self, T: int) -> Iterator[tuple[int, int, int]]:
-        """Every order's number, the first place where it serves among T, and the place after the last."""
-        for k, (first, last) in enumerate(zip(self.starts, (*self.starts[1:], T), strict=True)):
-            if first < min(last, T):
-                yield k, first, min(last, T)
-
-    def at(self, t: int) -> int:
-        """Which order serves at place t."""
-        return sum(start <= t for start in self.starts) - 1
-
-    def innovations(self, series: Tensor, covariates: Tensor) -> Tensor:
-        """n (N, T, C), not divided by how large they are, of series (N, T, C) and covariates (N, T, F)."""
-        found = torch.empty_like(series)
-        for k, first, last in self.spans(series.shape[1]):
-            size = max(1, _AT_ONCE // ((last - first) * len(self.weights[k])))
-            for rows in torch.arange(len(series), device=series.device).split(size):
-                z = regressors(series[rows], covariates[rows], self.orders[k], first, last)
-                off = series[rows, first:last] - z @ self.weights[k]
-                found[rows, first:last] = off - off @ self.within[k].mT
-        return found
-
-    def sizes(self, innovations: Tensor) -> Tensor:
-        """s (N, T, C) of every place."""
-        found, first, T = torch.ones_like(innovations), self.starts[-1], innovations.shape[1]
-        if self.spread is not None and first < T:
-            found[:, first:] = self.spread.at(self.spread.totals(innovations), first, T)
-        return found
-
 
 @dataclass
 class _Memory:
@@ -136,13 +73,9 @@ class LinearChain(Sequential):
         """What every entry of (N, D) values is given those before, of which `row` (N,) says to which of the B rows they belong:
         a distribution of (N, T, C) entries."""
         series, L = values[:, self.at], self.ladder
-        N, T, C = series.shape
         innovations = L.innovations(series, self.covariates[row])
-        which = torch.tensor([L.at(t) for t in range(T)], device=values.device)
-        shape, sizes = (N, T, C, L.scales.shape[-1]), L.sizes(innovations)
-        logits = torch.stack([L.components(which, c, innovations / sizes) for c in range(C)], 2)
-        means = (series - innovations)[..., None].expand(shape)
-        return NormalMixture(logits, means, L.scales[which] * sizes[..., None], Real())
+        logits, scales = L.mixtures(innovations)
+        return NormalMixture(logits, (series - innovations)[..., None].expand_as(scales), scales, Real())
 
     def expected(self, values: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of every entry given those before, (N, D) each; arguments as of `given_past`."""
@@ -150,10 +83,46 @@ class LinearChain(Sequential):
         mean, deviation = (each.flatten(1)[:, back] for each in moments(self.given_past(values, row)))
         return mean, deviation
 
+    @property
+    def kind_of_part(self) -> Kind:
+        return "exact" if self.ladder.normal else "estimate"
+
+    def kind_of(self, x: Entries) -> Kind:
+        return "exact" if self.ladder.normal or self._comes_first(self._whole(x)[0].readable, self.order) else "estimate"
+
     def condition(self, evidence: Entries) -> Distribution:
+        """Of what comes first it is drawn step by step; of what stands anywhere, a `Bridge`."""
         flat = self._known(evidence)
-        self._check_first(flat.scored)
+        if not self._comes_first(flat.scored, self.order):
+            return Bridge(self.space, self.at, self.ladder, self.covariates, flat)
         return self._but(evidence=flat)
+
+    def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
+        if x.flat(self.space).told.plain or self._comes_first(self._whole(x)[0].readable, self.order):
+            return super().log_prob(x, seed=seed)
+        (flat, row), noise = self._whole(x), Noise.of(seed, self.n, device=self.device)
+        scored = flat.scored if self.evidence is None else flat.scored & ~self.evidence.scored[row]
+        of_all = self._of_part(flat.tensor, flat.readable, row, noise)
+        before = self._of_part(flat.tensor, flat.readable & ~scored, row, noise)
+        return (of_all - before).reshape(x.flat(self.space).tensor.shape[:-1])
+
+    def _of_part(self, values: Tensor, known: Tensor, row: Tensor, noise: Noise) -> Tensor:
+        """log p (N,) of what is known of values (N, D), wherever it stands."""
+        in_order = known[:, self.order]
+        count, C = in_order.sum(1), self.at.shape[1]
+        place = torch.arange(1, 1 + in_order.shape[1], device=self.device)
+        moments = -(-(in_order * place).amax(1) // C)  # nothing after these is known
+        first = (in_order * place).amax(1) == count
+        found = values.new_zeros(len(values))
+        if bool(first.any()):
+            each = self.given_past(torch.where(known[first], values[first], 0.0), row[first])
+            found[first] = torch.where(known[first][:, self.at], each.each(values[first][:, self.at]), 0.0).flatten(1).sum(1)
+        for T in moments[~first].unique().tolist():
+            some = ~first & (moments == T)
+            bridge = Bridge(self.space, self.at[:T], self.ladder, self.covariates[row[some], :T],
+                            Entries(values[some], known[some]))
+            found[some] = bridge.evidence_log_prob(noise.rows(row[some]))
+        return found
 
     def start(self) -> State:
         nothing = torch.zeros(self.n, len(self.entries), dtype=torch.float64, device=self.device)
@@ -203,49 +172,3 @@ def moments(innovations: NormalMixture) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of mixtures around one centre, (B, *grid) each."""
     variance = (innovations.log_weights.exp() * innovations.scales**2).sum(-1)
     return innovations.means[..., 0], variance.sqrt()
-
-
-def regressors(series: Tensor, covariates: Tensor, order: int, first: int, last: int) -> Tensor:
-    """[1, u_t, x_{t-1}, ..., x_{t-order}] of every place from `first` to before `last`, which has as many before it:
-    (B, last - first, 1 + F + order C).
-
-    Args:
-        series: (B, T, C) float64.
-        covariates: (B, T, F) float64.
-    """
-    before = series[:, first - order:last - 1].unfold(1, order, 1) if order else series[:, first:last, :, None][..., :0]
-    before = before.flip(-1).mT.flatten(2)  # (B, places, C, order): lag by lag
-    return torch.cat([torch.ones_like(covariates[:, first:last, :1]) if covariates.shape[-1] else
-                      series.new_ones(len(series), last - first, 1), covariates[:, first:last], before], -1)
-
-
-@dataclass(frozen=True)
-class Lagged:
-    """A batch of series to learn from.
-
-    Args:
-        series: (B, T, C) float64, 0 where nothing is known.
-        covariates: (B, T, F) float64.
-        run: (B, T) int64, how many places up to this one are known whole, one after another.
-        weight: (B,) float64.
-        scored: (B, T) whether a place is scored here, and not only read.
-    """
-
-    series: Tensor
-    covariates: Tensor
-    run: Tensor
-    weight: Tensor
-    scored: Tensor
-
-    def places(self, order: int, only: Tensor | None = None) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Regressors (n, P), values (n, C) and weights (n,) of all places that have so many before them, or `only` (B, T) some
-        of these, a part at a time."""
-        T, C = self.series.shape[1:]
-        if order >= T:
-            return
-        usable = (self.run > order if only is None else only)[:, order:]
-        size = max(1, _AT_ONCE // ((T - order) * (1 + self.covariates.shape[-1] + order * C)))
-        for rows in torch.arange(len(self.series), device=usable.device).split(size):
-            z = regressors(self.series[rows], self.covariates[rows], order, order, T)
-            mine = usable[rows]
-            yield z[mine], self.series[rows, order:][mine], self.weight[rows, None].expand(mine.shape)[mine]

@@ -202,8 +202,7 @@ class Enumeration:
                 chain.append(chain[-1].condition(part))
         except Intractable:
             chain, parts = [distribution], [whole]
-        kinds = [distribution.kind_of_part for distribution in chain[:-1]] + [chain[-1].kind if whole.complete
-                                                                              else chain[-1].kind_of_part]
+        kinds = [distribution.kind_of(part) for distribution, part in zip(chain, [*parts[:-1], whole], strict=True)]
         each = [distribution.log_prob(part, seed=noise).cpu() for distribution, part in zip(chain, parts, strict=True)]
         return torch.stack(each).sum(0), weakest(kinds)
 

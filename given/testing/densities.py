@@ -164,12 +164,12 @@ def marginals_are_normalised(c: Conditional) -> None:
 def conditions_are_ratios(c: Conditional) -> None:
     """condition(e) scores log p(x) - log p(e)."""
     law = scored(law_of(c))
-    if law.kind_of_part != law.kind:
-        raise DoesNotApply("a question of any order has an order of its own, and is no ratio of joints")
     x = law.sample(seed=9)
 
     def is_ratio(mask: Tensor) -> None:
         evidence = seen_at(x, mask, law.space)
+        if law.kind_of(evidence) != law.kind:
+            raise Intractable("a question of any order has an order of its own, and is no ratio of joints")
         conditioned = law.condition(evidence)
         with torch.no_grad():
             ratio = law.log_prob(x) - law.log_prob(evidence)
