@@ -52,6 +52,7 @@ from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable
 from given.distributions.kernel_density import KernelDensity, Kernels, stored
 from given.distributions.kmeans import lloyd, squared_distances
 from given.distributions.ladder import Ladder, Lagged
+from given.distributions.lagged_ridge import Choice, by_columns, lagged_ridge, left_of
 from given.distributions.latent import ImportanceWeighted, Latent, Weighed
 from given.distributions.linear_chain import LinearChain
 from given.distributions.linear_scan import linear_scan
@@ -94,6 +95,7 @@ __all__ = [
     "Categorical",
     "CategoricalHead",
     "Chain",
+    "Choice",
     "ContinuousFlow",
     "Cosine",
     "Covariance",
@@ -188,6 +190,7 @@ __all__ = [
     "Weighed",
     "WittenBell",
     "best_weights",
+    "by_columns",
     "changes",
     "check_open",
     "check_positive_definite",
@@ -202,6 +205,8 @@ __all__ = [
     "foretold",
     "inverse_cdf_sample",
     "kmeans_plus_plus",
+    "lagged_ridge",
+    "left_of",
     "levels",
     "linear_scan",
     "lloyd",

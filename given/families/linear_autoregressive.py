@@ -24,7 +24,6 @@ import abc
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,7 +31,22 @@ from torch.nn import functional as F
 
 from given import distributions
 from given.conditional import Conditional
-from given.distributions import Ladder, Lagged, Spread, changes, correlated, fifths, foretold, measured, missed, period_of
+from given.distributions import (
+    Choice,
+    Ladder,
+    Lagged,
+    Spread,
+    by_columns,
+    changes,
+    correlated,
+    fifths,
+    foretold,
+    lagged_ridge,
+    left_of,
+    measured,
+    missed,
+    period_of,
+)
 from given.lessons import Batch, Lesson, MappedBatches, Solve, deadline_of
 from given.nn.order import Raster
 from given.variables import Finite, Observed, UserError, Variable
@@ -69,6 +83,7 @@ class _Linear(Conditional):
         self.components, self.channels = components, x.space.dimensions // self.length
         self.pairs = all(len(part.axes) > 1 and (part.axes[-1].role, part.axes[-1].size) == ("channel", 2)
                          for _, part in x.space.parts)
+        self.own = 2 if self.pairs else 1
         self.at = Raster().steps(x.space).argsort(stable=True).reshape(self.length, self.channels)
         self.features = [self._aligned(v) for v in self.parents]
         self.width = sum(size for _, size in self.features)
@@ -174,18 +189,6 @@ class _Linear(Conditional):
         return [Solve(self._solve)]
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """How a regression is learned, of every channel its ridge and what it is drawn towards, and its weights."""
-
-    order: int
-    across: bool
-    circular: bool
-    ridges: list[float]
-    toward: list[int]
-    weights: Tensor
-
-
 class LinearAutoregressive(_Linear):
     """AR(p) of one series and VAR(p) of several, by ridge regression, with covariates.
 
@@ -252,8 +255,8 @@ class LinearAutoregressive(_Linear):
             M = distributions.turned(M, 1 + self.width) if circular else M
             if float(n[k].sum()):
                 some = max(o for o in self.orders if o <= min(order, most))
-                known = self._ridge(M, some, ridges, bool(across), toward)
-                covariance = self._left(M, known) / count
+                known = lagged_ridge(M, some, ridges, toward, bool(across), 1 + self.width, self.own)
+                covariance = left_of(M, known) / count
                 self.get_buffer("within")[k] = within = correlated(covariance)
                 deviations[k:] = distributions.deviations(within, covariance) if self.pairs else 1.0
             weight.zero_()  # where no series is so long, what fewer say
@@ -276,36 +279,6 @@ class LinearAutoregressive(_Linear):
                         total[k, i] += w.sum()
         return found, total
 
-    def _left(self, M: Tensor, W: Tensor) -> Tensor:
-        """(C, C) what the regression W leaves of moments."""
-        C = self.channels
-        full = torch.zeros(len(M), C, dtype=M.dtype, device=M.device)
-        full[:len(W)], full[len(M) - C:] = -W, torch.eye(C, dtype=M.dtype, device=M.device)
-        return full.mT @ M @ full
-
-    def _ridge(self, M: Tensor, some: int, ridges: Sequence[float], across: bool, toward: Sequence[int]) -> Tensor:
-        """(1 + F + some C, C): the regression on the last `some` values, of moments of as many or more, each channel drawn by
-        its ridge towards its value `toward` steps before; the last where fewer are read."""
-        C, P, x = self.channels, 1 + self.width + some * self.channels, len(M) - self.channels
-        start = torch.zeros(P, C, dtype=M.dtype, device=M.device)
-        for c, lag in enumerate(toward if some else ()):
-            if lag:
-                start[1 + self.width + ((lag if lag <= some else 1) - 1) * C + c, c] = 1.0
-        G, b = M[:P, :P], M[:P, x:] - M[:P, :P] @ start
-        penalty = torch.ones(P, dtype=M.dtype, device=M.device)
-        penalty[0] = 1e-9
-        own = 2 if self.pairs else 1
-        if (across or C == own) and len(set(ridges)) == 1:
-            return start + torch.linalg.solve(G + (ridges[0] * penalty).diag(), b)
-        found, head = torch.zeros_like(b), torch.arange(1 + self.width, device=M.device)
-        for c in range(0, C, own):
-            those = torch.arange(c, c + own, device=M.device)
-            past = those + C * torch.arange(some, device=M.device)[:, None]
-            mine = torch.arange(P, device=M.device) if across else torch.cat([head, 1 + self.width + past.flatten()])
-            found[mine[:, None], those] = torch.linalg.solve(
-                G[mine][:, mine] + (ridges[c] * penalty[mine]).diag(), b[mine][:, those])
-        return start + found
-
     def _choose(self, moments: Sequence[Tensor], n: Tensor, lagged: Iterable[Lagged]) -> None:
         """Order, and every column's ridge and what it draws towards, by the log-probability of the last fifth, of what is
         before it learned, as if innovations were normal; and whether columns read one another's past by what is missed over
@@ -322,14 +295,14 @@ class LinearAutoregressive(_Linear):
         towards = sorted({0, 1, season if season <= self.orders[k] else 1}) if self.ridge is None else [0]
         kinds = [(True, distributions.turned(early, 1 + self.width))] if self.pairs and self.circular is not False else []
         kinds += [] if self.circular else [(False, early)]
-        several = C > (2 if self.pairs else 1)
-        found = [_Choice(int(chosen[0]), bool(chosen[2]), bool(chosen[3]), [float(chosen[1])] * C, [0] * C, early)]
+        ridges, several = _RIDGES if self.ridge is None else (self.ridge,), C > self.own
+        found = [Choice(int(chosen[0]), bool(chosen[2]), bool(chosen[3]), [float(chosen[1])] * C, [0] * C, early)]
         for across in (False, True) if self.across is None and several else (bool(chosen[2]),):
             best, kept = -math.inf, found[0]
             for some, (circular, M) in itertools.product(orders, kinds):
                 drawn = [found[1].toward] if len(found) > 1 else [[lag] * C for lag in towards]
-                each = replace(self._each_column(M, late, some, across, n[k], drawn), circular=circular)
-                learned, held = self._left(M, each.weights), self._left(late, each.weights)
+                each = by_columns(M, late, some, ridges, drawn, n[k], across, 1 + self.width, self.own, circular)
+                learned, held = left_of(M, each.weights), left_of(late, each.weights)
                 root = torch.linalg.cholesky(learned + 1e-9 * torch.eye(C, dtype=learned.dtype, device=learned.device))
                 score = -0.5 * float(2 * root.diagonal().log().sum() + torch.cholesky_solve(held, root).trace())
                 if float(n[k, 2]) * (score - best) > _CLEAR:
@@ -342,25 +315,6 @@ class LinearAutoregressive(_Linear):
         chosen.copy_(n.new_tensor([one.order, 0.0, one.across, one.circular]))
         self.get_buffer("ridges").copy_(n.new_tensor(one.ridges))
         self.get_buffer("toward").copy_(torch.tensor(one.toward))
-
-    def _each_column(self, M: Tensor, late: Tensor, some: int, across: bool, n: Tensor, towards: list[list[int]]) -> _Choice:
-        """The ridge of every column, or pair, and what of `towards` it is drawn to, by its own log-probability of late values;
-        of all columns alike where they read one another's past."""
-        C, own, count = self.channels, 2 if self.pairs else 1, float(n[2])
-        ridges = _RIDGES if self.ridge is None else (self.ridge,)
-        best, W = torch.full((C // own,), -math.inf, dtype=M.dtype, device=M.device), M
-        kept: list[tuple[float, int]] = [(ridges[0], 0)] * C
-        for ridge, drawn in itertools.product(ridges, towards):
-            each = self._ridge(M, some, [ridge / float(n[1])] * C, across, drawn)
-            learned, held = (self._left(part, each).diagonal().clamp(min=1e-12) for part in (M, late))
-            score = (-0.5 * (learned.log() + held / learned)).reshape(-1, own).sum(1)
-            if across:
-                score = score.sum().expand_as(score)
-            better = count * (score - best) > _CLEAR
-            best, columns = torch.where(better, score, best), better.repeat_interleave(own)
-            W = torch.where(columns, each, W) if W.shape == each.shape else each
-            kept = [(ridge, lag) if now else one for now, lag, one in zip(columns.tolist(), drawn, kept, strict=True)]
-        return _Choice(some, across, False, [ridge for ridge, _ in kept], [lag for _, lag in kept], W)
 
 
 class SeasonalNaive(_Linear):

@@ -27,7 +27,6 @@ from given.families import (
     PretrainedLM,
     Regression,
     SplineFlow,
-    StateSpace,
 )
 from given.formula import Term, by_axes, parse
 from given.nn import Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, keep_size
@@ -49,7 +48,6 @@ __all__ = ["default_family", "load", "model", "pretrained"]
 _FEW_STATES = 1000
 _FEW_REALS = 64
 _SMALL_PICTURE = 256  # entries
-_SEASON, _FEW_CHANNELS = 24, 4  # moments and series, so that a state is small
 _WHOLE = 1 << 14  # symbols of a text that is read whole, at most
 
 
@@ -98,17 +96,13 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     where every parent is real or one of few symbols, and a Regression elsewhere. A single symbol is counted (Independent)
     where its parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length is modelled or given, such
     as texts, are a mixture of counts (NGram) and a net where parents are few symbols. Series of reals, one or several on an
-    axis, are LinearAutoregressive, which forecasts better than nets that learn beside it, or a StateSpace where some may be
-    unknown, which marginalises them; with other series on the axis, or of
+    axis, are LinearAutoregressive, which forecasts better than nets that learn beside it; with other series on the axis, or of
     a length that is learned, Autoregressive with a MinGRU, whose cost grows with their length and not with its square. Other
     grids of symbols, blocks of both kinds, of series beside single values, and reals with atoms are Autoregressive, with a
     Transformer; pictures of more than 256 entries with a PixelCNN, whose cost grows with their number and not with its square,
     and those in colour by lossless coders' way: a PixelResNet moves a prediction from what is near.
     """
     parts = [space for _, space in x.space.parts]
-    if x.codec.along is not None and not parents and len(parts) <= _FEW_CHANNELS and _unknown_within(x):
-        season = x.codec.along.season or 0
-        return partial(StateSpace, seasonal=(season,) if 0 < season <= _SEASON else ())
     if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
         width = sum(v.space.dimensions * getattr(v.space, "size", 1) for v in parents if v.codec.along is None)
         single = not any(isinstance(v.space, Product) for v in parents) and width <= _FEW_STATES
@@ -139,13 +133,6 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
         return partial(Autoregressive, net=PixelResNet, prediction=LinearPrediction,
                        head=partial(DiscretizedLogisticMixtureHead, spread=0.1))
     return partial(Autoregressive, net=PixelCNN)
-
-
-def _unknown_within(x: Variable) -> bool:
-    """Whether x is series of numbers some of which may be unknown."""
-    codecs = list(x.codec.codecs.values()) if isinstance(x.codec, BlockCodec) else [x.codec]
-    numbers = all(isinstance(space, Real) and not space.atoms for _, space in x.space.parts)
-    return numbers and any(isinstance(codec, Series) and codec.of.arguments.get("missing") == "unknown" for codec in codecs)
 
 
 def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, Codec] | None = None,
