@@ -14,8 +14,8 @@ data = given.read("digits")
 net = partial(MLP, hidden=(128, 128))
 likelihood, flow = partial(Regression, net=net), partial(FlowMatching, net=net)
 model = given.model("p(z) p(image | z)", data, families={"image": likelihood, "z": flow},
-                    latents={"z": (IdentityCodec(Real(axes=(Axis("latent", 8),))), likelihood)})
-model.fit(data, steps=600, batch=64, patience=None)
+                    latents={"z": (IdentityCodec(Real(axes=(Axis("latent", 4),))), likelihood)})
+model.fit(data, steps=400, batch=64, patience=None)
 image = model.sample(100)["image"]
 print(model.score(data.rows(slice(4))), model.encode(data).names)
 known = data["image"].reshape(data.n, -1).astype(float)

@@ -18,7 +18,7 @@ codecs = {"load": IdentityCodec(Real(axes=(time,))), "drive": IdentityCodec(Real
 data = given.read(load=load, drive=drive)
 net = partial(Transformer, width=32, dropout=0.0)
 model = given.model("load | drive", data, codecs=codecs, families={"load": partial(Autoregressive, net=net)})
-model.fit(data, steps=300, batch=64)
+model.fit(data, steps=150, batch=64, lr=1e-2)
 paths = model.given(drive=np.ones((8, 1))).sample(200, seed=0)["load"]
 print("mean path:", paths.mean(0).round(1), "spread:", paths.std(0).round(1))
 assert np.abs(paths.mean(0) - np.arange(1, 9)).mean() < 1

@@ -15,7 +15,7 @@ words = ["".join("abcd"[int(i)] for i in torch.randint(4, (int(n),), generator=t
 data = Columns({"source": words, "target": [w[::-1] for w in words]})
 source, target = (Variable(name, Text()).learn(data) for name in ("source", "target"))
 model = Model(Autoregressive(target, source, net=partial(Transformer, width=32, dropout=0.0)))
-model.fit(data, steps=150, batch=128, lr=1e-2)
+model.fit(data, steps=120, batch=64, lr=1e-2)
 drawn = model.given(source=["abc", "dda", "b", "abcd"]).sample(1, seed=0)["target"][0]
 begun = model.given(source="abcd", target=prefix("dc")).sample(1, seed=0)["target"]
 print(drawn.tolist(), begun, model.score(data))
