@@ -254,7 +254,7 @@ def test_a_vae_bounds_a_linear_gaussian_truth():
     C = W @ W.T + noise**2 * np.eye(2)
     exact = -0.5 * (np.einsum("ni,ij,nj->n", fresh, np.linalg.inv(C), fresh) + np.linalg.slogdet(C)[1] + 2 * np.log(2 * np.pi))
     linear = partial(Regression, net=partial(MLP, hidden=()), width=16)
-    model, _ = fitted(x, partial(VAE, prior=Gaussian, likelihood=linear, posterior=linear, latent=1), steps=1200, batch=128,
+    model, _ = fitted(x, partial(VAE, prior=Gaussian, likelihood=linear, posterior=linear, latent=1), steps=600, batch=128,
                       average=0.98, lr=1e-2)
     with torch.no_grad():
         law = next(iter(model.joint))(Observed(n=len(x)))
@@ -269,7 +269,7 @@ def test_a_vae_bounds_a_linear_gaussian_truth():
 def test_a_gan_draws_and_says_who_has_a_density():
     x = np.random.default_rng(0).normal(2.0, 0.5, (1000, 2))
     net = partial(MLP, hidden=(32, 32))
-    model, _ = fitted(x, partial(GAN, latent=2, generator=net, critic=net), steps=1500, batch=128, lr=2e-3)
+    model, _ = fitted(x, partial(GAN, latent=2, generator=net, critic=net), steps=800, batch=128, lr=2e-3)
     drawn = model.sample(2000, seed=1)["x"]
     assert np.abs(drawn.mean(0) - 2).max() < 0.3 and 0.25 < drawn.std() < 0.9
     with pytest.raises(Intractable, match=r"SplineFlow and GaussianMixture.*VAE"):
@@ -343,7 +343,7 @@ def test_a_mixed_block_fills_any_column_given_any():
     city = np.where(rng.random(n) < 1 / (1 + np.exp(-(age - 45) / 4)), "Oslo", "Rome")
     data = given.read(age=age, city=city, smoker=smoker)
     model = given.model(None, data, families={"age, city, smoker": partial(Autoregressive, net=SMALL)})
-    model.fit(data, steps=500, batch=128, held_out=0.1, average=0.99)
+    model.fit(data, steps=250, batch=128, lr=5e-3, held_out=0.1, average=0.99)
     old, young = (model.given(age=a).probabilities("city")["Oslo"][0] for a in (60.0, 30.0))
     assert old > 0.9 and young < 0.15
     drawn = model.given(city="Oslo").sample(1500, seed=1)
@@ -365,7 +365,7 @@ def test_a_mixed_block_is_learned_from_rows_with_holes():
     data = given.read(kind=kind, size=size)
     model = given.model("kind, size", data, codecs={"size": Number(missing="unknown")},
                         families={"kind, size": partial(Autoregressive, net=SMALL)})
-    model.fit(data, steps=400, batch=128, held_out=0, average=0.99)
+    model.fit(data, steps=200, batch=128, held_out=0, average=0.99)
     drawn = model.given(kind=["a", "b"]).sample(500, seed=1)["size"].mean(0)
     assert np.abs(drawn - [1.0, 3.0]).max() < 0.2
     assert model.given(size=1.0).probabilities("kind")["a"][0] > 0.95
@@ -422,7 +422,7 @@ def test_a_series_follows_its_covariates():
               "drive": IdentityCodec(Real(axes=(Axis("time", 8), Axis("kind", 2))))}
     data = given.read(series=series, drive=drive)
     model = given.model("series | drive", data, codecs=codecs, families={"series": partial(Autoregressive, net=SMALL)})
-    model.fit(data, steps=400, batch=64, held_out=0.1)
+    model.fit(data, steps=200, batch=64, held_out=0.1)
     test = np.random.default_rng(1).normal(size=(1, 8, 2))
     truth = np.zeros(8)
     for t in range(8):
