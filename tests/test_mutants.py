@@ -500,12 +500,12 @@ MUTANTS = {
     "EM forgets who is responsible": Mutant(
         given.train.em, "expectation", "log_p.softmax(1)", "log_p.softmax(1) * 0 + 1", check_latent_group),
     "a latent's prior is left out of the bound": Mutant(
-        given.distributions.Latent, "_terms", "(prior - below)", "(-below)",
+        given.distributions.Latent, "_weighed", "(prior - below)", "(-below)",
         family("density_is_normalised", "VAE of levels")),
     "a row that has a label is summed over others too": Mutant(
         given.joint.Joint, "agreeing", "same | ~x.scored.reshape(n, 1)", "same | True", check_partly_known),
     "a latent's entropy is left out of the bound": Mutant(
-        given.distributions.Latent, "_terms", "(prior - below)", "prior", check_packed_bound),
+        given.distributions.Latent, "_weighed", "(prior - below)", "prior", check_packed_bound),
     "the entropy of a product's latent is left out": Mutant(
         given.joint.Joint, "bound", "log_p - log_q", "log_p", check_bound),
     "p(z) learns the means of a posterior": Mutant(

@@ -110,8 +110,8 @@ class Latent(Distribution):
             samples: K.
             seed: of the draws from q.
         """
-        noise = Noise.of(seed, self.n, device=self.device)
-        parts = [self._terms(x, min(_AT_ONCE, samples - first), noise.fold(first) if first else noise)
+        noise, weighed = Noise.of(seed, self.n, device=self.device), self._weighed(x)
+        parts = [weighed(min(_AT_ONCE, samples - first), noise.fold(first) if first else noise)
                  for first in range(0, samples, _AT_ONCE)]
         log_w = torch.cat([likelihood + latent for likelihood, latent in parts])
         effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
@@ -119,30 +119,33 @@ class Latent(Distribution):
 
     def elbo(self, x: Entries, warmth: float = 1.0, *, seed: int | Noise = 0) -> Tensor:
         """(*shape, B) log p(x | z) + warmth (log p(z) - log q(z | x)) of one draw from q."""
-        likelihood, latent = self._terms(x, 1, seed)
+        likelihood, latent = self._weighed(x)(1, Noise.of(seed, self.n, device=self.device))
         return (likelihood + warmth * latent)[0]
 
-    def _terms(self, x: Entries, samples: int, seed: int | Noise) -> tuple[Tensor, Tensor]:
-        """(K, *shape, B) each: log p(x | z), and log p(z) - log q(z | x)."""
+    def _weighed(self, x: Entries) -> Callable[[int, Noise], tuple[Tensor, Tensor]]:
+        """Draws z from q, which is worked out once: K and noise -> (K, *shape, B) each: log p(x | z), and
+        log p(z) - log q(z | x)."""
         lead = x.flat(self.space).tensor.shape[:-1]
         flat = x.map(lambda t: t.reshape(-1, *t.shape[len(lead):]))
         if flat.hidden:
-            nothing = torch.zeros(samples, *lead, dtype=torch.float64, device=self.device)
-            return nothing, nothing
+            return lambda samples, own: (torch.zeros(samples, *lead, dtype=torch.float64, device=self.device),) * 2
         N = len(flat)
         row = torch.arange(self.n, device=self.device).repeat(N // self.n)
-        own = Noise.of(seed, self.n, device=self.device)
-        noise = own.repeat(N // self.n)
         q = self.posterior(flat, row)
-        z = q.sample((samples,), seed=noise)
-        below = q.log_prob(z, seed=noise.fold("posterior"))
-        many = z.map(lambda t: t.flatten(0, 1))
-        prior = self.prior.log_prob(many.map(lambda t: t.reshape(-1, self.n, *t.shape[1:])),
-                                    seed=own.fold("prior")).reshape(samples, N)
-        distribution = self.likelihood(many, row.repeat(samples))
-        likelihood = distribution.log_prob(flat.map(lambda t: t.repeat(samples, *[1] * (t.dim() - 1))),
-                                           seed=noise.fold("entries").repeat(samples)).reshape(samples, N)
-        return likelihood.reshape(samples, *lead), (prior - below).reshape(samples, *lead)
+
+        def weighed(samples: int, own: Noise) -> tuple[Tensor, Tensor]:
+            noise = own.repeat(N // self.n)
+            z = q.sample((samples,), seed=noise)
+            below = q.log_prob(z, seed=noise.fold("posterior"))
+            many = z.map(lambda t: t.flatten(0, 1))
+            prior = self.prior.log_prob(many.map(lambda t: t.reshape(-1, self.n, *t.shape[1:])),
+                                        seed=own.fold("prior")).reshape(samples, N)
+            distribution = self.likelihood(many, row.repeat(samples))
+            likelihood = distribution.log_prob(flat.map(lambda t: t.repeat(samples, *[1] * (t.dim() - 1))),
+                                               seed=noise.fold("entries").repeat(samples)).reshape(samples, N)
+            return likelihood.reshape(samples, *lead), (prior - below).reshape(samples, *lead)
+
+        return weighed
 
     def condition(self, evidence: Entries) -> Distribution:
         raise Intractable("a latent distribution of this kind has no closed-form conditional; FactorAnalysis and "
