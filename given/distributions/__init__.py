@@ -46,6 +46,7 @@ from given.distributions.innovations import (
     measured,
     missed,
     period_of,
+    second_moments,
     turned,
 )
 from given.distributions.interpolated_ngram import InterpolatedNGram, NGramTable, suffix_nodes
@@ -216,6 +217,7 @@ __all__ = [
     "missed",
     "period_of",
     "principal_factors",
+    "second_moments",
     "see",
     "shrink_covariance",
     "squared_distances",

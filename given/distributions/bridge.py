@@ -173,13 +173,12 @@ class Bridge(Distribution):
         """(D,) the entries moment by moment."""
         return self.at.flatten()
 
-    @cached_property
-    def _gaps(self) -> list[tuple[Tensor, _Gap, _Path]]:
+    def _gaps(self) -> Iterator[tuple[Tensor, _Gap, _Path]]:
         """Rows of which the same is unknown, so many at a time that their matrices fit; and q."""
         assert self.evidence is not None
         known, T = self.evidence.scored[:, self.order], self.at.shape[0]
         values = torch.where(known, self.evidence.tensor[:, self.order].double(), 0.0)
-        matrix, found = self.ladder.matrix(T), []
+        matrix = self.ladder.matrix(T)
         patterns, which = known.unique(dim=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             if bool(pattern.all()):
@@ -188,20 +187,19 @@ class Bridge(Distribution):
             for rows in (which == number).nonzero()[:, 0].split(max(1, _AT_ONCE // A.numel())):
                 series = values[rows].reshape(len(rows), *self.at.shape)
                 gap = _Gap(self.ladder, A, series, self.covariates[rows], ~pattern)
-                found.append((rows, gap, gap.proposed()))
-        return found
+                yield rows, gap, gap.proposed()
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
-        draws, D = torch.Size(shape).numel(), len(self.order)
+        draws = torch.Size(shape).numel()
         noise = noise if len(noise.keys) == draws * self.n and draws > 1 else noise.repeat(draws) if shape else noise
         assert self.evidence is not None
         found = self.evidence.tensor.double().repeat(draws, 1)
-        for rows, gap, path in self._gaps:
+        for rows, gap, path in self._gaps():
             entries = self.order[gap.unknown]
             every = torch.arange(draws, device=self.device)[:, None] * self.n + rows
             for some in every.split(max(1, _AT_ONCE // (8 * gap.e.numel()))):
                 found[some[..., None], entries] = gap.draw(path, noise.rows(some.flatten()))
-        return Entries(found.reshape(*shape, self.n, D)).shaped(self.space)
+        return Entries(found.reshape(*shape, self.n, -1)).shaped(self.space)
 
     def _paths(self, gap: _Gap, path: _Path, noise: Noise) -> Iterator[_Path]:
         """Given the components and sizes of every one of some draws; the one there is where they are known."""
@@ -219,7 +217,7 @@ class Bridge(Distribution):
         K = 1 if self.ladder.normal else _DRAWS
         mean = self.evidence.tensor.double().expand(K, -1, -1).clone()
         deviation = torch.zeros_like(mean)
-        for rows, gap, proposed in self._gaps:
+        for rows, gap, proposed in self._gaps():
             entries, noise = self.order[gap.unknown], Noise.of(0, self.n, device=self.device).rows(rows)
             for k, path in enumerate(self._paths(gap, proposed, noise)):
                 mean[k, rows[:, None], entries] = path.mean
@@ -254,7 +252,7 @@ class Bridge(Distribution):
         total = values.new_zeros(values.shape[:2])
         own = Noise.of(seed, self.n, device=self.device) if isinstance(seed, int) or len(seed.keys) == self.n else (
             Noise(seed.to(self.device).keys[:self.n]))
-        for rows, gap, path in self._gaps:
+        for rows, gap, path in self._gaps():
             wanted, drawn = asked[:, rows][..., gap.unknown], values[:, rows][..., gap.unknown]
             if bool(wanted.all()):
                 total[:, rows] = gap.log_prob(drawn) - self._weight(gap, path, own.rows(rows))
@@ -266,7 +264,7 @@ class Bridge(Distribution):
     def evidence_log_prob(self, noise: Noise) -> Tensor:
         """log p of what is known, (B,): exact where innovations are normal, else an estimate."""
         found = torch.zeros(self.n, dtype=torch.float64, device=self.device)
-        for rows, gap, path in self._gaps:
+        for rows, gap, path in self._gaps():
             found[rows] = self._weight(gap, path, noise.rows(rows))
         return found
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from given.distributions.ladder import Ladder, Lagged
 from given.distributions.spread import Spread
 
-__all__ = ["changes", "correlated", "deviations", "fifths", "foretold", "measured", "missed", "period_of", "turned"]
+__all__ = ["changes", "correlated", "deviations", "fifths", "foretold", "measured", "missed", "period_of",
+           "second_moments", "turned"]
 
 _FLOOR, _LEAST = 1e-8, 1e-4  # of a variance, and of a scale, so that what never varies has a density
 _LOGS = torch.linspace(-12.0, 8.0, 801, dtype=torch.float64)  # of how large innovations are, by which they are counted
@@ -36,7 +37,11 @@ def measured(ladder: Ladder, batches: Iterable[Lagged], components: int, unit: T
     for k, n, w in _left(ladder, batches):
         counts[k] += _counted((n / unit[k]).unflatten(-1, (-1, g)).square().sum(-1).sqrt() if g > 1 else n, w)
     logits, scales = (each.repeat_interleave(g, 1) for each in _scales(counts, components, g))
-    return logits, (scales * unit[..., None]).clamp(min=_LEAST)
+    scales = (scales * unit[..., None]).clamp(min=_LEAST)
+    for k in range(1, O):
+        if float(counts[k, 0].sum()) <= _FEW:  # what innovations of a lower order are
+            logits[k], scales[k] = logits[k - 1], scales[k - 1]
+    return logits, scales
 
 
 def _left(ladder: Ladder, batches: Iterable[Lagged]) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -51,6 +56,28 @@ def _left(ladder: Ladder, batches: Iterable[Lagged]) -> Iterator[tuple[int, Tens
             for z, x, w in batch.places(order):
                 e = x - z @ ladder.weights[k]
                 yield k, e - e @ ladder.within[k].mT, w
+
+
+def second_moments(batches: Iterable[Lagged], orders: Sequence[int], head: int, channels: int) -> tuple[list[Tensor], Tensor]:
+    """For every order the second moments (3, size, size) of [regressors, values], and how many there are (orders, 3): of
+    places that are scored elsewhere, of those scored, and of those among the last fifth of a batch that are.
+
+    Args:
+        head: how many regressors are no values before.
+    """
+    found, total = list[Tensor](), torch.zeros(len(orders), 3, dtype=torch.float64)
+    for batch in batches:
+        if not found:
+            sizes, total = [head + (order + 1) * channels for order in orders], total.to(batch.series)
+            found = [batch.series.new_zeros(3, size, size) for size in sizes]
+        for k, order in enumerate(orders):
+            usable = batch.run > order
+            for i, part in enumerate((usable & ~batch.scored, *fifths(usable & batch.scored))):
+                for z, x, w in batch.places(order, part):
+                    both = torch.cat([z, x], 1)
+                    found[k][i].addmm_(both.mT, both * w[:, None])
+                    total[k, i] += w.sum()
+    return found, total
 
 
 def turned(M: Tensor, head: int) -> Tensor:

@@ -10,6 +10,7 @@ complex numbers, all n of a group are of one component i: where one part is far 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -108,21 +109,32 @@ class LinearChain(Sequential):
 
     def _of_part(self, values: Tensor, known: Tensor, row: Tensor, noise: Noise) -> Tensor:
         """log p (N,) of what is known of values (N, D), wherever it stands."""
-        in_order = known[:, self.order]
-        count, C = in_order.sum(1), self.at.shape[1]
-        place = torch.arange(1, 1 + in_order.shape[1], device=self.device)
-        moments = -(-(in_order * place).amax(1) // C)  # nothing after these is known
-        first = (in_order * place).amax(1) == count
-        found = values.new_zeros(len(values))
+        found, first = values.new_zeros(len(values)), torch.ones(len(values), dtype=torch.bool, device=self.device)
+        for some, bridge in self._bridges(values, known, row):
+            first &= ~some
+            found[some] = bridge.evidence_log_prob(noise.rows(row[some]))
         if bool(first.any()):
             each = self.given_past(torch.where(known[first], values[first], 0.0), row[first])
             found[first] = torch.where(known[first][:, self.at], each.each(values[first][:, self.at]), 0.0).flatten(1).sum(1)
-        for T in moments[~first].unique().tolist():
-            some = ~first & (moments == T)
-            bridge = Bridge(self.space, self.at[:T], self.ladder, self.covariates[row[some], :T],
-                            Entries(values[some], known[some]))
-            found[some] = bridge.evidence_log_prob(noise.rows(row[some]))
         return found
+
+    def _bridges(self, values: Tensor, known: Tensor, row: Tensor) -> Iterator[tuple[Tensor, Bridge]]:
+        """Which of values (N, D) have gaps, (N,), and the bridge of these up to the last that is known of them."""
+        in_order = known[:, self.order]
+        last = (in_order * torch.arange(1, 1 + in_order.shape[1], device=self.device)).amax(1)
+        moments = -(-last // self.at.shape[1])
+        for T in moments[last > in_order.sum(1)].unique().tolist():
+            some = (moments == T) & (last > in_order.sum(1))
+            yield some, Bridge(self.space, self.at[:T], self.ladder, self.covariates[row[some], :T],
+                               Entries(values[some], known[some]))
+
+    def filled(self, values: Tensor, known: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Values (B, D) whose gaps are drawn, up to the last value that is known of a row, and what is known then."""
+        values, known = torch.where(known, values, 0.0), known.clone()
+        for some, bridge in self._bridges(values, known, torch.arange(self.n, device=self.device)):
+            values[some] = bridge.sample(seed=noise.rows(some.nonzero()[:, 0])).flat(self.space).tensor
+            known[some.nonzero(), bridge.order] = True
+        return values, known
 
     def start(self) -> State:
         nothing = torch.zeros(self.n, len(self.entries), dtype=torch.float64, device=self.device)

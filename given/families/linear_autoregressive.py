@@ -39,7 +39,6 @@ from given.distributions import (
     by_columns,
     changes,
     correlated,
-    fifths,
     foretold,
     lagged_ridge,
     left_of,
@@ -49,7 +48,7 @@ from given.distributions import (
 )
 from given.lessons import Batch, Lesson, MappedBatches, Solve, deadline_of
 from given.nn.order import Raster
-from given.variables import Finite, Observed, UserError, Variable
+from given.variables import Entries, Finite, Observed, UserError, Variable
 
 __all__ = ["LinearAutoregressive", "SeasonalNaive"]
 
@@ -58,6 +57,7 @@ _LONGEST, _WIDEST = 512, 2048  # orders nobody chose, and how many values they r
 _FEW = 8  # values that choose nothing
 _MOSTLY = 0.7  # of all values, that must stand after as many as are read
 _CLEAR = 2.0  # nats by which more values before must be better
+_REFILLS = 4  # times that gaps are drawn and learned from
 _LEAST = 8  # innovations that say how large the next is
 
 
@@ -174,12 +174,27 @@ class _Linear(Conditional):
 
     def _each(self, batches: Iterable[Batch]) -> Iterator[Lagged]:
         for x, y, weight in batches:
-            flat, at = x.flat(self.x.space), self.at.to(x.device)
-            there, scored = flat.readable[:, at].all(-1), flat.scored[:, at].all(-1)
-            place = torch.arange(1, self.length + 1, device=there.device)
-            run = place - torch.where(there, 0, place).cummax(1).values
-            series = torch.where(flat.readable, flat.tensor, 0.0)[:, at]
-            yield Lagged(series, self._covariates(y), run, weight.double(), scored)
+            flat = x.flat(self.x.space)
+            yield self._one(flat, torch.where(flat.readable, flat.tensor, 0.0), flat.readable, y, weight)
+
+    def _one(self, flat: Entries, values: Tensor, known: Tensor, y: Observed, weight: Tensor) -> Lagged:
+        at = self.at.to(values.device)
+        there, read = known[:, at].all(-1), flat.context[:, at].any(-1)  # type: ignore[index]
+        place = torch.arange(1, self.length + 1, device=there.device)
+        run = place - torch.where(there, 0, place).cummax(1).values
+        return Lagged(values[:, at], self._covariates(y), run, weight.double(), there & ~read)
+
+    def _filled(self, batches: Iterable[Batch], turn: int) -> Iterable[Lagged] | None:
+        """Re-iterable batches whose gaps are drawn by what is learned so far; None where there are none."""
+        found, first, gaps = list[Batch | Lagged](), 0, False
+        for x, y, weight in batches:
+            flat, law = x.flat(self.x.space), self(y)
+            noise = distributions.Noise.of(turn, y.n, first_row=first, device=flat.device)
+            values, known = law.filled(flat.tensor, flat.readable, noise)
+            gaps |= bool((known & ~flat.readable).any())
+            found.append(self._one(flat, values, known, y, weight))
+            first += y.n
+        return MappedBatches(batches, lambda _: found) if gaps else None  # type: ignore[arg-type, return-value]
 
     @abc.abstractmethod
     def _solve(self, batches: Iterable[Batch]) -> None:
@@ -241,8 +256,14 @@ class LinearAutoregressive(_Linear):
         return [self.get_buffer(f"weight_{k}") for k in range(len(self.orders))]
 
     def _solve(self, batches: Iterable[Batch]) -> None:
-        lagged = self._lagged(batches)
-        moments, n = self._moments(lagged)
+        self._learn(self._lagged(batches))
+        for turn in range(_REFILLS):
+            if not deadline_of(batches).allows(0.0) or (filled := self._filled(batches, turn)) is None:
+                return
+            self._learn(filled)
+
+    def _learn(self, lagged: Iterable[Lagged]) -> None:
+        moments, n = distributions.second_moments(lagged, self.orders, 1 + self.width, self.channels)
         if not float(n.sum()):
             raise UserError(f"{self}: no value is known; expected series of at least one value")
         self._choose(moments, n, lagged)
@@ -253,7 +274,7 @@ class LinearAutoregressive(_Linear):
         for k, (order, weight) in enumerate(zip(self.orders, self.weights, strict=True)):
             count, M = n[k].sum().clamp(min=1.0), moments[k].sum(0)
             M = distributions.turned(M, 1 + self.width) if circular else M
-            if float(n[k].sum()):
+            if not k or float(n[k].sum()) > _FEW:
                 some = max(o for o in self.orders if o <= min(order, most))
                 known = lagged_ridge(M, some, ridges, toward, bool(across), 1 + self.width, self.own)
                 covariance = left_of(M, known) / count
@@ -263,21 +284,6 @@ class LinearAutoregressive(_Linear):
             weight[:len(known)] = known
         self._measure(lagged, deviations)
 
-    def _moments(self, batches: Iterable[Lagged]) -> tuple[list[Tensor], Tensor]:
-        """For every order the second moments (3, size, size) of [regressors, values], and how many there are (orders, 3): of
-        places that are scored elsewhere, of those scored, and of those among the last fifth of a batch that are."""
-        sizes = [1 + self.width + (order + 1) * self.channels for order in self.orders]
-        found = [torch.zeros(3, size, size, dtype=torch.float64, device=self.get_buffer("scales").device) for size in sizes]
-        total = found[0].new_zeros(len(sizes), 3)
-        for batch in batches:
-            for k, order in enumerate(self.orders):
-                usable = batch.run > order
-                for i, part in enumerate((usable & ~batch.scored, *fifths(usable & batch.scored))):
-                    for z, x, w in batch.places(order, part):
-                        both = torch.cat([z, x], 1)
-                        found[k][i].addmm_(both.mT, both * w[:, None])
-                        total[k, i] += w.sum()
-        return found, total
 
     def _choose(self, moments: Sequence[Tensor], n: Tensor, lagged: Iterable[Lagged]) -> None:
         """Order, and every column's ridge and what it draws towards, by the log-probability of the last fifth, of what is
