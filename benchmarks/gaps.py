@@ -1,10 +1,11 @@
 """Gaps: values removed from the last fifth of a series, at random and in blocks, and filled.
 
-    GIVEN_DATA=... R_DATASETS=... python benchmarks/gaps.py    # a folder of co2.csv and nottem.csv, as R has them; some CPU-minutes; appends to RESULTS.md
+    GIVEN_DATA=... R_DATASETS=... python benchmarks/gaps.py    # appends to RESULTS.md
     GIVEN_DATA=... python benchmarks/gaps.py --quick    # prints only: monthly and daily series, one seed of masks
 
-30 % of the last fifth are removed; all are learned from the first four fifths, ours by defaults, of all of it or with 30 % of it
-removed too. Peers: a line between the ends of a gap, and the last value; a removed value is normal around them with the
+30 % of the last fifth are removed; all are learned from the first four fifths, ours by defaults, of all of these or with 30 %
+removed too. R_DATASETS has R's co2.csv and nottem.csv. Peers: a line between the ends of a gap, and the last value; a removed
+value is normal around them with the
 deviation that they have, on the first four fifths with values removed alike, at its distance from the nearest end, or the last.
 Scores are of every removed value by itself, given all that is left: RMSE and nats in standard deviations, coverage of 90 %.
 Differences are paired; their standard errors are over sixteen stretches of the fifth, of means over seeds of masks.
@@ -135,7 +136,8 @@ def run(z: np.ndarray, block: int, seeds: int) -> list[list[str]]:
     split = int(0.8 * len(z))
     masks = [removed(z[split:].shape, block, seed) for seed in range(seeds)]
     rows: dict[str, partial] = {
-        "a line between": partial(peer, line, z, split, masks, block), "the last value": partial(peer, last, z, split, masks, block),
+        "a line between": partial(peer, line, z, split, masks, block),
+        "the last value": partial(peer, last, z, split, masks, block),
         "ours": partial(ours, z, split, masks, None),
         "ours, learned of 70 %": partial(ours, z, split, masks, removed((split, z.shape[1]), block, 50))}
     found, lines = dict[str, Scores](), []

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 import given
-from given.codecs import IdentityCodec
+from given.codecs import IdentityCodec, Number, Series
 from given.conditional import teach
 from given.distributions import Bridge
 from given.families import LinearAutoregressive
@@ -134,3 +134,15 @@ def check_learned_of_holes():
 
 def test_holes_are_drawn_and_learned_from():
     check_learned_of_holes()
+
+
+def test_series_longer_than_a_window_are_filled_within():
+    rng = np.random.default_rng(0)
+    wave = 3 * np.sin(np.arange(150) / 5) + 0.1 * rng.normal(size=150)
+    holed = np.where((rng.random(150) < 0.1) | (abs(np.arange(150) - 64) < 5), np.nan, wave)
+    model = given.model("p(x)", {"x": [holed]}, codecs={"x": Series(Number(missing="unknown"), window=64)})
+    model.fit({"x": [holed]}, held_out=0, progress=False)
+    filled = np.asarray(model.complete({"x": [holed]}, n=2)["x"].tolist(), dtype=float).reshape(2, 150)
+    there = ~np.isnan(holed)
+    assert np.array_equal(filled[:, there], np.stack([wave[there]] * 2)) and not np.array_equal(filled[0], filled[1])
+    assert np.abs(filled - wave).max() < 1.5

@@ -20,6 +20,7 @@ from given.verbs.holes import (
     broken_row,
     broken_within,
     continued,
+    each_apart,
     filled,
     fills_within,
     gone_on,
@@ -47,12 +48,39 @@ def completed(joint: Joint, source: Source, n: int, seed: int, length: int | Non
     """
     first, parts = 0, list[dict[str, np.ndarray]]()
     for batch in source.batches(_ROWS):
-        parts.append(_completed(joint, batch, n, seed, first, length))
+        long = length is None and any(name in batch and broken_within(batch[name]) and max(
+            len(item) for item in beginnings(batch[name])) > joint.columns[name].space.axes[0].size for name in joint.windowed)
+        parts.append(_by_windows(joint, batch, n, seed, first) if long else _completed(joint, batch, n, seed, first, length))
         first += batch.n
     if not parts:
         raise UserError("complete: expected at least one row, got none")
     whole = {name: stacked([part[name] for part in parts], 1, 2) for name in parts[0]}
     return {name: whole[name] for name in dict.fromkeys([*source.names, *whole])}
+
+
+def _by_windows(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> dict[str, np.ndarray]:
+    """`_completed` of items longer than a window, window by window: of each what lies between its first and its last quarter is
+    kept, which is filled given what stands before it and after it."""
+    windowed = [name for name in joint.windowed if name in rows]
+    W = joint.columns[windowed[0]].space.axes[0].size
+    every = rows.rows(np.tile(np.arange(rows.n), n))
+    items = {name: [np.array(item) for item in beginnings(every[name])] for name in windowed}
+    lengths, whole = np.array([len(item) for item in items[windowed[0]]]), dict[str, np.ndarray]()
+    for start in range(0, max(1, int(lengths.max()) - W // 2), max(1, W // 2)):
+        some = np.flatnonzero((lengths > start + W // 2) | (start == 0))
+        cut = dict(every.rows(some))
+        for name in windowed:
+            cut[name] = each_apart([items[name][row][start:start + W] for row in some])
+        found = _completed(joint, Columns(cut), 1, seed + (start << 32), first, None)
+        for name in windowed:
+            for row, values in zip(some, found[name][0], strict=True):
+                upto = W if start + W >= lengths[row] else W - W // 4
+                items[name][row][start:start + upto] = np.asarray(values)[:upto]
+        if not start:
+            whole = {name: values.reshape(n, rows.n, *values.shape[2:]) for name, values in found.items()}
+    for name in windowed:
+        whole[name] = each_apart(items[name]).reshape(n, rows.n)
+    return whole
 
 
 def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int, length: int | None) -> dict[str, np.ndarray]:

@@ -10,8 +10,8 @@ from given.distributions import Intractable
 from given.joint import Joint
 from given.variables import MISSING, Codec, Entries, Finite, Real, Variable
 
-__all__ = ["any_cell", "beginnings", "begun", "broken_row", "broken_within", "continued", "filled", "fills_within", "gone_on",
-           "kept_or_drawn", "mended", "no_values", "present", "valueless"]
+__all__ = ["any_cell", "beginnings", "begun", "broken_row", "broken_within", "continued", "each_apart", "filled", "fills_within",
+           "gone_on", "kept_or_drawn", "mended", "no_values", "present", "valueless"]
 
 
 def present(values: np.ndarray) -> np.ndarray:
@@ -114,6 +114,14 @@ def beginnings(series: np.ndarray) -> np.ndarray:
     found, there = np.empty(len(series), dtype=object), [item for item in series if item is not None]
     none = there[0][:0] if there else np.zeros(0)
     found[:] = [none if item is None else item for item in series]
+    return found
+
+
+def each_apart(values: list[np.ndarray]) -> np.ndarray:
+    """Arrays as items (rows,), of one length too."""
+    found = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        found[row] = value
     return found
 
 
