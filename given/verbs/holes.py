@@ -10,8 +10,8 @@ from given.distributions import Intractable
 from given.joint import Joint
 from given.variables import MISSING, Codec, Entries, Finite, Real, Variable
 
-__all__ = ["any_cell", "beginnings", "begun", "broken_row", "broken_within", "continued", "each_apart", "filled", "fills_within",
-           "gone_on", "kept_or_drawn", "mended", "no_values", "present", "valueless"]
+__all__ = ["any_cell", "beginnings", "begun", "broken_row", "broken_within", "continued", "each_apart", "filled",
+           "fills_within", "gone_on", "kept_or_drawn", "mended", "no_values", "present", "valueless"]
 
 
 def present(values: np.ndarray) -> np.ndarray:
