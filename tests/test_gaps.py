@@ -140,7 +140,8 @@ def test_series_longer_than_a_window_are_filled_within():
     rng = np.random.default_rng(0)
     wave = 3 * np.sin(np.arange(150) / 5) + 0.1 * rng.normal(size=150)
     holed = np.where((rng.random(150) < 0.1) | (abs(np.arange(150) - 64) < 5), np.nan, wave)
-    model = given.model("p(x)", {"x": [holed]}, codecs={"x": Series(Number(missing="unknown"), window=64)})
+    model = given.model("p(x)", {"x": [holed]}, families={"x": LinearAutoregressive},
+                        codecs={"x": Series(Number(missing="unknown"), window=64)})
     model.fit({"x": [holed]}, held_out=0, progress=False)
     filled = np.asarray(model.complete({"x": [holed]}, n=2)["x"].tolist(), dtype=float).reshape(2, 150)
     there = ~np.isnan(holed)
