@@ -141,7 +141,7 @@ def test_long_answers_say_how_far_they_are_on_a_terminal(weather, tmp_path, caps
 def test_a_fit_of_dates_says_that_no_season_is_learned(tmp_path, capsys):
     days = (np.datetime64("2012-01-01") + np.arange(99)).astype(str)
     given.read({"day": days, "x": np.sin(np.arange(99))}).save(tmp_path / "d.csv")
-    main(["fit", str(tmp_path / "d.csv"), "--dry-run"])
+    main(["fit", str(tmp_path / "d.csv"), "--rows", "--dry-run"])
     out = capsys.readouterr().out
     assert "day: each read as one number on a line" in out and "season" in out
 
@@ -227,7 +227,9 @@ def test_what_is_offered_in_a_shell_can_be_typed_there(ask, shell):
 def test_an_order_is_offered_without_a_name_to_fill_in():
     data = {"t": [[1.0, None, 2.0], [1.0, 2.0, 3.0]]}
     with in_shell(), pytest.raises(given.UserError, match=r"Autoregressive\(order=AnyOrder\(\)\) by --family") as typed:
-        learned("p(t)", data, t=Series(Number(missing="unknown"))).score(data)
+        model = given.model("p(t)", data, codecs={"t": Series(Number(missing="unknown"))}, families={"t": "Autoregressive"})
+        model.facts["fitted"] = True
+        model.score(data)
     assert "NAME" not in str(typed.value)
 
 

@@ -158,14 +158,16 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
         formula, data = None, formula  # model(data)
     if data is None:
         raise UserError("model: expected data to read columns from; or build Model(Family(x, parents), ...) in full")
-    source, codecs = read(data, time=True) if formula is None else read(data), dict(codecs or {})
+    source, codecs = read(data), dict(codecs or {})
+    if formula is None and codecs.keys() <= {*(series := read(data, time=True)).names}:  # none is to be read as told
+        source = series
     terms = parse(formula) if formula is not None else []
     spaced = {parse(k)[0].name if "," in k else k: v for k, v in (families or {}).items()}
     names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
     latents, posteriors = _latents(latents or {}, names)
     source = _with_calendar(source, [name for name in names if name not in latents])
     check_known(names, [*source.names, *latents], "formula")
-    check_known(codecs, names, "codecs")
+    check_known(codecs, source.names if formula is None else names, "codecs")
     for name, codec in codecs.items():
         if not isinstance(codec, Codec):
             raise UserError(f"codecs: {name}: expected a codec such as Number(), got {codec!r}")
