@@ -28,6 +28,7 @@ from record import append
 
 import given
 from given.codecs import Number, Series
+from given.evaluate import crps
 from given.families import Autoregressive, LinearAutoregressive, SeasonalNaive
 from given.nn import MinGRU
 
@@ -120,15 +121,13 @@ def judged(task: Task, paths: np.ndarray, origins: np.ndarray, upto: float) -> d
     q, level = np.quantile(paths, LEVELS, axis=0), LEVELS[:, None, None, None]
     pinball = np.maximum(level * (true - q), (level - 1) * (true - q))
     loss = 2 * pinball.mean(0).sum(1) / np.abs(true).mean(0).sum(0)  # of an origin, as a share of all origins' mean
-    n, ranked = len(paths), np.sort(paths, 0)
-    ranks = (2 * np.arange(1, n + 1) - n - 1)[:, None, None, None]
-    crps = (np.abs(paths - true).mean(0) - (ranked * ranks).sum(0) / (n * (n - 1))) / spread
+    n = len(paths)
     low, high = np.quantile(paths, [0.05, 0.95], axis=0)
     flat, aim = (paths / spread).reshape(n, len(true), -1), (true / spread).reshape(len(true), -1)
     half = n // 2
     apart = np.linalg.norm(flat[:half] - flat[half:2 * half], axis=-1).mean(0)
     energy = np.linalg.norm(flat - aim, axis=-1).mean(0) - 0.5 * apart
-    return {"wQL": loss.mean(-1), "CRPS": crps.mean((1, 2)), "energy": energy,
+    return {"wQL": loss.mean(-1), "CRPS": (crps(true, paths) / spread).mean((1, 2)), "energy": energy,
             "cover 90 %": ((true >= low) & (true <= high)).mean((1, 2)),
             "MASE": (np.abs(np.median(paths, 0) - true) / scale).mean((1, 2))}
 

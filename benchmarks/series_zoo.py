@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from record import append
+from series import error
 
 import given
+from given.evaluate import crps
 
 PATHS, LEARNED = 200, 0.7
 # file, column, values of a season, horizon
@@ -45,20 +47,6 @@ def found(name: str, column: str, folders: list[Path]) -> np.ndarray | None:
     return None
 
 
-def crps(paths: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """(origins,) of paths (n, origins, h) and what was (origins, h)."""
-    n, ranked = len(paths), np.sort(paths, 0)
-    pairs = (ranked * (2 * np.arange(1, n + 1) - n - 1)[:, None, None]).sum(0) / (n * (n - 1))
-    return (np.abs(paths - true).mean(0) - pairs).mean(1)
-
-
-def error(differences: np.ndarray, overlap: int) -> float:
-    """The standard error of a mean of values that go together over so many."""
-    off, n = differences - differences.mean(), len(differences)
-    total = off @ off + 2 * sum((1 - k / overlap) * (off[k:] @ off[:-k]) for k in range(1, min(overlap, n)))
-    return float(np.sqrt(max(total, 1e-30)) / n)
-
-
 def main() -> None:
     torch.set_num_threads(1)
     folders, lines = [Path(each) for each in sys.argv[1:] if each != "--print"], list[list[str]]()
@@ -79,7 +67,7 @@ def main() -> None:
         model.fit(data, held_out=0, progress=False)
         drawn = model.forecast({"y": [y[:o] for o in origins]}, h, n=PATHS).paths["y"]
         scale = y[:cut].std()
-        ours, theirs = crps(drawn / scale, true / scale), crps(naive / scale, true / scale)
+        ours, theirs = (crps(true / scale, each / scale).mean(1) for each in (drawn, naive))
         apart, beyond = ours - theirs, error(ours - theirs, h)
         low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
         cover = ((true >= low) & (true <= high)).mean()

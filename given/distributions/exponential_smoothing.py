@@ -16,14 +16,12 @@ Source: Hyndman, Koehler, Ord, Snyder, Forecasting with exponential smoothing: t
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from given.distributions.distribution import Distribution
 from given.distributions.normal_mixture import NormalMixture
 from given.distributions.sequential import Sequential, State
 from given.distributions.timeline import Timeline
@@ -106,13 +104,6 @@ class ExponentialSmoothing(Sequential):
         found = torch.empty_like(flat.tensor, dtype=torch.float64)
         found[:, self.order] = self.log_p(values).flatten(1)
         return found.reshape(x.flat(self.space).tensor.shape)
-
-    def condition(self, evidence: Entries) -> Distribution:
-        known = self._known(evidence)
-        self._check_first(known.scored)
-        distribution = copy.copy(self)
-        distribution.evidence = known
-        return distribution
 
     def start(self) -> State:
         values = torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)

@@ -14,14 +14,12 @@ stocks, 1993
 from __future__ import annotations
 
 import abc
-import copy
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch import distributions as torch_distributions
 
-from given.distributions.distribution import Distribution
 from given.distributions.factorized import Factorized
 from given.distributions.linear_scan import linear_scan
 from given.distributions.sequential import Sequential, State
@@ -156,13 +154,6 @@ class GARCH(Sequential):
         """(N, T, C) of entries (N, D), those that are not known 0."""
         self._check_first(flat.readable)
         return torch.where(flat.readable, flat.tensor, 0.0).double()[:, self.order].reshape(-1, *self.timeline.shape)
-
-    def condition(self, evidence: Entries) -> Distribution:
-        known = self._known(evidence)
-        self._check_first(known.scored)
-        distribution = copy.copy(self)
-        distribution.evidence = known
-        return distribution
 
     def start(self) -> State:
         values = torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)

@@ -16,7 +16,6 @@ Ozaki, Maximum likelihood estimation of Hawkes' self-exciting point processes, 1
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,7 +23,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from given.distributions.categorical import Categorical
-from given.distributions.distribution import Distribution
 from given.distributions.factorized import Factorized
 from given.distributions.linear_scan import linear_scan
 from given.distributions.sequential import Sequential, State
@@ -156,13 +154,6 @@ class Hawkes(Sequential):
         found = torch.empty_like(flat.tensor, dtype=torch.float64)
         found[:, self.order] = self.log_p(values[..., 0], marks).flatten(1)
         return found.reshape(x.flat(self.space).tensor.shape)
-
-    def condition(self, evidence: Entries) -> Distribution:
-        known = self._known(evidence)
-        self._check_first(known.scored)
-        distribution = copy.copy(self)
-        distribution.evidence = known
-        return distribution
 
     def start(self) -> State:
         values = torch.zeros(self.n, len(self.order), dtype=torch.float64, device=self.device)

@@ -124,6 +124,16 @@ class Sequential(Distribution):
     def advance(self, state: State, entries: Tensor) -> State:
         """The state once the next entry (B,), or group (B, G), is known. Consumes the state it is given."""
 
+    def condition(self, evidence: Entries) -> Distribution:
+        """The distribution of the rest once what the order draws first is known.
+
+        Raises:
+            Intractable: what is known is not that.
+        """
+        known = self._known(evidence)
+        self._check_first(known.scored)
+        return self._but(evidence=known)
+
     def read(self, state: State, values: Tensor, upto: int) -> State:
         """The state once the entries of the order up to `upto` are known, as (B, D) in that order say. Consumes the state."""
         while state.t < upto:

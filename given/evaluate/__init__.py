@@ -5,7 +5,7 @@ from given.evaluate.backtests import Backtest, backtest, crossing, holm, pinball
 from given.evaluate.calibration import Calibration, coverage, reliability
 from given.evaluate.compare import Comparison
 from given.evaluate.divergence import Divergence
-from given.evaluate.energy_score import energy
+from given.evaluate.energy_score import crps, energy
 from given.evaluate.features import Features
 from given.evaluate.leaderboard import Entrant, Leaderboard
 from given.evaluate.leaderboard_page import leaderboard_page
@@ -42,6 +42,7 @@ __all__ = [
     "copies",
     "coverage",
     "crossing",
+    "crps",
     "diagnosis",
     "diversity",
     "energy",

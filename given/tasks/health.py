@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from given.codecs import Number
+from given.evaluate import crps
 from given.families import Gaussian, Regression
 from given.nn import MLP
 from given.sources import Columns, Source
@@ -34,7 +35,7 @@ from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
 
-__all__ = ["TRAINING", "baselines", "cap_of", "crps", "damage", "judged", "machines", "measure", "model", "read",
+__all__ = ["TRAINING", "baselines", "cap_of", "damage", "judged", "machines", "measure", "model", "read",
            "remaining", "shown"]
 
 TRAINING: Mapping[str, Any] = {"batch": 256, "lr": 2e-3}
@@ -132,16 +133,6 @@ def judged(true: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
     return {"RMSE": float(np.sqrt(((drawn.mean(0) - true) ** 2).mean())), "CRPS": float(crps(true, drawn).mean()),
             "in 90 %": float(((low <= true) & (true <= high)).mean())}
-
-
-def crps(true: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """The continuous ranked probability score (n,) of draws (draws, n): E|X - x| - E|X - X'| / 2.
-
-    Source: Gneiting, Raftery, Strictly proper scoring rules, prediction, and estimation, 2007
-    """
-    drawn, m = np.sort(drawn, axis=0), len(drawn)
-    weight = (2 * np.arange(1, m + 1) - m - 1)[:, None]
-    return np.asarray(np.abs(drawn - true).mean(0) - (weight * drawn).sum(0) / (m * (m - 1)))
 
 
 def damage(table: Mapping[Any, np.ndarray], healthy: Mapping[Any, np.ndarray] | None = None, *,

@@ -19,6 +19,7 @@ import numpy as np
 
 from given.codecs import Series, infer_table
 from given.conditional import quoted
+from given.evaluate import crps
 from given.families import SeasonalNaive
 from given.sources import Columns, Source, end_to_end, items, ragged
 from given.sources import read as read_data
@@ -107,10 +108,8 @@ def measure(model: Model, held: Source) -> dict[str, float]:
     losses, inside = [], []
     for name in names:
         before = np.concatenate([item[:n] for item, n in zip(rows[name], rows["first"], strict=True)]).astype(float)
-        what, paths = np.stack(true[name]).astype(float), np.sort(drawn[name], 0)
-        ranks = (2 * np.arange(1, _PATHS + 1) - _PATHS - 1)[:, None, None]
-        loss = np.abs(paths - what).mean(0) - (paths * ranks).sum(0) / (_PATHS * (_PATHS - 1))
-        losses.append(np.nanmean(loss) / (np.nanstd(before) or 1.0))
+        what, paths = np.stack(true[name]).astype(float), drawn[name]
+        losses.append(np.nanmean(crps(what, paths)) / (np.nanstd(before) or 1.0))
         low, high = np.quantile(paths, [0.05, 0.95], axis=0)
         inside.append(np.nanmean(np.where(np.isnan(what), np.nan, (what >= low) & (what <= high))))
     return {f"CRPS, {ahead} ahead": float(np.mean(losses)), "cover 90 %": float(np.mean(inside))}
