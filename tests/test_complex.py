@@ -78,7 +78,7 @@ def test_parts_of_an_innovation_are_of_one_size():
 
 def test_whether_a_series_is_circular_is_chosen():
     h = channel(20, 30)
-    assert learned(h)[0].chosen[3] == 1 and learned(h.real * (1 + 0j) + 0.1j * h.imag)[0].chosen[3] == 0
+    assert learned(h)[0].chosen[2] == 1 and learned(h.real * (1 + 0j) + 0.1j * h.imag)[0].chosen[2] == 0
     with pytest.raises(UserError, match=r"circular=True, got .*; expected Series\(Complex\(\)\)$"):
         reals = Series(Number())
         reals.learn(h.real)

@@ -243,8 +243,7 @@ class LinearAutoregressive(_Linear):
         self._build(len(self._orders), self.length // 3 if sizes else 0, 2 if self.pairs else 1)
         self.register_buffer("toward", torch.zeros(self.channels, dtype=torch.int64))  # whose weight is drawn to 1; 0 for none
         self.register_buffer("ridges", torch.full((self.channels,), 1.0 if ridge is None else ridge, dtype=torch.float64))
-        start = [most, 1.0 if ridge is None else ridge, self.channels < 4 if across is None else across,
-                 self.pairs and circular is not False]
+        start = [most, self.channels < 4 if across is None else across, self.pairs and circular is not False]
         self.register_buffer("chosen", torch.tensor(start, dtype=torch.float64))
 
     @property
@@ -267,7 +266,7 @@ class LinearAutoregressive(_Linear):
         if not float(n.sum()):
             raise UserError(f"{self}: no value is known; expected series of at least one value")
         self._choose(moments, n, lagged)
-        most, _, across, circular = self.get_buffer("chosen").tolist()
+        most, across, circular = self.get_buffer("chosen").tolist()
         ridges, toward = self.get_buffer("ridges").tolist(), self.get_buffer("toward").tolist()
         deviations = torch.ones_like(self.get_buffer("scales")[..., 0])
         known = torch.zeros(0, self.channels, dtype=torch.float64, device=n.device)
@@ -302,8 +301,8 @@ class LinearAutoregressive(_Linear):
         kinds = [(True, distributions.turned(early, 1 + self.width))] if self.pairs and self.circular is not False else []
         kinds += [] if self.circular else [(False, early)]
         ridges, several = _RIDGES if self.ridge is None else (self.ridge,), C > self.own
-        found = [Choice(int(chosen[0]), bool(chosen[2]), bool(chosen[3]), [float(chosen[1])] * C, [0] * C, early)]
-        for across in (False, True) if self.across is None and several else (bool(chosen[2]),):
+        found = [Choice(int(chosen[0]), bool(chosen[1]), bool(chosen[2]), self.get_buffer("ridges").tolist(), [0] * C, early)]
+        for across in (False, True) if self.across is None and several else (bool(chosen[1]),):
             best, kept = -math.inf, found[0]
             for some, (circular, M) in itertools.product(orders, kinds):
                 drawn = [found[1].toward] if len(found) > 1 else [[lag] * C for lag in towards]
@@ -318,7 +317,7 @@ class LinearAutoregressive(_Linear):
         if len(found) > 1 and deadline_of(lagged).allows(0.0):
             found = found[int(missed([each.weights for each in found], [each.order for each in found], lagged).argmin()):]
         one = found[0]
-        chosen.copy_(n.new_tensor([one.order, 0.0, one.across, one.circular]))
+        chosen.copy_(n.new_tensor([one.order, one.across, one.circular]))
         self.get_buffer("ridges").copy_(n.new_tensor(one.ridges))
         self.get_buffer("toward").copy_(torch.tensor(one.toward))
 
