@@ -56,6 +56,8 @@ from given.variables import Axis, Entries, Observed, Product, Space, UserError, 
 __all__ = ["MAR", "Autoregressive"]
 
 _MOST = 16  # blocks of a picture whose patches nobody chose
+_OWN = 0.5  # of the rows whose order is that of whole items, where every order is learned
+_TURNS = 3  # more than any turn
 
 
 MASKED = functools.partial(MaskedTransformer, width=128, layers=4, heads=4, dropout=0.0)
@@ -148,7 +150,7 @@ class Autoregressive(Conditional):
 
     def coherence_gap(self, y: Observed, *, seed: int | Noise = 0) -> float:
         """How far two questions to a net that learned every order may disagree: an estimate of KL(p_o || p_r) in nats an item,
-        p_o the distribution of whole draws and p_r that of an order r at random, from one draw for every row of y.
+        p_o the distribution of whole draws and p_r that of the order r of a question at random, from one draw for every row.
 
         A marginal of whole draws is no further than that from the one that is asked for directly, which is p_r's where r
         begins with it. With x from p_o and w = p_r(x) / p_o(x), it is E[-log w]; as E[w] = 1, w - 1 serves as control variate.
@@ -156,7 +158,7 @@ class Autoregressive(Conditional):
         noise = Noise.of(seed, y.n, device=y.device)
         chain = self._chain(self.steps, self.context.condition(y))
         x = chain.sample(seed=noise).flat(self.x.space)
-        orders = noise.fold("order").uniform((), x.tensor.shape[1:]).argsort(1)
+        orders = self._turns(noise).argsort(1)
         row, values = torch.arange(y.n, device=y.device), torch.where(x.scored, x.tensor, 0.0)
         each = torch.where(x.scored, chain.scores(values, row, orders), 0.0)
         log_w = each.sum(-1) - chain.log_prob(x.shaped(self.x.space))
@@ -165,6 +167,18 @@ class Autoregressive(Conditional):
         beyond, spread = log_w.expm1(), log_w.expm1().var()
         share = ((log_w - log_w.mean()) * (beyond - beyond.mean())).sum() / (len(log_w) - 1) / spread if spread > 0 else 0.0
         return float((share * beyond - log_w).mean())
+
+    def _turns(self, noise: Noise, own: float = 0.0) -> Tensor:
+        """(B, D) when every entry is drawn, in the order of a question of its own for every row: what is given, what is asked
+        and the rest, at random, each as whole items have it; for a share of the rows the order of whole items. A mixture
+        of orders needs all of them."""
+        turn = noise.fold("order").uniform((), self.steps.shape)
+        if self.average == 1:
+            upto = noise.fold("parts").uniform((), (2,))
+            part = (turn[:, :, None] > upto[:, None]).sum(2)
+            part = torch.where(noise.fold("own").uniform()[:, None] < own, 0, part)
+            turn = part + (self.steps / len(self.steps)).to(turn)
+        return turn
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         if self.masked:
@@ -177,8 +191,8 @@ class Autoregressive(Conditional):
             return -self(y).log_prob(x)
         # An order of its own for every row, what is seen first.
         flat = x.flat(self.x.space)
-        at_random = Noise.of(seed, y.n, device=y.device).fold("order").uniform((), flat.tensor.shape[1:])
-        orders = torch.where(flat.scored, at_random, at_random + 1).argsort(1)
+        turn = self._turns(Noise.of(seed, y.n, device=y.device), _OWN)
+        orders = torch.where(flat.scored, turn, turn + _TURNS).argsort(1)
         values = torch.where(flat.scored, flat.tensor, 0.0)
         chain = self._chain(self.steps, self.context.condition(y))
         return -torch.where(flat.scored, chain.scores(values, torch.arange(y.n, device=y.device), orders), 0.0).sum(-1)

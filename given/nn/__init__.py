@@ -50,6 +50,7 @@ from given.nn.readers import (
 )
 from given.nn.recurrent import GRU, LSTM, MinGRU
 from given.nn.row_lstm import RowLSTM
+from given.nn.running_sum import RunningSum
 from given.nn.stack import Stack
 from given.nn.transformer import Transformer
 from given.nn.trees import MOST_LEAVES, leaf_values, leaves_left
@@ -116,6 +117,7 @@ __all__ = [
     "Reverse",
     "Rotary",
     "RowLSTM",
+    "RunningSum",
     "Stack",
     "SwiGLU",
     "Symbols",

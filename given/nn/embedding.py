@@ -64,7 +64,7 @@ class Embedding(nn.Module):
             first += part.dimensions
             self.values.append(_Value(part, 1, width))
             self.near.append(_Value(part, table.shape[1], width) if table.shape[1] else nn.Identity())
-        self.near_of = [t.shape[1] for t in tables]
+        self.near_of, self.sizes = [t.shape[1] for t in tables], [part.dimensions for _, part in space.parts]
         self.only = cast(_Value, self.values[0]), self.near[0]  # of a space that is no block
         K = max(self.near_of)
         self.table: Tensor
@@ -99,6 +99,8 @@ class Embedding(nn.Module):
             entry, last, near = (part[:, steps] for part in (self.order, self.last, self.earlier))
         else:
             entry, last, near = self._plan(order, steps)
+        if not self.table.shape[1] and len(self.values) > 1 and last.shape[1] > 1:
+            return self.place[entry] + self._each(values, last)
         padded = F.pad(values, (0, 1))
         tokens = self.place[entry] + self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])
         if self.before is not None:
@@ -108,6 +110,15 @@ class Embedding(nn.Module):
         if self.grid is not None and entry.shape[1] == D:
             return tokens + self.grid.told(self.near[0], values)  # type: ignore[arg-type]
         return tokens + self._told(self.near, entry, _pick(padded, near), near == D)
+
+    def _each(self, values: Tensor, last: Tensor) -> Tensor:
+        """Of the columns of a block the vector of every value, once, picked where a step reads it: (B, T, C)."""
+        none = torch.zeros((), dtype=torch.bool, device=values.device)
+        each = F.pad(torch.cat([own(column[..., None], none) for own, column in
+                                zip(self.values, values.split(self.sizes, 1), strict=True)], 1), (0, 0, 0, 1))
+        if self.before is not None:
+            each = each + self.before
+        return each[:, last[0]] if len(last) == 1 else each.gather(1, last[..., None].expand(-1, -1, each.shape[2]))
 
     @property
     def rows(self) -> list[tuple[Tensor, Tensor, Tensor]]:

@@ -29,7 +29,7 @@ from given.families import (
     SplineFlow,
 )
 from given.formula import Term, by_axes, parse
-from given.nn import Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, keep_size
+from given.nn import Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, RunningSum, keep_size
 from given.nn.context import attends
 from given.sources import CALENDAR, Columns, Crops, Kind, Learned, Source, read
 from given.sources.download import downloaded
@@ -97,10 +97,11 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     where its parents are few symbols, and Categorical elsewhere. Sequences of symbols whose length is modelled or given, such
     as texts, are a mixture of counts (NGram) and a net where parents are few symbols. Series of reals, one or several on an
     axis, are LinearAutoregressive, which forecasts better than nets that learn beside it; with other series on the axis, or of
-    a length that is learned, Autoregressive with a MinGRU, whose cost grows with their length and not with its square. Other
-    grids of symbols, blocks of both kinds, of series beside single values, and reals with atoms are Autoregressive, with a
-    Transformer; pictures of more than 256 entries with a PixelCNN, whose cost grows with their number and not with its square,
-    and those in colour by lossless coders' way: a PixelResNet moves a prediction from what is near.
+    a length that is learned, Autoregressive with a MinGRU, whose cost grows with their length and not with its square. Blocks
+    of single values of both kinds are Autoregressive with a RunningSum. Other grids of symbols, blocks of series or texts
+    beside single values, and reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a
+    PixelCNN, whose cost grows with their number and not with its square, and those in colour by lossless coders' way: a
+    PixelResNet moves a prediction from what is near.
     """
     parts = [space for _, space in x.space.parts]
     if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
@@ -109,9 +110,11 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
         if single and all(isinstance(space, Real) and not space.atoms for space in parts):
             return LinearAutoregressive
         return Autoregressive if attends(parents, x.space) else partial(Autoregressive, net=MinGRU)
+    table = isinstance(x.space, Product) and not any(space.axes for space in parts) and not attends(parents, x.space)
+    of_any = partial(Autoregressive, net=RunningSum) if table else Autoregressive
     beside = len(parts) > 1 and any(space.axes and space.axes[0].length == "given" for space in parts)
     if beside or any(isinstance(space, Real) and space.atoms for space in parts):
-        return Autoregressive
+        return of_any
     few = all(isinstance(v.space, Finite) and not v.space.axes for v in parents) and math.prod(
         v.space.size for v in parents) <= _FEW_STATES  # type: ignore[attr-defined]
     if all(isinstance(space, Real) for space in parts):
@@ -127,7 +130,7 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
         return partial(Ensemble, families=(partial(NGram, order=7), net))
     picture = isinstance(x.space, Finite) and len(x.space.axes) > 1 and all(axis.length == "fixed" for axis in x.space.axes)
     if not picture or x.space.dimensions <= _SMALL_PICTURE:
-        return Autoregressive
+        return of_any
     assert isinstance(x.space, Finite)
     if x.space.ordered and x.space.size > 2 and x.space.axes[-1].role == "channel":
         return partial(Autoregressive, net=PixelResNet, prediction=LinearPrediction,

@@ -290,5 +290,7 @@ def coherence_gap(joint: Joint, data: Source, seed: int) -> float | None:
 
 
 def _default_batch(joint: Joint) -> int:
-    """Rows a step: 32 of at most 65,536 entries, or as many windows as hold 2,048 entries along their axis."""
-    return max(1, min(32, ENTRIES_AT_ONCE // joint.dimensions) if joint.axis is None else 2048 // joint.axis.size)
+    """Rows a step: 32, up to 64 of some 1,024 entries, fewer of more than 65,536; or as many windows as hold 2,048 entries
+    along their axis."""
+    D = joint.dimensions
+    return max(1, min(32, ENTRIES_AT_ONCE // D), min(64, 1024 // D)) if joint.axis is None else max(1, 2048 // joint.axis.size)
