@@ -51,6 +51,7 @@ _HOME = {
     "prefix": "given.infer",
     "present": "given.infer",
     "pretrained": "given.verbs",
+    "quality": "given.verbs",
     "read": "given.sources",
     "reliance": "given.verbs",
     "select": "given.lessons",

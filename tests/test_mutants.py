@@ -89,6 +89,8 @@ from test_pictures import (
     check_there_and_back,
     check_warm_up,
 )
+from test_quality import check_gower
+from test_quality import check_level as check_chance
 from test_referee import (
     check_calibration,
     check_contours,
@@ -131,10 +133,13 @@ import given.distributions.hidden_markov
 import given.evaluate.backtests
 import given.evaluate.calibration
 import given.evaluate.charts
+import given.evaluate.discrimination
 import given.evaluate.divergence
 import given.evaluate.energy_score
 import given.evaluate.leaderboard
+import given.evaluate.marginals
 import given.evaluate.neighbours
+import given.evaluate.privacy
 import given.evaluate.train_on_draws
 import given.evaluate.two_sample
 import given.evaluate.verdict
@@ -922,6 +927,12 @@ MUTANTS = {
         check_realized_recursion),
     "what follows an exceedance counts as what does not": Mutant(
         given.evaluate.backtests, "backtest", "hit[1:][hit[:-1]]", "hit[1:][~hit[:-1]]", check_runs),
+    "a missing number is as far from a missing one as from any": Mutant(
+        given.evaluate.privacy, "gower", "np.where(both, 0,", "np.where(both, 1,", check_gower),
+    "a statistic's chance is of one table's rows": Mutant(
+        given.evaluate.marginals, "_chance", "1.3581 * math.sqrt(1 / n + 1 / m)", "1.3581 * math.sqrt(1 / n)", check_chance),
+    "an area's error is that of one side": Mutant(
+        given.evaluate.discrimination, "_area", "for v in (a, b))", "for v in (a,))", check_chance),
     "what is known of a scale is read but for its end": Mutant(
         given.distributions.GARCH, "read", "self.numbers.last(r), r[:, -1]", "self.numbers.last(r), r[:, 0]", check_leap),
     "an option's strike is paid today": Mutant(given.infer.options, "european", "strike * discount", "strike", check_option),

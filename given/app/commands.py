@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {"ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"), "foresee": ("forecast",),
+         "beside": ("quality",),
          "describe": ("map", "prototypes", "segments", "traverse"), "judge": ("compare", "diverge", "report", "score"),
          "learn": ("demo", "export", "fit"),
          "tasks": ("chat", "fill", "health", "keyboard", "picture", "risk", "translate", "upscale"),

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from given import __version__
+from given.app.beside_parser import BESIDE
 from given.app.describe_parser import DESCRIBE
 from given.app.options import DATA, column, count, drawing, length, number, pair, positive, reading, seed_of, share, to_come
 
@@ -21,7 +22,6 @@ _EXAMPLES = """examples:
   given score digits.given digits --anomalies 5
   given query digits.given "label | image" digits
   given complete people.given holes.csv -o filled.csv
-  given compress digits.given digits -o digits.gvnc
 """
 
 
@@ -376,7 +376,7 @@ _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "learn": (_demo, _fit, _export),
     "ask": (_sample, _query, _complete, _forecast, _rank, _encode, _compress, _decompress),
     "describe": DESCRIBE,
-    "judge": (_score, _report, _compare, _diverge),
+    "judge": (_score, _report, _compare, _diverge, *BESIDE),
     "tasks": (_tasks, _translate, _chat, _keyboard, _picture, _fill, _upscale, _risk, _health),
     "about": (_families, _completion),
 }

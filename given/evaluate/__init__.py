@@ -9,9 +9,12 @@ from given.evaluate.energy_score import crps, energy
 from given.evaluate.features import Features
 from given.evaluate.leaderboard import Entrant, Leaderboard
 from given.evaluate.leaderboard_page import leaderboard_page
+from given.evaluate.matched import Matched, matched
 from given.evaluate.neighbours import Copies, Support, copies, diversity, support
 from given.evaluate.page import page
 from given.evaluate.picture import contact_sheet, picture
+from given.evaluate.quality import Quality, quality_of
+from given.evaluate.quality_page import quality_page
 from given.evaluate.reliance import Reliance
 from given.evaluate.scatter import scatter
 from given.evaluate.score import Score, weighted_mean, wilson_interval
@@ -32,6 +35,8 @@ __all__ = [
     "Features",
     "KernelTest",
     "Leaderboard",
+    "Matched",
+    "Quality",
     "Reliance",
     "Score",
     "Support",
@@ -48,11 +53,14 @@ __all__ = [
     "energy",
     "holm",
     "leaderboard_page",
+    "matched",
     "mmd",
     "page",
     "paired",
     "picture",
     "pinball",
+    "quality_of",
+    "quality_page",
     "reliability",
     "scatter",
     "serial_error",

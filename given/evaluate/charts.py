@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["contour_levels", "contours", "density_contours", "fans", "lines", "reliability_diagram"]
+__all__ = ["contour_levels", "contours", "density_contours", "fans", "intervals", "lines", "reliability_diagram"]
 
 _BLUE, _GREY = "#2a7ae2", "#999"
 _GRID = 48  # cells a side
@@ -135,6 +135,27 @@ def reliability_diagram(predicted: Sequence[float], observed: Sequence[float], l
                     f'<text x="{L - 4}" y="{S - L - at(v) + 4}" text-anchor="end">{v:g}</text>' for v in (0, 0.5, 1))
     names = f'<text x="{L + at(0.5)}" y="{S - 3}" text-anchor="middle">predicted; up: observed</text>'
     return _captioned(title, _svg(S, S, title, frame + bars + marks + names), caption)
+
+
+def intervals(rows: Sequence[tuple[str, float, float, float]], low: float, high: float, marks: Sequence[tuple[float, str]],
+              title: str) -> str:
+    """Figures with their intervals, a line each: (name, value, low, high) on an axis from `low` to `high`, in which `marks` are
+    values that have a name."""
+    W, L, S, T = 410, 128, 24, 22
+    H = T + S * len(rows) + 8
+    def at(v: float) -> float:
+        return L + (min(max(v, low), high) - low) / max(high - low, 1e-12) * (W - L - 66)
+    lines_of = "".join(f'<line x1="{at(v):.1f}" x2="{at(v):.1f}" y1="{T - 4}" y2="{H - 4}" stroke="{_GREY}" '
+                       f'stroke-dasharray="4 3"/><text x="{at(v):.1f}" y="{T - 9}" '
+                       f'text-anchor="middle">{html.escape(name)}</text>'
+                       for v, name in marks)
+    each = "".join(f'<text x="{L - 10}" y="{y + 4}" text-anchor="end">{html.escape(name)}</text>'
+                   f'<line x1="{at(a):.1f}" x2="{at(b):.1f}" y1="{y}" y2="{y}" stroke="{_BLUE}" stroke-width="3" '
+                   f'opacity="0.45"/>'
+                   f'<circle cx="{at(v):.1f}" cy="{y}" r="4.5" fill="{_BLUE}"/><text x="{W}" y="{y + 4}" '
+                   f'text-anchor="end">{v:.3f}</text>'
+                   for (name, v, a, b), y in zip(rows, range(T + 12, H, S), strict=True))
+    return f"<figure>{_svg(W, H, title, lines_of + each)}<figcaption>{html.escape(title)}</figcaption></figure>"
 
 
 def _svg(W: int, H: int, label: str, inside: str) -> str:

@@ -8,7 +8,7 @@ most the truth, so a model with one may stand higher than it is ranked.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from given.evaluate.assessment import Assessment
 from given.evaluate.compare import Comparison, comparable
+from given.evaluate.plain import plain
 from given.evaluate.score import Score, wilson_interval
 from given.evaluate.verdict import paired
 from given.sources import Columns, write_file
@@ -213,7 +214,7 @@ class Leaderboard:
         out: dict[str, Any] = {"formula": self.formula, "baseline": self.baseline, **self.facts}
         out["entrants"] = [self._entrant(name) for name in self.order]
         out["refused"] = dict(self.refused)
-        found: dict[str, Any] = _plain(out)
+        found: dict[str, Any] = plain(out)
         return found
 
     def _entrant(self, name: str) -> dict[str, Any]:
@@ -235,14 +236,3 @@ class Leaderboard:
 
 def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}" if not abs(value) >= 1e4 else f"{value:.3g}"
-
-
-def _plain(value: Any) -> Any:
-    """Values as JSON has them."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value

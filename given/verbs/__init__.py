@@ -7,8 +7,9 @@ from given.verbs.comparing import compare
 from given.verbs.divergences import Divergences, divergences
 from given.verbs.models import Model
 from given.verbs.plane import plane
+from given.verbs.quality import quality
 from given.verbs.query import Query
 from given.verbs.shuffling import reliance
 
 __all__ = ["Answer", "Divergences", "Model", "Query", "assess", "compare", "default_family", "divergences", "load", "model",
-           "plane", "pretrained", "reliance"]
+           "plane", "pretrained", "quality", "reliance"]
