@@ -42,10 +42,13 @@ def sample(a: argparse.Namespace) -> None:
             observed[name] = prefix(observed[name])  # given whole, nothing would be left to draw
     asked = model.given(observed)
     if not a.stream:
-        show(asked.sample(a.n or 16, seed=a.seed, how=how, length=a.length), a, model)
+        drawn = asked.sample(a.n or 16, seed=a.seed, how=how, length=a.length, where=a.where)
+        if drawn.acceptance is not None:
+            print(drawn.about, file=sys.stderr)
+        show(drawn, a, model)
         return
-    if a.n not in (None, 1) or a.output or a.json:
-        raise UserError("sample: --stream prints one text, or series, as it is drawn; leave out -n, -o and --json")
+    if a.n not in (None, 1) or a.output or a.json or a.where:
+        raise UserError("sample: --stream prints one text, or series, as it is drawn; leave out -n, -o, --json and --where")
     text, begun = True, [value.values for value in observed.values() if isinstance(value, Part)]
     for block in chain(begun, asked.stream(seed=a.seed, how=how, length=a.length)):
         text = not np.ndim(block)

@@ -25,6 +25,10 @@ def drawing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--longest", type=count, metavar="N", help="draw at most N symbols")
     sub.add_argument("--beam", type=count, metavar="WIDTH", help="the most probable texts that so many beams find, not draws")
     length(sub)
+    sub.add_argument("--where", metavar="CONDITION",
+                     help="keep only draws that meet this, as \"age > 30 and city in ['Rome', 'Oslo']\" or \"city ~ 'R.*'\"; "
+                          "the share that does is printed. What is known of single columns costs no draws: NAME=VALUE, or "
+                          "--where of given query")
     sub.add_argument("--stream", action="store_true", help="print one text, or series, as it is drawn")
 
 

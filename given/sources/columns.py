@@ -96,12 +96,14 @@ class Columns(Source, Mapping[str, np.ndarray]):
 
     Attributes:
         clock: when the values of a long table were, where it was one.
+        acceptance: the share of draws that met what they had to, of those that `sample(where=)` kept.
 
     Raises:
         UserError: columns of different length, or none.
     """
 
     clock: Clock | None = None
+    acceptance: float | None = None
 
     def __init__(self, columns: Mapping[str, Any], axes: int = 1, dtypes: Mapping[str, Dtype] | None = None) -> None:
         check_names([str(name) for name in columns], "columns")

@@ -12,10 +12,10 @@ import torch
 from given.distributions import Intractable, Kind, weakest
 from given.infer import Within
 from given.infer.summary import DRAWS, Summary
-from given.variables import Variable
+from given.variables import UserError, Variable, shown
 from given.verbs.checks import check_known, draws_at_once, whole_seed
 
-__all__ = ["Answer", "answered", "plain"]
+__all__ = ["Answer", "answered", "plain", "probabilities"]
 
 
 @dataclass(frozen=True)
@@ -103,3 +103,14 @@ def _short(value: Any) -> str:
         unit, size = next((each for each in units.items() if seconds >= each[1]), ("seconds", 1))
         return f"{_short(seconds / size)} {unit}"
     return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def probabilities(levels: Any, verb: str) -> np.ndarray:
+    """A probability between 0 and 1, or several, as (levels,)."""
+    try:
+        each = np.asarray(levels, dtype=np.float64)
+    except (TypeError, ValueError):
+        each = np.full((1, 1), np.nan)
+    if each.ndim > 1 or not each.size or not ((each > 0) & (each < 1)).all():
+        raise UserError(f"{verb}: levels={shown(levels)}; expected probabilities between 0 and 1, as 0.5 or [0.1, 0.5, 0.9]")
+    return np.atleast_1d(each)

@@ -281,10 +281,10 @@ class Model(Forecasting):
     def sample(self, n: int = 1, *, seed: int | None = 0, how: How | None = None, **observed: Any) -> Columns:
         """n draws: short for `given(**observed).sample(n)`, the observed columns returned with them.
 
-        Arguments are as of `Query.sample`; `length=` too, unless a column has that name, which then is observed.
+        Arguments are as of `Query.sample`; `length=` and `where=` too, unless a column has that name, which then is observed.
         """
-        length = None if "length" in self.joint.columns else observed.pop("length", None)
-        return self.given(**observed).sample(n, seed=seed, how=how, length=length)
+        own = {k: observed.pop(k) for k in ("length", "where") if k in observed and k not in self.joint.columns}
+        return self.given(**observed).sample(n, seed=seed, how=how, **own)
 
     def complete(self, data: Any, *, n: int = 1, seed: int = 0, length: int | None = None) -> Columns:
         """The rows of data with their holes filled by draws, and what was there untouched: (rows, ...), or (n, rows, ...).

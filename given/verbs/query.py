@@ -21,11 +21,12 @@ from given.joint import Joint
 from given.solve import Watched
 from given.sources import Columns, stacked
 from given.variables import Entries, Real, UserError, Variable, shown
-from given.verbs.answer import Answer, answered, plain
+from given.verbs.answer import Answer, answered, plain, probabilities
 from given.verbs.checks import check_draws, check_known, check_room, draws_at_once, named, rows_at_once, spelled, whole_seed
 from given.verbs.predictive import Predictive
 from given.verbs.prior import log_prior
 from given.verbs.ranking import ranked
+from given.verbs.rejection import kept
 from given.verbs.scoring import score_of
 
 __all__ = ["Query"]
@@ -100,7 +101,7 @@ class Query:
 
     @torch.no_grad()
     def sample(self, n: int = 1, *, columns: Sequence[str] | None = None, seed: int | None = 0, how: How | None = None,
-               length: int | None = None) -> Columns:
+               length: int | None = None, where: Any = None, first_draw: int = 0) -> Columns:
         """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...).
 
         They are drawn some at a time, so that memory grows by what is returned alone. A draw depends on the seed, its number
@@ -114,10 +115,19 @@ class Query:
             how: of the draws.
             length: entries of an item in windows, one window by default, or as many as what is given along its axis; past it
                 the window moves on by the axis's stride, and what was drawn last is read.
+            where: what draws have to meet, as "age > 30 and city in ['Rome', 'Oslo']", or a function of columns to a mask: the
+                first draws that do are kept, and `acceptance` of them is the share that did.
+            first_draw: the number of the first.
+
+        Raises:
+            UserError: what cannot be meant, or too few of 200 batches of draws meet `where`.
         """
         if not isinstance(n, int | np.integer) or n < 1:
             raise UserError(f"sample: expected a whole number of draws from 1, got {shown(n)}")
         n, seed, joint = int(n), whole_seed(seed), self.joint
+        if where is not None:
+            return kept(lambda first, size: self.sample(size, columns=columns, seed=seed, how=how, length=length,
+                                                        first_draw=first), n, where)
         check_draws(joint, how, length, "sample")
         check_room(joint, self._evidence, self._begun, length, "sample")
         there = {k: e.seen.reshape(len(e), -1).any(1) for k, e in self._evidence.items()}  # type: ignore[union-attr]
@@ -132,8 +142,8 @@ class Query:
         for rows, query in self._parts(self.n, max(1, most // n)):
             some, size = list[Raw](), max(1, most // len(rows))
             for first in range(0, n, size):
-                found = query.sample(min(size, n - first), asked=asked, first_draw=first, seed=seed, how=watched or how,
-                                     length=length)
+                found = query.sample(min(size, n - first), asked=asked, first_draw=first_draw + first, seed=seed,
+                                     how=watched or how, length=length)
                 some.append(self._raw({name: found[name] for name in names}))
             parts.append(_joined(some, 0))
             numbers.append(rows)
@@ -287,7 +297,7 @@ class Query:
         Raises:
             UserError: the column holds no single numbers, or is observed.
         """
-        found = self._summary(name, partial(quantiles, levels=_levels(levels)), seed)
+        found = self._summary(name, partial(quantiles, levels=probabilities(levels, "quantile")), seed)
         return found if np.ndim(levels) else plain(found[..., 0])
 
     def interval(self, name: str, level: float = 0.9, /, *, seed: int | None = 0) -> Any:
@@ -310,7 +320,7 @@ class Query:
         """
         if level is None:
             return answered(self, name, mean, seed)
-        found = answered(self, name, partial(quantiles, levels=_levels(level)), seed)
+        found = answered(self, name, partial(quantiles, levels=probabilities(level, "quantile")), seed)
         return replace(found, value=plain(found.value[..., 0]), error=None if found.error is None else found.error[..., 0])
 
     def distribution(self, *names: str) -> Predictive:
@@ -359,17 +369,6 @@ class Query:
 def _known(x: Entries) -> Tensor:
     """(B,) how many entries along the first axis of items are seen."""
     return x.seen.reshape(*x.tensor.shape[:2], -1).all(-1).sum(1)  # type: ignore[union-attr]
-
-
-def _levels(levels: Any) -> np.ndarray:
-    """Probabilities, (levels,)."""
-    try:
-        each = np.asarray(levels, dtype=np.float64)
-    except (TypeError, ValueError):
-        each = np.full((1, 1), np.nan)
-    if each.ndim > 1 or not each.size or not ((each > 0) & (each < 1)).all():
-        raise UserError(f"quantile: levels={shown(levels)}; expected probabilities between 0 and 1, as 0.5 or [0.1, 0.5, 0.9]")
-    return np.atleast_1d(each)
 
 
 def _joined(parts: Sequence[Raw], axis: int) -> Raw:
