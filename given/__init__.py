@@ -42,6 +42,7 @@ _HOME = {
     "between": "given.infer",
     "compare": "given.verbs",
     "divergences": "given.verbs",
+    "drift": "given.verbs",
     "isin": "given.infer",
     "load": "given.verbs",
     "missing": "given.infer",

@@ -39,6 +39,7 @@ from test_divergences import (
     check_squared_error,
     check_wasserstein,
 )
+from test_drift import check_expected
 from test_events import check_pair, check_step
 from test_events import enumerated as check_listed
 from test_exponential_smoothing import check_dense as check_dense_smoothing
@@ -135,6 +136,7 @@ import given.evaluate.calibration
 import given.evaluate.charts
 import given.evaluate.discrimination
 import given.evaluate.divergence
+import given.evaluate.drift
 import given.evaluate.energy_score
 import given.evaluate.leaderboard
 import given.evaluate.marginals
@@ -931,6 +933,8 @@ MUTANTS = {
         given.evaluate.privacy, "gower", "np.where(both, 0,", "np.where(both, 1,", check_gower),
     "a statistic's chance is of one table's rows": Mutant(
         given.evaluate.marginals, "_chance", "1.3581 * math.sqrt(1 / n + 1 / m)", "1.3581 * math.sqrt(1 / n)", check_chance),
+    "what a model expects of new rows is a surprise": Mutant(
+        given.evaluate.drift, "drifted", 'found["new"] - found["new expected"]', 'found["new"]', check_expected),
     "an area's error is that of one side": Mutant(
         given.evaluate.discrimination, "_area", "for v in (a, b))", "for v in (a,))", check_chance),
     "what is known of a scale is read but for its end": Mutant(

@@ -70,10 +70,12 @@ def test_draws_in_another_order_are_seen(model, monkeypatch):
         check_kept(model)
 
 
-def test_what_nothing_meets_is_given_up_in_one_line(model):
-    with pytest.raises(UserError, match=r"none of 19,902 draws meets it, .* below 0.00015, or zero; .*given\(age=between"):
+def test_what_nothing_meets_is_given_up_in_one_line(model, monkeypatch):
+    assert given.verbs.rejection._BATCHES == 200
+    monkeypatch.setattr("given.verbs.rejection._BATCHES", 20)
+    with pytest.raises(UserError, match=r"none of 1,902 draws meets it, .* below 0.0016, or zero; .*given\(age=between"):
         model.sample(2, where="age > 1000")
-    with pytest.raises(UserError, match=r"\d+ of 20,000 draws meet it, and 100 were asked for \(acceptance 0.00\d+\)"):
+    with pytest.raises(UserError, match=r"\d+ of 2,000 draws meet it, and 100 were asked for \(acceptance 0.00\d+\)"):
         model.sample(100, where="age > 65 and city == 'Rome'")
     with pytest.raises(UserError, match="made float64 of shape"):
         model.sample(2, where=lambda rows: rows["age"])
@@ -83,6 +85,7 @@ def test_what_nothing_meets_is_given_up_in_one_line(model):
 
 def test_a_shell_says_how_many_draws_met_it(model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("given.verbs.rejection._BATCHES", 20)
     model.save("people.given")
     assert main(["sample", "people.given", "-n", "3", "--where", "age > 40"]) == 0
     out, err = capsys.readouterr()

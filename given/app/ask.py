@@ -36,11 +36,11 @@ _AT_ONCE = 1 << 12  # rows that are asked about together
 def sample(a: argparse.Namespace) -> None:
     """`given sample`"""
     model, how = given.load(a.model, device=a.device), _how(a)
-    observed = observations(a, model)
+    observed = observations(a.given, model)
     for name, variable in model.joint.columns.items() if observed.keys() >= model.joint.columns.keys() else ():
         if (isinstance(variable.codec, Text) or variable.codec.along is not None) and name not in model.joint.conditions:
             observed[name] = prefix(observed[name])  # given whole, nothing would be left to draw
-    asked = model.given(observed)
+    asked = model.do(observations(a.do, model, "--do"), given=observed) if a.do else model.given(observed)
     if not a.stream:
         drawn = asked.sample(a.n or 16, seed=a.seed, how=how, length=a.length, where=a.where)
         if drawn.acceptance is not None:
@@ -170,7 +170,7 @@ def _say_how(how: dict[str, list[Answer]]) -> None:
 def rank(a: argparse.Namespace) -> None:
     """`given rank`"""
     model = given.load(a.model, device=a.device)
-    observed = observations(a, model)
+    observed = observations(a.given, model)
     if a.by is None and (a.format == "text" or a.data.removesuffix(".gz").endswith(".txt")):
         a.by = "line"
     found = next(read(a.data, a, model, piped=None).batches(1 << 60))

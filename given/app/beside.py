@@ -10,7 +10,14 @@ import given
 from given.app.data import once
 from given.verbs.literals import codec_of
 
-__all__ = ["quality"]
+__all__ = ["drift", "quality"]
+
+
+def drift(a: argparse.Namespace) -> None:
+    """`given drift`"""
+    codecs = {name: codec_of(text) for name, text in once(a.codecs, "--as").items()}
+    found = given.drift(a.old, a.new, cpu_seconds=a.cpu_seconds, steps=a.steps, seed=a.seed, codecs=codecs)
+    print(json.dumps(found.json()) if a.json else found)
 
 
 def quality(a: argparse.Namespace) -> None:

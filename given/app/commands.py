@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {"ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"), "foresee": ("forecast",),
-         "beside": ("quality",),
+         "beside": ("drift", "quality"),
          "describe": ("map", "prototypes", "segments", "traverse"), "judge": ("compare", "diverge", "report", "score"),
-         "learn": ("demo", "export", "fit"),
+         "learn": ("demo", "export", "fit", "update"),
          "tasks": ("chat", "fill", "health", "keyboard", "picture", "risk", "translate", "upscale"),
          "listing": ("completion", "families", "tasks")}  # the last need no torch
 

@@ -52,9 +52,9 @@ def live(a: argparse.Namespace, model: Model) -> Live | None:
     return Live(sys.stdin.buffer, model.cells, a.delimiter, a.decimal, _dayfirst(a), a.skip_bad)
 
 
-def observations(a: argparse.Namespace, model: Model) -> dict[str, Any]:
+def observations(pairs: Sequence[tuple[str, str]], model: Model, said: str = "NAME=VALUE") -> dict[str, Any]:
     """What NAME=VALUE say, each read as a cell of the data learned from: NA and the like are a hole, but in running text."""
-    observed: dict[str, Any] = dict(once(a.given, "NAME=VALUE"))
+    observed: dict[str, Any] = dict(once(pairs, said))
     cells = model.cells
     for name, text in observed.items():
         variable = model.joint.columns.get(name)

@@ -64,7 +64,7 @@ def segments(a: argparse.Namespace) -> None:
 def traverse(a: argparse.Namespace) -> None:
     """`given traverse`"""
     model = given.load(a.model, device=a.device)
-    observed = observations(a, model)
+    observed = observations(a.given, model)
     if a.between is None:
         show(model.traverse(a.column, **observed), a, model)
     else:

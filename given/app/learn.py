@@ -18,7 +18,7 @@ from given.variables import UserError
 from given.verbs import Model
 from given.verbs.literals import codec_of
 
-__all__ = ["demo", "export", "fit"]
+__all__ = ["demo", "export", "fit", "update"]
 
 
 def demo(a: argparse.Namespace) -> None:
@@ -76,6 +76,20 @@ def fit(a: argparse.Namespace) -> int:
            **{name: f"{max(points, key=lambda each: each[1])[0]:.4g}" for name, points in model.curves.items()},
            **({"notice": below} if below else {}), **order}, a.json)
     return 130 if done.stopped == "interrupted" else 0
+
+
+def update(a: argparse.Namespace) -> None:
+    """`given update`"""
+    model, path = given.load(a.model), a.output or a.model
+    check_place(path, MODEL_FILES)  # before the time is spent
+    done = model.update(read(a.data, a, model), old=a.old, held_out=a.held_out, minutes=a.minutes, cpu_seconds=a.cpu_seconds,
+                        steps=a.steps, seed=a.seed)
+    model.save(path)
+    scores = {} if done.before is None or done.after is None else {
+        "held-out new rows, before": str(done.before), "held-out new rows, after": str(done.after)}
+    left = {} if done.kept else {"notice": "held-out new rows are less probable after it, so the model is left as it was"}
+    facts({"model": path, "formula": str(model), "steps": done.fit.steps, "cpu-seconds": round(done.fit.cpu_seconds, 1),
+           **scores, **left}, a.json)
 
 
 def _as_series(data: Source, model: Model, a: argparse.Namespace) -> Source:

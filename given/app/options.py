@@ -25,6 +25,8 @@ def drawing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--longest", type=count, metavar="N", help="draw at most N symbols")
     sub.add_argument("--beam", type=count, metavar="WIDTH", help="the most probable texts that so many beams find, not draws")
     length(sub)
+    sub.add_argument("--do", action="append", default=[], type=pair, metavar="NAME=VALUE",
+                     help="set a column from outside, its own factor cut, in place of observing it; may be said again")
     sub.add_argument("--where", metavar="CONDITION",
                      help="keep only draws that meet this, as \"age > 30 and city in ['Rome', 'Oslo']\" or \"city ~ 'R.*'\"; "
                           "the share that does is printed. What is known of single columns costs no draws: NAME=VALUE, or "

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NoReturn
 
 from given import __version__
-from given.app.beside_parser import BESIDE
+from given.app.beside_parser import BESIDE, UPDATE
 from given.app.describe_parser import DESCRIBE
 from given.app.options import DATA, column, count, drawing, length, number, pair, positive, reading, seed_of, share, to_come
 
@@ -373,7 +373,7 @@ def _completion(add: _Add) -> None:
 
 
 _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
-    "learn": (_demo, _fit, _export),
+    "learn": (_demo, _fit, UPDATE, _export),
     "ask": (_sample, _query, _complete, _forecast, _rank, _encode, _compress, _decompress),
     "describe": DESCRIBE,
     "judge": (_score, _report, _compare, _diverge, *BESIDE),

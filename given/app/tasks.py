@@ -161,7 +161,7 @@ def _fill_picture(model: Model, a: argparse.Namespace) -> None:
     else:
         mask = photograph(a.mask) > 127
         hidden = mask.any(-1) if mask.ndim == 3 else mask  # saved in colour
-    drawn = tasks.fill.fill(model, picture, hidden, n=a.n, seed=a.seed, **observations(a, model))
+    drawn = tasks.fill.fill(model, picture, hidden, n=a.n, seed=a.seed, **observations(a.given, model))
     show(Columns({name: drawn}), a, model)
 
 
@@ -172,7 +172,7 @@ def picture(a: argparse.Namespace) -> None:
         name, label = tasks.picture.labels_of(model)
     except UserError as error:
         raise error.at(a.model) from None
-    drawn = tasks.picture.draw(model, a.n, guidance=a.guidance, seed=a.seed, **observations(a, model))
+    drawn = tasks.picture.draw(model, a.n, guidance=a.guidance, seed=a.seed, **observations(a.given, model))
     if not a.output.endswith(".html"):
         write(Columns({name: np.concatenate([*drawn.values()])}), a.output, model)
         return

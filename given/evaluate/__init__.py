@@ -5,6 +5,7 @@ from given.evaluate.backtests import Backtest, backtest, crossing, holm, pinball
 from given.evaluate.calibration import Calibration, coverage, reliability
 from given.evaluate.compare import Comparison
 from given.evaluate.divergence import Divergence
+from given.evaluate.drift import Drift, Moved, drifted, marginal_p_value
 from given.evaluate.energy_score import crps, energy
 from given.evaluate.features import Features
 from given.evaluate.leaderboard import Entrant, Leaderboard
@@ -31,11 +32,13 @@ __all__ = [
     "Copies",
     "Diagnosis",
     "Divergence",
+    "Drift",
     "Entrant",
     "Features",
     "KernelTest",
     "Leaderboard",
     "Matched",
+    "Moved",
     "Quality",
     "Reliance",
     "Score",
@@ -50,9 +53,11 @@ __all__ = [
     "crps",
     "diagnosis",
     "diversity",
+    "drifted",
     "energy",
     "holm",
     "leaderboard_page",
+    "marginal_p_value",
     "matched",
     "mmd",
     "page",

@@ -26,19 +26,19 @@ from given.verbs.checks import check_known, count_rows, itemised, items, named, 
 from given.verbs.completion import completed, unfillable
 from given.verbs.device import named_device, on_processor
 from given.verbs.encoding import latents
-from given.verbs.forecasting import Forecasting
 from given.verbs.learning import Learning
 from given.verbs.predictive import Predictive
 from given.verbs.query import Query
 from given.verbs.scoring import readable, score_rows, scored
 from given.verbs.standing import Standing, beginning, order_ignored
+from given.verbs.updating import Updating
 
 __all__ = ["Model"]
 
 _COUNTED = 10_000  # rows that a baseline is counted from
 
 
-class Model(Forecasting):
+class Model(Updating):
     """A joint, ready for use.
 
     Args:
