@@ -25,6 +25,8 @@ _HOME = {
     "Intractable": "given.distributions",
     "JSONSchema": "given.infer",
     "Joint": "given.joint",
+    "LinkedModel": "given.verbs",
+    "LinkedTables": "given.sources",
     "MaxLength": "given.infer",
     "MinP": "given.infer",
     "Model": "given.verbs",

@@ -66,6 +66,7 @@ from test_latents import check_bound, check_draws, check_factor_posterior, check
 from test_laws import CODECS, FAMILIES
 from test_lessons import check_quasi_newton
 from test_linear_series import check_across, check_correlation, check_ridge, check_season, check_sizes, check_skip
+from test_linked import check_facts
 from test_mar import check_as_drawn, check_dropped, check_guidance_by_hand, check_layers_are_open
 from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
 from test_nets import check_prediction, check_steps
@@ -191,6 +192,8 @@ import given.verbs.assessment
 import given.verbs.choosing
 import given.verbs.completion
 import given.verbs.describing
+import given.verbs.linked
+import given.verbs.linked_rows
 import given.verbs.shuffling
 from given.testing import CODEC_LAWS, FAMILY_LAWS, prepared
 
@@ -227,6 +230,16 @@ class Mutant:
 
 
 MUTANTS = {
+    "children are drawn given another parent": Mutant(
+        given.verbs.linked.LinkedModel, "_children", "[column][rows if table == of", "[column][rows[::-1] if table == of",
+        check_facts),
+    "a child is drawn as if it were the first": Mutant(
+        given.verbs.linked.LinkedModel, "_children", "[at] if number else", "[at] if number < 0 else", check_facts),
+    "a parent has a child fewer": Mutant(
+        given.verbs.linked.LinkedModel, "_children", "range(counts.max(initial=0))", "range(counts.max(initial=0) - 1)",
+        check_facts),
+    "a child is its own sibling before": Mutant(
+        given.verbs.linked_rows, "_previous", "[values[:1], values[:-1]]", "[values]", check_facts),
     "a row left out keeps its own kernel": Mutant(
         given.families.KernelDensity, "_leave_one_out", "weights[own, some] - 1", "weights[own, some] - 0",
         check_bandwidth),

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 import given
+from given.app import linked
 from given.app.data import live, need, observations, of_text, read, say_on_terminal, say_skipped, show
 from given.app.listing import facts
 from given.app.output import rows, shown
@@ -24,7 +25,7 @@ from given.formula import Term, parse
 from given.infer import Event, Part, Rows, prefix
 from given.sources import Columns, Live, Source, write_file
 from given.variables import Entries, Finite, UserError, nearest
-from given.verbs import Answer, Model, Query
+from given.verbs import Answer, LinkedModel, Model, Query
 from given.verbs.checks import count_rows
 from given.verbs.holes import present, valueless
 
@@ -35,6 +36,9 @@ _AT_ONCE = 1 << 12  # rows that are asked about together
 
 def sample(a: argparse.Namespace) -> None:
     """`given sample`"""
+    if LinkedModel.fits(a.model):
+        linked.sample(a)
+        return
     model, how = given.load(a.model, device=a.device), _how(a)
     observed = observations(a.given, model)
     for name, variable in model.joint.columns.items() if observed.keys() >= model.joint.columns.keys() else ():

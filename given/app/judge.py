@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import given
+from given.app import linked
 from given.app.data import live, need, once, read, say_skipped
 from given.app.report import report as _report
 from given.codecs import Label
@@ -22,7 +23,7 @@ from given.sources import Live, Source, write_file
 from given.tasks import task_of
 from given.train import MODEL_FILES, row_numbers
 from given.variables import UserError, shown
-from given.verbs import Model
+from given.verbs import LinkedModel, Model
 from given.verbs.checks import count_rows
 from given.verbs.literals import codec_of, split_names
 
@@ -56,6 +57,9 @@ def diverge(a: argparse.Namespace) -> None:
 
 def score(a: argparse.Namespace) -> None:
     """`given score`"""
+    if LinkedModel.fits(a.model):
+        linked.score(a)
+        return
     model = given.load(a.model, device=a.device)
     # What is ranked, or printed as a whole, has to be there as a whole.
     how = None if a.draws is None else ImportanceWeighted(a.draws)

@@ -6,12 +6,13 @@ import argparse
 import sys
 
 import given
+from given.app import linked
 from given.app.data import once, read
 from given.app.listing import facts
 from given.app.plan import place_of, plan
 from given.app.tasks import fit as _fit_task
 from given.codecs import Time
-from given.sources import Columns, Source, nearly
+from given.sources import Columns, LinkedTables, Source, nearly
 from given.tasks import task_named, task_of
 from given.train import MODEL_FILES, check_place
 from given.variables import UserError
@@ -30,6 +31,8 @@ def demo(a: argparse.Namespace) -> None:
 
 def fit(a: argparse.Namespace) -> int:
     """`given fit`"""
+    if a.key or LinkedTables.fits(a.data):
+        return linked.fit(a)
     wanted = None if a.task is None else task_named(a.task)
     if wanted is not None and wanted.own is not None:
         return _fit_task(a)

@@ -6,10 +6,20 @@ import argparse
 import os
 import re
 
-__all__ = ["DATA", "column", "count", "drawing", "length", "number", "pair", "positive", "reading", "seed_of", "share", "size"]
+__all__ = ["DATA", "LINKED", "column", "count", "drawing", "key", "length", "number", "pair", "positive", "reading",
+           "seed_of", "share", "size", "to_come"]
 
 DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt, a folder of images or texts, a glob in quotes, - for "
         "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare")
+LINKED = "; or linked tables: a folder of .csv, a file of SQLite or DuckDB, or shop"
+
+
+def key(sub: argparse.ArgumentParser) -> None:
+    """How linked tables refer to one another."""
+    sub.add_argument("--key", action="append", default=[], metavar="TABLE.COLUMN=TABLE.COLUMN",
+                     help="of linked tables, the column that refers to a row of another and the id there, as "
+                          "orders.customer_id=customers.id, where neither a database nor names say it; may be said again; "
+                          "tables that no key names are left out")
 
 
 def drawing(sub: argparse.ArgumentParser) -> None:

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from given import __version__
 from given.app.beside_parser import BESIDE, UPDATE
 from given.app.describe_parser import DESCRIBE
-from given.app.options import DATA, column, count, drawing, length, number, pair, positive, reading, seed_of, share, to_come
+from given.app.foresee_parser import forecast
+from given.app.options import DATA, LINKED, column, count, drawing, key, length, number, pair, positive, reading, seed_of, share
 
 __all__ = ["parser"]
 
@@ -103,14 +104,15 @@ def _fit(add: _Add) -> None:
     command = add("fit", "learn a model from data", "given fit people.csv --dry-run",
                   'given fit people.csv "p(city) p(age, income | city)" --as zip=label',
                   "given fit photos/ --minutes 10", "given fit book.txt",
-                  "given fit train.de train.en --task translate", 'given fit "logs/*.jsonl" --skip-bad', data=DATA)
+                  "given fit train.de train.en --task translate", 'given fit "logs/*.jsonl" --skip-bad',
+                  "given fit shop/ -o shop.given", data=DATA + LINKED)
     command.add_argument("formula", nargs="?", help='such as "p(label) p(image | label)"; without one, that of the first task '
                                                     "of `given tasks` that the columns fit. With --task translate: the file of "
                                                     "translations")
     command.add_argument("--task", metavar="NAME", help="learn for a task of `given tasks`, set beside its baseline")
     command.add_argument("-o", "--output", metavar="FOLDER", help="where to save the model (default: after the data, .given)")
-    command.add_argument("--rows", action="store_true", help="rows are rows, where times that rise by one step would make them "
-                                                             "series")
+    command.add_argument("--rows", action="store_true", help="rows are rows, where rising times would make them series")
+    key(command)
     command.add_argument("--as", dest="codecs", action="append", default=[], type=pair, metavar="COLUMN=CODEC",
                          help="how a column is read, as year=label, note=text, 'size=Number(atoms=[0])' or "
                               "'load=Series(Number(), window=64)'")
@@ -150,15 +152,15 @@ def _sample(add: _Add) -> None:
                               "series, what it begins with, where nothing else is left to draw")
     command.add_argument("-n", type=count, help="how many draws (default 16; with --stream one)")
     command.add_argument("-o", "--output", metavar="FILE",
-                         help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each")
+                         help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each; of "
+                              "linked tables FOLDER/ or .sqlite")
     drawing(command)
 
 
 def _query(add: _Add) -> None:
     command = add("query", "any conditional of the model, for every row of data",
                   'given query digits.given "label | image" digits', 'given query people.given "income | age" new.csv -n 5',
-                  'given query people.given "income | age" --where "30 <= age <= 40" --interval 0.9',
-                  model=True)
+                  'given query people.given "income | age" --where "30 <= age <= 40" --interval 0.9', model=True)
     command.add_argument("question", metavar="QUESTION", help='such as "label | image"')
     command.add_argument("data", metavar="DATA", nargs="?", help="the columns right of the bar: " + DATA)
     reading(command)
@@ -177,19 +179,10 @@ def _query(add: _Add) -> None:
 def _complete(add: _Add) -> None:
     command = add("complete", "fill the holes of data with draws from p(missing | seen)",
                   "given complete people.given holes.csv -o filled.csv", "given complete book.given prompts.txt",
-                  "given complete sales.given sales.csv --by shop --time date --length 60 -o next.csv",
-                  model=True, data=DATA)
+                  "given complete sales.given sales.csv --by shop --time date --length 60 -o next.csv", model=True, data=DATA)
     command.add_argument("-n", type=count, default=1, help="completions of every row (default 1)")
     length(command)
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
-
-
-def _forecast(add: _Add) -> None:
-    command = add("forecast", "what comes after the end of every series, as joint paths",
-                  "given forecast load.given load.csv --time date --horizon 24 -n 200 -o paths.csv",
-                  "given forecast sales.given sales.csv --by shop --time week --horizon 4 --interval 0.9 --chart next.svg",
-                  model=True, data=DATA)
-    to_come(command)
 
 
 def _rank(add: _Add) -> None:
@@ -234,7 +227,7 @@ def _decompress(add: _Add) -> None:
 
 def _score(add: _Add) -> None:
     command = add("score", "log p of every item, and its mean", "given score people.given new.csv --anomalies 5",
-                  "tail -n +1 -f log.csv | given score log.given -", model=True, data=DATA)
+                  "tail -n +1 -f log.csv | given score log.given -", model=True, data=DATA + LINKED)
     command.add_argument("--anomalies", type=count, metavar="N", help="print only the N least probable items, worst first")
     command.add_argument("--draws", type=count, metavar="K",
                          help="of a VAE, or latents that are found: weigh K draws of what is not seen (default 16); more make "
@@ -294,8 +287,7 @@ def _chat(add: _Add) -> None:
 
 
 def _keyboard(add: _Add) -> None:
-    command = add("keyboard", "the next words of a text, with their probabilities",
-                  'given keyboard book.given "To be or "',
+    command = add("keyboard", "the next words of a text, with their probabilities", 'given keyboard book.given "To be or "',
                   'given keyboard book.given "To be or n" -n 5', model=True, seed=False)
     command.add_argument("text", metavar="TEXT", help="so far; a last word without a blank after it is being typed")
     command.add_argument("-n", type=count, default=3, help="how many words (default 3)")
@@ -374,7 +366,7 @@ def _completion(add: _Add) -> None:
 
 _GROUPS: dict[str, tuple[Callable[[_Add], None], ...]] = {
     "learn": (_demo, _fit, UPDATE, _export),
-    "ask": (_sample, _query, _complete, _forecast, _rank, _encode, _compress, _decompress),
+    "ask": (_sample, _query, _complete, forecast, _rank, _encode, _compress, _decompress),
     "describe": DESCRIBE,
     "judge": (_score, _report, _compare, _diverge, *BESIDE),
     "tasks": (_tasks, _translate, _chat, _keyboard, _picture, _fill, _upscale, _risk, _health),

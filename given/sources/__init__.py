@@ -6,8 +6,10 @@ from given.sources.columns import Columns, Source, joined
 from given.sources.crops import Crops
 from given.sources.delimited_text import DelimitedText
 from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
+from given.sources.keys import Key
 from given.sources.kinds import EXACT, Kind, end_to_end, items, ragged, stacked
 from given.sources.learned import Learned
+from given.sources.linked import LinkedTables
 from given.sources.live import Live
 from given.sources.photographs import photograph, photographs
 from given.sources.read import read
@@ -16,7 +18,7 @@ from given.sources.samples import SAMPLES
 from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
-__all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Kind", "Learned", "Live", "OWN",
+__all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
+           "LinkedTables", "Live", "OWN",
            "SAMPLES", "SO_FAR", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "items", "joined", "nearly",
-           "photograph",
-           "photographs", "ragged", "read", "so_far", "stacked", "write_file"]
+           "photograph", "photographs", "ragged", "read", "so_far", "stacked", "write_file"]

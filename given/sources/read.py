@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from given.sources.arrays import frame, npy, npz, understood
 from given.sources.columns import Columns, Source, joined
 from given.sources.crops import Crops, crop_of, cropped
+from given.sources.databases import DATABASES
 from given.sources.delimited_text import DelimitedText
 from given.sources.folder import IMAGES, classes, tree
 from given.sources.images import Images, in_folder
@@ -40,6 +42,7 @@ _OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": (*_LONG, "decimal", "dayfirst
             "parquet": (*_LONG, "decimal", "dayfirst"), "text": ("by", "skip_bad"),
             "images": ("size", "skip_bad", *_CUT), "npz": (*_LONG, *_CUT), "npy": (*_LONG, *_CUT)}
 _WITH_CELLS = ("csv", "tsv", "jsonl", "parquet")
+_LINKED = partial(way, "given.LinkedTables.read", "given fit, given sample and given score alone")
 _FIRST = {b"PAR1": "parquet", b"PK\3\4": "npz", b"\x93NUM": "npy"}  # how files begin
 
 
@@ -264,6 +267,7 @@ def _folder(folder: str, options: _Options) -> Source:
         what = f"holds {', '.join(sorted(endings))[:80]}" if paths else "is an empty folder"
         code = way("given.tasks.code.read", "--task code")
         out = f'; read its files by a glob such as "data/*.csv", source code by {code}' if paths else ""
+        out = f"{out}, tables that refer to one another by {_LINKED()}" if ".csv" in endings else out
         raise UserError(f"{folder}: {what}; expected images or .txt{out}")
     passed = options.of(format, folder)
     if format == "images":
@@ -324,6 +328,8 @@ def _format(file: File) -> str:
     """By the ending, or, of what has no name, by how it begins."""
     if not file.piped:
         ending = os.path.splitext(file.path.removesuffix(".gz"))[1].lower()
+        if ending in DATABASES:
+            raise UserError(f"{file.name}: is a database, of tables that refer to one another; read it by {_LINKED()}")
         if ending not in _ENDINGS:
             raise UserError(f"{file.name}: cannot read {ending or 'a file without an ending'}; expected "
                             f"{', '.join(ending for ending in _ENDINGS if ending not in IMAGES)} or an image; or pass "

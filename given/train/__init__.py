@@ -10,7 +10,7 @@ from given.train.exported import EXPORTED_FILES, export_joint
 from given.train.fit import FitResult, fit, row_numbers, split
 from given.train.judge import Judge, nested, numbered
 from given.train.loop import Budget, Diverged, Trainer
-from given.train.saved import MODEL_FILES, fingerprint, load_joint, made_with, save_joint
+from given.train.saved import LINKED_INDEX, MODEL_FILES, fingerprint, joint_files, load_joint, made_with, save_joint
 
 __all__ = [
     "AdamW",
@@ -23,6 +23,7 @@ __all__ = [
     "FactorBatches",
     "FitResult",
     "Judge",
+    "LINKED_INDEX",
     "MODEL_FILES",
     "Trainer",
     "ahead",
@@ -33,6 +34,7 @@ __all__ = [
     "export_joint",
     "fingerprint",
     "fit",
+    "joint_files",
     "load_joint",
     "made_with",
     "maximise_expectation",

@@ -35,7 +35,8 @@ def check_place(path: str | os.PathLike[str], files: Sequence[str]) -> Path:
     target = Path(os.path.abspath(path))
     if target.exists() and not target.is_dir():
         raise UserError(f"{path}: a file is in the way; choose another name")
-    other = sorted(f.name for f in target.iterdir() if f.name not in files) if target.exists() else []
+    first = {name.partition("/")[0] for name in files}
+    other = sorted(f.name for f in target.iterdir() if f.name not in first) if target.exists() else []
     if other:
         raise UserError(f"{path}: holds {other[0]}, which would be lost; choose a new folder")
     above = next(folder for folder in target.parents if folder.exists())
@@ -48,8 +49,8 @@ def replace_folder(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> 
     """Put a new folder at `path`, whole or not at all.
 
     Args:
-        path: where; a folder there is replaced if it holds nothing but files of these names.
-        files: name -> what the file holds.
+        path: where; a folder there is replaced if it holds nothing but files, and folders, of these names.
+        files: name -> what the file holds; those within folders as `folder/name`.
 
     Raises:
         UserError: something else is in the way, or the place cannot be written to.
@@ -61,8 +62,11 @@ def replace_folder(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> 
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         for name, content in files.items():
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).write_bytes(content)
             _sync(partial / name)
+        for folder in {(partial / name).parent for name in files}:
+            _sync(folder)
         _sync(partial)
         if target.exists():
             shutil.rmtree(previous, ignore_errors=True)

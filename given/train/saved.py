@@ -31,11 +31,12 @@ from given.sources import Crops, Source
 from given.train.checkpoint import packed, replace_folder, whole_folder
 from given.variables import Codec, UserError, Variable
 
-__all__ = ["MODEL_FILES", "fingerprint", "load_joint", "made_with", "save_joint"]
+__all__ = ["LINKED_INDEX", "MODEL_FILES", "fingerprint", "joint_files", "load_joint", "made_with", "save_joint"]
 
 _FLOORS: dict[str, ModuleType] = {
     m.__name__.split(".")[1]: m for m in (codecs, families, distributions, lessons, nn, solve, variables)}
 _HASHED = 256  # rows of a run
+LINKED_INDEX = "linked.json"  # what a folder of models of linked tables has
 MODEL_FILES = ("README.md", "config.json", "model.safetensors")
 
 
@@ -45,12 +46,17 @@ def save_joint(path: str | os.PathLike[str], joint: Joint, facts: Mapping[str, A
     Raises:
         UserError: an argument of a factor cannot be written down.
     """
+    replace_folder(path, joint_files(joint, facts))
+
+
+def joint_files(joint: Joint, facts: Mapping[str, Any]) -> dict[str, bytes]:
+    """The files of that folder. Raises as `save_joint`."""
     config: dict[str, Any] = {"given": __version__, **_described(joint), "facts": dict(facts)}
     weights = packed(joint.state_dict())
     config["sha256"] = hashlib.sha256(weights).hexdigest()
     config["checksum"] = _checksum(config)
     content = _card(joint, facts).encode(), (json.dumps(config, indent=1) + "\n").encode(), weights
-    replace_folder(path, dict(zip(MODEL_FILES, content, strict=True)))
+    return dict(zip(MODEL_FILES, content, strict=True))
 
 
 def fingerprint(joint: Joint) -> bytes:

@@ -6,11 +6,12 @@ from given.verbs.building import default_family, load, model, pretrained
 from given.verbs.comparing import compare
 from given.verbs.divergences import Divergences, divergences
 from given.verbs.drift import drift
+from given.verbs.linked import LinkedModel
 from given.verbs.models import Model
 from given.verbs.plane import plane
 from given.verbs.quality import quality
 from given.verbs.query import Query
 from given.verbs.shuffling import reliance
 
-__all__ = ["Answer", "Divergences", "Model", "Query", "assess", "compare", "default_family", "divergences", "drift", "load",
-           "model", "plane", "pretrained", "quality", "reliance"]
+__all__ = ["Answer", "Divergences", "LinkedModel", "Model", "Query", "assess", "compare", "default_family", "divergences",
+           "drift", "load", "model", "plane", "pretrained", "quality", "reliance"]

@@ -35,6 +35,7 @@ from given.sources import CALENDAR, Columns, Crops, Kind, Learned, Source, read
 from given.sources.download import downloaded
 from given.sources.kinds import ragged
 from given.train import (
+    LINKED_INDEX,
     load_joint,
 )
 from given.variables import Codec, Finite, Product, Real, UserError, Variable
@@ -63,6 +64,10 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (),
     Raises:
         UserError: a file of the folder is missing, changed or foreign, or names a class that is not known.
     """
+    if os.path.isfile(os.path.join(path, LINKED_INDEX)):
+        one = os.path.join(path, "tables", "NAME")
+        raise UserError(f"{path}: is a model of linked tables; expected that of one, {one}; or use "
+                        + way("given.LinkedModel.load(path)", "given sample and given score"))
     joint, facts = load_joint(path, classes)
     model = Model(*joint.declared, latents=joint.posteriors)
     model.facts = facts
