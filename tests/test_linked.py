@@ -150,6 +150,14 @@ def test_written_and_read(place, tmp_path):
         SHOP.save(tmp_path / "shop.csv")
 
 
+@pytest.mark.parametrize("place", ["drawn", "drawn.sqlite"])
+def test_customers_without_orders_are_written_read_and_scored(shop, place, tmp_path):
+    drawn = shop.sample(3, **{"orders (count)": 0})
+    assert (drawn["orders"].n, drawn["items"].n) == (0, 0)
+    drawn.save(tmp_path / place)
+    np.testing.assert_array_equal(shop.log_prob(tmp_path / place), shop.log_prob(drawn))
+
+
 def test_other_files_are_not_written_beside(tmp_path):
     (tmp_path / "notes.csv").write_text("a\n1\n")
     with pytest.raises(UserError, match=r"holds notes.csv, which would be taken for a table"):
@@ -198,6 +206,20 @@ def test_keys_that_are_said_leave_the_rest_out():
     assert tuple(found) == ("customers", "orders") and "goods: left out: no key names it" in found.notes
 
 
+def test_a_second_key_is_looked_up():
+    goods = {"id": ["tea", "jam", "rye"], "price": [1.0, 2.0, 3.0]}
+    orders = {"customer_id": [1, 1, 2, 3] * 5, "good_id": ["tea", "jam"] * 10}
+    tables = LinkedTables({"customers": PEOPLE, "goods": goods, "orders": orders}, ["orders.customer_id", "orders.good_id"])
+    assert tuple(tables) == ("customers", "orders") and tables.looked_up == {"orders": {"good_id": ["jam", "rye", "tea"]}}
+    model = given.LinkedModel(tables)
+    assert model.plans["orders"].formula.startswith("p(good_id |")
+    model.fit(tables, steps=2, held_out=0)
+    assert set(model.sample(30)["orders"]["good_id"]) <= {"tea", "jam", "rye"} and model.log_prob(tables).shape == (3,)
+    with pytest.raises(UserError, match=r"orders.good_id, row 0: got 'tea', which no row of goods has"):
+        LinkedTables({"customers": PEOPLE, "goods": {"id": ["jam", "rye"]}, "orders": orders},
+                     ["orders.customer_id", "orders.good_id"])
+
+
 SELF = {"people": {"id": [1, 2], "boss": [None, 1]}}
 TWO = {"customers": PEOPLE, "shops": {"id": [1]}, "orders": {"customer_id": [1], "shop_id": [1]}}
 
@@ -212,7 +234,11 @@ TWO = {"customers": PEOPLE, "shops": {"id": [1]}, "orders": {"customer_id": [1],
     ({"customers": PEOPLE, "orders": ORDERS}, ["orders"], r"expected a column and the one it refers to"),
     ({"a": {"id": [1], "b_id": [1]}, "b": {"id": [1], "a_id": [1]}}, [], r"refer to one another in a circle"),
     (SELF, ["people.boss=people.id"], r"people.boss: refers to its own table"),
-    (TWO, [], r"orders: refers to customers by customer_id and to shops by shop_id; expected one"),
+    (TWO, [], r"orders: refers to customers by customer_id and to shops by shop_id; expected one; say by keys="),
+    ({"customers": PEOPLE, "orders": ORDERS | {"by": [1, 2]}}, [KEY, "orders.by=customers.id"],
+     r"a second key of orders, of a table to be looked up, and customers is drawn anew; leave it out"),
+    ({"customers": PEOPLE | {"no": [1, 2, 3]}, "a": {"x": [1]}, "b": {"y": [1]}}, ["a.x=customers.id", "b.y=customers.no"],
+     r"customers: a refers to its id and b to its no; expected one column"),
     ({"customers": PEOPLE, "goods": {"price": [1.0]}}, [], r"no key links customers, goods to another; say by"),
     ({"customers": {"id": []}}, [], r"expected at least one table with rows"),
 ])

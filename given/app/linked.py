@@ -64,8 +64,10 @@ def _plan(a: argparse.Namespace, tables: LinkedTables, model: LinkedModel) -> It
         for column, variable in model[name].joint.columns.items() if name in model else ():
             if column in model.plans[name].left:
                 yield f"column {name}.{column}", repr(variable.codec)
-    for i, note in enumerate(model.notes):
-        yield f"note {i + 1}", note
+    for note in model.notes:
+        subject, _, what = note.partition(": ")
+        kind = "column" if "." in subject else "rows of" if "rows" in what or "siblings" in what else "table"
+        yield f"{kind} {subject}", what
 
 
 def sample(a: argparse.Namespace) -> None:

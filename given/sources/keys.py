@@ -4,7 +4,7 @@ written: `orders.customer_id=customers.id`."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +35,11 @@ class Key:
     id: str
 
     @classmethod
-    def parse(cls, text: str) -> Key:
-        """A key as it is written. Raises `UserError` where it is written otherwise."""
+    def parse(cls, text: str, known: Sequence[Key] = ()) -> Key:
+        """A key as it is written; of one that is known its column alone. Raises `UserError` where it is written otherwise."""
+        for key in known:
+            if text == f"{key.table}.{key.column}":
+                return key
         found = re.fullmatch(r"([^=]+)\.([^.=]+)=([^=]+)\.([^.=]+)", text) if isinstance(text, str) else None
         if found is None:
             raise UserError(f"key {shown(text)}: expected a column and the one it refers to, as "

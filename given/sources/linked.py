@@ -3,6 +3,8 @@ the items of these."""
 
 from __future__ import annotations
 
+import csv
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
@@ -10,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from given.sources.columns import Columns, joined
+from given.sources.columns import Columns, Source, joined
 from given.sources.databases import DATABASES, is_database, read_database, write_database
-from given.sources.keys import Key, by_names, names_rows, owners
+from given.sources.keys import Key, by_names, names_rows, owners, values_of
 from given.sources.learned import Learned
 from given.sources.read import read
 from given.sources.samples import LINKED_SAMPLES
+from given.sources.stream import File
 from given.variables import UserError
 from given.ways import way
 
@@ -29,8 +32,9 @@ class LinkedTables(Mapping[str, Columns]):
 
     Args:
         tables: name -> anything `read` takes.
-        keys: foreign keys, as "orders.customer_id=customers.id". Of tables that no key names none is kept. By default those
-            declared, or else those that `by_names` finds.
+        keys: foreign keys, as "orders.customer_id=customers.id", or "orders.customer_id" of one that is declared or found. Of
+            tables that no key names none is kept. A second key of a table is of one that is looked up, and not among these:
+            its values are learned as categories. By default those declared, or else those that `by_names` finds.
         declared: the keys that a database declares.
         ids: table -> the column that names its rows, where that is declared.
 
@@ -39,6 +43,7 @@ class LinkedTables(Mapping[str, Columns]):
         ids: table -> the column that names its rows, of those that have one.
         owners: table -> (rows,) int64, the row of the table referred to that each row belongs to, -1 where its key is empty; of
             all but the root.
+        looked_up: table -> column -> the ids of the table in which it is looked up.
         names: table -> column -> why it is a name of rows and nothing to learn.
         notes: what was left out, a line each.
 
@@ -51,16 +56,21 @@ class LinkedTables(Mapping[str, Columns]):
                  ids: Mapping[str, str] | None = None) -> None:
         self.notes, self.about = list[str](), ""
         found = {str(name): _held(table, str(name)) for name, table in tables.items()}
-        if empty := [name for name, columns in found.items() if not columns.n]:
+        known = [key for key in declared if key.table in found] or by_names(found)
+        said = [Key.parse(key, known) if isinstance(key, str) else key for key in keys]
+        if empty := [name for name, columns in found.items() if not columns.n] if not said else []:
             self.notes += [f"{name}: left out: it has no row" for name in empty]
             found = {name: columns for name, columns in found.items() if columns.n}
-        said = [Key.parse(key) if isinstance(key, str) else key for key in keys]
         for key in said:
             key.check(found)
-        known = [key for key in declared if key.table in found] or by_names(found)
+        also = [key for i, key in enumerate(said) if key.table in [before.table for before in said[:i]]]
+        self.looked_up = _looked_up(also, found, said)
+        self.notes += [f"{key.table}.{key.column}: learned as a category, an id of {key.of}, whose rows are not drawn"
+                       for key in also]
+        said = [key for key in said if key not in also]
         if said:
             used = {name for key in said for name in (key.table, key.of)}
-            self.notes += [f"{name}: left out: no key names it" for name in found if name not in used]
+            self.notes += [f"{name}: left out: no key names it" for name in found if name not in used | {k.of for k in also}]
             found = {name: columns for name, columns in found.items() if name in used}
         self.links = _one_each(said or [key for key in known if key.table not in empty and key.of not in empty], found)
         self._tables = {name: found[name] for name in _in_order(found, self.links)}
@@ -99,7 +109,7 @@ class LinkedTables(Mapping[str, Columns]):
                         declared=base.keys, ids=base.ids)
             found.notes[:0] = base.notes
         elif os.path.isdir(path):
-            found = cls({name: read(file, learned=cells.get(name)) for name, file in _files(path)}, keys)
+            found = cls({name: _table(file, cells.get(name)) for name, file in _files(path)}, keys)
         elif path in LINKED_SAMPLES:
             found = cls(LINKED_SAMPLES[path](), keys)
         else:
@@ -115,7 +125,7 @@ class LinkedTables(Mapping[str, Columns]):
         found = object.__new__(cls)
         found._tables, found.links = dict(tables), {key.table: key for key in keys}
         found.root, found.ids, found.owners = next(iter(tables)), dict(ids), dict(owners)
-        found.names, found.notes, found.about = {name: {} for name in tables}, [], ""
+        found.names, found.looked_up, found.notes, found.about = {name: {} for name in tables}, {}, [], ""
         return found
 
     @staticmethod
@@ -132,7 +142,7 @@ class LinkedTables(Mapping[str, Columns]):
 
     def _names(self, table: str, known: Iterable[Key]) -> dict[str, str]:
         found = {self.ids[table]: "left out: it names the rows, and is drawn anew"} if table in self.ids else {}
-        for key in known:
+        for key in (key for key in known if key.column not in self.looked_up.get(table, {})):
             if key.table == table and key == self.links.get(table):
                 found[key.column] = f"left out: it names the row of {key.of}"
             elif key.table == table:
@@ -216,6 +226,16 @@ def _files(folder: str) -> list[tuple[str, str]]:
     return [(os.path.splitext(name.removesuffix(".gz"))[0], os.path.join(folder, name)) for name in names]
 
 
+def _table(path: str, learned: Mapping[str, Learned] | None) -> Source:
+    """A table's file; of one with a header alone its columns without rows, as what is drawn may be."""
+    with File.at(path).open() as file:
+        lines = [line.decode(errors="replace") for line in itertools.islice(file, 2)]
+    if len(lines) > 1 or not lines:
+        return read(path, learned=learned)
+    mark = "\t" if path.lower().removesuffix(".gz").endswith(".tsv") else ","
+    return Columns({name: [] for name in next(csv.reader(lines, delimiter=mark))})
+
+
 def _one_each(keys: Sequence[Key], tables: Mapping[str, Columns]) -> dict[str, Key]:
     """Table -> its key.
 
@@ -236,10 +256,29 @@ def _one_each(keys: Sequence[Key], tables: Mapping[str, Columns]) -> dict[str, K
         if key.table in found and found[key.table] != key:
             before = found[key.table]
             raise UserError(f"{key.table}: refers to {before.of} by {before.column} and to {key.of} by {key.column}; expected "
-                            f"one; say which by {way(f'keys=[{str(before)!r}]', f'--key {before}')}, which leaves out what no "
-                            "key names")
+                            f"one; say by {way(f'keys=[{str(before)!r}]', f'--key {before}')} to which its rows belong; a key "
+                            "said after it is of a table that is looked up; tables that no key names are left out")
         key.check(tables)
         found[key.table] = key
+        if other := next((each for each in found.values() if each.of == key.of and each.id != key.id), None):
+            raise UserError(f"{key.of}: {other.table} refers to its {other.id} and {key.table} to its {key.id}; expected one "
+                            f"column; say by {say} which keys are meant")
+    return found
+
+
+def _looked_up(keys: Sequence[Key], tables: Mapping[str, Columns], said: Sequence[Key]) -> dict[str, dict[str, list[Any]]]:
+    """Table -> column -> the ids that it may have, of keys to tables that are looked up.
+
+    Raises:
+        UserError: a value that is no such id, or a table of those that are drawn.
+    """
+    found, drawn = dict[str, dict[str, list[Any]]](), {name for key in said if key not in keys for name in (key.table, key.of)}
+    for key in keys:
+        if key.of in drawn:
+            raise UserError(f"key {key}: is a second key of {key.table}, of a table to be looked up, and {key.of} is drawn "
+                            "anew; leave it out")
+        owners(key, tables)
+        found.setdefault(key.table, {})[key.column] = sorted(values_of(tables[key.of][key.id]))
     return found
 
 

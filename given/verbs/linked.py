@@ -37,6 +37,7 @@ from given.verbs.scoring import score_rows
 
 __all__ = ["LINKED_FILES", "LinkedModel"]
 
+_JUDGED = 1000  # rows of the root that a model is judged by in the end, at most
 _Arrays = dict[str, np.ndarray]
 LINKED_FILES = ("README.md", LINKED_INDEX, "tables")
 
@@ -75,8 +76,6 @@ class LinkedModel(Mapping[str, Model]):
                 family = {Term(plan.left).name: families[name]} if name in families else None
                 self._models[name] = _at(name, lambda: model(
                     plan.formula, rows[name].columns, codecs=stated[name] | conditions[name], families=family, seed=seed))  # noqa: B023
-        if tables.root not in self._models:
-            raise UserError(f"{tables.root}: no column is left to model, and no table refers to it")
         self.notes = [*tables.notes, *(f"{name}.{note}" for name, each in notes.items() for note in each)]
         self.notes += [f"{name}: {n:,} rows whose {plan.key.column} is empty, or that belong to such, are left out"
                        for name, plan in self.plans.items() if plan.key and (n := tables[name].n - rows[name].columns.n)]
@@ -93,6 +92,9 @@ class LinkedModel(Mapping[str, Model]):
 
     def __len__(self) -> int:
         return len(self._models)
+
+    def __contains__(self, table: object) -> bool:
+        return table in self._models
 
     def __str__(self) -> str:
         return "\n".join(f"{name}: {each}" for name, each in self.items())
@@ -150,13 +152,17 @@ class LinkedModel(Mapping[str, Model]):
             part = budget.without(time.perf_counter() - began[0], time.process_time() - began[1]).shared(len(self) - i)
             train, valid = (rows[name].columns.rows(chosen) for chosen in (~apart, apart))
             both = bool(train.n and valid.n)
+            if any(before.stopped == "interrupted" for before in done.values()):
+                raise KeyboardInterrupt  # a table is left that nothing was learned of
             done[name] = _at(name, lambda: each.fit(  # noqa: B023
                 train if both else rows[name].columns, held_out=valid if both else 0, minutes=part.minutes,  # noqa: B023
                 cpu_seconds=part.cpu_seconds, steps=None if steps is None else max(1, steps // len(self)), epochs=epochs,  # noqa: B023
                 seed=seed, progress=progress, **training))
         self.facts |= {"fitted": True, "fit": {name: asdict(each) | {"history": []} for name, each in done.items()}}
         if kept.any():
-            found = self.evaluate(tables.rows_of(np.flatnonzero(kept)), train=tables.rows_of(np.flatnonzero(~kept)), seed=seed)
+            some = np.flatnonzero(kept)
+            some = some[np.random.default_rng(seed).permutation(len(some))[:_JUDGED]]
+            found = self.evaluate(tables.rows_of(some), train=tables.rows_of(np.flatnonzero(~kept)), seed=seed)
             self.facts["scores"] = {f"held-out rows of {self.root}, {who}": str(score) for who, score in found.scores.items()}
         return done
 

@@ -16,6 +16,7 @@ import numpy as np
 from given.codecs import Integer, Label, Number, Time, infer_table
 from given.conditional import quoted
 from given.sources import Columns, Key, LinkedTables
+from given.sources.keys import values_of
 from given.variables import Codec, UserError
 
 __all__ = ["PlainRows", "TableRows", "absent", "inferred", "plain_rows", "planned", "stated_codecs"]
@@ -94,14 +95,17 @@ def inferred(tables: LinkedTables, stated: Mapping[str, Codecs]) -> tuple[dict[s
 
     Args:
         tables: to learn from.
-        stated: table -> column -> codec, of columns that should not be inferred.
+        stated: table -> column -> codec, of columns that should not be inferred; those that are looked up are added.
     """
     codecs, notes = dict[str, Codecs](), dict[str, list[str]]()
     for name, columns in tables.items():
+        for column, there in tables.looked_up.get(name, {}).items():
+            missing = "symbol" if None in values_of(columns[column]) else "error"
+            stated[name].setdefault(column, Label(there, missing=missing))
         ids = {column: why for column, why in tables.names[name].items() if column not in stated[name]}
         rest = [column for column in columns if column not in ids]
         found, whys = dict[str, Codec](), list[str]()
-        if rest:
+        if rest and columns.n:
             try:
                 found, whys = infer_table(_some(columns, rest), stated[name])
             except UserError as error:
@@ -130,6 +134,8 @@ def planned(tables: LinkedTables, codecs: Mapping[str, Codecs]) -> dict[str, Tab
         order = next((column for column, codec in codecs[name].items() if isinstance(codec, Time)), "") if key else ""
         own, id = tuple(codecs[name]), tables.ids.get(name)
         drawn = tuple(column for column in tables[name] if column in own or column in (id, key and key.column))
+        if not (own or counts or above):
+            raise UserError(f"{name}: no column is left to model, and no table refers to it")
         plans[name] = TableRows(name, id, key, own, counts, above, previous, order, drawn)
     return plans
 
