@@ -102,6 +102,8 @@ class LinkedTables(Mapping[str, Columns]):
             return source if not keys else cls(source, keys)
         if isinstance(source, Mapping):
             return cls(source, keys)
+        if not isinstance(source, str | os.PathLike):
+            raise UserError(f"read: expected a path, or a mapping of a name to each table, got {type(source).__name__}")
         path, cells = os.fspath(source), learned or {}
         if is_database(path):
             base = read_database(path)
