@@ -102,7 +102,7 @@ def test_the_first_rows_of_many_are_those_of_few(shop):
 def test_a_loop_is_over_siblings_alone(shop, monkeypatch):
     calls, sample = [], given.Query.sample
     monkeypatch.setattr(given.Query, "sample", lambda self, *a, **k: calls.append(1) or sample(self, *a, **k))
-    drawn = shop.sample(300)
+    drawn = shop.sample(100)
     assert len(calls) == 1 + sum(np.bincount(drawn.owners[name]).max() for name in ("orders", "items"))
 
 
@@ -240,6 +240,7 @@ TWO = {"customers": PEOPLE, "shops": {"id": [1]}, "orders": {"customer_id": [1],
     ({"customers": PEOPLE | {"no": [1, 2, 3]}, "a": {"x": [1]}, "b": {"y": [1]}}, ["a.x=customers.id", "b.y=customers.no"],
      r"customers: a refers to its id and b to its no; expected one column"),
     ({"customers": PEOPLE, "goods": {"price": [1.0]}}, [], r"no key links customers, goods to another; say by"),
+    ({"may": {"x": [1]}, "june": {"x": [2]}}, [], r"all have the same columns; read the files of one table by a glob"),
     ({"customers": {"id": []}}, [], r"expected at least one table with rows"),
 ])
 def test_refused(tables, keys, said):

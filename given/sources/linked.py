@@ -304,6 +304,9 @@ def _in_order(tables: Mapping[str, Columns], keys: Mapping[str, Key]) -> list[st
     alone = [name for name in roots if name not in [key.of for key in keys.values()]]
     if len(roots) > 1:
         apart = f"no key links {', '.join(alone)} to another" if alone else f"{' and '.join(roots)} are not linked"
+        if len({columns.names for columns in tables.values()}) == 1:
+            raise UserError(f"tables {', '.join(tables)}: no key links them, and all have the same columns; read the files "
+                            'of one table by a glob such as "data/*.csv"')
         raise UserError(f"tables {', '.join(tables)}: {apart}; say by {say} which keys are meant; tables that no key names are "
                         "left out")
     order = [*roots]
