@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import quote
@@ -74,8 +75,9 @@ class LinkedModel(Mapping[str, Model]):
         for name, plan in self.plans.items():
             if plan.formula and rows[name].number.size:
                 family = {Term(plan.left).name: families[name]} if name in families else None
-                self._models[name] = _at(name, lambda: model(
-                    plan.formula, rows[name].columns, codecs=stated[name] | conditions[name], families=family, seed=seed))  # noqa: B023
+                with _of(name):
+                    self._models[name] = model(plan.formula, rows[name].columns, codecs=stated[name] | conditions[name],
+                                               families=family, seed=seed)
         self.notes = [*tables.notes, *(f"{name}.{note}" for name, each in notes.items() for note in each)]
         self.notes += [f"{name}: {n:,} rows whose {plan.key.column} is empty, or that belong to such, are left out"
                        for name, plan in self.plans.items() if plan.key and (n := tables[name].n - rows[name].columns.n)]
@@ -119,7 +121,7 @@ class LinkedModel(Mapping[str, Model]):
         """
         cells = {name: {column: each for column, each in self._models[name].cells.items() if column in plan.columns}
                  for name, plan in self.plans.items() if name in self._models}
-        tables = LinkedTables.read(data, [str(key) for key in self.links], cells)
+        tables = LinkedTables.read(data, self.links, cells)
         for name, plan in self.plans.items():
             if name not in tables:
                 raise UserError(f"data: no table {name}, which the model has; there are {', '.join(tables)}")
@@ -145,8 +147,9 @@ class LinkedModel(Mapping[str, Model]):
         tables, seed = self.read(data), whole_seed(seed)
         epochs = 100 if minutes is cpu_seconds is steps is None else None
         budget = Budget(minutes=2 if epochs else minutes, cpu_seconds=cpu_seconds)
-        rows, began, done = plain_rows(tables, self.plans), (time.perf_counter(), time.process_time()), dict[str, FitResult]()
-        kept = _held_out(tables[self.root].n, held_out, seed)
+        began, done = (time.perf_counter(), time.process_time()), dict[str, FitResult]()
+        each_steps = None if steps is None else max(1, steps // len(self))
+        rows, kept = plain_rows(tables, self.plans), _held_out(tables[self.root].n, held_out, seed)
         for i, (name, each) in enumerate(self.items()):
             apart = kept[self._roots(rows, name)]
             part = budget.without(time.perf_counter() - began[0], time.process_time() - began[1]).shared(len(self) - i)
@@ -154,10 +157,10 @@ class LinkedModel(Mapping[str, Model]):
             both = bool(train.n and valid.n)
             if any(before.stopped == "interrupted" for before in done.values()):
                 raise KeyboardInterrupt  # a table is left that nothing was learned of
-            done[name] = _at(name, lambda: each.fit(  # noqa: B023
-                train if both else rows[name].columns, held_out=valid if both else 0, minutes=part.minutes,  # noqa: B023
-                cpu_seconds=part.cpu_seconds, steps=None if steps is None else max(1, steps // len(self)), epochs=epochs,  # noqa: B023
-                seed=seed, progress=progress, **training))
+            with _of(name):
+                done[name] = each.fit(train if both else rows[name].columns, held_out=valid if both else 0, epochs=epochs,
+                                      minutes=part.minutes, cpu_seconds=part.cpu_seconds, steps=each_steps, seed=seed,
+                                      progress=progress, **training)
         self.facts |= {"fitted": True, "fit": {name: asdict(each) | {"history": []} for name, each in done.items()}}
         if kept.any():
             some = np.flatnonzero(kept)
@@ -350,10 +353,11 @@ def _held_out(n: int, share: Any, seed: int) -> np.ndarray:
     return kept
 
 
-def _at(table: str, do: Callable[[], Any]) -> Any:
-    """What is done of a table, which its errors name."""
+@contextmanager
+def _of(table: str) -> Iterator[None]:
+    """Within, errors name the table."""
     try:
-        return do()
+        yield
     except UserError as error:
         raise error.at(table) from None
 
