@@ -27,7 +27,8 @@ from given.ways import way
 
 __all__ = ["ImportanceWeighted", "Latent", "Weighed"]
 
-_AT_ONCE = 16  # draws of a row
+_PART = 16  # draws of a row, of noise of their own
+_AT_ONCE = 1 << 17  # numbers of x explained at once, but for those of one part
 
 
 @dataclass(frozen=True)
@@ -111,42 +112,50 @@ class Latent(Distribution):
             seed: of the draws from q.
         """
         noise, weighed = Noise.of(seed, self.n, device=self.device), self._weighed(x)
-        parts = [weighed(min(_AT_ONCE, samples - first), noise.fold(first) if first else noise)
-                 for first in range(0, samples, _AT_ONCE)]
-        log_w = torch.cat([likelihood + latent for likelihood, latent in parts])
+        parts = [(min(_PART, samples - first), noise.fold(first) if first else noise) for first in range(0, samples, _PART)]
+        size = max(1, _AT_ONCE // (_PART * max(1, x.flat(self.space).tensor.numel())))
+        found = [weighed(parts[first:first + size]) for first in range(0, len(parts), size)]
+        log_w = torch.cat([likelihood + latent for likelihood, latent in found])
         effective = (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0)).exp()
         return log_w.logsumexp(0) - math.log(samples), effective
 
     def elbo(self, x: Entries, warmth: float = 1.0, *, seed: int | Noise = 0) -> Tensor:
         """(*shape, B) log p(x | z) + warmth (log p(z) - log q(z | x)) of one draw from q."""
-        likelihood, latent = self._weighed(x)(1, Noise.of(seed, self.n, device=self.device))
+        likelihood, latent = self._weighed(x)([(1, Noise.of(seed, self.n, device=self.device))])
         return (likelihood + warmth * latent)[0]
 
-    def _weighed(self, x: Entries) -> Callable[[int, Noise], tuple[Tensor, Tensor]]:
-        """Draws z from q, which is worked out once: K and noise -> (K, *shape, B) each: log p(x | z), and
-        log p(z) - log q(z | x)."""
+    def _weighed(self, x: Entries) -> Callable[[Sequence[tuple[int, Noise]]], tuple[Tensor, Tensor]]:
+        """Draws z from q, which is worked out once: parts of so many draws by noise of their own, K in all ->
+        (K, *shape, B) each: log p(x | z), and log p(z) - log q(z | x)."""
         lead = x.flat(self.space).tensor.shape[:-1]
         flat = x.map(lambda t: t.reshape(-1, *t.shape[len(lead):]))
         if flat.hidden:
-            return lambda samples, own: (torch.zeros(samples, *lead, dtype=torch.float64, device=self.device),) * 2
+            return lambda parts: (torch.zeros(sum(k for k, _ in parts), *lead, dtype=torch.float64, device=self.device),) * 2
         N = len(flat)
         row = torch.arange(self.n, device=self.device).repeat(N // self.n)
         q = self.posterior(flat, row)
 
-        def weighed(samples: int, own: Noise) -> tuple[Tensor, Tensor]:
-            noise = own.repeat(N // self.n)
-            z = q.sample((samples,), seed=noise)
-            below = q.log_prob(z, seed=noise.fold("posterior"))
-            many = z.map(lambda t: t.flatten(0, 1))
-            prior = self.prior.log_prob(many.map(lambda t: t.reshape(-1, self.n, *t.shape[1:])),
-                                        seed=own.fold("prior")).reshape(samples, N)
-            distribution = self.likelihood(many, row.repeat(samples))
-            likelihood = distribution.log_prob(flat.map(lambda t: t.repeat(samples, *[1] * (t.dim() - 1))),
-                                               seed=noise.fold("entries").repeat(samples)).reshape(samples, N)
-            return likelihood.reshape(samples, *lead), (prior - below).reshape(samples, *lead)
+        def weighed(parts: Sequence[tuple[int, Noise]]) -> tuple[Tensor, Tensor]:
+            K, noises = sum(k for k, _ in parts), [own.repeat(N // self.n) for _, own in parts]
+            z = [q.sample((k,), seed=noise) for (k, _), noise in zip(parts, noises, strict=True)]
+            below = _scores(q, z, [noise.fold("posterior") for noise in noises])
+            prior = _scores(self.prior, [each.map(lambda t: t.reshape(-1, self.n, *t.shape[2:])) for each in z],
+                            [own.fold("prior") for _, own in parts]).reshape(K, N)
+            entries = [noise.fold("entries").repeat(k).keys for (k, _), noise in zip(parts, noises, strict=True)]
+            distribution = self.likelihood(Entries.cat(z).map(lambda t: t.flatten(0, 1)), row.repeat(K))
+            likelihood = distribution.log_prob(flat.map(lambda t: t.repeat(K, *[1] * (t.dim() - 1))),
+                                               seed=Noise(torch.cat(entries))).reshape(K, N)
+            return likelihood.reshape(K, *lead), (prior - below).reshape(K, *lead)
 
         return weighed
 
     def condition(self, evidence: Entries) -> Distribution:
         raise Intractable("a latent distribution of this kind has no closed-form conditional; FactorAnalysis and "
                           "GaussianMixture have")
+
+
+def _scores(distribution: Distribution, parts: Sequence[Entries], noises: Sequence[Noise]) -> Tensor:
+    """log p of parts of draws, one after the other: at once where it reads no noise."""
+    if distribution.kind == "exact":
+        return distribution.log_prob(Entries.cat(parts))
+    return torch.cat([distribution.log_prob(z, seed=noise) for z, noise in zip(parts, noises, strict=True)])

@@ -171,8 +171,10 @@ class Entries:
     @staticmethod
     def cat(parts: Sequence[Entries], axis: int = 0) -> Entries:
         """Parts end to end along an axis."""
-        return Entries(*(_each(lambda *each: torch.cat(each, axis), *(getattr(part, what) for part in parts))
-                         for what in ("values", "seen", "valid", "context")))
+        joined = Entries(*(_each(lambda *each: torch.cat(each, axis), *(getattr(part, what) for part in parts))
+                           for what in ("values", "seen", "valid", "context")))
+        return joined._knowing(_Told(all(part.told.complete for part in parts) or None,
+                                     all(part.told.plain for part in parts) or None))
 
     def to(self, device: torch.device | str) -> Entries:
         """The same entries on a device, to which goes along what their masks say."""
