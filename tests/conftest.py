@@ -1,6 +1,7 @@
 """Every test starts from the same global generator: networks take their first weights from it. One thread a worker."""
 
 import collections
+import gc
 
 import pytest
 import torch
@@ -11,7 +12,12 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.set_num_threads(1)
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed turns to every kind of device, and notes the stack for each
+
+
+def pytest_collection_finish():
+    """What is collected stays to the end: it is not garbage to look for."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):

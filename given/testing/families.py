@@ -1,7 +1,8 @@
-"""Laws of families: each takes a conditional over small spaces."""
+"""Laws of families: each takes a conditional over small spaces, and leaves it as it was."""
 
 from __future__ import annotations
 
+import copy
 import itertools
 import math
 import tempfile
@@ -15,7 +16,7 @@ from given.conditional import Conditional, teach
 from given.distributions import Intractable, Noise
 from given.infer import Query
 from given.joint import Joint
-from given.lessons import Batch, Deadline, Descend
+from given.lessons import Batch, Deadline, Descend, Solve
 from given.testing.cases import ROWS, DoesNotApply, conditions, ended, law_of, related_entries, scored, tensors
 from given.testing.densities import DENSITY_LAWS
 from given.testing.lessons import LESSON_LAWS
@@ -41,9 +42,9 @@ def loss_is_per_example(c: Conditional) -> None:
 
 def loss_moves_every_parameter(c: Conditional) -> None:
     """A gradient of a loss reaches every parameter."""
-    c.zero_grad()
-    torch.stack(_losses(c)).mean().backward()
-    still = [name for name, p in c.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.abs().sum() > 0)]
+    moved = {name: p for name, p in c.named_parameters() if p.requires_grad}
+    slopes = torch.autograd.grad(torch.stack(_losses(c)).mean(), list(moved.values()), allow_unused=True)
+    still = [name for name, slope in zip(moved, slopes, strict=True) if slope is None or not slope.abs().sum() > 0]
     assert not still, f"no gradient reaches {', '.join(still)}"
 
 
@@ -140,7 +141,7 @@ def serves_any_device(c: Conditional) -> None:
     """A loss, its gradient, a step and a draw on a second device mix in nothing of the first; the host waits for none of the
     former, and at most once every 16 entries of a draw."""
     y = conditions(c, ROWS)
-    x = related_entries(c, y)
+    x, c = related_entries(c, y), copy.deepcopy(c)
     with SecondDevice() as device:
         c.to(DEVICE)
         x, y = x.to(DEVICE), y.to(DEVICE)
@@ -185,6 +186,7 @@ def weights_are_repetitions(c: Conditional) -> None:
     """To what is counted or solved, a row of weight 2 is the row twice, one of weight 0 is not there, and two copies of
     half a row's weight are the row."""
     kind = scored(law_of(c)).kind
+    c = _solving(c, "nothing is counted or solved")
     n = 1200 if kind == "bound" else 60  # points drawn for levels are others in a row's repetition, and alike in many rows
     y = conditions(c, n)
     x = related_entries(c, y)
@@ -202,6 +204,13 @@ def weights_are_repetitions(c: Conditional) -> None:
         assert bool((near | (once == twice)).all()), f"weights 0, 1, 2 score {once.tolist()}, {name} {twice.tolist()}"
 
 
+def _solving(c: Conditional, otherwise: str) -> Conditional:
+    """A copy, to be taught; where it counts or solves nothing, no law applies for that reason."""
+    if not any(isinstance(lesson, Solve) for lesson in c.lessons()):
+        raise DoesNotApply(otherwise)
+    return copy.deepcopy(c)
+
+
 class _Passes:
     """Batches that count how often they are passed over."""
 
@@ -215,13 +224,14 @@ class _Passes:
 
 def a_deadline_ends_what_is_solved(c: Conditional) -> None:
     """Once its time is over, what is counted or solved passes over the data twice at most, says so, and scores and draws."""
-    y = conditions(c, 60)
+    why = "nothing is counted or solved in more than two passes"
+    c, y = _solving(c, why), conditions(c, 60)
     batch = related_entries(c, y), y, torch.ones(60, dtype=torch.float64)
     free, late = _Passes(batch, 1e6), _Passes(batch, -1.0)
     teach(c, free)
     parts = sum(isinstance(part, Conditional) for part in c.modules())
     if free.passes <= 2 * parts:
-        raise DoesNotApply("nothing is counted or solved in more than two passes")
+        raise DoesNotApply(why)
     teach(c, late)
     assert late.passes <= 2 * parts, f"{late.passes} passes after the deadline"
     assert late.deadline.met and not free.deadline.met, "a fit was not said to have ended early, or one that was not was"

@@ -28,18 +28,21 @@ def wrapped_learns_as_bare(c: Conditional) -> None:
     by the rows' weights."""
     if not c.lessons():
         raise DoesNotApply("it does not learn")
-    y, twins = conditions(c, _ROWS, seed=2), [copy.deepcopy(c) for _ in range(3)]
+    y = conditions(c, _ROWS, seed=2)
     x, wrapped = related_entries(c, y), list[tuple[Conditional, Entries, list[Conditional]]]()
     if isinstance(c.x.space, Real) and not c.x.space.atoms:
+        twin = copy.deepcopy(c)
         levels = Entries((x.tensor.tanh() * 0.99 + 1).mul(_LEVELS / 2).long())
         x = Entries(levels.tensor.double() * (2 / _LEVELS) - 1)
         v = Variable(c.x.name, IdentityCodec(Finite(_LEVELS, ordered=True, axes=c.x.space.axes)))
-        wrapped.append((Dequantised(v, c.parents, family=lambda x, y: twins[0], samples=1), levels, twins[:1]))
+        wrapped.append((Dequantised(v, c.parents, family=lambda x, y: twin, samples=1), levels, [twin]))
     if c.judged:
-        ensemble = Ensemble(c.x, c.parents, families=[lambda x, y: twins[1], lambda x, y: twins[2]])
-        wrapped.append((ensemble, x, twins[1:]))
+        twins = [copy.deepcopy(c) for _ in range(2)]
+        ensemble = Ensemble(c.x, c.parents, families=[lambda x, y: twins[0], lambda x, y: twins[1]])
+        wrapped.append((ensemble, x, twins))
     if not wrapped:
         raise DoesNotApply("it has no density to be weighed by, and is not of reals")
+    c = copy.deepcopy(c)
     _teach(c, _batches(x, y))
     for wrapper, seen, inner in wrapped:
         _teach(wrapper, _batches(seen, y))

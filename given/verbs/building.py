@@ -195,7 +195,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     variables |= {name: Variable(name, codec) for name, codec in latents.items()}
     factors, seed = [], whole_seed(seed)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         for term in terms:
             block = len(term.left) > 1
             x = variables[term.left[0]]
