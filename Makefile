@@ -16,8 +16,10 @@ setup: .venv/ready
 demo: setup
 	$(BIN)/given demo
 
-# Two workers of one thread each: tests are too small for more threads.
+# Two workers of one thread each: tests are too small for more threads. Where Python keeps no bytecode, every process that a
+# test starts would compile the package anew.
 test: setup
+	$(BIN)/python -m compileall -q given
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup

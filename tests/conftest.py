@@ -7,6 +7,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+gc.disable()  # until all is collected
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,7 @@ def _seeded():
 def pytest_collection_finish():
     """What is collected stays to the end: it is not garbage to look for."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -2,6 +2,7 @@
 families and tasks never do at all."""
 
 import ast
+import functools
 from pathlib import Path
 
 import given
@@ -13,9 +14,15 @@ FLOORS = ["ways", "variables", "sources", "scales", "tokenizers", "codecs", "nn"
 APART = {"codecs", "families", "tasks"}
 
 
+@functools.cache
+def parsed(path):
+    """Every node of a file."""
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def imports(path):
     """Modules of the package that a file imports, as tuples of names below `given`."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in parsed(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -48,7 +55,7 @@ def neighbours(path):
         return stem / "__init__.py" if stem.is_dir() else stem.with_suffix(".py")
 
     floor = path.relative_to(ROOT).parts[0]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in parsed(path):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("given"):
             module = tuple(node.module.split(".")[1:])
             inside = [(*module, alias.name) for alias in node.names]
@@ -98,7 +105,7 @@ def test_no_file_or_function_is_too_long():
     for path in ROOT.rglob("*.py"):
         text, name = path.read_text(), str(path.relative_to(ROOT))
         files.append((text.count("\n"), name))
-        for node in ast.walk(ast.parse(text)):
+        for node in parsed(path):
             if isinstance(node, ast.FunctionDef):
                 said = ast.get_docstring(node, clean=False)
                 lines = node.end_lineno - node.lineno + 1 - (0 if said is None else said.count("\n") + 1)

@@ -500,7 +500,7 @@ def test_codes_and_a_model_of_codes_in_two_stages(tmp_path):
                 "code": partial(Autoregressive, net=SMALL)}
     data = given.read(image=image)
     model = given.model("p(code) p(image | code)", data, codecs=codecs, families=families, latents={"code": code})
-    assert model.fit(data, steps=1000, batch=128, held_out=0.1).steps == 1000  # of both descents
+    assert model.fit(data, steps=600, batch=128, held_out=0.1).steps == 600  # of both descents
     score = model.score(data)
     truth = -np.log(8)
     assert score.kind == "bound" and truth - 0.35 < score.value < truth + 0.02, score
