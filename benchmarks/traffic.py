@@ -27,6 +27,7 @@ from given.codecs import Label, Number
 from given.families import Independent
 from given.sources import Columns
 from given.tasks import traffic
+from given.verbs.reasons import cells
 
 BASE = np.array([0.20, 0.10, 0.05])
 CHILDREN = np.array([[[0.30, 0.10, 0.00], [0.05, 0.20, 0.10], [0.20, 0.00, 0.10]],
@@ -175,7 +176,7 @@ def reasons() -> list[list[str]]:
     model.fit(normal, held_out=0, progress=False, cpu_seconds=30)
     score = np.asarray(model.score({name: test[name] for name in normal}).items)
     some = np.argsort(score)[::250][:5]
-    each = traffic.reasons(model, Columns({name: test[name][some] for name in normal}))
+    each = cells(model, Columns({name: test[name][some] for name in normal}))
     lines = [["row of the test part", "log p, nats", "an attack", "unlikeliest given the rest: column, value, nats"]]
     for i, row in enumerate(some):
         worst = sorted(each, key=lambda name, i=i: each[name][i])[:3]

@@ -267,7 +267,7 @@ def fitted(data, codec):
     number_missing=(lambda: Number(missing="drop"), "Number: missing='drop'; expected 'error', 'unknown' or 'symbol'"),
     number_nan=(lambda: given.model("p(x)", {"x": [1.5, np.nan]}, codecs={"x": Number()}),
                 "x, row 1: got nan; expected a finite number; drop the row, or pass Number(missing='unknown') or 'symbol'"),
-    number_curve=(lambda: Number(curve="bent"), "Number: curve='bent'; expected 'linear', 'log' or 'quantile'"),
+    number_curve=(lambda: Number(curve="bent"), "Number: curve='bent'; expected 'linear', 'log', 'log1p' or 'quantile'"),
     number_atoms=(lambda: Number(atoms="all"), "Number: atoms='all'; expected 'auto' or a list of values"),
     number_atoms_twice=(lambda: Number(atoms=[0, 0.0]), "expected distinct finite values"),
     number_atoms_of_grid=(lambda: given.model("p(x)", {"x": np.ones((9, 2))}, codecs={"x": Number(atoms=[0])}),

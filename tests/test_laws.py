@@ -541,6 +541,7 @@ CODECS = {
     "Number by logarithms": (lambda: Number(curve="log"), RNG.lognormal(size=20)),
     "Number by logarithms with holes": (lambda: Number(curve="log", missing="unknown"), np.where(RNG.random(20) < 0.2, np.nan,
                                                                                                RNG.lognormal(size=20))),
+    "Number by logarithms from 0": (lambda: Number(curve="log1p"), np.where(RNG.random(20) < 0.3, 0, RNG.lognormal(size=20))),
     "Number on a curve": (lambda: Number(curve="quantile"), RNG.lognormal(size=300)),
     "Number with few values": (lambda: Number(curve="quantile"), RNG.integers(0, 3, 50) / 3),
     "Number of one value": (lambda: Number(atoms="auto", curve="quantile"), np.full(30, 0.1)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOME = {"ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"), "foresee": ("forecast",),
+_HOME = {"anomalies": ("anomalies",),
+         "ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"), "foresee": ("forecast",),
          "beside": ("drift", "quality"),
          "describe": ("map", "prototypes", "segments", "traverse"), "judge": ("compare", "diverge", "report", "score"),
          "learn": ("demo", "export", "fit", "update"),

@@ -43,13 +43,13 @@ def _dayfirst(a: argparse.Namespace) -> bool | None:
     return None if a.dayfirst is None else a.dayfirst == "yes"
 
 
-def live(a: argparse.Namespace, model: Model) -> Live | None:
-    """Standard input as a table whose rows are taken as they come, where it may be one."""
+def live(a: argparse.Namespace, model: Model, headers: Sequence[Sequence[str]] = ()) -> Live | None:
+    """Standard input as a table whose rows are taken as they come, where it may be one; `headers` are as of `Live`."""
     table = a.format in ("csv", "tsv") or (a.format is None and not of_text(model))
     table = table and not any(each.along for each in model.cells.values())
     if a.data != "-" or not table or not Live.fits(sys.stdin.buffer):
         return None
-    return Live(sys.stdin.buffer, model.cells, a.delimiter, a.decimal, _dayfirst(a), a.skip_bad)
+    return Live(sys.stdin.buffer, model.cells, a.delimiter, a.decimal, _dayfirst(a), a.skip_bad, headers)
 
 
 def observations(pairs: Sequence[tuple[str, str]], model: Model, said: str = "NAME=VALUE") -> dict[str, Any]:

@@ -28,8 +28,8 @@ class Number(Measured):
             atom, where a value was missing while learning.
         atoms: values, in raw units, with a mass of their own; or `auto`: those of at least 10 rows and 1 % of the rows
             that no more frequent atom holds, 100 at most.
-        curve: `linear` (default), `quantile` for a column whose entries should be nearly normal, or `log` for numbers above 0
-            that change by shares of themselves, such as prices.
+        curve: `linear` (default), `quantile` for a column whose entries should be nearly normal, `log` for numbers above 0 that
+            change by shares of themselves, such as prices, or `log1p`, of log(1 + r), for counts and amounts from 0 up.
         whole: whether values are whole numbers, and drawn as such: int64, or float64 where they may be missing (`unknown`,
             or a symbol); by default whether all learned were, for a single number a row. Densities remain per unit of length.
 

@@ -4,6 +4,7 @@ from given.evaluate.assessment import Assessment
 from given.evaluate.backtests import Backtest, backtest, crossing, holm, pinball, serial_error, sharpe
 from given.evaluate.calibration import Calibration, coverage, reliability
 from given.evaluate.compare import Comparison
+from given.evaluate.conformal import FalseAlarms
 from given.evaluate.divergence import Divergence
 from given.evaluate.drift import Drift, Moved, drifted, marginal_p_value
 from given.evaluate.energy_score import crps, energy
@@ -34,6 +35,7 @@ __all__ = [
     "Divergence",
     "Drift",
     "Entrant",
+    "FalseAlarms",
     "Features",
     "KernelTest",
     "Leaderboard",

@@ -5,8 +5,8 @@ data: how a number or a date is read and written is the codec's.
 """
 
 from given.scales.curve import Curve
-from given.scales.line import Line, LogLine, changes_by_shares
+from given.scales.line import Line, LogLine, changes_by_shares, varies_by_shares
 from given.scales.measured import Measured
 from given.scales.tail import Tail
 
-__all__ = ["Curve", "Line", "LogLine", "Measured", "Tail", "changes_by_shares"]
+__all__ = ["Curve", "Line", "LogLine", "Measured", "Tail", "changes_by_shares", "varies_by_shares"]

@@ -1,4 +1,4 @@
-"""Line: a mean and a scale, z = (r - mean) / scale, straight everywhere; LogLine: that of logarithms."""
+"""Line: a mean and a scale, z = (r - mean) / scale, straight everywhere; LogLine: that of logarithms, of r or of 1 + r."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from given.variables import NewValue, UserError
 from given.ways import way
 
-__all__ = ["Line", "LogLine", "changes_by_shares"]
+__all__ = ["Line", "LogLine", "changes_by_shares", "varies_by_shares"]
 
 _MOST = 700.0  # of a logarithm, beyond which a number is infinite
 
@@ -34,6 +34,18 @@ def changes_by_shares(r: np.ndarray, lengths: np.ndarray) -> bool:
         if len(plain) and plain.any():
             gains.append(len(plain) * float(np.log(plain.mean() / shares.mean()) - np.log(present).mean()))
     return bool(gains) and float(np.median(gains)) > max(_CLEARLY, _EACH * len(present))
+
+
+def varies_by_shares(r: np.ndarray) -> bool:
+    """Whether a normal distribution of log(1 + r) makes numbers (B,) from 0 up likelier than one of r does; NaN is left out.
+
+    Source: Box, Cox, An analysis of transformations, 1964
+    """
+    r = r[~np.isnan(r)]
+    if not len(r) or r.min() < 0 or r.min() == r.max():
+        return False
+    logs = np.log1p(r)
+    return bool(np.log(r.std()) > np.log(logs.std()) + logs.mean())
 
 
 class Line:
@@ -111,9 +123,16 @@ class Line:
 
 
 class LogLine(Line):
-    """z = (log r - mean) / scale, of numbers above 0."""
+    """z = (log(r + past) - mean) / scale, of numbers above -past.
 
-    ends = 0.0, np.inf
+    Args:
+        past: 0, or 1 for numbers from 0 up, zeros among them.
+    """
+
+    def __init__(self, past: float = 0.0) -> None:
+        super().__init__()
+        self.past = past
+        self.ends = -past + 0.0, np.inf
 
     def learn(self, r: np.ndarray) -> None:
         super().learn(self._log(r))
@@ -124,14 +143,14 @@ class LogLine(Line):
     place = z
 
     def r(self, z: np.ndarray) -> np.ndarray:
-        return np.exp(np.minimum(super().r(z), _MOST))
+        return np.exp(np.minimum(super().r(z), _MOST)) - self.past
 
     def log_slope(self, z: np.ndarray) -> np.ndarray:
         return super().log_slope(z) - super().r(z)
 
     def _log(self, r: np.ndarray) -> np.ndarray:
-        if (low := r <= 0).any():
+        if (low := r <= -self.past).any():
             rows = np.argwhere(low)[:, 0]
-            raise NewValue(f"got {r[low][0] + 0.0:g}; expected numbers above 0, of which there is a logarithm; pass "
-                           f"{way('Number()', 'Number() by --as')}", rows)
-        return np.log(r)
+            raise NewValue(f"got {r[low][0] + 0.0:g}; expected numbers above {self.ends[0]:g}, of which there is a logarithm; "
+                           f"pass {way('Number()', 'Number() by --as')}", rows)
+        return np.log(r + self.past)

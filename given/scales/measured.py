@@ -33,16 +33,17 @@ class Measured(Codec):
         name = type(self).__name__
         if missing not in ("error", "unknown", "symbol"):
             raise UserError(f"{name}: missing={missing!r}; expected 'error', 'unknown' or 'symbol'")
-        if curve not in ("linear", "log", "quantile"):
-            raise UserError(f"{name}: curve={curve!r}; expected 'linear', 'log' or 'quantile'")
-        if curve == "log" and (len(atoms) or missing == "symbol"):
-            raise UserError(f"{name}: curve='log' has no atoms and no symbol; use 'quantile', or missing='unknown'")
+        if curve not in ("linear", "log", "log1p", "quantile"):
+            raise UserError(f"{name}: curve={curve!r}; expected 'linear', 'log', 'log1p' or 'quantile'")
+        logs = {"log": 0.0, "log1p": 1.0}
+        if curve in logs and (len(atoms) or missing == "symbol"):
+            raise UserError(f"{name}: curve={curve!r} has no atoms and no symbol; use 'quantile', or missing='unknown'")
         if isinstance(atoms, str) and atoms != "auto":
             raise UserError(f"{name}: atoms={atoms!r}; expected 'auto' or a list of values")
         self.missing, self.curve = missing, curve
         grid = atoms != "auto" and not len(atoms) and curve == "linear" and missing != "symbol"
         stated = None if isinstance(atoms, str) else self._atoms(atoms)
-        self.scale_of: Line | Curve = LogLine() if curve == "log" else Line() if grid else Curve(
+        self.scale_of: Line | Curve = LogLine(logs[curve]) if curve in logs else Line() if grid else Curve(
             stated, curve == "linear", missing == "symbol", self._signed)
 
     def _atoms(self, stated: Sequence[Any]) -> list[float]:

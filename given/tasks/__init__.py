@@ -15,11 +15,26 @@ from given.codecs import Image, Label, Series, Text, infer_table
 from given.conditional import quoted
 from given.formula import by_axes
 from given.sources import Source
-from given.tasks import answer, channel, chat, code, fill, finance, health, keyboard, load, picture, traffic, translate, upscale
+from given.tasks import (
+    anomalies,
+    answer,
+    channel,
+    chat,
+    code,
+    fill,
+    finance,
+    health,
+    keyboard,
+    load,
+    picture,
+    traffic,
+    translate,
+    upscale,
+)
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "answer", "channel", "chat", "code", "fill", "finance", "health", "keyboard", "load", "picture",
-           "task_named", "task_of", "traffic", "translate", "upscale"]
+__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "fill", "finance", "health", "keyboard", "load",
+           "picture", "task_named", "task_of", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -39,6 +54,8 @@ class Task:
             where it is another task's, or where the task has to be asked for.
         own: the module of a task with a file of its own; where it parts rows itself, by a function `parted`.
         together: a column of its data, whose rows of one value are held out together.
+        asks: options of the command line that `own.read` takes, of a task whose data is a table, which is read as other options
+            say; None of others.
         chosen_by: the held-out loss that chooses one of `own.models`, where there are several.
     """
 
@@ -51,6 +68,7 @@ class Task:
     own: Any = None
     together: str | None = None
     chosen_by: Callable[[Any, Source], float] | None = None
+    asks: Sequence[str] | None = None
 
 
 def _labelled_images(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
@@ -118,6 +136,8 @@ TASKS = (
          "nats/complex sample", "given fit h.npy --task channel", own=channel),
     Task("health", "how long a machine lasts, given what it has shown", "mean life, ridge", "RMSE in cycles, CRPS",
          "given fit engines.csv --task health", own=health, together="unit"),
+    Task("anomalies", "which rows are unlike all that is normal, and why", "independent columns", "nats/row",
+         "given fit log.csv --task anomalies --normal label=normal", own=anomalies, asks=("normal",)),
 )
 
 

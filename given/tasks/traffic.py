@@ -19,14 +19,13 @@ import numpy as np
 from given.codecs import IdentityCodec, Label, Number, Series
 from given.conditional import Conditional, quoted
 from given.families import Autoregressive, Hawkes
-from given.infer import Rows
 from given.nn import MinGRU
 from given.sources import Columns, Source, arrivals, joined
 from given.variables import Real
 from given.verbs import Model
 from given.verbs import model as model_of
 
-__all__ = ["TRAINING", "baselines", "loss", "measure", "model", "models", "nats", "read", "reasons"]
+__all__ = ["TRAINING", "baselines", "loss", "measure", "model", "models", "nats", "read"]
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 2e-3, "patience": None}
 _MEMORIES = 3
@@ -128,18 +127,3 @@ def _arrivals(rows: Columns) -> tuple[np.ndarray, np.ndarray]:
 
 def _rows(data: Source) -> Columns:
     return data if isinstance(data, Columns) else joined(list(data.runs()))
-
-
-def reasons(model: Model, data: Source) -> dict[str, np.ndarray]:
-    """Of records without times: what of a row is unlikely, log p of every column given all others of the row.
-
-    Args:
-        model: of one block of columns, with latents or without.
-        data: rows of it.
-
-    Returns the columns (rows,), in nats. A column beside which nothing is known, for it is the only one, is not among them.
-    """
-    rows = _rows(data)
-    names = [name for name in model.joint.columns if name in rows and name not in model.joint.latents]
-    return {name: np.asarray(model.given({other: Rows(rows[other]) for other in names if other != name}).log_prob(
-        {name: rows[name]})) for name in names}

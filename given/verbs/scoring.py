@@ -22,9 +22,9 @@ from given.variables import Codec, Entries, Finite, UserError, Variable
 from given.verbs.checks import rows_at_once
 from given.ways import way
 
-__all__ = ["readable", "score_of", "score_rows", "scored"]
+__all__ = ["NEW", "readable", "score_of", "score_rows", "scored"]
 
-_NEW = -53 * math.log(2)  # log of the mass kept for a value that was not learned: what rounding takes from all others
+NEW = -53 * math.log(2)  # log of the mass kept for a value that was not learned: what rounding takes from all others
 
 
 def score_rows(joint: Joint, source: Source, seed: int, how: How | None = None) -> Score:
@@ -104,7 +104,7 @@ def scored(joint: Joint, source: Source, seed: int) -> Iterator[tuple[Score, Enc
         with torch.no_grad():
             log_p, kind = _log_p(joint, batch, seed)
         new = {name: counts for name, counts in batch.new.items() if bool(counts.any())}
-        log_p = log_p + _NEW * sum(new.values(), torch.zeros(()))
+        log_p = log_p + NEW * sum(new.values(), torch.zeros(()))
         score = score_of(joint, x, log_p, kind, tuple(name for name in parents if name not in x), batch)
         units = measured.taken()
         yield replace(score, new={name: counts.numpy() for name, counts in new.items()},
