@@ -110,7 +110,7 @@ def _as_series(data: Source, model: Model, a: argparse.Namespace) -> Source:
 def _gap(model: Model) -> dict[str, str]:
     """How far answers to different questions may disagree, where a net learned every order of its columns."""
     gap = model.facts["fit"]["coherence_gap"]
-    return {} if gap is None else {"coherence gap": f"{gap / len(model.joint.columns):.4f} nats a column between whole draws and "
+    return {} if gap is None else {"coherence gap": f"{gap / len(model.joint.columns):.4f} nats a column between rows and "
                                                     "questions: 0 where all answers agree, large where near the gain over "
                                                     "independent columns"}
 

@@ -74,7 +74,7 @@ def sample(a: argparse.Namespace) -> None:
     """`given sample` of a model of linked tables."""
     _check_unset(a, _DRAWING, a.model)
     model = LinkedModel.load(a.model, device=a.device)
-    drawn = model.sample(a.n or 16, seed=a.seed, **observations(a, model[model.root]))
+    drawn = model.sample(a.n or 16, seed=a.seed, **observations(a.given, model[model.root]))
     if a.output:
         drawn.save(a.output)
         print(f"wrote {a.output}", file=sys.stderr)
