@@ -24,7 +24,8 @@ def cut(x: Entries, first: int, last: int) -> Entries:
         t = t[:, first:last]
         return t if t.shape[1] == last - first else F.pad(t, (*[0, 0] * (t.dim() - 2), 0, last - first - t.shape[1]))
 
-    return x.map(part)
+    whole = all(t.shape[1] >= last for t in (x.values.values() if isinstance(x.values, dict) else [x.values]))
+    return (x if whole else Entries(x.values, x.seen, x.valid, x.context)).map(part)
 
 
 def over(items: Iterable[Entries], beside: Collection[Entries]) -> bool:

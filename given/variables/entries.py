@@ -14,6 +14,8 @@ __all__ = ["Entries", "Observed"]
 
 Values = Tensor | dict[str, Tensor]
 
+_CONSTANT = {default: torch.tensor(default) for default in (False, True)}  # masks that are the same everywhere
+
 
 def _each(function: Callable[..., Tensor], first: Values, *rest: Values) -> Values:
     """Apply a function of tensors to tensors, or column by column to dicts of them."""
@@ -25,7 +27,8 @@ def _each(function: Callable[..., Tensor], first: Values, *rest: Values) -> Valu
 def _mask(mask: Values | None, values: Values, default: bool) -> Values:
     """A mask of the shape of values; the same everywhere where there is none."""
     if mask is None:
-        return _each(lambda v: torch.full((), default, dtype=torch.bool, device=v.device).expand(v.shape), values)
+        return _each(lambda v: (_CONSTANT[default] if v.device.type == "cpu" else torch.full(
+            (), default, dtype=torch.bool, device=v.device)).expand(v.shape), values)
     return _each(lambda m, v: m if m.shape == v.shape else m.expand(v.shape), mask, values)
 
 
@@ -151,7 +154,9 @@ class Entries:
         return Entries(values, self.seen, self.valid, self.context)._knowing(self.told)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Entries:
-        """Values and masks through one function of tensors that moves entries about without changing them."""
+        """Values and masks through one function of tensors that moves entries about without changing them or adding to them."""
+        if self.told.plain:
+            return Entries(_each(function, self.values))
         moved = Entries(*(_each(function, part) for part in (self.values, self.seen, self.valid, self.context)))
         return moved._knowing(_Told(self.told.complete or None, self.told.plain or None))
 
