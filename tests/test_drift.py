@@ -26,7 +26,9 @@ def rows(seed, n, mean=0.0, shift=0.0):
 
 
 def test_a_marginal_moves_while_the_conditional_does_not():
-    found = given.drift(rows(1, 400), rows(5, 120, 0.7), steps=30, progress=False)
+    old, new = rows(1, 400), rows(5, 120, 0.7)
+    old["c"][:3] = new["c"][:1] = "q"  # rare, and so one with all that are
+    found = given.drift(old, new, steps=30, progress=False)
     x, y, c = found.columns
     assert x.marginal_moved and y.marginal_moved and not c.marginal_moved
     assert not y.conditional_moved and not c.conditional_moved

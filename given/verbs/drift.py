@@ -10,6 +10,7 @@ import numpy as np
 from given.conditional import quoted
 from given.evaluate import Drift, drifted, marginal_p_value, matched
 from given.evaluate.marginals import marginals
+from given.infer import Rows
 from given.sources import Columns, read
 from given.train import nested, split
 from given.variables import Codec, UserError
@@ -82,7 +83,7 @@ def _known(made: Model, rows: Columns) -> Columns:
 
 def _scored(made: Model, rows: Columns, name: str, side: str, seed: int) -> dict[str, np.ndarray]:
     """log p of a column given all others, and the mean of that of draws of it: (n,) each."""
-    query = made.given({k: v for k, v in rows.items() if k != name})
+    query = made.given({k: Rows(v) for k, v in rows.items() if k != name})  # rare categories are "(other)"
     drawn = query.sample(_DRAWS, columns=[name], seed=seed)[name]
-    return {side: query.log_prob({name: rows[name]}),
-            f"{side} expected": np.mean([query.log_prob({name: one}) for one in drawn], 0)}
+    return {side: query.log_prob({name: Rows(rows[name])}),
+            f"{side} expected": np.mean([query.log_prob({name: Rows(one)}) for one in drawn], 0)}
