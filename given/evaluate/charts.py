@@ -141,7 +141,7 @@ def intervals(rows: Sequence[tuple[str, float, float, float]], low: float, high:
               title: str) -> str:
     """Figures with their intervals, a line each: (name, value, low, high) on an axis from `low` to `high`, in which `marks` are
     values that have a name."""
-    W, L, S, T = 410, 128, 24, 22
+    W, L, S, T = 416, 134, 24, 22
     H = T + S * len(rows) + 8
     def at(v: float) -> float:
         return L + (min(max(v, low), high) - low) / max(high - low, 1e-12) * (W - L - 66)
