@@ -53,7 +53,7 @@ def fit(a: argparse.Namespace) -> int:
                    parted(data, a.held_out))
     whole = held
     if isinstance(held, Columns):
-        held = held.rows(slice(_HELD))
+        held = held.rows(slice(_HELD) if parted else slice(None, None, -(-held.n // _HELD)))  # of all, where rows may be sorted
     beside = {} if held is None else _figures(task.own.baselines(train, held))
     print("".join(f"{name}: {figure}\n" for name, figure in beside.items()), end="", file=sys.stderr)
     learned = task.own.arranged(train, a.seed) if task.own is tasks.code else train

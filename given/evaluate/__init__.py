@@ -5,6 +5,7 @@ from given.evaluate.backtests import Backtest, backtest, crossing, holm, pinball
 from given.evaluate.calibration import Calibration, coverage, reliability
 from given.evaluate.compare import Comparison
 from given.evaluate.conformal import FalseAlarms
+from given.evaluate.discrimination import independent, told_apart
 from given.evaluate.divergence import Divergence
 from given.evaluate.drift import Drift, Moved, drifted, marginal_p_value
 from given.evaluate.energy_score import crps, energy
@@ -58,6 +59,7 @@ __all__ = [
     "drifted",
     "energy",
     "holm",
+    "independent",
     "leaderboard_page",
     "marginal_p_value",
     "matched",
@@ -73,6 +75,7 @@ __all__ = [
     "serial_error",
     "sharpe",
     "support",
+    "told_apart",
     "usefulness",
     "weighted_mean",
     "wilson_interval",

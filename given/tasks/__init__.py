@@ -27,6 +27,7 @@ from given.tasks import (
     keyboard,
     load,
     picture,
+    synthesise,
     traffic,
     translate,
     upscale,
@@ -34,7 +35,7 @@ from given.tasks import (
 from given.variables import Codec, UserError
 
 __all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "fill", "finance", "health", "keyboard", "load",
-           "picture", "task_named", "task_of", "traffic", "translate", "upscale"]
+           "picture", "synthesise", "task_named", "task_of", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -136,6 +137,8 @@ TASKS = (
          "nats/complex sample", "given fit h.npy --task channel", own=channel),
     Task("health", "how long a machine lasts, given what it has shown", "mean life, ridge", "RMSE in cycles, CRPS",
          "given fit engines.csv --task health", own=health, together="unit"),
+    Task("synthesise", "rows that pass for those of a table", "independent columns, real rows", "AUC of trees",
+         "given fit people.csv --task synthesise", own=synthesise, asks=()),
     Task("anomalies", "which rows are unlike all that is normal, and why", "independent columns", "nats/row",
          "given fit log.csv --task anomalies --normal label=normal", own=anomalies, asks=("normal",)),
 )
