@@ -122,7 +122,8 @@ def main() -> None:
     torch.set_num_threads(1)
     scores = [["data", "seed", "independent columns, nats a parent with its children", "ours", "ours above it, paired",
                "KS of how many, training rows", "KS, draws", "CPU-s to fit", "10,000 parents drawn, CPU-s"]]
-    facts = [["data", "rank correlation of", "test", "training rows", "draws", "independent columns", "|draws - test|"]]
+    facts = [["data", "rank correlation of", "test", "training rows", "draws", "independent columns",
+              "distance of draws from test"]]
     for name in DATA if arguments.only is None else [arguments.only]:
         made = run(name, 5 if arguments.quick else arguments.seconds, 1 if arguments.quick else 3)
         scores, facts = scores + made[0], facts + made[1]
