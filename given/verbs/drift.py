@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from given.conditional import quoted
+from given.distributions import Noise
 from given.evaluate import Drift, drifted, marginal_p_value, matched
 from given.evaluate.marginals import marginals
-from given.infer import Rows
+from given.infer import Query
+from given.infer.entry import single_entries
 from given.sources import Columns, read
 from given.train import nested, split
 from given.variables import Codec, UserError
@@ -22,7 +26,8 @@ from given.verbs.quality import as_read
 __all__ = ["drift"]
 
 _MOST, _SCORED = 50_000, 2_000  # rows compared, and scored of each side
-_HELD_OUT, _DRAWS, _LEAST = 0.2, 4, 20
+_HELD_OUT, _DRAWS, _LEAST = 0.2, 16, 20
+_AT_ONCE = 1024
 
 
 def drift(old: Any, new: Any, *, cpu_seconds: float | None = 60.0, steps: int | None = None, seed: int | None = 0,
@@ -81,9 +86,17 @@ def _known(made: Model, rows: Columns) -> Columns:
     return rows.rows(~np.logical_or.reduce(list(_new(made, rows).values())))
 
 
+@torch.no_grad()
 def _scored(made: Model, rows: Columns, name: str, side: str, seed: int) -> dict[str, np.ndarray]:
-    """log p of a column given all others, and the mean of that of draws of it: (n,) each."""
-    query = made.given({k: Rows(v) for k, v in rows.items() if k != name})  # rare categories are "(other)"
-    drawn = query.sample(_DRAWS, columns=[name], seed=seed)[name]
-    return {side: query.log_prob({name: Rows(rows[name])}),
-            f"{side} expected": np.mean([query.log_prob({name: Rows(one)}) for one in drawn], 0)}
+    """log p of a column given all others, in raw units, and the mean of that of draws of it: (n,) each."""
+    joint, found = made.joint, list[tuple[Tensor, Tensor]]()
+    entries, codec = {k: v.encode_new(rows)[0] for k, v in joint.columns.items()}, joint.columns[name].codec
+    for some in torch.arange(rows.n).split(_AT_ONCE):
+        x = {k: e.rows(some) for k, e in entries.items()}
+        query = Query(joint, {k: e for k, e in x.items() if k != name}, len(some))
+        ((_, law),) = (each for weight, whole in query.mixture(name) for each in single_entries(weight, whole, name))
+        drawn = law.sample((_DRAWS,), seed=Noise.of(seed, len(some), first_row=int(some[0])).fold(name)).to("cpu")
+        own, others = (law.log_prob(values).cpu() + codec.log_volume(values) for values in (x[name], drawn))
+        found.append((own, others.mean(0)))
+    each = [torch.cat(values).numpy() for values in zip(*found, strict=True)]
+    return {side: each[0], f"{side} expected": each[1]}
