@@ -9,7 +9,9 @@ import sys
 import numpy as np
 
 import given
+from given import tasks
 from given.app.data import need, observations, read, show
+from given.app.output import write
 from given.evaluate import scatter
 from given.sources import Columns, write_file
 from given.variables import UserError
@@ -57,7 +59,15 @@ def prototypes(a: argparse.Namespace) -> None:
 def segments(a: argparse.Namespace) -> None:
     """`given segments`"""
     model = given.load(a.model, device=a.device)
-    found = model.segments(read(a.data, a, model), a.column, seed=a.seed)
+    data = read(a.data, a, model)
+    latent = tasks.segments.LATENT
+    need([name for name in model.joint.of_data if latent in model.joint.latents], data.names, a.data)
+    found = {**model.segments(data, a.column, seed=a.seed)}
+    if a.column == latent and latent in model.joint.latents:
+        most = tasks.segments.prototypes(model, data)
+        found["prototype"] = np.array([most.get(int(k), "") for k in found["segment"]], dtype=object)
+    if a.assign is not None:
+        write(tasks.segments.assign(model, data), a.assign, model)
     show(Columns({**found, "share": np.round(found["share"], 4)}), a, model)
 
 

@@ -36,8 +36,11 @@ def _prototypes(add: Add) -> None:
 
 def _segments(add: Add) -> None:
     command = add("segments", "what tells the rows of every value of a column from all rows",
-                  "given segments people.given people.csv city", model=True, data=DATA)
-    command.add_argument("column", type=column, metavar="COLUMN", help="of the data, or a latent of the model")
+                  "given segments people.given people.csv city",
+                  "given segments groups.given people.csv --assign with_segments.csv", model=True, data=DATA)
+    command.add_argument("column", type=column, metavar="COLUMN", nargs="?", default="segment",
+                         help="of the data, or a latent of the model (default: segment, of given fit --task segments)")
+    command.add_argument("--assign", metavar="FILE", help="write the table with the most probable segment of every row")
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
 

@@ -24,11 +24,12 @@ from given.train import MODEL_FILES, check_place, split
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs.choosing import choose
+from given.verbs.holes import present
 
-__all__ = ["chat", "fill", "fit", "health", "keyboard", "picture", "risk", "translate", "upscale"]
+__all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "picture", "predict", "risk", "translate", "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
-_ASKED = ("normal",)  # options that some tasks have alone
+_ASKED = ("normal", "target")  # options that some tasks have alone
 
 
 def fit(a: argparse.Namespace) -> int:
@@ -62,7 +63,7 @@ def fit(a: argparse.Namespace) -> int:
     why = dict[str, str]()
     if task.chosen_by is not None:
         choice = choose(task.own.models(train, seed=a.seed), train, task.chosen_by, budget=budget, seed=a.seed,
-                        **training | {"held_out": 0})
+                        **training | {"held_out": task.own.TRAINING.get("held_out", 0)})
         model, budget, why = choice.model, choice.left, {"family": str(choice)}
         model.facts |= {"task": task.name, "header": list(header), "chosen": dict(choice.losses)}
         print(f"family: {choice}", file=sys.stderr)
@@ -245,6 +246,31 @@ def health(a: argparse.Namespace) -> None:
     units, lives = tasks.health.remaining(model, a.data, draws=a.n, seed=a.seed)
     low, high = np.quantile(lives, [(1 - a.interval) / 2, (1 + a.interval) / 2], axis=0)
     show(Columns({"unit": np.array(units), "life": lives.mean(0).round(1), "low": low, "high": high}), a, model)
+
+
+def impute(a: argparse.Namespace) -> None:
+    """`given impute`"""
+    model = _of_task(a.model, "impute", lambda m: m.facts.get("task") == "impute")
+    data = read(a.data, a, model)
+    for line in model.unfillable(data):
+        print(line, file=sys.stderr)
+    show(tasks.impute.fill(model, data, level=a.interval, n=a.n, seed=a.seed), a, model)
+
+
+def predict(a: argparse.Namespace) -> None:
+    """`given predict`"""
+    model = _of_task(a.model, "predict", lambda m: "target" in m.facts)
+    if not 0 < a.interval < 1:
+        raise UserError(f"predict: --interval {a.interval:g}; expected a probability between 0 and 1, as 0.9")
+    data = next(read(a.data, a, model).batches(1 << 60))
+    show(tasks.predict.predict(model, data, level=a.interval, seed=a.seed), a, model)
+    if (target := tasks.predict.target_of(model)) in data and present(data[target]).any():
+        found = tasks.predict.calibration(model, data)
+        lines = [] if found is None else [f"{target}: right {found.accuracy:.1%}; predicted and observed, by probability:", *(
+            f"  {p:.1%}  {o:.1%} ({low:.1%} to {high:.1%})" for p, o, low, high in zip(
+                found.predicted, found.observed, found.low, found.high, strict=True)),
+            f"expected calibration error {found.error:.3f}"]
+        print("".join(f"{line}\n" for line in lines), end="", file=sys.stderr)
 
 
 def _read(path: str) -> str:

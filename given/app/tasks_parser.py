@@ -105,4 +105,22 @@ def _anomalies(add: Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
 
-TASKS: tuple[Callable[[Add], None], ...] = (_translate, _chat, _keyboard, _picture, _fill, _upscale, _risk, _health, _anomalies)
+def _impute(add: Add) -> None:
+    command = add("impute", "the holes of a table, a line each: what stands there, and the interval it lies in",
+                  "given impute people.given holes.csv", "given impute people.given holes.csv --interval 0.5 -o found.csv",
+                  model=True, data=DATA)
+    command.add_argument("--interval", metavar="SHARE", type=number, default=0.9, help="central (default 0.9)")
+    command.add_argument("-n", type=count, default=100, help="draws a row (default 100)")
+    command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
+
+
+def _predict(add: Add) -> None:
+    command = add("predict", "the target of every row, with its probabilities or its interval, and how well they hold",
+                  "given predict people.given new.csv", "given predict people.given new.csv --interval 0.5 -o told.csv",
+                  model=True, data=DATA)
+    command.add_argument("--interval", metavar="SHARE", type=number, default=0.9, help="central, of a number (default 0.9)")
+    command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
+
+
+TASKS: tuple[Callable[[Add], None], ...] = (_translate, _chat, _keyboard, _picture, _fill, _upscale, _risk, _health, _anomalies,
+                                        _impute, _predict)

@@ -23,6 +23,8 @@ __all__ = ["Factorized"]
 class Factorized(Distribution):
     """Independent entries."""
 
+    draws_together = True
+
     @abc.abstractmethod
     def pick(self, u: Tensor) -> Tensor:
         """The values that uniform numbers u (*shape, B, *grid) in (0, 1) pick."""
@@ -40,7 +42,10 @@ class Factorized(Distribution):
         return self.each(symbols.expand(-1, self.n, *self.space.shape)).movedim(0, -1)
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
-        return self._kept(self.pick(noise.uniform(shape, self.space.shape)))
+        if len(noise.keys) == self.n:
+            return self._kept(self.pick(noise.uniform(shape, self.space.shape)))
+        u = noise.uniform((), self.space.shape)  # a stream for every draw
+        return self._kept(self.pick(u.reshape(*shape, self.n, *self.space.shape)))
 
     def log_prob(self, x: Entries, *, seed: int | Noise = 0) -> Tensor:
         each = torch.where(self._scored(x), self.each(x.tensor), 0.0)

@@ -24,9 +24,12 @@ from given.tasks import (
     fill,
     finance,
     health,
+    impute,
     keyboard,
     load,
     picture,
+    predict,
+    segments,
     synthesise,
     traffic,
     translate,
@@ -34,8 +37,9 @@ from given.tasks import (
 )
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "fill", "finance", "health", "keyboard", "load",
-           "picture", "synthesise", "task_named", "task_of", "traffic", "translate", "upscale"]
+__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "fill", "finance", "health", "impute",
+           "keyboard", "load", "picture", "predict", "segments", "synthesise", "task_named", "task_of", "traffic", "translate",
+           "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -141,6 +145,12 @@ TASKS = (
          "given fit people.csv --task synthesise", own=synthesise, asks=()),
     Task("anomalies", "which rows are unlike all that is normal, and why", "independent columns", "nats/row",
          "given fit log.csv --task anomalies --normal label=normal", own=anomalies, asks=("normal",)),
+    Task("impute", "what stands in the holes of a table, each with its interval", "mean and mode", "nats/cell, error in "
+         "standard deviations", "given fit people.csv --task impute", own=impute, asks=()),
+    Task("predict", "one column from all others, with probabilities that are frequencies", "the column by itself", "nats/row",
+         "given fit people.csv --task predict --target income", own=predict, chosen_by=predict.loss, asks=("target",)),
+    Task("segments", "groups of rows that are alike, and what tells each from the rest", "one segment", "nats/row",
+         "given fit people.csv --task segments", own=segments, chosen_by=segments.loss, asks=()),
 )
 
 

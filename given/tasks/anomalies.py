@@ -22,24 +22,21 @@ from typing import Any
 
 import numpy as np
 
-from given.codecs import Integer, Label, Number, Time, infer_table
 from given.conditional import quoted
 from given.evaluate import FalseAlarms
 from given.families import ChowLiuTree, GaussianMixture, Independent
-from given.scales import varies_by_shares
 from given.sources import Columns, Source
 from given.sources import read as read_data
-from given.variables import Codec, UserError
+from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.holes import present
+from given.verbs.numbers_and_words import numbers_and_words
 from given.verbs.reasons import cells, reasons
 
 __all__ = ["TRAINING", "Watch", "baselines", "kept", "measure", "model", "read"]
 
 TRAINING: Mapping[str, Any] = {}
 _RIDGE, _MANY = 0.03, 64  # of the variance of a column; numbers beyond which there is one component
-_RARE, _FIRST = 5, 1 << 16  # rows of a word; rows that say how numbers are read
 _KEPT, _ASKED = 10_000, 500  # normal rows held out whose scores are kept, and of whose cells the median is
 
 
@@ -74,37 +71,16 @@ def model(data: Source, *, seed: int = 0) -> Model:
     Raises:
         UserError: no column of numbers or words.
     """
-    codecs, notes = infer_table(data)
-    first = next(data.batches(_FIRST))
-    numbers, words, left = dict[str, Codec](), dict[str, Codec](), list[str]()
-    for name, codec in codecs.items():
-        values = first[name]
-        if not present(values).any():
-            left.append(f"{name}: left out: has no value")
-        elif values.ndim == 1 and isinstance(codec, Number | Integer | Label) and (r := _numbers(values)) is not None:
-            holes = "unknown" if np.isnan(r).any() else "error"
-            numbers[name] = Number(missing=holes, curve="log1p" if varies_by_shares(r) else "linear", whole=False)
-        elif isinstance(codec, Label):
-            words[name] = Label(rare=_RARE, unseen="other", missing="symbol")
-        else:
-            left.append(f"{name}: left out: " + ("times to come are later than all that were learned" if isinstance(codec, Time)
-                                                 else "neither numbers nor categories"))
+    numbers, words, left = numbers_and_words(data)
     if not numbers and not words:
-        raise UserError(f"anomalies: expected columns of numbers or categories, got none ({'; '.join(left or notes)})")
+        raise UserError(f"anomalies: expected columns of numbers or categories, got none ({'; '.join(left)})")
     blocks = {", ".join(map(quoted, block)): family for block, family in (
         (numbers, partial(GaussianMixture, components=None if len(numbers) <= _MANY else 1, ridge=_RIDGE)),
         (words, ChowLiuTree if len(words) > 1 else Independent)) if block}
     formula = " ".join(f"p({block})" for block in blocks)
     found = model_of(formula, data, codecs=numbers | words, families=dict(blocks), seed=seed)
-    found.facts["notes"] = [note for note in notes if "left out" in note] + left
+    found.facts["notes"] = left
     return found
-
-
-def _numbers(values: np.ndarray) -> np.ndarray | None:
-    """Values (n,) as float64, NaN where missing; None where one is no number."""
-    if values.dtype.kind == "O" and all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values):
-        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    return values.astype(np.float64) if values.dtype.kind in "iuf" else None
 
 
 def measure(model: Model, test: Source) -> dict[str, float]:
