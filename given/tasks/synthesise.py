@@ -40,7 +40,7 @@ def model(data: Source, *, seed: int = 0) -> Model:
     Raises:
         UserError: no column is left.
     """
-    return model_of(data, seed=seed)
+    return model_of(None, data, seed=seed)
 
 
 def measure(model: Model, test: Source) -> dict[str, float]:
