@@ -3,7 +3,7 @@
     GIVEN_DATA=... python benchmarks/impute.py            # about 20 CPU-minutes; appends to RESULTS.md; --print: prints only
     GIVEN_DATA=... python benchmarks/impute.py --blocks FOLDER    # Adult's blocks of benchmarks/predict.py
 
-Adult: 10,000 rows of adult-train by seed, 500 of adult-test. breast_cancer: 70 % to learn from by seed, the rest to test on.
+Adult: 10,000 rows of adult-train by seed, 200 of adult-test (--rows). breast_cancer: 70 % to learn from by seed, the rest to test on.
 Peer: IterativeImputer (BayesianRidge) of numbers and of indicators of categories, of which the largest is taken.
 """
 
@@ -81,18 +81,18 @@ def errors(found: dict[str, np.ndarray], train: Columns, test: Columns,
     return np.concatenate(squares), np.concatenate(right)
 
 
-def of_seed(data: str, seed: int, folder: str | None, seconds: float) -> tuple[dict, dict]:
+def of_seed(data: str, seed: int, folder: str | None, seconds: float, rows: int) -> tuple[dict, dict]:
     """Errors of every way, and what is said of ours and of independent columns."""
     rng = np.random.default_rng(seed)
     if data == "adult":
         everything, test = adult("train"), adult("test")
         train = everything.rows(rng.permutation(everything.n)[:10_000])
-        test = test.rows(rng.permutation(test.n)[:500])
+        test = test.rows(rng.permutation(test.n)[:rows])
         model, _ = block_of(train, seed, folder, seconds)
     else:
-        rows = next(given.read("breast_cancer").batches(1 << 60))
-        order = rng.permutation(rows.n)
-        train, test = rows.rows(order[:400]), rows.rows(order[400:])
+        whole = next(given.read("breast_cancer").batches(1 << 60))
+        order = rng.permutation(whole.n)
+        train, test = whole.rows(order[:400]), whole.rows(order[400:])
         model = impute.model(train, seed=seed)
         model.fit(train, cpu_seconds=seconds, seed=seed, progress=False)
     names = [name for name in model.joint.columns if name in test]
@@ -105,8 +105,8 @@ def of_seed(data: str, seed: int, folder: str | None, seconds: float) -> tuple[d
     return {who: errors(each, train, test, gone) for who, each in ways.items()}, said
 
 
-def table(data: str, seeds: int, folder: str | None, seconds: float) -> list[list[str]]:
-    each = [of_seed(data, seed, folder, seconds) for seed in range(seeds)]
+def table(data: str, seeds: int, folder: str | None, seconds: float, rows: int) -> list[list[str]]:
+    each = [of_seed(data, seed, folder, seconds, rows) for seed in range(seeds)]
     lines = [["way", "RMSE/sd of numbers, by seed", "squared error less ours", "accuracy of categories, by seed", "less ours",
               "log p/cell, nats", "in intervals of 90 %"]]
     for who in each[0][0]:
@@ -133,11 +133,12 @@ def main() -> None:
     parser.add_argument("--print", action="store_true", help="write no record")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", choices=["adult", "breast_cancer"])
+    parser.add_argument("--rows", type=int, default=200, help="of adult-test")
     parser.add_argument("--seconds", type=float, default=100, help="CPU-seconds to learn one model")
     parser.add_argument("--blocks", metavar="FOLDER", help="of blocks learned before, or to keep")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    tables = {data: table(data, asked.seeds, asked.blocks, asked.seconds) for data in ("breast_cancer", "adult")
+    tables = {data: table(data, asked.seeds, asked.blocks, asked.seconds, asked.rows) for data in ("breast_cancer", "adult")
               if asked.data in (None, data)}
     for line in (line for lines in tables.values() for line in lines):
         print(*line, sep=" | ")

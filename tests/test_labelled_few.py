@@ -107,3 +107,19 @@ def test_an_unknown_symbol_that_nobody_reads_is_left_out():
 def test_what_a_hole_may_mean():
     with pytest.raises(given.UserError, match="missing='hole'; expected 'error' or 'symbol' or 'unknown'"):
         Label(missing="hole")
+
+
+def test_the_task_names_rows_by_what_lies_together():
+    from given.tasks import label_few
+
+    data, names = clouds(300, 4)
+    rows = label_few.read(data, target="kind")
+    model = label_few.model(rows)
+    model.fit(rows, progress=False, **label_few.TRAINING)
+    assert str(model) == "p(kind) p(a, b | kind)"
+    found = label_few.measure(model, given.read({**data, "kind": names}))["accuracy of 300 labelled"]
+    beside = label_few.baselines(rows, given.read({**data, "kind": names}))
+    assert found > 0.95 and found >= beside["labelled rows alone"]["accuracy of 300 labelled"] - 0.01
+    assert beside["the most frequent label"]["accuracy of 300 labelled"] < 0.6
+    with pytest.raises(given.UserError, match="no row has a value of kind; label a few of every kind"):
+        label_few.read({**data, "kind": [None] * 300}, target="kind")

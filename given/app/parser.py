@@ -113,7 +113,8 @@ def _fit(add: _Add) -> None:
     command.add_argument("--task", metavar="NAME", help="learn for a task of `given tasks`, set beside its baseline")
     command.add_argument("--normal", type=pair, metavar="COLUMN=VALUE",
                          help="with --task anomalies: the rows to learn from (default: all)")
-    command.add_argument("--target", type=column, metavar="COLUMN", help="with --task predict: the column to predict")
+    command.add_argument("--target", type=column, metavar="COLUMN",
+                         help="with --task predict and label-few: the column to predict")
     command.add_argument("-o", "--output", metavar="FOLDER", help="where to save the model (default: after the data, .given)")
     command.add_argument("--rows", action="store_true", help="rows are rows, where rising times would make them series")
     key(command)

@@ -26,6 +26,7 @@ from given.tasks import (
     health,
     impute,
     keyboard,
+    label_few,
     load,
     picture,
     predict,
@@ -38,8 +39,8 @@ from given.tasks import (
 from given.variables import Codec, UserError
 
 __all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "fill", "finance", "health", "impute",
-           "keyboard", "load", "picture", "predict", "segments", "synthesise", "task_named", "task_of", "traffic", "translate",
-           "upscale"]
+           "keyboard", "label_few", "load", "picture", "predict", "segments", "synthesise", "task_named", "task_of", "traffic",
+           "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -149,6 +150,8 @@ TASKS = (
          "standard deviations", "given fit people.csv --task impute", own=impute, asks=()),
     Task("predict", "one column from all others, with probabilities that are frequencies", "the column by itself", "nats/row",
          "given fit people.csv --task predict --target income", own=predict, chosen_by=predict.loss, asks=("target",)),
+    Task("label-few", "which label a row has, where few rows have one", "the most frequent label, the labelled rows alone",
+         "accuracy", "given fit rows.csv --task label-few --target label", own=label_few, asks=("target",)),
     Task("segments", "groups of rows that are alike, and what tells each from the rest", "one segment", "nats/row",
          "given fit people.csv --task segments", own=segments, chosen_by=segments.loss, asks=()),
 )
