@@ -3,7 +3,8 @@
     GIVEN_DATA=... python benchmarks/impute.py            # about 20 CPU-minutes; appends to RESULTS.md; --print: prints only
     GIVEN_DATA=... python benchmarks/impute.py --blocks FOLDER    # Adult's blocks of benchmarks/predict.py
 
-Adult: 10,000 rows of adult-train by seed, 200 of adult-test (--rows). breast_cancer: 70 % to learn from by seed, the rest to test on.
+Adult: 10,000 rows of adult-train by seed, 200 of adult-test (--rows). breast_cancer: 70 % to learn from by seed, the rest to
+test on.
 Peer: IterativeImputer (BayesianRidge) of numbers and of indicators of categories, of which the largest is taken.
 """
 

@@ -254,7 +254,10 @@ def impute(a: argparse.Namespace) -> None:
     data = read(a.data, a, model)
     for line in model.unfillable(data):
         print(line, file=sys.stderr)
-    show(tasks.impute.fill(model, data, level=a.interval, n=a.n, seed=a.seed), a, model)
+    found = tasks.impute.fill(model, data, level=a.interval, n=a.n, seed=a.seed)
+    if not found.n:
+        print(f"{a.data}: has no hole in a column of {model}", file=sys.stderr)
+    show(found, a, model)
 
 
 def predict(a: argparse.Namespace) -> None:

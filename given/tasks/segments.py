@@ -24,6 +24,7 @@ from given.sources import read as read_data
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
+from given.verbs.holes import present
 from given.verbs.numbers_and_words import numbers_and_words
 
 __all__ = ["LATENT", "TRAINING", "assign", "baselines", "loss", "measure", "model", "models", "prototypes", "read"]
@@ -100,13 +101,14 @@ def assign(model: Model, data: Any) -> Columns:
 
 
 def prototypes(model: Model, data: Any) -> dict[int, str]:
-    """The most probable row of every segment that has one, in words."""
+    """The most probable row without holes of every segment that has one, in words."""
     rows = assign(model, data)
     found = dict[int, str]()
     names = [name for name in model.joint.columns if name in rows and name != LATENT]
-    for k in sorted(set(rows[LATENT].tolist())):
+    whole = np.all([present(rows[name]) for name in names], 0)  # a density of fewer numbers is no smaller for it
+    for k in sorted(set(rows[LATENT][whole].tolist())):
         values = model.given({LATENT: k}).log_prob({name: Rows(rows[name]) for name in names})
-        best = int(np.where(rows[LATENT] == k, values, -np.inf).argmax())
+        best = int(np.where((rows[LATENT] == k) & whole, values, -np.inf).argmax())
         more = ", ..." * (len(names) > _SHOWN)
         found[k] = ", ".join(f"{name} {rows[name].tolist()[best]}" for name in names[:_SHOWN]) + more
     return found

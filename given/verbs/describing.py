@@ -13,6 +13,7 @@ from torch import Tensor
 
 from given.conditional import Conditional, Decodes
 from given.distributions import Distribution, Intractable
+from given.infer import Rows
 from given.joint import Joint
 from given.sources import Columns, Learned, Source, read
 from given.variables import Entries, Finite, Real, UserError, shown
@@ -133,7 +134,7 @@ class Describing(abc.ABC):
             if len(shares) > _MOST:
                 raise UserError(f"segments: {by} has {len(shares)} values; expected a column of at most {_MOST}")
         else:
-            shares = self.given({k: v for k, v in rows.items() if k in self.joint.columns}).probabilities(by)
+            shares = self.given({k: Rows(v) for k, v in rows.items() if k in self.joint.columns}).probabilities(by)
         return _segments(rows, names, shares)
 
 
