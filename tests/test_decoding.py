@@ -539,7 +539,7 @@ def test_beams_of_many_draws_are_the_next_best_and_no_copies(monkeypatch):
     model = given.model("p(text)", words, codecs={"text": Text()}, families={"text": NGram})
     model.fit(words)
     whole = model.sample(12, how=Beam(12))["text"].tolist()
-    monkeypatch.setattr("given.verbs.query.draws_at_once", lambda joint: 5)
+    monkeypatch.setattr("given.verbs.draws.draws_at_once", lambda joint: 5)
     assert len(set(whole)) == 12 and model.sample(12, how=Beam(12))["text"].tolist() == whole
     with pytest.raises(UserError, match="Beam: 10 draws of 8 beams"):
         model.sample(12, how=Beam(8))

@@ -173,7 +173,7 @@ def test_a_block_fills_any_column_given_any():
 
 
 def rows_at_once(monkeypatch, n):
-    for name in ("scoring.rows_at_once", "query.rows_at_once", "query.draws_at_once"):
+    for name in ("scoring.rows_at_once", "query.rows_at_once", "draws.draws_at_once"):
         monkeypatch.setattr(f"given.verbs.{name}", lambda joint: n)
 
 

@@ -165,7 +165,7 @@ def test_draws_in_parts_are_the_draws_at_once(model, monkeypatch):
     asked = [model.given(g="b"), model.given(), model.given(g=["a", "b", "c"], k=["u", "v", "u"]),
              model.given(x=given.part([1.0, 0.0, 2.0], seen=[True, False, True]))]
     whole = [query.sample(11, seed=4) for query in asked]
-    monkeypatch.setattr("given.verbs.query.draws_at_once", lambda joint: 4)
+    monkeypatch.setattr("given.verbs.draws.draws_at_once", lambda joint: 4)
     for query, all_ in zip(asked, whole, strict=True):
         for n in (11, 3):
             cut = query.sample(n, seed=4)
@@ -176,7 +176,7 @@ def test_draws_in_parts_are_the_draws_at_once(model, monkeypatch):
 
 
 def test_a_part_of_the_draws_holds_no_more_rows_than_fit(model, monkeypatch):
-    monkeypatch.setattr("given.verbs.query.draws_at_once", lambda joint: 8)
+    monkeypatch.setattr("given.verbs.draws.draws_at_once", lambda joint: 8)
     sizes, sample = [], Query.sample
     monkeypatch.setattr(Query, "sample", lambda self, draws, **options: (
         sizes.append((draws, self.n)), sample(self, draws, **options))[1])

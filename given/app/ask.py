@@ -46,10 +46,9 @@ def sample(a: argparse.Namespace) -> None:
             observed[name] = prefix(observed[name])  # given whole, nothing would be left to draw
     asked = model.do(observations(a.do, model, "--do"), given=observed) if a.do else model.given(observed)
     if not a.stream:
-        drawn = asked.sample(a.n or 16, seed=a.seed, how=how, length=a.length, where=a.where)
-        if drawn.acceptance is not None:
-            print(drawn.about, file=sys.stderr)
+        drawn = asked.draws(a.n or 16, seed=a.seed, how=how, length=a.length, where=a.where)
         show(drawn, a, model)
+        print(drawn.about, file=sys.stderr) if drawn.about else None
         return
     if a.n not in (None, 1) or a.output or a.json or a.where:
         raise UserError("sample: --stream prints one text, or series, as it is drawn; leave out -n, -o, --json and --where")

@@ -113,12 +113,12 @@ def say_skipped(data: Source) -> None:
                   f"({data.described()})? See --format, --delimiter and --header", file=sys.stderr)
 
 
-def show(columns: Columns, a: argparse.Namespace, model: Model) -> None:
-    """Columns in the file that the options name, or on the screen."""
+def show(source: Source, a: argparse.Namespace, model: Model) -> None:
+    """Rows in the file that the options name, or on the screen."""
     if a.output:
-        write(columns, a.output, model)
+        write(source, a.output, model)
     else:
-        rows(columns, a.json)
+        rows(source, a.json)
 
 
 def need(names: Any, there: Sequence[str], where: str) -> None:

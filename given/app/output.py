@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from given.evaluate import contact_sheet, picture
-from given.sources import Columns, ragged, write_file
+from given.sources import Columns, Source, joined, ragged, write_file
 from given.sources.cells import written
 from given.sources.write import delimited
 from given.variables import Finite, UserError
@@ -34,33 +34,38 @@ def shown(value: Any) -> str:
     return text if len(text) <= _WIDE else f"{text[:_WIDE]}..."
 
 
-def rows(columns: Columns, as_json: bool, header: bool = True) -> None:
+def rows(source: Source, as_json: bool, header: bool = True) -> None:
     """Rows on standard output: JSON lines, or comma-separated, a row a value of series, with grids named by their shape."""
-    flat = columns.flat() if as_json else _long(columns)
-    if not as_json and header:
-        print(*delimited([flat.names], ","))
-    for some in flat.batches(_ROWS):
-        if as_json:
-            print("\n".join(map(json.dumps, some.records())))
-            continue
-        cells = [written(v, flat.dtypes.get(name)) if v.ndim == 1 and not ragged(v) else list(map(shown, v))
-                 for name, v in some.items()]
-        print("\n".join(delimited(zip(*cells, strict=True), ",")), flush=True)
-    if not as_json and header and any(v.ndim > 1 or ragged(v) for v in flat.values()):
+    first, grids = 0, False
+    for run in source.runs():
+        flat = run.flat() if as_json else _long(run, first)
+        if not as_json and header and not first:
+            print(*delimited([[name] for name in flat.names], ","))
+        for some in flat.batches(_ROWS):
+            if as_json:
+                print("\n".join(map(json.dumps, some.records())))
+                continue
+            cells = [written(v, flat.dtypes.get(name)) if v.ndim == 1 and not ragged(v) else list(map(shown, v))
+                     for name, v in some.items()]
+            print("\n".join(delimited(cells, ",")), flush=True)
+        grids |= not as_json and header and any(v.ndim > 1 or ragged(v) for v in flat.values())
+        first += run.n
+    if grids:
         print("grids are written with -o FILE.npz, FILE.png or FOLDER/, or --json", file=sys.stderr)
 
 
-def _long(columns: Columns) -> Columns:
+def _long(columns: Columns, first: int) -> Columns:
     """Columns as a long table, or as they are where their items make none."""
     try:
-        return columns.long()
+        return columns.long(first)
     except UserError:
         return columns.flat()
 
 
-def write(columns: Columns, path: str, model: Model) -> None:
-    """Columns as a file; their one column of images as a sheet .png, or an image a file in a FOLDER/."""
+def write(source: Source, path: str, model: Model) -> None:
+    """Rows as a file; their one column of images as a sheet .png, or an image a file in a FOLDER/."""
     if path.endswith(("/", os.sep)):
+        columns = _held(source)
         name, space = _images(model, columns, path)
         images = columns.flat()[name]
         os.makedirs(path, exist_ok=True)
@@ -69,11 +74,15 @@ def write(columns: Columns, path: str, model: Model) -> None:
             content = picture(levels[None, None], levels=256, scale=1, gap=0)
             write_file(os.path.join(path, f"{i:0{len(str(len(images)))}d}.png"), lambda file, c=content: file.write(c))  # type: ignore[misc]
     elif path.endswith(".png"):
-        content = sheet(model, columns, path)
+        content = sheet(model, _held(source), path)
         write_file(path, lambda file: file.write(content))
     else:
-        columns.save(path)
+        source.save(path)
     print(f"wrote {path}", file=sys.stderr)
+
+
+def _held(source: Source) -> Columns:
+    return source if isinstance(source, Columns) else joined([*source.runs()])
 
 
 def sheet(model: Model, columns: Columns, path: str = ".png") -> bytes:

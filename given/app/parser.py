@@ -155,7 +155,8 @@ def _sample(add: _Add) -> None:
     command.add_argument("given", nargs="*", type=pair, metavar="NAME=VALUE",
                          help="what is observed, written as in the data learned from, NA where it is missing; of a text or "
                               "series, what it begins with, where nothing else is left to draw")
-    command.add_argument("-n", type=count, help="how many draws (default 16; with --stream one)")
+    command.add_argument("-n", type=count, help="how many draws (default 16; with --stream one), written as they are drawn: "
+                                                "memory does not grow by them")
     command.add_argument("-o", "--output", metavar="FILE",
                          help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, or FOLDER/ with a file each; of "
                               "linked tables FOLDER/ or .sqlite")

@@ -81,6 +81,7 @@ from given.distributions.timeline import Timeline
 from given.distributions.torch_distribution import Torch
 from given.distributions.transformed import Transformed
 from given.distributions.tree import Tree
+from given.distributions.weighted_levels import WeightedLevels
 
 __all__ = [
     "AtLastNoise",
@@ -189,6 +190,7 @@ __all__ = [
     "Volatility",
     "Wait",
     "Weighed",
+    "WeightedLevels",
     "WittenBell",
     "best_weights",
     "by_columns",

@@ -42,17 +42,36 @@ class DiscretizedLogisticMixture(Factorized):
     @property
     def log_probs(self) -> Tensor:
         """log p of every level at every entry: (B, *grid, V) float64."""
-        wide = (part.double()[..., None, :] for part in (self.logits, self.means, self.scales))
-        return self._each(torch.arange(self.V, device=self.means.device)[:, None], *wide)
+        log_w, slope = self.logits.double().log_softmax(-1)[..., None], 1 / self.scales.double()
+        z = self._edges(slope)
+        below = F.logsigmoid(z)
+        above = below - z  # log sigma(-z), of the same edges
+        share = log_w[..., 2:, :]
+        inner = share + torch.log(-torch.expm1(-2 / self.V * slope))[..., None] + below[..., 1:] + above[..., :-1]
+        each = torch.cat([share + below[..., :1], inner, share + above[..., -1:]], -1).logsumexp(-2)
+        ends = torch.logaddexp(each[..., [0, -1]], log_w[..., :2, 0])
+        return torch.cat([ends[..., :1], each[..., 1:-1], ends[..., 1:]], -1)
+
+    @property
+    def cells(self) -> Tensor:
+        """p of every level at every entry, (B, *grid, V) float64: to 1e-12 of each p above 1e-300, in an eighth of the time."""
+        w, slope = self.logits.double().softmax(-1), 1 / self.scales.double()
+        z = self._edges(slope)
+        below, above = z.sigmoid(), z.neg_().sigmoid_()
+        inner = (w[..., 2:] * -torch.expm1(-2 / self.V * slope))[..., None, :] @ (below[..., 1:] * above[..., :-1])
+        low, high = ((w[..., 2:] * end).sum(-1, keepdim=True) for end in (below[..., 0], above[..., -1]))
+        return torch.cat([w[..., :1] + low, inner[..., 0, :], w[..., 1:2] + high], -1)
+
+    def _edges(self, slope: Tensor) -> Tensor:
+        """Edges between levels in units of every component: (B, *grid, K, V - 1)."""
+        edges = torch.linspace(-1, 1, self.V + 1, dtype=torch.float64, device=slope.device)[1:-1]
+        return (slope[..., None] * edges).sub_((slope * self.means)[..., None])
 
     @property
     def probs(self) -> Tensor:
         """p of every level at every entry, (B, *grid, V) float64: to 1e-15 of one, not of p, and in a tenth of the time."""
         w = self.logits.double().softmax(-1)
-        edges = torch.linspace(-1, 1, self.V + 1, dtype=torch.float64, device=w.device)[1:-1]
-        slope = 1 / self.scales.double()
-        z = (slope[..., None] * edges).sub_((slope * self.means)[..., None])  # (B, *grid, K, V - 1)
-        below = (w[..., None, 2:] @ z.sigmoid_())[..., 0, :]
+        below = (w[..., None, 2:] @ self._edges(1 / self.scales.double()).sigmoid_())[..., 0, :]
         p = torch.diff(F.pad(below, (1, 0)), dim=-1, append=w[..., 2:].sum(-1, keepdim=True)).clamp_(min=0)
         p[..., 0] += w[..., 0]
         p[..., -1] += w[..., 1]

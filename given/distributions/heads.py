@@ -22,6 +22,7 @@ from given.distributions.distribution import Distribution
 from given.distributions.normal_mixture import NormalMixture
 from given.distributions.product import ProductDistribution
 from given.distributions.torch_distribution import Torch
+from given.distributions.weighted_levels import WeightedLevels
 from given.nn import Linear
 from given.nn.precision import sixteen_bits
 from given.variables import Axis, Finite, Product, Real, Space, UserError
@@ -124,14 +125,14 @@ class DiscretizedLogisticMixtureHead(nn.Module):
             nn.init.zeros_(self.levels.weight)
             nn.init.zeros_(self.levels.bias)
 
-    def forward(self, features: Tensor) -> DiscretizedLogisticMixture | Categorical:
+    def forward(self, features: Tensor) -> DiscretizedLogisticMixture | WeightedLevels:
         """(B, *grid, C) -> the distribution of (B, *grid), whose levels are scored by two edges a component."""
         logits, means, scales = self.parameters_of(features).split(self.sizes, -1)
         space = _on_grid(self.space, features)
         # softplus keeps the scale away from zero without a clamp
         mixture = DiscretizedLogisticMixture(logits, means, F.softplus(scales) + 1e-3, space)
         if self.levels is not None:
-            return Categorical(mixture.log_probs + self.levels(features), space)
+            return WeightedLevels(mixture, self.levels(features), space)
         return mixture
 
 

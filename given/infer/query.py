@@ -102,7 +102,7 @@ class Query:
                     [seen[name] for name in factor.x.columns], self._beside(factor, seen).values())):
                 x = joined([*self._drawn(factor, seen, draws, noise, how, longer, asked and asked | parents,
                                          first_draw=first_draw)], longer).to("cpu")
-                seen |= {name: self._ending(factor, e, seen) for name, e in factor.x.split(x).items()}
+                seen |= self._ending(factor, factor.x.split(x), seen)
         return {name: e.map(lambda t: t.reshape(draws, self.n, *t.shape[1:])) for name, e in seen.items()}
 
     def stream(self, name: str, *, seed: int = 0, how: How | None = None, length: int | None = None) -> Iterator[Entries]:
@@ -211,13 +211,14 @@ class Query:
         along = {v.name: v.codec.along for v in factor.parents if v.name in seen} if (axis := factor.x.codec.along) else {}
         return {name: seen[name] for name, own in along.items() if own is not None and axis and own.shares(axis)}
 
-    def _ending(self, factor: Conditional, x: Entries, seen: Columns) -> Entries:
-        """A column of a factor's x, padding where what is given along its axis has ended."""
-        valid = x.valid
+    def _ending(self, factor: Conditional, drawn: Columns, seen: Columns) -> Columns:
+        """The columns of a factor's x, padding where what is given along its axis has ended."""
         for e in self._beside(factor, seen).values():
-            there = e.occupied[:, :x.tensor.shape[1]]
-            valid = valid & there.reshape(*there.shape, *[1] * (x.tensor.dim() - 2))  # type: ignore[operator]
-        return x if valid is x.valid else Entries(x.tensor, x.seen, valid)
+            for name, x in drawn.items():
+                there = e.occupied[:, :x.tensor.shape[1]]
+                valid = x.valid & there.reshape(*there.shape, *[1] * (x.tensor.dim() - 2))  # type: ignore[operator]
+                drawn = drawn | {name: Entries(x.tensor, x.seen, valid)}
+        return drawn
 
     def _check_begun(self, factor: Conditional, seen: Columns, length: int) -> None:
         """Raise where what is known of a factor's x is no beginning of one of a length."""

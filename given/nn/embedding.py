@@ -65,6 +65,7 @@ class Embedding(nn.Module):
             self.values.append(_Value(part, 1, width))
             self.near.append(_Value(part, table.shape[1], width) if table.shape[1] else nn.Identity())
         self.near_of, self.sizes = [t.shape[1] for t in tables], [part.dimensions for _, part in space.parts]
+        self.value_of = [cast(_Value, self.values[i]) for i in part_of]  # of every entry
         self.only = cast(_Value, self.values[0]), self.near[0]  # of a space that is no block
         K = max(self.near_of)
         self.table: Tensor
@@ -99,8 +100,11 @@ class Embedding(nn.Module):
             entry, last, near = (part[:, steps] for part in (self.order, self.last, self.earlier))
         else:
             entry, last, near = self._plan(order, steps)
-        if not self.table.shape[1] and len(self.values) > 1 and last.shape[1] > 1:
-            return self.place[entry] + self._each(values, last)
+        if not self.table.shape[1] and len(self.values) > 1:
+            if last.numel() == 1 and last.device.type == "cpu":
+                return self._next(values, int(entry), int(last))
+            if last.shape[1] > 1:
+                return self.place[entry] + self._each(values, last)
         padded = F.pad(values, (0, 1))
         tokens = self.place[entry] + self._told(self.values, last, _pick(padded, last)[..., None], (last == D)[..., None])
         if self.before is not None:
@@ -143,14 +147,24 @@ class Embedding(nn.Module):
         token = torch.addmm(self.place[entry], features[:, 0], last.weight)
         return (token.addmm(features[:, 1:].mT.flatten(1), near.weight) if isinstance(near, _Value) else token)[:, None]
 
+    def _next(self, values: Tensor, entry: int, before: int) -> Tensor:
+        """The token (B, 1, C) of one step of a block without near values, in few calls, from the column drawn just before."""
+        place = self.place[entry] if self.before is None else self.place[entry] + self.before[before]
+        if before == len(self.place):
+            return place.expand(len(values), 1, -1)
+        value = self.value_of[before]
+        if value.symbols:
+            return (F.embedding(values[:, before].long(), value.weight) + place)[:, None]
+        return torch.addmm(place, value.features(values[:, before]), value.weight)[:, None]
+
     def _plan(self, order: Tensor, steps: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Of every step the entry, the entry drawn just before, and the near ones drawn earlier; D where there is none."""
         R, D = order.shape
-        everything = F.pad(order, (0, 1), value=D)
-        rank = torch.empty_like(everything).scatter_(1, everything, torch.arange(D + 1, device=order.device).expand(R, -1))
         entry = order[:, steps]
         near = self.table[entry]  # (R, T, K)
         if near.shape[2]:
+            everything = F.pad(order, (0, 1), value=D)
+            rank = torch.empty_like(everything).scatter_(1, everything, torch.arange(D + 1, device=order.device).expand(R, -1))
             step = torch.arange(D, device=order.device)[steps]
             near = torch.where(_pick(rank, near) >= step[:, None], D, near)
         return entry, F.pad(order[:, :-1], (1, 0), value=D)[:, steps], near

@@ -54,7 +54,14 @@ class RMSNorm(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        return _Normed.apply(h.to(self.weight.dtype), self.weight, self.epsilon)
+        h = h.to(self.weight.dtype)
+        if not torch.is_grad_enabled():
+            return (h * _scale(h, self.epsilon)).mul_(self.weight)
+        return _Normed.apply(h, self.weight, self.epsilon)
+
+
+def _scale(h: Tensor, epsilon: float) -> Tensor:
+    return (torch.linalg.vecdot(h, h)[..., None] / h.shape[-1] + epsilon).rsqrt()
 
 
 class _Normed(torch.autograd.Function):
@@ -62,7 +69,7 @@ class _Normed(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, h: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        scale = (torch.linalg.vecdot(h, h)[..., None] / h.shape[-1] + epsilon).rsqrt()
+        scale = _scale(h, epsilon)
         x = h * scale
         context.save_for_backward(x, scale, weight)
         return x * weight

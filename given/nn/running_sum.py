@@ -68,7 +68,7 @@ class RunningSum(Causal):
 
     @torch.no_grad()
     def step(self, h: Tensor, order: Tensor, t: int, cache: _Sum) -> Tensor:  # type: ignore[override]
-        total = h.cumsum(1) + cache.total[:, None]
+        total = (h if h.shape[1] == 1 else h.cumsum(1)) + cache.total[:, None]
         cache.total = total[:, -1]
         return self._features(total, order[:, t:t + h.shape[1]])
 

@@ -2,7 +2,7 @@
 
 from given.sources.arrivals import arrivals
 from given.sources.clock import CALENDAR, Clock
-from given.sources.columns import Columns, Source, joined
+from given.sources.columns import Columns, Source, gathered, joined, regrouped
 from given.sources.crops import Crops
 from given.sources.delimited_text import DelimitedText
 from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
@@ -20,5 +20,5 @@ from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
            "LinkedTables", "Live", "OWN",
-           "SAMPLES", "SO_FAR", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "items", "joined", "nearly",
-           "photograph", "photographs", "ragged", "read", "so_far", "stacked", "write_file"]
+           "SAMPLES", "SO_FAR", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "gathered", "items", "joined",
+           "nearly", "photograph", "photographs", "ragged", "read", "regrouped", "so_far", "stacked", "write_file"]

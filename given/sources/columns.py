@@ -6,7 +6,7 @@ import abc
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from given.sources.cells import Dtype, array, pandas_series, polars_series, written
 from given.sources.clock import Clock
-from given.sources.kinds import Kind, items, ragged
+from given.sources.kinds import Kind, items, ragged, stacked
 from given.sources.long import unrolled
 from given.sources.write import records, save
 from given.variables import UserError, shown
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-__all__ = ["Columns", "Source", "check_names", "index_name", "joined"]
+__all__ = ["Columns", "Source", "check_names", "gathered", "index_name", "joined", "regrouped"]
 
 _RUN = 1 << 27  # bytes in memory at once
 _ROWS, _PART, _SOME = 1 << 16, 1 << 12, 64  # of a run, at once of one, looked at to see how large they are
@@ -70,15 +70,33 @@ class Source(abc.ABC):
 
     def runs(self, least: int = 1) -> Iterator[Columns]:
         """One pass over the rows in order, in runs of at most 65,536 rows and some 128 MB, but of so many rows at least."""
-        held, rows, size = list[Columns](), 0, 0
-        for part in self.batches(max(1, min(_PART, self.affordable // 8))):
-            if rows >= least and (rows + part.n > _ROWS or size + part.nbytes > _RUN):
-                run, held, rows, size = joined(held), [], 0, 0
-                yield run
-                del run
-            held, rows, size = [*held, part], rows + part.n, size + part.nbytes
-        if held:
-            yield joined(held)
+        return gathered(self.batches(max(1, min(_PART, self.affordable // 8))), least)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write `.csv` or `.tsv` (a row a value, as `Columns.long`), `.jsonl` or `.parquet`, run by run, or `.npz`, whose rows
+        are held in memory; whole or not at all.
+
+        Raises:
+            UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
+        """
+        path = os.fspath(path)
+        ending = os.path.splitext(path)[1]
+        if ending == ".npz":
+            whole = self if isinstance(self, Columns) else joined([*self.runs()])
+            save([(whole, whole.dtypes)], path)
+            return
+        runs = self._long(path) if ending in (".csv", ".tsv") else map(Columns.flat, self.runs())
+        save(((run, run.dtypes) for run in runs), path)
+
+    def _long(self, path: str) -> Iterator[Columns]:
+        """Runs as long tables, whose items are numbered on."""
+        first = 0
+        for run in self.runs():
+            try:
+                yield run.long(first)
+            except UserError as error:
+                raise error.at(path) from None
+            first += run.n
 
     def described(self) -> str:
         """One line: where the rows come from and how they were understood."""
@@ -191,7 +209,7 @@ class Columns(Source, Mapping[str, np.ndarray]):
             yield self.rows(slice(start, start + size))
 
     def runs(self, least: int = 1) -> Iterator[Columns]:
-        yield from self.batches(max(least, min(_ROWS, self.affordable)))
+        yield from self.batches(max(least, min(_ROWS, self.affordable))) if self.axes == 1 else [self]
 
     def split(self, *parts: float | int, seed: int = 0) -> tuple[Columns, ...]:
         """The rows shuffled by a seed and cut into parts: fractions or numbers of rows, the rest last.
@@ -221,16 +239,17 @@ class Columns(Source, Mapping[str, np.ndarray]):
         flat = {name: values.reshape(self.n, *values.shape[self.axes:]) for name, values in self._columns.items()}
         return Columns({**{k: v for k, v in columns.items() if k not in flat}, **flat}, dtypes=self.dtypes)
 
-    def long(self) -> Columns:
+    def long(self, first_item: int = 0) -> Columns:
         """A row a value: items, whatever their lengths, end to end, with what a row has one of repeated beside them.
 
-        Columns `item`, its number, and `index`, the value's place in it, come first. What has no items is as `flat`.
+        Columns `item`, its number from `first_item` on, and `index`, the value's place in it, come first. What has no items is
+        as `flat`.
 
         Raises:
             UserError: items of a row whose lengths differ, or values that are grids.
         """
         flat = self.flat()
-        found = unrolled(flat)
+        found = unrolled(flat, first_item)
         return Columns(found, dtypes={k: v for k, v in flat.dtypes.items() if len(found) == len(flat) or flat[k].ndim == 1})
 
     def to_pandas(self) -> pandas.DataFrame:
@@ -248,20 +267,6 @@ class Columns(Source, Mapping[str, np.ndarray]):
         import polars
 
         return polars.DataFrame({k: polars_series(v, self.dtypes.get(k)) for k, v in self.flat().items()})
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `.csv` or `.tsv` (a row a value, as `long`), `.jsonl`, `.parquet` or `.npz`, whole or not at all.
-
-        Raises:
-            UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
-        """
-        path = os.fspath(path)
-        ending = os.path.splitext(path)[1]
-        try:
-            columns = self if ending == ".npz" else self.long() if ending in (".csv", ".tsv") else self.flat()
-        except UserError as error:
-            raise error.at(path) from None
-        save(columns, path, columns.dtypes)
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Row after row, as plain Python values; times as ISO text, NaN as None."""
@@ -290,7 +295,35 @@ def joined(parts: Sequence[Columns]) -> Columns:
     """The rows of all parts, which have the same columns."""
     if len(parts) == 1:
         return parts[0]
-    return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0].names}, dtypes=parts[0].dtypes)
+    return Columns({name: stacked([part[name] for part in parts], 0, 1) for name in parts[0].names}, dtypes=parts[0].dtypes)
+
+
+def gathered(parts: Iterable[Columns], least: int = 1) -> Iterator[Columns]:
+    """Rows that come in parts as runs: of at most 65,536 rows and some 128 MB, but of so many rows at least."""
+    held, rows, size = list[Columns](), 0, 0
+    for part in parts:
+        more = part.nbytes
+        if rows >= least and (rows + part.n > _ROWS or size + more > _RUN):
+            run, held, rows, size = joined(held), [], 0, 0
+            yield run
+            del run
+        held, rows, size = [*held, part], rows + part.n, size + more
+    if held:
+        yield joined(held)
+
+
+def regrouped(parts: Iterable[Columns], size: int) -> Iterator[Columns]:
+    """Rows that come in parts, so many at a time, and in the end those that are left."""
+    held, n = list[Columns](), 0
+    for part in parts:
+        held, n = [*held, part], n + part.n
+        if n >= size:
+            whole = joined(held)
+            for start in range(0, n - size + 1, size):
+                yield whole.rows(slice(start, start + size))
+            held, n = [whole.rows(slice(n - n % size, n))] if n % size else [], n % size
+    if held:
+        yield joined(held)
 
 
 def index_name(names: Sequence[str]) -> str:

@@ -147,11 +147,11 @@ def _alike(values: np.ndarray, others: np.ndarray) -> bool:
     return bool((same | (values != values) & (others != others)).all())
 
 
-def unrolled(columns: Mapping[str, np.ndarray]) -> Raw:
+def unrolled(columns: Mapping[str, np.ndarray], first_item: int = 0) -> Raw:
     """One row an item as a long table: a row a value of its items, beside them what it has one of, repeated.
 
-    Columns `item`, its number, and `index`, the value's place in it, come first. Items are arrays (length,), and a grid (rows,
-    length) is items of one length. Columns without items are returned as they are.
+    Columns `item`, its number from `first_item` on, and `index`, the value's place in it, come first. Items are arrays
+    (length,), and a grid (rows, length) is items of one length. Columns without items are returned as they are.
 
     Raises:
         UserError: items of a row whose lengths differ, or values that are grids.
@@ -166,10 +166,11 @@ def unrolled(columns: Mapping[str, np.ndarray]) -> Raw:
         if len(odd := np.flatnonzero((each != lengths) | (each < 0))):
             row = odd[0]
             got = "is missing" if each[row] < 0 else f"has {each[row]} values where {one} has {lengths[row]}"
-            raise UserError(f"{got}; a long table has as many of every column; save as .jsonl or .parquet", int(row)).at(name)
+            raise UserError(f"{got}; a long table has as many of every column; save as .jsonl or .parquet",
+                            first_item + int(row)).at(name)
         if any(item.ndim > 1 for item in values):
             raise UserError(f"{name}: its values are grids, which no table holds; save as .jsonl or .parquet")
-    found = {_free("item", columns): np.repeat(np.arange(len(lengths)), lengths),
+    found = {_free("item", columns): np.repeat(np.arange(len(lengths)) + first_item, lengths),
              _free("index", columns): np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)}
     for name, values in columns.items():
         found[name] = np.concatenate(list(rows[name])) if name in rows else np.repeat(values, lengths)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from given.sources.columns import Columns, Source, joined
+from given.sources.columns import Columns, Source, regrouped
 from given.sources.kinds import Kind
 from given.sources.learned import Learned
 from given.variables import UserError
@@ -157,28 +157,25 @@ class Stream(Source):
             raise UserError(f"{self._title}: expected {expected}{first}")
 
     def batches(self, size: int) -> Iterator[Columns]:
-        held: list[Columns] = []
-        n, rows = 0, 0
         try:
             if [file.state for file in self.files] != self._states:
                 raise ValueError
-            for block in self.blocks():
-                held, n, rows = [*held, block], n + block.n, rows + block.n
-                if n >= size:
-                    whole = joined(held)
-                    for start in range(0, n - size + 1, size):
-                        yield whole.rows(slice(start, start + size))
-                    held, n = [whole.rows(slice(n - n % size, n))] if n % size else [], n % size
-            if rows != self.n:
-                raise ValueError
+            yield from regrouped(self._counted(), size)
         except UserError:
             raise
         except OSError as error:
             raise UserError(f"{error.filename or self._title}: cannot be read ({error.strerror or error})") from None
         except ValueError:
             raise UserError(f"{self._title}: has changed since it was first read; read it again") from None
-        if held:
-            yield joined(held)
+
+    def _counted(self) -> Iterator[Columns]:
+        """The blocks of one pass. Raises `ValueError` where they have other rows than the first pass found."""
+        rows = 0
+        for block in self.blocks():
+            rows += block.n
+            yield block
+        if rows != self.n:
+            raise ValueError
 
     @property
     def _title(self) -> str:

@@ -1,9 +1,11 @@
-"""Write: columns as files, whole or not at all."""
+"""Write: rows as files, part by part, whole or not at all."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
@@ -16,39 +18,45 @@ from given.variables import UserError
 
 __all__ = ["delimited", "pyarrow", "records", "save", "write_file"]
 
+Part = tuple[Mapping[str, np.ndarray], Mapping[str, Dtype]]
 
-def save(columns: Mapping[str, np.ndarray], path: str, dtypes: Mapping[str, Dtype]) -> None:
-    """Write columns by the ending of the path: .csv, .tsv, .jsonl, .parquet or .npz.
+
+def save(parts: Iterable[Part], path: str) -> None:
+    """Write rows by the ending of the path: .csv, .tsv, .jsonl or .parquet, part by part as they come, or .npz, of one part.
 
     Items of different lengths are lists in .jsonl and .parquet, and are refused elsewhere; as a table see `long`.
 
     Args:
-        columns: name -> (rows, ...); for .csv and .tsv (rows,) of single values, for .npz any shapes.
+        parts: columns, name -> (rows, ...), for .csv and .tsv (rows,) of single values, for .npz any shapes; each with the
+            dtypes by which their cells are spelled, what is known of a column beyond its array.
         path: of the file; an older one there is replaced.
-        dtypes: column -> what is known of it beyond its array, by which its cells are spelled.
 
     Raises:
         UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
     """
     match os.path.splitext(path)[1]:
         case ".npz":
+            (columns, _), = parts
             arrays = {k: _plain(v, f"{path}: {k}") for k, v in columns.items()}
             write_file(path, lambda file: _archive(file, arrays))
-        case ".csv":
-            _table(columns, path, ",", dtypes)
-        case ".tsv":
-            _table(columns, path, "\t", dtypes)
+        case ".csv" | ".tsv" as ending:
+            lines = _lines(parts, "," if ending == ".csv" else "\t")
+            write_file(path, lambda file: file.writelines(f"{line}\n".encode() for line in lines))
         case ".jsonl":
-            lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in records(columns, dtypes))
-            try:
-                write_file(path, lambda file: file.writelines(line.encode() for line in lines))
-            except (TypeError, ValueError) as error:
-                raise UserError(f"{path}: cannot hold these values ({error}); save as .npz") from None
+            write_file(path, lambda file: file.writelines(_json_lines(parts, path)))
         case ".parquet":
-            packed = _parquet(columns, path, dtypes)
-            write_file(path, lambda file: file.write(packed))
+            write_file(path, lambda file: _parquet(file, parts, path))
         case _:
             raise UserError(f"{path}: expected an ending .csv, .tsv, .jsonl, .parquet or .npz")
+
+
+def _json_lines(parts: Iterable[Part], path: str) -> Iterator[bytes]:
+    for columns, dtypes in parts:
+        for row in records(columns, dtypes):
+            try:
+                yield (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n").encode()
+            except (TypeError, ValueError) as error:
+                raise UserError(f"{path}: cannot hold these values ({error}); save as .npz") from None
 
 
 def records(columns: Mapping[str, np.ndarray], dtypes: Mapping[str, Dtype]) -> Iterator[dict[str, Any]]:
@@ -69,7 +77,7 @@ def write_file(path: str, write: Callable[[BinaryIO], Any]) -> None:
     """Write beside, then rename: nobody reads half a file."""
     partial = f"{path}.partial"
     try:
-        with open(partial, "wb") as file:
+        with open(partial, "w+b") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -95,15 +103,21 @@ def pyarrow() -> Any:
     return pyarrow
 
 
-def _table(columns: Mapping[str, np.ndarray], path: str, delimiter: str, dtypes: Mapping[str, Dtype]) -> None:
-    table = [tuple(columns), *zip(*(written(values, dtypes.get(name)) for name, values in columns.items()), strict=True)]
-    write_file(path, lambda file: file.writelines(f"{line}\n".encode() for line in delimited(table, delimiter)))
+def _lines(parts: Iterable[Part], delimiter: str) -> Iterator[str]:
+    """The header and the rows of a table."""
+    for i, (columns, dtypes) in enumerate(parts):
+        if not i:
+            yield from delimited([[name] for name in columns], delimiter)
+        yield from delimited([written(values, dtypes.get(name)) for name, values in columns.items()], delimiter)
 
 
-def delimited(table: Iterable[Sequence[str]], delimiter: str) -> Iterator[str]:
-    """Rows of cells as lines that the table reader takes apart into the same; an empty one would be no row."""
-    for row in table:
-        yield delimiter.join(_cell(text, delimiter) for text in row) or '""'
+def delimited(columns: Iterable[Sequence[str]], delimiter: str) -> Iterator[str]:
+    """Columns of cells as lines that the table reader takes apart into the same; an empty one would be no row."""
+    quoted = []
+    for cells in columns:
+        each = {text: _cell(text, delimiter) for text in set(cells)}
+        quoted.append([each[text] for text in cells])
+    return (delimiter.join(row) or '""' for row in zip(*quoted, strict=True))
 
 
 def _cell(text: str, delimiter: str) -> str:
@@ -144,8 +158,43 @@ def _packed(values: np.ndarray, dtype: Dtype | None) -> Any:
     return pa.array(plain(values, dtype) if values.dtype.kind in "Oc" else values)
 
 
-def _parquet(columns: Mapping[str, np.ndarray], path: str, dtypes: Mapping[str, Dtype]) -> memoryview:
-    """Columns as Parquet, grids as lists of fixed length, items as lists."""
+def _parquet(file: BinaryIO, parts: Iterable[Part], path: str) -> None:
+    """Write rows as Parquet, a row group a part. A column that held nothing so far takes the type that it then has."""
+    pa, writer = pyarrow(), None
+    try:
+        for columns, dtypes in parts:
+            table = _arrow(columns, path, dtypes)
+            writer = writer or pa.parquet.ParquetWriter(file, table.schema)
+            if table.schema != writer.schema:
+                schema = pa.unify_schemas([writer.schema, table.schema])
+                if schema != writer.schema:
+                    writer.close()
+                    writer = _rewritten(file, schema)
+                table = table.cast(schema)
+            writer.write_table(table)
+    except pa.ArrowException as error:
+        raise UserError(f"{path}: {' '.join(str(error).split())}; save as .csv") from None
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _rewritten(file: BinaryIO, schema: Any) -> Any:
+    """A writer that goes on after the rows of a Parquet file, which are written again by another schema."""
+    pa = pyarrow()
+    with tempfile.TemporaryFile() as copy:
+        file.seek(0)
+        shutil.copyfileobj(file, copy)
+        file.seek(0)
+        file.truncate()
+        before, writer = pa.parquet.ParquetFile(copy), pa.parquet.ParquetWriter(file, schema)
+        for group in range(before.num_row_groups):
+            writer.write_table(before.read_row_group(group).cast(schema))
+    return writer
+
+
+def _arrow(columns: Mapping[str, np.ndarray], path: str, dtypes: Mapping[str, Dtype]) -> Any:
+    """Columns as a table of pyarrow, grids as lists of fixed length, items as lists."""
     pa, arrays = pyarrow(), {}
     for key, values in columns.items():
         cells, lengths = end_to_end(values) if ragged(values) else (values, None)
@@ -159,6 +208,4 @@ def _parquet(columns: Mapping[str, np.ndarray], path: str, dtypes: Mapping[str, 
             ends = np.cumsum([0, *(length or 0 for length in lengths)])
             absent = pa.array([length is None for length in lengths])
             arrays[key] = pa.LargeListArray.from_arrays(pa.array(ends), arrays[key], mask=absent)
-    sink = pa.BufferOutputStream()
-    pa.parquet.write_table(pa.table(arrays), sink)
-    return memoryview(sink.getvalue())
+    return pa.table(arrays)

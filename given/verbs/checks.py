@@ -14,8 +14,8 @@ from given.sources import Columns, Crops, Learned, Source, Stream, read
 from given.variables import Entries, UserError, nearest, shown
 from given.ways import way
 
-__all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "check_unweighted", "count_rows", "draws_at_once",
-           "items", "named", "rows_at_once", "spelled", "whole_seed"]
+__all__ = ["ENTRIES_AT_ONCE", "check_draws", "check_known", "check_room", "check_unweighted", "columns_of", "count_rows",
+           "drawing", "draws_at_once", "items", "named", "rows_at_once", "spelled", "whole_seed"]
 
 ENTRIES_AT_ONCE, READ_AT_ONCE = 1 << 16, 1 << 22
 _FEW_DRAWS = 64  # below which steps cost as much as draws
@@ -49,6 +49,20 @@ def named(data: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(data, Mapping):
             raise UserError(f"expected a mapping or columns by keyword, got {type(data).__name__}")
     return {**(data or {}), **columns}
+
+
+def drawing(joint: Joint, observed: dict[str, Any]) -> dict[str, Any]:
+    """What is passed to `sample` beside what is observed, taken out of that: no column has its name."""
+    return {name: observed.pop(name) for name in ("length", "where") if name in observed and name not in joint.columns}
+
+
+def columns_of(joint: Joint, notes: Sequence[str], data: Mapping[str, Any]) -> dict[str, Any]:
+    """A table's columns without those a model left out, as its notes say, or, where it has all of the model's, without any
+    others."""
+    mine = joint.columns.keys() - joint.latents
+    left_out = {note.partition(": ")[0] for note in notes}
+    return {k: v for k, v in data.items()
+            if k in joint.columns or not (k in left_out or all(name in data for name in mine))}
 
 
 def itemised(data: Any, cells: Mapping[str, Learned]) -> bool:

@@ -22,9 +22,10 @@ from given.joint import Joint
 from given.sources import Columns, Learned, Source, read
 from given.train import Budget, FitResult, Judge, export_joint, fingerprint, nested, save_joint, split
 from given.variables import Finite, UserError, shown
-from given.verbs.checks import check_known, count_rows, itemised, items, named, spelled, whole_seed
+from given.verbs.checks import check_known, columns_of, count_rows, drawing, itemised, items, named, spelled, whole_seed
 from given.verbs.completion import completed, unfillable
 from given.verbs.device import named_device, on_processor
+from given.verbs.draws import Draws
 from given.verbs.encoding import latents
 from given.verbs.learning import Learning
 from given.verbs.predictive import Predictive
@@ -268,7 +269,7 @@ class Model(Updating):
             UserError: an unknown column, or a value that does not fit.
         """
         self._check_fitted()
-        values = {**self._of_model(named(data, {})), **spelled(observed, list(self.joint.columns))}
+        values = {**columns_of(self.joint, self.notes, named(data, {})), **spelled(observed, list(self.joint.columns))}
         check_known(values, list(self.joint.columns), "observed")
         if prior is not None and not isinstance(prior, Mapping):
             raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {shown(prior)}')
@@ -283,8 +284,13 @@ class Model(Updating):
 
         Arguments are as of `Query.sample`; `length=` and `where=` too, unless a column has that name, which then is observed.
         """
-        own = {k: observed.pop(k) for k in ("length", "where") if k in observed and k not in self.joint.columns}
+        own = drawing(self.joint, observed)
         return self.given(**observed).sample(n, seed=seed, how=how, **own)
+
+    def draws(self, n: int = 1, *, seed: int | None = 0, how: How | None = None, **observed: Any) -> Draws:
+        """The same n draws, for more than memory holds: short for `given(**observed).draws(n)`, arguments as of `sample`."""
+        own = drawing(self.joint, observed)
+        return self.given(**observed).draws(n, seed=seed, how=how, **own)
 
     def complete(self, data: Any, *, n: int = 1, seed: int = 0, length: int | None = None) -> Columns:
         """The rows of data with their holes filled by draws, and what was there untouched: (rows, ...), or (n, rows, ...).
@@ -373,10 +379,3 @@ class Model(Updating):
             raise UserError(f"data: no column {absent[0]!r}, which {self} has; there are {', '.join(source.names)}; rename it, "
                             "or pass the columns to score by keyword")
         return source
-
-    def _of_model(self, data: dict[str, Any]) -> dict[str, Any]:
-        """A table's columns without those the model left out, or, where it has all of the model's, without any others."""
-        mine = self.joint.columns.keys() - self.joint.latents
-        left_out = {note.partition(": ")[0] for note in self.notes}
-        return {k: v for k, v in data.items()
-                if k in self.joint.columns or not (k in left_out or all(name in data for name in mine))}

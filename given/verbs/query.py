@@ -18,20 +18,17 @@ from given.infer import Query as _Query
 from given.infer.summary import Asked, Summary, mean, mode, quantiles
 from given.infer.windows import cut
 from given.joint import Joint
-from given.solve import Watched
-from given.sources import Columns, stacked
+from given.sources import Columns
 from given.variables import Entries, Real, UserError, Variable, shown
 from given.verbs.answer import Answer, answered, plain, probabilities
-from given.verbs.checks import check_draws, check_known, check_room, draws_at_once, named, rows_at_once, spelled, whole_seed
+from given.verbs.checks import check_draws, check_known, check_room, named, rows_at_once, spelled, whole_seed
+from given.verbs.draws import Draws, Raw
 from given.verbs.predictive import Predictive
 from given.verbs.prior import log_prior
 from given.verbs.ranking import ranked
-from given.verbs.rejection import kept
 from given.verbs.scoring import score_of
 
 __all__ = ["Query"]
-
-Raw = dict[str, np.ndarray]
 
 
 class Query:
@@ -99,13 +96,13 @@ class Query:
                 answer[name] = query.evidence[name]
         return [answer for _, _, answer in parts], torch.cat([rows for rows, _, _ in parts]).argsort()
 
-    @torch.no_grad()
     def sample(self, n: int = 1, *, columns: Sequence[str] | None = None, seed: int | None = 0, how: How | None = None,
                length: int | None = None, where: Any = None, first_draw: int = 0) -> Columns:
         """Draws of every column, what was observed untouched: (n, ...), or (n, items, ...).
 
-        They are drawn some at a time, so that memory grows by what is returned alone. A draw depends on the seed, its number
-        and its row's: the first of many are those of few, equal up to the rounding of the arithmetic.
+        They are drawn some at a time, so that memory grows by what is returned alone; of `draws` it does not grow. A draw
+        depends on the seed, its number and its row's: the first of many are those of few, equal up to the rounding of the
+        arithmetic.
 
         Args:
             n: draws.
@@ -122,35 +119,22 @@ class Query:
         Raises:
             UserError: what cannot be meant, or too few of 200 batches of draws meet `where`.
         """
-        if not isinstance(n, int | np.integer) or n < 1:
-            raise UserError(f"sample: expected a whole number of draws from 1, got {shown(n)}")
-        n, seed, joint = int(n), whole_seed(seed), self.joint
-        if where is not None:
-            return kept(lambda first, size: self.sample(size, columns=columns, seed=seed, how=how, length=length,
-                                                        first_draw=first), n, where)
-        check_draws(joint, how, length, "sample")
-        check_room(joint, self._evidence, self._begun, length, "sample")
-        there = {k: e.seen.reshape(len(e), -1).any(1) for k, e in self._evidence.items()}  # type: ignore[union-attr]
-        asked = None if columns is None else {columns} if isinstance(columns, str) else set(columns)
-        check_known(asked or (), list(joint.columns), "columns")
-        names = [name for name in joint.columns if (name in asked if asked else not (
-            name in joint.conditions and name in there and bool(there[name].all())))]
-        wanted = joint.columns if asked is None else asked
-        drawn = any(name not in self._evidence or not self._evidence[name].complete for name in wanted)
-        watched = Watched(how) if isinstance(how, How) and (drawn or not self._begun) else None
-        most, parts, numbers = draws_at_once(self.joint), list[Raw](), list[Tensor]()
-        for rows, query in self._parts(self.n, max(1, most // n)):
-            some, size = list[Raw](), max(1, most // len(rows))
-            for first in range(0, n, size):
-                found = query.sample(min(size, n - first), asked=asked, first_draw=first_draw + first, seed=seed,
-                                     how=watched or how, length=length)
-                some.append(self._raw({name: found[name] for name in names}))
-            parts.append(_joined(some, 0))
-            numbers.append(rows)
-        if watched:
-            watched.check(str(self.joint))
-        raw, order = _joined(parts, 1), torch.cat(numbers).argsort().numpy()
-        return self._shaped(raw if len(parts) == 1 else {k: v[:, order] for k, v in raw.items()}, (n, self.n))
+        return Draws(self, n, columns, seed, how, length, where, first_draw).held()
+
+    def draws(self, n: int = 1, *, columns: Sequence[str] | None = None, seed: int | None = 0, how: How | None = None,
+              length: int | None = None, where: Any = None, first_draw: int = 0) -> Draws:
+        """What `sample` draws, bit for bit, as rows that are drawn as they are read: `draws(10**6).save("rows.csv")`, or `for
+        rows in draws(10**6).batches(10_000)`. Every pass draws the same.
+
+        Args:
+            n, columns, seed, how, length, where, first_draw: as of `sample`.
+
+        Raises:
+            UserError: as `sample`, or several items are observed.
+        """
+        if not self._single:
+            raise UserError(f"draws: expected one item to be given, got {self.n}; ask for each, or use sample")
+        return Draws(self, n, columns, seed, how, length, where, first_draw)
 
     def stream(self, *, seed: int | None = 0, how: How | None = None, length: int | None = None,
                stop: str | Sequence[str] = ()) -> Iterator[Any]:
@@ -369,11 +353,6 @@ class Query:
 def _known(x: Entries) -> Tensor:
     """(B,) how many entries along the first axis of items are seen."""
     return x.seen.reshape(*x.tensor.shape[:2], -1).all(-1).sum(1)  # type: ignore[union-attr]
-
-
-def _joined(parts: Sequence[Raw], axis: int) -> Raw:
-    """Raw columns of parts, end to end along an axis."""
-    return dict(parts[0]) if len(parts) == 1 else {k: stacked([part[k] for part in parts], axis, 2) for k in parts[0]}
 
 
 def _put_back(parts: Sequence[Entries], order: Tensor, axis: int) -> Entries:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,19 @@ from given.variables import UserError, shown
 from given.verbs.predicate import Predicate
 from given.ways import way
 
-__all__ = ["kept"]
+__all__ = ["accepted", "kept"]
 
 _BATCHES, _LEAST = 200, 100  # of draws, and draws of each but the first
 
 
-def kept(draw: Callable[[int, int], Columns], n: int, where: Any) -> Columns:
-    """n draws that meet a condition, of every item; `acceptance` of what is returned is the share of draws that did.
+def kept(draw: Callable[[int, int], Columns], n: int, where: Any, at_once: int) -> Iterator[tuple[list[Columns], float]]:
+    """n draws that meet a condition of every item, as they are drawn: some of each item's, and which share of draws has met it.
 
     Args:
         draw: (number of the first, how many) -> draws, (draws, ...) or (draws, items, ...).
         n: draws to keep.
         where: an expression as of `Predicate`, or a function of columns, (rows,) each, to a mask (rows,) bool.
+        at_once: the most draws that are asked for together.
 
     Raises:
         UserError: what is no condition, or too few of so many draws meet it.
@@ -31,21 +32,27 @@ def kept(draw: Callable[[int, int], Columns], n: int, where: Any) -> Columns:
     if not callable(where) and not isinstance(where, str):
         raise UserError(f"sample: where={shown(where)}; expected an expression such as \"age > 30\", or a function of columns")
     meets = Predicate(where) if isinstance(where, str) else where
-    parts, met, asked = list[list[Columns]](), np.zeros(0, dtype=np.int64), 0
-    for batch in range(_BATCHES):
-        size = max(n, _LEAST) if batch else min(n, _LEAST)
+    met, asked = np.zeros(1, dtype=np.int64), 0
+    while (met < n).any():
+        if asked >= _BATCHES * (_LEAST if not met.min() else max(n, _LEAST)):
+            raise _too_few(met, asked, n, where)
+        size = min(max(n, _LEAST), at_once) if asked else min(n, _LEAST)
         drawn = draw(asked, size)
-        items = drawn.shape[1] if drawn.axes == 2 else 1
-        mask = _mask(meets, drawn, where).reshape(size, items)
-        if not batch:
-            parts, met = [[] for _ in range(items)], np.zeros(items, dtype=np.int64)
-        for i in np.flatnonzero(met < n):
-            rows = np.flatnonzero(mask[:, i])[:n - sum(part.n for part in parts[i])]
-            parts[i].append(Columns({k: (v[rows, i] if drawn.axes == 2 else v[rows]) for k, v in drawn.items()}))
+        mask = _mask(meets, drawn, where).reshape(size, -1)
+        wanted = np.broadcast_to(np.maximum(n - met, 0), mask.shape[1:])
+        each = [_of_item(drawn, i, np.flatnonzero(mask[:, i])[:wanted[i]]) for i in range(mask.shape[1])]
         met, asked = met + mask.sum(0), asked + size
-        if (met >= n).all():
-            return _stacked(parts, drawn, float(met.sum() / (asked * items)), where)
-    raise _too_few(met, asked, n, where)
+        yield each, float(met.sum() / (asked * len(each)))
+
+
+def _of_item(drawn: Columns, item: int, draws: np.ndarray) -> Columns:
+    """Some draws of one item."""
+    return Columns({k: v[draws, item] if drawn.axes == 2 else v[draws] for k, v in drawn.items()}, 1, drawn.dtypes)
+
+
+def accepted(share: float, where: Any) -> str:
+    """The share of draws that met a condition, in words."""
+    return f"{share:.3g} of draws meet {_named(where)}"
 
 
 def _mask(meets: Callable[[Columns], Any], drawn: Columns, where: Any) -> np.ndarray:
@@ -56,16 +63,6 @@ def _mask(meets: Callable[[Columns], Any], drawn: Columns, where: Any) -> np.nda
         raise UserError(f"sample: where= made {found.dtype} of shape {found.shape} of {rows.n} rows; expected a mask, bool of "
                         f"shape ({rows.n},)")
     return found.reshape(drawn.shape)
-
-
-def _stacked(parts: list[list[Columns]], drawn: Columns, acceptance: float, where: Any) -> Columns:
-    """What was kept of every item, as draws are."""
-    each = [{k: np.concatenate([part[k] for part in mine]) for k in drawn} for mine in parts]
-    raw = {k: np.stack([one[k] for one in each], 1) if drawn.axes == 2 else each[0][k] for k in drawn}
-    found = Columns(raw, drawn.axes, drawn.dtypes)
-    found.acceptance = acceptance
-    found.about = f"{acceptance:.3g} of draws meet {_named(where)}"
-    return found
 
 
 def _named(where: Any) -> str:

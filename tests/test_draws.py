@@ -1,0 +1,119 @@
+"""Draws that are written as they are drawn: bit for bit those of one call, however few are held at once."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import given
+from given.distributions import DiscretizedLogisticMixture, WeightedLevels
+from given.sources import Columns
+from given.sources.write import save
+from given.variables import Finite, UserError
+
+
+@pytest.fixture(scope="module")
+def model():
+    rng = np.random.default_rng(0)
+    word = np.array(["a, b", 'said "c"', "d"], dtype=object)[rng.integers(0, 3, 300)]
+    rare = np.where(rng.random(300) < 0.02, 7.0, np.nan)
+    data = {"word": word, "x": rng.normal(size=300).round(2), "n": rng.integers(0, 60, 300), "rare": rare}
+    model = given.model(None, data)
+    model.fit(data, steps=20, progress=False)
+    return model
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr("given.verbs.draws.draws_at_once", lambda joint: 16)
+    monkeypatch.setattr("given.sources.columns._ROWS", 32)
+
+
+def check_parts(model, tmp_path):
+    whole, drawn = model.sample(100, seed=3), model.draws(100, seed=3)
+    assert [run.n for run in drawn.runs()] == [32, 32, 32, 4] and [part.n for part in drawn.batches(40)] == [40, 40, 20]
+    for ending in ("csv", "jsonl", "tsv"):
+        whole.save(tmp_path / f"whole.{ending}")
+        drawn.save(tmp_path / f"parts.{ending}")
+        assert (tmp_path / f"whole.{ending}").read_bytes() == (tmp_path / f"parts.{ending}").read_bytes()
+    for ending in ("parquet", "npz"):
+        drawn.save(tmp_path / f"parts.{ending}")
+        back = given.read(str(tmp_path / f"parts.{ending}"))
+        for name, values in whole.items():
+            np.testing.assert_array_equal(np.asarray(back[name], dtype=values.dtype), values)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".csv", ".jsonl", ".tsv", ".parquet", ".npz"}
+
+
+def test_draws_are_written_part_by_part_as_one_call_draws_them(model, few, tmp_path):
+    check_parts(model, tmp_path)
+
+
+def test_parts_that_begin_anew_are_seen(model, few, tmp_path, monkeypatch):
+    monkeypatch.setattr(given.verbs.draws.Draws, "_parts", lambda self: (
+        self._held(0, min(16, self.n - start)) for start in range(0, self.n, 16)))
+    with pytest.raises(AssertionError):
+        check_parts(model, tmp_path)
+
+
+def test_draws_that_meet_a_condition_are_those_of_one_call(model, few):
+    drawn = model.draws(50, where="n > 20", word="d")
+    whole = model.sample(50, where="n > 20", word="d")
+    again = given.sources.joined([*drawn.runs()])
+    assert again["x"].tolist() == whole["x"].tolist() and again.n == 50 and drawn.acceptance == whole.acceptance
+    with pytest.raises(UserError, match="expected one item to be given, got 2; ask for each, or use sample"):
+        model.given(n=[1, 2]).draws(3)
+
+
+def test_what_stops_while_drawn_leaves_the_older_file(model, few, tmp_path, monkeypatch):
+    (tmp_path / "rows.csv").write_text("older\n")
+    drawn = given.verbs.draws.Draws._drawn
+
+    def stops(self, first, n):
+        yield from list(drawn(self, first, n))[:4]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(given.verbs.draws.Draws, "_drawn", stops)
+    with pytest.raises(KeyboardInterrupt):
+        model.draws(200).save(tmp_path / "rows.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"] and (tmp_path / "rows.csv").read_text() == "older\n"
+
+
+def test_a_column_that_is_empty_at_first_takes_the_type_of_what_follows(tmp_path):
+    pytest.importorskip("pyarrow")
+    parts = [{"x": np.array([None, None]), "n": np.array([1, 2])}, {"x": np.array(["a", None]), "n": np.array([3, 4])}]
+    save([(part, {}) for part in parts], str(tmp_path / "t.parquet"))
+    back = given.read(str(tmp_path / "t.parquet"))
+    assert back["x"].tolist() == [None, None, "a", None] and back["n"].tolist() == [1, 2, 3, 4]
+    with pytest.raises(UserError, match=r"t.parquet: .*save as .csv"):
+        save([({"x": np.array(["a"])}, {}), ({"x": np.array([1.5])}, {})], str(tmp_path / "t.parquet"))
+
+
+def test_items_of_parts_are_numbered_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("given.sources.columns._ROWS", 2)
+    columns = Columns({"y": [[1.0], [2.0, 3.0], [4.0]]})
+    columns.save(tmp_path / "y.csv")
+    assert (tmp_path / "y.csv").read_text() == "item,index,y\n0,0,1.0\n1,0,2.0\n1,1,3.0\n2,0,4.0\n"
+
+
+def test_any_source_is_saved_part_by_part(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,x\n2,y\n")
+    given.read(str(tmp_path / "t.csv")).save(tmp_path / "t.jsonl")
+    lines = (tmp_path / "t.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_levels_are_drawn_as_they_are_scored():
+    """Far out in the tails too: the weights may lead there."""
+    torch.manual_seed(0)
+    V = 40
+    logits, means, scales = torch.randn(6, 7) * 2, torch.randn(6, 5), torch.rand(6, 5) * 0.5 + 2e-2
+    mixture = DiscretizedLogisticMixture(logits, means, scales, Finite(V, ordered=True))
+    torch.testing.assert_close(mixture.cells.log(), mixture.log_probs, rtol=1e-10, atol=1e-10)
+    each = torch.stack([mixture.each(torch.full((6,), v)) for v in range(V)], -1)
+    torch.testing.assert_close(mixture.log_probs, each, rtol=1e-4, atol=1e-4)
+    levels = WeightedLevels(mixture, torch.linspace(0, 80, V).expand(6, V), Finite(V, ordered=True))
+    u = torch.rand(6, 1, dtype=torch.float64)[:, 0]
+    upto = levels.log_probs.exp().cumsum(-1)
+    assert levels.pick(u).tolist() == torch.searchsorted(upto, u[:, None])[:, 0].tolist()
+    assert levels.mode().tensor.tolist() == levels.log_probs.argmax(-1).tolist()
