@@ -117,3 +117,48 @@ def test_levels_are_drawn_as_they_are_scored():
     upto = levels.log_probs.exp().cumsum(-1)
     assert levels.pick(u).tolist() == torch.searchsorted(upto, u[:, None])[:, 0].tolist()
     assert levels.mode().tensor.tolist() == levels.log_probs.argmax(-1).tolist()
+
+
+def frame(n=80):
+    """Of every dtype."""
+    pd, rng = pytest.importorskip("pandas"), np.random.default_rng(0)
+    days = pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 1000, n), unit="D")
+    return pd.DataFrame({
+        "z": pd.array(np.where(rng.random(n) < 0.2, None, rng.integers(0, 1000, n)), dtype="Int64"),
+        "grade": pd.Categorical(rng.choice(["lo", "mid", "hi"], n), ["lo", "mid", "hi", "never"], ordered=True),
+        "plain": pd.Categorical(rng.choice(["x", "y"], n), ["x", "y", "unused"]),
+        "flag": pd.array([None if r < 0.1 else bool(r < 0.5) for r in rng.random(n)], dtype="boolean"),
+        "f": rng.normal(size=n).astype("float32"), "price": (rng.random(n) * 100).round(2),
+        "when": pd.Series(days + pd.to_timedelta(rng.integers(0, 80000, n), unit="s")).dt.tz_localize("UTC"),
+        "day": [day.date() for day in days], "small": rng.integers(-5, 5, n).astype("int8"),
+        "a": pd.to_timedelta(rng.integers(0, 1000, n), unit="s")})
+
+
+def test_draws_have_the_dtypes_and_the_order_of_the_frame(tmp_path):
+    pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    data = frame()
+    model = given.model(None, given.read(data))
+    model.fit(given.read(data), steps=2, progress=False)
+    drawn = model.sample(5)
+    assert drawn.to_pandas().dtypes.to_dict() == data.dtypes.to_dict() and list(drawn.to_pandas()) == list(data)
+    drawn.save(tmp_path / "drawn.csv")
+    for line in (tmp_path / "drawn.csv").read_text().splitlines()[1:]:
+        z, _, _, _, f, price, when, day, *_ = line.split(",")
+        assert "." not in z and len(price.partition(".")[2]) == 2 and len(day) == 10 and when.endswith("Z") and "." not in when
+        assert str(np.float32(f)) == f or float(str(np.float32(f))) == float(f)
+    data.to_parquet(tmp_path / "data.parquet")
+    model = given.model(None, str(tmp_path / "data.parquet"))
+    model.fit(str(tmp_path / "data.parquet"), steps=2, progress=False)
+    model.draws(5).save(tmp_path / "drawn.parquet")
+    types = [{field.name: (field.type.value_type, field.type.ordered) if hasattr(field.type, "ordered") else field.type
+              for field in pq.read_schema(tmp_path / f"{name}.parquet")} for name in ("data", "drawn")]
+    assert types[0] == types[1] and list(types[0]) == list(types[1])
+
+
+def test_categories_of_polars_are_read(tmp_path):
+    pl = pytest.importorskip("polars")
+    data = pl.DataFrame({"c": pl.Series(["v", "u", None, "u"], dtype=pl.Categorical), "n": [1, 2, 3, 4]})
+    assert given.read(data).dtypes["c"] == {"categories": ["u", "v"], "ordered": False}
+    assert given.read(data).to_polars()["c"].dtype == pl.Categorical

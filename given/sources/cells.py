@@ -30,6 +30,7 @@ __all__ = ["Dtype", "array", "is_whole", "pandas_series", "plain", "polars_serie
 
 Dtype = str | dict[str, Any]
 
+_WHOLE_SECOND = re.compile(r"\.0+$")
 _WRITTEN = {"pandas", "uuid", "pathlib", "ipaddress"}  # whose objects are taken as they are written: intervals, UUIDs, paths
 _POLARS = {"boolean": "Boolean", "string": "String", "date": "Date", "time": "Time", "float32": "Float32",
            **{f"{sign}{bits}".lower(): f"{sign}{bits}" for sign in ("Int", "UInt") for bits in (8, 16, 32, 64)}}
@@ -172,8 +173,9 @@ def _of_polars(values: Any) -> tuple[Any, Dtype | None]:
 
     dtype = values.dtype
     if isinstance(dtype, pl.Enum | pl.Categorical):
-        named = dtype.categories.to_list() if isinstance(dtype, pl.Enum) else values.cat.get_categories().to_list()
-        return texts(values.cast(pl.String).to_list()), {"categories": named, "ordered": isinstance(dtype, pl.Enum)}
+        words = values.cast(pl.String)
+        named = dtype.categories.to_list() if isinstance(dtype, pl.Enum) else words.drop_nulls().unique().sort().to_list()
+        return texts(words.to_list()), {"categories": named, "ordered": isinstance(dtype, pl.Enum)}
     if isinstance(dtype, pl.Datetime):
         zone = f"datetime64[{dtype.time_unit}, {dtype.time_zone}]" if dtype.time_zone else None
         return values.dt.replace_time_zone(None).to_numpy() if zone is None else values.dt.convert_time_zone(
@@ -225,7 +227,10 @@ def plain(values: np.ndarray, dtype: Dtype | None = None) -> list[Any]:
     if values.dtype.kind == "c":
         return [None if v != v else str(v).strip("()") for v in values.tolist()]
     if values.dtype.kind == "M":
-        values = np.array([None if text == "NaT" else text for text in np.datetime_as_string(values).tolist()], dtype=object)
+        said = np.datetime_as_string(values.astype("M8[D]") if dtype == "date" else values).tolist()
+        values = np.array([None if text == "NaT" else _WHOLE_SECOND.sub("", text) for text in said], dtype=object)
+    if values.dtype.kind == "f" and dtype in ("float32", "Float32"):  # with as many digits as it has
+        return [None if v != v else float(str(v)) for v in values.astype(np.float32)]
     cells: list[Any] = [None if value is None or value != value else value for value in values.tolist()]
     if zone_of(dtype):
         return [f"{v}Z" if isinstance(v, str) and ":" in v else v for v in cells]
@@ -327,6 +332,8 @@ def _python(values: np.ndarray, dtype: str) -> np.ndarray | None:
     """Values as the Python objects that a dtype names."""
     if dtype == "date" and values.dtype.kind == "M":
         return values.astype("M8[D]").astype(object)
+    if dtype == "date" and values.dtype.kind in "OU":
+        return np.array([None if v is None else datetime.date.fromisoformat(v) for v in values.tolist()], dtype=object)
     if dtype == "time":
         return np.array([None if v is None else datetime.time.fromisoformat(v) for v in values.tolist()], dtype=object)
     if found := re.fullmatch(r"decimal\((\d+)\)", dtype):

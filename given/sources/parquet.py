@@ -40,7 +40,7 @@ class Parquet(Stream):
                  dayfirst: bool | None = None, learned: Mapping[str, Learned] | None = None) -> None:
         super().__init__(files, skip_bad)
         pyarrow()
-        kinds, n = dict[str, Kind](), 0
+        kinds, n, words = dict[str, Kind](), 0, dict[str, dict[Any, None]]()
         self._lists: dict[str, Lists] = {}
         for file, batch in self._batches():
             names = _names(batch.schema)
@@ -50,15 +50,19 @@ class Parquet(Stream):
                 raise UserError(f"{file.name}: has columns {str(names)[:100]}; expected {str(list(kinds))[:100]} as in "
                                 f"{self.files[0].name}")
             for name, column in zip(names, batch.columns, strict=True):
+                if pyarrow().types.is_dictionary(column.type):
+                    words.setdefault(name, {}).update(dict.fromkeys(column.dictionary.to_pylist()))
                 try:
                     kinds[name] |= self._kind(name, _plain(column))
                 except UserError as error:
                     raise error.at(f"{file.name}: {name}") from None
             n += batch.num_rows
         self.found(n, "at least one row, got none")
-        self.dtypes: dict[str, Dtype] = _dtypes(batch.schema)
+        self.dtypes: dict[str, Dtype] = _dtypes(batch.schema, words)
         self._names = tuple(kinds)
         self.understand(kinds, (decimal, dayfirst), learned)
+        for name, narrow in _narrow(batch.schema).items():  # beside holes as pandas names it
+            self.dtypes[name] = narrow.title().replace("Ui", "UI") if self.dtypes.get(name) == "Int64" else narrow
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,8 +117,8 @@ def _names(schema: Any) -> list[str]:
     return names
 
 
-def _dtypes(schema: Any) -> dict[str, Dtype]:
-    """What is known of the columns beyond their arrays: names of rows, and times with a zone."""
+def _dtypes(schema: Any, words: Mapping[str, Mapping[Any, None]]) -> dict[str, Dtype]:
+    """What is known of the columns beyond their arrays: names of rows, times with a zone, durations, dates, and categories."""
     types, found = pyarrow().types, dict[str, Dtype]()
     for name, field in zip(_names(schema), schema, strict=True):
         if field.name != name:
@@ -123,7 +127,18 @@ def _dtypes(schema: Any) -> dict[str, Dtype]:
             found[name] = f"datetime64[us, {field.type.tz}]"
         elif types.is_duration(field.type):
             found[name] = f"timedelta64[{field.type.unit}]"
+        elif types.is_date(field.type):
+            found[name] = "date"
+        elif types.is_dictionary(field.type) and all(isinstance(word, str) for word in words[name]):
+            found[name] = {"categories": list(words[name]), "ordered": field.type.ordered}
     return found
+
+
+def _narrow(schema: Any) -> dict[str, str]:
+    """Columns of numbers of fewer than 64 bits, and of how many."""
+    pa = pyarrow()
+    types = {getattr(pa, name)(): name for name in ("int8", "int16", "int32", "uint8", "uint16", "uint32", "float32")}
+    return {name: types[field.type] for name, field in zip(_names(schema), schema, strict=True) if field.type in types}
 
 
 def _plain(column: Any) -> Any:

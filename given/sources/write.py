@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -149,13 +151,26 @@ def _archive(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _packed(values: np.ndarray, dtype: Dtype | None) -> Any:
-    """Values (rows,) as an array of pyarrow."""
+    """Values (rows,) as an array of pyarrow, of the type that the dtype names where it can hold them."""
     pa = pyarrow()
-    if values.dtype.kind == "f" and is_whole(dtype):
-        return pa.array(plain(values, dtype), pa.int64())
-    if values.dtype.kind == "M" and zone_of(dtype):
-        return pa.array(values.astype("M8[us]"), pa.timestamp("us", zone_of(dtype)))
-    return pa.array(plain(values, dtype) if values.dtype.kind in "Oc" else values)
+    if values.dtype.kind == "M":
+        zone = zone_of(dtype)
+        return pa.array(values.astype("M8[D]") if dtype == "date" else values.astype("M8[us]") if zone else values,
+                        pa.timestamp("us", zone) if zone else None)
+    if isinstance(dtype, str) and dtype.startswith("timedelta") and values.dtype.kind in "fi":
+        return pa.array(np.where(np.isnan(values), np.timedelta64("NaT"), np.rint(values * 1e6).astype("m8[us]")))
+    whole = values.dtype.kind == "f" and is_whole(dtype)
+    found = pa.array(plain(values, dtype) if whole or values.dtype.kind in "Oc" else values, pa.int64() if whole else None)
+    if dtype == "date" and pa.types.is_string(found.type):
+        return found.cast(pa.date32())
+    if isinstance(dtype, dict) and dtype.get("categories") and pa.types.is_string(found.type):
+        new = [v for v in found.unique().to_pylist() if v is not None and v not in dtype["categories"]]  # such as "(other)"
+        named = pa.array([*dtype["categories"], *new], pa.string())
+        return pa.DictionaryArray.from_arrays(pa.compute.index_in(found, named), named, ordered=dtype["ordered"])
+    if isinstance(dtype, str) and re.fullmatch(r"(u?int|float)(8|16|32)", dtype.lower()):
+        with contextlib.suppress(pa.ArrowInvalid):
+            return found.cast(dtype.lower())
+    return found
 
 
 def _parquet(file: BinaryIO, parts: Iterable[Part], path: str) -> None:
@@ -166,7 +181,7 @@ def _parquet(file: BinaryIO, parts: Iterable[Part], path: str) -> None:
             table = _arrow(columns, path, dtypes)
             writer = writer or pa.parquet.ParquetWriter(file, table.schema)
             if table.schema != writer.schema:
-                schema = pa.unify_schemas([writer.schema, table.schema])
+                schema = pa.unify_schemas([writer.schema, table.schema], promote_options="permissive")
                 if schema != writer.schema:
                     writer.close()
                     writer = _rewritten(file, schema)
