@@ -233,6 +233,14 @@ def test_values_without_a_codec(bad, said):
     refused(lambda: given.model("p(x)", {"x": bad}), said)
 
 
+def test_words_among_numbers_are_a_category_of_which_a_note_says_so():
+    values = [f"{i % 37}" if i % 5 else "unknown" for i in range(400)]
+    notes = given.model({"x": values, "n": [0, 1] * 200}).notes
+    assert any("320 of 400 values are numbers or times, and words beside others such as 'unknown'" in note for note in notes)
+    codes = given.model({"x": [f"{i % 40}" if i % 5 else f"c{i % 3}" for i in range(400)], "n": [0, 1] * 200}).notes
+    assert not any("and words beside" in note for note in codes)
+
+
 def fitted(data, codec):
     """A model of one column x, fitted."""
     model = given.model("p(x)", data, codecs={"x": codec}, families={"x": Independent})
@@ -292,6 +300,12 @@ def fitted(data, codec):
                   "x: got 0 to 1000000; expected at most 10000 whole numbers; use Number()"),
     integer_out=(lambda: fitted({"x": [1, 2]}, Integer(1, 3)).given(x=[4]),
                  "x, row 0: got 4; expected 1 to 3; pass Integer(least, most), or use Number()"),
+    integer_missing=(lambda: fitted({"x": [1, 2]}, Integer(missing="symbol")).given(x=[None]),
+                     "x, row 0: is missing, and no value was where it was learned; expected 1 to 2"),
+    number_far=(lambda: people().given(income=1e99).sample(2),
+                "income, row 0: got 1e+99, farther from the values learned than can be read; expected a number nearer to them"),
+    types_mixed=(lambda: given.model({"x": [1, "a", 3.5, None, True] * 5}),
+                 "x: expected categories of one type, got bool, float, int, str; make them all text"),
     label_missing=(lambda: given.model("p(x)", {"x": np.array(["a", None])}, codecs={"x": Label()}),
                    "x, row 1: missing value; expected a category"),
     label_rare=(lambda: Label(rare=3), "Label: rare=3; expected 0, or with unseen='other' and categories to learn"),

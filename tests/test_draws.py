@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import given
+from given.app.cli import main
 from given.distributions import DiscretizedLogisticMixture, WeightedLevels
 from given.sources import Columns
 from given.sources.write import save
@@ -117,6 +118,14 @@ def test_levels_are_drawn_as_they_are_scored():
     upto = levels.log_probs.exp().cumsum(-1)
     assert levels.pick(u).tolist() == torch.searchsorted(upto, u[:, None])[:, 0].tolist()
     assert levels.mode().tensor.tolist() == levels.log_probs.argmax(-1).tolist()
+
+
+def test_a_value_that_was_never_learned_is_named_where_rows_are_asked_about(model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model.save("m.given")
+    (tmp_path / "new.csv").write_text("n,x\n3,0.5\n999,0.1\n-999,0.2\n")
+    assert main(["query", "m.given", "word | n", "new.csv"]) in (0, None)
+    assert "values that were never learned, each taken as unknown: n 2 (first in row 1)" in capsys.readouterr().err
 
 
 def frame(n=80):

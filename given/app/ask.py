@@ -16,11 +16,11 @@ import torch
 
 import given
 from given.app import linked
-from given.app.data import live, need, observations, of_text, read, say_on_terminal, say_skipped, show
+from given.app.data import NewValues, live, need, observations, of_text, read, say_on_terminal, say_skipped, show
 from given.app.listing import facts
 from given.app.output import rows, shown
 from given.app.where import events
-from given.codecs import Text
+from given.codecs import Label, Text
 from given.formula import Term, parse
 from given.infer import Event, Part, Rows, prefix
 from given.sources import Columns, Live, Source, write_file
@@ -118,13 +118,15 @@ def _answers(a: argparse.Namespace, model: Model, term: Term, data: Source, wher
     Raises:
         UserError: there is no row.
     """
-    first = 0
+    first, new = 0, NewValues(model)
     for batch in data.batches(_AT_ONCE):
         yield _answered(a, model, term, {name: Rows(batch[name]) for name in term.parents} | where, first, how)
         first += batch.n
+        new.see({name: batch[name] for name in term.parents})
         if a.output:
             say_on_terminal(f"{first:,} rows answered", end="")
     say_on_terminal("", end="\n") if a.output else None
+    new.say()
     say_skipped(data) if isinstance(data, Live) else None
     if not first:
         raise UserError(f"{'stdin' if a.data == '-' else a.data}: expected at least one row after the header, got none")
@@ -194,7 +196,11 @@ def complete(a: argparse.Namespace) -> None:
     for name, kind in data.kinds.items():
         if kind.form is not None:  # what is there keeps its value, and holes beside it are drawn in one spelling with it
             print(f"{name}: {kind.note}, and written so", file=sys.stderr)
-    whole = model.complete(data, n=a.n, seed=a.seed, length=a.length)
+    whole, new = model.complete(data, n=a.n, seed=a.seed, length=a.length), NewValues(model)
+    for batch in data.runs():
+        new.see({name: batch[name] for name, variable in model.joint.columns.items() if name in batch and isinstance(
+            variable.codec, Label)})
+    new.say()
     for name in whole.names:
         left = int((~present(whole[name])).sum()) if name in model.joint.columns else 0
         if left and not valueless(model.joint.columns[name]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream
 from given.variables import UserError, Variable, nearest
 from given.verbs import Model
 
-__all__ = ["live", "need", "observations", "of_text", "once", "read", "say_on_terminal", "say_skipped", "show"]
+__all__ = ["NewValues", "live", "need", "observations", "of_text", "once", "read", "say_on_terminal", "say_skipped", "show"]
 
 _SKIPPED = 10  # bad rows that are named
 
@@ -90,6 +90,28 @@ def _check_hole(variable: Variable, raw: np.ndarray, text: str) -> None:
     except UserError:
         raise UserError(f"{variable.name}={text}: no value of it was missing where it was learned; leave it out, then it is "
                         "unknown, and drawn") from None
+
+
+class NewValues:
+    """Counts of values that a model never learned, as rows come by."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.rows, self.found = model, 0, dict[str, tuple[int, int]]()
+
+    def see(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Count those of some rows (rows, ...)."""
+        for name, values in columns.items():
+            new = np.flatnonzero(self.model.joint.columns[name].encode_new({name: values}, self.rows)[1])
+            if len(new):
+                n, first = self.found.get(name, (0, self.rows + int(new[0])))
+                self.found[name] = n + len(new), first
+        self.rows += len(next(iter(columns.values()), ()))
+
+    def say(self) -> None:
+        """Say on standard error how many there are, and where the first is."""
+        if self.found:
+            each = ", ".join(f"{name} {n:,} (first in row {first})" for name, (n, first) in self.found.items())
+            print(f"values that were never learned, each taken as unknown: {each}", file=sys.stderr)
 
 
 def of_text(model: Model) -> bool:

@@ -305,7 +305,7 @@ def _words(raw: np.ndarray) -> tuple[Codec, str]:
     if not absent.any() and _prose(raw.tolist()):
         return Text(), f"text of {sum(map(len, raw.tolist())) / len(raw):,.0f} characters a row"
     counts = Counter(str(v) for v in raw[~absent].tolist())
-    K = len(counts)
+    K, said = len(counts), said + _mixed(counts)
     if K <= _FEW and 100 * min(counts.values(), default=len(raw)) >= len(raw):
         return Label(missing="symbol"), f"{K} categories{said}"
     rare = sum(times for times in counts.values() if times < _RARE)
@@ -314,6 +314,15 @@ def _words(raw: np.ndarray) -> tuple[Codec, str]:
                             "column in a formula to learn it as text, or say how to read it, by Label() or Text()")
     return Label(rare=_RARE, unseen="other", missing="symbol"), (
         f'{K} categories, of which those of fewer than {_RARE} rows are one, "(other)"{said}')
+
+
+def _mixed(counts: Mapping[str, int]) -> str:
+    """A word on a column that mostly holds numbers or times, and so much else that they are learned as words."""
+    odd = [v for v in counts if not _is_number(v)]
+    words, n = sum(counts[v] for v in odd), sum(counts.values())
+    if len(counts) <= _FEW or not 0 < 2 * words < n or all(_NUMBERED_CODE.fullmatch(v) for v in odd):
+        return ""
+    return f"; {n - words:,} of {n:,} values are numbers or times, and words beside others such as {shown(odd[0])}"
 
 
 def _is_text(raw: np.ndarray) -> bool:

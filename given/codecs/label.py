@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from given.variables import MISSING, Codec, Entries, Finite, NewValue, UserError, shown
+from given.ways import way
 
 __all__ = ["Integer", "Label"]
 
@@ -175,7 +176,10 @@ class Integer(Codec):
         out = (r < least) | (r > most) | (np.isnan(r) & (not self._any_missing))
         if out.any():
             rows = np.flatnonzero(out)
-            raise NewValue(f"got {r[rows[0]]:g}; expected {least} to {most}; pass Integer(least, most), or use Number()", rows)
+            if np.isnan(r[rows[0]]):
+                raise NewValue(f"is missing, and no value was where it was learned; expected {least} to {most}", rows)
+            raise NewValue(f"got {r[rows[0]]:g}; expected {least} to {most}; "
+                           + way("pass Integer(least, most), or use Number()", "learn it by --as NAME=Number()"), rows)
         return Entries(self.space.narrow(np.where(np.isnan(r), most - least + 1, r - least)))
 
     def decode(self, x: Entries) -> np.ndarray:
@@ -202,12 +206,14 @@ class Integer(Codec):
             r = np.array([np.nan if v is None else v for v in raw.tolist()], dtype=np.float64)
         except (TypeError, ValueError):
             odd = [row for row, v in enumerate(raw.tolist()) if v is not None and not _reads_as(v, float)]
-            raise NewValue(f"got {raw.tolist()[odd[0]]!r}; expected whole numbers; use Label() for text", odd) from None
+            raise NewValue(f"got {raw.tolist()[odd[0]]!r}; expected whole numbers; "
+                           + way("use Label() for text", "learn text by --as NAME=label"), odd) from None
         wrong = (np.abs(r) > _EXACT) | (r != np.rint(r)) & ~(np.isnan(r) & (self.missing == "symbol"))
         if wrong.any():
             rows = np.flatnonzero(wrong)
             bounded = " up to 2**53; use Label()" if np.abs(r[rows[0]]) > _EXACT else ""
-            raise NewValue(f"got {r[rows[0]]}; expected a whole number{bounded}", rows)
+            got = "is missing" if np.isnan(r[rows[0]]) else f"got {r[rows[0]]}"
+            raise NewValue(f"{got}; expected a whole number{bounded}", rows)
         return r
 
     def __repr__(self) -> str:

@@ -13,9 +13,11 @@ from torch import Tensor
 from given.codecs import Label
 from given.sources import Columns
 from given.sources.cells import array
-from given.variables import Entries, UserError, Variable, shown
+from given.variables import Entries, Real, UserError, Variable, shown
 
 __all__ = ["Part", "Rows", "observe", "part", "prefix", "rows_taken_as_other"]
+
+_FAR = 1e15  # standard deviations or so, whose squares are finite in float32
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ def observe(variable: Variable, value: Any, begun: Entries | None = None) -> tup
     if isinstance(value, Rows):
         x, _ = variable.encode_new({variable.name: value.values})
         hidden = None if value.seen is None else torch.from_numpy(value.seen)
-        return (x if hidden is None else Entries(x.tensor, hidden & x.seen, x.valid)), False  # type: ignore[operator]
+        found = x if hidden is None else Entries(x.tensor, hidden & x.seen, x.valid)  # type: ignore[operator]
+        return _near(variable, value.values, found, None), False
     _check_one_meaning(variable, value)
     if isinstance(value, Part) and variable.codec.ragged:
         return _begun(variable, value)
@@ -90,7 +93,19 @@ def observe(variable: Variable, value: Any, begun: Entries | None = None) -> tup
         if seen is None or seen[row]:
             raise UserError(f"{shown(raw.tolist()[row])} was never seen, or rarely; give a category that was, or "
                             "'(other)' for all such", row).at(variable.name)
-    return (x if seen is None else Entries(x.tensor, torch.from_numpy(seen.copy()) & x.seen, x.valid)), single  # type: ignore[operator]
+    found = x if seen is None else Entries(x.tensor, torch.from_numpy(seen.copy()) & x.seen, x.valid)  # type: ignore[operator]
+    return _near(variable, raw, found, 0), single
+
+
+def _near(variable: Variable, raw: np.ndarray, x: Entries, first_row: int | None) -> Entries:
+    """The entries. Raises where a number is so far from all learned that a network would read no finite number; names its row
+    where the first one is known."""
+    if isinstance(variable.space, Real) and bool((far := (x.tensor.abs() > _FAR) & x.scored).any()):
+        row = int(far.nonzero()[0, 0])
+        raise UserError(f"got {shown(raw.tolist()[row])}, farther from the values learned than can be read; expected a number "
+                        "nearer to them; leave it out to have it drawn",
+                        None if first_row is None else first_row + row).at(variable.name)
+    return x
 
 
 def _check_one_meaning(variable: Variable, value: Any) -> None:
