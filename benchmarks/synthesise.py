@@ -106,7 +106,8 @@ def main() -> None:
             seconds = arguments.seconds or (10 if arguments.quick else seconds)
             made[data] = measured(data, seconds, 1 if arguments.quick else 3, beside)
     if not arguments.quick:
-        append(f"synthesise_{arguments.only}" if arguments.only else "synthesise", made, {"seeds": "0 to 2", "threads": "1", "held out": "none of these rows was learned from"})
+        facts = {"seeds": "0 to 2", "threads": "1", "held out": "none of these rows was learned from"}
+        append(f"synthesise_{arguments.only}" if arguments.only else "synthesise", made, facts)
 
 
 if __name__ == "__main__":
