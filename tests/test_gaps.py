@@ -147,3 +147,14 @@ def test_series_longer_than_a_window_are_filled_within():
     there = ~np.isnan(holed)
     assert np.array_equal(filled[:, there], np.stack([wave[there]] * 2)) and not np.array_equal(filled[0], filled[1])
     assert np.abs(filled - wave).max() < 1.5
+
+
+def test_gaps_beside_symbols_are_learned_by_default():
+    rng = np.random.default_rng(0)
+    load, state = rng.normal(size=(6, 20)), rng.choice(["a", "b"], (6, 20))
+    load[rng.random(load.shape) < 0.1] = np.nan
+    data = given.read(load=[row[:14 + i] for i, row in enumerate(load)], state=[row[:14 + i] for i, row in enumerate(state)])
+    model = given.model("p(load, state)", data)
+    assert any("load: what is missing is a symbol" in note for note in model.notes)
+    model.fit(data, steps=2, progress=False, held_out=0)
+    assert model.sample(1, length=9)["load"].shape == (1, 9)

@@ -190,7 +190,7 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     terms = terms if formula is not None else parse(by_axes(list(inferred), _axes(inferred)))
     _check_lefts(chosen, terms)
     free = {name: codec for name, codec in inferred.items() if name not in codecs}
-    inferred |= _whole(free, terms) | _on_lines(source, free, chosen, terms, notes)
+    inferred |= _whole(free, terms) | _gaps(free, chosen, terms, notes) | _on_lines(source, free, chosen, terms, notes)
     variables = _learn(source, inferred)
     variables |= {name: Variable(name, codec) for name, codec in latents.items()}
     factors, seed = [], whole_seed(seed)
@@ -268,6 +268,21 @@ def _whole(codecs: Mapping[str, Codec], terms: Sequence[Term]) -> dict[str, Code
     read = {name for term in terms for name in (*term.parents, *(term.left if len(term.left) > 1 else ()))}
     return {name: Text(**{**codec.arguments, "window": _WHOLE}) for name, codec in codecs.items()
             if name in read and isinstance(codec, Text)}
+
+
+def _gaps(codecs: Mapping[str, Codec], families: Mapping[str, Any], terms: Sequence[Term],
+          notes: list[str]) -> dict[str, Codec]:
+    """The series of numbers with gaps beside series of symbols: a net that draws both in order sums nothing out, so that a gap
+    is a symbol there."""
+    found = dict[str, Codec]()
+    for term in terms:
+        series = {name: own for name in term.left if isinstance(own := codecs.get(name), Series)}
+        if term.name not in families and not all(isinstance(own.of, Number) for own in series.values()):
+            for name, own in series.items():
+                if isinstance(own.of, Number) and own.of.arguments.get("missing") == "unknown":
+                    found[name] = Series(**{**own.arguments, "of": Number(**{**own.of.arguments, "missing": "symbol"})})
+                    notes.append(f"{name}: what is missing is a symbol, beside series of symbols")
+    return found
 
 
 def _on_lines(source: Source, codecs: Mapping[str, Codec], families: Mapping[str, Any], terms: Sequence[Term],
