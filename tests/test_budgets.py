@@ -216,7 +216,7 @@ SOLVED = {  # formula, columns, family, codecs; each takes some seconds when it 
     "Ensemble": ("p(x0, x1, x2)", lambda: reals(9000, 3), partial(Ensemble, families=(Gaussian, LONG)), {}),
     "ChowLiuTree": ("p(image)", lambda: {"image": levels(30_000, 16, 8)}, ChowLiuTree, {}),
     "NGram": ("p(text)", lambda: {"text": ["".join(map(chr, 97 + levels(100_000, 10, 2).ravel()))]},
-              partial(NGram, order=12), {}),
+              partial(NGram, order=30), {}),
 }
 
 

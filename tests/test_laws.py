@@ -684,4 +684,4 @@ def test_the_head_is_a_mixture_of_cells_and_outer_masses(size, axes):
     whole[:, 0] += weight[:, 0]
     whole[:, -1] += weight[:, 1]
     assert torch.allclose(head(features).log_probs.reshape(7, size).exp(), whole, atol=1e-5)
-    assert isinstance(head(features), distributions.DiscretizedLogisticMixture if axes else distributions.Categorical)
+    assert isinstance(head(features), distributions.DiscretizedLogisticMixture if axes else distributions.WeightedLevels)

@@ -209,7 +209,8 @@ class Columns(Source, Mapping[str, np.ndarray]):
             yield self.rows(slice(start, start + size))
 
     def runs(self, least: int = 1) -> Iterator[Columns]:
-        yield from self.batches(max(least, min(_ROWS, self.affordable))) if self.axes == 1 else [self]
+        many = self.axes == 1 and self.n  # a table without rows has its columns all the same
+        yield from self.batches(max(least, min(_ROWS, self.affordable))) if many else [self]
 
     def split(self, *parts: float | int, seed: int = 0) -> tuple[Columns, ...]:
         """The rows shuffled by a seed and cut into parts: fractions or numbers of rows, the rest last.
