@@ -40,6 +40,8 @@ NEEDS = {
     "PretrainedLM": "expected path=, the folder of a model, or config=, an architecture's JSON to learn from scratch",
     "VQVAE": "or use VAE",
 }
+OF_PLACES = {"pictures": "is smaller than its windows of", **dict.fromkeys(
+    ["vectors", "labels", "tables"], "expected levels on a grid of height and width")}
 OUT = {
     "Autoencoder": REALS_ONLY,
     "Autoregressive": {},
@@ -51,6 +53,7 @@ OUT = {
     "Dequantised": {"pictures": NEEDS["Dequantised"],
                     **dict.fromkeys(["vectors", "labels", "tables"], "use Categorical or Independent")},
     "Diffusion": REALS_ONLY,
+    "EfrosLeung": OF_PLACES,
     "Empirical": dict.fromkeys(["vectors", "tables"], "use Gaussian for reals"),
     "Ensemble": dict.fromkeys(KINDS, NEEDS["Ensemble"]),
     "ExponentialSmoothing": REALS_ONLY,
@@ -70,8 +73,10 @@ OUT = {
     "NGram": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
     "NearestNeighbour": {},
     "PCA": REALS_ONLY,
+    "PatchMatch": OF_PLACES,
     "PretrainedLM": dict.fromkeys(KINDS, NEEDS["PretrainedLM"]),
     "ProbabilisticPCA": REALS_ONLY,
+    "Quilting": OF_PLACES,
     "RealizedGARCH": {**REALS_ONLY, "vectors": "expected two series, returns and a measure of their scale, got 1; use GARCH"},
     "Regression": {},
     "SeasonalNaive": REALS_ONLY,

@@ -42,6 +42,9 @@ from test_divergences import (
 from test_drift import check_expected
 from test_events import check_pair, check_step
 from test_events import enumerated as check_listed
+from test_exemplars import check_apart as check_peel
+from test_exemplars import check_by_hand as check_matching
+from test_exemplars import check_cut
 from test_exponential_smoothing import check_dense as check_dense_smoothing
 from test_exponential_smoothing import check_draws as check_smoothed_draws
 from test_exponential_smoothing import check_learned as check_smoothing_learned
@@ -576,6 +579,14 @@ MUTANTS = {
     "a flow forgets its determinant": Mutant(
         given.distributions.Transformed, "log_prob", "+ ladj.double()", "+ 0 * ladj.double()",
         family("density_is_normalised", "SplineFlow")),
+    "a place matches what is drawn after it": Mutant(
+        given.distributions.efros_leung._Peel, "known", "< step, curve", "<= step, curve", check_matching),
+    "windows match by all places alike": Mutant(
+        given.distributions.efros_leung, "_curve", "-0.5 *", "-0.0 *", check_matching),
+    "neighbours are drawn at once": Mutant(
+        given.nn.OnionPeel, "steps", "near.max() + 1", "near.max()", check_peel),
+    "a quilt is cut anywhere": Mutant(
+        given.distributions.quilting, "cut", "row, torch.inf).argmin(1)", "0 * row, torch.inf).argmin(1)", check_cut),
     "a critic is penalised at the data alone": Mutant(
         given.families.GAN, "_teach", "for part in slope.chunk(2)", "for part in slope.chunk(2)[:1]", check_penalties),
     "a generator is compared with nothing": Mutant(

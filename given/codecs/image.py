@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from given.variables import Axis, Codec, Entries, Finite, UserError
 from given.ways import way
@@ -23,10 +24,14 @@ class Image(Codec):
         channels: None for grey, raw (B, height, width); else raw (B, height, width, channels).
         levels: how many levels a pixel has; read off the data when left out (the largest level + 1, and 256 for data
             that passes 127).
+        missing: what NaN means. `error` (default), or `unknown`: the entry is unseen, as in the hole of a photograph.
     """
 
     def __init__(self, height: int | None = None, width: int | None = None, *, channels: int | None = None,
-                 levels: int | None = None) -> None:
+                 levels: int | None = None, missing: str = "error") -> None:
+        if missing not in ("error", "unknown"):
+            raise UserError(f"Image: missing={missing!r}; expected 'error' or 'unknown'")
+        self.missing = missing
         self.shape: tuple[int, ...] | None = None
         if (height is None) != (width is None) or (height is None and channels is not None):
             raise UserError(f"Image: expected height and width, or neither, got height={height}, width={width}")
@@ -51,7 +56,7 @@ class Image(Codec):
         return "counting"
 
     def learn(self, raw: np.ndarray) -> None:
-        pixels = self._pixels(raw)
+        pixels, _ = self._pixels(raw)
         if self.shape is None:
             if pixels.ndim not in (3, 4):
                 raise UserError(f"expected (B, height, width) or (B, height, width, channel), got {pixels.shape}; "
@@ -65,14 +70,17 @@ class Image(Codec):
 
     def encode(self, raw: np.ndarray) -> Entries:
         _, levels = self._learned()
-        pixels = self._pixels(raw)
+        pixels, seen = self._pixels(raw)
         self._check_shape(pixels)
         self._check_levels(pixels, levels)
-        return Entries(self.space.narrow(pixels))
+        return Entries(self.space.narrow(pixels), None if seen is None else torch.from_numpy(seen))
 
     def decode(self, x: Entries) -> np.ndarray:
         _, levels = self._learned()
-        return x.tensor.cpu().numpy().astype(np.uint8 if levels <= 256 else np.uint16)
+        pixels = x.tensor.cpu().numpy().astype(np.uint8 if levels <= 256 else np.uint16)
+        if self.missing == "error" or x.complete:
+            return pixels
+        return np.where(x.readable.cpu().numpy(), pixels, np.nan)
 
     def state(self) -> dict[str, Any]:
         shape, levels = self._learned()
@@ -99,13 +107,17 @@ class Image(Codec):
             raise UserError(f"level {int(pixels[row].max())}; expected 0 to {levels - 1}; "
                             f"pass Image(levels=...) with enough levels{way('', ' by --as')}", row)
 
-    @staticmethod
-    def _pixels(raw: np.ndarray) -> np.ndarray:
+    def _pixels(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Whole levels, 0 where they are unknown; and what is known, None where all is."""
         if raw.dtype.kind == "b":
             raw = raw.astype(np.uint8)
         if raw.dtype.kind not in "iuf":
             raise UserError(f"expected whole levels, got {raw.dtype}")
+        seen = None
         if raw.dtype.kind == "f":
+            if self.missing == "unknown" and np.isnan(raw).any():
+                seen = ~np.isnan(raw)
+                raw = np.where(seen, raw, 0)
             whole = np.isfinite(raw) & (raw == np.floor(raw))
             if not whole.all():
                 row = int(np.argwhere(~whole)[0][0])
@@ -116,7 +128,7 @@ class Image(Codec):
             row = int(np.argwhere(raw < 0)[0][0])
             raise UserError(f"got {raw[row].min()}; expected levels from 0; "
                             + way("pass codecs={...} with a Number()", "read it as number by --as"), row)
-        return raw
+        return raw, seen
 
     def __repr__(self) -> str:
         if self.shape is None or self.levels is None:

@@ -13,6 +13,7 @@ from given.distributions.covariance import Covariance, Diagonal, Full, LowRank, 
 from given.distributions.dequantised import Dequantised, dequantise, levels, middles
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distribution import Distribution, How, Intractable, Kind, weakest
+from given.distributions.efros_leung import EfrosLeung
 from given.distributions.empirical import Empirical
 from given.distributions.energy_tilted import EnergyTilted
 from given.distributions.entropy_gate import EntropyGate
@@ -64,9 +65,11 @@ from given.distributions.normal import Normal
 from given.distributions.normal_mixture import NormalMixture
 from given.distributions.on_host import OnHost
 from given.distributions.one_dimensional import Supported
+from given.distributions.patch_match import PatchMatch
 from given.distributions.path import Cosine, Karras, Path, StandardNormal, Straight, VariancePreserving
 from given.distributions.point import Point
 from given.distributions.product import ProductDistribution
+from given.distributions.quilting import Quilting
 from given.distributions.realized_volatility import RealizedVolatility
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
@@ -82,6 +85,7 @@ from given.distributions.torch_distribution import Torch
 from given.distributions.transformed import Transformed
 from given.distributions.tree import Tree
 from given.distributions.weighted_levels import WeightedLevels
+from given.distributions.windows import Windows
 
 __all__ = [
     "AtLastNoise",
@@ -106,6 +110,7 @@ __all__ = [
     "DiscretizedLogisticMixture",
     "DiscretizedLogisticMixtureHead",
     "Distribution",
+    "EfrosLeung",
     "Emissions",
     "Empirical",
     "EnergyTilted",
@@ -153,9 +158,11 @@ __all__ = [
     "NormalMixture",
     "NormalMixtureHead",
     "OnHost",
+    "PatchMatch",
     "Path",
     "Point",
     "ProductDistribution",
+    "Quilting",
     "RealizedVolatility",
     "ReconstructionGuidance",
     "Recursion",
@@ -191,6 +198,7 @@ __all__ = [
     "Wait",
     "Weighed",
     "WeightedLevels",
+    "Windows",
     "WittenBell",
     "best_weights",
     "by_columns",

@@ -8,6 +8,7 @@ from given.families.contrastive import Contrastive
 from given.families.dequantised import Dequantised
 from given.families.empirical import Empirical
 from given.families.ensemble import Ensemble
+from given.families.exemplars import EfrosLeung, PatchMatch, Quilting
 from given.families.exponential_smoothing import ExponentialSmoothing
 from given.families.factor_analysis import FactorAnalysis, ProbabilisticPCA
 from given.families.flow_matching import Diffusion, FlowMatching
@@ -44,6 +45,7 @@ __all__ = [
     "Contrastive",
     "Dequantised",
     "Diffusion",
+    "EfrosLeung",
     "Empirical",
     "Ensemble",
     "Exponential",
@@ -68,8 +70,10 @@ __all__ = [
     "NearestNeighbour",
     "Normal",
     "PCA",
+    "PatchMatch",
     "PretrainedLM",
     "ProbabilisticPCA",
+    "Quilting",
     "RealizedGARCH",
     "Regression",
     "SeasonalNaive",

@@ -27,7 +27,18 @@ from given.nn.linear import Linear, RMSNorm
 from given.nn.made import MADE
 from given.nn.masked import BlockEmbedding, MaskedTransformer
 from given.nn.mlp import MLP, keep_size
-from given.nn.order import AnyOrder, Blocks, ColumnMajor, FixedOrder, Order, RandomGroups, Raster, Reverse, Wavefront
+from given.nn.order import (
+    AnyOrder,
+    Blocks,
+    ColumnMajor,
+    FixedOrder,
+    OnionPeel,
+    Order,
+    RandomGroups,
+    Raster,
+    Reverse,
+    Wavefront,
+)
 from given.nn.patch_transformer import PatchTransformer, default_field
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.pixel_resnet import PixelResNet
@@ -99,6 +110,7 @@ __all__ = [
     "MaskedTransformer",
     "MinGRU",
     "Numbers",
+    "OnionPeel",
     "Order",
     "PatchTransformer",
     "Patches",

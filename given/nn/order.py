@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from given.nn.dropout import GOLDEN, mixed_
 from given.variables import Axis, Product, Real, Space, UserError
 
-__all__ = ["AnyOrder", "Blocks", "ColumnMajor", "FixedOrder", "Grid", "Order", "RandomGroups", "Raster", "Reverse",
-           "Wavefront", "places", "together"]
+__all__ = ["AnyOrder", "Blocks", "ColumnMajor", "FixedOrder", "Grid", "OnionPeel", "Order", "RandomGroups", "Raster",
+           "Reverse", "Wavefront", "places", "together"]
 
 
 class Order(abc.ABC):
@@ -34,8 +35,8 @@ class Order(abc.ABC):
 
         Args:
             space: of D entries.
-            seen: (D,) bool, what is known. An order that learns all puts it first, at step 0 where there is any; a fixed one
-                stays as it is.
+            seen: (D,) bool, what is known. An order that learns all, or goes by what is known, puts it first, at step 0 where
+                there is any; a fixed one stays as it is.
 
         Raises:
             UserError: it is no order of such a space.
@@ -179,6 +180,59 @@ class RandomGroups(Order):
         drawn = torch.full((D,), -1)
         drawn[turn] = torch.tensor(group, dtype=torch.int64)
         return drawn.unique(return_inverse=True)[1]
+
+
+@dataclass(frozen=True)
+class OnionPeel(Order):
+    """Layer by layer around what is known, or around the middle where nothing is; of a layer, what has most known neighbours
+    first, else at random. Entries of one step are further apart than `reach`, so that none is a neighbour of another's: each
+    is drawn as if all entries had been drawn one by one.
+
+    Args:
+        reach: how far a neighbour is away at most, along each of two axes, from 1.
+
+    Source: Efros, Leung, Texture synthesis by non-parametric sampling, 1999 / https://doi.org/10.1109/ICCV.1999.790383
+    """
+
+    reach: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reach, int) or isinstance(self.reach, bool) or self.reach < 1:
+            raise UserError(f"OnionPeel: reach={self.reach!r}; expected a whole number from 1")
+
+    def steps(self, space: Space, seen: Tensor | None = None) -> Tensor:
+        if len(space.axes) != 2:
+            raise UserError(f"OnionPeel: expected a grid of two axes, got {space}; use AnyOrder")
+        known = (torch.zeros(space.dimensions, dtype=torch.bool) if seen is None else seen).reshape(space.shape)
+        step, r = torch.where(known, 0, -1).numpy(), self.reach
+        begins = int(known.any())
+        for i, j in self._one_by_one(known).tolist():
+            near = step[max(0, i - r):i + r + 1, max(0, j - r):j + r + 1]
+            step[i, j] = max(begins, near.max() + 1)
+        return torch.from_numpy(step).reshape(-1)
+
+    def _one_by_one(self, known: Tensor) -> Tensor:
+        """(n, 2) the places of what is not known (height, width), in order."""
+        neighbours = _box(known, self.reach)[1]
+        layer, peeled = torch.zeros_like(known, dtype=torch.int64), known.clone()
+        if not peeled.any():
+            peeled[known.shape[0] // 2, known.shape[1] // 2] = True
+        while not peeled.all():
+            layer += ~peeled
+            peeled, count = _box(peeled, 1)[0], _box(peeled, self.reach)[1]
+            neighbours = torch.where(peeled & (layer == layer.max()), count, neighbours)
+        chance = mixed_(torch.arange(1, known.numel() + 1).mul_(GOLDEN)).reshape(known.shape)
+        order = chance.flatten().argsort()
+        for key in (-neighbours, layer):
+            order = order[key.flatten()[order].argsort(stable=True)]
+        order = order[~known.flatten()[order]]
+        return torch.stack([order // known.shape[1], order % known.shape[1]], 1)
+
+
+def _box(known: Tensor, reach: int) -> tuple[Tensor, Tensor]:
+    """(height, width) each: whether any known place is within reach of a place, and how many are."""
+    count = F.avg_pool2d(known[None, None].double(), 2 * reach + 1, 1, reach, divisor_override=1)[0, 0].round().long()
+    return count > 0, count
 
 
 @dataclass(frozen=True)

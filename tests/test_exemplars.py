@@ -1,0 +1,154 @@
+"""A picture from the windows of one: what is drawn, what it scores, what is kept."""
+
+import itertools
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+import given
+from given.codecs import IdentityCodec, Image
+from given.conditional import teach
+from given.distributions import quilting
+from given.families import EfrosLeung, PatchMatch, Quilting
+from given.infer import part
+from given.nn import OnionPeel, Raster, Wavefront
+from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
+
+
+def stripes(height, width, period=4):
+    """Levels that fall and rise along the diagonals."""
+    i, j = np.mgrid[:height, :width]
+    return ((i + 2 * j) % period * 60).astype(np.uint8)
+
+
+def learned(family, *pictures, **options):
+    """A model of an image, that stores pictures in which NaN is unknown."""
+    data = given.read(image=np.stack(pictures).astype(float))
+    model = given.model("p(image)", data, codecs={"image": Image(levels=256, missing="unknown")},
+                        families={"image": partial(family, **options)})
+    model.fit(data, held_out=0, progress=False)
+    return model
+
+
+def picture(height, width, levels=2):
+    return Variable("x", IdentityCodec(Finite(levels, ordered=True, axes=(Axis("height", height), Axis("width", width)))))
+
+
+def check_by_hand():
+    """Every place of an item scores the share, of the windows no further than 1 + eps times the nearest, whose middle it is."""
+    rng = np.random.default_rng(0)
+    stored, item = rng.integers(0, 3, (6, 4, 5)), rng.integers(0, 3, (4, 5))
+    c = EfrosLeung(picture(4, 5, 3), size=3, tolerance=0.3, smoothing=0.1, order=Wavefront(2))
+    teach(c, [(Entries(torch.tensor(stored)), Observed(n=len(stored)), torch.ones(len(stored)))])
+    curve = np.exp(-0.5 * (np.arange(-1, 2) / (3 / 6.4)) ** 2)
+    curve, turn = curve[:, None] * curve, 2 * np.arange(4)[:, None] + np.arange(5)
+    windows = [w for s in stored for w in np.lib.stride_tricks.sliding_window_view(s / 2, (3, 3)).reshape(-1, 3, 3)]
+    total = 0.0
+    for i in range(4):
+        for j in range(5):
+            def apart(window, i=i, j=j):
+                near = [(a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if 0 <= i + a < 4 and 0 <= j + b < 5
+                        and turn[i + a, j + b] < turn[i, j]]
+                weight = sum(curve[a + 1, b + 1] for a, b in near)
+                return sum(curve[a + 1, b + 1] * (window[a + 1, b + 1] - item[i + a, j + b] / 2) ** 2 for a, b in near
+                           ) / max(weight, 1e-12)
+            each = np.array([apart(window) for window in windows])
+            middles = np.array([window[1, 1] * 2 for window in windows])[each <= 1.3 * each.min() + 1e-6]
+            total += np.log(0.9 * (middles == item[i, j]).mean() + 0.1 / 3)
+    score = c(Observed(n=1)).log_prob(Entries(torch.tensor(item)[None]))
+    assert float(score) == pytest.approx(total, abs=1e-4)
+
+
+def check_apart():
+    """No two places of a step are neighbours, what is known comes first, and a layer comes after the one around it."""
+    seen = np.ones((12, 13), bool)
+    seen[3:10, 2:11] = False
+    step = OnionPeel(2).steps(picture(12, 13).space, torch.from_numpy(seen).flatten()).reshape(12, 13).numpy()
+    assert (step[seen] == 0).all() and (step[~seen] > 0).all() and set(step.flat) == set(range(step.max() + 1))
+    for a, b in zip(*np.triu_indices(12 * 13, 1), strict=True):
+        (i, j), (k, m) = divmod(a, 13), divmod(b, 13)
+        if max(abs(i - k), abs(j - m)) <= 2 and not (seen[i, j] and seen[k, m]):
+            assert step[i, j] != step[k, m]
+    assert step.max() in step[6, 5:8] and step[3, 2] < step[4, 3] < step[5, 4]
+
+
+def check_cut():
+    """The path is that of least cost among all whose columns move by one at most."""
+    cost = torch.tensor(np.random.default_rng(1).random((3, 4, 3)))
+    new = quilting.cut(cost)
+    for c, mine in zip(cost, new, strict=True):
+        path = [int(row.nonzero()[0]) for row in mine]
+        assert all(bool(row[start:].all()) for row, start in zip(mine, path, strict=True))
+        every = [p for p in np.ndindex(3, 3, 3, 3) if all(abs(a - b) <= 1 for a, b in itertools.pairwise(p))]
+        least = min(sum(float(c[i, k]) for i, k in enumerate(p)) for p in every)
+        assert sum(float(c[i, k]) for i, k in enumerate(path)) == pytest.approx(least)
+
+
+def check_fills(family, **options):
+    """A hole in what repeats is filled by what was there, from a picture that never showed it; the rest stays."""
+    true, hole = stripes(32, 32), np.zeros((32, 32), bool)
+    hole[10:21, 9:20] = True
+    model = learned(family, np.where(hole, np.nan, true), **options)
+    drawn = model.given(image=part(true, seen=~hole)).sample(2, seed=0)["image"]
+    assert (drawn[:, ~hole] == true[~hole]).all()
+    assert (drawn[:, hole] == true[hole]).mean() > 0.95
+    return model
+
+
+def test_a_score_is_that_by_hand():
+    check_by_hand()
+
+
+def test_places_of_a_step_are_apart():
+    check_apart()
+
+
+def test_a_cut_is_the_cheapest():
+    check_cut()
+
+
+@pytest.mark.parametrize("family, size", [(EfrosLeung, 5), (Quilting, 8), (PatchMatch, 5)])
+def test_a_hole_is_filled_from_its_own_picture(family, size):
+    model = check_fills(family, size=size)
+    whole = model.sample(1, seed=3)["image"][0]
+    assert whole.shape == (32, 32) and set(np.unique(whole)) <= {0, 60, 120, 180}
+
+
+def test_colours_stay_together():
+    """Of two colours no third is drawn, and a known channel decides the others."""
+    colours = np.array([[250, 10, 30], [20, 200, 90]], np.uint8)
+    which = np.random.default_rng(0).integers(0, 2, (12, 12))
+    model = learned(EfrosLeung, colours[which], size=3)
+    drawn = model.sample(1, seed=1)["image"][0]
+    assert {tuple(c) for c in drawn.reshape(-1, 3)} <= {tuple(c) for c in colours.tolist()}
+    seen = np.zeros((12, 12, 3), bool)
+    seen[..., 0] = True
+    assert (model.given(image=part(colours[which], seen=seen)).sample(1)["image"][0] == colours[which]).mean() > 0.95
+
+
+def test_another_order_draws_as_well():
+    true = stripes(12, 12)
+    drawn = learned(EfrosLeung, true, size=5, order=Raster()).sample(1, seed=0)["image"][0]
+    assert (np.diff(drawn[3:, 3:].astype(int) // 60, axis=0) % 4 == 1).mean() > 0.9
+
+
+def test_pictures_count_under_their_own_condition():
+    data = given.read(image=np.stack([stripes(9, 9), 255 - stripes(9, 9)]), label=["a", "b"])
+    model = given.model("p(image | label)", data, families={"image": partial(PatchMatch, size=3)})
+    model.fit(data, held_out=0, progress=False)
+    for label, levels in (("a", {0, 60, 120, 180}), ("b", {255, 195, 135, 75})):
+        assert set(np.unique(model.sample(1, label=label, seed=0)["image"])) <= levels
+
+
+def test_what_is_wrong_is_said():
+    with pytest.raises(UserError, match=r"^EfrosLeung: x of 4 x 5 places is smaller than its windows of 11 x 11; pass a small"):
+        EfrosLeung(picture(4, 5))
+    with pytest.raises(UserError, match=r"^PatchMatch x: size=4; expected an odd number$"):
+        PatchMatch(picture(9, 9), size=4)
+    with pytest.raises(UserError, match=r"^Quilting x: overlap=5, tolerance=0.1; expected an overlap from 1 to 3"):
+        Quilting(picture(9, 9), size=6, overlap=5)
+    holed = np.where(np.indices((9, 9)).sum(0) % 3 == 0, np.nan, stripes(9, 9))
+    with pytest.raises(UserError, match="no window of 7 x 7 places is known as a whole; pass a smaller size"):
+        learned(PatchMatch, holed).sample(1)
