@@ -37,10 +37,11 @@ def picture(height, width, levels=2):
 
 
 def check_by_hand():
-    """Every place of an item scores the share, of the windows no further than 1 + eps times the nearest, whose middle it is."""
+    """Every place of an item scores the share, of the windows no further than 1 + eps times the nearest or among the nearest
+    three tenths of all, whose middle it is."""
     rng = np.random.default_rng(0)
     stored, item = rng.integers(0, 3, (6, 4, 5)), rng.integers(0, 3, (4, 5))
-    c = EfrosLeung(picture(4, 5, 3), size=3, tolerance=0.3, smoothing=0.1, order=Wavefront(2))
+    c = EfrosLeung(picture(4, 5, 3), size=3, tolerance=0.3, share=0.3, smoothing=0.1, order=Wavefront(2))
     teach(c, [(Entries(torch.tensor(stored)), Observed(n=len(stored)), torch.ones(len(stored)))])
     curve = np.exp(-0.5 * (np.arange(-1, 2) / (3 / 6.4)) ** 2)
     curve, turn = curve[:, None] * curve, 2 * np.arange(4)[:, None] + np.arange(5)
@@ -55,7 +56,8 @@ def check_by_hand():
                 return sum(curve[a + 1, b + 1] * (window[a + 1, b + 1] - item[i + a, j + b] / 2) ** 2 for a, b in near
                            ) / max(weight, 1e-12)
             each = np.array([apart(window) for window in windows])
-            middles = np.array([window[1, 1] * 2 for window in windows])[each <= 1.3 * each.min() + 1e-6]
+            near = each <= max(1.3 * each.min(), np.sort(each)[10]) + 1e-6
+            middles = np.array([window[1, 1] * 2 for window in windows])[near]
             total += np.log(0.9 * (middles == item[i, j]).mean() + 0.1 / 3)
     score = c(Observed(n=1)).log_prob(Entries(torch.tensor(item)[None]))
     assert float(score) == pytest.approx(total, abs=1e-4)
@@ -147,7 +149,7 @@ def test_what_is_wrong_is_said():
         EfrosLeung(picture(4, 5))
     with pytest.raises(UserError, match=r"^PatchMatch x: size=4; expected an odd number$"):
         PatchMatch(picture(9, 9), size=4)
-    with pytest.raises(UserError, match=r"^Quilting x: overlap=5, tolerance=0.1; expected an overlap from 1 to 3"):
+    with pytest.raises(UserError, match=r"^Quilting x: overlap=5, tolerance=0.1, share=0.0002; expected an overlap from 1"):
         Quilting(picture(9, 9), size=6, overlap=5)
     holed = np.where(np.indices((9, 9)).sum(0) % 3 == 0, np.nan, stripes(9, 9))
     with pytest.raises(UserError, match="no window of 7 x 7 places is known as a whole; pass a smaller size"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -26,7 +27,7 @@ from given.verbs import Model
 from given.verbs.choosing import choose
 from given.verbs.holes import present
 
-__all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "picture", "predict", "risk", "translate", "upscale"]
+__all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "picture", "predict", "risk", "texture", "translate", "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
 _ASKED = ("normal", "target")  # options that some tasks have alone
@@ -152,6 +153,9 @@ def keyboard(a: argparse.Namespace) -> None:
 
 def fill(a: argparse.Namespace) -> None:
     """`given fill`"""
+    if a.data == "-" and not os.path.isdir(a.model) and (a.mask or a.hide or os.path.isfile(a.model)):
+        _fill_photograph(a)
+        return
     model = given.load(a.model)
     if model.facts.get("task") != "code":
         _fill_picture(model, a)
@@ -178,14 +182,54 @@ def _fill_picture(model: Model, a: argparse.Namespace) -> None:
         raise UserError("fill: of a picture, expected its FILE and what is to be filled, by --mask FILE or --hide "
                         f"{'|'.join(tasks.fill.SIDES)}, without --temperature")
     picture = photograph(a.data)
-    hidden: Any
-    if a.hide:
-        hidden = tasks.fill.side_hidden(a.hide, *picture.shape[:2])
-    else:
-        mask = photograph(a.mask) > 127
-        hidden = mask.any(-1) if mask.ndim == 3 else mask  # saved in colour
+    hidden = _hidden(a, picture)
     drawn = tasks.fill.fill(model, picture, hidden, n=a.n, seed=a.seed, **observations(a.given, model))
     show(Columns({name: drawn}), a, model)
+
+
+def _hidden(a: argparse.Namespace, picture: np.ndarray) -> np.ndarray:
+    """(height, width) what is to be filled of a picture."""
+    if a.hide:
+        return tasks.fill.side_hidden(a.hide, *picture.shape[:2])
+    mask = photograph(a.mask) > 127
+    return np.asarray(mask.any(-1) if mask.ndim == 3 else mask)  # saved in colour
+
+
+def _fill_photograph(a: argparse.Namespace) -> None:
+    """From itself: no model is read."""
+    if a.given or a.temperature is not None or bool(a.mask) == bool(a.hide) or not a.output:
+        raise UserError("fill: of a photograph alone, expected what is to be filled, by --mask FILE or --hide "
+                        f"{'|'.join(tasks.fill.SIDES)}, and -o FILE")
+    _check_output(a)
+    picture = photograph(a.model)
+    hidden = _hidden(a, picture)
+    model = tasks.fill.of_one(picture, hidden)
+    _write_pictures(tasks.fill.fill(model, picture, hidden, n=a.n, seed=a.seed), a, model)
+
+
+def texture(a: argparse.Namespace) -> None:
+    """`given texture`"""
+    _check_output(a)
+    model = tasks.texture.model(photograph(a.data), *a.size, method=a.method, patch=a.patch)
+    _write_pictures(np.asarray(model.sample(a.n, seed=a.seed)["image"]), a, model)
+
+
+def _check_output(a: argparse.Namespace) -> None:
+    """Before anything is drawn."""
+    one = (".png", ".jpg", ".jpeg") if a.n == 1 else (".png",)
+    if not a.output.lower().endswith((*one, "/", os.sep, ".npz")):
+        raise UserError(f"{a.output}: expected {', '.join(one)}, .npz or FOLDER/")
+
+
+def _write_pictures(drawn: np.ndarray, a: argparse.Namespace, model: Model) -> None:
+    """One picture as it is, several as a sheet or a folder."""
+    if len(drawn) > 1 or a.output.endswith(("/", os.sep, ".npz")):
+        show(Columns({"image": drawn}), a, model)
+        return
+    from PIL import Image
+
+    Image.fromarray(drawn[0]).save(a.output)
+    facts({"picture": a.output, "height": drawn.shape[1], "width": drawn.shape[2]}, a.json)
 
 
 def picture(a: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from given.app.options import DATA, count, number, pair, positive
+from given.app.options import DATA, count, number, pair, positive, size
 
 __all__ = ["TASKS"]
 
@@ -36,6 +36,7 @@ def _keyboard(add: Add) -> None:
 
 def _fill(add: Add) -> None:
     command = add("fill", "what stands in a hole of a picture, or between two parts of a source file",
+                  "given fill photo.jpg --mask hole.png -o filled.png    # from the photograph itself",
                   "given fill photos.given fox.png --mask hole.png -n 4 -o filled.png",
                   "given fill digits.given half.png label=3 --hide bottom -o filled/",
                   r"printf 'def add(a, b):\n    \f\n' | given fill src.given", "given fill src.given holed.py -n 3",
@@ -48,6 +49,21 @@ def _fill(add: Add) -> None:
     command.add_argument("-n", type=count, default=1, help="how many draws (default 1)")
     command.add_argument("-o", "--output", metavar="FILE", help="write pictures as .png, or FOLDER/ with a file each")
     command.add_argument("--temperature", type=number, metavar="T", help="of draws of code (default 0.5); at 0 greedy")
+
+
+def _texture(add: Add) -> None:
+    command = add("texture", "as much of a texture as is asked for, from one picture of it",
+                  "given texture brick.png --size 256 -o wall.png",
+                  "given texture grass.jpg --size 96x128 --method efros-leung --seed 1 -o grass.png")
+    command.add_argument("data", metavar="FILE", help="a picture of it, grey or in colour")
+    command.add_argument("--size", type=size, required=True, metavar="HxW", help="of what is drawn, in pixels")
+    command.add_argument("--method", choices=("quilting", "efros-leung"), default="quilting",
+                         help="patch by patch (default), or pixel by pixel, which takes fifty times as long")
+    command.add_argument("--patch", type=count, metavar="K", help="of K x K pixels, as large as what repeats (default 24), or "
+                                                                  "the window about a pixel, odd (default 11)")
+    command.add_argument("-n", type=count, default=1, help="how many draws (default 1)")
+    command.add_argument("-o", "--output", metavar="FILE", required=True,
+                         help="write a picture, or several draws as a sheet .png, or FOLDER/ with a file each")
 
 
 def _picture(add: Add) -> None:
@@ -122,5 +138,5 @@ def _predict(add: Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
 
-TASKS: tuple[Callable[[Add], None], ...] = (_translate, _chat, _keyboard, _picture, _fill, _upscale, _risk, _health, _anomalies,
-                                        _impute, _predict)
+TASKS: tuple[Callable[[Add], None], ...] = (_translate, _chat, _keyboard, _picture, _fill, _texture, _upscale, _risk, _health,
+                                        _anomalies, _impute, _predict)

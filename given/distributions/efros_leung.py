@@ -36,13 +36,15 @@ class EfrosLeung(Distribution):
         windows: of odd sizes.
         state: (B,) the condition of every row.
         tolerance: eps.
+        share: of all windows, that match at least.
         smoothing: s.
         order: of the places, which have a grid of two axes; of any part that is known.
     """
 
-    def __init__(self, windows: Windows, state: Tensor, tolerance: float, smoothing: float, order: Order) -> None:
+    def __init__(self, windows: Windows, state: Tensor, tolerance: float, share: float, smoothing: float, order: Order) -> None:
         super().__init__(windows.space, len(state), state.device)
-        self.windows, self.state, self.tolerance, self.smoothing, self.order = windows, state, tolerance, smoothing, order
+        self.windows, self.state, self.tolerance, self.share = windows, state, tolerance, share
+        self.smoothing, self.order = smoothing, order
         self.curve = _curve(windows.size).to(state.device)
 
     @property
@@ -85,7 +87,7 @@ class EfrosLeung(Distribution):
         R, G = around.shape[:2]
         picked = list[Tensor]()
         for some, found in self.windows.matches(around.flatten(0, 1), known.repeat(R, 1, 1, 1), state.repeat_interleave(G),
-                                                self.tolerance):
+                                                self.tolerance, self.share):
             picked.append(found.pick(u[some]))
         window = torch.cat(picked)
         if bool((window < 0).any()):
@@ -122,7 +124,7 @@ class EfrosLeung(Distribution):
         R, G = around.shape[:2]
         s, V, each = self.smoothing, self.windows.space.size, list[Tensor]()
         for some, found in self.windows.matches(around.flatten(0, 1), known.repeat(R, 1, 1, 1), state.repeat_interleave(G),
-                                                self.tolerance):
+                                                self.tolerance, self.share):
             alike = self.windows.centres[found.window] == levels[some][found.target]
             kernel = torch.where(asked[some][found.target], torch.where(alike, 1 - s + s / V, s / V).double(), 1.0).prod(1)
             p = torch.zeros(len(levels[some]), dtype=torch.float64, device=self.device)

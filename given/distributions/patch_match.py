@@ -1,9 +1,9 @@
 """PatchMatch: what is unknown of a picture such that every patch of it resembles a patch that is stored.
 
-From coarse to fine: of every patch about an unknown place a nearest stored patch is sought, by propagation (the neighbour's
-match, moved along) and by random search about the match so far, ever nearer; then every place is the mean of what the matches
-of the patches that hold it vote for, weighed by exp(-d / 2 s^2), which is a step of EM; last it takes the vote of the patch
-that matches best.
+It begins with one shift of a stored picture, drawn among those whose surroundings are most alike. From coarse to fine: of
+every patch about an unknown place a nearest stored patch is sought, by propagation (the neighbour's match, moved along) and by
+random search about the match so far, ever nearer; then every place is the mean of what the matches of the patches that hold it
+vote for, weighed by exp(-d / 2 s^2), which is a step of EM; last it takes the vote of the patch that matches best.
 
 Source: Barnes, Shechtman, Finkelstein, Goldman, PatchMatch: a randomized correspondence algorithm for structural image editing,
 2009 / https://doi.org/10.1145/1531326.1531330
@@ -15,14 +15,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from given.distributions.distribution import Distribution, Intractable, Kind
-from given.distributions.noise import Noise
-from given.distributions.windows import on_canvas, patterns, scaled
+from given.distributions.noise import Noise, inverse_cdf_sample
+from given.distributions.windows import check_some, on_canvas, patterns, scaled
 from given.variables import Entries, Finite, UserError
 
 __all__ = ["PatchMatch"]
@@ -31,6 +32,8 @@ _JUMPS = (8, 4, 2, 1)  # how far matches are propagated at once
 _FADES = 1.3  # by how much a place weighs less than its neighbour nearer to what is known
 _QUANTILE = 0.75  # of the distances: s^2
 _FAR = 1e9
+_TOLERANCE, _ALIKE = 0.1, 1e-6  # shifts no further than 1.1 times the nearest are drawn from
+_WIDE = 5  # patches
 _LEAST = 50  # stored patches at a scale
 
 
@@ -90,6 +93,7 @@ def _filled(stored: tuple[Tensor, Tensor], canvas: Tensor, known: Tensor, size: 
         known: (H, W).
     """
     scales = [_Scale.of(*stored, known, size)]
+    check_some(scales[0].whole, (size, size))
     canvases = [canvas]
     while (coarser := scales[-1].coarser()) is not None:
         canvases.append(_halved(canvases[-1], scales[-1].known))
@@ -97,11 +101,11 @@ def _filled(stored: tuple[Tensor, Tensor], canvas: Tensor, known: Tensor, size: 
     match = None
     for number in range(len(scales) - 1, -1, -1):
         scale, canvas, own = scales[number], canvases[number], noise.fold(number)
+        first = scale.anywhere(own.fold("first").uniform((), (len(scale.centres),)))
         if match is None:
-            match = scale.anywhere(own.fold("first").uniform((), (len(scale.centres),)))
-            canvas = scale.smooth(canvas) if bool(scale.known.any()) else scale.voted(canvas, match, None, sharp=True)
+            canvas, match = scale.begun(canvas, first, own.fold("shift").uniform())
         else:
-            match = scale.refined(match, scales[number + 1], own.fold("first").uniform((), (len(scale.centres),)))
+            match = scale.refined(match, scales[number + 1], first)
             canvas = scale.voted(canvas, match, None, sharp=False)
         apart = scale.distances(canvas, match)
         for step in range(rounds):
@@ -159,19 +163,13 @@ class _Scale:
         centres = (near & inside).nonzero()
         number = torch.full((H, W), -1, device=known.device)
         number[centres[:, 0], centres[:, 1]] = torch.arange(len(centres), device=known.device)
-        depth, peeled = torch.zeros(H, W, device=known.device), known.clone()
-        for _ in range(max(H, W) if bool(known.any()) else 0):
-            if bool(peeled.all()):
-                break
-            depth += (~peeled).float()
-            peeled = F.max_pool2d(peeled[None, None].float(), 3, 1, 1)[0, 0] > 0.5
         return cls(pictures, stored, known, size, whole.flatten(), whole.flatten().nonzero()[:, 0], centres, number,
-                   (~known).nonzero(), _FADES ** -depth)
+                   (~known).nonzero(), _FADES ** -_depth(known))
 
     def coarser(self) -> _Scale | None:
-        """Half as many places along both axes; None where what is unknown is no wider than a patch, or too little is left."""
+        """Half as many places along both axes; None where what is unknown is a few patches wide, or too little is left."""
         wide = int((self.unknown.amax(0) - self.unknown.amin(0)).amin()) + 1 if len(self.unknown) else 0
-        if wide <= self.size or min(self.known.shape) < 4 * self.size:
+        if wide <= _WIDE * self.size or min(self.known.shape) < 4 * self.size:
             return None
         share = F.avg_pool2d(self.stored[:, None].float(), 2, ceil_mode=True)[:, 0]
         pictures = torch.stack([_halved(p, s) for p, s in zip(self.pictures, self.stored, strict=True)])
@@ -193,15 +191,56 @@ class _Scale:
         """(R, T) matches by uniform numbers."""
         return self.sources[(u * len(self.sources)).long()]
 
-    def refined(self, match: Tensor, coarse: _Scale, u: Tensor) -> Tensor:
-        """The matches of the next coarser scale as those of this one; anywhere, where there is no such patch."""
+    def begun(self, canvas: Tensor, first: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """A canvas and matches to begin with: one shift of a stored picture for all that is unknown, whose surroundings are
+        most alike; where none covers it a harmonic surface, and where nothing is known what `first` (R, T) votes for."""
+        if not bool(self.known.any()):
+            return self.voted(canvas, first, None, sharp=True), first
+        shift = self._shift(canvas, u)
+        if shift is None:
+            return self.smooth(canvas), first
+        n, a, b = shift.unbind(1)
+        i, j = self.centres.unbind(1)
+        found, there = self._at(n[:, None], a[:, None] + i, b[:, None] + j)
+        i, j = self.unknown.unbind(1)
+        canvas = canvas.clone()
+        canvas[:, :, i, j] = self.pictures[n[:, None], :, a[:, None] + i, b[:, None] + j].movedim(2, 1)
+        return canvas, torch.where(there, found, first)
+
+    def _shift(self, canvas: Tensor, u: Tensor) -> Tensor | None:
+        """(R, 3) picture, rows and columns by which what stands there is moved, drawn among the best by numbers u (R,)."""
+        (top, left), (bottom, right), h = self.unknown.amin(0).tolist(), (self.unknown.amax(0) + 1).tolist(), self.size // 2
+        height, width = bottom - top, right - left
+        whole = -F.max_pool2d(-self.stored[:, None].float(), (height, width), 1)[:, 0] > 0.5  # where the unknown part fits
+        if not bool(whole.any()):
+            return None
+        place = (..., slice(top, bottom + 2 * h), slice(left, right + 2 * h))
+        known = F.pad(self.known.float(), (h, h, h, h))[place][None, None]
+        around = F.pad(canvas, (h, h, h, h))[place] * known
+        stored = F.pad(self.stored[:, None].float(), (h, h, h, h))
+        theirs = F.pad(self.pictures, (h, h, h, h)) * stored
+        share = F.conv2d(stored, known)
+        apart = (F.conv2d(theirs.square().sum(1, keepdim=True), known) - 2 * F.conv2d(theirs, around)
+                 + F.conv2d(stored, around.square().sum(1, keepdim=True))) / share.clamp(min=1e-6)
+        fits = whole[:, None] & (share > known.sum() / 2)
+        apart = torch.where(fits, apart, torch.inf).movedim(1, 0).flatten(1)  # (R, N positions)
+        least = apart.amin(1, keepdim=True)
+        if bool(least.isinf().any()):
+            return None
+        near = (apart <= least * (1 + _TOLERANCE) + _ALIKE).double()
+        position = inverse_cdf_sample(near, u)
+        n, i, j = _unpacked(position, whole.shape[1:])
+        return torch.stack([n, i - top, j - left], 1)
+
+    def refined(self, match: Tensor, coarse: _Scale, otherwise: Tensor) -> Tensor:
+        """The matches of the next coarser scale as those of this one; others, where there is no such patch."""
         i, j = self.centres.unbind(1)
         h, (Hc, Wc) = self.size // 2, coarse.known.shape
         ci, cj = (i // 2).clamp(h, Hc - 1 - h), (j // 2).clamp(h, Wc - 1 - h)
         mine = coarse.number[ci, cj]
         n, a, b = _unpacked(match[:, mine.clamp(min=0)], coarse.known.shape)
         found, there = self._at(n, 2 * a + i - 2 * ci, 2 * b + j - 2 * cj)
-        return torch.where(there & (mine >= 0), found, self.anywhere(u))
+        return torch.where(there & (mine >= 0), found, otherwise)
 
     def _at(self, n: Tensor, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
         """The number of a stored place, and whether a whole patch is there."""
@@ -226,10 +265,10 @@ class _Scale:
         each = torch.arange(self.size, device=self.known.device) - self.size // 2
         return torch.cartesian_prod(each, each).reshape(-1, 2)
 
-    @property
+    @cached_property
     def colours(self) -> Tensor:
         """(N H W, C)."""
-        return self.pictures.movedim(1, -1).flatten(0, 2)
+        return self.pictures.movedim(1, -1).flatten(0, 2).contiguous()
 
     def _apart(self, around: Tensor, weight: Tensor, match: Tensor) -> Tensor:
         steps = self._steps() @ torch.tensor([self.known.shape[1], 1], device=match.device)
@@ -287,6 +326,19 @@ class _Scale:
     def _centre_weight(self, patch: Tensor) -> Tensor:
         i, j = self.centres[patch.clamp(min=0)].unbind(-1)
         return self.weight[i, j]
+
+
+def _depth(known: Tensor) -> Tensor:
+    """(height, width) how many layers of what is unknown lie outside a place and at it; 0 where nothing is known."""
+    depth, unknown = torch.zeros(known.shape, device=known.device), (~known).nonzero()
+    if not len(unknown) or len(unknown) == known.numel():
+        return depth
+    (top, left), (bottom, right) = (unknown.amin(0) - 1).clamp(min=0).tolist(), (unknown.amax(0) + 2).tolist()
+    peeled, layers = known[top:bottom, left:right], depth[top:bottom, left:right]
+    while not bool(peeled.all()):
+        layers += (~peeled).float()
+        peeled = F.max_pool2d(peeled[None, None].float(), 3, 1, 1)[0, 0] > 0.5
+    return depth
 
 
 def _unpacked(place: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor, Tensor]:

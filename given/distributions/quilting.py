@@ -29,13 +29,15 @@ class Quilting(Distribution):
         state: (B,) the condition of every row.
         overlap: places.
         tolerance: eps.
+        share: of all windows, that match at least.
     """
 
     kind: Kind = "none"
 
-    def __init__(self, windows: Windows, state: Tensor, overlap: int, tolerance: float) -> None:
+    def __init__(self, windows: Windows, state: Tensor, overlap: int, tolerance: float, share: float) -> None:
         super().__init__(windows.space, len(state), state.device)
-        self.windows, self.state, self.overlap, self.tolerance = windows, state, overlap, tolerance
+        self.windows, self.state, self.overlap = windows, state, overlap
+        self.tolerance, self.share = tolerance, share
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws, (H, W) = math.prod(shape), self.space.shape[:2]
@@ -64,7 +66,7 @@ class Quilting(Distribution):
             return
         known = (seen | laid)[place].float().repeat(len(made), 1, 1, 1)
         target, window = scaled(made[place], self.windows.space), list[Tensor]()
-        for some, matching in self.windows.matches(target, known, state, self.tolerance):
+        for some, matching in self.windows.matches(target, known, state, self.tolerance, self.share):
             window.append(matching.pick(u[some]))
         patch = self.windows.patch(torch.cat(window))
         if bool((torch.cat(window) < 0).any()):

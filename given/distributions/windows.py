@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from given.variables import Finite, Space
+from given.variables import Finite, Space, UserError
 
-__all__ = ["Matches", "Windows", "on_canvas", "patterns"]
+__all__ = ["Matches", "Windows", "check_some", "on_canvas", "patterns", "scaled"]
 
 _AT_ONCE = 1 << 24  # distances
+_MOST = 1e30  # distance
+_BLOCK = 64  # windows of which the nearest counts
 _ALIKE = 1e-6  # a mean squared distance, of levels between 0 and 1, that rounding makes
 
 
@@ -24,12 +28,17 @@ class Matches:
     Attributes:
         target: (n,) rising, the number of a target.
         window: (n,) the number of a window that matches it.
-        weight: (n,) float64, the window's share of all that match that target.
+        weight: (n,) float64, the window's.
     """
 
     target: Tensor
     window: Tensor
     weight: Tensor
+
+    def shared(self, targets: int) -> Matches:
+        """With weights that sum to 1 over the matches of each of so many targets."""
+        total = self.weight.new_zeros(targets).index_add_(0, self.target, self.weight)
+        return Matches(self.target, self.window, self.weight / total[self.target])
 
     def pick(self, u: Tensor) -> Tensor:
         """One window for every target, by uniform numbers u (P,): (P,) int64, -1 where none matches."""
@@ -63,10 +72,12 @@ class Windows:
         self.levels = levels
         self.pictures = torch.where(seen, scaled(levels, space), 0.0)
         whole = -F.max_pool2d(-seen.all(1, keepdim=True).float(), size, 1)[:, 0] > 0.5
+        check_some(whole, size)
         self.places = whole.nonzero()
         self.whole = whole.flatten()
         self.weight = shares[:, self.places[:, 0]]
         n, i, j = self.places.unbind(1)
+        self._counts = dict[float, int]()
         self.centres = levels[n, :, i + size[0] // 2, j + size[1] // 2]
 
     def __len__(self) -> int:
@@ -91,8 +102,10 @@ class Windows:
         apart = apart + (known * target.square()).flatten(1).sum(1)[:, None]
         return apart / total.clamp(min=1e-12)[:, None]
 
-    def matches(self, target: Tensor, known: Tensor, state: Tensor, tolerance: float) -> Iterator[tuple[slice, Matches]]:
-        """Of targets, so many at a time: the windows no further than (1 + tolerance) times the nearest.
+    def matches(self, target: Tensor, known: Tensor, state: Tensor, tolerance: float,
+                share: float) -> Iterator[tuple[slice, Matches]]:
+        """Of targets, so many at a time: the windows no further than 1 + tolerance times the nearest, and so many more of the
+        nearest that they have a share of all windows' weight.
 
         Args:
             target, known: as of `distances`.
@@ -100,14 +113,67 @@ class Windows:
         """
         for first in range(0, len(target), step := max(1, _AT_ONCE // max(1, len(self.whole)))):
             some = slice(first, first + step)
-            apart, weight = self.distances(target[some], known[some]), self.weight
-            weight = weight if len(weight) == 1 else weight[state[some]]
-            apart = torch.where(weight > 0, apart, torch.inf)
-            reach = apart.amin(1, keepdim=True) * (1 + tolerance) + _ALIKE
-            which, window = (apart <= torch.where(reach.isinf(), -1.0, reach)).nonzero().unbind(1)
-            mass = weight[which if len(weight) > 1 else 0, window]
-            total = torch.zeros(len(apart), dtype=torch.float64, device=mass.device).index_add_(0, which, mass)
-            yield some, Matches(which, window, mass / total[which])
+            apart, weight, least = self.distances(target[some], known[some]), self.weight, self.weight.sum(1) * share
+            if len(weight) > 1:
+                weight, least = weight[state[some]], least[state[some]]
+            if self.some_absent:
+                apart = torch.where(weight > 0, apart, torch.inf)
+            weight, least = weight.expand(len(apart), -1), least.expand(len(apart))
+            reach = torch.maximum(apart.amin(1) * (1 + tolerance), self._reached(apart, share)) + _ALIKE
+            which, window = (apart <= reach.clamp(max=_MOST)[:, None]).nonzero().unbind(1)
+            found = Matches(which, window, weight[which, window])
+            yield some, (self._nearest(apart[which, window], found, least, tolerance) if share else found).shared(len(apart))
+
+    def _reached(self, apart: Tensor, share: float) -> Tensor:
+        """(P,) a distance within which windows of a share of the weight lie, and perhaps more: as many as the lightest would
+        be, counted by the nearest of every block."""
+        if not share:
+            return torch.zeros(len(apart), device=apart.device)
+        k, M = self.lightest_of(share), apart.shape[1]
+        if k * _BLOCK > M:
+            return apart.kthvalue(min(k, M), 1).values
+        whole = M - M % _BLOCK
+        return apart[:, :whole].unflatten(1, (-1, _BLOCK)).amin(2).kthvalue(min(k, whole // _BLOCK), 1).values
+
+    @cached_property
+    def some_absent(self) -> bool:
+        """Whether a window has no weight under a condition."""
+        return not bool((self.weight > 0).all())
+
+    def lightest_of(self, share: float) -> int:
+        """How many of the lightest windows weigh a share of all."""
+        if share not in self._counts:
+            lightest = torch.where(self.weight > 0, self.weight, torch.inf).amin(1)
+            counts = self.weight.sum(1) * share / lightest
+            self._counts[share] = max(1, math.ceil(float(counts.max())))
+        return self._counts[share]
+
+    @staticmethod
+    def _nearest(apart: Tensor, found: Matches, least: Tensor, tolerance: float) -> Matches:
+        """Those of what was found that match.
+
+        Args:
+            apart: (n,) their distances.
+            found: all that may.
+            least: (P,) the weight that the nearest have together.
+        """
+        order = apart.argsort(stable=True)
+        order = order[found.target[order].argsort(stable=True)]
+        target, apart, weight = found.target[order], apart[order], found.weight[order]
+        total = torch.zeros_like(least).index_add_(0, target, weight)
+        before = (total.cumsum(0) - total)[target]
+        lighter = weight.cumsum(0) - weight - before < least[target] * (1 - 1e-9)  # what is nearer has too little weight
+        nearest = apart.new_full(least.shape, torch.inf).scatter_reduce(0, target, apart, "amin")
+        widest = apart.new_zeros(least.shape).scatter_reduce(0, target, torch.where(lighter, apart, 0.0), "amax")
+        kept = apart <= (torch.maximum(nearest * (1 + tolerance), widest) + _ALIKE)[target]
+        return Matches(target[kept], found.window[order][kept], weight[kept])
+
+
+def check_some(whole: Tensor, size: tuple[int, int]) -> None:
+    """Raise `UserError` where no window is whole."""
+    if not bool(whole.any()):
+        raise UserError(f"no window of {size[0]} x {size[1]} places is known as a whole; pass a smaller size, or a larger "
+                        "picture")
 
 
 def on_canvas(t: Tensor, space: Space) -> Tensor:

@@ -86,8 +86,6 @@ class _Exemplars(Conditional):
     def _windows(self, shares: Tensor, size: int) -> distributions.Windows:
         assert isinstance(self.x.space, Finite)
         windows = distributions.Windows(self.items.long(), self.seen, shares, (size, size), self.x.space)
-        if not len(windows):
-            raise UserError(f"{self}: no window of {size} x {size} places is known as a whole; pass a smaller size")
         return windows
 
     # Stored pictures have no fixed number: a loaded state brings its own.
@@ -105,23 +103,25 @@ class EfrosLeung(_Exemplars):
         parents: finite.
         size: height and width of a window, odd: as large as what repeats in the picture.
         tolerance: eps; windows no further than 1 + eps times the nearest match.
+        share: of all windows, that match at least: of the nearest alone, what was copied once is copied on.
         smoothing: the probability of a level from all, evenly, in place of the window's.
         order: of the places; by default layer by layer about what is known, `OnionPeel(size // 2)`. Another is kept whatever is
             known.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, size: int = 11, tolerance: float = 0.1,
-                 smoothing: float = 0.0, order: Order | None = None) -> None:
+                 share: float = 0.0, smoothing: float = 0.0, order: Order | None = None) -> None:
         super().__init__(x, parents, size)
-        if not tolerance >= 0 or not 0 <= smoothing < 1:
-            raise UserError(f"EfrosLeung {x.name}: tolerance={tolerance}, smoothing={smoothing}; expected a tolerance from "
-                            "0 and a smoothing in [0, 1)")
-        self.size, self.tolerance, self.smoothing = size, tolerance, smoothing
+        if not tolerance >= 0 or not 0 <= share < 1 or not 0 <= smoothing < 1:
+            raise UserError(f"EfrosLeung {x.name}: tolerance={tolerance}, share={share}, smoothing={smoothing}; expected a "
+                            "tolerance from 0, a share and a smoothing in [0, 1)")
+        self.size, self.tolerance, self.share, self.smoothing = size, tolerance, share, smoothing
         self.order = OnionPeel(max(1, size // 2)) if order is None else order
 
     def forward(self, y: Observed) -> distributions.EfrosLeung:
         shares, state = self._under(y)
-        return distributions.EfrosLeung(self._windows(shares, self.size), state, self.tolerance, self.smoothing, self.order)
+        return distributions.EfrosLeung(self._windows(shares, self.size), state, self.tolerance, self.share, self.smoothing,
+                                        self.order)
 
 
 class Quilting(_Exemplars):
@@ -132,16 +132,17 @@ class Quilting(_Exemplars):
         size: height and width of a patch.
         overlap: of neighbours, in places; a quarter of a patch by default, as an even share of 1 / 4 to 1 / 6 has it.
         tolerance: eps; patches no further than 1 + eps times the nearest match.
+        share: of all patches, that match at least: of the nearest alone, what was copied once is copied on.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, size: int = 24, overlap: int | None = None,
-                 tolerance: float = 0.1) -> None:
+                 tolerance: float = 0.1, share: float = 2e-4) -> None:
         overlap = max(1, size // 4) if overlap is None else overlap
         super().__init__(x, parents, size, overlap)
-        if not 1 <= overlap <= size // 2 or not tolerance >= 0:
-            raise UserError(f"Quilting {x.name}: overlap={overlap}, tolerance={tolerance}; expected an overlap from 1 to "
-                            f"{size // 2} and a tolerance from 0")
-        self.size, self.overlap, self.tolerance = size, overlap, tolerance
+        if not 1 <= overlap <= size // 2 or not tolerance >= 0 or not 0 <= share < 1:
+            raise UserError(f"Quilting {x.name}: overlap={overlap}, tolerance={tolerance}, share={share}; expected an "
+                            f"overlap from 1 to {size // 2}, a tolerance from 0 and a share in [0, 1)")
+        self.size, self.overlap, self.tolerance, self.share = size, overlap, tolerance, share
 
     @property
     def judged(self) -> bool:
@@ -150,7 +151,7 @@ class Quilting(_Exemplars):
 
     def forward(self, y: Observed) -> distributions.Quilting:
         shares, state = self._under(y)
-        return distributions.Quilting(self._windows(shares, self.size), state, self.overlap, self.tolerance)
+        return distributions.Quilting(self._windows(shares, self.size), state, self.overlap, self.tolerance, self.share)
 
 
 class PatchMatch(_Exemplars):
@@ -162,7 +163,7 @@ class PatchMatch(_Exemplars):
         rounds: steps of EM at every scale.
     """
 
-    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, size: int = 7, rounds: int = 6) -> None:
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, size: int = 7, rounds: int = 4) -> None:
         super().__init__(x, parents, size)
         if not isinstance(rounds, int) or rounds < 1:
             raise UserError(f"PatchMatch {x.name}: rounds={rounds!r}; expected a whole number from 1")
@@ -175,7 +176,6 @@ class PatchMatch(_Exemplars):
 
     def forward(self, y: Observed) -> distributions.PatchMatch:
         shares, state = self._under(y)
-        self._windows(shares, self.size)
         assert isinstance(self.x.space, Finite)
         return distributions.PatchMatch(self.items.long(), self.seen, shares, state, self.size, self.rounds, self.x.space)
 

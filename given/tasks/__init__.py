@@ -32,6 +32,7 @@ from given.tasks import (
     predict,
     segments,
     synthesise,
+    texture,
     traffic,
     translate,
     upscale,
@@ -39,8 +40,8 @@ from given.tasks import (
 from given.variables import Codec, UserError
 
 __all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "fill", "finance", "health", "impute",
-           "keyboard", "label_few", "load", "picture", "predict", "segments", "synthesise", "task_named", "task_of", "traffic",
-           "translate", "upscale"]
+           "keyboard", "label_few", "load", "picture", "predict", "segments", "synthesise", "task_named", "task_of", "texture",
+           "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]

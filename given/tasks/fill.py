@@ -14,26 +14,29 @@ Source: Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching for generative modelin
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from given.codecs import Image
+from given.conditional import Conditional
 from given.distributions import How
 from given.evaluate import energy
-from given.families import Autoregressive, FlowMatching
+from given.families import Autoregressive, FlowMatching, PatchMatch
 from given.infer import part
 from given.nn import AnyOrder
 from given.solve import DPMSolver
 from given.sources import Columns, Source
 from given.variables import UserError
 from given.verbs import Model
+from given.verbs import model as model_of
 from given.verbs.pictures import FEW, entries_of, field, labelled_pictures, picture_model, picture_names
 from given.ways import way
 
-__all__ = ["SIDES", "TRAINING", "baselines", "fill", "loss", "measure", "model", "models", "name_of", "read", "side_hidden"]
+__all__ = ["SIDES", "TRAINING", "baselines", "checked", "fill", "loss", "measure", "model", "models", "name_of", "of_one",
+           "read", "side_hidden"]
 
 TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 2e-3, "patience": None}
 SIDES = ("top", "bottom", "left", "right")
@@ -105,18 +108,46 @@ def fill(model: Model, picture: np.ndarray, hidden: np.ndarray, *, n: int = 1, s
     Raises:
         UserError: a picture or a mask of another size, and one that hides everything or nothing.
     """
-    name, picture, hidden = name_of(model), np.asarray(picture), np.asarray(hidden)
+    name, picture = name_of(model), np.asarray(picture)
     shape = model.joint.columns[name].space.shape
     if picture.shape != shape:
         raise UserError(f"{name}: got {_by(picture.shape)}; expected {_by(shape)}, as what was learned")
-    if hidden.shape != shape[:2]:
-        raise UserError(f"mask: got {_by(hidden.shape)}; expected {_by(shape[:2])}, as the picture")
-    if hidden.all() or not hidden.any():
-        whole = f"draw whole ones by {way('model.sample', 'given sample')}"
-        out = whole if hidden.all() else "mark what is to be filled"
-        raise UserError(f"mask: hides {'everything' if hidden.all() else 'nothing'} of the picture; {out}")
-    seen = np.broadcast_to(~hidden.astype(bool).reshape(*hidden.shape, *[1] * (len(shape) - 2)), shape)
+    hidden = checked(hidden, picture, f"draw whole ones by {way('model.sample', 'given sample')}")
+    seen = np.broadcast_to(~hidden.reshape(*hidden.shape, *[1] * (len(shape) - 2)), shape)
     return np.asarray(model.given({name: part(picture, seen=seen), **given}).sample(n, seed=seed, how=how)[name])
+
+
+def checked(hidden: np.ndarray, picture: np.ndarray, otherwise: str) -> np.ndarray:
+    """A mask (height, width) bool of what is to be filled of a picture; `otherwise` is the way out where that is everything.
+
+    Raises:
+        UserError: it is of another size, or hides everything or nothing.
+    """
+    hidden = np.asarray(hidden)
+    if hidden.shape != picture.shape[:2]:
+        raise UserError(f"mask: got {_by(hidden.shape)}; expected {_by(picture.shape[:2])}, as the picture")
+    if hidden.all() or not hidden.any():
+        out = otherwise if hidden.all() else "mark what is to be filled"
+        raise UserError(f"mask: hides {'everything' if hidden.all() else 'nothing'} of the picture; {out}")
+    return hidden.astype(bool)
+
+
+def of_one(picture: np.ndarray, hidden: np.ndarray, *, family: Callable[..., Conditional] = PatchMatch) -> Model:
+    """A model of a single photograph, learned from all of it that is not hidden: `fill` fills the rest by it.
+
+    Args:
+        picture: (height, width[, 3]) uint8.
+        hidden: (height, width) bool.
+        family: of pictures that may have holes.
+
+    Raises:
+        UserError: as of `checked`, and a picture smaller than a patch.
+    """
+    hole = checked(hidden, picture, "leave some of it to fill it from").reshape(*picture.shape[:2], *[1] * (picture.ndim - 2))
+    data = Columns({"image": np.where(hole, np.nan, picture)[None]})
+    model = model_of("p(image)", data, codecs={"image": Image(levels=256, missing="unknown")}, families={"image": family})
+    model.fit(data, held_out=0, progress=False)
+    return model
 
 
 def side_hidden(side: str, height: int, width: int) -> np.ndarray:

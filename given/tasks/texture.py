@@ -1,0 +1,75 @@
+"""Texture: as much of a texture as is asked for, from one picture of it; nothing is learned but the picture.
+
+The picture is stored as tiles of the size that is drawn, which overlap so that every window of it lies within one; what lies
+beyond its edge is unknown. `quilting` lays patches and cuts between them, `efros-leung` draws place by place.
+
+Source: Efros, Freeman, Image quilting for texture synthesis and transfer, 2001 / https://doi.org/10.1145/383259.383296
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from given.codecs import Image
+from given.families import EfrosLeung, Quilting
+from given.sources import Columns
+from given.variables import UserError
+from given.verbs import Model
+from given.verbs import model as model_of
+
+__all__ = ["METHODS", "model", "texture"]
+
+METHODS = {"quilting": (Quilting, 24), "efros-leung": (EfrosLeung, 11)}  # and the size of a patch or window
+
+
+def texture(example: np.ndarray, height: int, width: int, *, method: str = "quilting", patch: int | None = None, n: int = 1,
+            seed: int = 0) -> np.ndarray:
+    """Draws of a texture: (n, height, width[, 3]) uint8.
+
+    Args:
+        example: (any height, any width[, 3]) uint8.
+        height, width: of a draw.
+        method: of `METHODS`.
+        patch: the height and width of a patch or window; as large as what repeats.
+        n, seed: of the draws.
+
+    Raises:
+        UserError: as of `model`.
+    """
+    return np.asarray(model(example, height, width, method=method, patch=patch).sample(n, seed=seed)["image"])
+
+
+def model(example: np.ndarray, height: int, width: int, *, method: str = "quilting", patch: int | None = None) -> Model:
+    """A model of pictures of a texture, which has stored one.
+
+    Args:
+        as of `texture`.
+
+    Raises:
+        UserError: an example, or what is asked for, is smaller than a patch.
+    """
+    family, usual = METHODS[method]
+    patch = usual if patch is None else patch
+    for what, size, out in (("example", example.shape[:2], "take a larger one or pass a smaller patch"),
+                            ("size", (height, width), "ask for more or pass a smaller patch")):
+        if min(size) < patch:
+            raise UserError(f"texture: {what} of {size[0]} x {size[1]} is smaller than a patch of {patch} x {patch}; {out}")
+    data = Columns({"image": _tiles(example, height, width, patch)})
+    made = model_of("p(image)", data, codecs={"image": Image(levels=256, missing="unknown")},
+                    families={"image": partial(family, size=patch)})
+    made.fit(data, held_out=0, progress=False)
+    return made
+
+
+def _tiles(example: np.ndarray, height: int, width: int, patch: int) -> np.ndarray:
+    """(n, height, width[, 3]) float64: every window of the example lies in one of them once; NaN beyond its edge."""
+    tiles = list[np.ndarray]()
+    for i in range(0, example.shape[0] - patch + 1, height - patch + 1):
+        for j in range(0, example.shape[1] - patch + 1, width - patch + 1):
+            part = example[i:i + height, j:j + width]
+            tile = np.full((height, width, *example.shape[2:]), np.nan)
+            tile[:part.shape[0], :part.shape[1]] = part
+            tiles.append(tile)
+    return np.stack(tiles)
