@@ -343,7 +343,7 @@ def test_a_mixed_block_fills_any_column_given_any():
     city = np.where(rng.random(n) < 1 / (1 + np.exp(-(age - 45) / 4)), "Oslo", "Rome")
     data = given.read(age=age, city=city, smoker=smoker)
     model = given.model(None, data, families={"age, city, smoker": partial(Autoregressive, net=SMALL)})
-    model.fit(data, steps=250, batch=128, lr=5e-3, held_out=0.1, average=0.99)
+    model.fit(data, steps=400, batch=128, lr=5e-3, held_out=0.1, average=0.99)
     old, young = (model.given(age=a).probabilities("city")["Oslo"][0] for a in (60.0, 30.0))
     assert old > 0.9 and young < 0.15
     drawn = model.given(city="Oslo").sample(1500, seed=1)

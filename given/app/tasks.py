@@ -27,7 +27,8 @@ from given.verbs import Model
 from given.verbs.choosing import choose
 from given.verbs.holes import present
 
-__all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "picture", "predict", "risk", "texture", "translate", "upscale"]
+__all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "picture", "predict", "risk", "texture", "translate",
+           "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
 _ASKED = ("normal", "target")  # options that some tasks have alone

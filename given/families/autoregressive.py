@@ -56,7 +56,7 @@ from given.variables import Axis, Entries, Observed, Product, Space, UserError, 
 __all__ = ["MAR", "Autoregressive"]
 
 _MOST = 16  # blocks of a picture whose patches nobody chose
-_OWN = 0.5  # of the rows whose order is that of whole items, where every order is learned
+_OWN, _ASKED = 0.5, 0.75  # where every order is learned, shares of the rows up to which: the order of whole items, of questions
 _TURNS = 3  # more than any turn
 
 
@@ -168,17 +168,19 @@ class Autoregressive(Conditional):
         share = ((log_w - log_w.mean()) * (beyond - beyond.mean())).sum() / (len(log_w) - 1) / spread if spread > 0 else 0.0
         return float((share * beyond - log_w).mean())
 
-    def _turns(self, noise: Noise, own: float = 0.0) -> Tensor:
+    def _turns(self, noise: Noise, *, learning: bool = False) -> Tensor:
         """(B, D) when every entry is drawn, in the order of a question of its own for every row: what is given, what is asked
-        and the rest, at random, each as whole items have it; for a share of the rows the order of whole items. A mixture
-        of orders needs all of them."""
+        and the rest, at random, each as whole items have it. While learning, half of the rows have the order of whole items,
+        and a quarter any order, in which every entry is asked given all others alike. A mixture of orders needs all of them."""
         turn = noise.fold("order").uniform((), self.steps.shape)
-        if self.average == 1:
-            upto = noise.fold("parts").uniform((), (2,))
-            part = (turn[:, :, None] > upto[:, None]).sum(2)
-            part = torch.where(noise.fold("own").uniform()[:, None] < own, 0, part)
-            turn = part + (self.steps / len(self.steps)).to(turn)
-        return turn
+        if self.average > 1:
+            return turn
+        whole, upto = (self.steps / len(self.steps)).to(turn), noise.fold("parts").uniform((), (2,))
+        question = (turn[:, :, None] > upto[:, None]).sum(2) + whole
+        if not learning:
+            return question
+        share = noise.fold("own").uniform()[:, None]
+        return torch.where(share < _OWN, whole, torch.where(share < _ASKED, question, turn))
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
         if self.masked:
@@ -191,7 +193,7 @@ class Autoregressive(Conditional):
             return -self(y).log_prob(x)
         # An order of its own for every row, what is seen first.
         flat = x.flat(self.x.space)
-        turn = self._turns(Noise.of(seed, y.n, device=y.device), _OWN)
+        turn = self._turns(Noise.of(seed, y.n, device=y.device), learning=True)
         orders = torch.where(flat.scored, turn, turn + _TURNS).argsort(1)
         values = torch.where(flat.scored, flat.tensor, 0.0)
         chain = self._chain(self.steps, self.context.condition(y))
