@@ -4,16 +4,19 @@ import itertools
 from functools import partial
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
 import given
+from given.app.cli import main
 from given.codecs import IdentityCodec, Image
 from given.conditional import teach
 from given.distributions import quilting
 from given.families import EfrosLeung, PatchMatch, Quilting
 from given.infer import part
 from given.nn import OnionPeel, Raster, Wavefront
+from given.tasks import texture
 from given.variables import Axis, Entries, Finite, Observed, UserError, Variable
 
 
@@ -142,6 +145,64 @@ def test_pictures_count_under_their_own_condition():
     model.fit(data, held_out=0, progress=False)
     for label, levels in (("a", {0, 60, 120, 180}), ("b", {255, 195, 135, 75})):
         assert set(np.unique(model.sample(1, label=label, seed=0)["image"])) <= levels
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A photograph, masks, and a texture in colour."""
+    at = tmp_path_factory.mktemp("pictures")
+    mask = np.zeros((32, 32), np.uint8)
+    mask[10:21, 9:20] = 255
+    colours = np.stack([stripes(30, 40), stripes(30, 40) // 2, 255 - stripes(30, 40)], -1)
+    for name, pixels in {"photo": np.where(mask, 7, stripes(32, 32)).astype(np.uint8), "hole": mask, "nothing": mask * 0,
+                         "everything": mask * 0 + 255, "small": mask[:9], "stripes": colours}.items():
+        PIL.Image.fromarray(pixels).save(at / f"{name}.png")
+    return at
+
+
+def test_a_photograph_is_filled_from_itself(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    assert main(["fill", "photo.png", "--mask", "hole.png", "-o", "filled.png", "--json"]) == 0
+    assert capsys.readouterr().out == '{"picture": "filled.png", "height": 32, "width": 32}\n'
+    assert (np.asarray(PIL.Image.open("filled.png")) == stripes(32, 32)).mean() > 0.97
+    assert main(["fill", "photo.png", "--mask", "hole.png", "-n", "2", "-o", "filled/"]) == 0
+    assert sorted(path.name for path in (folder / "filled").iterdir()) == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize("method, size", [("quilting", (36, 30)), ("efros-leung", (20, 21))])
+def test_a_texture_of_another_size(folder, monkeypatch, method, size):
+    """Larger than its example and smaller: its colours, whose stripes go on."""
+    monkeypatch.chdir(folder)
+    assert main(["texture", "stripes.png", "--size", "{}x{}".format(*size), "--method", method, "--patch", "9",
+                 "-o", "texture.png"]) == 0
+    drawn = np.asarray(PIL.Image.open("texture.png")).astype(int)
+    assert drawn.shape == (*size, 3) and (drawn[..., 0] + drawn[..., 2] == 255).all()
+    assert (np.diff(drawn[..., 0] // 60, axis=0) % 4 == 1).mean() > 0.9
+
+
+def test_every_window_of_an_example_is_in_one_tile():
+    example = np.arange(30 * 41).reshape(30, 41)
+    tiles = texture._tiles(example, 16, 20, 7)
+    windows = np.lib.stride_tricks.sliding_window_view(tiles, (7, 7), (1, 2)).reshape(-1, 49)
+    first = windows[~np.isnan(windows).any(1), 0]
+    assert sorted(first) == sorted(example[:24, :35].ravel())
+
+
+@pytest.mark.parametrize("words, said", [
+    (["fill", "photo.png", "--mask", "nothing.png", "-o", "x.png"], "mask: hides nothing of the picture; mark what is to be f"),
+    (["fill", "photo.png", "--mask", "everything.png", "-o", "x.png"], "hides everything of the picture; leave some of it to "),
+    (["fill", "photo.png", "--mask", "small.png", "-o", "x.png"], "mask: got 9 x 32; expected 32 x 32, as the picture"),
+    (["fill", "photo.png", "--mask", "hole.png"], "of a photograph alone, expected what is to be filled, by --mask FILE or"),
+    (["fill", "none.png", "--hide", "top", "-o", "x.png"], "none.png: no such file; expected a picture"),
+    (["fill", "photo.png", "--hide", "top", "-o", "x.gif"], "x.gif: expected .png, .jpg, .jpeg, .npz or FOLDER/"),
+    (["texture", "photo.png", "--size", "16", "-o", "x.png"], "size of 16 x 16 is smaller than a patch of 24 x 24; ask for"),
+    (["texture", "small.png", "--size", "64", "-o", "x.png"], "example of 9 x 32 is smaller than a patch of 24 x 24; take"),
+    (["texture", "photo.png", "--size", "64", "--method", "efros-leung", "--patch", "8", "-o", "x.png"], "expected an odd")])
+def test_what_a_command_cannot_do(folder, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(folder)
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
 
 
 def test_what_is_wrong_is_said():

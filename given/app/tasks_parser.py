@@ -58,7 +58,7 @@ def _texture(add: Add) -> None:
     command.add_argument("data", metavar="FILE", help="a picture of it, grey or in colour")
     command.add_argument("--size", type=size, required=True, metavar="HxW", help="of what is drawn, in pixels")
     command.add_argument("--method", choices=("quilting", "efros-leung"), default="quilting",
-                         help="patch by patch (default), or pixel by pixel, which takes fifty times as long")
+                         help="patch by patch (default), or pixel by pixel, which takes twenty times as long")
     command.add_argument("--patch", type=count, metavar="K", help="of K x K pixels, as large as what repeats (default 24), or "
                                                                   "the window about a pixel, odd (default 11)")
     command.add_argument("-n", type=count, default=1, help="how many draws (default 1)")

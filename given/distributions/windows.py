@@ -70,7 +70,8 @@ class Windows:
         self.size, self.space = size, space
         levels, seen = on_canvas(items, space), on_canvas(seen, space)
         self.levels = levels
-        self.pictures = torch.where(seen, scaled(levels, space), 0.0)
+        values = torch.where(seen, scaled(levels, space), 0.0)
+        self.powers = torch.cat([values.square(), values], 1)
         whole = -F.max_pool2d(-seen.all(1, keepdim=True).float(), size, 1)[:, 0] > 0.5
         check_some(whole, size)
         self.places = whole.nonzero()
@@ -97,7 +98,7 @@ class Windows:
             known: the weight of every entry, 0 where it is unknown; (P, C, height, width).
         """
         total = known.flatten(1).sum(1)
-        apart = (F.conv2d(self.pictures.square(), known) - 2 * F.conv2d(self.pictures, known * target)).movedim(1, 0).flatten(1)
+        apart = F.conv2d(self.powers, torch.cat([known, -2 * known * target], 1)).movedim(1, 0).flatten(1)
         apart = apart if len(self.places) == len(self.whole) else apart[:, self.whole]
         apart = apart + (known * target.square()).flatten(1).sum(1)[:, None]
         return apart / total.clamp(min=1e-12)[:, None]
