@@ -81,7 +81,7 @@ class Source(abc.ABC):
         """
         path = os.fspath(path)
         ending = os.path.splitext(path)[1]
-        if ending == ".npz":
+        if ending == ".npz" or (isinstance(self, Columns) and not self.n):  # without rows there is no run, but columns
             whole = self if isinstance(self, Columns) else joined([*self.runs()])
             save([(whole, whole.dtypes)], path)
             return
@@ -209,8 +209,7 @@ class Columns(Source, Mapping[str, np.ndarray]):
             yield self.rows(slice(start, start + size))
 
     def runs(self, least: int = 1) -> Iterator[Columns]:
-        many = self.axes == 1 and self.n  # a table without rows has its columns all the same
-        yield from self.batches(max(least, min(_ROWS, self.affordable))) if many else [self]
+        yield from self.batches(max(least, min(_ROWS, self.affordable))) if self.axes == 1 else [self]
 
     def split(self, *parts: float | int, seed: int = 0) -> tuple[Columns, ...]:
         """The rows shuffled by a seed and cut into parts: fractions or numbers of rows, the rest last.
