@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from given.sources.columns import Columns, Source, joined
+from given.sources.columns import Columns, Source, regrouped
 from given.variables import UserError, shown
 from given.ways import way
 
@@ -92,16 +92,8 @@ class Crops(Source):
         return -(-sizes // self.crop) if self.covers else sizes // self.crop
 
     def batches(self, size: int) -> Iterator[Columns]:
-        held, n = list[Columns](), 0
-        for number, count in zip(self.chosen.tolist(), self.counts.tolist(), strict=True):
-            held, n = [*held, self._rows(number, count)], n + count
-            if n >= size:
-                whole = joined(held)
-                for start in range(0, n - size + 1, size):
-                    yield whole.rows(slice(start, start + size))
-                held, n = [whole.rows(slice(n - n % size, n))] if n % size else [], n % size
-        if held:
-            yield joined(held)
+        chosen = zip(self.chosen.tolist(), self.counts.tolist(), strict=True)
+        return regrouped((self._rows(number, count) for number, count in chosen), size)
 
     def _rows(self, number: int, count: int) -> Columns:
         """The crops of a picture, and its other columns as often."""
