@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from given import codecs, distributions, families
-from given.codecs import BlockCodec, Complex, IdentityCodec, Image, Integer, Label, Number, Series, Text, Time
+from given.codecs import BlockCodec, Complex, IdentityCodec, Image, Integer, Label, LabelMap, Number, Series, Text, Time
 from given.distributions import (
     BernoulliHead,
     CategoricalHead,
@@ -566,6 +566,8 @@ CODECS = {
     "Image": (lambda: Image(), RNG.integers(0, 17, (6, 4, 5)).astype(np.uint8)),
     "Image with a hole": (lambda: Image(missing="unknown"), np.where(RNG.random((3, 4, 5)) < 0.2, np.nan,
                                                                      RNG.integers(0, 17, (3, 4, 5)))),
+    "LabelMap": (lambda: LabelMap(), RNG.integers(0, 7, (6, 4, 5)).astype(np.uint8)),
+    "LabelMap of names": (lambda: LabelMap(["sea", "land"]), np.array(["sea", "land"])[RNG.integers(0, 2, (6, 4, 5))]),
     "Image in colour": (lambda: Image(), RNG.integers(0, 256, (6, 4, 5, 3)).astype(np.uint8)),
     "Text": (lambda: Text(), np.array(["abc", "", "ba", "cab"])),
     "Text in bytes": (lambda: Text("bytes"), np.array(["aß\n", "", "ba", "日本"])),

@@ -10,7 +10,7 @@ __all__ = ["DATA", "LINKED", "column", "count", "drawing", "key", "length", "num
            "seed_of", "share", "size", "to_come"]
 
 DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt, a folder of images or texts, a glob in quotes, - for "
-        "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare")
+        "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare, scenes")
 LINKED = "; or linked tables: a folder of .csv, a file of SQLite or DuckDB, or shop"
 
 

@@ -6,10 +6,11 @@ from given.codecs.identity import IdentityCodec
 from given.codecs.image import Image
 from given.codecs.infer import infer, infer_table
 from given.codecs.label import Integer, Label
+from given.codecs.label_map import LabelMap
 from given.codecs.number import Number
 from given.codecs.series import Series
 from given.codecs.text import Text
 from given.codecs.time import Time
 
-__all__ = ["BlockCodec", "Complex", "IdentityCodec", "Image", "Integer", "Label", "Number", "Series", "Text", "Time",
-           "infer", "infer_table"]
+__all__ = ["BlockCodec", "Complex", "IdentityCodec", "Image", "Integer", "Label", "LabelMap", "Number", "Series", "Text",
+           "Time", "infer", "infer_table"]

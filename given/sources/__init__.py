@@ -15,10 +15,11 @@ from given.sources.photographs import photograph, photographs
 from given.sources.read import read
 from given.sources.recognised import nearly
 from given.sources.samples import SAMPLES
+from given.sources.scene_rows import Scenes
 from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
-           "LinkedTables", "Live", "OWN",
-           "SAMPLES", "SO_FAR", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "gathered", "items", "joined",
+           "LinkedTables", "Live", "OWN", "SAMPLES",
+           "SO_FAR", "Scenes", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "gathered", "items", "joined",
            "nearly", "photograph", "photographs", "ragged", "read", "regrouped", "so_far", "stacked", "write_file"]

@@ -6,7 +6,7 @@ import abc
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,10 @@ class Source(abc.ABC):
 
     def of_epoch(self, seed: int, number: int) -> Source:
         """The rows as an epoch of learning sees them: others in every epoch where they are cut by chance, else as they are."""
+        return self
+
+    def only(self, names: Collection[str]) -> Source:
+        """The same rows for who reads these columns alone: a source that makes its columns leaves out the others."""
         return self
 
     def covering(self) -> Source:

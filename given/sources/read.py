@@ -104,7 +104,7 @@ def read(source: Any = None, /, **options: Any) -> Source:
 
     Args:
         source: a path, "-" (standard input), a glob ("data/*.csv": the rows of all its files, which must have the same
-            columns), the name of a sample (digits, breast_cancer, wine, diabetes, shakespeare), a mapping, a pandas or
+            columns), the name of a sample (digits, breast_cancer, wine, diabetes, shakespeare, scenes), a mapping, a pandas or
             polars frame, or a `Source`, which is passed through; draws become a row each. None: columns by keyword.
             Files: .csv, .tsv, .jsonl, .parquet (needs pyarrow), .npz, .npy, .txt, images. Folders: of images, as they are,
             in a sub-folder a class (columns image, label), or with metadata.csv or .jsonl and its column file_name; of

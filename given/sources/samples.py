@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from given.sources.columns import Columns
+from given.sources.columns import Columns, Source
+from given.sources.scene_rows import Scenes
 from given.sources.stream import File
 from given.sources.text import Texts
 
@@ -59,10 +61,12 @@ def _shakespeare(by: str = "file", skip_bad: bool = False) -> Columns:
     return Texts([file], by, skip_bad=skip_bad).held()
 
 
-SAMPLES: dict[str, Callable[..., Columns]] = {
+SAMPLES: dict[str, Callable[..., Source]] = {
     "breast_cancer": _breast_cancer,
     "diabetes": _diabetes,
     "digits": _digits,
+    "scenes": Scenes,
+    "scenes-unseen": partial(Scenes, unseen=True, seed=1),
     "shakespeare": _shakespeare,
     "wine": _wine,
 }

@@ -106,12 +106,14 @@ class Split(Source):
     def names(self) -> tuple[str, ...]:
         return self.source.names
 
+    def of_epoch(self, seed: int, number: int) -> Split:
+        return replace(self, source=self.source.of_epoch(seed, number))
+
     def batches(self, size: int) -> Iterator[Columns]:
         first = 0
         for batch in self.source.batches(size):
-            u = self.hashes(self.seed, batch.n, first)
+            chosen = (self.hashes(self.seed, batch.n, first) < self.share) == self.held_out
             first += batch.n
-            chosen = (u < self.share) == self.held_out
             if chosen.any():
                 yield batch.rows(chosen)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from given.joint import Joint
-from given.sources import Columns, Crops, Source, Stream, joined
+from given.sources import Columns, Crops, Scenes, Source, Stream, joined
 from given.train.batches import Split
 from given.train.checkpoint import CHECKPOINT_FILES, check_place, read_checkpoint, write_checkpoint
 from given.train.judge import Judge, Turns
@@ -158,7 +158,7 @@ def _pictures(source: Crops, held_out: float, seed: int) -> np.ndarray:
 
 
 def _count(source: Source) -> int:
-    return source.n if isinstance(source, Columns | Crops | Stream) else sum(batch.n for batch in source.runs())
+    return source.n if isinstance(source, Columns | Crops | Scenes | Stream) else sum(batch.n for batch in source.runs())
 
 
 def _share(source: Source, n: int, held_out: float, seed: int) -> float:

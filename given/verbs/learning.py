@@ -85,11 +85,12 @@ class Learning:
 
     def __post_init__(self) -> None:
         self.counted, self.cut = 0.0, False  # seconds of counting and solving; whether it ended for want of more
-        self.shared = isinstance(self.held_out, int | float)
-        self.train, self.valid = (split(self.source, self.held_out, self.seed, self.joint) if self.shared
-                                  else (self.source, read(self.held_out)))
         if self.weight is not None:
             check_known([self.weight], self.source.names, "weight")
+        self.source = self.source.only(wanted := {*self.joint.columns, self.weight or ""})
+        self.shared = isinstance(self.held_out, int | float)
+        self.train, self.valid = (split(self.source, self.held_out, self.seed, self.joint) if self.shared
+                                  else (self.source, read(self.held_out).only(wanted)))
         self.size = _default_batch(self.joint) if self.batch is None else self.batch
         self.batches = Batches(self.joint, self.train, self.size, self.seed, self.weight)
         self.ended = self.began
