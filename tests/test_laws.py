@@ -566,6 +566,7 @@ CODECS = {
     "Image": (lambda: Image(), RNG.integers(0, 17, (6, 4, 5)).astype(np.uint8)),
     "Image with a hole": (lambda: Image(missing="unknown"), np.where(RNG.random((3, 4, 5)) < 0.2, np.nan,
                                                                      RNG.integers(0, 17, (3, 4, 5)))),
+    "Text of known words": (lambda: Text("words", unseen="error"), np.array(["a red ring", "there is a red cross"])),
     "LabelMap": (lambda: LabelMap(), RNG.integers(0, 7, (6, 4, 5)).astype(np.uint8)),
     "LabelMap of names": (lambda: LabelMap(["sea", "land"]), np.array(["sea", "land"])[RNG.integers(0, 2, (6, 4, 5))]),
     "Image in colour": (lambda: Image(), RNG.integers(0, 256, (6, 4, 5, 3)).astype(np.uint8)),

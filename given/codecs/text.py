@@ -39,13 +39,17 @@ class Text(Codec):
         alphabet: the characters, learned (sorted) when left out.
         tokenizer: a folder with the `tokenizer.json` of a pretrained language model, whose pieces are taken. Its symbol for the
             end is that of a text. Before it has seen data the longest text is that of a window.
+        unseen: what a word that was not learned means, of text in words: `other` (default), the symbol of all others, or
+            `error`, as is then a text without words.
         axis: the name of the axis of its symbols, for other columns to share, such as a tag for every word.
     """
 
     def __init__(self, unit: str = "characters", *, window: int = 256, stride: int | None = None, size: int = 1024,
                  alphabet: str | None = None, longest: int = 0, tokenizer: str | os.PathLike[str] | None = None,
-                 axis: str = "") -> None:
-        self.tokenizer = _tokenizer(unit, size, alphabet, tokenizer)
+                 axis: str = "", unseen: str = "other") -> None:
+        if unseen not in ("other", "error") or (unseen == "error" and unit != "words"):
+            raise UserError(f"Text: unit={unit!r}, unseen={unseen!r}; expected 'other', or 'error' of words")
+        self.tokenizer = Words(size, strict=True) if unseen == "error" else _tokenizer(unit, size, alphabet, tokenizer)
         self.unit, self.window, self.axis = self.tokenizer.unit, window, axis
         self.stride = max(1, window // 2) if stride is None else stride
         if not 1 <= self.stride <= window:

@@ -66,6 +66,7 @@ from given.nn.stack import Stack
 from given.nn.transformer import Transformer
 from given.nn.trees import MOST_LEAVES, leaf_values, leaves_left
 from given.nn.unet import UNet
+from given.nn.unet_map import UNetMap
 
 __all__ = [
     "AdaptiveMLP",
@@ -136,6 +137,7 @@ __all__ = [
     "Tokens",
     "Transformer",
     "UNet",
+    "UNetMap",
     "Wavefront",
     "Windows",
     "built_decoder",

@@ -95,7 +95,7 @@ class ConvolutionalMap(Map):
         found = found.unflatten(-1, (-1, self.outputs))
         each = torch.stack([self.cut.whole(part, self.shape) for part in found.unbind(-1)], -1)
         with in_sixteen_bits(each.device, enabled=False):
-            return each + self.straight(there)
+            return each.float() + self.straight(there.float())
 
 
 def reads_map(net: Callable[..., Any]) -> bool:

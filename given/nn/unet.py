@@ -25,7 +25,7 @@ from given.nn.linear import RMSNorm
 from given.nn.precision import in_sixteen_bits
 from given.variables import Real, UserError
 
-__all__ = ["Attend", "UNet"]
+__all__ = ["Attend", "Levels", "UNet"]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -58,18 +58,7 @@ class UNet(Field):
         self.condition = nn.Linear(context, E)
         self.aligned = nn.Linear(held * context, widths[0]) if "aligned" in roles else None
         self.enter = conv(held * features, widths[0], 3, padding=1)
-        self.down, self.up, self.attend = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
-        before = widths[0]
-        for level, w in enumerate(widths):
-            self.down.append(_Block(conv, before, w, E))
-            few = math.prod(size) <= attention or ("tokens" in roles and level == len(widths) - 1)
-            self.attend.append(Attend(w, context if "tokens" in roles else 0, heads) if few else nn.Identity())
-            self.up.append(_Block(conv, 2 * w, before, E))
-            if level < len(widths) - 1:
-                self.shrink.append(conv(w, w, 3, stride=2, padding=1))
-                self.grow.append(conv(w, w, 3, padding=1))
-            size, before = [-(-s // 2) for s in size], w
+        self.levels = Levels(conv, size, widths, E, context if "tokens" in roles else 0, attention, heads)
         self.leave = nn.Sequential(_Norm(), nn.SiLU(), conv(widths[0], held, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor, y: Condition) -> Tensor:
@@ -79,6 +68,44 @@ class UNet(Field):
         if self.aligned is not None and y.aligned is not None:
             there = self._cells(y.aligned.reshape(len(x), *places, -1))
             h = h + self.aligned(there.movedim(1, -1)).movedim(-1, 1)
+        h = self.levels(h, e, y)
+        return self.cut.whole(self.leave(h).movedim(1, -1).flatten(1, -2), places)
+
+    def _cells(self, x: Tensor) -> Tensor:
+        """(N, *grid, F) -> (N, numbers of a place, *places)."""
+        return self.cut.pieces(x).unflatten(1, self.cut.cells).movedim(-1, 1)
+
+
+class Levels(nn.Module):
+    """Blocks at one resolution after another, down and up again: (N, C, *grid) -> (N, C, *grid).
+
+    Args:
+        conv: the convolution, of one to three axes.
+        size: places along every axis of the first resolution.
+        widths: channels, one a resolution; each resolution is half the one before.
+        embedded: E, of what scales and shifts every block.
+        context: of a token of y; 0 without tokens.
+        attention: up to how many places all attend to one another.
+        heads: of attention.
+    """
+
+    def __init__(self, conv: type[nn.Module], size: Sequence[int], widths: Sequence[int], embedded: int, context: int,
+                 attention: int, heads: int) -> None:
+        super().__init__()
+        self.down, self.up, self.attend = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        self.shrink, self.grow = nn.ModuleList(), nn.ModuleList()
+        before = widths[0]
+        for level, w in enumerate(widths):
+            self.down.append(_Block(conv, before, w, embedded))
+            few = math.prod(size) <= attention or (context > 0 and level == len(widths) - 1)
+            self.attend.append(Attend(w, context, heads) if few else nn.Identity())
+            self.up.append(_Block(conv, 2 * w, before, embedded))
+            if level < len(widths) - 1:
+                self.shrink.append(conv(w, w, 3, stride=2, padding=1))
+                self.grow.append(conv(w, w, 3, padding=1))
+            size, before = [-(-s // 2) for s in size], w
+
+    def forward(self, h: Tensor, e: Tensor, y: Condition) -> Tensor:
         kept = list[Tensor]()
         for level, (block, attend) in enumerate(zip(self.down, self.attend, strict=True)):
             h = self.shrink[level - 1](h) if level else h
@@ -89,11 +116,7 @@ class UNet(Field):
             if level < len(self.up) - 1:
                 h = self.grow[level](F.interpolate(h, size=kept[level].shape[2:], mode="nearest"))
             h = self.up[level](torch.cat([h, kept[level]], 1), e)
-        return self.cut.whole(self.leave(h).movedim(1, -1).flatten(1, -2), places)
-
-    def _cells(self, x: Tensor) -> Tensor:
-        """(N, *grid, F) -> (N, numbers of a place, *places)."""
-        return self.cut.pieces(x).unflatten(1, self.cut.cells).movedim(-1, 1)
+        return h
 
 
 class _Norm(nn.Module):

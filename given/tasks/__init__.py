@@ -30,9 +30,12 @@ from given.tasks import (
     load,
     picture,
     predict,
+    segment,
     segments,
     synthesise,
     texture,
+    to_picture,
+    to_text,
     traffic,
     translate,
     upscale,
@@ -40,8 +43,8 @@ from given.tasks import (
 from given.variables import Codec, UserError
 
 __all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "fill", "finance", "health", "impute",
-           "keyboard", "label_few", "load", "picture", "predict", "segments", "synthesise", "task_named", "task_of", "texture",
-           "traffic", "translate", "upscale"]
+           "keyboard", "label_few", "load", "picture", "predict", "segment", "segments", "synthesise", "task_named", "task_of",
+           "texture", "to_picture", "to_text", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -153,6 +156,22 @@ TASKS = (
          "given fit people.csv --task predict --target income", own=predict, chosen_by=predict.loss, asks=("target",)),
     Task("label-few", "which label a row has, where few rows have one", "the most frequent label, the labelled rows alone",
          "accuracy", "given fit rows.csv --task label-few --target label", own=label_few, asks=("target",)),
+    Task("text-to-image", "what a caption shows", "mean picture, that of the nearest caption", "error, a share of the levels",
+         "given fit scenes --task text-to-image", own=to_picture.TEXT_TO_IMAGE, asks=()),
+    Task("caption", "what there is to say of a picture", "most frequent caption, that of the nearest picture",
+         "share that is right", "given fit scenes --task caption", own=to_text.CAPTION, asks=()),
+    Task("ask", "what the answer to a question about a picture is", "most frequent answer, that of the nearest picture",
+         "share that is right", "given fit scenes --task ask", own=to_text.ASK, asks=()),
+    Task("converse", "what is replied in a dialogue about a picture", "most frequent reply, that of the nearest picture",
+         "share that is right", "given fit scenes --task converse", own=to_text.CONVERSE, asks=()),
+    Task("segment", "which class every pixel of a picture is of", "most frequent class, map of the nearest picture",
+         "mean IoU", "given fit scenes --task segment", own=segment, asks=()),
+    Task("draw", "which picture has a map of classes, what is not edited staying", "mean picture, that of the nearest map",
+         "error, a share of the levels", "given fit scenes --task draw", own=to_picture.DRAW, asks=()),
+    Task("restyle", "what a picture is in another style", "mean picture, the picture itself",
+         "error, a share of the levels", "given fit scenes --task restyle", own=to_picture.RESTYLE, asks=()),
+    Task("edit", "what a picture is after a change that a text asks for", "mean picture, the picture itself",
+         "error, a share of the levels", "given fit scenes --task edit", own=to_picture.EDIT, asks=()),
     Task("segments", "groups of rows that are alike, and what tells each from the rest", "one segment", "nats/row",
          "given fit people.csv --task segments", own=segments, chosen_by=segments.loss, asks=()),
 )

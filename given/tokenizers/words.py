@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from given.tokenizers.tokenizer import REPLACED, Tokenizer
-from given.variables import UserError
+from given.variables import NewValue, UserError, nearest, shown
 
 __all__ = ["Words", "words_of"]
 
+_LONG = 200  # characters of a list of words
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]|\n")
 _CLOSING = re.compile(r"[.,;:!?)\]}]$")
 _BEFORE, _AFTER = re.compile(r" ([.,;:!?)\]}\n])"), re.compile(r"([(\[{\n]) ")
@@ -25,14 +26,16 @@ class Words(Tokenizer):
 
     Args:
         most: of them, from 2, the symbol for all others included.
+        strict: whether a word that was not learned, and a text without words, is an error. One that was learned in lower case
+            alone is read so.
     """
 
     unit = "words"
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, strict: bool = False) -> None:
         if most < 2:
             raise UserError(f"Text: size={most}; expected two words or more, one of them that of all others")
-        self._most = most
+        self._most, self._strict = most, strict
         self._counts: Counter[str] = Counter()
         self._words: dict[str, int] = {}
 
@@ -53,7 +56,16 @@ class Words(Tokenizer):
         self._words = {word: i for i, word in enumerate([REPLACED, *(word for word, _ in kept)])}
 
     def encode(self, text: str, row: int) -> np.ndarray:
-        return np.array([self._words.get(word, 0) for word in words_of(text)], dtype=np.min_scalar_type(self._most))
+        words = words_of(text)
+        if self._strict:
+            words = [word if word in self._words else word.lower() for word in words]
+            if new := [word for word in words if word not in self._words]:
+                way = nearest(new[0], self.words[1:])
+                way = way if len(way) < _LONG else f"expected words such as {', '.join(self.words[1:9])}"
+                raise NewValue(f"got {shown(new[0])}, a word that was not learned; {way}", [row])
+            if not words:
+                raise NewValue(f"got {shown(text)}, without a word; expected words such as {', '.join(self.words[1:5])}", [row])
+        return np.array([self._words.get(word, 0) for word in words], dtype=np.min_scalar_type(self._most))
 
     def decode(self, symbols: np.ndarray) -> str:
         text = " ".join(map(self.words.__getitem__, symbols.tolist()))

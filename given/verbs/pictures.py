@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,11 +14,12 @@ from given.conditional import Conditional, quoted
 from given.families import Dequantised, FlowMatching
 from given.nn import UNet
 from given.sources import Source, read
-from given.variables import UserError
+from given.variables import Codec, UserError
 from given.verbs.building import model
 from given.verbs.models import Model
 
-__all__ = ["FEW", "entries_of", "field", "labelled_pictures", "lonely_label", "picture_model", "picture_names"]
+__all__ = ["FEW", "entries_of", "field", "labelled_pictures", "lonely_label", "nearest_pictures", "picture_model",
+           "picture_names", "roles"]
 
 FEW = 256  # entries, up to which layers of units learn parts faster
 
@@ -81,3 +82,32 @@ def field(data: Source, *, width: int, known: float) -> Callable[..., Conditiona
 def entries_of(data: Source) -> int:
     """How many numbers a picture has."""
     return int(np.prod(next(data.batches(1))[picture_names(data)[0]].shape[1:]))
+
+
+def roles(data: Source, wanted: Mapping[str, type[Codec]]) -> list[str]:
+    """The column of each role: that of its name, or else the only column of its kind that no other role has.
+
+    Args:
+        data: rows.
+        wanted: role -> the codec that its column would be read by.
+
+    Raises:
+        UserError: there is none, or several.
+    """
+    found = {role: role for role in wanted if role in data.names}
+    if len(found) < len(wanted):
+        codecs, _ = infer_table(data, {})
+        for role, kind in wanted.items():
+            fit = [name for name, codec in codecs.items() if isinstance(codec, kind) and name not in found.values()]
+            if role not in found and len(fit) != 1:
+                raise UserError(f"{role}: expected a column of this name, or one column of {kind.__name__.lower()}s that could "
+                                f"be it, got {' and '.join(fit) or 'none'} among {', '.join(data.names)}; rename it")
+            found.setdefault(role, fit[0] if fit else role)
+    return [found[role] for role in wanted]
+
+
+def nearest_pictures(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(n,) the number of the nearest of known pictures (m, ...) to each of n (n, ...), by the sum of squares."""
+    a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (pictures, known))
+    found: np.ndarray = ((b**2).sum(1) - 2 * a @ b.T).argmin(1)
+    return found

@@ -1,0 +1,107 @@
+"""Caption, ask, converse: p(a text | a picture), p(answer | picture, question) and p(reply | picture, dialogue).
+
+The family is autoregressive over words: a transformer whose every layer attends to what convolutions make of the picture and
+to the words of what is asked, so that the first layers may find what a question is about, and later ones look there. Any table
+with a column of pictures of one size and columns of text; columns of the names above are taken, or else the only one of its
+kind. What is said is the most probable word after another. The metric is how often that is the text that was held out, and
+what each text costs; the trivial baselines are the most frequent text and that of the training picture that is nearest, and,
+where something is asked, what the question alone says: the same family without the picture.
+
+Source: Vinyals, Toshev, Bengio, Erhan, Show and tell, 2014 / https://arxiv.org/abs/1411.4555
+Antol et al., VQA: visual question answering, 2015 / https://arxiv.org/abs/1505.00468
+Das et al., Visual dialog, 2016 / https://arxiv.org/abs/1611.08669
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from given.codecs import Image, Text
+from given.conditional import quoted
+from given.families import Autoregressive
+from given.infer import TopK
+from given.nn import Convolutions, Transformer
+from given.sources import Columns, Source
+from given.verbs import Model
+from given.verbs import model as model_of
+from given.verbs.pictures import nearest_pictures, roles
+
+__all__ = ["ASK", "CAPTION", "CONVERSE", "ToText"]
+
+_ROWS = 500  # held-out rows that are judged
+
+
+@dataclass(frozen=True)
+class ToText:
+    """A task p(text | picture, ...).
+
+    Attributes:
+        text: what its column is called where there are several of text.
+        asked: what the column of the text that is given is called, or nothing.
+    """
+
+    TRAINING: ClassVar[Mapping[str, Any]] = {"batch": 16, "lr": 2e-3, "patience": None}
+
+    text: str
+    asked: str = ""
+
+    def names(self, data: Source) -> list[str]:
+        """The columns of the text, the picture, and of what is asked."""
+        return roles(data, {self.text: Text, "picture": Image, **({self.asked: Text} if self.asked else {})})
+
+    def read(self, data: Source) -> Source:
+        """The columns that it needs.
+
+        Raises:
+            UserError: there are none such.
+        """
+        return data.only(self.names(data))
+
+    def model(self, data: Source, *, seed: int = 0, width: int = 128, layers: int = 4, sees: bool = True) -> Model:
+        """A model of the texts, nothing of it learned yet.
+
+        Args:
+            data: of `read`.
+            seed: of the initial weights.
+            width, layers: of the transformer.
+            sees: whether it reads the picture.
+        """
+        text, picture, *asked = self.names(data)
+        readers = {picture: Convolutions(layers=1, halve=2)} if sees else {}
+        family = partial(Autoregressive, net=partial(Transformer, width=width, layers=layers, dropout=0.0), readers=readers)
+        codecs = {text: Text("words"), **{name: Text("words", unseen="error") for name in asked}}
+        y = ", ".join(map(quoted, [*[picture] * sees, *asked]))
+        return model_of(f"p({quoted(text)} | {y})", data, codecs=codecs, families={text: family}, seed=seed)
+
+    def said(self, model: Model, rows: Columns, *, seed: int = 0) -> np.ndarray:
+        """(rows,) the most probable word after another."""
+        (factor,) = model.joint.declared
+        y = {v.name: rows[v.name] for v in factor.parents}
+        return np.asarray(model.given(y).sample(seed=seed, how=TopK(1))[factor.x.name]).reshape(rows.n)
+
+    def measure(self, model: Model, test: Source) -> dict[str, float]:
+        """How often what is said is what was held out, and the nats of a text."""
+        rows = next(test.batches(_ROWS))
+        (factor,) = model.joint.declared
+        right = self.said(model, rows) == np.array([" ".join(t.split()) for t in rows[factor.x.name]])
+        return {"right": float(right.mean()), "nats a text": -float(model.log_prob(rows).mean())}
+
+    def baselines(self, train: Source, test: Source) -> dict[str, dict[str, float]]:
+        """The most frequent text, and that of the nearest picture."""
+        text, picture, *_ = self.names(train)
+        rows, known = next(test.batches(_ROWS)), next(train.batches(1 << 12))
+        constant = Counter(known[text].tolist()).most_common(1)[0][0]
+        near = known[text][nearest_pictures(rows[picture], known[picture])]
+        return {"most frequent": {"right": float((rows[text] == constant).mean())},
+                "of the nearest picture": {"right": float((rows[text] == near).mean())}}
+
+
+CAPTION = ToText("caption")
+ASK = ToText("answer", "question")
+CONVERSE = ToText("reply", "dialogue")
