@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from given import codecs, distributions, families
-from given.codecs import BlockCodec, Complex, IdentityCodec, Image, Integer, Label, LabelMap, Number, Series, Text, Time
+from given.codecs import BlockCodec, Complex, IdentityCodec, Image, Integer, Label, LabelMap, Number, Series, Set, Text, Time
 from given.distributions import (
     BernoulliHead,
     CategoricalHead,
@@ -76,6 +76,7 @@ from given.families import (
     StudentT,
     TransformerFlow,
     Uniform,
+    Unordered,
 )
 from given.lessons import select
 from given.nn import (
@@ -159,6 +160,8 @@ SPIKED = Variable("a, b", BlockCodec({"a": IdentityCodec(Real(atoms=(0.0,))), "b
 THREE = Variable("a, c, d", BlockCodec({"a": IdentityCodec(Real()), "c": IdentityCodec(Finite(2)),
                                         "d": IdentityCodec(Finite(3, ordered=True))}))
 SEQUENCE = Variable("target", IdentityCodec(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
+RECORDS = Variable("x", IdentityCodec(Finite(4, end=3, pattern=((0, 2), (1, 3)), axes=(Axis("", 5, "modelled"),))))
+ITEMS = Variable("x", IdentityCodec(Finite(4, end=3, pattern=((0, 2), (1, 3)), axes=(Axis("", 5, "modelled", "item"),))))
 SEQUENCE_BEFORE = Variable("before", SEQUENCE.codec)
 TAGS = Variable("tags", IdentityCodec(Finite(3, end=2, axes=(Axis("time", 4, "modelled"),))))
 ENDING = Variable("x", IdentityCodec(Real((16.0,), 16.0, axes=(Axis("time", 3, "modelled"),))))
@@ -255,6 +258,9 @@ FAMILIES = {
     "Independent of sequences": lambda: Independent(SEQUENCE, LABEL),
     "Regression of sequences": lambda: Regression(SEQUENCE, LABEL, net=SMALL, width=8),
     "NGram": lambda: NGram(grid("x", 3, 5, ordered=False), LABEL, order=3),
+    "Autoregressive of records": lambda: Autoregressive(RECORDS, LABEL, net=NET),
+    "Unordered": lambda: Unordered(ITEMS, [LABEL, PICTURE], family=partial(Autoregressive, net=NET)),
+    "Unordered, learned in sorted order": lambda: Unordered(ITEMS, family=partial(Autoregressive, net=NET), sorted=True),
     "Autoregressive tags of a sequence": lambda: Autoregressive(TAGS, SEQUENCE, net=NET),
     "Autoregressive reals with an end": lambda: Autoregressive(ENDING, LABEL, net=NET),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),
@@ -534,6 +540,15 @@ if importlib.util.find_spec("transformers") is None:
     FAMILIES = {name: make for name, make in FAMILIES.items() if not name.startswith("PretrainedLM")}
 
 RNG = np.random.default_rng(0)
+
+
+def rows_of(*rows):
+    """Lists as the rows of a column."""
+    found = np.empty(len(rows), dtype=object)
+    found[:] = rows
+    return found
+
+
 CODECS = {
     "Label": (lambda: Label(), np.array(["b", "a", "c", "a"])),
     "Label of numbers": (lambda: Label(), np.array([3, 1, 2, 3])),
@@ -584,6 +599,11 @@ CODECS = {
     "Complex with holes": (lambda: Complex(missing="unknown"), np.append(RNG.normal(size=9) * (1 + 2j), np.nan)),
     "Complex vector": (lambda: Complex(), (RNG.normal(size=(20, 3, 2)) @ [1, 1j]) * [1e-3, 1, 1e5]),
     "Series of complex numbers": (lambda: Series(Complex()), RNG.normal(size=(6, 4, 2)) @ [1, 1j]),
+    "Set": (lambda: Set(["what", "left", "right"], ranges={"left": (0, 32), "right": (0, 64)}),
+            rows_of([("cat", 3.125, 0.25), ("dog", 0.125, 4.25)], [("cat", 31.875, 63.75)], [], [("dog", 5.125, 0.75)])),
+    "Set of mappings": (lambda: Set(most=3, categories={"of": None}),
+                        rows_of([{"at": 3, "of": 2}], [{"at": 7, "of": 1}] * 2, [], [{"at": 4, "of": 1}, {"at": 4, "of": 2}])),
+    "Set of words": (lambda: Set(), rows_of(["a", "b"], [], ["b"])),
     "IdentityCodec": (lambda: IdentityCodec(Finite(3)), np.array([0, 2, 1])),
     "IdentityCodec real": (lambda: IdentityCodec(Real(axes=(Axis("entry", 2),))), RNG.normal(size=(5, 2))),
     "BlockCodec": (lambda: BlockCodec({"city": Label(), "size": Number()}),

@@ -9,8 +9,9 @@ from given.codecs.label import Integer, Label
 from given.codecs.label_map import LabelMap
 from given.codecs.number import Number
 from given.codecs.series import Series
+from given.codecs.set import Set
 from given.codecs.text import Text
 from given.codecs.time import Time
 
-__all__ = ["BlockCodec", "Complex", "IdentityCodec", "Image", "Integer", "Label", "LabelMap", "Number", "Series", "Text",
+__all__ = ["BlockCodec", "Complex", "IdentityCodec", "Image", "Integer", "Label", "LabelMap", "Number", "Series", "Set", "Text",
            "Time", "infer", "infer_table"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,11 @@ from given.codecs.image import Image
 from given.codecs.label import Integer, Label
 from given.codecs.number import Number
 from given.codecs.series import Series, flat_items
+from given.codecs.set import Set
 from given.codecs.text import Text
 from given.codecs.time import Time
 from given.scales import changes_by_shares
-from given.sources import EXACT, Clock, Columns, Source, ragged
+from given.sources import EXACT, Clock, Columns, Source, holds_sets, ragged
 from given.sources.forms import common, readings
 from given.variables import Codec, UserError, shown
 from given.ways import way
@@ -63,8 +64,9 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     beyond 1, kurtosis beyond 5 or a value 8 standard deviations out: a normal distribution given a category is better off
     without, since two modes are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation), an
     end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
-    D) one with lines. Lists of different lengths, of text, and of a single row, are a `Series` of their values. Whole-numbered
-    grids (B, height, width[, channel]) are an `Image`. A cell that is missing, in these rows or later, is a symbol.
+    D) one with lines. Lists of mappings, or of lists of text and numbers, are a `Set`. Lists of different lengths, of text, and
+    of a single row, are a `Series` of their values. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A cell
+    that is missing, in these rows or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers (but not under a
     name such as year), whole numbers beyond 2**53, or whole numbers under a name such as id, key or number, and of fewer rows
@@ -87,8 +89,7 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
         raise UserError("data: expected at least one row, got none")
     clock = getattr(data, "clock", None)
     table = _Table(first, data.dtypes, dict(stated or {}), bool(names), "" if clock is None else clock.name)
-    order = [*(names or first.names)]
-    for name in order:
+    for name in (order := [*(names or first.names)]):
         if name not in table.codecs:
             table.judge(name)
     rows = first.n
@@ -181,16 +182,17 @@ def _name_axes(codecs: dict[str, Codec], rows: Mapping[str, np.ndarray], stated:
         codecs[name] = Series(series[name].of, **(kept if alike else {"axis": name}))
 
 
-def _identity(name: str, raw: np.ndarray, known: Set[object] = frozenset(), index: bool = False) -> str:
+def _identity(name: str, raw: np.ndarray, known: set[object] | frozenset[object] = frozenset(), index: bool = False) -> str:
     """Why a column is no more than a name for its row, as its `known` values are; nothing where it may be more."""
+    if holds_sets(raw):
+        return ""
     if ragged(raw):
         flat = flat_items(raw)[0] if all(v is not None for v in raw) else raw
-        why = _identity(name, flat) if flat.dtype.kind in "iu" and flat.ndim == 1 else ""
-        return why if why == _NUMBERS else ""
+        return _NUMBERS if flat.dtype.kind in "iu" and flat.ndim == 1 and _identity(name, flat) == _NUMBERS else ""
     if raw.ndim != 1 or raw.dtype.kind not in "OUSiu" or (len(raw) <= _FEW and not known and not index):
         return ""
     values = raw.tolist()
-    if any(isinstance(v, np.ndarray) for v in values):
+    if any(isinstance(v, np.ndarray | list) for v in values):
         return ""
     if any(v is None or v != v for v in values) or len(set(values)) < len(raw) or not known.isdisjoint(values):
         return ""
@@ -222,6 +224,8 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     """The codec of a column, and why."""
     if len(raw) == 0:
         raise UserError("expected at least one row, got none")
+    if holds_sets(raw):
+        return Set(), f"sets of up to {max(len(row) for row in raw if row is not None)} items in no order"
     if ragged(raw):
         values, lengths = flat_items(raw)
         inner, why = _along(raw, *_codec(values))
@@ -273,8 +277,7 @@ def _along(raw: np.ndarray, inner: Codec, why: str) -> tuple[Codec, str]:
     values, lengths = flat_items(raw) if ragged(raw) else (raw.reshape(-1), np.array([raw.shape[1]] * len(raw)))
     if not isinstance(inner, Number | Integer) or values.dtype.kind not in "iuf":
         return inner, why
-    values = values.astype(np.float64)
-    absent = np.isnan(values)
+    absent = np.isnan(values := values.astype(np.float64))
     if np.unique(values[~absent], return_counts=True)[1].max(initial=0) > _MANY_PLACES * len(values):
         return inner, why
     logs = changes_by_shares(values, lengths)

@@ -84,6 +84,7 @@ from given.distributions.timeline import Timeline
 from given.distributions.torch_distribution import Torch
 from given.distributions.transformed import Transformed
 from given.distributions.tree import Tree
+from given.distributions.unordered import Unordered
 from given.distributions.weighted_levels import WeightedLevels
 from given.distributions.windows import Windows
 
@@ -191,6 +192,7 @@ __all__ = [
     "Torch",
     "Transformed",
     "Tree",
+    "Unordered",
     "VariancePreserving",
     "Varimax",
     "View",

@@ -27,6 +27,8 @@ class Categorical(Factorized):
         self.logits = logits
         if space.may_end:  # the last entry there is room for is the end and nothing else
             self.end_at(torch.arange(space.shape[-1], device=logits.device) == space.shape[-1] - 1, space.end)
+            if space.pattern:
+                self.keep(space.possible(logits.device))
 
     def end_at(self, last: Tensor, end: float | None, before: Tensor | None = None) -> None:
         """Make the end certain where `last` (*grid), or (B, *grid), and impossible `before`."""
@@ -34,6 +36,10 @@ class Categorical(Factorized):
         gone = last[..., None] & other
         gone = gone if before is None else gone | (before[..., None] & ~other)
         self.logits = self.logits.masked_fill(gone, -torch.inf)
+
+    def keep(self, possible: Tensor) -> None:
+        """Make all other symbols impossible: (*grid, V) bool."""
+        self.logits = self.logits.masked_fill(~possible, -torch.inf)
 
     @property
     def log_probs(self) -> Tensor:

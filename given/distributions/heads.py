@@ -257,4 +257,5 @@ def _on_grid(space: _S, features: Tensor) -> _S:
 
 @functools.cache
 def _of_shape(space: _S, shape: tuple[int, ...]) -> _S:
-    return replace(space, axes=tuple(Axis("group", size) for size in shape))
+    free: _S = replace(space, pattern=()) if isinstance(space, Finite) else space  # a group has no places of its own
+    return replace(free, axes=tuple(Axis("group", size) for size in shape))

@@ -103,6 +103,7 @@ class Sequential(Distribution):
         self.ends, self.entries, self.upto = list(range(1, len(entries) + 1)), entries, len(entries)
         self.evidence: Entries | None = None
         self.end = space.end
+        self.possible = space.possible(device) if isinstance(space, Finite) and space.pattern else None
 
     @abc.abstractmethod
     def each(self, x: Entries) -> Tensor:
@@ -275,11 +276,11 @@ class Sequential(Distribution):
 
     def _ending(self, distribution: Factorized, place: int | slice | Tensor, ends: Tensor | None = None) -> Factorized:
         """On an axis whose length is modelled, the last entry is the end and nothing else; where a parent on the axis has the
-        place of the end, `ends` (B,), that entry is and no other."""
+        place of the end, `ends` (B,), that entry is and no other. Where it has a pattern, only what that allows is possible."""
         if self.end is None or (ends is None and distribution.space == self.space):  # of the whole grid, it knows
             return distribution
         D = self.space.dimensions
-        if ends is None and isinstance(place, int) and place != D - 1:
+        if ends is None and isinstance(place, int) and place != D - 1 and self.possible is None:
             return distribution
         at = torch.arange(D, device=self.device)[place]
         ends = ends if ends is None else ends.reshape(-1, *[1] * at.dim())
@@ -288,4 +289,6 @@ class Sequential(Distribution):
             assert isinstance(distribution.space, Finite)
             distribution = Categorical(distribution.log_probs, distribution.space)
         distribution.end_at(last, self.end, None if ends is None else at < ends)
+        if self.possible is not None and isinstance(distribution, Categorical):
+            distribution.keep(self.possible[place])
         return distribution

@@ -32,6 +32,7 @@ from given.families.spline_flow import SplineFlow
 from given.families.state_space import StateSpace
 from given.families.transformer_flow import TransformerFlow
 from given.families.tree import ChowLiuTree
+from given.families.unordered import Unordered
 from given.families.vae import VAE
 from given.families.vqvae import VQVAE
 
@@ -82,6 +83,7 @@ __all__ = [
     "StudentT",
     "TransformerFlow",
     "Uniform",
+    "Unordered",
     "VAE",
     "VQVAE",
 ]

@@ -161,6 +161,9 @@ def _long(variable: Variable, raw: dict[str, np.ndarray]) -> Entries:
 def _rows(variable: Variable, value: Any) -> tuple[np.ndarray, np.ndarray | None, bool]:
     """An observed value as rows, the mask of what is seen, and whether it was a single item."""
     whole, shape = not isinstance(value, Part), variable.space.shape
+    value, single = variable.codec.observed(value)
+    if single:
+        return value, None, True
     if whole:
         values = Columns({variable.name: value}, 0)[variable.name]
         seen = np.ones(values.shape, dtype=bool)

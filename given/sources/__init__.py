@@ -7,7 +7,7 @@ from given.sources.crops import Crops
 from given.sources.delimited_text import DelimitedText
 from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
 from given.sources.keys import Key
-from given.sources.kinds import EXACT, Kind, end_to_end, items, ragged, stacked
+from given.sources.kinds import EXACT, Kind, end_to_end, holds_sets, items, ragged, stacked
 from given.sources.learned import Learned
 from given.sources.linked import LinkedTables
 from given.sources.live import Live
@@ -21,5 +21,5 @@ from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
            "LinkedTables", "Live", "OWN", "SAMPLES",
-           "SO_FAR", "Scenes", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "gathered", "items", "joined",
-           "nearly", "photograph", "photographs", "ragged", "read", "regrouped", "so_far", "stacked", "write_file"]
+           "SO_FAR", "Scenes", "Source", "Stream", "arrivals", "dialogues", "end_to_end", "gathered", "holds_sets", "items",
+           "joined", "nearly", "photograph", "photographs", "ragged", "read", "regrouped", "so_far", "stacked", "write_file"]

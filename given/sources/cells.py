@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from given.sources.kinds import EXACT, ragged, texts
+from given.sources.kinds import EXACT, holds_sets, ragged, texts
 from given.variables import UserError
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def array(values: Any) -> tuple[np.ndarray, Dtype | None]:
             values, found = _of_pandas(values)
         case "polars" if hasattr(values, "to_numpy"):
             values, found = _of_polars(values)
+    if holds_sets(values):
+        return _sets(values), found
     try:
         plain = np.asarray(values)
     except ValueError:
@@ -81,6 +83,15 @@ def _ragged(values: Any) -> np.ndarray:
         raise ValueError("rows of different shapes")
     found = np.empty(len(rows), dtype=object)
     found[:] = rows
+    return found
+
+
+def _sets(values: Any) -> np.ndarray:
+    """Rows that are lists of items, as they are."""
+    if isinstance(values, np.ndarray):
+        return values
+    found = np.empty(len(values), dtype=object)
+    found[:] = list(values)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from given.sources.forms import PLAIN, Ambiguous, Form, choose_form, common, readings
 
-__all__ = ["EXACT", "Kind", "LONG", "Lists", "end_to_end", "items", "ragged", "stacked", "texts"]
+__all__ = ["EXACT", "Kind", "LONG", "Lists", "end_to_end", "holds_sets", "items", "ragged", "stacked", "texts"]
 
 MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 _BLANKS = " \t\r\v\f\x1c\x1d\x1e\x1f"
@@ -256,6 +256,24 @@ def items(values: np.ndarray, lengths: Sequence[int | None]) -> np.ndarray:
 def ragged(values: np.ndarray) -> bool:
     """Whether a column is of items, an array each."""
     return values.dtype.kind == "O" and any(isinstance(item, np.ndarray) for item in values.flat)
+
+
+def holds_sets(values: Any) -> bool:
+    """Whether rows are lists of items of several fields, text among numbers or by name: what no array of one kind is.
+
+    Args:
+        values: rows, of which the first list that is not empty decides.
+    """
+    if not isinstance(values, list | tuple) and not (isinstance(values, np.ndarray) and values.dtype.kind == "O"):
+        return False
+    rows = values.flat if isinstance(values, np.ndarray) else values
+    listed = list | tuple | np.ndarray
+    row = next((row for row in rows if row is not None and not (isinstance(row, listed) and len(row) == 0)), None)
+    item = row[0] if isinstance(row, list | tuple) or (isinstance(row, np.ndarray) and row.dtype.kind == "O") else None
+    if isinstance(item, list | tuple):
+        words = [isinstance(value, str) for value in item]
+        return any(words) and not all(words) and all(isinstance(v, str | int | float | np.generic) for v in item)
+    return isinstance(item, Mapping)
 
 
 def end_to_end(values: np.ndarray) -> tuple[np.ndarray, list[int | None]]:

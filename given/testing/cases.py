@@ -11,7 +11,7 @@ from torch import Tensor
 from given.conditional import Conditional, teach
 from given.distributions import Distribution, Noise, Sequential
 from given.testing.statistics import perturb
-from given.variables import Entries, Finite, Observed, Product, Space
+from given.variables import Entries, Finite, Observed, Product, Space, in_order
 
 __all__ = ["DoesNotApply", "ROWS", "conditions", "ended", "items", "law_of", "listed", "masks", "prepared", "random_entries",
            "related_entries", "repeated", "scored", "seen_at", "tensors"]
@@ -48,7 +48,7 @@ def items(space: Space) -> Entries | None:
         return None
     every = torch.tensor(list(itertools.product(*(range(size) for size in sizes))))
     if isinstance(space, Finite) and space.end is not None:
-        every = ended(space, every).tensor.unique(dim=0)
+        every = ended(space, every).tensor.unique(dim=0)  # of a pattern every symbol that it allows stands there as well
     split = every.split([s.dimensions for s in parts.values()], 1)
     columns = {name: ended(s, v.reshape(-1, *s.shape))
                for (name, s), v in zip(parts.items(), split, strict=True)}
@@ -67,13 +67,24 @@ def random_entries(space: Space, noise: Noise) -> Entries:
 
 
 def ended(space: Space, values: Tensor) -> Entries:
-    """Values (N, *grid) as entries; where the length is modelled, nothing after the first end, and an end at the last."""
+    """Values (N, *grid) as entries; where the length is modelled, nothing after the first end, and an end at the last. Symbols
+    that a pattern forbids become others, and sets are sorted."""
     if space.end is None:
         return Entries(values)
     values = values.clone()
     values[..., -1] = space.end
+    if isinstance(space, Finite) and space.pattern:
+        values = _fitting(values, space)
     valid = ((values == space.end).long().cumsum(-1) - (values == space.end).long()) == 0
-    return Entries(torch.where(valid, values, 0), valid=valid)
+    found = Entries(torch.where(valid, values, 0), valid=valid)
+    return in_order(found, space) if isinstance(space, Finite) and space.pattern and space.axes[0].role == "item" else found
+
+
+def _fitting(values: Tensor, space: Finite) -> Tensor:
+    """Symbols (*shape, D), those that the pattern forbids replaced by some that it does not."""
+    place, possible = torch.arange(values.shape[-1]), space.possible()
+    first, beyond = torch.tensor(space.pattern)[place % len(space.pattern)].unbind(-1)
+    return torch.where(possible[place, values], values, first + values % (beyond - first))
 
 
 def related_entries(conditional: Conditional, y: Observed) -> Entries:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from given.testing.cases import DoesNotApply, tensors
-from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable
+from given.variables import Codec, Entries, Finite, Product, Real, UserError, Variable, counted
 
 __all__ = ["CODEC_LAWS"]
 
@@ -67,8 +67,27 @@ def volume_is_the_derivative(codec: Codec, raw: Any) -> None:
             return
         slope = np.log(np.abs(step / np.where(there == 0, step, there))).reshape(len(x), -1)
         assert np.allclose(np.where(seen, slope, 0).sum(1), volume.numpy(), atol=1e-4), "log_volume is not the derivative"
-    else:
-        assert codec.measure == "counting" and bool((volume == 0).all())
+    elif codec.measure == "counting":
+        assert bool((volume == 0).all())
+    else:  # bins: of some entries the density is uniform within
+        _cells_between(codec, x, volume)
+
+
+def _cells_between(codec: Codec, x: Entries, volume: torch.Tensor) -> None:
+    """Of rows of one item at most: what the next symbol of an entry decodes as lies a bin's width away."""
+    space = codec.space
+    assert isinstance(space, Finite) and space.pattern
+    for row in range(len(x)):
+        width, one = 0.0, x.rows(torch.tensor([row]))
+        if int(counted(one, space)) > 1:
+            continue
+        for entry in range(len(space.pattern) if int(counted(one, space)) else 0):
+            first, beyond = space.pattern[entry]
+            move = 1 if one.tensor[0, entry] + 1 < beyond else -1
+            there = one.of(one.tensor.index_add(1, torch.tensor([entry]), torch.tensor([[move]])))
+            a, b = (codec.decode(e)[0][0][entry] for e in (one, there))
+            width += np.log(abs(a - b)) if isinstance(a, float) and beyond - first > 1 else 0.0
+        assert np.allclose(-width, float(volume[row])), "log_volume is not that of the bins"
 
 
 def _parts(raw: np.ndarray) -> np.ndarray:

@@ -138,6 +138,10 @@ class Codec(abc.ABC):
         """(B, ...) raw values that begin with what is known, (1 or B, *grid) -> entries (B, *grid)."""
         return self.encode(raw)
 
+    def observed(self, value: Any) -> tuple[Any, bool]:
+        """A value that somebody observed, as rows where only the codec can tell rows from one item, and whether it is one."""
+        return value, False
+
     def spelled(self) -> list[bytes] | None:
         """The bytes that every symbol but the end writes, (V,), where entries are the symbols of a text; else None."""
         return None

@@ -94,12 +94,15 @@ class Finite(Space):
     """Each entry is one of `size` symbols, numbered from 0, in a tensor of whole numbers.
 
     `ordered`: neighbouring numbers are alike. `end`: on an axis whose length is modelled, the symbol after which there are no
-    entries; it is an entry itself, and the last one the axis has room for is always it.
+    entries; it is an entry itself, and the last one the axis has room for is always it. `pattern`: on such an axis, whose items
+    are several entries each, from which symbol on and before which those of each entry lie; the end stands where an item would
+    begin.
     """
 
     size: int
     ordered: bool = False
     end: int | None = None
+    pattern: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         return f"{_times(self)}one of {self.size} {'ordered levels' if self.ordered else 'symbols'}"
@@ -116,6 +119,17 @@ class Finite(Space):
     def __post_init__(self) -> None:
         if self.size < 1:
             raise UserError(f"Finite: expected at least one symbol, got {self.size}")
+        if self.pattern and not self.may_end:
+            raise UserError(f"Finite: pattern={self.pattern}; expected one axis whose length is modelled, with an end")
+        if not all(0 <= first < beyond <= self.size for first, beyond in self.pattern):
+            raise UserError(f"Finite: pattern={self.pattern}; expected (first, beyond) among {self.size} symbols")
+
+    def possible(self, device: torch.device | str = "cpu") -> Tensor:
+        """Which symbols may stand where on its axis, which has a pattern: (D, V) bool."""
+        place, symbol = torch.arange(self.dimensions, device=device)[:, None], torch.arange(self.size, device=device)
+        first, beyond = torch.tensor(self.pattern, device=device)[place % len(self.pattern)].unbind(-1)
+        inside = (first <= symbol) & (symbol < beyond) & (place < self.dimensions - 1)
+        return torch.where(torch.eq(symbol, self.end or 0), place % len(self.pattern) == 0, inside)
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,14 @@ from given.families import (
     PretrainedLM,
     Regression,
     SplineFlow,
+    Unordered,
 )
 from given.formula import Term, by_axes, parse
 from given.nn import Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, RunningSum, keep_size
 from given.nn.context import attends
 from given.sources import CALENDAR, Columns, Crops, Kind, Learned, Source, read
 from given.sources.download import downloaded
-from given.sources.kinds import ragged
+from given.sources.kinds import holds_sets, ragged
 from given.train import (
     LINKED_INDEX,
     load_joint,
@@ -106,9 +107,11 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     of single values of both kinds are Autoregressive with a RunningSum. Other grids of symbols, blocks of series or texts
     beside single values, and reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a
     PixelCNN, whose cost grows with their number and not with its square, and those in colour by lossless coders' way: a
-    PixelResNet moves a prediction from what is near.
+    PixelResNet moves a prediction from what is near. Sets of items are Unordered(family=Autoregressive).
     """
     parts = [space for _, space in x.space.parts]
+    if isinstance(x.space, Finite) and x.space.pattern:
+        return partial(Unordered, family=Autoregressive)
     if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
         width = sum(v.space.dimensions * getattr(v.space, "size", 1) for v in parents if v.codec.along is None)
         single = not any(isinstance(v.space, Product) for v in parents) and width <= _FEW_STATES
@@ -321,7 +324,8 @@ def _check_lefts(families: Iterable[str], terms: Sequence[Term]) -> None:
 def _cells(source: Source, names: Iterable[str]) -> dict[str, Any]:
     """How the cells of columns of single values are read, and pictures cut, as a folder keeps it; nothing of running text."""
     first = next(iter(source.batches(1 << 16)))
-    single = [name for name in names if name in first.names and first[name].ndim == 1 and not ragged(first[name])]
+    single = [name for name in names if name in first.names and first[name].ndim == 1 and not ragged(first[name])
+              and not holds_sets(first[name])]
     clock = source.clock if isinstance(source, Columns) else None
     long = [name for name in names if name in first.names and ragged(first[name])]
     along = {} if clock is None else {**dict.fromkeys(long, "series"), **dict.fromkeys(clock.parts, "time"),
