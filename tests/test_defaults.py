@@ -83,6 +83,7 @@ OUT = {
     "SplineFlow": REALS_ONLY,
     "StateSpace": REALS_ONLY,
     "TransformerFlow": REALS_ONLY,
+    "Unordered": dict.fromkeys(KINDS, "use the codec Set, or another family"),
     "VAE": {},
     "VQVAE": dict.fromkeys(KINDS, NEEDS["VQVAE"]),
 }

@@ -114,6 +114,7 @@ from test_referee import (
 from test_selection import check_halves, check_held_out
 from test_series import check_shared_length, check_together, check_windows, check_within
 from test_series_sources import check_calendar
+from test_sets import check_pattern, check_volume
 from test_state_space import PARTS, check_dense, check_paths
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
@@ -233,6 +234,14 @@ class Mutant:
 
 
 MUTANTS = {
+    "a set is as probable as one of its orders": Mutant(
+        given.distributions.Unordered, "log_prob", "_summed(torch.cat(each), n)", "torch.cat(each)[0]",
+        family("density_is_normalised", "Unordered")),
+    "a pattern is forgotten": Mutant(
+        given.distributions.Sequential, "_ending", "distribution.keep(self.possible[place])", "pass",
+        check_pattern),
+    "items in one bin are one item": Mutant(
+        given.codecs.Set, "log_volume", "return of_item + apart", "return of_item", check_volume),
     "children are drawn given another parent": Mutant(
         given.verbs.linked.LinkedModel, "_children", "[column][rows if table == of", "[column][rows[::-1] if table == of",
         check_facts),

@@ -5,8 +5,8 @@ number in a range, which falls into one of some bins of equal width and is unifo
 of its items, one field after another, then the end; items are sorted by them, so that a set has the same entries in whatever
 order its items came. Every field has symbols of its own, and the space says which may stand where.
 
-A density of sets of n items integrates to one over all sets, so over all n-tuples of items to n!. Whole numbers of fewer values
-than there are bins have a bin each, and are counted.
+A density of sets of n items integrates to one over all sets, so over all n-tuples of items to n!. A field of whole numbers, no
+more of them than there are bins, has a bin for each, and is counted.
 
 Source: Chen, Saxena, Li, Fleet, Hinton, Pix2seq: a language modeling framework for object detection, 2021 /
 https://arxiv.org/abs/2109.10852
@@ -61,11 +61,11 @@ class _Field:
 
     @property
     def range(self) -> tuple[float, float]:
-        """From where to where numbers may lie."""
+        """From where to where numbers may lie: none is negative where none was."""
         room = 0.0 if self.stated else _ROOM * (self.high - self.low) or 1.0
         if self.whole and not self.stated:
             room = float(math.ceil(room))
-        return self.low - room, self.high + room
+        return max(self.low - room, 0.0) if self.low >= 0 and not self.stated else self.low - room, self.high + room
 
     @property
     def counted(self) -> bool:
@@ -89,7 +89,7 @@ class _Field:
 
     def learn(self, values: Sequence[Any]) -> None:
         if self.categories is None:
-            self.whole &= all(float(v).is_integer() for v in values)
+            self.whole &= all(isinstance(v, int) for v in values)
             if not self.stated:
                 self.low, self.high = min(self.low, *values), max(self.high, *values)
         elif not self.stated:

@@ -96,8 +96,8 @@ class Unordered(Distribution):
     def _orders(self, n: int, index: Tensor, noise: Noise) -> Iterator[Tensor]:
         """Orders (some, 1 or rows, n) of n items, that of the entries first: all, or so many at random."""
         if n <= self.exact or math.factorial(n) <= self.draws:
-            every = torch.tensor([*itertools.permutations(range(n))], device=self.device).view(math.factorial(n), 1, n)
-            yield from every.split(max(1, _AT_ONCE // len(index)))
+            every = torch.tensor([*itertools.permutations(range(n))], dtype=torch.int64, device=self.device)
+            yield from every.view(len(every), 1, n).split(max(1, _AT_ONCE // len(index)))
             return
         yield torch.arange(n, device=self.device).view(1, 1, n)
         turns = noise.fold("orders").uniform((self.draws - 1,), (n,))[:, index % self.n].argsort(-1)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -221,7 +222,7 @@ def _reals(there: list[Any], absent: np.ndarray) -> np.ndarray:
 
 def _grids(values: np.ndarray) -> np.ndarray:
     """Grids of one shape, a cell each, as one array; all else as it is."""
-    if not len(values) or not all(isinstance(cell, np.ndarray | list) for cell in values):
+    if not len(values) or holds_sets(values) or not all(isinstance(cell, np.ndarray | list) for cell in values):
         return values  # None among lists, too, which `array` takes as items
     grids = [np.asarray(cell.tolist() if isinstance(cell, np.ndarray) else cell) for cell in values]
     shapes = {grid.shape for grid in grids}
@@ -251,8 +252,11 @@ def plain(values: np.ndarray, dtype: Dtype | None = None) -> list[Any]:
 
 
 def written(values: np.ndarray, dtype: Dtype | None = None) -> list[str]:
-    """Values (rows,) as a table spells them, "" for what is missing; with as many decimals at least as the dtype has."""
+    """Values (rows,) as a table spells them, "" for what is missing; with as many decimals at least as the dtype has; sets of
+    items as JSON."""
     places = _decimals(dtype)
+    if holds_sets(values):
+        return ["" if row is None else json.dumps(row, ensure_ascii=False) for row in plain(values)]
 
     def spelled(value: Any) -> str:
         if value is None or places is None or isinstance(value, bool | str):
@@ -316,6 +320,8 @@ def polars_series(values: np.ndarray, dtype: Dtype | None) -> polars.Series:
 
     if ragged(values):
         return pl.Series([None if item is None else item.tolist() for item in values])
+    if holds_sets(values) and not isinstance(next(row for row in values if row)[0], dict):
+        return pl.Series(values.tolist(), dtype=pl.Object)
     dtype = "Int64" if dtype == "measured(0)" and values.dtype.kind == "f" else dtype
     nullable = values.ndim == 1 and str(dtype).startswith(("Int", "UInt"))
     held = values.tolist() if values.ndim > 1 else plain(values, dtype) if values.dtype.kind in "Oc" else values

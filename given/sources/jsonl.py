@@ -12,7 +12,7 @@ import numpy as np
 
 from given.sources.columns import Columns, check_names
 from given.sources.forms import PLAIN, common
-from given.sources.kinds import EXACT, LONG, Kind, Lists, texts
+from given.sources.kinds import EXACT, LONG, Kind, Lists, holds_sets, texts
 from given.sources.learned import Learned
 from given.sources.stream import File, Stream
 from given.variables import UserError
@@ -33,7 +33,8 @@ class _List(NamedTuple):
 
 class JsonLines(Stream):
     """Files of JSON lines. A key that a line lacks is missing, as is null. Lists of numbers of one shape are a grid; lists that
-    differ in their length, and lists of text, are items (rows,) of an array each, or None where a line has none.
+    differ in their length, and lists of text, are items (rows,) of an array each, or None where a line has none. Lists of
+    objects, and of lists of text and numbers, are sets of items, and stay lists (rows,).
 
     What is no text in a column that has text is written as JSON. Blank lines are no rows.
 
@@ -53,11 +54,12 @@ class JsonLines(Stream):
         super().__init__(files, skip_bad)
         kinds = dict[str, Kind]()
         self._lists: dict[str, Lists] = {}
+        self._sets: set[str] = set()
         self._bad: set[tuple[str, int]] = set()
         n = 0
         for rows in self._runs():
             for name in dict.fromkeys([*kinds, *(name for row in rows for name in row)]):
-                kind = _kind([row.get(name) for row in rows if not isinstance(row.get(name), _List)])
+                kind = _kind([row.get(name) for row in rows if not isinstance(row.get(name), _List | list)])
                 kinds[name] = kinds.get(name, Kind(missing=n > 0)) | kind
                 if name in self._lists:
                     cells = [cell for row in rows if isinstance(each := row.get(name), _List) for cell in each.cells]
@@ -66,6 +68,8 @@ class JsonLines(Stream):
         self.found(n, "at least one line of JSON, got none")
         self._names = tuple(kinds)
         check_names(self.names, self._title)
+        for name in self._sets:
+            self._lists[name] = Lists()
         for name, lists in self._lists.items():
             if what := kinds[name].what:
                 raise UserError(f"{self._title}: {name}: lists in some lines, {what} in others; expected lists in all")
@@ -81,6 +85,10 @@ class JsonLines(Stream):
             yield Columns({name: self._array(name, [row.get(name) for row in rows]) for name in self.names})
 
     def _array(self, name: str, values: list[Any]) -> np.ndarray:
+        if name in self._sets:
+            found = np.empty(len(values), dtype=object)
+            found[:] = [[] if isinstance(each, _List) else each for each in values]
+            return found
         if (lists := self._lists.get(name)) is None:
             return self._cells(self.kinds[name], values)
         cells = self._cells(self.kinds[name], [cell for each in values if each is not None for cell in each.cells])
@@ -137,11 +145,21 @@ class JsonLines(Stream):
             if isinstance(value, dict):
                 raise UserError(f"{name}: got an object; expected a number, text, true, false, null or a list of these")
             if isinstance(value, list):
-                row[name] = self._list(name, value)
+                row[name] = value if holds_sets([value]) else self._list(name, value)
+                self._check_sets(name, row[name])
         for name, value in row.items():
             if isinstance(value, _List):
                 self._lists.setdefault(name, Lists()).add(value.shape[:1], value.shape[1:] if value.cells else None)
         return row
+
+    def _check_sets(self, name: str, value: _List | list[Any]) -> None:
+        """Note that a list is a set of items, and raise where others of its column are none."""
+        single = isinstance(value, _List) and bool(value.cells)
+        if isinstance(value, list):
+            single = name in self._lists and self._lists[name].value is not None
+            self._sets.add(name)
+        if single and name in self._sets:
+            raise UserError(f"{name}: items of several fields in some lines, single values in others; expected one of both")
 
     def _list(self, name: str, value: list[Any]) -> _List:
         """A list of single values or of grids of one shape, that of the lines before."""

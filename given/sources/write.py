@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from given.sources.cells import Dtype, is_whole, plain, written, zone_of
-from given.sources.kinds import end_to_end, ragged
+from given.sources.kinds import end_to_end, holds_sets, ragged
 from given.variables import UserError
 
 __all__ = ["delimited", "pyarrow", "records", "save", "write_file"]
@@ -132,6 +132,8 @@ def _plain(values: np.ndarray, where: str) -> np.ndarray:
     """Object arrays as text, since a .npz of ours holds no pickled objects."""
     if values.dtype.kind != "O":
         return values
+    if holds_sets(values):
+        raise UserError(f"{where}: sets of items, which .npz does not hold; save as .jsonl")
     if ragged(values):
         raise UserError(f"{where}: its items are of different lengths, which .npz does not hold; save as .jsonl or .parquet")
     other = [value for value in values.flat if not isinstance(value, str)]
@@ -216,7 +218,8 @@ def _arrow(columns: Mapping[str, np.ndarray], path: str, dtypes: Mapping[str, Dt
         try:
             arrays[key] = _packed(cells.reshape(-1), dtypes.get(key))
         except (pa.ArrowException, TypeError) as error:
-            raise UserError(f"{path}: {key}: {' '.join(str(error).split())}; save as .npz") from None
+            raise UserError(f"{path}: {key}: {' '.join(str(error).split())}; save as "
+                            + (".jsonl" if holds_sets(values) else ".npz")) from None
         for length in cells.shape[:0:-1]:
             arrays[key] = pa.FixedSizeListArray.from_arrays(arrays[key], length)
         if lengths is not None:

@@ -21,6 +21,7 @@ from given.tasks import (
     channel,
     chat,
     code,
+    detect,
     fill,
     finance,
     health,
@@ -42,7 +43,7 @@ from given.tasks import (
 )
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "fill", "finance", "health", "impute",
+__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "detect", "fill", "finance", "health", "impute",
            "keyboard", "label_few", "load", "picture", "predict", "segment", "segments", "synthesise", "task_named", "task_of",
            "texture", "to_picture", "to_text", "traffic", "translate", "upscale"]
 
@@ -134,6 +135,8 @@ TASKS = (
          "given fit photos/ --task picture", own=picture),
     Task("fill", "what stands in a hole of a picture", "mean picture, nearest picture", "error, a share of the levels",
          "given fit photos/ --task fill", own=fill, chosen_by=fill.loss),
+    Task("detect", "which things are where in a picture, a box each", "boxes of the nearest picture, one set for all",
+         "mean IoU, share of right counts", "given fit photos.jsonl --task detect", own=detect),
     Task("traffic", "when the next arrival comes, and of what mark", "Poisson and renewal processes", "nats/arrival",
          "given fit arrivals.csv --task traffic", own=traffic, chosen_by=traffic.loss),
     Task("upscale", "what a picture is at twice the resolution", "bicubic curves", "PSNR of luma, dB",

@@ -1,0 +1,151 @@
+"""Sets of items: what they are in whatever order, what a density of them integrates to, bad items, boxes found in pictures."""
+
+import itertools
+import json
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from test_laws import ITEMS, NET, learned, rows_of
+
+import given
+from given.codecs import Set
+from given.families import Autoregressive, Unordered
+from given.tasks import detect
+from given.testing import conditions
+from given.variables import Entries, UserError, in_order
+
+BOXES = rows_of([["cat", 1.0, 2.5], ["dog", 0.0, 9.5]], [], [["dog", 7.25, 8.0]], [["cat", 3.0, 5.0]] * 2)
+
+
+@pytest.fixture(scope="module")
+def model():
+    found = given.model("p(boxes | y)", {"boxes": BOXES, "y": ["a", "b", "a", "b"]},
+                        families={"boxes": partial(Unordered, family=partial(Autoregressive, net=NET))})
+    found.fit({"boxes": BOXES, "y": ["a", "b", "a", "b"]}, steps=3, held_out=0, progress=False)
+    return found
+
+
+def check_volume():
+    """In raw units sets of up to two numbers in one of two bins: integrals of densities over n numbers are n! times p(n)."""
+    codec = Set(["x"], ranges=(0, 4), bins=2, most=2)
+    codec.learn(rows_of([[0.5]], [[1.5], [3.5]]))
+    conditional = Unordered(given.variables.Variable("x", codec), family=partial(Autoregressive, net=NET)).eval()
+    given.testing.prepared(conditional)
+    total = 0.0
+    for n in range(3):
+        raw = rows_of(*([[v] for v in each] for each in itertools.product((1.0, 3.0), repeat=n)))
+        x = codec.encode(raw)
+        with torch.no_grad():
+            log_p = conditional(given.variables.Observed(n=len(raw))).log_prob(x) + codec.log_volume(x)
+        total += float(log_p.exp().sum()) * 2.0**n / math.factorial(n)
+    assert abs(total - 1) < 1e-6, f"densities of sets integrate to {total}"
+
+
+def check_pattern():
+    """No draw has a symbol where there is none."""
+    conditional = learned("Autoregressive of records")
+    space = conditional.x.space
+    with torch.no_grad():
+        x = conditional(conditions(conditional, 4)).sample((50,))
+    allowed = space.possible()[torch.arange(space.dimensions), x.tensor]
+    assert bool((allowed | ~x.valid).all()), "a draw does not fit the pattern"
+
+
+def test_draws_fit_the_pattern():
+    check_pattern()
+
+
+def test_densities_integrate_to_one_in_raw_units():
+    check_volume()
+
+
+def test_the_order_of_items_moves_nothing(model):
+    """As x, as y, and in the sum over orders by hand."""
+    turned = [row[::-1] for row in BOXES]
+    y = ["a", "b", "a", "b"]
+    assert np.array_equal(model.log_prob(boxes=BOXES, y=y), model.log_prob(boxes=turned, y=y))
+    law = learned("Unordered")(conditions(learned("Unordered"), 2))
+    orders = torch.tensor([[0, 1, 1, 2, 3], [1, 2, 0, 1, 3]])
+    one = in_order(Entries(orders[:1].expand(2, -1)), ITEMS.space)
+    assert torch.equal(one.tensor, in_order(Entries(orders[1:].expand(2, -1)), ITEMS.space).tensor)
+    with torch.no_grad():
+        each = torch.stack([law.distribution.log_prob(Entries(order.expand(2, -1))) for order in orders])
+        assert torch.allclose(law.log_prob(one), each.logsumexp(0))
+
+
+def test_a_score_of_many_items_is_a_bound():
+    """Of some orders it is an unbiased estimate of the probability, whichever they are."""
+    codec = Set(["of"], most=5)
+    codec.learn(rows_of(["a", "b", "c"]))
+    conditional = Unordered(given.variables.Variable("x", codec), family=partial(Autoregressive, net=NET), exact=3)
+    given.testing.prepared(conditional)
+    x = codec.encode(rows_of(["a", "b", "c", "c"], ["a", "b"]))
+    with torch.no_grad():
+        law = conditional.eval()(given.variables.Observed(n=2))
+        law.draws = 8
+        found = torch.stack([law.log_prob(x, seed=seed) for seed in range(200)]).exp()
+        assert law.kind == law.kind_of(x) == "bound" and law.kind_of(x.rows(slice(1, 2))) == "exact"
+        law.exact = 6
+        true = law.log_prob(x).exp()
+    assert torch.equal(found[0, 1:], true[1:]) and found[:, 0].std() > 0
+    assert abs(found[:, 0].mean() - true[0]) < 5 * found[:, 0].std() / 200**0.5
+
+
+def test_sets_are_drawn_kept_and_read(model, tmp_path):
+    drawn = model.sample(20, y="a", seed=0)
+    assert all({what for what, *_ in row} <= {"cat", "dog"} for row in drawn["boxes"])
+    drawn.save(tmp_path / "drawn.jsonl")
+    back = given.read(tmp_path / "drawn.jsonl")["boxes"]
+    assert [*map(list, back)] == [*map(list, drawn["boxes"])]
+    model.save(tmp_path / "model")
+    y = ["a"] * 20
+    again = given.load(tmp_path / "model")
+    assert np.array_equal(model.log_prob(boxes=back, y=y), again.log_prob(boxes=back, y=y))
+    assert len(model.given(y=["a", "b"]).mode()["boxes"]) == 2
+
+
+def test_json_lines_hold_sets(tmp_path):
+    rows = [[{"label": "cat", "left": 3}], [], [{"label": "dog", "left": 9}] * 2]
+    (tmp_path / "a.jsonl").write_text("\n".join(json.dumps({"boxes": row}) for row in rows))
+    data = given.read(tmp_path / "a.jsonl")
+    assert data["boxes"].tolist() == rows == given.read(data.to_pandas())["boxes"].tolist()
+    codec = given.model("p(boxes)", data).joint.columns["boxes"].codec
+    assert isinstance(codec, Set) and codec.measure == "counting"
+    (tmp_path / "b.jsonl").write_text('{"boxes": [1, 2]}\n{"boxes": [{"label": "cat"}]}')
+    with pytest.raises(UserError, match=r"b\.jsonl, line 2: boxes: items of several fields in some lines, single"):
+        given.read(tmp_path / "b.jsonl")
+
+
+@pytest.mark.parametrize(("row", "message"), [
+    ([["cat", 1.0, 90.0]], r"^boxes, row 1: item 0: field 3 is 90\.0; expected a number from .* to .*; mend it, or"),
+    ([["cat", 1.0, 3.0], ["cow", 1.0, 3.0]], "^boxes, row 1: item 1: field 1 is 'cow'; expected one of cat, dog; learn from"),
+    ([["cat", 1.0]], r"^boxes, row 1: item 0: has 2 fields, \['cat', 1\.0\]; expected 3 as in other items$"),
+    ([{"what": "cat"}], "^boxes, row 1: item 0: got .*; expected a list, as other items are$"),
+    ([["cat", 1.0, "x"]], "^boxes, row 1: item 0: field 3 is 'x'; expected a number$"),
+    ([["cat", 1.0, 3.0]] * 9, r"^boxes, row 1: has 9 items; expected at most 4; learn again .* by Set\(most=9\)$"),
+    ("cat", "^boxes, row 1: got 'cat'; expected a list of items, \\[\\] for none$"),
+])
+def test_bad_items_are_named(model, row, message):
+    with pytest.raises(UserError, match=message):
+        model.joint.columns["boxes"].encode({"boxes": rows_of([], row)})
+
+
+def test_a_stated_range_is_kept():
+    with pytest.raises(UserError, match=r"^boxes, row 0: item 1: field x is 9\.5; expected a number from 0 to 4; mend it"):
+        given.model("p(boxes)", {"boxes": BOXES}, codecs={"boxes": Set(["what", "y", "x"], ranges={"x": (0, 4), "y": (0, 9)})})
+
+
+def test_boxes_are_found_and_matched():
+    a, b, c = ("cat", 0, 0, 4, 4), ("cat", 2, 0, 6, 4), ("dog", 2, 0, 6, 4)
+    assert detect.iou(a, b) == pytest.approx(8 / 24) and detect.iou(a, ("cat", 4, 4, 9, 9)) == 0
+    assert detect.mean_iou([[a, c], []], [[b], []]) == pytest.approx((8 / 24 + 0) / 2)
+    assert detect.mean_iou([[a, b]], [[b, a]]) == 1 and detect.mean_iou([[a]], [[c]]) == 0
+    data = given.read("scenes").only(("picture", "boxes"))
+    rows = next(data.batches(40))
+    model = detect.model(rows, width=16, layers=1)
+    model.fit(rows, steps=2, progress=False, **detect.TRAINING)
+    assert set(detect.measure(model, rows)) == {"mean IoU", "right counts"}
+    assert detect.baselines(rows, rows)["boxes of the nearest picture"] == {"mean IoU": 1.0, "right counts": 1.0}
