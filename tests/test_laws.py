@@ -161,7 +161,8 @@ THREE = Variable("a, c, d", BlockCodec({"a": IdentityCodec(Real()), "c": Identit
                                         "d": IdentityCodec(Finite(3, ordered=True))}))
 SEQUENCE = Variable("target", IdentityCodec(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
 RECORDS = Variable("x", IdentityCodec(Finite(4, end=3, pattern=((0, 2), (1, 3)), axes=(Axis("", 5, "modelled"),))))
-ITEMS = Variable("x", IdentityCodec(Finite(4, end=3, pattern=((0, 2), (1, 3)), axes=(Axis("", 5, "modelled", "item"),))))
+ITEMS = Variable("x", IdentityCodec(Finite(4, end=3, pattern=((0, 2), (1, 3)), levels=((1, 3),),
+                                           axes=(Axis("", 5, "modelled", "item"),))))
 SEQUENCE_BEFORE = Variable("before", SEQUENCE.codec)
 TAGS = Variable("tags", IdentityCodec(Finite(3, end=2, axes=(Axis("time", 4, "modelled"),))))
 ENDING = Variable("x", IdentityCodec(Real((16.0,), 16.0, axes=(Axis("time", 3, "modelled"),))))

@@ -30,6 +30,7 @@ from given.ways import way
 __all__ = ["Set"]
 
 _ROOM = 0.05  # of what numbers range over, that others may lie beyond
+_CURVED = 8  # levels, from which they are learned together
 _LEAST, _MORE = 2, 1.5  # items more than any that was learned, and times as many: the larger
 
 
@@ -170,7 +171,9 @@ class Set(Codec):
     def space(self) -> Finite:
         ends = [0, *itertools.accumulate(f.size for f in self._fields)]
         axis = Axis("", self._most * len(self._fields) + 1, "modelled", "item")
-        return Finite(ends[-1] + 1, end=ends[-1], axes=(axis,), pattern=tuple(itertools.pairwise(ends)))
+        pattern = tuple(itertools.pairwise(ends))
+        levels = tuple(run for f, run in zip(self._fields, pattern, strict=True) if f.number and f.size >= _CURVED)
+        return Finite(ends[-1] + 1, end=ends[-1], axes=(axis,), pattern=pattern, levels=levels)
 
     @property
     def measure(self) -> str:

@@ -33,6 +33,7 @@ from given.distributions.heads import (
     DiscretizedLogisticMixtureHead,
     FactorizedHead,
     NormalMixtureHead,
+    SmoothCategoricalHead,
     default_head,
 )
 from given.distributions.hidden_markov import Emissions, HiddenMarkov
@@ -174,6 +175,7 @@ __all__ = [
     "Sequential",
     "SideBySide",
     "SkewedStudent",
+    "SmoothCategoricalHead",
     "Smoothing",
     "Spherical",
     "Spread",

@@ -23,12 +23,12 @@ from given.distributions.normal_mixture import NormalMixture
 from given.distributions.product import ProductDistribution
 from given.distributions.torch_distribution import Torch
 from given.distributions.weighted_levels import WeightedLevels
-from given.nn import Linear
+from given.nn import Linear, SymbolVectors
 from given.nn.precision import sixteen_bits
 from given.variables import Axis, Finite, Product, Real, Space, UserError
 
 __all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "DiscretizedLogisticMixtureHead", "FactorizedHead",
-           "NormalMixtureHead", "default_head"]
+           "NormalMixtureHead", "SmoothCategoricalHead", "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
 _UNIT = 32  # columns: a product of another width takes twice as long in 16 bits
@@ -61,6 +61,27 @@ class CategoricalHead(nn.Module):
         found = features @ F.pad(weight, (0, -V % _UNIT))
         logits = found[..., :V].float() if bias is None else found[..., :V] + bias
         return Categorical(logits, _on_grid(self.space, features))
+
+
+class SmoothCategoricalHead(nn.Module):
+    """One logit a symbol, and of levels a curve of logits.
+
+    Args:
+        space: finite, with levels.
+        width: C.
+    """
+
+    def __init__(self, space: Space, width: int) -> None:
+        super().__init__()
+        if not isinstance(space, Finite) or not space.levels:
+            raise UserError(f"SmoothCategoricalHead: expected symbols with levels among them, got {space}; use CategoricalHead")
+        self.space = space
+        self.weight = SymbolVectors(space, torch.randn(space.size, width) * 0.02)
+        self.bias = SymbolVectors(space, torch.zeros(space.size, 1))
+
+    def forward(self, features: Tensor) -> Categorical:
+        """(B, *grid, C) -> the distribution of (B, *grid)."""
+        return Categorical(F.linear(features, self.weight(), self.bias()[:, 0]), _on_grid(self.space, features))
 
 
 class BernoulliHead(nn.Module):
@@ -244,6 +265,8 @@ def default_head(space: Space) -> type[nn.Module]:
         return AtomicHead if space.atoms else NormalMixtureHead
     if isinstance(space, Finite) and space.size == 2:
         return BernoulliHead
+    if isinstance(space, Finite) and space.levels:
+        return SmoothCategoricalHead
     if not isinstance(space, Finite) or not space.ordered or space.size < 2:
         return CategoricalHead
     return DiscretizedLogisticMixtureHead

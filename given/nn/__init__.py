@@ -63,6 +63,7 @@ from given.nn.recurrent import GRU, LSTM, MinGRU
 from given.nn.row_lstm import RowLSTM
 from given.nn.running_sum import RunningSum
 from given.nn.stack import Stack
+from given.nn.symbol_vectors import SymbolVectors
 from given.nn.transformer import Transformer
 from given.nn.trees import MOST_LEAVES, leaf_values, leaves_left
 from given.nn.unet import UNet
@@ -133,6 +134,7 @@ __all__ = [
     "RunningSum",
     "Stack",
     "SwiGLU",
+    "SymbolVectors",
     "Symbols",
     "Tokens",
     "Transformer",

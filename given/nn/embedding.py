@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.nn.symbol_vectors import SymbolVectors
 from given.variables import Finite, Real, Space
 
 __all__ = ["Embedding"]
@@ -62,7 +63,8 @@ class Embedding(nn.Module):
             tables.append(torch.where(table < 0, D, table + first))
             part_of += [i] * part.dimensions
             first += part.dimensions
-            self.values.append(_Value(part, 1, width))
+            smooth = isinstance(part, Finite) and part.levels
+            self.values.append(_SmoothValue(part, width) if smooth else _Value(part, 1, width))
             self.near.append(_Value(part, table.shape[1], width) if table.shape[1] else nn.Identity())
         self.near_of, self.sizes = [t.shape[1] for t in tables], [part.dimensions for _, part in space.parts]
         self.value_of = [cast(_Value, self.values[i]) for i in part_of]  # of every entry
@@ -249,6 +251,22 @@ class _Value(nn.Module):
         level = (values * (2 / self.top) - 1 if self.top else values).to(self.weight.dtype)
         at = [(values == atom).to(level) for atom in self.atoms]
         return torch.stack([level, *(F.relu(level - knot) for knot in self.knots), *at, torch.ones_like(level)], -1)
+
+
+class _SmoothValue(_Value):
+    """The vectors of symbols with levels among them."""
+
+    def __init__(self, space: Space, width: int) -> None:
+        super().__init__(space, 1, width)
+        assert isinstance(space, Finite)
+        free = self.weight.detach()
+        del self.weight
+        self.vectors = SymbolVectors(space, free, spread=0.05)
+
+    @property
+    def weight(self) -> Tensor:  # type: ignore[override]
+        """(V + 1, C), the last of none."""
+        return self.vectors()
 
 
 def _pick(rows: Tensor, index: Tensor) -> Tensor:

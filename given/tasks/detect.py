@@ -52,15 +52,15 @@ def read(*paths: str | os.PathLike[str]) -> Source:
         raise error.at(str(paths[0])) from None
 
 
-def columns_of(data: Source) -> tuple[str, str]:
-    """The first columns of pictures and of boxes.
+def columns_of(data: Source, of: str | None = None) -> tuple[str, str]:
+    """The first columns of pictures and of boxes, or `of`.
 
     Raises:
         UserError: there are none.
     """
     first = next(data.batches(256))
     pictures = [name for name, raw in first.items() if raw.ndim in (3, 4) and isinstance(infer(raw), Image)]
-    boxes = [name for name, raw in first.items() if holds_sets(raw) and _are_boxes(raw)]
+    boxes = [name for name, raw in first.items() if name == of or (of is None and holds_sets(raw) and _are_boxes(raw))]
     if not pictures or not boxes:
         raise UserError("detect: expected columns of pictures and of boxes, as [[name, left, top, right, bottom], ...]; got "
                         + ", ".join(first))
@@ -74,16 +74,17 @@ def _are_boxes(raw: np.ndarray) -> bool:
     return len(item) == 5 and [isinstance(v, str) for v in item] == [True, False, False, False, False]
 
 
-def model(data: Source, *, seed: int = 0, width: int = 96, layers: int = 3) -> Model:
+def model(data: Source, *, seed: int = 0, of: str | None = None, width: int = 64, layers: int = 3) -> Model:
     """A model of boxes given a picture, nothing of it learned yet.
 
     Args:
         data: of `read`.
         seed: of the initial weights.
+        of: the column of sets, where it is not one of boxes.
         width: of the nets.
         layers: of the transformer.
     """
-    picture, boxes = columns_of(data)
+    picture, boxes = columns_of(data, of)
     net = partial(Transformer, width=width, layers=layers, dropout=0.0)
     family = partial(Unordered, family=partial(Autoregressive, net=net, readers={picture: Convolutions(layers=2)}))
     return model_of(f"p({quoted(boxes)} | {quoted(picture)})", data, codecs={boxes: Set()}, families={boxes: family}, seed=seed)

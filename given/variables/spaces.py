@@ -96,13 +96,14 @@ class Finite(Space):
     `ordered`: neighbouring numbers are alike. `end`: on an axis whose length is modelled, the symbol after which there are no
     entries; it is an entry itself, and the last one the axis has room for is always it. `pattern`: on such an axis, whose items
     are several entries each, from which symbol on and before which those of each entry lie; the end stands where an item would
-    begin.
+    begin. `levels`: runs of symbols, (first, beyond) each, of which neighbours are alike, among others that are not.
     """
 
     size: int
     ordered: bool = False
     end: int | None = None
     pattern: tuple[tuple[int, int], ...] = ()
+    levels: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         return f"{_times(self)}one of {self.size} {'ordered levels' if self.ordered else 'symbols'}"
@@ -121,8 +122,11 @@ class Finite(Space):
             raise UserError(f"Finite: expected at least one symbol, got {self.size}")
         if self.pattern and not self.may_end:
             raise UserError(f"Finite: pattern={self.pattern}; expected one axis whose length is modelled, with an end")
-        if not all(0 <= first < beyond <= self.size for first, beyond in self.pattern):
-            raise UserError(f"Finite: pattern={self.pattern}; expected (first, beyond) among {self.size} symbols")
+        for what, runs in (("pattern", self.pattern), ("levels", self.levels)):
+            if not all(0 <= first < beyond <= self.size for first, beyond in runs):
+                raise UserError(f"Finite: {what}={runs}; expected (first, beyond) among {self.size} symbols")
+        if not all(a[1] <= b[0] for a, b in itertools.pairwise(self.levels)):
+            raise UserError(f"Finite: levels={self.levels}; expected runs one after another")
 
     def possible(self, device: torch.device | str = "cpu") -> Tensor:
         """Which symbols may stand where on its axis, which has a pattern: (D, V) bool."""
