@@ -26,7 +26,7 @@ NAMES = ("shape", "colour", "x", "y", "radius", "texture")
 DRAWS = 200
 
 
-def boxes(seconds: float, seed: int, n: int) -> list[list[str]]:
+def boxes(budget: dict[str, float], seed: int, n: int, save: str | None) -> list[list[str]]:
     """Mean IoU and right counts, beside trivial baselines."""
     data, columns = given.read("scenes"), ("picture", "boxes")
     tests = {"seen": Scenes(n, seed=1000).only(columns), "unseen": Scenes(n, seed=1000, unseen=True).only(columns)}
@@ -36,20 +36,24 @@ def boxes(seconds: float, seed: int, n: int) -> list[list[str]]:
     for name in found["seen"]:
         rows.append([name, *(f"{v:.3f}" for what in tests for v in found[what][name].values()), "", ""])
     model = detect.model(data, seed=seed)
-    fit = model.fit(data, cpu_seconds=seconds, bfloat16=True, threads=1, seed=seed, progress=False, **detect.TRAINING)
+    fit = model.fit(data, **budget, bfloat16=True, threads=1, seed=seed, progress=False, **detect.TRAINING)
+    if save:
+        model.save(f"{save}-boxes")
     own = [f"{v:.3f}" for test in tests.values() for v in detect.measure(model, test).values()]
     score = model.score(next(tests["seen"].batches(n)))
     rows.append(["likeliest symbols", *own, f"{score}".split(" nats")[0], f"{fit.cpu_seconds:.0f}"])
     return rows
 
 
-def things(seconds: float, seed: int, n: int) -> list[list[str]]:
+def things(budget: dict[str, float], seed: int, n: int, save: str | None) -> list[list[str]]:
     """How rightly things are named, and how often their numbers lie in their intervals."""
     data, columns = given.read("scenes"), ("picture", "things")
     test = next(Scenes(n, seed=1000).only(columns).batches(n))
     some = Columns({k: v[:200] for k, v in test.items()})
     model = detect.model(data.only(columns), seed=seed, of="things")
-    fit = model.fit(data, cpu_seconds=seconds, bfloat16=True, threads=1, seed=seed, progress=False, **detect.TRAINING)
+    fit = model.fit(data, **budget, bfloat16=True, threads=1, seed=seed, progress=False, **detect.TRAINING)
+    if save:
+        model.save(f"{save}-things")
     likeliest = [[*row] for row in model.given(picture=test["picture"]).mode()["things"]]
     pairs = [(a, b) for true, row in zip(test["things"], likeliest, strict=True) for a, b in _nearest(true, row)]
     right = [np.mean([b is not None and a[i] == b[i] for a, b in pairs]) for i in (0, 1, 5)]
@@ -105,12 +109,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600, help="CPU-seconds of learning each (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="20 CPU-seconds and 50 pictures; print, and record nothing")
+    parser.add_argument("--minutes", type=float, help="of learning each, at most")
+    parser.add_argument("--save", help="where to save what was learned, with the name of the question behind it")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     for name, measure in (("boxes", boxes), ("things", things)):
         if name in asked.what:
             began = time.process_time()
-            rows = measure(20 if asked.quick else asked.seconds, asked.seed, 50 if asked.quick else 500)
+            budget = {"cpu_seconds": 20.0 if asked.quick else asked.seconds}
+            budget |= {"minutes": asked.minutes} if asked.minutes else {}
+            rows = measure(budget, asked.seed, 50 if asked.quick else 500, asked.save)
             print(*(" | ".join(row) for row in rows), f"{time.process_time() - began:.0f} CPU-s", sep="\n", flush=True)
             if not asked.quick:
                 append(f"detect_{name}", {name: rows}, {"seed": f"{asked.seed}"})

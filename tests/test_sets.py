@@ -138,6 +138,18 @@ def test_a_stated_range_is_kept():
         given.model("p(boxes)", {"boxes": BOXES}, codecs={"boxes": Set(["what", "y", "x"], ranges={"x": (0, 4), "y": (0, 9)})})
 
 
+def test_a_set_stands_in_no_block():
+    with pytest.raises(UserError, match=r"boxes: sets of items stand in no block; write factors, as p\(y\) p\(boxes \| y\)$"):
+        given.model("p(boxes, y)", {"boxes": BOXES, "y": ["a", "b", "a", "b"]})
+
+
+def test_what_knows_no_pattern_draws_no_set(model):
+    codec = model.joint.columns["boxes"].codec
+    x = codec.encode(BOXES[:1])
+    with pytest.raises(UserError, match=r"^drew symbols that are no item; pass a family that knows which may stand where"):
+        codec.decode(x.of(x.tensor.roll(1, 1)))
+
+
 def test_boxes_are_found_and_matched():
     a, b, c = ("cat", 0, 0, 4, 4), ("cat", 2, 0, 6, 4), ("dog", 2, 0, 6, 4)
     assert detect.iou(a, b) == pytest.approx(8 / 24) and detect.iou(a, ("cat", 4, 4, 9, 9)) == 0

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from given.variables import Axis, Codec, Entries, Product, UserError, Variable
+from given.variables import Axis, Codec, Entries, Finite, Product, UserError, Variable
 
 __all__ = ["BlockCodec"]
 
@@ -30,7 +30,12 @@ class BlockCodec(Codec):
 
     @property
     def space(self) -> Product:
-        return Product(tuple((v.name, v.space) for v in self._variables))
+        parts = tuple((v.name, v.space) for v in self._variables)
+        for name, part in parts:
+            if isinstance(part, Finite) and part.pattern:
+                others = ", ".join(other for other, _ in parts if other != name)
+                raise UserError(f"{name}: sets of items stand in no block; write factors, as p({others}) p({name} | {others})")
+        return Product(parts)
 
     @property
     def along(self) -> Axis | None:

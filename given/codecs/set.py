@@ -5,8 +5,8 @@ number in a range, which falls into one of some bins of equal width and is unifo
 of its items, one field after another, then the end; items are sorted by them, so that a set has the same entries in whatever
 order its items came. Every field has symbols of its own, and the space says which may stand where.
 
-A density of sets of n items integrates to one over all sets, so over all n-tuples of items to n!. A field of whole numbers, no
-more of them than there are bins, has a bin for each, and is counted.
+The density of a set is that of its items together, in none of their n! orders: over n-tuples of items it integrates to n! times
+the probability of n items. A field of whole numbers, no more of them than there are bins, has a bin for each, and is counted.
 
 Source: Chen, Saxena, Li, Fleet, Hinton, Pix2seq: a language modeling framework for object detection, 2021 /
 https://arxiv.org/abs/2109.10852
@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,6 @@ class _Field:
     high: float = -math.inf
     whole: bool = True
     bins: int = 128
-    seen: set[Any] = field(default_factory=set)
 
     @property
     def number(self) -> bool:
