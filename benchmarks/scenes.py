@@ -50,7 +50,8 @@ def main() -> None:
     for name in asked.tasks:
         if name == "judge":
             for column in ("picture", "styled"):
-                learned("segment", 5 if column == "picture" else 4, 100, Scenes(KNOWN, seed=7), column=column, again=asked.again)
+                minutes = 5 if column == "picture" else 4
+                learned("segment", minutes, 100, Scenes(KNOWN, seed=7), column=column, again=asked.again)
             continue
         model, seconds = learned(name, asked.minutes or MINUTES[name], asked.seed, Scenes(KNOWN), again=asked.again)
         table = JUDGED[name](model, task_named(name).own)
@@ -62,7 +63,8 @@ def main() -> None:
         append(f"scenes_{name.replace('-', '_')}", {"rows": printed(table)}, facts)
 
 
-def learned(name: str, minutes: float, seed: int, data: Scenes, *, column: str = "", again: bool = False) -> tuple[Model, float]:
+def learned(name: str, minutes: float, seed: int, data: Scenes, *, column: str = "",
+            again: bool = False) -> tuple[Model, float]:
     """A model of a task, learned for so many minutes of a processor, or as it was kept."""
     place = FOLDER / f"{name}{'-' * bool(column)}{column}-{seed}.given"
     if again and place.exists():
@@ -181,7 +183,8 @@ def caption(model: Model, own: Any) -> dict[str, Row]:
     constant = Counter(known["caption"].tolist()).most_common(1)[0][0]
     near = known["caption"][nearest_pictures(rows["picture"], known["picture"])]
     return {"most frequent caption": true_of([constant] * N, f), "of the nearest picture": true_of(near.tolist(), f),
-            "model": true_of(own.said(model, rows).tolist(), f), "model, seen relations": true_of(own.said(model, seen).tolist(), g),
+            "model": true_of(own.said(model, rows).tolist(), f),
+            "model, seen relations": true_of(own.said(model, seen).tolist(), g),
             "the caption itself": true_of(rows["caption"].tolist(), f)}
 
 
@@ -292,8 +295,8 @@ def edit(model: Model, own: Any) -> dict[str, Row]:
         made = [sorted(a) == sorted(b) and all(np.hypot(*(a[k] - b[k])) < 2.5 for k in a)
                 for a, b in zip(judge.things(pictures), true, strict=True)]
         off = np.abs(pictures.astype(int) - rows["picture"]).max(-1)
-        table[name] = {"change made, rest kept": float(np.mean(made)), "other pixels off by more than 8": float((off > 8)[away].mean()),
-                       "by more than 16": float((off > 16)[away].mean())}
+        table[name] = {"change made, rest kept": float(np.mean(made)), **{
+            f"other pixels off by more than {k}": float((off > k)[away].mean()) for k in (4, 8, 16)}}
     return table
 
 

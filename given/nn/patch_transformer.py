@@ -20,6 +20,7 @@ from given.nn.dot_product import attention
 from given.nn.field import Field, TimeFeatures
 from given.nn.grid_cut import GridCut, check_places
 from given.nn.mlp import MLP
+from given.nn.unet import laid
 from given.variables import Real, UserError
 
 __all__ = ["PatchTransformer", "default_field"]
@@ -63,7 +64,7 @@ class PatchTransformer(Field):
 
     def forward(self, x: Tensor, t: Tensor, y: Condition) -> Tensor:
         places = x.shape[1:-1]
-        h = self.enter(self.cut.pieces(x)) + self._positions()
+        h = self.enter(self.cut.pieces(x)) + laid(self.places)
         if self.aligned is not None and y.aligned is not None:
             h = h + self.aligned(self.cut.pieces(y.aligned.reshape(len(x), *places, -1)))
         e = F.silu(self.time(t) + self.condition(y.pooled))
@@ -71,13 +72,6 @@ class PatchTransformer(Field):
             h = layer(h, e, y)
         scale, shift = self.last(e)[:, None].chunk(2, -1)
         return self.cut.whole(self.leave(_normed(h) * (1 + scale) + shift), places)
-
-    def _positions(self) -> Tensor:
-        """(P, C): a vector for the place on every axis, summed."""
-        total: Tensor = self.places[0]
-        for axis in list(self.places)[1:]:
-            total = (total[:, None] + axis[None]).flatten(0, 1)
-        return total
 
 
 def default_field(space: Real) -> Callable[..., nn.Module]:

@@ -25,7 +25,7 @@ from given.nn.linear import RMSNorm
 from given.nn.precision import in_sixteen_bits
 from given.variables import Real, UserError
 
-__all__ = ["Attend", "Levels", "UNet"]
+__all__ = ["Levels", "UNet", "laid"]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -98,7 +98,7 @@ class Levels(nn.Module):
         for level, w in enumerate(widths):
             self.down.append(_Block(conv, before, w, embedded))
             few = math.prod(size) <= attention or (context > 0 and level == len(widths) - 1)
-            self.attend.append(Attend(w, context, heads) if few else nn.Identity())
+            self.attend.append(_Attend(w, context, heads, size) if few else nn.Identity())
             self.up.append(_Block(conv, 2 * w, before, embedded))
             if level < len(widths) - 1:
                 self.shrink.append(conv(w, w, 3, stride=2, padding=1))
@@ -110,7 +110,7 @@ class Levels(nn.Module):
         for level, (block, attend) in enumerate(zip(self.down, self.attend, strict=True)):
             h = self.shrink[level - 1](h) if level else h
             h = block(h, e)
-            h = attend(h, y) if isinstance(attend, Attend) else h
+            h = attend(h, y) if isinstance(attend, _Attend) else h
             kept.append(h)
         for level in reversed(range(len(self.up))):
             if level < len(self.up) - 1:
@@ -143,17 +143,20 @@ class _Block(nn.Module):
         return self.short(h) + self.second(F.silu(self.norm(self.first(h)) * (1 + scale) + shift))
 
 
-class Attend(nn.Module):
-    """Places (N, C, *grid) attend to one another, and to y's tokens where there are any.
+class _Attend(nn.Module):
+    """Places (N, C, *grid) attend to one another, and to y's tokens where there are any. Each knows where it stands, for a
+    token may ask for what is left, or at a number.
 
     Args:
         width: C.
         context: of a token; 0 without tokens.
         heads: fewer where they do not divide the width.
+        size: of the grid.
     """
 
-    def __init__(self, width: int, context: int, heads: int) -> None:
+    def __init__(self, width: int, context: int, heads: int, size: Sequence[int]) -> None:
         super().__init__()
+        self.places = nn.ParameterList([nn.Parameter(torch.randn(n, width) * 0.1) for n in size])
         self.heads = heads if width % heads == 0 else 1
         self.read = RMSNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width)
@@ -161,7 +164,7 @@ class Attend(nn.Module):
 
     def forward(self, h: Tensor, y: Condition) -> Tensor:
         N, C = h.shape[:2]
-        q, k, v = (self._split(part) for part in self.qkv(self.read(h.flatten(2).mT)).chunk(3, -1))
+        q, k, v = (self._split(part) for part in self.qkv(self.read(h.flatten(2).mT + laid(self.places))).chunk(3, -1))
         mask = None
         if self.tokens is not None and y.tokens is not None and y.there is not None:
             ours, M = torch.ones(N, k.shape[2], dtype=torch.bool, device=h.device), y.there
@@ -173,3 +176,11 @@ class Attend(nn.Module):
 
     def _split(self, part: Tensor) -> Tensor:
         return part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+def laid(axes: nn.ParameterList) -> Tensor:
+    """(P, C): a vector for the place on every axis, summed, from (n, C) of each."""
+    total: Tensor = axes[0]
+    for axis in list(axes)[1:]:
+        total = (total[:, None] + axis).flatten(0, 1)
+    return total
