@@ -283,7 +283,6 @@ def test_paths_and_options(tmp_path, monkeypatch, name, options, said):
     pytest.param('{"a": 1}\n{"a": {"b": 1}}\n', "line 2: a: got an object; expected a number", id="nested"),
     pytest.param('{"a": [[1, 2]]}\n{"a": [[1]]}\n', "line 2: a: got a list of values of shape (1,), expected", id="shapes"),
     pytest.param('{"a": [[1], [2, 3]]}\n', "line 1: a: a list of lists of different lengths", id="ragged"),
-    pytest.param('{"a": [{"b": 1}]}\n', "line 1: a: got [{\"b\": 1}]; expected a list of numbers", id="objects"),
     pytest.param('{"a": [1]}\n{"a": 2}\n', "a: lists in some lines, whole in others", id="mixed"),
     pytest.param('{"a": 1, "a": 2}\n', "line 1: object: two columns are called 'a'", id="twice"),
     pytest.param('{"": 1}\n', "column 1 has no name", id="nameless"),

@@ -20,6 +20,7 @@ from given.sources.scenes import (
     drawn_factors,
     render,
     scene_boxes,
+    scene_layouts,
     scene_maps,
     styled,
 )
@@ -29,13 +30,14 @@ __all__ = ["Scenes"]
 
 _RUN = 256  # scenes that are made at once
 _NAMES = ("picture", "map", "boxes", "caption", "question", "answer", "dialogue", "reply", "style", "styled", "edit", "edited",
-          "things", "light", "background")
+          "things", "light", "background", "layout")
 
 
 class Scenes(Source):
     """Scenes of up to three things, 32 x 32 in colour, with what is said of them.
 
-    Columns: `picture`; `map`, a class a pixel; `boxes`, for every thing its class, left, top, right and bottom; `caption`;
+    Columns: `picture`; `map`, a class a pixel; `layout`, a class for every
+    square of four by four pixels; `boxes`, for every thing its class, left, top, right and bottom; `caption`;
     `question` and `answer`; `dialogue`, which ends in a question, and `reply`; `style`, and the scene in it, `styled`; `edit`,
     what is to be changed, and the scene after it, `edited`; and what it was rendered from: `things`, for every one its shape,
     colour, x, y, radius and texture, the direction of the `light` in radians, and the `background`.
@@ -100,6 +102,8 @@ class Scenes(Source):
             found["picture"] = render(f)
         if "map" in wanted:
             found["map"] = scene_maps(f)
+        if "layout" in wanted:
+            found["layout"] = scene_layouts(f)
         if "boxes" in wanted:
             boxes = scene_boxes(f)
             found["boxes"] = _lists(f, lambda r, i: (CLASSES[f.kind[r, i]], *boxes[r, i].tolist()))

@@ -3,9 +3,9 @@
 A thing has a shape, a colour, a centre, a radius and a texture; the scene has a light and a background. Things are drawn one
 over another, by signed distances, lit from one side, with a shadow on the other.
 
-Every combination of shape and colour has one relation that it stands in to no thing of a scene to learn from (`left of`,
-`right of`, `above` or `below`); in scenes that are held out, both things that a caption relates stand in theirs. So the two
-kinds of scenes share no triple of colour, shape and relation.
+Ten of the forty combinations of shape and colour have one relation each that they stand in to no thing of a scene to learn from
+(`left of`, `right of`, `above` or `below`); in scenes that are held out, both things that a caption relates are of these and
+stand in theirs. So what held-out captions state shares no triple of colour, shape and relation with any scene to learn from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from given.variables import UserError
 
 __all__ = ["BACKGROUNDS", "CLASSES", "COLOURS", "RELATIONS", "SHAPES", "SIDE", "STYLES", "TEXTURES", "Factors", "drawn_factors",
-           "render", "scene_boxes", "scene_maps", "styled"]
+           "render", "scene_boxes", "scene_layouts", "scene_maps", "styled"]
 
 SIDE = 32  # pixels of a picture, along each axis
 SHAPES = ("circle", "square", "triangle", "cross", "ring")
@@ -36,6 +36,7 @@ _RADII = (4.2, 7.0)
 _APART = 0.8  # of the sum of two radii, the least between centres
 _CLEAR = 2.5  # by how much one offset of two centres exceeds the other, so that their relation is plain
 _TRIES = 200
+_CELL = 4  # pixels along each axis of a square of a layout
 _EXTENT = 1.15  # radii that a shape reaches from its centre, at most
 _OPPOSITE = np.array([1, 0, 3, 2])
 
@@ -86,8 +87,10 @@ class Factors:
 
 
 def never(shape: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """The relation that a combination of shape and colour stands in in no scene to learn from."""
-    found: np.ndarray = (colour + 2 * shape) % len(RELATIONS)
+    """The relation that a combination of shape and colour stands in in no scene to learn from, a number of `RELATIONS`; -1 of
+    those that have none such."""
+    chosen = (colour + 3 * shape) % 4 == 0
+    found: np.ndarray = np.where(chosen, (2 * shape + colour // 4) % len(RELATIONS), -1)
     return found
 
 
@@ -143,6 +146,9 @@ def _kinds(rng: np.random.Generator, bare: Factors, unseen: bool) -> np.ndarray:
     relations, there = bare.relations, bare.there
     kind, taken = np.zeros((n, _MOST), dtype=int), np.zeros((n, len(each)), dtype=bool)
     rows = np.arange(n)
+    alone = np.zeros((n, _MOST), dtype=bool)  # which are to be of those that have a relation
+    if unseen:
+        alone[rows[:, None], bare.stated] = True
     for i in range(_MOST):
         barred = np.zeros((n, len(RELATIONS)), dtype=bool)
         if unseen:
@@ -153,7 +159,7 @@ def _kinds(rng: np.random.Generator, bare: Factors, unseen: bool) -> np.ndarray:
             for j in range(_MOST):
                 if j != i:
                     barred[rows, relations[:, i, j]] |= there[:, j]
-        lot = np.where(taken | barred[:, out], -1.0, rng.random((n, len(each))))
+        lot = np.where(taken | barred[:, out] & (out >= 0) | alone[:, i, None] & (out < 0), -1.0, rng.random((n, len(each))))
         kind[:, i] = lot.argmax(1)
         taken[rows, kind[:, i]] = True
     return kind
@@ -185,6 +191,19 @@ def scene_maps(f: Factors) -> np.ndarray:
     kinds = np.concatenate([np.zeros((len(f.count), 1), dtype=int), f.kind], 1)
     found: np.ndarray = np.take_along_axis(kinds, last.reshape(len(last), -1), 1).reshape(last.shape).astype(np.uint8)
     return found
+
+
+def scene_layouts(f: Factors) -> np.ndarray:
+    """(B, 8, 8) uint8: the class of the thing that is seen most in every square of four by four pixels, where it is seen in a
+    quarter of them; else background."""
+    maps = scene_maps(f)[:, None]
+    seen = (maps == f.kind[..., None, None]) & f.there[..., None, None]
+    cells = SIDE // _CELL
+    counts = seen.reshape(*f.kind.shape, cells, _CELL, cells, _CELL).sum((3, 5))
+    kinds = np.broadcast_to(f.kind[..., None, None], counts.shape)
+    most = counts.argmax(1)[:, None]
+    found: np.ndarray = np.where(np.take_along_axis(counts, most, 1) >= _CELL, np.take_along_axis(kinds, most, 1), 0)[:, 0]
+    return found.astype(np.uint8)
 
 
 def scene_boxes(f: Factors) -> np.ndarray:
