@@ -37,6 +37,7 @@ NEEDS = {
     "Contrastive": "pass partial(Contrastive, base=Independent)",
     "Dequantised": "pass partial(Dequantised, family=FlowMatching)",
     "Ensemble": "pass partial(Ensemble, families=(Independent, Autoregressive))",
+    "PretrainedDiffusion": "expected path=, the folder of a pipeline, or files=, the contents of one without weights",
     "PretrainedLM": "expected path=, the folder of a model, or config=, an architecture's JSON to learn from scratch",
     "VQVAE": "or use VAE",
 }
@@ -74,6 +75,7 @@ OUT = {
     "NearestNeighbour": {},
     "PCA": REALS_ONLY,
     "PatchMatch": OF_PLACES,
+    "PretrainedDiffusion": dict.fromkeys(KINDS, NEEDS["PretrainedDiffusion"]),
     "PretrainedLM": dict.fromkeys(KINDS, NEEDS["PretrainedLM"]),
     "ProbabilisticPCA": REALS_ONLY,
     "Quilting": OF_PLACES,

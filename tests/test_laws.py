@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import tiny_pipeline
 import torch
 
 from given import codecs, distributions, families
@@ -65,6 +66,7 @@ from given.families import (
     NGram,
     Normal,
     PatchMatch,
+    PretrainedDiffusion,
     PretrainedLM,
     ProbabilisticPCA,
     Quilting,
@@ -216,6 +218,8 @@ T5 = tiny("t5", d_model=8, d_kv=4, d_ff=16, num_layers=1, num_heads=2, relative_
 BART = tiny("bart", d_model=8, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
             encoder_ffn_dim=16, decoder_ffn_dim=16, max_position_embeddings=16)
 
+CAPTION = Variable("caption", Text("characters", alphabet="ab ", longest=5))
+CAPTION.codec.learn(np.array(["ab b", "ba a"]))
 PICTURE = Variable("picture", IdentityCodec(Finite(4, ordered=True, axes=(Axis("height", 4), Axis("width", 4)))))
 FRAMES = Variable("frames", IdentityCodec(Real(axes=(Axis("time", 5, role="time"), PAIR))))
 READERS = {"label": Symbols(), "z": Numbers((1.0, 2.0)), "source": Tokens(layers=2), "picture": Patches(2),
@@ -531,6 +535,10 @@ FAMILIES = {
     "Autoregressive, as a Llama": lambda: Autoregressive(
         SEQUENCE, net=partial(NET, positions=Rotary, feedforward=SwiGLU), embed=partial(Embedding, places=False),
         head=partial(CategoricalHead, bias=False)),
+    "PretrainedDiffusion": lambda: PretrainedDiffusion(
+        Variable("x", IdentityCodec(Finite(256, ordered=True, axes=(Axis("height", 2), Axis("width", 2),
+                                                                 Axis("channel", 3, role="channel"))))),
+        CAPTION, files=tiny_pipeline.files(), size=(8, 8), steps=1, guidance=30.0),
     "PretrainedLM": lambda: PretrainedLM(SEQUENCE, config=LLAMA),
     "PretrainedLM after a prompt": lambda: PretrainedLM(SEQUENCE, SOURCE, config=LLAMA),
     "PretrainedLM in a window": lambda: PretrainedLM(grid("x", 4, 4, ordered=False), SOURCE, config=SLIDING),
@@ -539,6 +547,8 @@ FAMILIES = {
 }
 if importlib.util.find_spec("transformers") is None:
     FAMILIES = {name: make for name, make in FAMILIES.items() if not name.startswith("PretrainedLM")}
+if importlib.util.find_spec("diffusers") is None:
+    del FAMILIES["PretrainedDiffusion"]
 
 RNG = np.random.default_rng(0)
 
@@ -679,7 +689,8 @@ def test_the_mean_of_a_mixture_of_blocks():
 
 def test_every_family_has_a_case():
     present = {type(make()).__name__ for make in FAMILIES.values()}
-    absent = {"PretrainedLM"} if importlib.util.find_spec("transformers") is None else set()
+    needs = {"PretrainedLM": "transformers", "PretrainedDiffusion": "diffusers"}
+    absent = {name for name, package in needs.items() if importlib.util.find_spec(package) is None}
     assert present == set(families.__all__) - absent
 
 

@@ -206,9 +206,9 @@ def family(law, case):
     return lambda: FAMILY_LAWS[law](prepared(FAMILIES[case]()))
 
 
-def pretrained(check):
+def pretrained(check, package="transformers"):
     def checked():
-        pytest.importorskip("transformers")
+        pytest.importorskip(package)
         check()
 
     return checked
@@ -758,6 +758,12 @@ MUTANTS = {
     "a model's first step reads another symbol of its prompt": Mutant(
         given.nn.LanguageModel, "start", "ids[:, -1]", "ids[:, 0]",
         pretrained(family("steps_are_the_whole", "PretrainedLM after a prompt"))),
+    "every row of a pipeline has the first one's caption": Mutant(
+        given.families.PretrainedDiffusion, "forward", "texts[i]", "texts[0]",
+        pretrained(family("rows_are_their_own", "PretrainedDiffusion"), "diffusers")),
+    "an unseen caption is read": Mutant(
+        given.families.PretrainedDiffusion, "forward", "if there else", "if True else",
+        pretrained(family("unseen_parents_are_nulls", "PretrainedDiffusion"), "diffusers")),
     "a model reads the padding of its prompt": Mutant(
         given.families.PretrainedLM, "_before", "e.readable & (", "e.seen & (",
         pretrained(family("padding_of_y_moves_nothing", "PretrainedLM after a prompt"))),

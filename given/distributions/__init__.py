@@ -72,6 +72,7 @@ from given.distributions.point import Point
 from given.distributions.product import ProductDistribution
 from given.distributions.quilting import Quilting
 from given.distributions.realized_volatility import RealizedVolatility
+from given.distributions.rendered import Rendered
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
 from given.distributions.side_by_side import SideBySide, Table
@@ -168,6 +169,7 @@ __all__ = [
     "RealizedVolatility",
     "ReconstructionGuidance",
     "Recursion",
+    "Rendered",
     "Replacement",
     "RowGroups",
     "SamplerState",

@@ -26,6 +26,7 @@ from given.families.nearest_neighbour import NearestNeighbour
 from given.families.ngram import NGram
 from given.families.one_dimensional import Beta, Exponential, Gamma, Laplace, LogNormal, Normal, StudentT, Uniform
 from given.families.pca import PCA
+from given.families.pretrained_diffusion import PretrainedDiffusion
 from given.families.pretrained_lm import PretrainedLM
 from given.families.regression import Regression
 from given.families.spline_flow import SplineFlow
@@ -72,6 +73,7 @@ __all__ = [
     "Normal",
     "PCA",
     "PatchMatch",
+    "PretrainedDiffusion",
     "PretrainedLM",
     "ProbabilisticPCA",
     "Quilting",

@@ -40,6 +40,7 @@ from given.nn.order import (
     Wavefront,
 )
 from given.nn.patch_transformer import PatchTransformer, default_field
+from given.nn.pipeline import TextToImage, built_pipeline, read_pipeline, size_of_pipeline
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.pixel_resnet import PixelResNet
 from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
@@ -136,6 +137,7 @@ __all__ = [
     "SwiGLU",
     "SymbolVectors",
     "Symbols",
+    "TextToImage",
     "Tokens",
     "Transformer",
     "UNet",
@@ -145,14 +147,17 @@ __all__ = [
     "built_decoder",
     "built_encoder",
     "built_field",
+    "built_pipeline",
     "convolves",
     "default_field",
     "keep_size",
     "leaf_values",
     "leaves_left",
     "makes_grids",
+    "read_pipeline",
     "reads_grid",
     "reads_map",
     "roles_of",
     "seed_dropout",
+    "size_of_pipeline",
 ]

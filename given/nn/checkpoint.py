@@ -18,7 +18,7 @@ import torch
 from given.tokenizers import read_tokenizer
 from given.variables import UserError
 
-__all__ = ["begins", "built_language_model", "lead_of", "read_language_model"]
+__all__ = ["begins", "built_language_model", "lead_of", "plain", "quiet", "read_language_model"]
 
 
 def read_language_model(path: str | os.PathLike[str]) -> tuple[Any, str]:
@@ -39,7 +39,7 @@ def read_language_model(path: str | os.PathLike[str]) -> tuple[Any, str]:
         raise UserError(f"{folder}: {pickled[0]} is a pickle, which can run any code, and there are no safetensors; have "
                         "someone you trust save it as safetensors" if pickled else
                         f"{folder}: no *.safetensors; expected the weights")
-    with _quiet():
+    with quiet():
         try:
             model, info = _kind(config).from_pretrained(
                 folder, config=config, dtype=torch.float32, local_files_only=True, use_safetensors=True,
@@ -57,7 +57,7 @@ def read_language_model(path: str | os.PathLike[str]) -> tuple[Any, str]:
 def built_language_model(said: Any, where: str) -> tuple[Any, str]:
     """A model of a configuration, its weights at random."""
     config = _config(said, where)
-    with _quiet():
+    with quiet():
         model = _kind(config).from_config(config, dtype=torch.float32)
     return model, _said(model.config)
 
@@ -76,16 +76,16 @@ def _config(said: Any, where: str) -> Any:
         raise UserError(f"{where}: model_type {said['model_type']!r} is unknown to this version of transformers; use a "
                         "newer one")
     try:
-        return known[said["model_type"]].from_dict(_plain(said))
+        return known[said["model_type"]].from_dict(plain(said))
     except Exception as error:  # each architecture checks its own
         raise UserError(f"{where}: is no configuration ({' '.join(str(error).split())[:160]})") from None
 
 
-def _plain(said: Any) -> Any:
+def plain(said: Any) -> Any:
     """Without what says how to compute, such as `attn_implementation`: it may name kernels to fetch, and is not the model's."""
     if not isinstance(said, dict):
         return said
-    return {k: _plain(v) for k, v in said.items() if not k.startswith("_") and "implementation" not in k and k != "use_kernels"}
+    return {k: plain(v) for k, v in said.items() if not k.startswith("_") and "implementation" not in k and k != "use_kernels"}
 
 
 def _kind(config: Any) -> Any:
@@ -134,7 +134,7 @@ def _transformers() -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without bars and remarks of transformers."""
     logging = _transformers().utils.logging
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

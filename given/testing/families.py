@@ -142,7 +142,8 @@ def serves_any_device(c: Conditional) -> None:
     former, and at most once every 16 entries of a draw."""
     y = conditions(c, ROWS)
     x, c = related_entries(c, y), copy.deepcopy(c)
-    with SecondDevice() as device:
+    waiting = " and ".join(sorted({m.waits for m in c.modules() if isinstance(m, Conditional) and m.waits}))
+    with SecondDevice(numbers=bool(waiting)) as device:
         c.to(DEVICE)
         x, y = x.to(DEVICE), y.to(DEVICE)
         c.train()
@@ -154,7 +155,6 @@ def serves_any_device(c: Conditional) -> None:
                 loss.mean().backward()
                 torch.nn.utils.clip_grad_norm_(player.parameters, 1.0)
                 optimiser.step()
-        waiting = " and ".join(sorted({m.waits for m in c.modules() if isinstance(m, Conditional) and m.waits}))
         assert waiting or not device.reads, f"two steps of learning wait for the host: {', '.join(device.reads)}"
         c.eval()
         with torch.no_grad():

@@ -60,12 +60,16 @@ class _There(Tensor):
 class SecondDevice(TorchDispatchMode):
     """Within, `DEVICE` is a device.
 
+    Args:
+        numbers: whether a single number of the host may be mixed in, as torch lets it: of what another package does.
+
     Attributes:
         reads: where the host waited for it, a line of source each time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, numbers: bool = False) -> None:
         super().__init__()
+        self.numbers = numbers
         self.reads: list[str] = []
         self._before: list[tuple[bool, bool]] = []
 
@@ -95,7 +99,7 @@ class SecondDevice(TorchDispatchMode):
             return t.held if isinstance(t, _There) else t
 
         args_held, kwargs = _mapped(held, args), _mapped(held, kwargs or {})
-        there = [isinstance(t, _There) for t in tensors]
+        there = [isinstance(t, _There) for t in tensors if not (self.numbers and t.dim() == 0 and not isinstance(t, _There))]
         if any(there) and not all(there):
             raise Mixed(f"{func}: mixes tensors of two devices, of shapes {[tuple(t.shape) for t in tensors]}; make the new "
                         "tensor where the other one is")

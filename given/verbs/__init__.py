@@ -2,7 +2,8 @@
 
 from given.verbs.answer import Answer
 from given.verbs.assessment import assess
-from given.verbs.building import default_family, load, model, pretrained
+from given.verbs.building import default_family, load, model
+from given.verbs.checkpoints import pretrained
 from given.verbs.comparing import compare
 from given.verbs.divergences import Divergences, divergences
 from given.verbs.drift import drift

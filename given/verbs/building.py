@@ -1,4 +1,4 @@
-"""Building: a model from a formula and data, from a folder, or from a pretrained language model; default families."""
+"""Building: a model from a formula and data, or from a folder; default families."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from given.families import (
     Independent,
     LinearAutoregressive,
     NGram,
-    PretrainedLM,
     Regression,
     SplineFlow,
     Unordered,
@@ -33,7 +32,6 @@ from given.formula import Term, by_axes, parse
 from given.nn import Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, RunningSum, keep_size
 from given.nn.context import attends
 from given.sources import CALENDAR, Columns, Crops, Kind, Learned, Source, read
-from given.sources.download import downloaded
 from given.sources.kinds import holds_sets, ragged
 from given.train import (
     LINKED_INDEX,
@@ -45,7 +43,7 @@ from given.verbs.literals import family_of
 from given.verbs.models import Model
 from given.ways import way
 
-__all__ = ["default_family", "load", "model", "pretrained"]
+__all__ = ["default_family", "load", "model"]
 
 _FEW_STATES = 1000
 _FEW_REALS = 64
@@ -73,26 +71,6 @@ def load(path: str | os.PathLike[str], *, classes: Sequence[type] = (),
     model = Model(*joint.declared, latents=joint.posteriors)
     model.facts = facts
     return model.to(device)
-
-
-def pretrained(path: str | os.PathLike[str], formula: str = "p(text)", *, window: int = 256, download: bool = False) -> Model:
-    """A language model of the package transformers (extra `pretrained`), ready to be asked or to learn on.
-
-    Args:
-        path: its folder, with config.json, *.safetensors and tokenizer.json; with download=True the name of a public one.
-        formula: one factor whose names are texts, such as "p(answer | question)"; a model with an encoder needs a parent.
-        window: the most symbols of each text.
-        download: fetch it over the network, unless it was before; nothing is fetched otherwise.
-
-    Raises:
-        UserError: there is no such folder, or one with pickled weights, with code of its own, without a tokenizer.
-    """
-    terms = parse(formula)
-    if len(terms) > 1 or len(terms[0].left) > 1:
-        raise UserError(f"pretrained: expected one factor of one text, as p(text) or p(answer | question), got {formula!r}")
-    folder = downloaded(os.fspath(path)) if download and not os.path.isdir(path) else path
-    texts = [Variable(name, Text(tokenizer=folder, window=window)) for name in (*terms[0].left, *terms[0].parents)]
-    return Model(PretrainedLM(texts[0], texts[1:], path=folder))
 
 
 def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Conditional]:
