@@ -379,7 +379,8 @@ def test_adamw_takes_the_steps_of_its_paper():
 
 
 def test_learning_loads_neither_a_compiler_nor_another_library():
-    heavy = ("torch._dynamo", "pandas", "sklearn", "scipy", "sympy", "zuko", "tokenizers", "transformers", "pyarrow", "polars")
+    heavy = ("torch._dynamo", "pandas", "sklearn", "scipy", "sympy", "zuko", "tokenizers", "transformers", "diffusers",
+             "pyarrow", "polars")
     code = f"""
 import sys, given
 from given.app import ask, describe, judge, learn, tasks

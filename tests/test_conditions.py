@@ -39,7 +39,9 @@ from given.nn import (
     UNet,
     Windows,
 )
+from given.nn.context import Condition
 from given.nn.readers.reader import spread
+from given.nn.unet import Attend
 from given.train import load_joint, save_joint
 from given.variables import Axis, Entries, Finite, Observed, Real, UserError, Variable
 
@@ -277,6 +279,27 @@ def test_a_reader_that_does_not_fit_is_one_line(build, words):
 def test_an_encoder_of_another_size_is_one_line():
     with pytest.raises(UserError, match=r"Encoder: Sums gave \(2, 2\); expected \(2, 3\)"):
         Context([TEXT], 8, readers={"text": Encoder(Sums, 3)})(Observed({"text": Entries(values_of(TEXT, 2, 1))}))
+
+
+def test_tokens_are_summed_up_beside_themselves():
+    one, two = (Observed({"text": Entries(values_of(TEXT, 4, seed))}) for seed in (1, 2))
+    alone, summed = (Context([TEXT], 8, grid=MAP.space, sums_tokens=sums).eval() for sums in (False, True))
+    with torch.no_grad():
+        assert torch.equal(alone.condition(one).pooled, alone.condition(two).pooled)
+        assert not torch.allclose(summed.condition(one).pooled, summed.condition(two).pooled)
+        hidden = (summed.condition(Observed({"text": y["text"].hide()})).pooled for y in (one, two))
+        assert torch.equal(*hidden)
+
+
+def test_a_place_of_a_unet_knows_where_it_is():
+    """Places that hold the same still ask each for its own token."""
+    net = Attend(8, 4, 2, 9)
+    tokens = Condition(torch.zeros(1, 4), tokens=torch.randn(1, 3, 4, generator=torch.Generator().manual_seed(0)),
+                       there=torch.ones(1, 3, dtype=torch.bool))
+    with torch.no_grad():
+        net.out.weight.zero_()  # of what they take from one another
+        found = net(torch.ones(1, 8, 3, 3), tokens)[0].flatten(1)
+    assert torch.cdist(found.mT, found.mT).add(torch.eye(9)).min() > 1e-4
 
 
 def test_nets_that_do_not_attend_read_pooled_pictures():

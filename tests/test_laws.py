@@ -92,6 +92,7 @@ from given.nn import (
     Blocks,
     CausalConvolution,
     ColumnMajor,
+    Context,
     ConvolutionalDecoder,
     ConvolutionalEncoder,
     ConvolutionalMap,
@@ -233,7 +234,7 @@ FAMILIES = {
         readers={"picture": Flat(role="pooled"), "frames": Windows(3, role="pooled")}),
     "FlowMatching of a UNet by readers": lambda: FlowMatching(
         Variable("x", IdentityCodec(Real(axes=(Axis("height", 2), Axis("width", 2))))), READ, width=8, known=0.0,
-        solver=Euler(4), net=partial(UNet, width=8, factors=(1,)),
+        solver=Euler(4), net=partial(UNet, width=8, factors=(1,)), context=partial(Context, sums_tokens=True),
         readers={**READERS, "picture": Convolutions(role="aligned")}),
     "FlowMatching of patches by readers": lambda: FlowMatching(
         real("x", 2), [PICTURE, FRAMES], width=8, known=0.0, net=partial(PatchTransformer, patch=1, width=8, layers=1, heads=2),

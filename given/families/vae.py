@@ -168,7 +168,7 @@ class _ByNet(Conditional):
             self.head = distributions.FactorizedHead(x.space, width)
             self.net = MLP(width, self.head.inputs)
             keep_size(self.net)
-        keep_size(*(part for part in self.context.parts.values() if isinstance(part, Pooled) and part.out is None))
+        keep_size(*(part for part in self.context.parts.values() if isinstance(part, Pooled) and part.mean is None))
 
     def forward(self, y: Observed) -> distributions.Distribution:
         return self.head(self.net(self.context(y)).flatten(1))

@@ -22,7 +22,7 @@ from given.nn.order import together
 from given.nn.readers.convolutions import Convolutions
 from given.nn.readers.cuts import Patches, Windows
 from given.nn.readers.features import Features
-from given.nn.readers.reader import Cells, Pooled, Read, Reader, Role, spread
+from given.nn.readers.reader import Cells, MeanOfCells, Pooled, Read, Reader, Role, spread
 from given.nn.readers.tokens import Tokens
 from given.nn.readers.vectors import Flat, Numbers, Places, Symbols
 from given.variables import Entries, Finite, Observed, Product, Space, UserError, Variable, nearest
@@ -73,17 +73,19 @@ class Context(nn.Module):
         layers: of self-attention among the tokens of a parent.
         dropout: probability, of what tokens take from one another, while training.
         readers: of parents by name, in place of those that their spaces ask for.
+        sums_tokens: whether what becomes tokens is summed up in the pooled vector, too: its mean through a layer, which a net
+            reads everywhere, and from which it learns sooner what it has to look for.
 
     Raises:
         UserError: a reader is of no parent, does not fit its parent, or has a role that its net does not read.
     """
 
     def __init__(self, parents: Sequence[Variable], width: int, *, grid: Space | None = None, layers: int = 1,
-                 dropout: float = 0.1, readers: Readers | None = None) -> None:
+                 dropout: float = 0.1, readers: Readers | None = None, sums_tokens: bool = False) -> None:
         super().__init__()
         self.parents, self.width, self.grid = tuple(parents), width, grid
         self.always = nn.Parameter(torch.zeros(width))
-        self.parts = nn.ModuleDict()
+        self.parts, self.sums = nn.ModuleDict(), nn.ModuleDict()
         self.roles: list[Role] = []
         self.leading: list[bool] = []
         for i, (v, reader, role) in enumerate(_read_by(parents, grid, readers)):
@@ -93,6 +95,8 @@ class Context(nn.Module):
             self.leading.append(grid is not None and role == "aligned" and _leads(v, reader, part, grid))
             self.roles.append(role)
             self.parts[str(i)] = Pooled(part, width) if role == "pooled" else part
+            if sums_tokens and role == "tokens":
+                self.sums[str(i)] = MeanOfCells(width)
 
     def forward(self, y: Observed) -> Tensor:
         """(B, C): what is pooled."""
@@ -106,6 +110,7 @@ class Context(nn.Module):
         """All three."""
         aligned: Tensor | None = None
         ends: Tensor | None = None
+        pooled = self(y)
         tokens: list[Tensor] = []
         there: list[Tensor] = []
         for i, (role, v) in enumerate(zip(self.roles, self.parents, strict=True)):
@@ -119,11 +124,12 @@ class Context(nn.Module):
                 if ends is None and v.space.may_end and len(v.space.axes) == 1:
                     ends = (torch.eq(x.tensor, v.space.end) & x.valid).long().argmax(1)  # type: ignore[arg-type,operator]
             else:
+                pooled = pooled + self.sums[str(i)](cells) if str(i) in self.sums else pooled
                 vectors, which = _flat(cells)
                 tokens.append(vectors)
                 there.append(which)
         every = torch.cat(tokens, 1) if tokens else None, torch.cat(there, 1) if there else None
-        return Condition(self(y), aligned, *every, ends)
+        return Condition(pooled, aligned, *every, ends)
 
 
 def built_context(context: Callable[..., nn.Module], parents: Sequence[Variable], width: int, readers: Readers | None,

@@ -28,6 +28,7 @@ from given.variables import Real, UserError
 __all__ = ["Levels", "UNet", "laid"]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_PLACE = 0.3  # of a place's vector, beside features of 1
 
 
 class UNet(Field):
@@ -98,7 +99,7 @@ class Levels(nn.Module):
         for level, w in enumerate(widths):
             self.down.append(_Block(conv, before, w, embedded))
             few = math.prod(size) <= attention or (context > 0 and level == len(widths) - 1)
-            self.attend.append(_Attend(w, context, heads, size) if few else nn.Identity())
+            self.attend.append(_Attend(w, context, heads, math.prod(size)) if few else nn.Identity())
             self.up.append(_Block(conv, 2 * w, before, embedded))
             if level < len(widths) - 1:
                 self.shrink.append(conv(w, w, 3, stride=2, padding=1))
@@ -144,38 +145,51 @@ class _Block(nn.Module):
 
 
 class _Attend(nn.Module):
-    """Places (N, C, *grid) attend to one another, and to y's tokens where there are any. Each knows where it stands, for a
-    token may ask for what is left, or at a number.
+    """Places (N, C, *grid) attend to one another, and each by itself to y's tokens where there are any: among as many places,
+    few tokens would have a small share, and learn slowly. A place knows where it is, so that it can ask for the token that says
+    what is there.
 
     Args:
         width: C.
         context: of a token; 0 without tokens.
         heads: fewer where they do not divide the width.
-        size: of the grid.
+        places: how many there are.
     """
 
-    def __init__(self, width: int, context: int, heads: int, size: Sequence[int]) -> None:
+    def __init__(self, width: int, context: int, heads: int, places: int) -> None:
         super().__init__()
-        self.places = nn.ParameterList([nn.Parameter(torch.randn(n, width) * 0.1) for n in size])
         self.heads = heads if width % heads == 0 else 1
-        self.read = RMSNorm(width)
+        self.read, self.place = RMSNorm(width), nn.Parameter(torch.randn(places, width) * _PLACE)
         self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width)
-        self.tokens = nn.Linear(context, 2 * width, bias=False) if context else None
+        self.tokens = _Tokens(width, context, self.heads) if context else None
 
     def forward(self, h: Tensor, y: Condition) -> Tensor:
         N, C = h.shape[:2]
-        q, k, v = (self._split(part) for part in self.qkv(self.read(h.flatten(2).mT + laid(self.places))).chunk(3, -1))
-        mask = None
+        x = self.read(h.flatten(2).mT) + self.place
+        q, k, v = (_split(part, self.heads) for part in self.qkv(x).chunk(3, -1))
+        found = self.out(attention(q, k, v).transpose(1, 2).reshape(N, -1, C))
         if self.tokens is not None and y.tokens is not None and y.there is not None:
-            ours, M = torch.ones(N, k.shape[2], dtype=torch.bool, device=h.device), y.there
-            keys, values = (self._split(part) for part in self.tokens(y.tokens).chunk(2, -1))
-            k, v = torch.cat([k, keys], 2), torch.cat([v, values], 2)
-            mask = torch.cat([ours, M], 1)[:, None, None]
-        found = attention(q, k, v, mask).transpose(1, 2).reshape(N, -1, C)
-        return h + self.out(found).mT.reshape(h.shape)
+            found = found + self.tokens(x, y.tokens, y.there)
+        return h + found.mT.reshape(h.shape)
 
-    def _split(self, part: Tensor) -> Tensor:
-        return part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+class _Tokens(nn.Module):
+    """What places (N, P, C) take from y's tokens (N, M, context)."""
+
+    def __init__(self, width: int, context: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.read = heads, RMSNorm(context)
+        self.ask, self.kv = nn.Linear(width, width, bias=False), nn.Linear(context, 2 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tensor, tokens: Tensor, there: Tensor) -> Tensor:
+        k, v = (_split(part, self.heads) for part in self.kv(self.read(tokens)).chunk(2, -1))
+        found = attention(_split(self.ask(x), self.heads), k, v, there[:, None, None])
+        return self.out(found.transpose(1, 2).flatten(2))
+
+
+def _split(part: Tensor, heads: int) -> Tensor:
+    return part.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def laid(axes: nn.ParameterList) -> Tensor:

@@ -24,7 +24,7 @@ from given.nn.dropout import Dropout
 from given.nn.linear import RMSNorm
 from given.variables import Entries, Space, UserError
 
-__all__ = ["Among", "Cells", "Pooled", "Read", "Reader", "Role", "spread"]
+__all__ = ["Among", "Cells", "MeanOfCells", "Pooled", "Read", "Reader", "Role", "spread"]
 
 Role = Literal["pooled", "aligned", "tokens"]
 
@@ -86,12 +86,21 @@ class Pooled(nn.Module):
     def __init__(self, part: Read, width: int) -> None:
         super().__init__()
         self.part = part
-        self.out = nn.Sequential(RMSNorm(width), nn.Linear(width, width)) if part.cells else None
+        self.mean = MeanOfCells(width) if part.cells else None
 
     def forward(self, x: Entries) -> Tensor:
         found = self.part(x)
-        if self.out is None:
-            return found.vectors
+        return found.vectors if self.mean is None else self.mean(found)
+
+
+class MeanOfCells(nn.Module):
+    """The mean of the cells that are there, through a layer: (B, C)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.out = nn.Sequential(RMSNorm(width), nn.Linear(width, width))
+
+    def forward(self, found: Cells) -> Tensor:
         h = found.vectors.flatten(1, -2)
         if found.there is None:
             return self.out(h.mean(1))
