@@ -61,7 +61,7 @@ _HOME = {
 }
 
 # Reached as given.families and so on.
-_FLOORS = ("codecs", "distributions", "families", "nn", "sklearn", "solve", "testing", "variables")
+_FLOORS = ("codecs", "distributions", "evaluate", "families", "nn", "sklearn", "solve", "testing", "variables")
 
 __all__ = sorted(_HOME)
 

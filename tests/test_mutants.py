@@ -65,6 +65,8 @@ from test_importance import check_parts
 from test_joint import check_bayes, check_raw_density
 from test_known_parts import check_guided_kinds, check_levels, check_view
 from test_labelled_few import check_partly_known
+from test_latent_factors import check_axes
+from test_latent_factors import check_turned as check_turned_codes
 from test_latents import check_bound, check_draws, check_factor_posterior, check_packed_bound
 from test_laws import CODECS, FAMILIES
 from test_lessons import check_quasi_newton
@@ -87,6 +89,7 @@ from test_paths import (
 from test_picture import check_prototypes
 from test_pictures import (
     SQUARE,
+    check_beta,
     check_entries_of_blocks,
     check_inverse,
     check_penalties,
@@ -143,6 +146,7 @@ import given.evaluate.discrimination
 import given.evaluate.divergence
 import given.evaluate.drift
 import given.evaluate.energy_score
+import given.evaluate.latent_factors
 import given.evaluate.leaderboard
 import given.evaluate.marginals
 import given.evaluate.neighbours
@@ -604,6 +608,12 @@ MUTANTS = {
         given.families.VAE, "_warm", "min(1.0, spent / self.warm_up)", "1.0", check_warm_up),
     "what is scored is warm": Mutant(
         given.families.VAE, "loss", "self.warmth if self.training else 1.0", "self.warmth", check_warm_up),
+    "beta weighs nothing": Mutant(
+        given.families.VAE, "loss", "self.beta * ", "", check_beta),
+    "what is complete is what is disentangled": Mutant(
+        given.evaluate.latent_factors, "_entropies", "focus(R.T)", "focus(R)", check_axes),
+    "entropies are in nats": Mutant(
+        given.evaluate.latent_factors, "_entropies", " / math.log(R.shape[1])", "", check_turned_codes),
     "levels of a code are counted in one base": Mutant(
         given.nn.FSQ, "vectors", "codes[..., None] // self.strides", "codes[..., None]", check_quantised),
     "what is rounded is not reached": Mutant(

@@ -72,6 +72,7 @@ def test_cells_are_a_grid_that_the_halves_come_to():
     (lambda: FSQ(14, levels=(2, 5)), r"14 codes, levels=\(2, 5\); expected levels from 2, whose product is 14"),
     (lambda: FSQ(22), r"22 codes, levels=\(\); expected factors of 2 to 8"),
     (lambda: VAE(variable(picture(4, 4)), warm_up=1.0), "warm_up=1.0; expected a share from 0 to below 1"),
+    (lambda: VAE(variable(picture(4, 4)), beta=0), "beta=0; expected a weight above 0"),
     (lambda: TransformerFlow(variable(picture(4, 4)), transforms=0), "transforms=0, components=4; expected at least 1 of each"),
     (lambda: TransformerFlow(variable(picture(4, 4)), patch=3), "size=3 does not divide")])
 def test_what_cannot_be_built_says_so_in_a_line(call, says):
@@ -125,6 +126,22 @@ def check_warm_up():
 
 def test_a_vae_warms_up():
     check_warm_up()
+
+
+def check_beta():
+    """z's own terms weigh beta in what is learned, and one in what is scored."""
+    x, y = Entries(torch.randn(5, 3, generator=torch.Generator().manual_seed(0))), Observed({}, 5)
+    vae = VAE(variable(Real(axes=(Axis("column", 3),))), samples=1).eval()
+    found = {}
+    for beta in (1.0, 2.0, 4.0):
+        vae.beta = beta
+        found[beta] = vae.loss(x, y, seed=3)
+        assert torch.equal(-vae(y).log_prob(x, seed=3), found[1.0])
+    assert torch.allclose(found[4.0] - found[1.0], 3 * (found[2.0] - found[1.0])) and not torch.equal(found[2.0], found[1.0])
+
+
+def test_z_weighs_beta_in_what_is_learned_alone():
+    check_beta()
 
 
 def test_large_pictures_are_read_and_made_by_convolutions():

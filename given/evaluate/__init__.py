@@ -10,6 +10,7 @@ from given.evaluate.divergence import Divergence
 from given.evaluate.drift import Drift, Moved, drifted, marginal_p_value
 from given.evaluate.energy_score import crps, energy
 from given.evaluate.features import Features
+from given.evaluate.latent_factors import Disentanglement, disentanglement, recovery
 from given.evaluate.leaderboard import Entrant, Leaderboard
 from given.evaluate.leaderboard_page import leaderboard_page
 from given.evaluate.matched import Matched, matched
@@ -33,6 +34,7 @@ __all__ = [
     "Comparison",
     "Copies",
     "Diagnosis",
+    "Disentanglement",
     "Divergence",
     "Drift",
     "Entrant",
@@ -55,6 +57,7 @@ __all__ = [
     "crossing",
     "crps",
     "diagnosis",
+    "disentanglement",
     "diversity",
     "drifted",
     "energy",
@@ -70,6 +73,7 @@ __all__ = [
     "pinball",
     "quality_of",
     "quality_page",
+    "recovery",
     "reliability",
     "scatter",
     "serial_error",

@@ -8,9 +8,13 @@ reals, a mixture of logistics for ordered levels, one logit a symbol for others,
 your choice; the draws of q must carry gradients (Regression's do).
 
 Learning raises the bound with one draw. In the first fifth of it, log p(z | y) - log q(z | x, y) has a weight that grows from 0
-to 1: at full weight a z that explains nothing yet is given up at once, and stays so in about a third of seeds. What is scored,
-and selects the best weights, is the bound. `log_prob` is that of K importance-weighted draws; the distribution's `importance`
-gives it with the effective number of draws, at any K. `encode` is q, `decode` the mode of the likelihood.
+to 1: at full weight a z that explains nothing yet is given up at once, and stays so in about a third of seeds. What selects the
+best weights is the bound. `log_prob` is that of K importance-weighted draws; the distribution's `importance` gives it with the
+effective number of draws, at any K. `encode` is q, `decode` the mode of the likelihood.
+
+With `beta`, z's own terms weigh so much in the end, and in what selects the best weights: above 1 each number of z has to earn
+its nats more dearly, which favours numbers that are independent of one another. The score stays the bound, of a model that was
+learned by another loss.
 
 A prior may learn afterwards (`afterwards=FlowMatching`): likelihood and posterior learn first, with the one before it, and p(z)
 then learns draws of q, by whatever it learns by. Where its density is an estimate, so is the score.
@@ -18,10 +22,12 @@ then learns draws of q, by whatever it learns by. Where its density is an estima
 
 Source: Kingma, Welling, Auto-encoding variational Bayes, 2013 / https://arxiv.org/abs/1312.6114
 Sonderby, Raiko, Maaloe, Sonderby, Winther, Ladder variational autoencoders, 2016 / https://arxiv.org/abs/1602.02282
+Higgins, Matthey, Pal, Burgess, Glorot, Botvinick, Mohamed, Lerchner, beta-VAE, 2017 / https://openreview.net/forum?id=Sy2fzU9gl
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -58,26 +64,30 @@ class VAE(Conditional):
         latent: how many dimensions z has; by default 32 of pictures of 16 x 16 and more, else 8.
         samples: K, of a score.
         warm_up: the share of learning in which z's own terms gain their weight; 0 for full weight from the start.
+        beta: the weight of z's own terms, from above 0; 1 learns the bound.
         readers: of x and of parents by name, in the default likelihood and posterior.
 
     Raises:
-        UserError: a part that learns by anything but the gradient of its likelihood; less than one dimension or draw.
+        UserError: a part that learns by anything but the gradient of its likelihood; less than one dimension or draw; no
+            positive weight.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
                  prior: Callable[..., Conditional] | None = None, likelihood: Callable[..., Conditional] | None = None,
                  posterior: Callable[..., Conditional] | None = None,
                  afterwards: Callable[..., Conditional] | None = None, latent: int | None = None, samples: int = 16,
-                 warm_up: float = 0.2, readers: Readers | None = None) -> None:
+                 warm_up: float = 0.2, beta: float = 1.0, readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         latent = (32 if convolves(x.space) else 8) if latent is None else latent
         if latent < 1 or samples < 1:
             raise UserError(f"VAE {x.name}: latent={latent}, samples={samples}; expected at least 1")
         if not 0 <= warm_up < 1:
             raise UserError(f"VAE {x.name}: warm_up={warm_up}; expected a share from 0 to below 1")
+        if not 0 < beta < math.inf:
+            raise UserError(f"VAE {x.name}: beta={beta}; expected a weight above 0, such as 4")
         check_readers(readers, (x, *self.parents))
         self.z = Variable(f"latent of {x.name}", IdentityCodec(Real(axes=(Axis("latent", latent),))))
-        self.samples, self.warm_up, self.warmth = samples, warm_up, 1.0
+        self.samples, self.warm_up, self.beta, self.warmth = samples, warm_up, beta, 1.0
         self.prior = (prior or _StandardNormal)(self.z, self.parents)
         self.afterwards = None if afterwards is None else afterwards(self.z, self.parents)
         large = convolves(x.space)
@@ -99,7 +109,7 @@ class VAE(Conditional):
                            lambda x, rows: self.posterior(self._with(self.x, x, y.rows(rows))), self.samples)
 
     def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        return -self._under(self.prior, y).elbo(x, self.warmth if self.training else 1.0, seed=seed)
+        return -self._under(self.prior, y).elbo(x, self.beta * (self.warmth if self.training else 1.0), seed=seed)
 
     def lessons(self) -> list[Lesson]:
         """The likelihood solves and weighs on draws of the posterior, anew every epoch: a pass of counts costs no more than one
