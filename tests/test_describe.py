@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Picture
 
 import given
 from given.app.cli import main
@@ -273,3 +274,49 @@ def test_along_a_latent_in_a_shell(pictures):
         assert np.load(folder / "x.npz")["image"].reshape(shape).dtype == np.uint8
         assert main(["traverse", path, "image", *words, "-o", str(folder / "x.png")]) == 0
     assert np.array_equal(np.load(folder / "x.npz")["image"], model.interpolate("image", str(folder / "two.npz"), 4)["image"])
+
+
+def check_strip():
+    """Of a plane of pictures, the direction in which they vary most comes first, and a step is its standard deviation."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(400, 2)) * [4.0, 12.0]
+    down, across = np.array([1.0, 1, -1, -1])[:, None] * np.ones((4, 4)), np.array([1.0, -1, 1, -1]) * np.ones((4, 4))
+    pixels = (128 + z[:, 0, None, None] * down + z[:, 1, None, None] * across).round().clip(0, 255).astype(np.uint8)
+    model = given.model("p(image)", {"image": pixels}, codecs={"image": Image()}, families={"image": partial(
+        Dequantised, family=partial(PCA, components=3))})
+    model.fit({"image": pixels}, held_out=0, progress=False)
+    found = model.strip({"image": pixels[7]}, values=[-2, 0, 2])
+    assert found.name == "image" and found.latents == (1, 2, 3) and found.pictures.shape == (3, 3, 4, 4)
+    assert np.allclose(found.moved[:2], np.array([12, 4]) * 2 * (2 / 3) ** 0.5, rtol=0.1) and found.moved[2] < 0.5
+    assert np.abs(found.pictures[:, 1].astype(int) - pixels[7]).max() <= 2
+    change = found.pictures[0, 2].astype(float) - found.pictures[0, 0]
+    assert np.abs(np.abs(change) - 48).max() < 5 and np.abs(np.sign(change * across).mean()) == 1
+    return model, pixels
+
+
+def test_what_moves_a_picture_most_comes_first(tmp_path):
+    model, pixels = check_strip()
+    model.save(tmp_path / "m.given")
+    Picture.fromarray(pixels[7]).save(tmp_path / "photo.png")
+    words = "--steps", "3", "--reach", "2", "--most", "2", "-o", str(tmp_path / "strip.png")
+    assert main(["strip", str(tmp_path / "m.given"), str(tmp_path / "photo.png"), *words]) == 0
+    assert (tmp_path / "strip.png").read_bytes() == model.strip({"image": pixels[7]}, values=[-2, 0, 2], most=2).png()
+    for call, said in ((lambda: model.strip({"image": pixels[:2]}), "got 2 rows; expected one"),
+                       (lambda: model.strip({"image": pixels[0]}, most=0), "most=0 and 7 values; expected at least 1"),
+                       (lambda: model.strip({"picture": pixels[:1]}), "strip: column: unknown name 'image'"),
+                       (lambda: model.strip({"image": pixels[0]}).save("strip.jpg"), "expected a name that ends in .png")):
+        with pytest.raises(UserError, match=said):
+            call()
+
+
+def test_a_strip_in_a_shell(pictures, capsys):
+    model, data, folder = pictures
+    path, out = str(folder / "m.given"), str(folder / "strip.png")
+    assert main(["strip", path, "digits", "--row", "3", "--steps", "5", "-o", out]) == 0
+    first = capsys.readouterr().out.splitlines()
+    assert first[0] == "latent,moved" and len(first) == 3
+    found = model.strip(data.rows(slice(3, 4)), values=np.linspace(-3, 3, 5).tolist())
+    assert [int(line.split(",")[0]) for line in first[1:]] == list(found.latents) and found.moved[0] >= found.moved[1]
+    assert (folder / "strip.png").read_bytes() == found.png()
+    assert main(["strip", path, "digits", "--row", "3000", "-o", out]) == 1
+    assert "--row 3000: digits has rows 0 to 1,796" in capsys.readouterr().err

@@ -31,7 +31,7 @@ from test_conditions import check_length, check_nulls, check_reliance, check_roo
 from test_crops import check_apart, check_covering, check_epochs
 from test_crops import pictures as many_sizes
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
-from test_describe import check_along, check_complete, check_line
+from test_describe import check_along, check_complete, check_line, check_strip
 from test_divergences import (
     check_categorical,
     check_gan,
@@ -196,6 +196,7 @@ import given.train.em
 import given.train.exported
 import given.train.loop
 import given.variables
+import given.verbs.along
 import given.verbs.assessment
 import given.verbs.choosing
 import given.verbs.completion
@@ -284,12 +285,14 @@ MUTANTS = {
     "an autoencoder reads what is unseen": Mutant(
         given.families.Autoencoder, "_encoded", "torch.where(flat.scored, flat.tensor, 0.0)", "flat.tensor", check_unseen),
     "a latent is gone along by units": Mutant(
-        given.verbs.describing, "_traversed", "torch.diag(spread[0])", "torch.diag(spread[0] ** 0)", check_along),
+        given.verbs.along, "_along", "torch.diag(spread[0])", "torch.diag(spread[0] ** 0)", check_along),
     "what a row has is not kept along a latent": Mutant(
-        given.verbs.describing, "_traversed", "if around is not None:", "if around is None and False:", check_along),
+        given.verbs.along, "_along", "if around is not None:", "if around is None and False:", check_along),
     "a line between two rows goes the other way": Mutant(
-        given.verbs.describing, "_interpolated", "(1 - t) * ends[0] + t * ends[1]", "(1 - t) * ends[1] + t * ends[0]",
+        given.verbs.describing, "interpolated", "(1 - t) * ends[0] + t * ends[1]", "(1 - t) * ends[1] + t * ends[0]",
         check_line),
+    "what moves a picture least comes first": Mutant(
+        given.verbs.describing, "strip", "descending=True", "descending=False", check_strip),
     "parts of many draws weigh as one": Mutant(
         given.distributions.Latent, "importance", "noise.fold(first) if first else noise", "noise", check_parts),
     "a wrapped family reads levels for points": Mutant(

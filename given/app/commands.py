@@ -8,7 +8,7 @@ from typing import Any
 _HOME = {"anomalies": ("anomalies",),
          "ask": ("complete", "compress", "decompress", "encode", "query", "rank", "sample"), "foresee": ("forecast",),
          "beside": ("drift", "quality"),
-         "describe": ("map", "prototypes", "segments", "traverse"), "judge": ("compare", "diverge", "report", "score"),
+         "describe": ("map", "prototypes", "segments", "strip", "traverse"), "judge": ("compare", "diverge", "report", "score"),
          "learn": ("demo", "export", "fit", "update"),
          "tasks": ("chat", "fill", "health", "impute", "keyboard", "picture", "predict", "risk", "texture", "translate",
                    "upscale"),

@@ -11,13 +11,16 @@ import numpy as np
 import given
 from given import tasks
 from given.app.data import need, observations, read, show
+from given.app.output import rows as rows_of
 from given.app.output import write
 from given.evaluate import scatter
-from given.sources import Columns, write_file
+from given.sources import Columns, photograph, write_file
+from given.sources.folder import IMAGES
 from given.variables import UserError
 from given.verbs import plane
+from given.verbs.along import latent_pictures
 
-__all__ = ["map", "prototypes", "segments", "traverse"]
+__all__ = ["map", "prototypes", "segments", "strip", "traverse"]
 
 _AXES = {"pca": ("first principal component", "second principal component"), "factors": ("first factor", "second factor"),
          "vae": ("first latent", "second latent"), "neighbours": ("x", "y; near rows are alike, distances are not")}
@@ -69,6 +72,24 @@ def segments(a: argparse.Namespace) -> None:
     if a.assign is not None:
         write(tasks.segments.assign(model, data), a.assign, model)
     show(Columns({**found, "share": np.round(found["share"], 4)}), a, model)
+
+
+def strip(a: argparse.Namespace) -> None:
+    """`given strip`"""
+    model = given.load(a.model, device=a.device)
+    if os.path.splitext(a.data)[1].lower() in IMAGES:
+        name = a.column or latent_pictures(model.joint)
+        row = Columns({name: photograph(a.data)[None]})
+    else:
+        rows = next(read(a.data, a, model).batches(1 << 62))
+        if not 0 <= a.row < rows.n:
+            raise UserError(f"--row {a.row}: {a.data} has rows 0 to {rows.n - 1:,}")
+        row = rows.rows(slice(a.row, a.row + 1))
+    values = np.linspace(-a.reach, a.reach, a.steps) if a.steps > 1 else np.zeros(1)
+    found = model.strip(row, a.column, values.tolist(), most=a.most, **observations(a.given, model))
+    found.save(a.output)
+    rows_of(Columns({"latent": np.array(found.latents), "moved": np.array(found.moved).round(3)}), a.json)
+    print(f"wrote {a.output}", file=sys.stderr)
 
 
 def traverse(a: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from given.app.options import DATA, column, count, pair
+from given.app.options import DATA, column, count, pair, positive
 
 __all__ = ["DESCRIBE"]
 
@@ -56,4 +56,19 @@ def _traverse(add: Add) -> None:
                          help="write .csv, .tsv, .jsonl, .parquet or .npz; of images .png, a row for each number of the latent")
 
 
-DESCRIBE: tuple[Callable[[Add], None], ...] = (_map, _prototypes, _segments, _traverse)
+def _strip(add: Add) -> None:
+    command = add("strip", "one picture with one number of its latent exaggerated at a time, those first that move it most",
+                  "given strip faces.given photo.png -o strip.png",
+                  "given strip digits.given digits label=3 --row 13 --most 4 -o strip.png", model=True,
+                  data="a picture, or " + DATA, seed=False)
+    command.add_argument("given", nargs="*", type=pair, metavar="NAME=VALUE", help="conditions of the model, such as label=3")
+    command.add_argument("--row", type=int, default=0, metavar="N", help="of data of several rows, which, from 0 (default 0)")
+    command.add_argument("--column", type=column, metavar="COLUMN", help="of pictures (default: the one that has a latent)")
+    command.add_argument("--reach", type=positive, default=3.0, metavar="S",
+                         help="how far to either side, in standard deviations of a latent's prior (default 3)")
+    command.add_argument("--steps", type=count, default=7, help="pictures a row (default 7)")
+    command.add_argument("--most", type=count, default=10, help="rows, a number of the latent each (default 10)")
+    command.add_argument("-o", "--output", metavar="FILE", default="strip.png", help="the sheet (default strip.png)")
+
+
+DESCRIBE: tuple[Callable[[Add], None], ...] = (_map, _prototypes, _segments, _traverse, _strip)

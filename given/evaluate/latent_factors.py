@@ -10,9 +10,10 @@ P_ij = R_ij / sum_k R_ik and Q_ij = R_ij / sum_l R_lj, and entropies to the base
     informativeness of a factor   R^2 of a number, accuracy of a category, on rows that the readout has not seen
 
 Disentanglement as a whole weighs codes by their share of all importance, so that a code that nothing reads counts for nothing.
-Where codes are uncorrelated, sum_i R_ij^2 = R^2 of a number. The weights of a category have no scale where it is separable, and
-are scaled so that the same holds of the share of errors that the readout avoids. Of a factor that is not read better than by
-chance, by the lower end of its interval, no code is important, and its completeness is 0.
+Where codes are uncorrelated, sum_i R_ij^2 = R^2 of a number. Where they are not, or a category is separable, weights have no
+such scale; so those of every factor are scaled to obey that, of a category with the share of errors that the readout avoids. Of
+a factor that is not read better than by chance, by the lower end of its interval, no code is important, and its completeness
+is 0.
 
 Source: Eastwood, Williams, A framework for the quantitative evaluation of disentangled representations, 2018 /
 https://openreview.net/forum?id=By-7dz-AZ
@@ -220,19 +221,22 @@ def _read(z: np.ndarray, at: np.ndarray, f: np.ndarray, truth: np.ndarray, categ
     """One factor: importance (L,), that of redrawn rows (draws, L), informativeness, that of redrawn rows (draws,), chance."""
     if not categories:
         mean, spread = f.mean(), f.std()
-        f, truth, one = (f - mean) / spread, (truth - mean) / spread, np.ones(len(z))
-        w, drawn = _ridge(z, f, one), np.stack([_ridge(z, f, weight) for weight in again])
+        f, truth = (f - mean) / spread, (truth - mean) / spread
+        w, drawn = _ridge(z, f, np.ones(len(z))), np.stack([_ridge(z, f, weight) for weight in again])
         error = (truth - w[0] - at @ w[1:]) ** 2
         values = np.array([1 - error[rows].mean() / max(truth[rows].var(), 1e-300) for rows in tested])
-        return *_importance(w[1:, None], drawn[:, 1:, None]), float(1 - error.mean() / truth.var()), values, 0.0
-    w = _logistic(z, f, categories)
-    drawn = np.stack([w - _newton(z, f, w, weight) for weight in again])
-    right = (_with_one(at) @ w).argmax(1) == truth
-    chance = float((truth == np.bincount(f, minlength=categories).argmax()).mean())
-    gained = math.sqrt(max(0.0, (float(right.mean()) - chance) / max(1 - chance, 1e-300)))
-    scaled = [each * gained / np.maximum(np.linalg.norm(each, axis=-1, keepdims=True), 1e-300)
-              for each in _importance(w[1:], drawn[:, 1:])]
-    return scaled[0], scaled[1], float(right.mean()), np.array([right[rows].mean() for rows in tested]), chance
+        value, chance = float(1 - error.mean() / max(truth.var(), 1e-300)), 0.0
+        w, drawn = w[..., None], drawn[..., None]
+    else:
+        w = _logistic(z, f, categories)
+        drawn = np.stack([w - _newton(z, f, w, weight) for weight in again])
+        right = (_with_one(at) @ w).argmax(1) == truth
+        values, value = np.array([right[rows].mean() for rows in tested]), float(right.mean())
+        chance = float((truth == np.bincount(f, minlength=categories).argmax()).mean())
+    gained = math.sqrt(max(0.0, (value - chance) / max(1 - chance, 1e-300)))
+    importance, redrawn = (each * gained / np.maximum(np.linalg.norm(each, axis=-1, keepdims=True), 1e-300)
+                           for each in _importance(w[1:], drawn[:, 1:]))
+    return importance, redrawn, value, values, chance
 
 
 def _importance(w: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

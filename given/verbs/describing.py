@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from given.conditional import Conditional, Decodes
-from given.distributions import Distribution, Intractable
+from given.conditional import Conditional
 from given.infer import Rows
 from given.joint import Joint
 from given.sources import Columns, Learned, Source, read
-from given.variables import Entries, Finite, Real, UserError, shown
+from given.variables import Finite, UserError, shown
+from given.verbs.along import Strip, interpolated, strip, traversed
 from given.verbs.checks import check_known, items, named, spelled
 from given.verbs.holes import any_cell, present
 
@@ -25,7 +23,6 @@ __all__ = ["Describing"]
 _BINS = 8
 _TELLING = 3
 _MOST = 50  # segments
-_DRAWS = 1000  # of a latent without moments in closed form
 
 
 class Describing(abc.ABC):
@@ -95,7 +92,29 @@ class Describing(abc.ABC):
         if row is not None and row.n != 1:
             raise UserError(f"traverse: around= has {row.n} rows; expected one, such as data.rows(slice(0, 1))")
         asked = items(self.joint, spelled(given, list(self.joint.columns))) if given else {}
-        return Columns(_traversed(self.joint, name, values, row, asked), 2, self.facts.get("dtypes"))
+        return Columns(traversed(self.joint, name, values, row, asked), 2, self.facts.get("dtypes"))
+
+    def strip(self, row: Any, name: str | None = None, values: Sequence[float] = (-3, -2, -1, 0, 1, 2, 3), *, most: int = 10,
+              **given: Any) -> Strip:
+        """One picture with one number of its latent exaggerated at a time, the numbers that move it most first.
+
+        Args:
+            row: one row, as columns or a value each.
+            name: the picture's column, a factor's left side; by default the only one that has a latent of its own.
+            values: what is added to a number, in standard deviations of its prior.
+            most: numbers that are kept.
+            given: the factor's conditions, in place of the row's own.
+
+        Raises:
+            UserError: no such column of pictures, a family without a latent, other than one row.
+        """
+        if not self.facts.get("fitted", True):
+            raise UserError(f"{self}: has not learned anything yet; call fit(data) first")
+        found = items(self.joint, named(row, {}))
+        if found.n != 1:
+            raise UserError(f"strip: got {found.n} rows; expected one, such as data.rows(slice(0, 1))")
+        asked = items(self.joint, spelled(given, list(self.joint.columns))) if given else {}
+        return strip(self.joint, name, found, values, most, asked)
 
     def interpolate(self, name: str, between: Any, steps: int = 8, **given: Any) -> Columns:
         """Items decoded from the straight line between the latents of two rows, both ends included: (steps, ...). What a
@@ -116,7 +135,7 @@ class Describing(abc.ABC):
                             "data.rows([3, 8]), and at least 2 steps")
         asked = items(self.joint, spelled(given, list(self.joint.columns))) if given else {}
         both = {**{k: rows[k] for k in rows if k in self.joint.columns}, **{k: np.repeat(v, 2, 0) for k, v in asked.items()}}
-        return Columns(_interpolated(self.joint, name, Columns(both), steps), dtypes=self.facts.get("dtypes"))
+        return Columns(interpolated(self.joint, name, Columns(both), steps), dtypes=self.facts.get("dtypes"))
 
     def segments(self, data: Any, by: str, *, seed: int | None = 0) -> Columns:
         """What tells the rows of every value of a finite column from all rows: columns `segment`, `share`, `telling`.
@@ -173,85 +192,6 @@ def _prototypes(joint: Joint, source: Source, by: str, n: int,
     if not parts:
         raise UserError(f"prototypes: {by} has no value in the data")
     return Columns({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-
-
-@torch.no_grad()
-def _traversed(joint: Joint, name: str, values: Sequence[float], around: Columns | None,
-               given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Items decoded from a latent of which one number at a time takes other values, the rest as they are: raw values
-    (latents, values, ...).
-
-    Args:
-        joint: the model.
-        name: a factor's left side, of a family with a latent of its own.
-        values: what is added to the latent, in standard deviations of its prior.
-        around: one row, whose latent the others keep; by default the prior's mean.
-        given: the factor's conditions, a row each.
-    """
-    factor = _with_latent(joint, name, "traverse")
-    check_known(given, [k for v in factor.parents for k in v.columns], "traverse")
-    known = {k: v for each in (around or {}, given) for k, v in each.items()}
-    conditions = {k: joint.columns[k].encode(known) for v in factor.parents for k in v.columns if k in known}
-    y = joint.y(factor, conditions, 1)
-    middle, spread = _middle(factor.latent(y))
-    if around is not None:
-        entries = {c: joint.columns[c].encode(around) for c in factor.x.columns}
-        middle, _ = _middle(factor.encode(joint.x(factor, entries), y))
-    steps, K = torch.tensor(list(values), dtype=torch.float64, device=joint.device), middle.shape[1]
-    moved = middle + torch.diag(spread[0])[:, None] * steps[None, :, None]  # (K, V, K)
-    many = len(steps) * K
-    y = y.rows(torch.zeros(many, dtype=torch.int64, device=joint.device))
-    x = factor.decode(Entries(moved.reshape(many, K)), y).to("cpu")
-    return {k: v.reshape(K, len(steps), *v.shape[1:]) for k, v in _raw(joint, factor, x).items()}
-
-
-@torch.no_grad()
-def _interpolated(joint: Joint, name: str, between: Columns, steps: int) -> dict[str, np.ndarray]:
-    """Items decoded from the straight line between the latents of two rows: raw values (steps, ...)."""
-    factor = _with_latent(joint, name, "interpolate")
-    check_known(factor.x.columns, list(between), "interpolate: column")
-    y = joint.y(factor, {k: joint.columns[k].encode(between) for v in factor.parents for k in v.columns if k in between}, 2)
-    ends, _ = _middle(factor.encode(joint.x(factor, {c: joint.columns[c].encode(between) for c in factor.x.columns}), y))
-    t = torch.linspace(0, 1, steps, dtype=torch.float64, device=ends.device)[:, None]
-    x = factor.decode(Entries((1 - t) * ends[0] + t * ends[1]), y.rows((t[:, 0] > 0.5).long()))
-    return _raw(joint, factor, x.to("cpu"))
-
-
-def _with_latent(joint: Joint, name: str, verb: str) -> Any:
-    """The factor of a left side, which has a latent.
-
-    Raises:
-        UserError: there is none, or it has none.
-    """
-    factors = {f.x.name: f for f in joint}
-    check_known([name], list(factors), verb)
-    factor = factors[name]
-    if not isinstance(factor, Decodes):
-        raise UserError(f"{verb}: {factor}: {type(factor).__name__} has no latent to go along; FactorAnalysis, "
-                        "ProbabilisticPCA, PCA, Autoencoder and VAE have")
-    joint.eval()
-    return factor
-
-
-def _raw(joint: Joint, factor: Conditional, x: Entries) -> dict[str, np.ndarray]:
-    """Raw values of a factor's x."""
-    found = dict[str, np.ndarray]()
-    for column, e in factor.x.split(x).items():
-        found |= joint.columns[column].decode(e if isinstance(joint.columns[column].space, Real) else _whole(e))
-    return found
-
-
-def _whole(x: Entries) -> Entries:
-    return Entries(x.tensor.round().long())
-
-
-def _middle(z: Distribution) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, (B, K) float64 each; of draws where they have no closed form."""
-    try:
-        return z.mean().tensor.double(), z.deviation().tensor.double()
-    except Intractable:
-        draws = z.sample((_DRAWS,)).tensor.double()
-        return draws.mean(0), draws.std(0)
 
 
 def _segments(rows: Columns, names: Sequence[str], shares: Mapping[Any, np.ndarray]) -> Columns:
