@@ -45,7 +45,7 @@ def learned(seed: int, beta: float, seconds: float) -> Model:
     data = Scenes(8192, seed=seed + 10, counts=(1,), columns=("picture",))
     family = partial(Dequantised, family=partial(VAE, latent=LATENTS, beta=beta))
     model = given.model("p(picture)", data, families={"picture": family}, seed=seed)
-    model.fit(data, cpu_seconds=seconds, seed=seed, progress=False, device="cpu", patience=None)
+    model.fit(data, cpu_seconds=seconds, batch=32, seed=seed, progress=False, device="cpu", patience=None)
     return model
 
 
@@ -53,9 +53,9 @@ def mean(found: Disentanglement) -> float:
     return (found.disentanglement + found.completeness.mean() + found.informativeness.mean()) / 3
 
 
-def choose(seconds: float) -> None:
+def choose(betas: list[float], seconds: float) -> None:
     """Every beta on validation."""
-    for beta in BETAS:
+    for beta in betas:
         data, factors = scenes(4000, 1)
         model = learned(0, beta, seconds)
         print(f"beta {beta:g}: {model.score(data.rows(slice(0, 500))).bits_per_dim()}", flush=True)
@@ -105,11 +105,12 @@ def main() -> None:
     """What is asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="?", default="table", choices=("beta", "table", "pictures"))
+    parser.add_argument("--betas", type=float, nargs="+", default=BETAS)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "beta":
-        choose(asked.seconds)
+        choose(asked.betas, asked.seconds)
     elif asked.what == "pictures":
         strip(learned(0, BETA, asked.seconds))
     else:

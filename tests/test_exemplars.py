@@ -102,6 +102,28 @@ def check_fills(family, **options):
     return model
 
 
+def check_longest():
+    """No larger square than is allowed comes about as it stands in the picture; draws score what they are drawn by."""
+    example = np.random.default_rng(0).integers(0, 256, (20, 22))
+
+    def side(model):
+        drawn, k = model.sample(1, seed=0)["image"][0], 1
+        while len({w.tobytes() for w in np.lib.stride_tricks.sliding_window_view(example.astype(drawn.dtype), (k, k)).reshape(
+                -1, k, k)} & {w.tobytes() for w in np.lib.stride_tricks.sliding_window_view(drawn, (k, k)).reshape(-1, k, k)}):
+            k += 1
+        return drawn, k - 1
+
+    assert side(learned(EfrosLeung, example, size=5))[1] > 8
+    model = learned(EfrosLeung, example, size=5, longest=4)
+    drawn, longest = side(model)
+    assert longest in (4, 5)
+    assert np.isfinite(model.log_prob(image=drawn[None])).all() and model.log_prob(image=example[None]) == -np.inf
+
+
+def test_no_larger_square_is_copied():
+    check_longest()
+
+
 def test_a_score_is_that_by_hand():
     check_by_hand()
 

@@ -258,6 +258,7 @@ FAMILIES = {
     "Empirical of sequences": lambda: Empirical(SEQUENCE, LABEL),
     "Empirical of sequences, smoothed": lambda: Empirical(SEQUENCE, LABEL, smoothing=0.3),
     "EfrosLeung": lambda: EfrosLeung(grid("x", 2, 3, 3), LABEL, size=3, smoothing=0.2),
+    "EfrosLeung of small copies": lambda: EfrosLeung(grid("x", 2, 3, 3), LABEL, size=3, smoothing=0.2, longest=1),
     "EfrosLeung in colour": lambda: EfrosLeung(LEVELS, size=1, smoothing=0.1),
     "Quilting": lambda: Quilting(grid("x", 3, 3, 3), LABEL, size=2),
     "PatchMatch": lambda: PatchMatch(grid("x", 9, 3, 3), LABEL, size=3, rounds=2),

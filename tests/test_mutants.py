@@ -44,7 +44,7 @@ from test_events import check_pair, check_step
 from test_events import enumerated as check_listed
 from test_exemplars import check_apart as check_peel
 from test_exemplars import check_by_hand as check_matching
-from test_exemplars import check_cut
+from test_exemplars import check_cut, check_longest
 from test_exponential_smoothing import check_dense as check_dense_smoothing
 from test_exponential_smoothing import check_draws as check_smoothed_draws
 from test_exponential_smoothing import check_learned as check_smoothing_learned
@@ -597,6 +597,8 @@ MUTANTS = {
         family("density_is_normalised", "SplineFlow")),
     "a place matches what is drawn after it": Mutant(
         given.distributions.efros_leung._Peel, "known", "< step, curve", "<= step, curve", check_matching),
+    "a square is copied but for its corner": Mutant(
+        given.distributions.Windows, "completes", "same.sum((1, 2)) >= k * k", "same.sum((1, 2)) > 2 * k * k", check_longest),
     "windows match by all places alike": Mutant(
         given.distributions.efros_leung, "_curve", "-0.5 *", "-0.0 *", check_matching),
     "neighbours are drawn at once": Mutant(

@@ -3,14 +3,15 @@
     p(x_t | known) = sum_i w_i k(x_t | c_i) / sum_i w_i    over the windows i with d_i <= (1 + eps) min_j d_j
 
 d_i is the mean squared distance of a window to what is known about the place, weighed by a normal curve about the middle, c_i
-its middle, all channels of it, and k the symbol itself with probability 1 - s, else any.
+its middle, all channels of it, and k the symbol itself with probability 1 - s, else any. With `longest`, a middle that would
+complete a larger square as it stands in a stored picture is none, and the windows that match best are those of the others.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 
 from given.distributions.distribution import Distribution, Kind
 from given.distributions.noise import Noise
-from given.distributions.windows import Windows, on_canvas, patterns, scaled
+from given.distributions.windows import Matches, Windows, on_canvas, patterns, scaled
 from given.nn import Order
 from given.variables import Entries, Finite, UserError
 
@@ -39,12 +40,14 @@ class EfrosLeung(Distribution):
         share: of all windows, that match at least.
         smoothing: s.
         order: of the places, which have a grid of two axes; of any part that is known.
+        longest: the side of the largest square that comes about as it stands in a stored picture; None for any.
     """
 
-    def __init__(self, windows: Windows, state: Tensor, tolerance: float, share: float, smoothing: float, order: Order) -> None:
+    def __init__(self, windows: Windows, state: Tensor, tolerance: float, share: float, smoothing: float, order: Order,
+                 longest: int | None = None) -> None:
         super().__init__(windows.space, len(state), state.device)
         self.windows, self.state, self.tolerance, self.share = windows, state, tolerance, share
-        self.smoothing, self.order = smoothing, order
+        self.smoothing, self.order, self.longest = smoothing, order, longest
         self.curve = _curve(windows.size).to(state.device)
 
     @property
@@ -66,7 +69,8 @@ class EfrosLeung(Distribution):
                 i, j = places.unbind(1)
                 mine = u[:, rows][..., i, j].flatten()
                 their = None if other is None else other[:, rows][:, :, i, j].flatten(0, 2)
-                picked = self._picked(peel.around(values, places), peel.known(places, self.curve), state, mine, their)
+                picked = self._picked(peel.around(values, places), peel.known(places, self.curve), state,
+                                      self._barred(peel, levels, places), mine, their)
                 picked = picked.reshape(len(levels), len(places), C).movedim(2, 1)
                 picked = torch.where(seen[:, i, j], levels[:, :, i, j], picked)
                 levels[:, :, i, j] = picked
@@ -75,19 +79,39 @@ class EfrosLeung(Distribution):
         found = found[:, :, 0] if len(self.space.axes) == 2 else found.movedim(2, -1)
         return self._kept(found.reshape(*shape, self.n, *self.space.shape))
 
-    def _picked(self, around: Tensor, known: Tensor, state: Tensor, u: Tensor, other: Tensor | None) -> Tensor:
+    def _barred(self, peel: _Peel, levels: Tensor, places: Tensor) -> Callable[[slice, Matches], Tensor] | None:
+        """Which matches at G places would complete too large a square; of levels (R, C, H, W)."""
+        if self.longest is None:
+            return None
+        wide, G = peel.wider(self.longest), len(places)
+        known = wide.known(places, torch.ones((), device=self.device)) > 0
+        enough = known.all(1).sum((1, 2)) >= (self.longest + 1) ** 2 - 1
+        around = wide.around(wide.padded(levels), places).flatten(0, 1) if bool(enough.any()) else levels
+
+        def barred(some: slice, found: Matches) -> Tensor:
+            target = found.target + some.start
+            out = enough[target % G]
+            target, window = target[out], found.window[out]
+            out[out.clone()] = self.windows.completes(around[target], known[target % G], window) if len(target) else False
+            return out
+
+        return barred
+
+    def _picked(self, around: Tensor, known: Tensor, state: Tensor, barred: Callable[[slice, Matches], Tensor] | None,
+                u: Tensor, other: Tensor | None) -> Tensor:
         """(R G, C) levels drawn at G places of R rows.
 
         Args:
             around: (R, G, C, height, width) values.
             known: (G, C, height, width) weights.
             state: (R,).
+            barred: as of `Windows.matches`.
             u: (R G,) uniform numbers, and `other` (R G, C) of levels that smoothing draws.
         """
         R, G = around.shape[:2]
         picked = list[Tensor]()
         for some, found in self.windows.matches(around.flatten(0, 1), known.repeat(R, 1, 1, 1), state.repeat_interleave(G),
-                                                self.tolerance, self.share):
+                                                self.tolerance, self.share, barred):
             picked.append(found.pick(u[some]))
         window = torch.cat(picked)
         if bool((window < 0).any()):
@@ -114,17 +138,19 @@ class EfrosLeung(Distribution):
             for places in peel.places.split(max(1, _AT_ONCE // len(rows))) if len(peel.places) else ():
                 i, j = places.unbind(1)
                 each = self._log_probs(peel.around(values, places), peel.known(places, self.curve), state[rows],
+                                       self._barred(peel, levels[rows], places),
                                        levels[rows][:, :, i, j].movedim(1, 2).flatten(0, 1),
                                        asked[:, i, j].T.repeat(len(rows), 1))
                 total[rows] += each.reshape(len(rows), len(places)).sum(1)
         return total.reshape(lead)
 
-    def _log_probs(self, around: Tensor, known: Tensor, state: Tensor, levels: Tensor, asked: Tensor) -> Tensor:
+    def _log_probs(self, around: Tensor, known: Tensor, state: Tensor,
+                   barred: Callable[[slice, Matches], Tensor] | None, levels: Tensor, asked: Tensor) -> Tensor:
         """(R G,) log p of levels (R G, C) where they are asked."""
         R, G = around.shape[:2]
         s, V, each = self.smoothing, self.windows.space.size, list[Tensor]()
         for some, found in self.windows.matches(around.flatten(0, 1), known.repeat(R, 1, 1, 1), state.repeat_interleave(G),
-                                                self.tolerance, self.share):
+                                                self.tolerance, self.share, barred):
             alike = self.windows.centres[found.window] == levels[some][found.target]
             kernel = torch.where(asked[some][found.target], torch.where(alike, 1 - s + s / V, s / V).double(), 1.0).prod(1)
             p = torch.zeros(len(levels[some]), dtype=torch.float64, device=self.device)
@@ -185,6 +211,16 @@ class _Peel:
         """(1, C, height + 2 r, width + 2 r) the step before which an entry is unknown; entries beyond the edge always are."""
         since = torch.where(self.seen, -1, torch.where(self.asked, self.order, 1 << 30))
         return self.padded(since[None], 1 << 30)
+
+    @cached_property
+    def _wider(self) -> dict[int, _Peel]:
+        return {}
+
+    def wider(self, reach: int) -> _Peel:
+        """The same with so many places to either side."""
+        if reach not in self._wider:
+            self._wider[reach] = replace(self, reach=(reach, reach))
+        return self._wider[reach]
 
     def padded(self, t: Tensor, value: float = 0.0) -> Tensor:
         h, w = self.reach

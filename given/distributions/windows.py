@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -103,14 +103,16 @@ class Windows:
         apart = apart + (known * target.square()).flatten(1).sum(1)[:, None]
         return apart / total.clamp(min=1e-12)[:, None]
 
-    def matches(self, target: Tensor, known: Tensor, state: Tensor, tolerance: float,
-                share: float) -> Iterator[tuple[slice, Matches]]:
+    def matches(self, target: Tensor, known: Tensor, state: Tensor, tolerance: float, share: float,
+                barred: Callable[[slice, Matches], Tensor] | None = None) -> Iterator[tuple[slice, Matches]]:
         """Of targets, so many at a time: the windows no further than 1 + tolerance times the nearest, and so many more of the
         nearest that they have a share of all windows' weight.
 
         Args:
             target, known: as of `distances`.
             state: (P,) of which condition.
+            barred: (n,) bool, which of n matches of such targets are none; nor is then any window with the same middle, and the
+                nearest of the others match, unless there are no others.
         """
         for first in range(0, len(target), step := max(1, _AT_ONCE // max(1, len(self.whole)))):
             some = slice(first, first + step)
@@ -120,10 +122,48 @@ class Windows:
             if self.some_absent:
                 apart = torch.where(weight > 0, apart, torch.inf)
             weight, least = weight.expand(len(apart), -1), least.expand(len(apart))
-            reach = torch.maximum(apart.amin(1) * (1 + tolerance), self._reached(apart, share)) + _ALIKE
-            which, window = (apart <= reach.clamp(max=_MOST)[:, None]).nonzero().unbind(1)
-            found = Matches(which, window, weight[which, window])
-            yield some, (self._nearest(apart[which, window], found, least, tolerance) if share else found).shared(len(apart))
+            found = self._within(apart, weight, least, tolerance, share)
+            while barred is not None and bool((out := barred(some, found)).any()):
+                again, row = found.target[out].unique(return_inverse=True)
+                gone = torch.zeros(len(again), int(self.middles.max()) + 1, dtype=torch.bool, device=apart.device)
+                gone[row, self.middles[found.window[out]]] = True
+                gone = gone[:, self.middles]
+                left = ((apart[again] < _MOST) & ~gone).any(1)  # where something is left
+                if not bool(left.any()):
+                    break
+                apart[again[left]] = apart[again[left]].masked_fill(gone[left], torch.inf)
+                found = self._within(apart, weight, least, tolerance, share)
+            yield some, found.shared(len(apart))
+
+    def _within(self, apart: Tensor, weight: Tensor, least: Tensor, tolerance: float, share: float) -> Matches:
+        """Those that match, by distances and weights (P, M)."""
+        reach = torch.maximum(apart.amin(1) * (1 + tolerance), self._reached(apart, share)) + _ALIKE
+        which, window = (apart <= reach.clamp(max=_MOST)[:, None]).nonzero().unbind(1)
+        found = Matches(which, window, weight[which, window])
+        return self._nearest(apart[which, window], found, least, tolerance) if share else found
+
+    def completes(self, levels: Tensor, known: Tensor, window: Tensor) -> Tensor:
+        """(n,) whether windows' middles, put into the middle of a picture, complete a square of k x k that a stored picture
+        has, too.
+
+        Args:
+            levels, known: (n, C, 2 k - 1, 2 k - 1) of the picture, and whether each is known.
+            window: (n,).
+        """
+        k = (levels.shape[-1] + 1) // 2
+        n, i, j = (t[:, None, None] for t in self.places[window].unbind(1))
+        rows, columns = (t + size // 2 + torch.arange(1 - k, k, device=t.device).view(shape) for t, size, shape in (
+            (i, self.size[0], (-1, 1)), (j, self.size[1], (1, -1))))
+        height, width = self.levels.shape[2:]
+        there = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+        stored = self.levels[n, :, rows.clamp(0, height - 1), columns.clamp(0, width - 1)].movedim(-1, 1)
+        same = (known & (stored == levels)).all(1) & there
+        same[:, k - 1, k - 1] = True
+        found = same.sum((1, 2)) >= k * k
+        if bool(found.any()):
+            squares = -F.max_pool2d(-same[found].float(), (k, 1), 1)
+            found[found.clone()] = (-F.max_pool2d(-squares, (1, k), 1) > 0.5).flatten(1).any(1)
+        return found
 
     def _reached(self, apart: Tensor, share: float) -> Tensor:
         """(P,) a distance within which windows of a share of the weight lie, and perhaps more: as many as the lightest would
@@ -135,6 +175,11 @@ class Windows:
             return apart.kthvalue(min(k, M), 1).values
         whole = M - M % _BLOCK
         return apart[:, :whole].unflatten(1, (-1, _BLOCK)).amin(2).kthvalue(min(k, whole // _BLOCK), 1).values
+
+    @cached_property
+    def middles(self) -> Tensor:
+        """(M,) a number of each window's middle, the same where the levels are."""
+        return self.centres.unique(dim=0, return_inverse=True)[1]
 
     @cached_property
     def some_absent(self) -> bool:

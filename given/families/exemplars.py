@@ -105,23 +105,27 @@ class EfrosLeung(_Exemplars):
         tolerance: eps; windows no further than 1 + eps times the nearest match.
         share: of all windows, that match at least: of the nearest alone, what was copied once is copied on.
         smoothing: the probability of a level from all, evenly, in place of the window's.
+        longest: the side of the largest square that comes about as it stands in a stored picture; None for any.
         order: of the places; by default layer by layer about what is known, `OnionPeel(size // 2)`. Another is kept whatever is
             known.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, size: int = 11, tolerance: float = 0.1,
-                 share: float = 0.0, smoothing: float = 0.0, order: Order | None = None) -> None:
+                 share: float = 0.0, smoothing: float = 0.0, longest: int | None = None, order: Order | None = None) -> None:
         super().__init__(x, parents, size)
         if not tolerance >= 0 or not 0 <= share < 1 or not 0 <= smoothing < 1:
             raise UserError(f"EfrosLeung {x.name}: tolerance={tolerance}, share={share}, smoothing={smoothing}; expected a "
                             "tolerance from 0, a share and a smoothing in [0, 1)")
+        if longest is not None and (not isinstance(longest, int) or longest < 1):
+            raise UserError(f"EfrosLeung {x.name}: longest={longest!r}; expected a number of places from 1, or None")
         self.size, self.tolerance, self.share, self.smoothing = size, tolerance, share, smoothing
+        self.longest = longest
         self.order = OnionPeel(max(1, size // 2)) if order is None else order
 
     def forward(self, y: Observed) -> distributions.EfrosLeung:
         shares, state = self._under(y)
         return distributions.EfrosLeung(self._windows(shares, self.size), state, self.tolerance, self.share, self.smoothing,
-                                        self.order)
+                                        self.order, self.longest)
 
 
 class Quilting(_Exemplars):

@@ -41,11 +41,12 @@ def texture(example: np.ndarray, height: int, width: int, *, method: str = "quil
     return np.asarray(model(example, height, width, method=method, patch=patch).sample(n, seed=seed)["image"])
 
 
-def model(example: np.ndarray, height: int, width: int, *, method: str = "quilting", patch: int | None = None) -> Model:
+def model(example: np.ndarray, height: int, width: int, *, method: str = "quilting", patch: int | None = None,
+          longest: int | None = None) -> Model:
     """A model of pictures of a texture, which has stored one.
 
     Args:
-        as of `texture`.
+        as of `texture`; `longest` as of `EfrosLeung`.
 
     Raises:
         UserError: an example, or what is asked for, is smaller than a patch.
@@ -56,18 +57,21 @@ def model(example: np.ndarray, height: int, width: int, *, method: str = "quilti
                             ("size", (height, width), "ask for more or pass a smaller patch")):
         if min(size) < patch:
             raise UserError(f"texture: {what} of {size[0]} x {size[1]} is smaller than a patch of {patch} x {patch}; {out}")
-    data = Columns({"image": _tiles(example, height, width, patch)})
+    # A square that is compared is to lie within one tile, too; but tiles overlap by half at most.
+    held = max(patch, min(patch + (longest or 0), height // 2, width // 2, *example.shape[:2]))
+    data = Columns({"image": _tiles(example, height, width, held)})
+    options = {} if longest is None else {"longest": longest}
     made = model_of("p(image)", data, codecs={"image": Image(levels=256, missing="unknown")},
-                    families={"image": partial(family, size=patch)})
+                    families={"image": partial(family, size=patch, **options)})
     made.fit(data, held_out=0, progress=False)
     return made
 
 
-def _tiles(example: np.ndarray, height: int, width: int, patch: int) -> np.ndarray:
-    """(n, height, width[, 3]) float64: every window of the example lies in one of them once; NaN beyond its edge."""
+def _tiles(example: np.ndarray, height: int, width: int, held: int) -> np.ndarray:
+    """(n, height, width[, 3]) float64: every square of so many places lies in one of them once; NaN beyond its edge."""
     tiles = list[np.ndarray]()
-    for i in range(0, example.shape[0] - patch + 1, height - patch + 1):
-        for j in range(0, example.shape[1] - patch + 1, width - patch + 1):
+    for i in range(0, example.shape[0] - held + 1, height - held + 1):
+        for j in range(0, example.shape[1] - held + 1, width - held + 1):
             part = example[i:i + height, j:j + width]
             tile = np.full((height, width, *example.shape[2:]), np.nan)
             tile[:part.shape[0], :part.shape[1]] = part
