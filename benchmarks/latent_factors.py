@@ -1,8 +1,10 @@
 """Latents found without the factors that pictures were rendered from: how well do they recover them, and what do they move?
 
-    python benchmarks/latent_factors.py beta       # one VAE for every beta: which one validation chooses; 13 CPU-minutes
-    python benchmarks/latent_factors.py            # three seeds, 30 CPU-minutes; appends to RESULTS.md
-    python benchmarks/latent_factors.py pictures   # docs/pictures/latent-factors.png alone, 8 CPU-minutes
+    python benchmarks/latent_factors.py beta       # one VAE for every beta: which one validation chooses; 9 CPU-minutes
+    python benchmarks/latent_factors.py            # three seeds, 6 CPU-minutes more; appends to RESULTS.md
+    python benchmarks/latent_factors.py pictures   # docs/pictures/latent-factors.png alone
+
+Models are kept in --models, a folder, and learned where they are not there yet.
 
 Pictures of one thing each, 32 x 32 in colour, from the sample `scenes`, others in every epoch; ten numbers are found for each,
 from the pixels alone. Then a linear readout, of 3,000 scenes that nothing learned from, predicts each factor from the ten, and
@@ -29,7 +31,7 @@ from given.sources import Scenes
 from given.verbs import Model
 
 LATENTS, BETA, BETAS = 10, 4.0, (1.0, 4.0, 16.0)
-SECONDS, SEEDS, ROWS = 450, (0, 1, 2), 6000
+SECONDS, SEEDS, ROWS = 180, (0, 1, 2), 6000
 
 
 def scenes(n: int, seed: int) -> tuple[given.Columns, dict[str, np.ndarray]]:
@@ -41,11 +43,16 @@ def scenes(n: int, seed: int) -> tuple[given.Columns, dict[str, np.ndarray]]:
     return given.read(picture=rows["picture"]), {name: np.array(values) for name, values in factors.items()}
 
 
-def learned(seed: int, beta: float, seconds: float) -> Model:
+def learned(seed: int, beta: float, models: Path) -> Model:
+    """Loaded, or learned and kept."""
+    path = models / f"beta-{beta:g}-seed-{seed}.given"
+    if path.exists():
+        return given.load(path)
     data = Scenes(8192, seed=seed + 10, counts=(1,), columns=("picture",))
     family = partial(Dequantised, family=partial(VAE, latent=LATENTS, beta=beta))
     model = given.model("p(picture)", data, families={"picture": family}, seed=seed)
-    model.fit(data, cpu_seconds=seconds, batch=32, seed=seed, progress=False, device="cpu", patience=None)
+    model.fit(data, cpu_seconds=SECONDS, batch=32, seed=seed, progress=False, device="cpu", patience=None)
+    model.save(path)
     return model
 
 
@@ -53,11 +60,11 @@ def mean(found: Disentanglement) -> float:
     return (found.disentanglement + found.completeness.mean() + found.informativeness.mean()) / 3
 
 
-def choose(betas: list[float], seconds: float) -> None:
+def choose(betas: list[float], models: Path) -> None:
     """Every beta on validation."""
     for beta in betas:
         data, factors = scenes(4000, 1)
-        model = learned(0, beta, seconds)
+        model = learned(0, beta, models)
         print(f"beta {beta:g}: {model.score(data.rows(slice(0, 500))).bits_per_dim()}", flush=True)
         found = disentanglement(model.encode(data), factors)
         print(f"mean {mean(found):.3f}\n{found}\n{found.importance.round(2)}", flush=True)
@@ -70,13 +77,13 @@ def strip(model: Model) -> None:
     found.save(Path(__file__).parent.parent / "docs" / "pictures" / "latent-factors.png")
 
 
-def measured() -> dict[str, list[list[str]]]:
+def measured(models: Path) -> dict[str, list[list[str]]]:
     """Means over seeds, with the least and the largest: of the whole, and of every factor."""
     data, factors = scenes(ROWS, 2)
     found, scores, began = dict[str, list[Disentanglement]](), [], time.process_time()
     for seed in SEEDS:
         for name, beta in (("VAE", 1.0), (f"VAE, beta {BETA:g}", BETA)) if seed == 0 else ((f"VAE, beta {BETA:g}", BETA),):
-            model = learned(seed, beta, SECONDS)
+            model = learned(seed, beta, models)
             if (seed, beta) == (0, BETA):
                 strip(model)
             scores.append(f"{name}: {model.score(data.rows(slice(0, 500))).bits_per_dim().value:.3f}")
@@ -106,15 +113,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="?", default="table", choices=("beta", "table", "pictures"))
     parser.add_argument("--betas", type=float, nargs="+", default=BETAS)
-    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--models", type=Path, default=Path("latent-factors"))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "beta":
-        choose(asked.betas, asked.seconds)
+        choose(asked.betas, asked.models)
     elif asked.what == "pictures":
-        strip(learned(0, BETA, asked.seconds))
+        strip(learned(0, BETA, asked.models))
     else:
-        append("latent_factors", measured(), {"seeds": f"{len(SEEDS)}", "budget": f"{SECONDS} CPU-seconds a model"})
+        append("latent_factors", measured(asked.models), {"seeds": f"{len(SEEDS)}", "budget": f"{SECONDS} CPU-seconds a model"})
 
 
 if __name__ == "__main__":
