@@ -202,6 +202,15 @@ def test_a_texture_of_another_size(folder, monkeypatch, method, size):
     assert (np.diff(drawn[..., 0] // 60, axis=0) % 4 == 1).mean() > 0.9
 
 
+def test_a_texture_copies_no_larger_square_across_tiles():
+    rng = np.random.default_rng(3)
+    example = rng.integers(0, 256, (30, 41)).astype(np.uint8)
+    model = texture.model(example, 24, 24, method="efros-leung", patch=5, longest=4)
+    (drawn,) = model.sample(1, seed=0)["image"]
+    squares = [np.lib.stride_tricks.sliding_window_view(x, (6, 6)).reshape(-1, 36) for x in (example, drawn)]
+    assert not {w.tobytes() for w in squares[0]} & {w.tobytes() for w in squares[1]}
+
+
 def test_every_window_of_an_example_is_in_one_tile():
     example = np.arange(30 * 41).reshape(30, 41)
     tiles = texture._tiles(example, 16, 20, 7)
@@ -219,7 +228,8 @@ def test_every_window_of_an_example_is_in_one_tile():
     (["fill", "photo.png", "--hide", "top", "-o", "x.gif"], "x.gif: expected .png, .jpg, .jpeg, .npz or FOLDER/"),
     (["texture", "photo.png", "--size", "16", "-o", "x.png"], "size of 16 x 16 is smaller than a patch of 24 x 24; ask for"),
     (["texture", "small.png", "--size", "64", "-o", "x.png"], "example of 9 x 32 is smaller than a patch of 24 x 24; take"),
-    (["texture", "photo.png", "--size", "64", "--method", "efros-leung", "--patch", "8", "-o", "x.png"], "expected an odd")])
+    (["texture", "photo.png", "--size", "64", "--method", "efros-leung", "--patch", "8", "-o", "x.png"], "expected an odd"),
+    (["texture", "photo.png", "--size", "64", "--longest", "9", "-o", "x.png"], "--longest 9 is of efros-leung; copies in a")])
 def test_what_a_command_cannot_do(folder, monkeypatch, capsys, words, said):
     monkeypatch.chdir(folder)
     assert main(words) == 1
@@ -230,6 +240,8 @@ def test_what_a_command_cannot_do(folder, monkeypatch, capsys, words, said):
 def test_what_is_wrong_is_said():
     with pytest.raises(UserError, match=r"^EfrosLeung: x of 4 x 5 places is smaller than its windows of 11 x 11; pass a small"):
         EfrosLeung(picture(4, 5))
+    with pytest.raises(UserError, match=r"^EfrosLeung x: longest=0; expected a number of places from 1, or None$"):
+        EfrosLeung(picture(9, 9), size=3, longest=0)
     with pytest.raises(UserError, match=r"^PatchMatch x: size=4; expected an odd number$"):
         PatchMatch(picture(9, 9), size=4)
     with pytest.raises(UserError, match=r"^Quilting x: overlap=5, tolerance=0.1, share=0.0002; expected an overlap from 1"):

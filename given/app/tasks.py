@@ -211,7 +211,7 @@ def _fill_photograph(a: argparse.Namespace) -> None:
 def texture(a: argparse.Namespace) -> None:
     """`given texture`"""
     _check_output(a)
-    model = tasks.texture.model(photograph(a.data), *a.size, method=a.method, patch=a.patch)
+    model = tasks.texture.model(photograph(a.data), *a.size, method=a.method, patch=a.patch, longest=a.longest)
     _write_pictures(np.asarray(model.sample(a.n, seed=a.seed)["image"]), a, model)
 
 

@@ -61,6 +61,8 @@ def _texture(add: Add) -> None:
                          help="patch by patch (default), or pixel by pixel, which takes twenty times as long")
     command.add_argument("--patch", type=count, metavar="K", help="of K x K pixels, as large as what repeats (default 24), or "
                                                                   "the window about a pixel, odd (default 11)")
+    command.add_argument("--longest", type=count, metavar="K",
+                         help="with --method efros-leung: copy no larger square than K x K as it stands (default: any)")
     command.add_argument("-n", type=count, default=1, help="how many draws (default 1)")
     command.add_argument("-o", "--output", metavar="FILE", required=True,
                          help="write a picture, or several draws as a sheet .png, or FOLDER/ with a file each")

@@ -18,14 +18,15 @@ from given.sources import Columns
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
+from given.ways import way
 
 __all__ = ["METHODS", "model", "texture"]
 
 METHODS = {"quilting": (Quilting, 24), "efros-leung": (EfrosLeung, 11)}  # and the size of a patch or window
 
 
-def texture(example: np.ndarray, height: int, width: int, *, method: str = "quilting", patch: int | None = None, n: int = 1,
-            seed: int = 0) -> np.ndarray:
+def texture(example: np.ndarray, height: int, width: int, *, method: str = "quilting", patch: int | None = None,
+            longest: int | None = None, n: int = 1, seed: int = 0) -> np.ndarray:
     """Draws of a texture: (n, height, width[, 3]) uint8.
 
     Args:
@@ -33,12 +34,14 @@ def texture(example: np.ndarray, height: int, width: int, *, method: str = "quil
         height, width: of a draw.
         method: of `METHODS`.
         patch: the height and width of a patch or window; as large as what repeats.
+        longest: of `efros-leung`, the side of the largest square that is copied as it stands; None for any. Patches bound what
+            a quilt copies.
         n, seed: of the draws.
 
     Raises:
         UserError: as of `model`.
     """
-    return np.asarray(model(example, height, width, method=method, patch=patch).sample(n, seed=seed)["image"])
+    return np.asarray(model(example, height, width, method=method, patch=patch, longest=longest).sample(n, seed=seed)["image"])
 
 
 def model(example: np.ndarray, height: int, width: int, *, method: str = "quilting", patch: int | None = None,
@@ -46,11 +49,14 @@ def model(example: np.ndarray, height: int, width: int, *, method: str = "quilti
     """A model of pictures of a texture, which has stored one.
 
     Args:
-        as of `texture`; `longest` as of `EfrosLeung`.
+        as of `texture`.
 
     Raises:
-        UserError: an example, or what is asked for, is smaller than a patch.
+        UserError: an example, or what is asked for, is smaller than a patch; a longest copy of a quilt.
     """
+    if longest is not None and method != "efros-leung":
+        raise UserError(f"texture: {way('longest=', '--longest ')}{longest} is of efros-leung; copies in a quilt are as large "
+                        f"as its patches, pass {way('patch=', '--patch ')}")
     family, usual = METHODS[method]
     patch = usual if patch is None else patch
     for what, size, out in (("example", example.shape[:2], "take a larger one or pass a smaller patch"),
