@@ -25,7 +25,7 @@ from given.nn.linear import RMSNorm
 from given.nn.precision import in_sixteen_bits
 from given.variables import Real, UserError
 
-__all__ = ["Levels", "UNet", "laid"]
+__all__ = ["Attend", "Levels", "UNet", "laid"]
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _PLACE = 0.3  # of a place's vector, beside features of 1
@@ -99,7 +99,7 @@ class Levels(nn.Module):
         for level, w in enumerate(widths):
             self.down.append(_Block(conv, before, w, embedded))
             few = math.prod(size) <= attention or (context > 0 and level == len(widths) - 1)
-            self.attend.append(_Attend(w, context, heads, math.prod(size)) if few else nn.Identity())
+            self.attend.append(Attend(w, context, heads, math.prod(size)) if few else nn.Identity())
             self.up.append(_Block(conv, 2 * w, before, embedded))
             if level < len(widths) - 1:
                 self.shrink.append(conv(w, w, 3, stride=2, padding=1))
@@ -111,7 +111,7 @@ class Levels(nn.Module):
         for level, (block, attend) in enumerate(zip(self.down, self.attend, strict=True)):
             h = self.shrink[level - 1](h) if level else h
             h = block(h, e)
-            h = attend(h, y) if isinstance(attend, _Attend) else h
+            h = attend(h, y) if isinstance(attend, Attend) else h
             kept.append(h)
         for level in reversed(range(len(self.up))):
             if level < len(self.up) - 1:
@@ -144,7 +144,7 @@ class _Block(nn.Module):
         return self.short(h) + self.second(F.silu(self.norm(self.first(h)) * (1 + scale) + shift))
 
 
-class _Attend(nn.Module):
+class Attend(nn.Module):
     """Places (N, C, *grid) attend to one another, and each by itself to y's tokens where there are any: among as many places,
     few tokens would have a small share, and learn slowly. A place knows where it is, so that it can ask for the token that says
     what is there.
