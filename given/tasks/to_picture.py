@@ -28,13 +28,13 @@ from given.conditional import quoted
 from given.distributions import Guidance, How
 from given.families import Dequantised, FlowMatching
 from given.infer import part
-from given.nn import UNet
+from given.nn import Context, UNet
 from given.solve import DPMSolver
 from given.sources import Columns, Source
 from given.variables import Codec, UserError
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import roles
+from given.verbs.pictures import phrases, roles
 
 __all__ = ["DRAW", "EDIT", "RESTYLE", "TEXT_TO_IMAGE", "ToPicture"]
 
@@ -82,7 +82,9 @@ class ToPicture:
             width: of the convolutions, and of the vector of a word.
         """
         picture, *given = self.names(data)
-        field = partial(FlowMatching, net=partial(UNet, width=width, factors=(1, 2, 2), patch=2), width=width, known=self.known)
+        readers = {name: phrases for name, kind in zip(given, self.given.values(), strict=True) if kind is Text}
+        field = partial(FlowMatching, net=partial(UNet, width=width, factors=(1, 2, 2), patch=2), width=width, known=self.known,
+                        context=partial(Context, sums_tokens=True), readers=readers)
         kinds: dict[type[Codec], Codec] = {Text: Text("words", unseen="error"), LabelMap: LabelMap()}
         codecs = {name: kinds[kind] for name, kind in zip(given, self.given.values(), strict=True) if kind in kinds}
         return model_of(f"p({quoted(picture)} | {', '.join(map(quoted, given))})", data, codecs=codecs,

@@ -1,7 +1,7 @@
 """Caption, ask, converse: p(a text | a picture), p(answer | picture, question) and p(reply | picture, dialogue).
 
-The family is autoregressive over words: a transformer whose every layer attends to what convolutions make of the picture and
-to the words of what is asked, so that the first layers may find what a question is about, and later ones look there. Any table
+The family is autoregressive over words: a transformer whose every layer attends to what convolutions make of the picture, and
+of the words that are asked, so that the first layers may find what a question is about, and later ones look there. Any table
 with a column of pictures of one size and columns of text; columns of the names above are taken, or else the only one of its
 kind. What is said is the most probable word after another. The metric is how often that is the text that was held out, and
 what each text costs; the trivial baselines are the most frequent text and that of the training picture that is nearest, and,
@@ -30,7 +30,7 @@ from given.nn import Convolutions, Transformer
 from given.sources import Columns, Source
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import nearest_pictures, roles
+from given.verbs.pictures import nearest_pictures, phrases, roles
 
 __all__ = ["ASK", "CAPTION", "CONVERSE", "ToText"]
 
@@ -73,7 +73,7 @@ class ToText:
             sees: whether it reads the picture.
         """
         text, picture, *asked = self.names(data)
-        readers = {picture: Convolutions(layers=1, halve=2)} if sees else {}
+        readers = {name: phrases for name in asked} | ({picture: Convolutions(layers=2, halve=2)} if sees else {})
         family = partial(Autoregressive, net=partial(Transformer, width=width, layers=layers, dropout=0.0), readers=readers)
         codecs = {text: Text("words"), **{name: Text("words", unseen="error") for name in asked}}
         y = ", ".join(map(quoted, [*[picture] * sees, *asked]))

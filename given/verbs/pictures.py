@@ -12,15 +12,16 @@ import numpy as np
 from given.codecs import Image, Label, infer_table
 from given.conditional import Conditional, quoted
 from given.families import Dequantised, FlowMatching
-from given.nn import UNet
+from given.nn import Convolutions, UNet
 from given.sources import Source, read
 from given.variables import Codec, UserError
 from given.verbs.building import model
 from given.verbs.models import Model
 
-__all__ = ["FEW", "entries_of", "field", "labelled_pictures", "lonely_label", "nearest_pictures", "picture_model",
-           "picture_names", "roles"]
+__all__ = ["FEW", "entries_of", "field", "labelled_pictures", "lonely_label", "nearest_pictures", "phrases",
+           "picture_model", "picture_names", "roles"]
 
+phrases = Convolutions(layers=2, halve=0)  # of texts: a word is read with those beside it, which say of what it is
 FEW = 256  # entries, up to which layers of units learn parts faster
 
 
