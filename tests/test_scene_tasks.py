@@ -1,0 +1,86 @@
+"""Tasks of pictures and what is said of them: each learns, draws, and says what it was given wrongly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import given
+from given.sources import Columns, Scenes
+from given.tasks import segment, task_named, to_picture, to_text
+from given.variables import UserError
+from given.verbs.pictures import roles
+
+QUICK = {"steps": 2, "held_out": 0, "progress": False, "batch": 4}
+ROWS = next(Scenes(256).batches(256))
+SOME = Columns({name: ROWS[name][:6] for name in ROWS if name != "things"}, dtypes=dict(ROWS.dtypes))
+
+
+@pytest.mark.parametrize("name", ["caption", "ask", "converse"])
+def test_texts_are_learned_and_judged_beside_baselines(name) -> None:
+    own = task_named(name).own
+    data = own.read(ROWS)
+    model = own.model(data, width=16, layers=1)
+    model.fit(data, **QUICK)
+    assert set(own.measure(model, SOME)) == {"right", "nats a text"}
+    beside = own.baselines(ROWS, SOME)
+    assert beside["of the nearest picture"]["right"] == 1.0  # the rows themselves are among those known
+    assert beside["most frequent"]["right"] < 1
+
+
+def test_maps_are_learned_and_judged_beside_baselines() -> None:
+    data = segment.read(ROWS)
+    model = segment.model(data, width=8)
+    model.fit(data, **QUICK)
+    assert segment.measure(model, SOME)["right pixels"] <= 1
+    assert segment.baselines(ROWS, SOME)["of the nearest picture"]["mean IoU"] == 1.0
+    assert segment.mean_iou(np.array([[[0, 1]]]), np.array([[[1, 1]]])) == 0.25
+
+
+@pytest.mark.parametrize("own", [to_picture.RESTYLE, to_picture.EDIT, to_picture.TEXT_TO_IMAGE])
+def test_pictures_are_learned_and_drawn(own) -> None:
+    data = own.read(ROWS)
+    model = own.model(data, width=8)
+    model.fit(data, **QUICK)
+    drawn = own.drawn(model, SOME)
+    assert drawn.shape == (6, 32, 32, 3) and drawn.dtype == np.uint8
+    assert own.baselines(ROWS, SOME)["of the nearest row"]["error"] == 0.0
+
+
+def test_what_is_not_edited_of_a_drawing_stays() -> None:
+    data = to_picture.DRAW.read(ROWS)
+    model = to_picture.DRAW.model(data, width=8)
+    model.fit(data, **QUICK)
+    before = ROWS["map"][0]
+    after = np.where(before == 0, 0, 1 + before % 40).astype(np.uint8)
+    (drawn,) = to_picture.DRAW.edited(model, ROWS["picture"][0], before, after)
+    changed = (drawn != ROWS["picture"][0]).any(-1)
+    near = np.zeros_like(changed)
+    for i, j in np.argwhere(before != after):
+        near[max(i - 3, 0):i + 4, max(j - 3, 0):j + 4] = True
+    assert changed.any() and not changed[~near].any()
+    with pytest.raises(UserError, match="nothing was edited"):
+        to_picture.DRAW.edited(model, ROWS["picture"][0], before, before)
+    wrong = np.full_like(before, 99)
+    with pytest.raises(UserError, match=r"map, row 0: class 99 at \(0, 0\); expected one of 0"):
+        model.given(map=wrong).sample()
+
+
+@pytest.mark.parametrize(("caption", "said"), [
+    ("a red hexagon", "caption, row 0: got 'hexagon', a word that was not learned"),
+    ("", "caption, row 0: got '', without a word; expected words such as"),
+])
+def test_a_caption_of_unknown_words_or_of_none_is_refused(caption, said) -> None:
+    model = to_picture.TEXT_TO_IMAGE.model(to_picture.TEXT_TO_IMAGE.read(ROWS), width=8)
+    model.facts["fitted"] = True
+    with pytest.raises(UserError, match=said):
+        model.given(caption=caption).sample()
+
+
+def test_columns_of_other_names_are_taken_where_they_are_the_only_ones_of_their_kind() -> None:
+    data = Columns({"photo": ROWS["picture"], "words": ROWS["caption"]}, dtypes={"words": "text"})
+    assert str(to_text.CAPTION.model(to_text.CAPTION.read(data), width=16, layers=1)) == "p(words | photo)"
+    assert roles(ROWS, {"map": given.codecs.LabelMap, "picture": given.codecs.Image}) == ["map", "picture"]
+    with pytest.raises(UserError, match="picture: expected a column of this name, or one column of images that could be it"):
+        to_text.CAPTION.read(Columns({"a": ROWS["picture"], "b": ROWS["styled"], "words": ROWS["caption"]},
+                                     dtypes={"words": "text"}))
