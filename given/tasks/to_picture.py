@@ -56,7 +56,7 @@ class ToPicture:
             there is and how it stands, and where it stands says what the picture is. A product learns both sooner than one net.
     """
 
-    TRAINING: ClassVar[Mapping[str, Any]] = {"batch": 16, "lr": 2e-3, "patience": None, "held_out": 0}
+    TRAINING: ClassVar[Mapping[str, Any]] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
 
     picture: str
     given: Mapping[str, type[Codec]]
@@ -171,7 +171,7 @@ def boxes_of(data: Source, picture: str, boxes: str) -> tuple[Set, dict[str, Rea
         raise UserError(f"{boxes}: expected boxes of a name, left, top, right and bottom, got {shown(item)}")
     names = list(item) if isinstance(item, Mapping) else [str(i) for i in range(1, 6)]
     ranges = {name: (0, width if i % 2 else height) for i, name in enumerate(names) if i}
-    return Set(ranges=ranges), {boxes: Painted((height, width), ((2, 4), (1, 3)), role="aligned")}
+    return Set(ranges=ranges), {boxes: Painted((-(-height // 2), -(-width // 2)), ((2, 4), (1, 3)), role="aligned")}
 
 
 def nearest_rows(rows: Columns, known: Columns, names: list[str]) -> np.ndarray:
