@@ -12,8 +12,8 @@ import numpy as np
 
 import given
 from given.app.output import rows, write
-from given.codecs import Text
-from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream
+from given.codecs import Image, LabelMap, Set, Text
+from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream, photograph
 from given.variables import UserError, Variable, nearest
 from given.verbs import Model
 
@@ -60,7 +60,10 @@ def observations(pairs: Sequence[tuple[str, str]], model: Model, said: str = "NA
         variable = model.joint.columns.get(name)
         if variable is None or isinstance(variable.codec, Text):
             continue
-        if variable.codec.item_axes:
+        if isinstance(variable.codec, Image | LabelMap) and not text.startswith("["):
+            observed[name] = _pictured(variable, text)
+            continue
+        if variable.codec.item_axes or isinstance(variable.codec, Set):
             observed[name] = _listed(name, text)
             continue
         try:
@@ -71,6 +74,15 @@ def observations(pairs: Sequence[tuple[str, str]], model: Model, said: str = "NA
         if observed[name] is None or observed[name] != observed[name]:
             _check_hole(variable, raw, text)
     return observed
+
+
+def _pictured(variable: Variable, path: str) -> np.ndarray:
+    """A picture, or a map of classes, of a file, of the size that was learned."""
+    found, size = photograph(path), variable.space.shape
+    if found.shape != size:
+        got, expected = (" x ".join(map(str, shape)) for shape in (found.shape, size))
+        raise UserError(f"{variable.name}={path}: is {got}; expected {expected}, as what was learned")
+    return found
 
 
 def _listed(name: str, text: str) -> list[Any]:
