@@ -32,7 +32,7 @@ from given.verbs import model as model_of
 
 __all__ = ["TRAINING", "baselines", "columns_of", "found", "iou", "mean_iou", "measure", "model", "read"]
 
-TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 2e-3, "patience": None, "held_out": 0}
+TRAINING: Mapping[str, Any] = {"batch": 32, "lr": 2e-3, "patience": None, "held_out": 0}
 _ROWS, _NEAR, _TRIED = 500, 16_384, 64  # pictures that are measured; that a nearest one is looked for in; sets for all
 _EDGES = ("left", "top", "right", "bottom")
 

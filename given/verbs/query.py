@@ -228,7 +228,8 @@ class Query:
 
         Args:
             name: a column, by default all that is unknown together: the most probable joint value of the finite columns above
-                what is observed, and the modes of the others given them, a column each.
+                what is observed, and the modes of the others given them, a column each; of sets the
+                likeliest symbol after symbol.
             seed: of 1,000 draws, of which the most frequent value is taken where probabilities are out of reach.
 
         Raises:
