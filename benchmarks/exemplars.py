@@ -6,9 +6,9 @@
 Textures, 128 x 128, come from the left halves of scikit-image's brick, grass and gravel. Their distance to the right halves
 is that of the Gram matrices of two layers of fixed random filters at three scales, as a share of the right half's, and that
 of the logarithms of the power spectra by octave and direction, each of means over three seeds, of EfrosLeung one; that to
-the left half, too. Beside them stand random crops of the left half pasted together, and crops as they are, of the left half,
-the least that can be hoped for, and of the right: means of four times three. The longest copy is the side of the largest square
-that the example holds, too.
+the left half, too. Beside them stand random crops of the left half pasted together, and a crop of it as it is, the least
+that can be hoped for. The longest copy is the side of the largest square that the example holds, too. The table of floors has
+means of eight times three crops, of the right half, too.
 
 Holes of 32 x 32 are in crops of 128 x 128 of the photographs of BSDS500's validation set. Boosted trees are to tell patches of
 16 x 16 of what was filled from those that were there, by the responses of filters, with whole pictures held out: of draws that
@@ -35,7 +35,7 @@ from given.tasks import fill, texture
 SIDE, HOLE, PATCH = 128, 32, 16
 LIMITED = "EfrosLeung(longest=20)"
 SLOW = ("EfrosLeung", LIMITED)  # textures of one seed
-CHEAP, FLOOR = ("random crops, pasted", "a crop of the left half", "a crop of the right half"), 12  # seeds, three at a time
+FLOORS = 8  # times three crops
 TEXTURES, SEEDS, CROPS = ("brick", "grass", "gravel"), (0, 1, 2), 100
 Method = Callable[[np.ndarray, int], np.ndarray]
 
@@ -126,17 +126,33 @@ def textures() -> list[list[str]]:
     for name in TEXTURES:
         whole = getattr(data, name)()
         left, right = whole[:, :256], whole[:, 256:]
-        for by, method in [*TEXTURED.items(), ("a crop of the right half", cropped), ("the left half itself", None)]:
+        for by, method in [*TEXTURED.items(), ("the left half itself", None)]:
             began = time.process_time()
-            seeds = SEEDS[:1] if by in SLOW else range(FLOOR) if by in CHEAP else SEEDS
-            source = right if by == "a crop of the right half" else left
-            each = [left] if method is None else [method(source, seed) for seed in seeds]
+            seeds = SEEDS[:1] if by in SLOW else SEEDS
+            each = [left] if method is None else [method(left, seed) for seed in seeds]
             spent = (time.process_time() - began) / len(seeds)
-            # Of as many drawn together in every row, so that chance weighs alike.
-            parts = [each[i:i + len(SEEDS)] for i in range(0, len(each), len(SEEDS))]
-            gram, power, own, own_power = np.mean([[*apart(some, right), *apart(some, left)] for some in parts], 0)
+            (gram, power), (own, own_power) = apart(each, right), apart(each, left)
             rows.append([name, by, f"{gram:.3f}", f"{own:.3f}", f"{power:.3f}", f"{own_power:.3f}",
-                         ", ".join(str(copied(left, x)) for x in each[:len(SEEDS)]), f"{spent:.1f}"])
+                         ", ".join(str(copied(left, x)) for x in each), f"{spent:.1f}"])
+            print(*rows[-1], sep=" | ", flush=True)
+    return rows
+
+
+def floors() -> list[list[str]]:
+    """What is real beside crops pasted: distances to the right half of three at a time, means over eight times, and as shares
+    of those of crops pasted."""
+    from skimage import data
+
+    rows = [["texture", "what", "Gram", "of crops pasted", "spectrum", "of crops pasted"]]
+    for name in TEXTURES:
+        whole, most = getattr(data, name)(), np.ones(2)
+        left, right = whole[:, :256], whole[:, 256:]
+        for by, method, source in (("random crops, pasted", tiled, left), ("a crop of the left half", cropped, left),
+                                   ("a crop of the right half", cropped, right)):
+            found = np.mean([apart([method(source, 3 * i + j) for j in range(3)], right) for i in range(FLOORS)], 0)
+            most = found if method is tiled else most
+            (gram, power), (of_gram, of_power) = found, found / most
+            rows.append([name, by, f"{gram:.3f}", f"{of_gram:.2f}", f"{power:.3f}", f"{of_power:.2f}"])
             print(*rows[-1], sep=" | ", flush=True)
     return rows
 
@@ -245,14 +261,16 @@ def pictures() -> None:
 def main() -> None:
     """The questions and the pictures, or some of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", default=["pictures", "fills", "textures"], help="of pictures, fills, textures")
+    parser.add_argument("what", nargs="*", default=["pictures", "fills", "floors", "textures"],
+                        help="of pictures, fills, floors, textures")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if "pictures" in asked.what:
         pictures()
-    for name, measure in (("fills", fills), ("textures", textures)):
+    for name, measure in (("fills", fills), ("floors", floors), ("textures", textures)):
         if name in asked.what:
-            append(f"exemplars_{name}", {name: measure()}, {"seeds": f"{len(SEEDS)}"})
+            append(f"exemplars_{name}", {name: measure()},
+                   {"seeds": f"{3 * FLOORS if name == 'floors' else len(SEEDS)}"})
 
 
 if __name__ == "__main__":

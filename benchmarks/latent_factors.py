@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -60,15 +61,15 @@ def mean(found: Disentanglement) -> float:
     return (found.disentanglement + found.completeness.mean() + found.informativeness.mean()) / 3
 
 
-def chosen(models: Path) -> float:
+def chosen(betas: Sequence[float], models: Path) -> float:
     """The beta that validation chooses."""
     data, factors = scenes(4000, 1)
     value = {}
-    for beta in BETAS:
+    for beta in betas if len(betas) > 1 else ():
         found = disentanglement(learned(0, beta, models).encode(data), factors)
         value[beta] = mean(found)
         print(f"validation, beta {beta:g}: mean {value[beta]:.3f}\n{found}", flush=True)
-    return max(BETAS, key=lambda beta: value[beta])
+    return max(betas, key=lambda beta: value.get(beta, 0.0))
 
 
 def strip(model: Model) -> None:
@@ -78,18 +79,18 @@ def strip(model: Model) -> None:
     found.save(Path(__file__).parent.parent / "docs" / "pictures" / "latent-factors.png")
 
 
-def measured(models: Path, seeds: int) -> dict[str, list[list[str]]]:
+def measured(betas: Sequence[float], models: Path, seeds: int) -> dict[str, list[list[str]]]:
     """Means over seeds, with the least and the largest: of the whole, and of every factor."""
     data, factors = scenes(ROWS, 2)
     found, scores, began = dict[str, list[Disentanglement]](), [], time.process_time()
-    best = chosen(models)
+    best = chosen(betas, models)
     for seed in range(seeds):
-        for beta in BETAS if seed == 0 else (best,):
+        for beta in betas if seed == 0 else (best,):
             model, name = learned(seed, beta, models), f"VAE, beta {beta:g}"
             if (seed, beta) == (0, best):
                 strip(model)
             scores.append(f"{name}: {model.score(data.rows(slice(0, 500))).bits_per_dim().value:.3f}")
-            each = recovery(model.encode(data), factors, data["picture"], seed=seed)
+            each = recovery(model.encode(data), factors, data["picture"], seed=seed, draws=50)
             found.setdefault(name, []).append(each.pop("codes"))
             for other, value in each.items() if beta == best else ():
                 found.setdefault(other, []).append(value)
@@ -98,14 +99,16 @@ def measured(models: Path, seeds: int) -> dict[str, list[list[str]]]:
     def spelled(values: list[float]) -> str:
         return f"{np.mean(values):.3f}" + (f" ({min(values):.3f} to {max(values):.3f})" if max(values) > min(values) else "")
 
-    whole = [["codes", "seeds", "disentanglement", "completeness, mean", "informativeness, mean"]]
-    whole += [[name, str(len(some)), spelled([f.disentanglement for f in some]), spelled([f.completeness.mean() for f in some]),
-               spelled([f.informativeness.mean() for f in some])] for name, some in found.items()]
+    whole = [["codes", "seeds", "disentanglement", "its interval over rows, first seed", "completeness, mean", "informativeness, mean"]]
+    whole += [[name, str(len(some)), spelled([f.disentanglement for f in some]), "{:.3f} to {:.3f}".format(*some[0].interval),
+               spelled([f.completeness.mean() for f in some]), spelled([f.informativeness.mean() for f in some])] for name, some in found.items()]
     by_factor = [["factor", "measured by", "chance", *found]]
     for j, factor in enumerate(factors):
         first = next(iter(found.values()))[0]
-        pairs = [np.mean([(f.informativeness[j], f.completeness[j]) for f in some], 0) for some in found.values()]
-        by_factor.append([factor, first.measures[j], f"{first.chance[j]:.3f}", *(f"{i:.3f}, {c:.3f}" for i, c in pairs)])
+        each = [np.mean([(f.informativeness[j], np.ptp(f.informativeness_intervals[j]) / 2, f.completeness[j]) for f in some], 0)
+                for some in found.values()]
+        by_factor.append([factor, first.measures[j], f"{first.chance[j]:.3f}",
+                          *(f"{i:.3f} ± {half:.3f}, {c:.3f}" for i, half, c in each)])
     print("\n".join(map(" | ".join, [*whole, *by_factor])), f"{time.process_time() - began:.0f} CPU-s", scores, flush=True)
     return {"whole": whole, "factors": by_factor}
 
@@ -114,14 +117,15 @@ def main() -> None:
     """What is asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="?", default="table", choices=("table", "pictures"))
+    parser.add_argument("--betas", type=float, nargs="+", default=BETAS, help="of which validation chooses one")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="of the beta that is chosen")
     parser.add_argument("--models", type=Path, default=Path("latent-factors"))
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "pictures":
-        strip(learned(0, chosen(asked.models), asked.models))
+        strip(learned(0, chosen(asked.betas, asked.models), asked.models))
     else:
-        append("latent_factors", measured(asked.models, asked.seeds), {
+        append("latent_factors", measured(asked.betas, asked.models, asked.seeds), {
             "seeds": f"{asked.seeds}", "budget": f"{SECONDS} CPU-seconds a model"})
 
 

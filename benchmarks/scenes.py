@@ -35,7 +35,7 @@ N, SOME = 500, 300  # rows that are judged; of which draws take long
 LEAST = 8  # pixels of a class that are a thing
 FOLDER = Path("scenes-models")
 KNOWN = 4096  # scenes to learn from that baselines look among
-MINUTES = {"text-to-image": 18, "caption": 8, "ask": 8, "converse": 8, "segment": 5, "draw": 8, "restyle": 8, "edit": 12}
+MINUTES = {"text-to-image": 18, "caption": 8, "ask": 8, "converse": 8, "segment": 5, "draw": 6, "restyle": 5, "edit": 9}
 Row = dict[str, float]
 
 
