@@ -99,16 +99,20 @@ def measured(betas: Sequence[float], models: Path, seeds: int) -> dict[str, list
     def spelled(values: list[float]) -> str:
         return f"{np.mean(values):.3f}" + (f" ({min(values):.3f} to {max(values):.3f})" if max(values) > min(values) else "")
 
-    whole = [["codes", "seeds", "disentanglement", "its interval over rows, first seed", "completeness, mean", "informativeness, mean"]]
-    whole += [[name, str(len(some)), spelled([f.disentanglement for f in some]), "{:.3f} to {:.3f}".format(*some[0].interval),
-               spelled([f.completeness.mean() for f in some]), spelled([f.informativeness.mean() for f in some])] for name, some in found.items()]
+    whole = [["codes", "seeds", "disentanglement", "its interval over rows, first seed", "completeness, mean",
+              "informativeness, mean"]]
+    for name, some in found.items():
+        whole.append([name, str(len(some)), spelled([f.disentanglement for f in some]),
+                      "{:.3f} to {:.3f}".format(*some[0].interval), spelled([f.completeness.mean() for f in some]),
+                      spelled([f.informativeness.mean() for f in some])])
     by_factor = [["factor", "measured by", "chance", *found]]
     for j, factor in enumerate(factors):
-        first = next(iter(found.values()))[0]
-        each = [np.mean([(f.informativeness[j], np.ptp(f.informativeness_intervals[j]) / 2, f.completeness[j]) for f in some], 0)
-                for some in found.values()]
-        by_factor.append([factor, first.measures[j], f"{first.chance[j]:.3f}",
-                          *(f"{i:.3f} ± {half:.3f}, {c:.3f}" for i, half, c in each)])
+        first, cells = next(iter(found.values()))[0], list[str]()
+        for some in found.values():
+            half = np.mean([np.ptp(f.informativeness_intervals[j]) / 2 for f in some])
+            read, complete = np.mean([(f.informativeness[j], f.completeness[j]) for f in some], 0)
+            cells.append(f"{read:.3f} ± {half:.3f}, {complete:.3f}")
+        by_factor.append([factor, first.measures[j], f"{first.chance[j]:.3f}", *cells])
     print("\n".join(map(" | ".join, [*whole, *by_factor])), f"{time.process_time() - began:.0f} CPU-s", scores, flush=True)
     return {"whole": whole, "factors": by_factor}
 
