@@ -22,6 +22,7 @@ from given.nn.order import together
 from given.nn.readers.convolutions import Convolutions
 from given.nn.readers.cuts import Patches, Windows
 from given.nn.readers.features import Features
+from given.nn.readers.items import Items
 from given.nn.readers.reader import Cells, MeanOfCells, Pooled, Read, Reader, Role, spread
 from given.nn.readers.tokens import Tokens
 from given.nn.readers.vectors import Flat, Numbers, Places, Symbols
@@ -206,6 +207,8 @@ def _usual(space: Space, grid: Space | None) -> Reader:
     ordered = not isinstance(space, Finite) or space.ordered
     if not space.axes:
         return Numbers() if ordered else Symbols()
+    if isinstance(space, Finite) and space.pattern:
+        return Items()
     if grid is None and space.dimensions * Features.count(space) <= _FLAT:
         return Flat()
     if grid is not None and (shared := _shared(space, grid)):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from given.nn.symbol_vectors import SymbolVectors
 from given.variables import Entries, Finite, Real, Space
 
 __all__ = ["Features", "Symbol"]
@@ -53,12 +54,17 @@ class Features(nn.Module):
 
 
 class Symbol(nn.Module):
-    """A symbol: a vector each, and one for the unseen: (B, *grid, C)."""
+    """A symbol: a vector each, those of levels together, and one for the unseen: (B, *grid, C)."""
 
     def __init__(self, space: Finite, width: int) -> None:
         super().__init__()
-        self.unseen = space.size
-        self.table = nn.Parameter(torch.randn(space.size + 1, width) * 0.5)
+        self.unseen, free = space.size, torch.randn(space.size + 1, width) * 0.5
+        for first, beyond in space.levels:
+            free[first:beyond] *= 0.1  # beside what they have together
+        self.table = nn.Parameter(free) if not space.levels else None
+        self.vectors = SymbolVectors(space, free, spread=0.2) if space.levels else None
 
     def forward(self, x: Entries) -> Tensor:
-        return F.embedding(torch.where(x.scored, x.tensor, self.unseen), self.table)
+        table = self.table if self.vectors is None else self.vectors()
+        assert table is not None
+        return F.embedding(torch.where(x.scored, x.tensor, self.unseen), table)
