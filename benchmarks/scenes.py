@@ -6,7 +6,9 @@
 
 Rows are `scenes` to learn from, others in every epoch, and `scenes-unseen` to judge by: the stated things stand in relations
 that no scene to learn from has of their shape and colour. Beside each row stand its trivial baselines on the same rows, and the
-same judge on what the renderer made, which is the most that it can say. A judge is the family of the task `segment`, learned
+same judge on what the renderer made, which is the most that it can say. What is told of pictures is a product p(things |
+picture) p(text | things, ...), whose first factor is that of `detect.py things --save scenes-models/detect`, learned once for
+all. A judge is the family of the task `segment`, learned
 from plain pictures, or from all styles. What is used of a condition is the loss of log p where it is shuffled among the rows.
 """
 
@@ -35,7 +37,8 @@ N, SOME = 500, 300  # rows that are judged; of which draws take long
 LEAST = 8  # pixels of a class that are a thing
 FOLDER = Path("scenes-models")
 KNOWN = 4096  # scenes to learn from that baselines look among
-MINUTES = {"text-to-image": 18, "caption": 8, "ask": 8, "converse": 8, "segment": 5, "draw": 6, "restyle": 5, "edit": 9}
+MINUTES = {"text-to-image": 18, "caption": 5, "ask": 7, "converse": 6, "segment": 5, "draw": 6, "restyle": 5, "edit": 9}
+TOLD = ("caption", "ask", "converse")
 Row = dict[str, float]
 
 
@@ -73,11 +76,19 @@ def learned(name: str, minutes: float, seed: int, data: Scenes, *, column: str =
     own = task_named(name).own
     rows = own.read(data) if not column else Renamed(data.only(["map", column]), column)
     model = own.model(rows, seed=seed)
-    done = model.fit(rows, seed=seed, cpu_seconds=60 * minutes, threads=1, bfloat16=True, progress=False,
-                     **own.TRAINING | {"held_out": 0})
+    learning, before = Model(model.joint.declared[-1]) if name in TOLD else model, 0.0
+    done = learning.fit(rows, seed=seed, cpu_seconds=60 * minutes, threads=1, bfloat16=True, progress=False,
+                        **own.TRAINING | {"held_out": 0})
+    if name in TOLD:  # the things of a picture are learned once, for all that is told of them
+        while not (FOLDER / "detect-things").exists():
+            time.sleep(5)
+        things = given.load(FOLDER / "detect-things")
+        model.joint.declared[0].load_state_dict(things.joint.declared[0].state_dict())
+        before = things.facts["fit"]["cpu_seconds"]
+    model.facts |= {"fitted": True, "fit": learning.facts["fit"] | {"cpu_seconds": done.cpu_seconds + before}}
     model.save(place)
     print(f"{place}: {done.steps} steps in {done.cpu_seconds:.0f} CPU-s", flush=True)
-    return model, done.cpu_seconds
+    return model, model.facts["fit"]["cpu_seconds"]
 
 
 class Renamed(given.sources.Source):
@@ -201,8 +212,8 @@ def _worded(model: Model, own: Any, text: str, same: Callable[[str, str], bool],
     known = known_rows(["picture", text])
     constant = Counter(known[text].tolist()).most_common(1)[0][0]
     near = known[text][nearest_pictures(rows["picture"], known["picture"])]
-    blind = own.model(own.read(Scenes(KNOWN)), seed=0, sees=False)
-    blind.fit(own.read(Scenes(KNOWN)), cpu_seconds=90, threads=1, progress=False, **own.TRAINING | {"held_out": 0})
+    blind = own.model(own.read(Scenes(KNOWN)), seed=0, blind=True)
+    blind.fit(Scenes(KNOWN), cpu_seconds=60, threads=1, progress=False, **own.TRAINING | {"held_out": 0})
     each = {"most frequent": [constant] * N, "of the nearest picture": near.tolist(),
             "without the picture, 90 CPU-s": own.said(blind, rows).tolist(), "model": own.said(model, rows).tolist()}
     return {name: {what: float(np.mean([same(a, b) for a, b in zip(said, rows[text].tolist(), strict=True)]))}

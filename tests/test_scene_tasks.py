@@ -13,7 +13,7 @@ from given.verbs.pictures import roles
 
 QUICK = {"steps": 2, "held_out": 0, "progress": False, "batch": 4}
 ROWS = next(Scenes(256).batches(256))
-SOME = Columns({name: ROWS[name][:6] for name in ROWS if name != "things"}, dtypes=dict(ROWS.dtypes))
+SOME = ROWS.rows(slice(6))
 
 
 @pytest.mark.parametrize("name", ["caption", "ask", "converse"])
@@ -22,7 +22,7 @@ def test_texts_are_learned_and_judged_beside_baselines(name) -> None:
     data = own.read(ROWS)
     model = own.model(data, width=16, layers=1)
     model.fit(data, **QUICK)
-    assert set(own.measure(model, SOME)) == {"right", "nats a text"}
+    assert set(own.measure(model, SOME)) == {"right", "nats a row"}
     beside = own.baselines(ROWS, SOME)
     assert beside["of the nearest picture"]["right"] == 1.0  # the rows themselves are among those known
     assert beside["most frequent"]["right"] < 1

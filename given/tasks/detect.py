@@ -15,20 +15,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from given.codecs import Image, Set, infer
 from given.conditional import quoted
-from given.families import Autoregressive, Unordered
-from given.nn import Convolutions, Transformer
 from given.sources import Columns, Source, holds_sets
 from given.sources import read as read_data
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
+from given.verbs.pictures import sets_of
 
 __all__ = ["TRAINING", "baselines", "columns_of", "found", "iou", "mean_iou", "measure", "model", "read"]
 
@@ -85,9 +83,8 @@ def model(data: Source, *, seed: int = 0, of: str | None = None, width: int = 64
         layers: of the transformer.
     """
     picture, boxes = columns_of(data, of)
-    net = partial(Transformer, width=width, layers=layers, dropout=0.0)
-    family = partial(Unordered, family=partial(Autoregressive, net=net, readers={picture: Convolutions(layers=2)}))
-    return model_of(f"p({quoted(boxes)} | {quoted(picture)})", data, codecs={boxes: Set()}, families={boxes: family}, seed=seed)
+    return model_of(f"p({quoted(boxes)} | {quoted(picture)})", data, codecs={boxes: Set()},
+                    families={boxes: sets_of(picture, width=width, layers=layers)}, seed=seed)
 
 
 def found(model: Model, pictures: Any) -> list[list[tuple[Any, ...]]]:

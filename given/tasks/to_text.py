@@ -1,10 +1,13 @@
 """Caption, ask, converse: p(a text | a picture), p(answer | picture, question) and p(reply | picture, dialogue).
 
 The family is autoregressive over words: a transformer whose every layer attends to what convolutions make of the picture, and
-of the words that are asked, so that the first layers may find what a question is about, and later ones look there. Any table
+of the words that are asked, so that the first layers may find what a question is about, and later ones look there. Where the
+data has a column `things`, a set of what there is in a picture, the formula is a product, p(things | picture) p(answer |
+things, picture, question): which things there are is learned from far more than one word says of them, and what is said, from
+few things in place of many pixels. Any table
 with a column of pictures of one size and columns of text; columns of the names above are taken, or else the only one of its
 kind. What is said is the most probable word after another. The metric is how often that is the text that was held out, and
-what each text costs; the trivial baselines are the most frequent text and that of the training picture that is nearest, and,
+what each row costs; the trivial baselines are the most frequent text and that of the training picture that is nearest, and,
 where something is asked, what the question alone says: the same family without the picture.
 
 Source: Vinyals, Toshev, Bengio, Erhan, Show and tell, 2014 / https://arxiv.org/abs/1411.4555
@@ -22,15 +25,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from given.codecs import Image, Text
+from given.codecs import Image, Set, Text
 from given.conditional import quoted
 from given.families import Autoregressive
 from given.infer import TopK
-from given.nn import Convolutions, Transformer
+from given.nn import Convolutions, Items, Reader, Transformer
 from given.sources import Columns, Source
+from given.variables import Codec
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import nearest_pictures, phrases, roles
+from given.verbs.pictures import nearest_pictures, phrases, roles, sets_of
 
 __all__ = ["ASK", "CAPTION", "CONVERSE", "ToText"]
 
@@ -44,12 +48,16 @@ class ToText:
     Attributes:
         text: what its column is called where there are several of text.
         asked: what the column of the text that is given is called, or nothing.
+        through: a column of sets that stands between, where the data has it.
+        sees: whether the text is given the picture beside what stands between.
     """
 
-    TRAINING: ClassVar[Mapping[str, Any]] = {"batch": 16, "lr": 2e-3, "patience": None}
+    TRAINING: ClassVar[Mapping[str, Any]] = {"batch": 32, "lr": 2e-3, "patience": None}
 
     text: str
     asked: str = ""
+    through: str = "things"
+    sees: bool = True
 
     def names(self, data: Source) -> list[str]:
         """The columns of the text, the picture, and of what is asked."""
@@ -61,36 +69,50 @@ class ToText:
         Raises:
             UserError: there are none such.
         """
-        return data.only(self.names(data))
+        return data.only([*self.names(data), *self.between(data)])
 
-    def model(self, data: Source, *, seed: int = 0, width: int = 128, layers: int = 4, sees: bool = True) -> Model:
+    def between(self, data: Source) -> list[str]:
+        """The column that stands between, where the data has it."""
+        return [name for name in data.names if name == self.through]
+
+    def model(self, data: Source, *, seed: int = 0, width: int = 96, layers: int = 3, blind: bool = False) -> Model:
         """A model of the texts, nothing of it learned yet.
 
         Args:
             data: of `read`.
             seed: of the initial weights.
-            width, layers: of the transformer.
-            sees: whether it reads the picture.
+            width, layers: of the transformers.
+            blind: whether it reads what is asked alone.
         """
         text, picture, *asked = self.names(data)
-        readers = {name: phrases for name in asked} | ({picture: Convolutions(layers=2, halve=2)} if sees else {})
-        family = partial(Autoregressive, net=partial(Transformer, width=width, layers=layers, dropout=0.0), readers=readers)
-        codecs = {text: Text("words"), **{name: Text("words", unseen="error") for name in asked}}
-        y = ", ".join(map(quoted, [*[picture] * sees, *asked]))
-        return model_of(f"p({quoted(text)} | {y})", data, codecs=codecs, families={text: family}, seed=seed)
+        net = partial(Transformer, width=width, layers=layers, dropout=0.0)
+        codecs: dict[str, Codec] = {text: Text("words"), **{name: Text("words", unseen="error") for name in asked}}
+        readers: dict[str, Reader] = {name: phrases for name in asked}
+        families, first, y = dict[str, Any](), "", asked
+        if not blind:
+            y, readers[picture] = [picture, *asked], Convolutions(layers=2)
+            for name in self.between(data):
+                families[name] = sets_of(picture)
+                codecs[name], first = Set(), f"p({quoted(name)} | {quoted(picture)}) "
+                readers[name] = Items(layers=2)
+                y = [name, *[picture] * self.sees, *asked]
+        families[text] = partial(Autoregressive, net=net, readers={name: readers[name] for name in y})
+        return model_of(f"{first}p({quoted(text)} | {', '.join(map(quoted, y))})", data, codecs=codecs, families=families,
+                        seed=seed)
 
     def said(self, model: Model, rows: Columns, *, seed: int = 0) -> np.ndarray:
         """(rows,) the most probable word after another."""
-        (factor,) = model.joint.declared
-        y = {v.name: rows[v.name] for v in factor.parents}
+        *first, factor = model.joint.declared
+        drawn = {name for between in first for name in between.x.columns}
+        y = {v.name: rows[v.name] for each in (*first, factor) for v in each.parents if v.name not in drawn}
         return np.asarray(model.given(y).sample(seed=seed, how=TopK(1))[factor.x.name]).reshape(rows.n)
 
     def measure(self, model: Model, test: Source) -> dict[str, float]:
-        """How often what is said is what was held out, and the nats of a text."""
+        """How often what is said is what was held out, and the nats of a row."""
         rows = next(test.batches(_ROWS))
-        (factor,) = model.joint.declared
+        factor = model.joint.declared[-1]
         right = self.said(model, rows) == np.array([" ".join(t.split()) for t in rows[factor.x.name]])
-        return {"right": float(right.mean()), "nats a text": -float(model.log_prob(rows).mean())}
+        return {"right": float(right.mean()), "nats a row": -float(model.log_prob(rows).mean())}
 
     def baselines(self, train: Source, test: Source) -> dict[str, dict[str, float]]:
         """The most frequent text, and that of the nearest picture."""
@@ -102,6 +124,6 @@ class ToText:
                 "of the nearest picture": {"right": float((rows[text] == near).mean())}}
 
 
-CAPTION = ToText("caption")
+CAPTION = ToText("caption", sees=False)
 ASK = ToText("answer", "question")
-CONVERSE = ToText("reply", "dialogue")
+CONVERSE = ToText("reply", "dialogue", sees=False)

@@ -11,15 +11,15 @@ import numpy as np
 
 from given.codecs import Image, Label, infer_table
 from given.conditional import Conditional, quoted
-from given.families import Dequantised, FlowMatching
-from given.nn import Convolutions, UNet
+from given.families import Autoregressive, Dequantised, FlowMatching, Unordered
+from given.nn import Convolutions, Transformer, UNet
 from given.sources import Source, read
 from given.variables import Codec, UserError
 from given.verbs.building import model
 from given.verbs.models import Model
 
 __all__ = ["FEW", "entries_of", "field", "labelled_pictures", "lonely_label", "nearest_pictures", "phrases",
-           "picture_model", "picture_names", "roles"]
+           "picture_model", "picture_names", "roles", "sets_of"]
 
 phrases = Convolutions(layers=2, halve=0)  # of texts: a word is read with those beside it, which say of what it is
 FEW = 256  # entries, up to which layers of units learn parts faster
@@ -112,3 +112,14 @@ def nearest_pictures(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
     a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (pictures, known))
     found: np.ndarray = ((b**2).sum(1) - 2 * a @ b.T).argmin(1)
     return found
+
+
+def sets_of(picture: str, *, width: int = 64, layers: int = 3) -> Callable[..., Conditional]:
+    """The family of p(a set | a picture): item by item, by a transformer that attends to the cells of convolutions.
+
+    Args:
+        picture: the column.
+        width, layers: of the transformer.
+    """
+    net = partial(Transformer, width=width, layers=layers, dropout=0.0)
+    return partial(Unordered, family=partial(Autoregressive, net=net, readers={picture: Convolutions(layers=2)}))
