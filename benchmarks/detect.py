@@ -28,7 +28,7 @@ DRAWS = 200
 
 def boxes(budget: dict[str, float], seed: int, n: int, save: str | None) -> list[list[str]]:
     """Mean IoU and right counts, beside trivial baselines."""
-    data, columns = given.read("scenes"), ("picture", "boxes")
+    data, columns = Scenes(4096), ("picture", "boxes")
     tests = {"seen": Scenes(n, seed=1000).only(columns), "unseen": Scenes(n, seed=1000, unseen=True).only(columns)}
     rows = [["what", "mean IoU", "right counts", "mean IoU, unseen", "right counts, unseen", "nats/picture", "CPU-s to learn"]]
     data = data.only(columns)
@@ -47,7 +47,7 @@ def boxes(budget: dict[str, float], seed: int, n: int, save: str | None) -> list
 
 def things(budget: dict[str, float], seed: int, n: int, save: str | None) -> list[list[str]]:
     """How rightly things are named, and how often their numbers lie in their intervals."""
-    data, columns = given.read("scenes"), ("picture", "things")
+    data, columns = Scenes(4096), ("picture", "things")
     test = next(Scenes(n, seed=1000).only(columns).batches(n))
     some = Columns({k: v[:200] for k, v in test.items()})
     model = detect.model(data.only(columns), seed=seed, of="things")

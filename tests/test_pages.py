@@ -11,7 +11,7 @@ import pytest
 
 import given
 from given.app.cli import main
-from given.sources import Columns
+from given.sources import Columns, Scenes
 from given.sources.samples import SAMPLES
 
 ROOT = Path(given.__file__).parent.parent
@@ -71,8 +71,10 @@ def test_the_command_line_page_is_what_help_prints():
 
 
 @pytest.fixture
-def _short_plays(monkeypatch):
-    """The plays end after some pages: what a page shows is how to ask, and counting a million characters takes a minute."""
+def _short_samples(monkeypatch):
+    """The plays end after some pages, and scenes are few: what a page shows is how to ask, and counting a million characters takes
+    a minute."""
+    monkeypatch.setitem(SAMPLES, "scenes", lambda: Scenes(256))
     whole = SAMPLES["shakespeare"]
     monkeypatch.setitem(SAMPLES, "shakespeare", lambda **reading: Columns({"text": [whole(**reading)["text"][0][:20_000]]}))
 
@@ -91,11 +93,12 @@ def run_line(line):
         subprocess.run(line, shell=True, check=True)
 
 
-@pytest.mark.usefixtures("_short_plays")
+@pytest.mark.usefixtures("_short_samples")
 @pytest.mark.parametrize("page", ["tables", "images", "text", "autoregression", "compression", "translate", "chat", "keyboard",
                                   "code", "answer-by-rank", "series", "fields", "asking", "comparing", "describe", "fill",
                                   "picture", "upscale", "finance", "channel", "traffic", "health", "quality", "linked",
-                                  "anomalies", "impute", "predict", "segments", "label-few", "exemplars", "latent-factors"])
+                                  "anomalies", "impute", "predict", "segments", "label-few", "exemplars", "latent-factors",
+                                  "scenes", "sets"])
 def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{page}.md").read_text()

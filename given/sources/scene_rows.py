@@ -53,7 +53,7 @@ class Scenes(Source):
         UserError: a column there is not, or a number that is none.
     """
 
-    def __init__(self, n: int = 4096, *, seed: int = 0, unseen: bool = False, counts: Sequence[int] = (1, 2, 3),
+    def __init__(self, n: int = 2048, *, seed: int = 0, unseen: bool = False, counts: Sequence[int] = (1, 2, 3),
                  columns: Collection[str] = _NAMES) -> None:
         if not isinstance(n, int) or n < 1 or not counts or not {*counts} <= {1, 2, 3}:
             raise UserError(f"scenes: n={n!r}, counts={counts!r}; expected rows from 1, and counts of 1, 2 and 3")
