@@ -72,8 +72,8 @@ def test_the_command_line_page_is_what_help_prints():
 
 @pytest.fixture
 def _short_samples(monkeypatch):
-    """The plays end after some pages, and scenes are few: what a page shows is how to ask, and counting a million characters takes
-    a minute."""
+    """The plays end after some pages, and scenes are few: what a page shows is how to ask, and counting a million characters
+    takes a minute."""
     monkeypatch.setitem(SAMPLES, "scenes", lambda: Scenes(256))
     whole = SAMPLES["shakespeare"]
     monkeypatch.setitem(SAMPLES, "shakespeare", lambda **reading: Columns({"text": [whole(**reading)["text"][0][:20_000]]}))

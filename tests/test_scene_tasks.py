@@ -80,7 +80,10 @@ def test_a_caption_of_unknown_words_or_of_none_is_refused(caption, said) -> None
 def test_columns_of_other_names_are_taken_where_they_are_the_only_ones_of_their_kind() -> None:
     data = Columns({"photo": ROWS["picture"], "words": ROWS["caption"]}, dtypes={"words": "text"})
     assert str(to_text.CAPTION.model(to_text.CAPTION.read(data), width=16, layers=1)) == "p(words | photo)"
+    few = Columns({"photo": ROWS["picture"], "what": np.array(["a temple", "a flower"] * 128), "classes": ROWS["map"]})
+    assert str(to_text.CAPTION.model(to_text.CAPTION.read(few.rows(slice(64))), width=16, layers=1)) == "p(what | photo)"
+    assert roles(few, {"map": given.codecs.LabelMap, "picture": given.codecs.Image}) == ["classes", "photo"]
     assert roles(ROWS, {"map": given.codecs.LabelMap, "picture": given.codecs.Image}) == ["map", "picture"]
-    with pytest.raises(UserError, match="picture: expected a column of this name, or one column of images that could be it"):
+    with pytest.raises(UserError, match="picture: expected a column of this name, or one column of pictures that could be it"):
         to_text.CAPTION.read(Columns({"a": ROWS["picture"], "b": ROWS["styled"], "words": ROWS["caption"]},
                                      dtypes={"words": "text"}))

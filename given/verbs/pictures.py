@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from given.codecs import Image, Label, infer_table
+from given.codecs import Image, Label, LabelMap, Text, infer_table
 from given.conditional import Conditional, quoted
 from given.families import Autoregressive, Dequantised, FlowMatching, Unordered
 from given.nn import Convolutions, Transformer, UNet
@@ -22,6 +22,7 @@ __all__ = ["FEW", "entries_of", "field", "labelled_pictures", "lonely_label", "n
            "picture_model", "picture_names", "roles", "sets_of"]
 
 phrases = Convolutions(layers=2, halve=0)  # of texts: a word is read with those beside it, which say of what it is
+_CALLED = {Image: "pictures", Label: "labels", LabelMap: "maps of classes", Text: "text"}
 FEW = 256  # entries, up to which layers of units learn parts faster
 
 
@@ -98,13 +99,24 @@ def roles(data: Source, wanted: Mapping[str, type[Codec]]) -> list[str]:
     found = {role: role for role in wanted if role in data.names}
     if len(found) < len(wanted):
         codecs, _ = infer_table(data, {})
-        for role, kind in wanted.items():
-            fit = [name for name, codec in codecs.items() if isinstance(codec, kind) and name not in found.values()]
+        first = next(data.batches(64))
+        for role in sorted(wanted, key=lambda role: wanted[role] is not LabelMap):  # pictures are what is no map
+            fit = [name for name, codec in codecs.items() if name not in found.values() and _fits(
+                wanted[role], codec, first[name])]
             if role not in found and len(fit) != 1:
-                raise UserError(f"{role}: expected a column of this name, or one column of {kind.__name__.lower()}s that could "
-                                f"be it, got {' and '.join(fit) or 'none'} among {', '.join(data.names)}; rename it")
+                raise UserError(f"{role}: expected a column of this name, or one column of {_CALLED[wanted[role]]} that could be "
+                                f"it, got {' and '.join(fit) or 'none'} among {', '.join(data.names)}; rename it")
             found.setdefault(role, fit[0] if fit else role)
     return [found[role] for role in wanted]
+
+
+def _fits(kind: type[Codec], codec: Codec, raw: np.ndarray) -> bool:
+    """Whether a column may be read so: text that repeats is text, too, and whole numbers (B, height, width) may be classes."""
+    if kind is Text:
+        return isinstance(codec, Text) or (isinstance(codec, Label) and isinstance(raw[0], str))
+    if kind is LabelMap:
+        return isinstance(codec, Image) and raw.ndim == 3
+    return isinstance(codec, kind)
 
 
 def nearest_pictures(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
