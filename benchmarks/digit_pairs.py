@@ -2,6 +2,7 @@
 
     GIVEN_DATA=data python benchmarks/digit_pairs.py             # some 25 CPU-minutes; appends to RESULTS.md
     GIVEN_DATA=data python benchmarks/digit_pairs.py --quick     # prints only
+    GIVEN_DATA=data python benchmarks/digit_pairs.py --model M   # judges one that --save wrote
 
 Pictures, 32 x 32 grey, are composed anew in every epoch of two digits of MNIST's training part, each of 14 to 16 pixels; their
 captions, such as "a three left of a seven" or "below a 7 is a 3", say which stands where, in 26 ways. Ten pairs of unequal
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -51,7 +51,7 @@ DOWN = ["{A} above {B}", "{A} over {B}", "{B} below {A}", "{B} under {A}", "ther
         "above {B} is {A}", "below {A} is {B}", "at the top {A}, at the bottom {B}", "at the bottom {B}, at the top {A}",
         "{A} and below it {B}", "{B} and above it {A}", "{A} on top of {B}"]
 TEST, VALID = 10, 5  # pairs, unordered
-ROWS, CHOOSING = 400, 150  # draws that are judged, and for every weight on the pairs to choose by
+ROWS, CHOOSING = 400, 100  # draws that are judged, and for every weight on the pairs to choose by
 WEIGHTS = (1.0, 2.0, 3.0, 5.0)  # of the caption
 # Tokens attend to one another twice, since order says which digit is which. Half of the times have more noise than picture.
 FAMILY = partial(Dequantised, family=partial(
@@ -225,16 +225,15 @@ def nearest(asked: list[str], known: list[str]) -> np.ndarray:
 def drawn(model: given.Model, captions: list[str], weight: float, seed: int = 0) -> np.ndarray:
     """A picture a caption, (n, 32, 32)."""
     how = DPMSolver(16) if weight == 1 else Guidance(weight) | DPMSolver(16)
-    return np.asarray(model.given(caption=captions).sample(seed=seed, how=how)["image"])
+    return np.asarray(model.given(caption=captions).sample(1, seed=seed, how=how)["image"])[0]
 
 
-def learned(train: Compositions, seconds: float, minutes: float | None) -> tuple[given.Model, int, float]:
-    """A model of compositions, the steps it took and its CPU-seconds."""
-    began = time.process_time()
+def learned(train: Compositions, seconds: float, minutes: float | None) -> given.Model:
+    """A model of compositions."""
     model = given.model("p(image | caption)", train, families={"image": FAMILY}, seed=0, codecs={
         "image": Image(SIDE, SIDE, levels=256), "caption": Text("words")})
-    fit = model.fit(train, cpu_seconds=seconds, minutes=minutes, seed=0, progress=False, **TRAINING)
-    return model, fit.steps, time.process_time() - began
+    model.fit(train, cpu_seconds=seconds, minutes=minutes, seed=0, progress=False, **TRAINING)
+    return model
 
 
 def sheet(images: np.ndarray, captions: list[str], path: Path, across: int = 6) -> None:
@@ -259,13 +258,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1080, help="of processor time to learn in")
     parser.add_argument("--minutes", type=float, help="of wall time to learn in, at most")
     parser.add_argument("--save", type=Path, help="a folder for the model")
+    parser.add_argument("--model", type=Path, help="such a folder, to judge and not to learn")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     data = np.load(Path(os.environ.get("GIVEN_DATA", "../shared/data")) / "images" / "mnist.npz")
     seen, valid, unseen = pairs()
     digits, held_out = (Digits(data[f"x_{part}"], data[f"y_{part}"]) for part in ("train", "test"))
     train = Compositions(digits, seen)
-    model, steps, spent = learned(train, 20 if asked.quick else asked.seconds, asked.minutes)
+    model = given.load(asked.model) if asked.model else learned(train, 20 if asked.quick else asked.seconds, asked.minutes)
+    steps, spent = model.facts["fit"]["steps"], model.facts["fit"]["cpu_seconds"]
     if asked.save:
         model.save(asked.save)
     reader = judge(digits, epochs=2 if asked.quick else 8)
