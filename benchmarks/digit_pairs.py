@@ -9,9 +9,10 @@ captions, such as "a three left of a seven" or "below a 7 is a 3", say which sta
 digits are never together in a picture learned from, and captions of these, in either order and relation, are the test; five
 further pairs were for choosing. So each digit of the test was seen, and each relation, but never the two together.
 
-The judge is a small convolutional net that reads relation and both digits off a picture; it learned from compositions of all
-pairs. Its share of real compositions of MNIST's test part that it reads rightly is the ceiling; chance is one in 200. The
-trivial baseline is a picture learned from whose caption is most alike.
+The model is that of the task text-to-image, p(boxes | caption) p(picture | boxes): which digit stands where, and what it looks
+like there. The judge is a small convolutional net that reads relation and both digits off a picture; it learned from
+compositions of all pairs. Its share of real compositions of MNIST's test part that it reads rightly is the ceiling; chance is
+one in 200. The trivial baseline is a picture learned from whose caption is most alike.
 """
 
 from __future__ import annotations
@@ -20,10 +21,8 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,13 +31,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import given
-from given.codecs import Image, Text
-from given.distributions import Guidance, Straight
 from given.evaluate import support
-from given.families import Dequantised, FlowMatching
-from given.nn import Context, UNet
-from given.solve import DPMSolver
 from given.sources import Columns, Source
+from given.tasks.to_picture import TEXT_TO_IMAGE
 
 SIDE, SIZES, CUT = 32, (14, 15, 16), 22  # of a picture, of digits in it, and of what of MNIST's 28 x 28 holds the ink
 WORDS = "zero one two three four five six seven eight nine".split()
@@ -52,12 +47,8 @@ DOWN = ["{A} above {B}", "{A} over {B}", "{B} below {A}", "{B} under {A}", "ther
         "{A} and below it {B}", "{B} and above it {A}", "{A} on top of {B}"]
 TEST, VALID = 10, 5  # pairs, unordered
 ROWS, CHOOSING = 400, 100  # draws that are judged, and for every weight on the pairs to choose by
-WEIGHTS = (1.0, 2.0, 3.0, 5.0)  # of the caption
-# Tokens attend to one another twice, since order says which digit is which. Half of the times have more noise than picture.
-FAMILY = partial(Dequantised, family=partial(
-    FlowMatching, net=partial(UNet, width=48, factors=(1, 2, 2), patch=2), width=64, known=0.0, path=Straight(power=1.0),
-    context=partial(Context, layers=2, dropout=0.0, sums_tokens=True)))
-TRAINING: dict[str, Any] = {"batch": 16, "lr": 3e-3, "muon": True, "bfloat16": True, "patience": None, "held_out": 0}
+WEIGHTS = (1.0, 1.5, 2.0, 3.0)  # of what is given
+TRAINING = dict(TEXT_TO_IMAGE.TRAINING)
 
 
 def pairs() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -86,18 +77,19 @@ class Digits:
                        for s in SIZES}
         self.of = [np.flatnonzero(labels == d) for d in range(10)]
 
-    def picture(self, rng: np.random.Generator, a: int, b: int, down: int) -> np.ndarray:
-        """One with a left of b, or above it."""
+    def picture(self, rng: np.random.Generator, a: int, b: int, down: int) -> tuple[np.ndarray, np.ndarray]:
+        """One with a left of b, or above it, and the boxes of both."""
         sizes = rng.choice(SIZES, 2).tolist()
         first = int(rng.integers(0, SIDE - sum(sizes) + 1))
         second = int(rng.integers(first + sizes[0], SIDE - sizes[1] + 1))
         across = rng.integers(0, SIDE - max(sizes) + 1) + rng.integers(-3, 4, 2)
-        canvas = np.zeros((SIDE, SIDE), np.uint8)
-        for digit, s, i, j in zip((a, b), sizes, (first, second), across.tolist(), strict=True):
+        canvas, boxes = np.zeros((SIDE, SIDE), np.uint8), np.empty(2, dtype=object)
+        for n, (digit, s, i, j) in enumerate(zip((a, b), sizes, (first, second), across.tolist(), strict=True)):
             j = min(max(j, 0), SIDE - s)
             top, left = (i, j) if down else (j, i)
             canvas[top:top + s, left:left + s] = self.scaled[s][rng.choice(self.of[digit])]
-        return canvas
+            boxes[n] = (WORDS[digit], float(left), float(top), float(left + s), float(top + s))
+        return canvas, boxes
 
 
 def caption(rng: np.random.Generator, a: int, b: int, down: int) -> str:
@@ -121,7 +113,7 @@ class Compositions(Source):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return ("image", "caption")
+        return ("picture", "caption", "boxes")
 
     def of_epoch(self, seed: int, number: int) -> Compositions:
         return Compositions(self.digits, self.pairs, self.n, (seed, number + 1))
@@ -129,16 +121,19 @@ class Compositions(Source):
     def batches(self, size: int) -> Iterator[Columns]:
         for start in range(0, self.n, size):
             rows = [self.row(i) for i in range(start, min(start + size, self.n))]
-            yield Columns({"image": np.stack([r[0] for r in rows]), "caption": [r[1] for r in rows]})
+            boxes = np.empty(len(rows), dtype=object)
+            boxes[:] = [r[2] for r in rows]
+            yield Columns({"picture": np.stack([r[0] for r in rows]), "caption": [r[1] for r in rows], "boxes": boxes})
 
     def truth(self, row: int) -> tuple[int, int, int]:
         """Both digits, and whether they stand one above the other."""
         a, b, down = self._drawn(row)[1]
         return a, b, down
 
-    def row(self, row: int) -> tuple[np.ndarray, str]:
+    def row(self, row: int) -> tuple[np.ndarray, str, np.ndarray]:
         rng, truth = self._drawn(row)
-        return self.digits.picture(rng, *truth), caption(rng, *truth)
+        picture, boxes = self.digits.picture(rng, *truth)
+        return picture, caption(rng, *truth), boxes
 
     def _drawn(self, row: int) -> tuple[np.random.Generator, tuple[int, int, int]]:
         rng = np.random.default_rng([*self.epoch, row])
@@ -224,15 +219,13 @@ def nearest(asked: list[str], known: list[str]) -> np.ndarray:
 
 def drawn(model: given.Model, captions: list[str], weight: float, seed: int = 0) -> np.ndarray:
     """A picture a caption, (n, 32, 32)."""
-    how = DPMSolver(16) if weight == 1 else Guidance(weight) | DPMSolver(16)
-    return np.asarray(model.given(caption=captions).sample(1, seed=seed, how=how)["image"])[0]
+    return TEXT_TO_IMAGE.drawn(model, Columns({"caption": captions}), weight=weight, seed=seed)
 
 
 def learned(train: Compositions, seconds: float, minutes: float | None) -> given.Model:
     """A model of compositions."""
-    model = given.model("p(image | caption)", train, families={"image": FAMILY}, seed=0, codecs={
-        "image": Image(SIDE, SIDE, levels=256), "caption": Text("words")})
-    model.fit(train, cpu_seconds=seconds, minutes=minutes, seed=0, progress=False, **TRAINING)
+    model = TEXT_TO_IMAGE.model(train, seed=0)
+    model.fit(train, cpu_seconds=seconds, minutes=minutes, seed=0, progress=False, threads=1, bfloat16=True, **TRAINING)
     return model
 
 

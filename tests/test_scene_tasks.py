@@ -81,7 +81,7 @@ def test_columns_of_other_names_are_taken_where_they_are_the_only_ones_of_their_
     data = Columns({"photo": ROWS["picture"], "words": ROWS["caption"]}, dtypes={"words": "text"})
     assert str(to_text.CAPTION.model(to_text.CAPTION.read(data), width=16, layers=1)) == "p(words | photo)"
     few = Columns({"photo": ROWS["picture"], "what": np.array(["a temple", "a flower"] * 128), "classes": ROWS["map"]})
-    assert str(to_text.CAPTION.model(to_text.CAPTION.read(few.rows(slice(64))), width=16, layers=1)) == "p(what | photo)"
+    assert roles(few, {"map": given.codecs.LabelMap, "picture": given.codecs.Image, "caption": given.codecs.Text})[2] == "what"
     assert roles(few, {"map": given.codecs.LabelMap, "picture": given.codecs.Image}) == ["classes", "photo"]
     assert roles(ROWS, {"map": given.codecs.LabelMap, "picture": given.codecs.Image}) == ["map", "picture"]
     with pytest.raises(UserError, match="picture: expected a column of this name, or one column of pictures that could be it"):

@@ -103,17 +103,27 @@ class ToPicture:
         families[picture] = partial(Dequantised, family=field)
         return model_of(f"{first}p({quoted(picture)} | {y})", data, codecs=codecs, families=families, seed=seed)
 
-    def drawn(self, model: Model, rows: Columns, *, seed: int = 0) -> np.ndarray:
-        """(rows, height, width, channels) a draw for every row."""
-        *first, factor = model.joint.declared
-        y = {v.name: rows[v.name] for v in (*first, factor)[0].parents}
-        drawn = model.given(y).sample(seed=seed, how=DPMSolver(_STEPS) if first else self.how)[factor.x.name]
-        return np.asarray(drawn).reshape(rows.n, *factor.x.space.shape)
+    def drawn(self, model: Model, rows: Columns, *, weight: float | None = None, seed: int = 0) -> np.ndarray:
+        """(rows, height, width, channels) a draw for every row: first of what stands between, if anything does.
 
-    @property
-    def how(self) -> How:
-        """How draws are made."""
-        steps: list[How] = [Guidance(self.guidance)] * (self.guidance != 1) + [DPMSolver(_STEPS)]
+        Args:
+            model: of pictures.
+            rows: with the columns that are given.
+            weight: of what is given, in place of the task's.
+            seed: of the draws.
+        """
+        *first, factor = model.joint.declared
+        known: dict[str, Any] = {v.name: rows[v.name] for each in (*first, factor) for v in each.parents if v.name in rows}
+        for between in first:
+            drawn = Model(between).given({v.name: known[v.name] for v in between.parents}).sample(seed=seed)
+            known[between.x.name] = np.asarray(drawn[between.x.name]).reshape(rows.n)
+        asked = Model(factor).given({v.name: known[v.name] for v in factor.parents})
+        found = asked.sample(seed=seed, how=self.how(self.guidance if weight is None else weight))
+        return np.asarray(found[factor.x.name]).reshape(rows.n, *factor.x.space.shape)
+
+    def how(self, weight: float) -> How:
+        """How draws are made in which what is given has a weight."""
+        steps: list[How] = [Guidance(weight)] * (weight != 1) + [DPMSolver(_STEPS)]
         return reduce(operator.or_, steps)
 
     def edited(self, model: Model, picture: np.ndarray, before: np.ndarray, after: np.ndarray, *, margin: int = 3, n: int = 1,
@@ -200,7 +210,7 @@ def _error(true: np.ndarray, drawn: np.ndarray) -> float:
     return float(((true.astype(np.float64) - drawn) ** 2).mean() ** 0.5 / _LEVELS)
 
 
-TEXT_TO_IMAGE = ToPicture("picture", {"caption": Text}, guidance=2.0, through="boxes")
+TEXT_TO_IMAGE = ToPicture("picture", {"caption": Text}, guidance=1.5, through="boxes")
 DRAW = ToPicture("picture", {"map": LabelMap}, known=0.5)
 RESTYLE = ToPicture("styled", {"picture": Image, "style": Label})
 EDIT = ToPicture("edited", {"picture": Image, "edit": Text}, guidance=1.5)

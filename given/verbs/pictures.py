@@ -104,8 +104,8 @@ def roles(data: Source, wanted: Mapping[str, type[Codec]]) -> list[str]:
             fit = [name for name, codec in codecs.items() if name not in found.values() and _fits(
                 wanted[role], codec, first[name])]
             if role not in found and len(fit) != 1:
-                raise UserError(f"{role}: expected a column of this name, or one column of {_CALLED[wanted[role]]} that could be "
-                                f"it, got {' and '.join(fit) or 'none'} among {', '.join(data.names)}; rename it")
+                raise UserError(f"{role}: expected a column of this name, or one column of {_CALLED[wanted[role]]} that could "
+                                f"be it, got {' and '.join(fit) or 'none'} among {', '.join(data.names)}; rename it")
             found.setdefault(role, fit[0] if fit else role)
     return [found[role] for role in wanted]
 
