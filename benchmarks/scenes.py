@@ -221,14 +221,18 @@ def _worded(model: Model, own: Any, text: str, same: Callable[[str, str], bool],
 
 
 def segmented(model: Model, own: Any) -> dict[str, Row]:
-    rows, _ = rows_of(N)
-    known = known_rows(["picture", "map"])
-    near = known["map"][nearest_pictures(rows["picture"], known["picture"])]
-    found = Judge("picture").maps(rows["picture"])
-    each = {"all background": np.zeros_like(rows["map"]), "map of the nearest picture": near,
-            "model": segment.segmented(model, rows["picture"]), "the judge of other rows": found}
-    return {name: {"mean IoU": segment.mean_iou(rows["map"], maps), "right pixels": float((rows["map"] == maps).mean())}
-            for name, maps in each.items()}
+    table, known = dict[str, Row](), known_rows(["picture", "map"])
+    classes = np.bincount(known["map"].ravel(), minlength=len(CLASSES))
+    for unseen in (False, True):
+        rows, _ = rows_of(N, unseen)
+        near = known["map"][nearest_pictures(rows["picture"], known["picture"])]
+        what = ", unseen relations" * unseen
+        each = {"all background": np.full_like(rows["map"], classes.argmax()), "map of the nearest picture": near,
+                "model": segment.segmented(model, rows["picture"])}
+        for name, maps in each.items():
+            table.setdefault(name, {})[f"mean IoU{what}"] = segment.mean_iou(rows["map"], maps)
+            table[name][f"right pixels{what}"] = float((rows["map"] == maps).mean())
+    return table
 
 
 def draw(model: Model, own: Any) -> dict[str, Row]:
@@ -241,12 +245,23 @@ def draw(model: Model, own: Any) -> dict[str, Row]:
     kept = [i for i in range(SOME) if (rows["map"][i] != after[i]).any()][:100]
     away = np.stack([far(rows["map"][i] != after[i]) for i in kept])
     changed = (np.abs(edits.astype(int) - rows["picture"][kept]).max(-1) > 4)[away].mean()
+    direct, turned = both_ways(model, judge.model, rows["picture"][kept][:60], rows["map"][kept][:60], after[kept][:60])
     save_sheet("draw", np.concatenate([rows["picture"][kept][:16], edits[:16]]))
     return {"picture of the nearest map": {"mean IoU": segment.mean_iou(rows["map"], judge.maps(near))},
+            "which of two maps a picture has, by the judge": {"right": direct},
+            "the same by Bayes' rule, from this model": {"right": turned},
             "model": {"mean IoU": segment.mean_iou(rows["map"], judge.maps(drawn)),
                       "mean IoU, edited": segment.mean_iou(after[kept], judge.maps(edits)),
                       "pixels away from the edit that change": float(changed)},
             "the renderer itself": {"mean IoU": segment.mean_iou(rows["map"], judge.maps(rows["picture"]))}}
+
+
+def both_ways(drawing: Model, naming: Model, pictures: np.ndarray, true: np.ndarray, other: np.ndarray) -> tuple[float, ...]:
+    """How often the true map of a picture is likelier than another with a thing of another colour: by p(map | picture), and
+    by p(picture | map) where both maps are as likely before."""
+    each = ((naming.log_prob(picture=pictures, map=true), naming.log_prob(picture=pictures, map=other)),
+            (drawing.log_prob(picture=pictures, map=true), drawing.log_prob(picture=pictures, map=other)))
+    return tuple(float((a > b).mean()) for a, b in each)
 
 
 def moved(f: Factors) -> Factors:
