@@ -76,6 +76,14 @@ def test_the_order_of_items_moves_nothing(model):
         assert torch.allclose(law.log_prob(one), each.logsumexp(0))
 
 
+def test_sets_of_single_values_are_learned():
+    data = {"tags": rows_of(["a", "b"], [], ["c"], ["a", "b", "c"])}
+    found = given.model("p(tags)", data, codecs={"tags": Set()},
+                        families={"tags": partial(Unordered, family=partial(Autoregressive, net=NET))})
+    found.fit(data, steps=2, held_out=0, progress=False)
+    assert all({*row} <= {"a", "b", "c"} for row in found.sample(5, seed=0)["tags"])
+
+
 def test_a_score_of_many_items_is_a_bound():
     """Of some orders it is an unbiased estimate of the probability, whichever they are."""
     codec = Set(["of"], most=5)

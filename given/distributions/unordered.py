@@ -24,7 +24,7 @@ from given.distributions.beam_searched import BeamSearched
 from given.distributions.distribution import Distribution, How, Intractable, Kind, weakest
 from given.distributions.noise import Noise
 from given.distributions.sequential import Sequential
-from given.variables import Entries, Finite, counted, in_order, log_repeats, reordered
+from given.variables import Entries, Finite, counted, in_order, log_repeats, most_items, reordered
 
 __all__ = ["Unordered"]
 
@@ -45,7 +45,7 @@ class Unordered(Distribution):
                  draws: int = 720) -> None:
         super().__init__(distribution.space, distribution.n, distribution.device)
         assert isinstance(distribution.space, Finite)
-        self.items, self.most = distribution.space, distribution.space.dimensions // len(distribution.space.pattern)
+        self.items, self.most = distribution.space, most_items(distribution.space)
         self.distribution, self.rows, self.exact, self.draws = distribution, rows, exact, draws
         self.draws_together, self.closed = distribution.draws_together, distribution.closed
         self.kind = self._kind(self.most)
@@ -106,8 +106,7 @@ class Unordered(Distribution):
 
 def _moved(x: Entries, orders: Tensor, space: Finite) -> Entries:
     """Rows (B, D) in orders (some, 1 or B, n) of their n items: (some, B, D)."""
-    most = (x.tensor.shape[-1] - 1) // len(space.pattern)
-    rest = torch.arange(orders.shape[-1], most, device=orders.device)
+    rest = torch.arange(orders.shape[-1], most_items(space), device=orders.device)
     orders = torch.cat([orders, rest.expand(*orders.shape[:-1], -1)], -1).expand(-1, len(x), -1)
     return reordered(x.map(lambda t: t.expand(len(orders), *t.shape)), orders, space)
 

@@ -22,7 +22,7 @@ from given import distributions
 from given.conditional import Conditional
 from given.distributions import Noise
 from given.lessons import Lesson
-from given.variables import Entries, Finite, Observed, UserError, Variable, counted, in_order, reordered
+from given.variables import Entries, Finite, Observed, UserError, Variable, counted, in_order, most_items, reordered
 from given.ways import way
 
 __all__ = ["Unordered"]
@@ -69,7 +69,7 @@ class Unordered(Conditional):
         """Sets with their items in an order at random, or sorted."""
         if self.sorted:
             return in_order(x, self.space), y
-        most = self.space.dimensions // len(self.space.pattern)
+        most = most_items(self.space)
         turn = noise.fold("order").uniform((), (most,))
         there = torch.arange(most, device=turn.device) < counted(x, self.space)[:, None]
         return reordered(x, torch.where(there, turn, turn + 1.0).argsort(-1), self.space), y

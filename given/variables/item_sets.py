@@ -8,7 +8,12 @@ from torch import Tensor
 from given.variables.entries import Entries
 from given.variables.spaces import Finite
 
-__all__ = ["counted", "in_order", "log_repeats", "reordered"]
+__all__ = ["counted", "in_order", "log_repeats", "most_items", "reordered"]
+
+
+def most_items(space: Finite) -> int:
+    """How many items there is room for, beside the end."""
+    return (space.dimensions - 1) // len(space.pattern)
 
 
 def counted(x: Entries, space: Finite) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from given.nn.readers.features import Symbol
 from given.nn.readers.reader import Among, Cells, Read, Reader, Role
 from given.nn.readers.tokens import check_layers
-from given.variables import Entries, Finite, Space, counted
+from given.variables import Entries, Finite, Space, counted, most_items
 
 __all__ = ["Items"]
 
@@ -48,7 +48,7 @@ class _Items(Read):
     def __init__(self, space: Finite, width: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.space, self.fields = space, len(space.pattern)
-        self.cells = ((space.dimensions - 1) // self.fields + 1,)
+        self.cells = (most_items(space) + 1,)
         self.value = Symbol(space, 2 * width)
         self.layer = nn.Sequential(nn.GELU(), nn.Linear(2 * width, width))
         self.whole = nn.Parameter(torch.randn(2, width) * 0.5)  # beside the items: of a set that is seen, and of one unseen

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given.nn.readers.reader import Cells, Read, Reader, Role
-from given.variables import Entries, Finite, Space, UserError, counted
+from given.variables import Entries, Finite, Space, UserError, counted, most_items
 
 __all__ = ["Painted"]
 
@@ -65,9 +65,8 @@ class _Painted(Read):
         self.null = nn.Parameter(torch.randn(width) * 0.5)
 
     def forward(self, x: Entries) -> Cells:
-        B, k = len(x), len(self.space.pattern)
+        B, k, most = len(x), len(self.space.pattern), most_items(self.space)
         seen = x.scored.any(1)
-        most = (self.space.dimensions - 1) // k
         items = x.tensor[:, :most * k].long().reshape(B, most, k)
         there = (torch.arange(most, device=items.device) < counted(x, self.space)[:, None]) & seen[:, None]
         axes = len(self.cells)
