@@ -117,7 +117,7 @@ from test_referee import (
 from test_selection import check_halves, check_held_out
 from test_series import check_shared_length, check_together, check_windows, check_within
 from test_series_sources import check_calendar
-from test_sets import check_pattern, check_volume
+from test_sets import check_once, check_pattern, check_volume
 from test_state_space import PARTS, check_dense, check_paths
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
@@ -240,8 +240,10 @@ class Mutant:
 
 MUTANTS = {
     "a set is as probable as one of its orders": Mutant(
-        given.distributions.Unordered, "log_prob", "_summed(torch.cat(each), n)", "torch.cat(each)[0]",
+        given.distributions.Unordered, "log_prob", "_summed(each, orders, n)", "each[0]",
         family("density_is_normalised", "Unordered")),
+    "an order that is drawn again counts again": Mutant(
+        given.distributions.unordered, "_summed", ".masked_fill(again, -torch.inf)", "", check_once),
     "a pattern is forgotten": Mutant(
         given.distributions.Sequential, "_ending", "distribution.keep(self.possible[place])", "pass",
         check_pattern),

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -100,6 +101,23 @@ def test_a_score_of_many_items_is_a_bound():
         true = law.log_prob(x).exp()
     assert torch.equal(found[0, 1:], true[1:]) and found[:, 0].std() > 0
     assert abs(found[:, 0].mean() - true[0]) < 5 * found[:, 0].std() / 60**0.5
+
+
+def check_once():
+    """Where one order has nearly all the mass, some orders at random are no more than all of them."""
+    codec = Set(["of"], most=3)
+    codec.learn(rows_of(["a", "b", "c"]))
+    conditional = Unordered(given.variables.Variable("x", codec), family=partial(Autoregressive, net=NET))
+    x, law = codec.encode(rows_of(["a", "b", "c"])), conditional(given.variables.Observed(n=1))
+    law.exact, law.draws = 1, 3
+    law.rows = lambda index: SimpleNamespace(log_prob=lambda order: torch.where(
+        (order.tensor == x.tensor).all(-1), 0.95, 0.01).double().log())
+    found = torch.cat([law.log_prob(x, seed=seed) for seed in range(200)]).exp()
+    assert abs(found.mean() - 1) < 5 * found.std() / 200**0.5, "an estimate counts the order of the entries twice"
+
+
+def test_the_order_of_the_entries_counts_once():
+    check_once()
 
 
 def test_sets_are_drawn_kept_and_read(model, tmp_path):

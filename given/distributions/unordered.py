@@ -4,8 +4,9 @@ A set of n items is drawn in any of its orders, so its probability is the sum of
 
     p(set) = 1 / (m_1! m_2! ...) sum_o p(o of the items),   o over all n! orders, m_i how often items are alike.
 
-Where n is at most `exact`, `log_prob` is this sum. Beyond, it is the order of the entries themselves and n! - 1 times the mean
-over others drawn at random, `draws` orders in all: an unbiased estimate of p, whose log is on average below log p, a bound.
+Where n is at most `exact`, `log_prob` is this sum. Beyond, it is the order of the entries themselves and n! times the mean over
+orders drawn at random, that one counting nothing where it is drawn again, `draws` orders in all: an unbiased estimate of p,
+whose log is on average below log p, a bound.
 
 Source: Vinyals, Bengio, Kudlur, Order matters: sequence to sequence for sets, 2015 / https://arxiv.org/abs/1511.06391
 Burda, Grosse, Salakhutdinov, Importance weighted autoencoders, 2015 / https://arxiv.org/abs/1509.00519 (the bound)
@@ -89,8 +90,8 @@ class Unordered(Distribution):
                 sets = x.rows(index)
                 orders = list(self._orders(n, index, Noise.of(seed, self.n, device=self.device)))
                 law = self.rows(row[index])
-                each = [law.log_prob(_moved(sets, some, self.items)) for some in orders]
-                found = found.index_copy(0, index, _summed(torch.cat(each), n))
+                each = torch.cat([law.log_prob(_moved(sets, some, self.items)) for some in orders])
+                found = found.index_copy(0, index, _summed(each, orders, n))
         return torch.where(count < 0, 0.0, found - log_repeats(x, self.items)).reshape(lead)
 
     def _orders(self, n: int, index: Tensor, noise: Noise) -> Iterator[Tensor]:
@@ -111,10 +112,10 @@ def _moved(x: Entries, orders: Tensor, space: Finite) -> Entries:
     return reordered(x.map(lambda t: t.expand(len(orders), *t.shape)), orders, space)
 
 
-def _summed(each: Tensor, n: int) -> Tensor:
-    """log p of orders (orders, B), the first that of the entries -> of all n! orders together: (B,)."""
-    rest = math.factorial(n) - 1
-    if rest + 1 == len(each):
+def _summed(each: Tensor, orders: Sequence[Tensor], n: int) -> Tensor:
+    """log p (some, B) of orders (some, 1 or B, n), the first that of the entries -> of all n! orders together: (B,)."""
+    if math.factorial(n) == len(each):
         return each.logsumexp(0)
-    others = each[1:].logsumexp(0) + math.log(rest / (len(each) - 1))
+    again = torch.cat([(some == torch.arange(n, device=each.device)).all(-1) for some in orders[1:]])
+    others = each[1:].masked_fill(again, -torch.inf).logsumexp(0) + math.log(math.factorial(n) / len(again))
     return torch.logaddexp(each[0], others)
