@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -76,6 +77,14 @@ def test_a_row_is_the_same_whichever_columns_and_batches_are_asked_for() -> None
     assert (next(Scenes(300).of_epoch(0, 0).batches(300))["caption"] != whole["caption"]).mean() > 0.9
 
 
+def test_boxes_are_one_cell_a_row_wherever_they_are_written(tmp_path) -> None:
+    rows = next(Scenes(4, columns=["boxes", "style"]).batches(4))
+    rows.save(tmp_path / "a.csv")
+    table = given.read(tmp_path / "a.csv")
+    assert table.names == rows.names and json.loads(table["boxes"][0]) == [*map(list, rows["boxes"][0])]
+    assert rows.to_polars()["boxes"].to_list() == rows["boxes"].tolist() == rows.to_pandas()["boxes"].tolist()
+
+
 def test_a_model_learns_scenes_that_are_new_in_every_epoch() -> None:
     model = given.model("p(caption | map)", Scenes(64), codecs={"map": LabelMap([*range(41)]), "caption": Text("words")})
     model.fit(Scenes(64), steps=3, batch=16, progress=False)
@@ -85,6 +94,8 @@ def test_a_model_learns_scenes_that_are_new_in_every_epoch() -> None:
 @pytest.mark.parametrize(("wrong", "said"), [
     (lambda: Scenes(columns=["sound"]), "scenes: no column 'sound'"),
     (lambda: Scenes(0), "scenes: n=0"),
+    (lambda: Scenes(4, seed=-1), "scenes: n=4, seed=-1, .*; expected rows from 1, a seed from 0"),
+    (lambda: given.model("p(pictur | map)", Scenes(8)), "unknown name 'pictur'; did you mean 'picture'"),
     (lambda: Scenes(10, unseen=True, counts=(1,)).runs().__next__(), "expected two things or three"),
     (lambda: LabelMap(["a", "a"]), "expected a list of distinct classes"),
     (lambda: given.model("p(map)", Scenes(8), codecs={"map": LabelMap(range(3))}), r"map, row 0: class \d+ at \(\d+, \d+\)"),

@@ -55,8 +55,9 @@ class Scenes(Source):
 
     def __init__(self, n: int = 2048, *, seed: int = 0, unseen: bool = False, counts: Sequence[int] = (1, 2, 3),
                  columns: Collection[str] = _NAMES) -> None:
-        if not isinstance(n, int) or n < 1 or not counts or not {*counts} <= {1, 2, 3}:
-            raise UserError(f"scenes: n={n!r}, counts={counts!r}; expected rows from 1, and counts of 1, 2 and 3")
+        if not isinstance(n, int) or isinstance(n, bool) or min(n, seed + 1) < 1 or not counts or not {*counts} <= {1, 2, 3}:
+            raise UserError(f"scenes: n={n!r}, seed={seed!r}, counts={counts!r}; expected rows from 1, a seed from 0, and "
+                            "counts of 1, 2 and 3")
         if stray := [name for name in columns if name not in _NAMES]:
             raise UserError(f"scenes: no column {shown(stray[0])}; there are {', '.join(_NAMES)}")
         self.n, self.seed, self.unseen, self.counts = n, seed, unseen, tuple(counts)
@@ -138,9 +139,8 @@ class Scenes(Source):
 
 
 def _lists(f: Factors, of: Any) -> np.ndarray:
-    """(B,) arrays of what there is to say of every thing, a tuple each."""
+    """(B,) lists of what there is to say of every thing, a tuple each."""
     found = np.empty(len(f.count), dtype=object)
     for row, count in enumerate(f.count.tolist()):
-        found[row] = np.empty(count, dtype=object)
-        found[row][:] = [of(row, i) for i in range(count)]
+        found[row] = [of(row, i) for i in range(count)]
     return found

@@ -153,10 +153,10 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
     terms = parse(formula) if formula is not None else []
     spaced = {parse(k)[0].name if "," in k else k: v for k, v in (families or {}).items()}
     names = list(dict.fromkeys(name for term in terms for name in (*term.left, *term.parents)))
-    source = source.only(names) if names else source
     latents, posteriors = _latents(latents or {}, names)
     source = _with_calendar(source, [name for name in names if name not in latents])
     check_known(names, [*source.names, *latents], "formula")
+    source = source.only(names) if names else source
     check_known(codecs, source.names if formula is None else names, "codecs")
     for name, codec in codecs.items():
         if not isinstance(codec, Codec):
