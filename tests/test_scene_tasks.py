@@ -7,7 +7,7 @@ import pytest
 
 import given
 from given.sources import Columns, Scenes
-from given.tasks import segment, task_named, to_picture, to_text
+from given.tasks import detect, segment, task_named, to_picture, to_text
 from given.variables import UserError
 from given.verbs.pictures import roles
 
@@ -75,6 +75,21 @@ def test_a_caption_of_unknown_words_or_of_none_is_refused(caption, said) -> None
     model.facts["fitted"] = True
     with pytest.raises(UserError, match=said):
         model.given(caption=caption).sample()
+
+
+def test_edges_of_boxes_are_taken_by_their_names() -> None:
+    """In whatever order mappings have them, a box is laid over what lies between its edges."""
+    names = ("what", "left", "top", "right", "bottom")
+    turned = [[dict(reversed([*zip(names, box, strict=True)])) for box in row] for row in ROWS["boxes"]]
+    picture, caption = ROWS["picture"][:, :16], ROWS["caption"]
+    rows = given.read({"picture": picture, "caption": caption, "boxes": turned}).rows(slice(40))
+    found, _ = to_picture.boxes_of(rows, "picture", "boxes")
+    assert found.stated_names == ["what", "left", "top", "right", "bottom"]
+    assert found.ranges == {"left": (0, 32), "top": (0, 16), "right": (0, 32), "bottom": (0, 16)}
+    for boxes in ([None, *turned[1:]], [None, *ROWS["boxes"][1:].tolist()]):
+        assert detect.columns_of(given.read(picture=picture, boxes=boxes)) == ("picture", "boxes")
+    with pytest.raises(UserError, match=r"^boxes: expected boxes, as \[\[name, left, top, right, bottom\], \.\.\.\], got 1"):
+        to_picture.boxes_of(given.read(picture=picture, boxes=[1.0] * 256), "picture", "boxes")
 
 
 def test_columns_of_other_names_are_taken_where_they_are_the_only_ones_of_their_kind() -> None:

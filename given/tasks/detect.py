@@ -21,18 +21,17 @@ import numpy as np
 
 from given.codecs import Image, Set, infer
 from given.conditional import quoted
-from given.sources import Columns, Source, holds_sets
+from given.sources import Columns, Source
 from given.sources import read as read_data
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import sets_of
+from given.verbs.pictures import EDGES, box_fields, nearest_pictures, sets_of
 
 __all__ = ["TRAINING", "baselines", "columns_of", "found", "iou", "mean_iou", "measure", "model", "read"]
 
 TRAINING: Mapping[str, Any] = {"batch": 32, "lr": 2e-3, "patience": None, "held_out": 0}
 _ROWS, _NEAR, _TRIED = 500, 16_384, 64  # pictures that are measured; that a nearest one is looked for in; sets for all
-_EDGES = ("left", "top", "right", "bottom")
 
 
 def read(*paths: str | os.PathLike[str]) -> Source:
@@ -58,18 +57,11 @@ def columns_of(data: Source, of: str | None = None) -> tuple[str, str]:
     """
     first = next(data.batches(256))
     pictures = [name for name, raw in first.items() if raw.ndim in (3, 4) and isinstance(infer(raw), Image)]
-    boxes = [name for name, raw in first.items() if name == of or (of is None and holds_sets(raw) and _are_boxes(raw))]
+    boxes = [name for name, raw in first.items() if name == of or (of is None and box_fields(raw))]
     if not pictures or not boxes:
         raise UserError("detect: expected columns of pictures and of boxes, as [[name, left, top, right, bottom], ...]; got "
                         + ", ".join(first))
     return pictures[0], boxes[0]
-
-
-def _are_boxes(raw: np.ndarray) -> bool:
-    item = next(item for row in raw for item in row)
-    if isinstance(item, Mapping):
-        return len(item) == 5 and {*_EDGES} <= item.keys()
-    return len(item) == 5 and [isinstance(v, str) for v in item] == [True, False, False, False, False]
 
 
 def model(data: Source, *, seed: int = 0, of: str | None = None, width: int = 64, layers: int = 3) -> Model:
@@ -97,7 +89,7 @@ def plain(rows: Any) -> list[list[tuple[Any, ...]]]:
     """Rows of boxes as (name, left, top, right, bottom)."""
     def box(item: Any) -> tuple[Any, ...]:
         if isinstance(item, Mapping):
-            return next(v for k, v in item.items() if k not in _EDGES), *(item[k] for k in _EDGES)
+            return next(v for k, v in item.items() if k not in EDGES), *(item[k] for k in EDGES)
         return tuple(item)
 
     return [[box(item) for item in row] for row in rows]
@@ -141,9 +133,8 @@ def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
     """The boxes of the nearest picture, and one set for all."""
     picture, boxes = columns_of(train)
     some, rows = next(train.batches(_NEAR)), next(test.batches(_ROWS))
-    a, b = (np.asarray(x[picture], dtype=np.float32).reshape(x.n, -1) for x in (some, rows))
-    nearest = ((a**2).sum(1) - 2 * b @ a.T).argmin(1)
     sets = plain(some[boxes])
     one = max(sets[:_TRIED], key=lambda each: mean_iou(sets[:8 * _TRIED], [each] * len(sets[:8 * _TRIED])))
-    return {"boxes of the nearest picture": _beside(rows, boxes, [sets[i] for i in nearest]),
+    near = nearest_pictures(rows[picture], some[picture])
+    return {"boxes of the nearest picture": _beside(rows, boxes, [sets[i] for i in near]),
             "one set for all": _beside(rows, boxes, [one] * rows.n)}

@@ -34,7 +34,7 @@ from given.sources import Columns, Source
 from given.variables import Codec, UserError, shown
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import phrases, roles
+from given.verbs.pictures import box_fields, phrases, roles
 
 __all__ = ["DRAW", "EDIT", "RESTYLE", "TEXT_TO_IMAGE", "ToPicture"]
 
@@ -168,40 +168,48 @@ class ToPicture:
         for name, kind in zip(given, self.given.values(), strict=True):
             if kind is Image:
                 found["the picture given"] = {"error": _error(rows[picture], rows[name])}
-        near = nearest_rows(rows, known, given)
+        near = nearest_rows(rows, known, dict(zip(given, self.given.values(), strict=True)))
         return found | {"of the nearest row": {"error": _error(rows[picture], known[picture][near])}}
 
 
 def boxes_of(data: Source, picture: str, boxes: str) -> tuple[Set, dict[str, Reader]]:
-    """How boxes (name, left, top, right, bottom), in pixels, are read as sets, and laid over the places of a picture."""
+    """How boxes, in pixels, are read as sets, and laid over the places of a picture.
+
+    Raises:
+        UserError: the column holds no boxes.
+    """
     first = next(data.batches(256))
     height, width = first[picture].shape[1:3]
-    item = next((item for row in first[boxes] for item in row), None)
-    if item is None or len(item) != 5:
-        raise UserError(f"{boxes}: expected boxes of a name, left, top, right and bottom, got {shown(item)}")
-    names = list(item) if isinstance(item, Mapping) else [str(i) for i in range(1, 6)]
-    ranges = {name: (0, width if i % 2 else height) for i, name in enumerate(names) if i}
-    return Set(ranges=ranges), {boxes: Painted((-(-height // 2), -(-width // 2)), ((2, 4), (1, 3)), role="aligned")}
+    if (names := box_fields(first[boxes])) is None:
+        raise UserError(f"{boxes}: expected boxes, as [[name, left, top, right, bottom], ...], got {shown(first[boxes][0])}; "
+                        "rename the column where it is of something else")
+    ranges = {name: (0, size) for name, size in zip(names[1:], (width, height) * 2, strict=True)}
+    return Set(names, ranges=ranges), {boxes: Painted((-(-height // 2), -(-width // 2)), ((2, 4), (1, 3)), role="aligned")}
 
 
-def nearest_rows(rows: Columns, known: Columns, names: list[str]) -> np.ndarray:
-    """(rows,) which known row is nearest: by the cosine of weighted words and pairs of words (TF-IDF), by equal labels, by the
-    share of the pixels of maps that agree, or by squared levels, summed over the columns."""
+def nearest_rows(rows: Columns, known: Columns, kinds: Mapping[str, type[Codec]]) -> np.ndarray:
+    """(rows,) which known row is nearest: by the cosine of weighted words and pairs of words (TF-IDF) of texts, by equal
+    labels, by the share of the pixels of maps that agree, or by the mean squared level of pictures, summed over the columns.
+
+    Args:
+        rows, known: with these columns.
+        kinds: column -> the codec that it is read by.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     near = np.zeros((rows.n, known.n), dtype=np.float32)
-    for name in names:
+    for name, kind in kinds.items():
         a, b = rows[name], known[name]
-        if a.ndim > 2:
+        if kind in (Image, LabelMap):
             a, b = (x.reshape(len(x), -1) for x in (a, b))
-            near += np.stack([(row == b).mean(1) if rows[name].ndim == 3 else -((row.astype(np.float32) - b) ** 2).mean(1)
+            near += np.stack([(row == b).mean(1) if kind is LabelMap else -((row.astype(np.float32) - b) ** 2).mean(1)
                               / _LEVELS**2 for row in a])
-        elif len({*b.tolist()}) < 50:
+        elif kind is Label:
             near += a[:, None] == b
         else:
             words = TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, 2))
-            told = words.fit_transform(b.tolist())
-            near += (words.transform(a.tolist()) @ told.T).toarray()
+            weights = words.fit_transform(b.tolist())
+            near += (words.transform(a.tolist()) @ weights.T).toarray()
     found: np.ndarray = near.argmax(1)
     return found
 

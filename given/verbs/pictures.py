@@ -13,16 +13,17 @@ from given.codecs import Image, Label, LabelMap, Text, infer_table
 from given.conditional import Conditional, quoted
 from given.families import Autoregressive, Dequantised, FlowMatching, Unordered
 from given.nn import Convolutions, Transformer, UNet
-from given.sources import Source, read
+from given.sources import Source, holds_sets, read
 from given.variables import Codec, UserError
 from given.verbs.building import model
 from given.verbs.models import Model
 
-__all__ = ["FEW", "entries_of", "field", "labelled_pictures", "lonely_label", "nearest_pictures", "phrases",
-           "picture_model", "picture_names", "roles", "sets_of"]
+__all__ = ["EDGES", "FEW", "box_fields", "entries_of", "field", "labelled_pictures", "lonely_label", "nearest_pictures",
+           "phrases", "picture_model", "picture_names", "roles", "sets_of"]
 
 phrases = Convolutions(layers=2, halve=0)  # of texts: a word is read with those beside it, which say of what it is
 _CALLED = {Image: "pictures", Label: "labels", LabelMap: "maps of classes", Text: "text"}
+EDGES = ("left", "top", "right", "bottom")  # of a box, in pixels
 FEW = 256  # entries, up to which layers of units learn parts faster
 
 
@@ -117,6 +118,22 @@ def _fits(kind: type[Codec], codec: Codec, raw: np.ndarray) -> bool:
     if kind is LabelMap:
         return isinstance(codec, Image) and raw.ndim == 3
     return isinstance(codec, kind)
+
+
+def box_fields(rows: np.ndarray) -> list[str] | None:
+    """The fields of boxes, what is in one and then its `EDGES`: "1" to "5" of lists in that order, the names of mappings by
+    these names, whose order is free; None where rows (n,) hold no boxes.
+
+    Args:
+        rows: of lists of items, of which the first item decides.
+    """
+    if not holds_sets(rows):
+        return None
+    item = next(item for row in rows if row is not None for item in row)
+    if isinstance(item, Mapping):
+        whole = len(item) == 1 + len(EDGES) and {*EDGES} <= item.keys()
+        return [*(name for name in item if name not in EDGES), *EDGES] if whole else None
+    return [str(i) for i in range(1, 6)] if [isinstance(v, str) for v in item] == [True, False, False, False, False] else None
 
 
 def nearest_pictures(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
