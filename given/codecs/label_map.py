@@ -21,6 +21,9 @@ class LabelMap(Codec):
 
     Args:
         classes: in the order of their symbols; learned (sorted) when left out.
+
+    Raises:
+        UserError: no classes, or one twice.
     """
 
     def __init__(self, classes: Sequence[Any] | None = None) -> None:
@@ -65,7 +68,8 @@ class LabelMap(Codec):
             rows = np.flatnonzero(wrong.any((1, 2)))
             at = np.argwhere(wrong[rows[0]])[0]
             raise NewValue(f"class {shown(raw[rows[0]][tuple(at)].item())} at {tuple(at.tolist())}; expected one of "
-                           f"{', '.join(map(str, classes[:8].tolist()))}{', ...' * (len(classes) > 8)}", rows)
+                           f"{', '.join(map(str, classes[:8].tolist()))}{', ...' * (len(classes) > 8)}; learn from maps "
+                           "that have it, or pass LabelMap(classes) with it", rows)
         return Entries(self.space.narrow(symbols))
 
     def decode(self, x: Entries) -> np.ndarray:

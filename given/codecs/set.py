@@ -138,6 +138,9 @@ class Set(Codec):
             categories, if its values are numbers too; None: those that were learned.
         most: the most items a row has; by default half as many again as any that was learned, and two more at least.
         bins: of a number, in whose middle it comes back.
+
+    Raises:
+        UserError: a range that is none, no room for an item, or no bin.
     """
 
     def __init__(self, names: Sequence[str] | None = None, *,
@@ -149,9 +152,9 @@ class Set(Codec):
         self.stated_names, self.bins = None if names is None else list(names), bins
         self.range = tuple(ranges) if ranges is not None and not isinstance(ranges, Mapping) else None  # of all fields
         self.ranges = dict(ranges) if isinstance(ranges, Mapping) else {}
-        for low, high in [*self.ranges.values(), *([] if self.range is None else [self.range])]:
-            if not -math.inf < low < high < math.inf:
-                raise UserError(f"Set: ranges: got {low} to {high}; expected a low and a higher number")
+        for each in [*self.ranges.values(), *([] if self.range is None else [self.range])]:
+            if len(each) != 2 or not -math.inf < each[0] < each[1] < math.inf:
+                raise UserError(f"Set: ranges: got {shown(each)}; expected a low and a higher number")
         self.categories, self.most, self.longest = dict(categories or {}), most, 0
         self.fields: list[_Field] | None = None
         self.form = "list"  # of an item: "list", "tuple", "dict", or "value" of a single field

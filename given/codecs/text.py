@@ -49,7 +49,7 @@ class Text(Codec):
                  axis: str = "", unseen: str = "other") -> None:
         if unseen not in ("other", "error") or (unseen == "error" and unit != "words"):
             raise UserError(f"Text: unit={unit!r}, unseen={unseen!r}; expected 'other', or 'error' of words")
-        self.tokenizer = Words(size, strict=True) if unseen == "error" else _tokenizer(unit, size, alphabet, tokenizer)
+        self.tokenizer = _tokenizer(unit, size, alphabet, tokenizer, strict=unseen == "error")
         self.unit, self.window, self.axis = self.tokenizer.unit, window, axis
         self.stride = max(1, window // 2) if stride is None else stride
         if not 1 <= self.stride <= window:
@@ -234,7 +234,7 @@ class Text(Codec):
         return f"Text({V} {self.unit}, {length})"
 
 
-def _tokenizer(unit: str, size: int, alphabet: str | None, path: str | os.PathLike[str] | None) -> Tokenizer:
+def _tokenizer(unit: str, size: int, alphabet: str | None, path: str | os.PathLike[str] | None, *, strict: bool) -> Tokenizer:
     """What cuts the texts of a codec, by its arguments."""
     if path is not None:
         if unit not in ("characters", "pieces") or alphabet is not None:
@@ -250,7 +250,7 @@ def _tokenizer(unit: str, size: int, alphabet: str | None, path: str | os.PathLi
     if unit == "pieces":
         return BytePairs(size)
     if unit == "words":
-        return Words(size)
+        return Words(size, strict)
     raise UserError(f"Text: unit={unit!r}; expected 'characters', 'bytes', 'pieces' or 'words'")
 
 

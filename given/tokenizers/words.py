@@ -62,7 +62,8 @@ class Words(Tokenizer):
             if new := [word for word in words if word not in self._words]:
                 way = nearest(new[0], self.words[1:])
                 way = way if len(way) < _LONG else f"expected words such as {', '.join(self.words[1:9])}"
-                raise NewValue(f"got {shown(new[0])}, a word that was not learned; {way}", [row])
+                room = f"; pass a size above {self._most:,} to learn more" if len(self._words) == self._most else ""
+                raise NewValue(f"got {shown(new[0])}, a word that was not learned; {way}{room}", [row])
             if not words:
                 raise NewValue(f"got {shown(text)}, without a word; expected words such as {', '.join(self.words[1:5])}", [row])
         return np.array([self._words.get(word, 0) for word in words], dtype=np.min_scalar_type(self._most))

@@ -100,7 +100,7 @@ def strip(joint: Joint, name: str | None, row: Columns, values: Sequence[float],
     if len(factor.x.columns) != 1 or not isinstance(space, Finite) or not space.ordered or len(space.axes) not in (2, 3):
         raise UserError(f"strip: {name}: expected pictures, got {space}; use traverse")
     check_known([name], [*row], "strip: column")
-    x, still = (_along(joint, factor, each, row, given).to("cpu") for each in (values, [0.0]))
+    x, still = (_along(joint, factor, each, row, given, "strip").to("cpu") for each in (values, [0.0]))
     each, V = x.tensor.reshape(-1, len(values), *space.shape), len(values)
     moved = (each.double() - still.tensor[0].double()).flatten(1).square().mean(1).sqrt()
     best = moved.argsort(descending=True, stable=True)[:most]
@@ -124,14 +124,14 @@ def traversed(joint: Joint, name: str, values: Sequence[float], around: Columns 
         given: the factor's conditions, a row each.
     """
     factor = _with_latent(joint, name, "traverse")
-    x = _along(joint, factor, values, around, given).to("cpu")
+    x = _along(joint, factor, values, around, given, "traverse").to("cpu")
     return {k: v.reshape(-1, len(values), *v.shape[1:]) for k, v in _raw(joint, factor, x).items()}
 
 
 def _along(joint: Joint, factor: Any, values: Sequence[float], around: Columns | None,
-           given: Mapping[str, np.ndarray]) -> Entries:
+           given: Mapping[str, np.ndarray], verb: str) -> Entries:
     """Entries decoded (K V, ...), of every number of the latent in turn."""
-    check_known(given, [k for v in factor.parents for k in v.columns], "traverse")
+    check_known(given, [k for v in factor.parents for k in v.columns], verb)
     known = {k: v for each in (around or {}, given) for k, v in each.items()}
     conditions = {k: joint.columns[k].encode(known) for v in factor.parents for k in v.columns if k in known}
     y = joint.y(factor, conditions, 1)
