@@ -117,6 +117,7 @@ from test_referee import (
 from test_selection import check_halves, check_held_out
 from test_series import check_shared_length, check_together, check_windows, check_within
 from test_series_sources import check_calendar
+from test_set_readers import check_items, check_painted
 from test_sets import check_once, check_pattern, check_volume
 from test_state_space import PARTS, check_dense, check_paths
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
@@ -247,6 +248,11 @@ MUTANTS = {
     "a pattern is forgotten": Mutant(
         given.distributions.Sequential, "_ending", "distribution.keep(self.possible[place])", "pass",
         check_pattern),
+    "what stands where no item is is read": Mutant(
+        given.nn.readers.items._Items, "forward", "place < counted(x, self.space)[:, None]", "place[None] < 9", check_items),
+    "items are laid over the grid's mirror": Mutant(
+        given.nn.readers.painted._Painted, "forward", "zip(self.cells, self.edges,", "zip(self.cells, self.edges[::-1],",
+        check_painted),
     "items in one bin are one item": Mutant(
         given.codecs.Set, "log_volume", "return of_item + apart", "return of_item", check_volume),
     "children are drawn given another parent": Mutant(
