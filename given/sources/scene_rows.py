@@ -29,6 +29,7 @@ from given.variables import UserError, shown
 __all__ = ["Scenes"]
 
 _RUN = 256  # scenes that are made at once
+_COVERING = 1024  # in which every class and word occurs
 _NAMES = ("picture", "map", "boxes", "caption", "question", "answer", "dialogue", "reply", "style", "styled", "edit", "edited",
           "things", "light", "background", "layout")
 
@@ -76,8 +77,11 @@ class Scenes(Source):
         found._epoch = (seed, number + 1)
         return found
 
-    def _like(self, columns: Collection[str] | None = None) -> Scenes:
-        found = Scenes(self.n, seed=self.seed, unseen=self.unseen, counts=self.counts,
+    def covering(self) -> Scenes:
+        return self if self.n >= _COVERING else self._like(n=_COVERING)
+
+    def _like(self, columns: Collection[str] | None = None, n: int | None = None) -> Scenes:
+        found = Scenes(n or self.n, seed=self.seed, unseen=self.unseen, counts=self.counts,
                        columns=self._names if columns is None else columns)
         found._epoch = self._epoch
         return found
