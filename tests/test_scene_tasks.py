@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import given
+from given.app.data import observations
+from given.codecs import LabelMap
 from given.sources import Columns, Scenes
 from given.tasks import detect, segment, task_named, to_picture, to_text
 from given.variables import UserError
@@ -75,6 +78,18 @@ def test_a_caption_of_unknown_words_or_of_none_is_refused(caption, said) -> None
     model.facts["fitted"] = True
     with pytest.raises(UserError, match=said):
         model.given(caption=caption).sample()
+
+
+def test_a_command_takes_files_of_pictures_and_lists_of_items(tmp_path) -> None:
+    model = given.model("p(style | picture, map, boxes)", ROWS, codecs={"map": LabelMap()})
+    for name, values in (("p", ROWS["picture"][0]), ("m", ROWS["map"][0]), ("small", ROWS["picture"][0, :16])):
+        PIL.Image.fromarray(values).save(tmp_path / f"{name}.png")
+    pairs = [("picture", f"{tmp_path}/p.png"), ("map", f"{tmp_path}/m.png"), ("boxes", '[["red ring", 1, 2.5, 9, 9]]')]
+    found = observations(pairs, model)
+    assert np.array_equal(found["picture"], ROWS["picture"][0]) and np.array_equal(found["map"], ROWS["map"][0])
+    assert found["boxes"] == [["red ring", 1, 2.5, 9, 9]]
+    with pytest.raises(UserError, match=r"^picture=.*small\.png: is 16 x 32 x 3; expected 32 x 32 x 3, as .*; resize it$"):
+        observations([("picture", f"{tmp_path}/small.png")], model)
 
 
 def test_edges_of_boxes_are_taken_by_their_names() -> None:

@@ -81,7 +81,7 @@ def _pictured(variable: Variable, path: str) -> np.ndarray:
     found, size = photograph(path), variable.space.shape
     if found.shape != size:
         got, expected = (" x ".join(map(str, shape)) for shape in (found.shape, size))
-        raise UserError(f"{variable.name}={path}: is {got}; expected {expected}, as what was learned")
+        raise UserError(f"{variable.name}={path}: is {got}; expected {expected}, as what was learned; resize it")
     return found
 
 
