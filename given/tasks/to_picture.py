@@ -34,7 +34,7 @@ from given.sources import Columns, Source
 from given.variables import Codec, UserError, shown
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import box_fields, phrases, roles
+from given.verbs.pictures import box_fields, phrases, roles, sets_called
 
 __all__ = ["DRAW", "EDIT", "RESTYLE", "TEXT_TO_IMAGE", "ToPicture"]
 
@@ -68,17 +68,13 @@ class ToPicture:
         """The columns of the picture, and of what is given."""
         return roles(data, {self.picture: Image, **self.given})
 
-    def between(self, data: Source) -> list[str]:
-        """The column that stands between, where the data has it."""
-        return [name for name in data.names if name == self.through]
-
     def read(self, data: Source) -> Source:
         """The columns that it needs.
 
         Raises:
             UserError: there are none such.
         """
-        return data.only([*self.names(data), *self.between(data)])
+        return data.only([*self.names(data), *sets_called(data, self.through)])
 
     def model(self, data: Source, *, seed: int = 0, width: int = 64) -> Model:
         """A model of the pictures, nothing of it learned yet.
@@ -93,7 +89,7 @@ class ToPicture:
         codecs = {name: kinds[kind] for name, kind in zip(given, self.given.values(), strict=True) if kind in kinds}
         readers: dict[str, Reader] = {name: phrases for name in given if isinstance(codecs.get(name), Text)}
         families, y, first = dict[str, Any](), ", ".join(map(quoted, given)), ""
-        for name in self.between(data):
+        for name in sets_called(data, self.through):
             net = partial(Transformer, width=2 * width, layers=4, dropout=0.0)
             families[name] = partial(Unordered, family=partial(Autoregressive, net=net, readers=readers))
             codecs[name], readers = boxes_of(data, picture, name)

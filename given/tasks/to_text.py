@@ -31,10 +31,10 @@ from given.families import Autoregressive
 from given.infer import TopK
 from given.nn import Convolutions, Items, Reader, Transformer
 from given.sources import Columns, Source
-from given.variables import Codec
+from given.variables import Codec, UserError
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import nearest_pictures, phrases, roles, sets_of
+from given.verbs.pictures import nearest_pictures, phrases, roles, sets_called, sets_of
 
 __all__ = ["ASK", "CAPTION", "CONVERSE", "ToText"]
 
@@ -69,11 +69,7 @@ class ToText:
         Raises:
             UserError: there are none such.
         """
-        return data.only([*self.names(data), *self.between(data)])
-
-    def between(self, data: Source) -> list[str]:
-        """The column that stands between, where the data has it."""
-        return [name for name in data.names if name == self.through]
+        return data.only([*self.names(data), *sets_called(data, self.through)])
 
     def model(self, data: Source, *, seed: int = 0, width: int = 96, layers: int = 3, blind: bool = False) -> Model:
         """A model of the texts, nothing of it learned yet.
@@ -83,7 +79,12 @@ class ToText:
             seed: of the initial weights.
             width, layers: of the transformers.
             blind: whether it reads what is asked alone.
+
+        Raises:
+            UserError: nothing is asked, and it is to be blind.
         """
+        if blind and not self.asked:
+            raise UserError(f"{self.text}: blind=True reads what is asked alone, and nothing is; leave it out")
         text, picture, *asked = self.names(data)
         net = partial(Transformer, width=width, layers=layers, dropout=0.0)
         codecs: dict[str, Codec] = {text: Text("words"), **{name: Text("words", unseen="error") for name in asked}}
@@ -91,7 +92,7 @@ class ToText:
         families, first, y = dict[str, Any](), "", asked
         if not blind:
             y, readers[picture] = [picture, *asked], Convolutions(layers=2)
-            for name in self.between(data):
+            for name in sets_called(data, self.through):
                 families[name] = sets_of(picture)
                 codecs[name], first = Set(), f"p({quoted(name)} | {quoted(picture)}) "
                 readers[name] = Items(layers=2)

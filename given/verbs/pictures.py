@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from given.codecs import Image, Label, LabelMap, Text, infer_table
+from given.codecs import Image, Label, LabelMap, Set, Text, infer_table
 from given.conditional import Conditional, quoted
 from given.families import Autoregressive, Dequantised, FlowMatching, Unordered
 from given.nn import Convolutions, Transformer, UNet
@@ -19,10 +19,11 @@ from given.verbs.building import model
 from given.verbs.models import Model
 
 __all__ = ["EDGES", "FEW", "box_fields", "entries_of", "field", "labelled_pictures", "lonely_label", "nearest_pictures",
-           "phrases", "picture_model", "picture_names", "roles", "sets_of"]
+           "phrases", "picture_model", "picture_names", "roles", "sets_called",
+           "sets_of"]
 
 phrases = Convolutions(layers=2, halve=0)  # of texts: a word is read with those beside it, which say of what it is
-_CALLED = {Image: "pictures", Label: "labels", LabelMap: "maps of classes", Text: "text"}
+_CALLED = {Image: "pictures", Label: "labels", LabelMap: "maps of classes", Set: "sets", Text: "text"}
 EDGES = ("left", "top", "right", "bottom")  # of a box, in pixels
 FEW = 256  # entries, up to which layers of units learn parts faster
 
@@ -109,6 +110,11 @@ def roles(data: Source, wanted: Mapping[str, type[Codec]]) -> list[str]:
                                 f"be it, got {' and '.join(fit) or 'none'} among {', '.join(data.names)}; rename it")
             found.setdefault(role, fit[0] if fit else role)
     return [found[role] for role in wanted]
+
+
+def sets_called(data: Source, name: str) -> list[str]:
+    """The column of sets of a name, where the data has it."""
+    return [name] if name in data.names and holds_sets(next(data.batches(64))[name]) else []
 
 
 def _fits(kind: type[Codec], codec: Codec, raw: np.ndarray) -> bool:

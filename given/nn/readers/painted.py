@@ -46,7 +46,8 @@ class Painted(Reader):
                             "for every axis")
 
     def fits(self, space: Space) -> bool:
-        return isinstance(space, Finite) and all(0 <= f < len(space.pattern) for pair in self.edges for f in pair)
+        return isinstance(space, Finite) and all(
+            0 <= f < len(space.pattern) and space.pattern[f] in space.levels for pair in self.edges for f in pair)
 
     def build(self, space: Space, width: int, role: Role) -> Read:
         assert isinstance(space, Finite)
