@@ -95,7 +95,7 @@ class ToText:
             for name in sets_called(data, self.through):
                 families[name] = sets_of(picture)
                 codecs[name], first = Set(), f"p({quoted(name)} | {quoted(picture)}) "
-                readers[name] = Items(layers=2)
+                readers[name] = Items(layers=2, pairs=True)
                 y = [name, *[picture] * self.sees, *asked]
         families[text] = partial(Autoregressive, net=net, readers={name: readers[name] for name in y})
         return model_of(f"{first}p({quoted(text)} | {', '.join(map(quoted, y))})", data, codecs=codecs, families=families,

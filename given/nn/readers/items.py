@@ -1,6 +1,9 @@
-"""Items: every item of a set a token, in no order: the sum of its fields' vectors through a layer, then self-attention.
+"""Items: every item of a set a token, in no order: the sum of its fields' vectors through a layer, then self-attention. With
+pairs, every ordered pair of items is a token, too: what both are, and by how much their numbers differ, through a net of two
+layers; so how one stands to the other is there to be read.
 
 Source: Lee et al., Set transformer, 2018 / https://arxiv.org/abs/1810.00825
+Santoro et al., A simple neural network module for relational reasoning, 2017 / https://arxiv.org/abs/1706.01427
 """
 
 from __future__ import annotations
@@ -26,10 +29,12 @@ class Items(Reader):
     Args:
         layers: of self-attention.
         dropout: probability, while training.
+        pairs: whether ordered pairs are tokens, of sets of few items: there are as many as the square of these.
     """
 
     layers: int = 1
     dropout: float = 0.0
+    pairs: bool = False
     reads: ClassVar[str] = "sets of items"
 
     def __post_init__(self) -> None:
@@ -41,11 +46,11 @@ class Items(Reader):
 
     def build(self, space: Space, width: int, role: Role) -> Read:
         assert isinstance(space, Finite)
-        return _Items(space, width, self.layers, self.dropout)
+        return _Items(space, width, self.layers, self.dropout, self.pairs)
 
 
 class _Items(Read):
-    def __init__(self, space: Finite, width: int, layers: int, dropout: float) -> None:
+    def __init__(self, space: Finite, width: int, layers: int, dropout: float, pairs: bool) -> None:
         super().__init__()
         self.space, self.fields = space, len(space.pattern)
         self.cells = (most_items(space) + 1,)
@@ -53,6 +58,9 @@ class _Items(Read):
         self.layer = nn.Sequential(nn.GELU(), nn.Linear(2 * width, width))
         self.whole = nn.Parameter(torch.randn(2, width) * 0.5)  # beside the items: of a set that is seen, and of one unseen
         self.among = Among(width, layers, dropout)
+        self.pairs: _Pairs | None = _Pairs(space, width) if pairs else None
+        if pairs:
+            self.cells = (self.cells[0] + most_items(space) ** 2,)
 
     def forward(self, x: Entries) -> Cells:
         seen = x.scored.any(1)
@@ -61,4 +69,30 @@ class _Items(Read):
         there: Tensor = (place < counted(x, self.space)[:, None]) & seen[:, None]
         beside = self.whole[(~seen).long()][:, None]
         there = torch.cat([torch.ones_like(there[:, :1]), there], 1)
-        return Cells(self.among(torch.cat([beside.to(h.dtype), h], 1), there), there)
+        found = self.among(torch.cat([beside.to(h.dtype), h], 1), there)
+        if self.pairs is None:
+            return Cells(found, there)
+        both = there[:, 1:, None] & there[:, None, 1:] & ~torch.eye(h.shape[1], dtype=torch.bool, device=h.device)
+        pairs = self.pairs(x, h) * both[..., None]
+        return Cells(torch.cat([found, pairs.flatten(1, 2)], 1), torch.cat([there, both.flatten(1)], 1))
+
+
+class _Pairs(nn.Module):
+    """Items (B, K, C) in pairs: (B, K, K, C), the first to the second."""
+
+    def __init__(self, space: Finite, width: int) -> None:
+        super().__init__()
+        self.fields = len(space.pattern)
+        self.numbers = [(i, *run) for i, run in enumerate(space.pattern) if run in space.levels]
+        self.first, self.second = nn.Linear(width, 2 * width), nn.Linear(width, 2 * width)
+        self.apart = nn.Linear(2 * len(self.numbers), 2 * width) if self.numbers else None
+        self.net = nn.Sequential(nn.GELU(), nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, x: Entries, h: Tensor) -> Tensor:
+        both = self.first(h)[:, :, None] + self.second(h)[:, None]
+        if self.apart is not None:
+            symbols = x.tensor[:, :-1].unflatten(1, (-1, self.fields))
+            each = torch.stack([(symbols[..., i] - first) / (beyond - first) for i, first, beyond in self.numbers], -1)
+            off = 2 * (each[:, :, None] - each[:, None]).clamp(-1, 1)
+            both = both + self.apart(torch.cat([off, off.abs()], -1).to(both.dtype))
+        return self.net(both)
