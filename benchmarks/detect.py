@@ -23,7 +23,7 @@ from given.sources import Columns, Scenes
 from given.tasks import detect
 
 NAMES = ("shape", "colour", "x", "y", "radius", "texture")
-DRAWS = 200
+DRAWS, BINS = 200, 512  # with 128 bins, of a quarter of a pixel, intervals could not be as narrow as what is known
 
 
 def boxes(budget: dict[str, float], seed: int, n: int, save: str | None) -> list[list[str]]:
@@ -50,7 +50,7 @@ def things(budget: dict[str, float], seed: int, n: int, save: str | None) -> lis
     data, columns = Scenes(4096), ("picture", "things")
     test = next(Scenes(n, seed=1000).only(columns).batches(n))
     some = Columns({k: v[:200] for k, v in test.items()})
-    model = detect.model(data.only(columns), seed=seed, of="things")
+    model = detect.model(data.only(columns), seed=seed, of="things", bins=BINS)
     fit = model.fit(data, **budget, bfloat16=True, threads=1, seed=seed, progress=False, **detect.TRAINING)
     if save:
         model.save(f"{save}-things")

@@ -64,7 +64,8 @@ def columns_of(data: Source, of: str | None = None) -> tuple[str, str]:
     return pictures[0], boxes[0]
 
 
-def model(data: Source, *, seed: int = 0, of: str | None = None, width: int = 64, layers: int = 3) -> Model:
+def model(data: Source, *, seed: int = 0, of: str | None = None, width: int = 64, layers: int = 3,
+          bins: int = 128) -> Model:
     """A model of boxes given a picture, nothing of it learned yet.
 
     Args:
@@ -73,9 +74,10 @@ def model(data: Source, *, seed: int = 0, of: str | None = None, width: int = 64
         of: the column of sets, where it is not one of boxes.
         width: of the nets.
         layers: of the transformer.
+        bins: of a number; intervals are no finer.
     """
     picture, boxes = columns_of(data, of)
-    return model_of(f"p({quoted(boxes)} | {quoted(picture)})", data, codecs={boxes: Set()},
+    return model_of(f"p({quoted(boxes)} | {quoted(picture)})", data, codecs={boxes: Set(bins=bins)},
                     families={boxes: sets_of(picture, width=width, layers=layers)}, seed=seed)
 
 
