@@ -95,6 +95,7 @@ class ToText:
             for name in sets_called(data, self.through):
                 families[name] = sets_of(picture)
                 codecs[name], first = Set(), f"p({quoted(name)} | {quoted(picture)}) "
+                readers[picture] = Convolutions(role="pooled")  # one vector: few things would be lost among its cells
                 readers[name] = Items(layers=2, pairs=True)
                 y = [name, *[picture] * self.sees, *asked]
         families[text] = partial(Autoregressive, net=net, readers={name: readers[name] for name in y})
