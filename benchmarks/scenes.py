@@ -25,6 +25,7 @@ import numpy as np
 from record import append
 
 import given
+from given.codecs import LabelMap, Text
 from given.sources import Columns, Scenes
 from given.sources.scene_words import Statement, stated_in, words_in
 from given.sources.scenes import CLASSES, Factors
@@ -167,7 +168,7 @@ def text_to_image(model: Model, own: Any) -> dict[str, Row]:
         if unseen:
             known = known_rows(["picture", "caption"])
             table["picture of the nearest caption"] = {what: judge.agrees(
-                known["picture"][nearest_rows(rows, known, ["caption"])], stated)}
+                known["picture"][nearest_rows(rows, known, {"caption": Text})], stated)}
             table["picture of other rows"] = {what: judge.agrees(np.roll(rows["picture"], 1, 0), stated)}
             save_sheet("text-to-image", by_bayes(model, own, rows.rows(slice(32)), BEST))
         turned = by_bayes(model, own, rows, BEST)
@@ -273,7 +274,7 @@ def segmented(model: Model, own: Any) -> dict[str, Row]:
 def draw(model: Model, own: Any) -> dict[str, Row]:
     judge, (rows, f) = Judge(), rows_of(SOME)
     known, drawn = known_rows(["picture", "map"]), own.drawn(model, rows)
-    near = known["picture"][nearest_rows(rows, known, ["map"])]
+    near = known["picture"][nearest_rows(rows, known, {"map": LabelMap})]
     after = given.sources.scenes.scene_maps(moved(f))
     edits = np.concatenate([own.edited(model, *each)[:1] for each in zip(rows["picture"], rows["map"], after, strict=True)
                             if (each[1] != each[2]).any()][:100])
