@@ -251,7 +251,7 @@ def _worded(model: Model, own: Any, text: str, same: Callable[[str, str], bool],
     blind = own.model(own.read(Scenes(KNOWN)), seed=0, blind=True)
     blind.fit(Scenes(KNOWN), cpu_seconds=60, threads=1, progress=False, **own.TRAINING | {"held_out": 0})
     each = {"most frequent": [constant] * N, "of the nearest picture": near.tolist(),
-            "without the picture, 90 CPU-s": own.said(blind, rows).tolist(), "model": own.said(model, rows).tolist()}
+            "without the picture, 60 CPU-s": own.said(blind, rows).tolist(), "model": own.said(model, rows).tolist()}
     return {name: {what: float(np.mean([same(a, b) for a, b in zip(said, rows[text].tolist(), strict=True)]))}
             for name, said in each.items()}
 
