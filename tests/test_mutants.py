@@ -923,7 +923,7 @@ MUTANTS = {
         given.nn.readers.interpolated._Interpolated, "forward", "cubic(size // self.times, size)",
         "cubic(size // self.times, size).roll(1, 0)", check_straight),
     "blocks learn what a straight line says": Mutant(
-        given.nn.ConvolutionalMap, "forward", "+ self.straight(there.float())", "+ 0 * self.straight(there.float())", check_straight),
+        given.nn.ConvolutionalMap, "forward", "+ self.straight(", "+ 0 * self.straight(", check_straight),
     "a half hides the middle twice": Mutant(
         given.tasks.fill, "side_hidden", "place >= size // 2", "place >= size // 2 - 1", check_sides),
     "draws that are alike are rewarded": Mutant(
