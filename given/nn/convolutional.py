@@ -24,12 +24,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from given.nn.grid_cut import axes_of
+from given.nn.grid_cut import CONVOLUTIONS, axes_of
 from given.variables import Space, UserError
 
 __all__ = ["ConvolutionalDecoder", "ConvolutionalEncoder", "built_decoder", "built_encoder", "convolves", "makes_grids"]
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _CELLS = 49  # at most, that are left of a grid
 _LARGE = 16  # places along each of two axes, from which convolutions are a default
@@ -58,7 +57,7 @@ class _Resolutions(nn.Module):
         self.whole = not cells
         self.numbers = self.widths[-1] * (math.prod(self.sizes[-1]) if self.whole else 1)
         kind = len(self.rest) - 1
-        self.blocks = nn.Sequential(*(_Block(_CONVOLUTIONS[kind], self.widths[-1]) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(_Block(CONVOLUTIONS[kind], self.widths[-1]) for _ in range(blocks)))
 
     def _layers(self, kinds: Sequence[type[nn.Module]], widths: Sequence[int]) -> nn.ModuleList:
         """A layer from every resolution to the next; of a single one, along it."""
@@ -80,7 +79,7 @@ class _Resolutions(nn.Module):
     def _start(self) -> None:
         """Weights that keep the size of what they read, but those of the second of every block, which are nothing."""
         for part in self.modules():
-            if isinstance(part, (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)):
+            if isinstance(part, (*CONVOLUTIONS, *_TRANSPOSED, nn.Linear)):
                 nn.init.normal_(part.weight, std=(2 / _read_by_one(part)) ** 0.5)
                 nn.init.zeros_(part.bias)  # type: ignore[arg-type]
         for block in self.blocks:
@@ -103,7 +102,7 @@ class ConvolutionalEncoder(_Resolutions):
     def __init__(self, space: Space, features: int, context: int, outputs: int, *, cells: Sequence[int] | None = None,
                  width: int = 32, blocks: int = 1) -> None:
         super().__init__(space, width, blocks, cells)
-        self.shrink = self._layers(_CONVOLUTIONS, [features * self.depth, *self.widths])
+        self.shrink = self._layers(CONVOLUTIONS, [features * self.depth, *self.widths])
         self.scale = nn.Linear(context, self.widths[-1]) if context else None
         self.leave = nn.Linear(self.numbers, outputs)
         self._start()
@@ -136,7 +135,7 @@ class ConvolutionalDecoder(_Resolutions):
                  blocks: int = 1) -> None:
         super().__init__(space, width, blocks, cells)
         self.enter = nn.Linear(inputs, self.numbers)
-        kinds = _TRANSPOSED if len(self.sizes) > 1 else _CONVOLUTIONS
+        kinds = _TRANSPOSED if len(self.sizes) > 1 else CONVOLUTIONS
         self.grow = self._layers(kinds, [*reversed(self.widths), features * self.depth])
         self._start()
 

@@ -22,13 +22,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given.nn.context import Condition
-from given.nn.grid_cut import GridCut, check_places
+from given.nn.grid_cut import CONVOLUTIONS, GridCut, check_places
 from given.nn.precision import in_sixteen_bits
 from given.variables import Product, Space, UserError
 
 __all__ = ["ConvolutionalMap", "Map", "reads_map"]
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Map(nn.Module, abc.ABC):
@@ -75,7 +74,7 @@ class ConvolutionalMap(Map):
             raise UserError("ConvolutionalMap: attends to nothing, but a parent becomes tokens; pass role='pooled' for its "
                             "reader")
         self.shape, self.outputs = space.shape, outputs
-        self.cut, conv = GridCut(space, [patch] * K), _CONVOLUTIONS[K - 1]
+        self.cut, conv = GridCut(space, [patch] * K), CONVOLUTIONS[K - 1]
         self.enter = conv(self.cut.held * context, width, 3, padding=1)
         self.pooled = nn.Linear(context, width)
         self.blocks = nn.ModuleList(nn.Sequential(*(conv(width, width, 3, padding=1) for _ in range(2))) for _ in range(blocks))

@@ -10,12 +10,14 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given.variables import Space, UserError
 
-__all__ = ["GridCut", "axes_of", "check_places"]
+__all__ = ["CONVOLUTIONS", "GridCut", "axes_of", "check_places", "laid"]
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)  # of one to three axes of places
 
 
 def axes_of(space: Space) -> tuple[Sequence[int], Sequence[int]]:
@@ -34,6 +36,14 @@ def check_places(space: Space, who: str, most: int) -> int:
     if not 1 <= axes <= most:
         raise UserError(f"{who}: expected a grid of 1 to {most} axes beside channels, got {space}; use FlatField")
     return axes
+
+
+def laid(axes: nn.ParameterList) -> Tensor:
+    """(P, C): a vector for the place on every axis, summed, from (n, C) of each."""
+    total: Tensor = axes[0]
+    for axis in list(axes)[1:]:
+        total = (total[:, None] + axis).flatten(0, 1)
+    return total
 
 
 class GridCut:

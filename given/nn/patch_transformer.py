@@ -18,9 +18,8 @@ from torch.nn import functional as F
 from given.nn.context import Condition
 from given.nn.dot_product import attention
 from given.nn.field import Field, TimeFeatures
-from given.nn.grid_cut import GridCut, check_places
+from given.nn.grid_cut import GridCut, check_places, laid
 from given.nn.mlp import MLP
-from given.nn.unet import laid
 from given.variables import Real, UserError
 
 __all__ = ["PatchTransformer", "default_field"]

@@ -20,14 +20,13 @@ from torch.nn import functional as F
 from given.nn.context import Condition
 from given.nn.dot_product import attention
 from given.nn.field import Field, TimeFeatures
-from given.nn.grid_cut import GridCut, check_places
+from given.nn.grid_cut import CONVOLUTIONS, GridCut, check_places
 from given.nn.linear import RMSNorm
 from given.nn.precision import in_sixteen_bits
 from given.variables import Real, UserError
 
-__all__ = ["Attend", "Levels", "UNet", "laid"]
+__all__ = ["Attend", "Levels", "UNet"]
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _PLACE = 0.3  # of a place's vector, beside features of 1
 
 
@@ -52,7 +51,7 @@ class UNet(Field):
         if not isinstance(patch, int) or patch < 1:
             raise UserError(f"UNet: patch={patch!r}; expected a whole number from 1")
         K = check_places(space, "UNet", 3)
-        self.cut, conv = GridCut(space, [patch] * K), _CONVOLUTIONS[K - 1]
+        self.cut, conv = GridCut(space, [patch] * K), CONVOLUTIONS[K - 1]
         held, size, widths = self.cut.held, list(self.cut.cells), [width * f for f in factors]
         E = 4 * width
         self.time = nn.Sequential(TimeFeatures(frequencies), nn.Linear(2 * frequencies, E), nn.SiLU(), nn.Linear(E, E))
@@ -190,11 +189,3 @@ class _Tokens(nn.Module):
 
 def _split(part: Tensor, heads: int) -> Tensor:
     return part.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-
-def laid(axes: nn.ParameterList) -> Tensor:
-    """(P, C): a vector for the place on every axis, summed, from (n, C) of each."""
-    total: Tensor = axes[0]
-    for axis in list(axes)[1:]:
-        total = (total[:, None] + axis).flatten(0, 1)
-    return total

@@ -17,13 +17,12 @@ from torch.nn import functional as F
 
 from given.nn.context import Condition
 from given.nn.convolutional_map import Map
-from given.nn.grid_cut import GridCut, check_places
-from given.nn.unet import Levels, laid
+from given.nn.grid_cut import CONVOLUTIONS, GridCut, check_places, laid
+from given.nn.unet import Levels
 from given.variables import Product, Space, UserError
 
 __all__ = ["UNetMap"]
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class UNetMap(Map):
@@ -53,7 +52,7 @@ class UNetMap(Map):
             raise UserError(f"UNetMap: no parent has a vector at the entries of {space}, or tokens; use ConvolutionalDecoder, "
                             "or role='aligned' or 'tokens' for its reader")
         self.shape, self.outputs = space.shape, outputs
-        self.cut, conv, widths = GridCut(space, [patch] * K), _CONVOLUTIONS[K - 1], [width * f for f in factors]
+        self.cut, conv, widths = GridCut(space, [patch] * K), CONVOLUTIONS[K - 1], [width * f for f in factors]
         self.enter = conv(self.cut.held * context, widths[0], 3, padding=1) if "aligned" in roles else None
         self.places = nn.ParameterList([nn.Parameter(torch.randn(n, widths[0]) * 0.5) for n in self.cut.cells])
         self.condition = nn.Linear(context, 4 * width)

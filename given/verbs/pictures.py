@@ -114,7 +114,7 @@ def roles(data: Source, wanted: Mapping[str, type[Codec]]) -> list[str]:
 
 def sets_called(data: Source, name: str) -> list[str]:
     """The column of sets of a name, where the data has it."""
-    return [name] if name in data.names and holds_sets(next(data.batches(64))[name]) else []
+    return [name] if name in data.names and holds_sets(next(data.only([name]).batches(64))[name]) else []
 
 
 def _fits(kind: type[Codec], codec: Codec, raw: np.ndarray) -> bool:

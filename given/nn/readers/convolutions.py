@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given.nn.convolutional import ConvolutionalEncoder
-from given.nn.grid_cut import axes_of
+from given.nn.grid_cut import CONVOLUTIONS, axes_of
 from given.nn.readers.features import Features
 from given.nn.readers.reader import Cells, Read, Reader, Role, seen_cells
 from given.variables import Entries, Product, Space, UserError
 
 __all__ = ["Convolutions", "Pyramid"]
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MOST = 64  # cells
 
 
@@ -62,7 +61,7 @@ class _Convolutions(Read):
         super().__init__()
         self.features, self.halve = Features(space), halve
         self.rest, self.channels = axes_of(space)
-        conv = _CONVOLUTIONS[len(self.rest) - 1]
+        conv = CONVOLUTIONS[len(self.rest) - 1]
         depth = math.prod(space.shape[i] for i in self.channels) * self.features.size
         self.enter = conv(depth, width, 3, stride=2 if halve else 1, padding=1)
         self.layers = nn.ModuleList()
