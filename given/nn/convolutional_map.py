@@ -29,7 +29,6 @@ from given.variables import Product, Space, UserError
 __all__ = ["ConvolutionalMap", "Map", "reads_map"]
 
 
-
 class Map(nn.Module, abc.ABC):
     """Abstract.
 

@@ -24,7 +24,6 @@ from given.variables import Product, Space, UserError
 __all__ = ["UNetMap"]
 
 
-
 class UNetMap(Map):
     """A map by a U-Net.
 
