@@ -20,7 +20,6 @@ from given.sources.scenes import (
     drawn_factors,
     render,
     scene_boxes,
-    scene_layouts,
     scene_maps,
     styled,
 )
@@ -31,17 +30,17 @@ __all__ = ["Scenes"]
 _RUN = 256  # scenes that are made at once
 _COVERING = 1024  # in which every class and word occurs
 _NAMES = ("picture", "map", "boxes", "caption", "question", "answer", "dialogue", "reply", "style", "styled", "edit", "edited",
-          "things", "light", "background", "layout")
+          "edited_boxes", "things", "light", "background")
 
 
 class Scenes(Source):
     """Scenes of up to three things, 32 x 32 in colour, with what is said of them.
 
-    Columns: `picture`; `map`, a class a pixel; `layout`, a class for every
-    square of four by four pixels; `boxes`, for every thing its class, left, top, right and bottom; `caption`;
+    Columns: `picture`; `map`, a class a pixel; `boxes`, for every thing its class, left, top, right and bottom; `caption`;
     `question` and `answer`; `dialogue`, which ends in a question, and `reply`; `style`, and the scene in it, `styled`; `edit`,
-    what is to be changed, and the scene after it, `edited`; and what it was rendered from: `things`, for every one its shape,
-    colour, x, y, radius and texture, the direction of the `light` in radians, and the `background`.
+    what is to be changed, and the scene after it, `edited`, with its boxes, `edited_boxes`; and what it was rendered from:
+    `things`, for every one its shape, colour, x, y, radius and texture, the direction of the `light` in radians, and the
+    `background`.
 
     Args:
         n: rows. Another epoch has other scenes.
@@ -107,11 +106,8 @@ class Scenes(Source):
             found["picture"] = render(f)
         if "map" in wanted:
             found["map"] = scene_maps(f)
-        if "layout" in wanted:
-            found["layout"] = scene_layouts(f)
         if "boxes" in wanted:
-            boxes = scene_boxes(f)
-            found["boxes"] = _lists(f, lambda r, i: (CLASSES[f.kind[r, i]], *boxes[r, i].tolist()))
+            found["boxes"] = _boxes(f)
         if "caption" in wanted:
             found["caption"] = captions(f, rngs["caption"])
         if wanted & {"question", "answer"}:
@@ -124,8 +120,9 @@ class Scenes(Source):
             found["style"] = np.array(STYLES)[style]
             if "styled" in wanted:
                 found["styled"] = styled(f, style, found["picture"])
-        if wanted & {"edit", "edited"}:
+        if wanted & {"edit", "edited", "edited_boxes"}:
             found["edit"], after = edits(f, rngs["edit"])
+            found["edited_boxes"] = _boxes(after)
             if "edited" in wanted:
                 found["edited"] = render(after)
         if "things" in wanted:
@@ -140,6 +137,11 @@ class Scenes(Source):
 
     def __repr__(self) -> str:
         return f"Scenes({self.described()})"
+
+
+def _boxes(f: Factors) -> np.ndarray:
+    boxes = scene_boxes(f)
+    return _lists(f, lambda r, i: (CLASSES[f.kind[r, i]], *boxes[r, i].tolist()))
 
 
 def _lists(f: Factors, of: Any) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 from given.variables import UserError
 
 __all__ = ["BACKGROUNDS", "CLASSES", "COLOURS", "RELATIONS", "SHAPES", "SIDE", "STYLES", "TEXTURES", "Factors", "drawn_factors",
-           "render", "scene_boxes", "scene_layouts", "scene_maps", "styled"]
+           "render", "scene_boxes", "scene_maps", "styled"]
 
 SIDE = 32  # pixels of a picture, along each axis
 SHAPES = ("circle", "square", "triangle", "cross", "ring")
@@ -36,7 +36,6 @@ _RADII = (4.2, 7.0)
 _APART = 0.8  # of the sum of two radii, the least between centres
 _CLEAR = 2.5  # by how much one offset of two centres exceeds the other, so that their relation is plain
 _TRIES = 200
-_CELL = 4  # pixels along each axis of a square of a layout
 _EXTENT = 1.15  # radii that a shape reaches from its centre, at most
 _OPPOSITE = np.array([1, 0, 3, 2])
 
@@ -191,19 +190,6 @@ def scene_maps(f: Factors) -> np.ndarray:
     kinds = np.concatenate([np.zeros((len(f.count), 1), dtype=int), f.kind], 1)
     found: np.ndarray = np.take_along_axis(kinds, last.reshape(len(last), -1), 1).reshape(last.shape).astype(np.uint8)
     return found
-
-
-def scene_layouts(f: Factors) -> np.ndarray:
-    """(B, 8, 8) uint8: the class of the thing that is seen most in every square of four by four pixels, where it is seen in a
-    quarter of them; else background."""
-    maps = scene_maps(f)[:, None]
-    seen = (maps == f.kind[..., None, None]) & f.there[..., None, None]
-    cells = SIDE // _CELL
-    counts = seen.reshape(*f.kind.shape, cells, _CELL, cells, _CELL).sum((3, 5))
-    kinds = np.broadcast_to(f.kind[..., None, None], counts.shape)
-    most = counts.argmax(1)[:, None]
-    found: np.ndarray = np.where(np.take_along_axis(counts, most, 1) >= _CELL, np.take_along_axis(kinds, most, 1), 0)[:, 0]
-    return found.astype(np.uint8)
 
 
 def scene_boxes(f: Factors) -> np.ndarray:

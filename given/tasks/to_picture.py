@@ -16,30 +16,31 @@ Brooks, Holynski, Efros, InstructPix2Pix, 2022 / https://arxiv.org/abs/2211.0980
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any, ClassVar
 
 import numpy as np
 
 from given.codecs import Image, Label, LabelMap, Set, Text
-from given.conditional import quoted
+from given.conditional import Conditional, quoted
 from given.distributions import Guidance, How
 from given.families import Autoregressive, Dequantised, FlowMatching, Unordered
-from given.infer import part
-from given.nn import Context, Painted, Reader, Transformer, UNet
+from given.infer import TopK, part
+from given.nn import Context, Items, Painted, Reader, Transformer, UNet
 from given.solve import DPMSolver
 from given.sources import Columns, Source
 from given.variables import Codec, UserError, shown
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import box_fields, phrases, roles, sets_called
+from given.verbs.pictures import box_fields, far_from_changes, phrases, roles, sets_called, sets_of
 
 __all__ = ["DRAW", "EDIT", "RESTYLE", "TEXT_TO_IMAGE", "ToPicture"]
 
 _ROWS = 200  # held-out rows that are judged
 _STEPS = 16
+_MARGIN = 4  # pixels around boxes that change, for shadows
 _LEVELS = 255
 
 
@@ -52,8 +53,9 @@ class ToPicture:
         given: what is given -> the codec that it is read by.
         known: how often a part of the picture is known while learning.
         guidance: what is given weighs, in draws.
-        through: a column of boxes that is drawn first, where the data has it, and the picture given them: a text says what
-            there is and how it stands, and where it stands says what the picture is. A product learns both sooner than one net.
+        through: columns of boxes that are drawn first, in this order, where the data has them all, each with what it is given;
+            the picture is given them, and of its own columns those that are no text: a text says what there is and how it
+            stands, or is to, and where it stands says what the picture is. A product learns both sooner than one net.
     """
 
     TRAINING: ClassVar[Mapping[str, Any]] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
@@ -62,7 +64,7 @@ class ToPicture:
     given: Mapping[str, type[Codec]]
     known: float = 0.0
     guidance: float = 1.0
-    through: str = ""
+    through: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def names(self, data: Source) -> list[str]:
         """The columns of the picture, and of what is given."""
@@ -74,7 +76,12 @@ class ToPicture:
         Raises:
             UserError: there are none such.
         """
-        return data.only([*self.names(data), *sets_called(data, self.through)])
+        return data.only([*self.names(data), *self._between(data)])
+
+    def _between(self, data: Source) -> list[str]:
+        """The columns of boxes that are drawn first."""
+        found = [name for each in self.through for name in sets_called(data, each)]
+        return found if len(found) == len(self.through) else []
 
     def model(self, data: Source, *, seed: int = 0, width: int = 64) -> Model:
         """A model of the pictures, nothing of it learned yet.
@@ -85,22 +92,24 @@ class ToPicture:
             width: of the convolutions, and of the vector of a word.
         """
         picture, *given = self.names(data)
+        between, called = self._between(data), dict(zip(self.given, given, strict=True))
         kinds: dict[type[Codec], Codec] = {Text: Text("words", unseen="error"), LabelMap: LabelMap()}
-        codecs = {name: kinds[kind] for name, kind in zip(given, self.given.values(), strict=True) if kind in kinds}
-        readers: dict[str, Reader] = {name: phrases for name in given if isinstance(codecs.get(name), Text)}
-        families, y, first = dict[str, Any](), ", ".join(map(quoted, given)), ""
-        for name in sets_called(data, self.through):
-            net = partial(Transformer, width=2 * width, layers=4, dropout=0.0)
-            families[name] = partial(Unordered, family=partial(Autoregressive, net=net, readers=readers))
-            codecs[name], readers = boxes_of(data, picture, name)
-            first, y = f"p({quoted(name)} | {y}) ", quoted(name)
-        field = partial(FlowMatching, net=partial(UNet, width=width, factors=(1, 2, 2), patch=2), width=width, known=self.known,
-                        context=partial(Context, sums_tokens=True), readers=readers)
-        families[picture] = partial(Dequantised, family=field)
-        return model_of(f"{first}p({quoted(picture)} | {y})", data, codecs=codecs, families=families, seed=seed)
+        codecs = {called[name]: kinds[kind] for name, kind in self.given.items() if kind in kinds}
+        readers: dict[str, Reader] = {called[name]: phrases for name, kind in self.given.items() if kind is Text}
+        families, factors = dict[str, Any](), list[str]()
+        for name in between:
+            y = [called.get(each, each) for each in self.through[name]]
+            families[name], factors = boxes_family(y, readers, 2 * width), [*factors, _factor(name, y)]
+            codecs[name], readers[name] = boxes_of(data, picture, name)
+        y = [called[name] for name, kind in self.given.items() if not (between and kind is Text)] + between
+        flow = partial(FlowMatching, net=partial(UNet, width=width, factors=(1, 2, 2), patch=2), width=width, known=self.known,
+                       context=partial(Context, sums_tokens=True), readers={k: v for k, v in readers.items() if k in y})
+        families[picture] = partial(Dequantised, family=flow)
+        return model_of(" ".join([*factors, _factor(picture, y)]), data, codecs=codecs, families=families, seed=seed)
 
     def drawn(self, model: Model, rows: Columns, *, weight: float | None = None, seed: int = 0) -> np.ndarray:
-        """(rows, height, width, channels) a draw for every row: first of what stands between, if anything does.
+        """(rows, height, width, channels) a draw for every row: first of what stands between, if anything does, the most
+        probable of it where it is an edit. What is far from boxes that an edit changes stays as it was.
 
         Args:
             model: of pictures.
@@ -109,13 +118,20 @@ class ToPicture:
             seed: of the draws.
         """
         *first, factor = model.joint.declared
-        known: dict[str, Any] = {v.name: rows[v.name] for each in (*first, factor) for v in each.parents if v.name in rows}
+        drawn = {between.x.name for between in first}
+        y: dict[str, Any] = {v.name: rows[v.name] for each in (*first, factor) for v in each.parents if v.name not in drawn}
         for between in first:
-            drawn = Model(between).given({v.name: known[v.name] for v in between.parents}).sample(seed=seed)
-            known[between.x.name] = np.asarray(drawn[between.x.name]).reshape(rows.n)
-        asked = Model(factor).given({v.name: known[v.name] for v in factor.parents})
-        found = asked.sample(seed=seed, how=self.how(self.guidance if weight is None else weight))
-        return np.asarray(found[factor.x.name]).reshape(rows.n, *factor.x.space.shape)
+            asked = Model(between).given({v.name: y[v.name] for v in between.parents})
+            found = asked.sample(seed=seed, **({"how": TopK(1)} if len(first) > 1 else {}))
+            y[between.x.name] = np.asarray(found[between.x.name]).reshape(rows.n)
+        shape, known = factor.x.space.shape, {v.name: y[v.name] for v in factor.parents}
+        if len(first) > 1:
+            before, after = (y[between.x.name] for between in first)
+            seen = far_from_changes(before, after, shape[:2], _MARGIN)
+            base = next(v.name for v in factor.parents if v.space.shape == shape)
+            known[factor.x.name] = part(y[base], seen=np.broadcast_to(seen[..., None], y[base].shape))
+        found = Model(factor).given(known).sample(seed=seed, how=self.how(self.guidance if weight is None else weight))
+        return np.asarray(found[factor.x.name]).reshape(rows.n, *shape)
 
     def how(self, weight: float) -> How:
         """How draws are made in which what is given has a weight."""
@@ -168,7 +184,26 @@ class ToPicture:
         return found | {"of the nearest row": {"error": _error(rows[picture], known[picture][near])}}
 
 
-def boxes_of(data: Source, picture: str, boxes: str) -> tuple[Set, dict[str, Reader]]:
+def boxes_family(given: Sequence[str], readers: Mapping[str, Reader], width: int) -> Callable[..., Conditional]:
+    """The family of boxes given a picture, or texts and other boxes.
+
+    Args:
+        given: the columns of what is given.
+        readers: of columns of text by name.
+        width: of the transformer.
+    """
+    if len(given) == 1 and given[0] not in readers:
+        return sets_of(given[0])
+    net = partial(Transformer, width=width, layers=4, dropout=0.0)
+    own = {name: readers[name] if isinstance(readers.get(name), type(phrases)) else Items(pairs=True) for name in given}
+    return partial(Unordered, family=partial(Autoregressive, net=net, readers=own))
+
+
+def _factor(name: str, y: Sequence[str]) -> str:
+    return f"p({quoted(name)} | {', '.join(map(quoted, y))})"
+
+
+def boxes_of(data: Source, picture: str, boxes: str) -> tuple[Set, Painted]:
     """How boxes, in pixels, are read as sets, and laid over the places of a picture.
 
     Raises:
@@ -180,7 +215,7 @@ def boxes_of(data: Source, picture: str, boxes: str) -> tuple[Set, dict[str, Rea
         raise UserError(f"{boxes}: expected boxes, as [[name, left, top, right, bottom], ...], got {shown(first[boxes][0])}; "
                         "rename the column where it is of something else")
     ranges = {name: (0, size) for name, size in zip(names[1:], (width, height) * 2, strict=True)}
-    return Set(names, ranges=ranges), {boxes: Painted((-(-height // 2), -(-width // 2)), ((2, 4), (1, 3)), role="aligned")}
+    return Set(names, ranges=ranges), Painted((-(-height // 2), -(-width // 2)), ((2, 4), (1, 3)), role="aligned")
 
 
 def nearest_rows(rows: Columns, known: Columns, kinds: Mapping[str, type[Codec]]) -> np.ndarray:
@@ -214,7 +249,8 @@ def _error(true: np.ndarray, drawn: np.ndarray) -> float:
     return float(((true.astype(np.float64) - drawn) ** 2).mean() ** 0.5 / _LEVELS)
 
 
-TEXT_TO_IMAGE = ToPicture("picture", {"caption": Text}, guidance=1.5, through="boxes")
+TEXT_TO_IMAGE = ToPicture("picture", {"caption": Text}, guidance=1.5, through={"boxes": ("caption",)})
 DRAW = ToPicture("picture", {"map": LabelMap}, known=0.5)
 RESTYLE = ToPicture("styled", {"picture": Image, "style": Label})
-EDIT = ToPicture("edited", {"picture": Image, "edit": Text}, guidance=1.5)
+EDIT = ToPicture("edited", {"picture": Image, "edit": Text}, known=0.5,
+                 through={"boxes": ("picture",), "edited_boxes": ("boxes", "edit")})

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +19,13 @@ from given.variables import Codec, UserError
 from given.verbs.building import model
 from given.verbs.models import Model
 
-__all__ = ["EDGES", "FEW", "box_fields", "entries_of", "field", "labelled_pictures", "lonely_label", "nearest_pictures",
-           "phrases", "picture_model", "picture_names", "roles", "sets_called",
-           "sets_of"]
+__all__ = ["EDGES", "FEW", "box_fields", "entries_of", "far_from_changes", "field", "labelled_pictures", "lonely_label",
+           "nearest_pictures", "phrases", "picture_model", "picture_names", "roles", "sets_called", "sets_of"]
 
 phrases = Convolutions(layers=2, halve=0)  # of texts: a word is read with those beside it, which say of what it is
 _CALLED = {Image: "pictures", Label: "labels", LabelMap: "maps of classes", Set: "sets", Text: "text"}
 EDGES = ("left", "top", "right", "bottom")  # of a box, in pixels
+_SAME = 0.75  # overlap of two boxes that are one
 FEW = 256  # entries, up to which layers of units learn parts faster
 
 
@@ -147,6 +148,41 @@ def nearest_pictures(pictures: np.ndarray, known: np.ndarray) -> np.ndarray:
     a, b = (x.reshape(len(x), -1).astype(np.float32) for x in (pictures, known))
     found: np.ndarray = ((b**2).sum(1) - 2 * a @ b.T).argmin(1)
     return found
+
+
+def far_from_changes(before: np.ndarray, after: np.ndarray, size: tuple[int, int], margin: float) -> np.ndarray:
+    """(n, height, width) which pixels are far from every box that changed: that one of both has, and the other has not nearly.
+
+    Args:
+        before, after: (n,) lists of boxes, each a name, left, top, right and bottom, in pixels, or a mapping of these.
+        size: height and width.
+        margin: pixels beyond a box, for shadows.
+    """
+    y, x = np.ogrid[:size[0], :size[1]]
+    far = np.ones((len(before), *size), dtype=bool)
+    for row, both in enumerate(zip(before, after, strict=True)):
+        one, other = ([_listed(box) for box in boxes] for boxes in both)
+        for these, those in ((one, other), (other, one)):
+            for name, *edges in these:
+                if not any(name == n and _overlap(edges, e) > _SAME for n, *e in those):
+                    left, top, right, bottom = np.array(edges) + margin * np.array([-1, -1, 1, 1])
+                    far[row] &= ~((x > left - 1) & (x < right) & (y > top - 1) & (y < bottom))
+    return far
+
+
+def _listed(box: Any) -> list[Any]:
+    """A box, its edges last."""
+    if not isinstance(box, Mapping):
+        return list(box)
+    return [*(box[name] for name in box if name not in EDGES), *(box[name] for name in EDGES)]
+
+
+def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
+    """The intersection over the union of two boxes."""
+    across, down = (max(0.0, min(a[i + 2], b[i + 2]) - max(a[i], b[i])) for i in (0, 1))
+    both = across * down
+    areas = [(e[2] - e[0]) * (e[3] - e[1]) for e in (a, b)]
+    return both / max(sum(areas) - both, 1e-9)
 
 
 def sets_of(picture: str, *, width: int = 64, layers: int = 3) -> Callable[..., Conditional]:
