@@ -9,7 +9,7 @@ import re
 __all__ = ["DATA", "LINKED", "column", "count", "drawing", "key", "length", "number", "pair", "positive", "reading",
            "seed_of", "share", "size", "to_come"]
 
-DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy or .txt, a folder of images or texts, a glob in quotes, - for "
+DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy, .txt or .smi, a folder of images or texts, a glob in quotes, - for "
         "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare, scenes")
 LINKED = "; or linked tables: a folder of .csv, a file of SQLite or DuckDB, or shop"
 
@@ -52,7 +52,7 @@ def length(sub: argparse.ArgumentParser) -> None:
 
 def reading(sub: argparse.ArgumentParser) -> None:
     """How data is read, where its ending and its first rows do not say it."""
-    sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "images", "npz", "npy"),
+    sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "smiles", "images", "npz", "npy"),
                      help="of the data, where its ending does not say it")
     sub.add_argument("--delimiter", help="of a table, where its rows do not say it")
     sub.add_argument("--header", choices=("yes", "no"), help="whether a table's first row names its columns")

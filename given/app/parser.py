@@ -115,6 +115,9 @@ def _fit(add: _Add) -> None:
                          help="with --task anomalies: the rows to learn from (default: all)")
     command.add_argument("--target", type=column, metavar="COLUMN",
                          help="with --task predict and label-few: the column to predict")
+    command.add_argument("--property", type=column, metavar="NAME",
+                         help="with --task molecules: learn SMILES given this column, or given one that RDKit computes, such "
+                              "as logp, weight or tpsa")
     command.add_argument("-o", "--output", metavar="FOLDER", help="where to save the model (default: after the data, .given)")
     command.add_argument("--rows", action="store_true", help="rows are rows, where rising times would make them series")
     key(command)

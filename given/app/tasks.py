@@ -27,11 +27,11 @@ from given.verbs import Model
 from given.verbs.choosing import choose
 from given.verbs.holes import present
 
-__all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "picture", "predict", "risk", "texture", "translate",
-           "upscale"]
+__all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "molecules", "picture", "predict", "risk", "texture",
+           "translate", "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
-_ASKED = ("normal", "target")  # options that some tasks have alone
+_ASKED = ("normal", "target", "property")  # options that some tasks have alone
 
 
 def fit(a: argparse.Namespace) -> int:
@@ -59,7 +59,8 @@ def fit(a: argparse.Namespace) -> int:
         held = held.rows(slice(_HELD) if parted else slice(None, None, -(-held.n // _HELD)))  # of all, where rows may be sorted
     beside = {} if held is None else _figures(task.own.baselines(train, held))
     print("".join(f"{name}: {figure}\n" for name, figure in beside.items()), end="", file=sys.stderr)
-    learned = task.own.arranged(train, a.seed) if task.own is tasks.code else train
+    arranged = getattr(task.own, "arranged", None)
+    learned = train if arranged is None else arranged(train, a.seed)
     training = {"held_out": held or 0, **task.own.TRAINING, **({"muon": True} if a.muon else {}), "bfloat16": a.bfloat16}
     budget: Any = {"minutes": a.minutes, "cpu_seconds": a.cpu_seconds, "steps": a.steps}
     why = dict[str, str]()
@@ -92,7 +93,7 @@ def _data(a: argparse.Namespace, task: Task) -> tuple[Source, tuple[str, ...]]:
         raise UserError(f"fit: --task {a.task} says the formula; leave one of the two out")
     table = read(a.data, a)
     try:
-        return task.own.read(table, **said), table.names
+        return task.own.read(table, **said, **({"skip_bad": a.skip_bad} if "skip_bad" in task.asks else {})), table.names
     except UserError as error:
         raise error.at(a.data) from None
 
@@ -252,6 +253,21 @@ def picture(a: argparse.Namespace) -> None:
         ("What does it draw?", f'<div class="grid pictures">{body}</div>'), ("How good is it?", scores)])
     write_file(a.output, lambda file: file.write(made.encode()))
     print(f"wrote {a.output}", file=sys.stderr)
+
+
+def molecules(a: argparse.Namespace) -> None:
+    """`given molecules`"""
+    model = _of_task(a.model, "molecules", lambda m: m.facts.get("task") == "molecules")
+    observed, column = observations(a.given, model), next(reversed(model.joint.columns))
+    if a.scaffold is None:
+        drawn = model.sample(a.n, seed=a.seed, **observed)[column].tolist()
+    else:
+        drawn = tasks.molecules.complete(model, a.scaffold, a.n, seed=a.seed, **observed)
+    known = None if a.beside is None else tasks.molecules.read(given.read(a.beside), skip_bad=True)
+    beside = None if known is None else next(iter(known.values())).tolist()
+    scores = tasks.molecules.judged(drawn, beside, beside)
+    print(", ".join(f"{name} {value:.4g}" for name, value in scores.items()), file=sys.stderr)
+    show(tasks.molecules.table_of(drawn), a, model)
 
 
 def upscale(a: argparse.Namespace) -> None:

@@ -81,6 +81,19 @@ def _picture(add: Add) -> None:
                          help="where to write them: .png, FOLDER/ with a file each, .npz, or a page .html")
 
 
+def _molecules(add: Add) -> None:
+    command = add("molecules", "molecules, or what completes a scaffold, and how good they are",
+                  "given molecules qm9.given -n 1000",
+                  "given molecules qm9.given logp=2 --scaffold 'c1cc(*)c[nH]1' -n 20",
+                  "given molecules qm9.given -n 2000 --beside qm9.smi.gz -o drawn.csv", model=True)
+    command.add_argument("given", nargs="*", type=pair, metavar="NAME=VALUE", help="the property, where one was learned")
+    command.add_argument("--scaffold", metavar="SMILES", help="that all have, a * where something is attached to it")
+    command.add_argument("-n", type=count, default=16, help="how many draws (default 16); those of no molecule are left out")
+    command.add_argument("--beside", metavar="DATA", help="molecules: how many draws are none of these, and how far off "
+                                                          "properties are, by Kolmogorov-Smirnov distances")
+    command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
+
+
 def _upscale(add: Add) -> None:
     command = add("upscale", "a picture with twice as many places along both axes",
                   "given upscale photos.given small.png -o large.png",
@@ -140,5 +153,5 @@ def _predict(add: Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
 
-TASKS: tuple[Callable[[Add], None], ...] = (_translate, _chat, _keyboard, _picture, _fill, _texture, _upscale, _risk, _health,
-                                        _anomalies, _impute, _predict)
+TASKS: tuple[Callable[[Add], None], ...] = (_translate, _chat, _keyboard, _picture, _fill, _texture, _molecules, _upscale,
+                                        _risk, _health, _anomalies, _impute, _predict)

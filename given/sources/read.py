@@ -26,6 +26,7 @@ from given.sources.long import gathered
 from given.sources.parquet import Parquet
 from given.sources.recognised import recognised
 from given.sources.samples import SAMPLES
+from given.sources.smiles import Smiles
 from given.sources.stream import File, Stream, standard_input
 from given.sources.text import Texts
 from given.variables import UserError, shown
@@ -34,12 +35,12 @@ from given.ways import way
 __all__ = ["read"]
 
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy", ".npz": "npz", ".parquet": "parquet",
-            ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images")}
+            ".smi": "smiles", ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images")}
 _LONG = ("by", "time")
 _CUT = ("crop", "flip")
 _TABLE = (*_LONG, "delimiter", "header", "decimal", "dayfirst", "skip_bad")
 _OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": (*_LONG, "decimal", "dayfirst", "skip_bad"),
-            "parquet": (*_LONG, "decimal", "dayfirst"), "text": ("by", "skip_bad"),
+            "parquet": (*_LONG, "decimal", "dayfirst"), "text": ("by", "skip_bad"), "smiles": ("skip_bad",),
             "images": ("size", "skip_bad", *_CUT), "npz": (*_LONG, *_CUT), "npy": (*_LONG, *_CUT)}
 _WITH_CELLS = ("csv", "tsv", "jsonl", "parquet")
 _LINKED = partial(way, "given.LinkedTables.read", "given fit, given sample and given score alone")
@@ -106,10 +107,10 @@ def read(source: Any = None, /, **options: Any) -> Source:
         source: a path, "-" (standard input), a glob ("data/*.csv": the rows of all its files, which must have the same
             columns), the name of a sample (digits, breast_cancer, wine, diabetes, shakespeare, scenes), a mapping, a pandas or
             polars frame, or a `Source`, which is passed through; draws become a row each. None: columns by keyword.
-            Files: .csv, .tsv, .jsonl, .parquet (needs pyarrow), .npz, .npy, .txt, images. Folders: of images, as they are,
-            in a sub-folder a class (columns image, label), or with metadata.csv or .jsonl and its column file_name; of
+            Files: .csv, .tsv, .jsonl, .parquet (needs pyarrow), .npz, .npy, .txt, .smi, images. Folders: of images, as they
+            are, in a sub-folder a class (columns image, label), or with metadata.csv or .jsonl and its column file_name; of
             texts, likewise without metadata.
-        format: csv, tsv, jsonl, parquet, text, images, npz or npy, where the ending does not say it.
+        format: csv, tsv, jsonl, parquet, text, smiles, images, npz or npy, where the ending does not say it.
         delimiter: of a table; by default that of `, tab ; |` by which its first rows agree.
         header: True, False (columns are called column_1, ...) or the columns' names; by default told from the first rows.
         decimal: mark of the numbers of a table or frame, "." or ",", where its cells may have either.
@@ -320,7 +321,7 @@ def _rows(files: list[File], format: str, passed: dict[str, Any]) -> Source:
     if format == "tsv":
         passed = {"delimiter": "\t", **passed}
     streams: dict[str, Callable[..., Stream]] = {"csv": DelimitedText, "tsv": DelimitedText, "jsonl": JsonLines,
-                                                 "parquet": Parquet}
+                                                 "parquet": Parquet, "smiles": Smiles}
     return streams[format](files, **passed).kept()
 
 

@@ -29,6 +29,7 @@ from given.tasks import (
     keyboard,
     label_few,
     load,
+    molecules,
     picture,
     predict,
     segment,
@@ -44,8 +45,8 @@ from given.tasks import (
 from given.variables import Codec, UserError
 
 __all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "detect", "fill", "finance", "health", "impute",
-           "keyboard", "label_few", "load", "picture", "predict", "segment", "segments", "synthesise", "task_named", "task_of",
-           "texture", "to_picture", "to_text", "traffic", "translate", "upscale"]
+           "keyboard", "label_few", "load", "molecules", "picture", "predict", "segment", "segments", "synthesise",
+           "task_named", "task_of", "texture", "to_picture", "to_text", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -121,6 +122,9 @@ TASKS = (
          "nats/item", "given fit sales.csv --by shop --time date", _series),
     Task("table", "any columns given any others, as one block", "independent columns", "nats/item", "given fit people.csv",
          _table),
+    Task("molecules", "which molecules there are, by their SMILES, given a property or a scaffold", "6-gram",
+         "share valid, unique; r of what is asked", "given fit qm9.smi --task molecules --property logp", own=molecules,
+         asks=("property", "skip_bad")),
     Task("translate", "what a text is in another language", "word by word (IBM model 1), a copy", "BLEU",
          "given fit train.de train.en --task translate", own=translate),
     Task("chat", "what is replied in a dialogue of two", "trigram", "nats/character",

@@ -1,0 +1,179 @@
+"""Molecules: p(SMILES), p(SMILES | logP) and scaffolds on QM9, and solubility with intervals on ESOL.
+
+    GIVEN_DATA=... python benchmarks/molecules.py           # 16 CPU-minutes of one thread; appends to RESULTS.md
+    GIVEN_DATA=... python benchmarks/molecules.py --quick   # 10 CPU-seconds of learning each; prints, and records nothing
+
+QM9 (Ramakrishnan et al. 2014), 132,040 SMILES: 5,000 chosen at random are held out, and 5,000 draws are judged beside them, as
+are 5,000 molecules learned from: so far off are properties of as many true ones. No grammar constrains a draw. ESOL (Delaney
+2004), 1,128 measured solubilities, in five folds, given descriptors by RDKit or those of Delaney's table; 90 % intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from record import append
+
+import given
+from given.families import NGram
+from given.sources import PROPERTIES, Columns, described, molecule
+from given.tasks import molecules, predict
+
+DRAWS, HELD = 5000, 5000
+SCAFFOLDS = ("c1cc[nH]c1", "C1CC1*", "*c1ccoc1", "O=C1CCC1*", "*C1OC1*", "C1CC2CC12")
+LOGP = (-2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+
+
+def data_at(name: str) -> str:
+    return str(Path(os.environ.get("GIVEN_DATA", "data")) / "molecules" / name)
+
+
+def parted(rows: Columns, seed: int, quick: bool) -> tuple[Columns, Columns]:
+    order = np.random.default_rng(seed).permutation(rows.n)
+    held = 500 if quick else HELD
+    return rows.rows(order[held:held + 5000] if quick else order[held:]), rows.rows(order[:held])
+
+
+def unconditional(a: argparse.Namespace, budget: float, n: int) -> dict[str, list[list[str]]]:
+    """Shares and distances of draws, of a 6-gram, and of data."""
+    train, test = parted(molecules.read(data_at("qm9.smi.gz")), a.seed, a.quick)
+    known, held = set(train["smiles"].tolist()), test["smiles"].tolist()
+    rng = np.random.default_rng(a.seed)
+    counted = given.model("p(smiles)", train, families={"smiles": lambda *v: NGram(*v, order=6)})
+    counted.fit(train, held_out=0, progress=False)
+    model = molecules.model(train, seed=a.seed)
+    fit = model.fit(molecules.arranged(train), cpu_seconds=budget, threads=1, seed=a.seed, progress=False,
+                    **{"held_out": 0, **molecules.TRAINING})
+    save(model, a, "qm9")
+    each = {"as many learned from": rng.choice(train["smiles"], n).tolist(),
+            "6-gram": counted.sample(n, seed=1)["smiles"].tolist(), "p(smiles)": model.sample(n, seed=1)["smiles"].tolist()}
+    cost = {"p(smiles)": f"{fit.cpu_seconds:.0f}"}
+    judged = {name: molecules.judged(drawn, held, known) for name, drawn in each.items()}
+    rows = [["draws of", *judged["6-gram"], "CPU-s to learn"],
+            *([name, *(f"{v:.3f}" for v in scores.values()), cost.get(name, "")] for name, scores in judged.items())]
+    return {"qm9": rows, "scaffolds": scaffolds(model, 50 if a.quick else 200)}
+
+
+def scaffolds(model: given.Model, n: int) -> list[list[str]]:
+    """Which draws are molecules, and have the scaffold."""
+    from rdkit import Chem
+
+    rows = [["scaffold", "valid", "of these with the scaffold", "different", "some"]]
+    for scaffold in SCAFFOLDS:
+        found = [text for text in molecules.complete(model, scaffold, n, seed=1) if text is not None]
+        pattern = Chem.DeleteSubstructs(molecule(scaffold), Chem.MolFromSmarts("[#0]"))
+        has = [molecule(text).HasSubstructMatch(Chem.MolFromSmarts(Chem.MolToSmarts(pattern))) for text in found]
+        rows.append([f"`{scaffold}`", f"{len(found) / n:.3f}", f"{np.mean(has) if has else 0:.3f}", f"{len(set(found))}",
+                     ", ".join(f"`{text}`" for text in dict.fromkeys(found[:3]))])
+    return rows
+
+
+def conditional(a: argparse.Namespace, budget: float, n: int) -> dict[str, list[list[str]]]:
+    """What draws have of what is asked, of held-out values and of single ones."""
+    train, test = parted(molecules.read(data_at("qm9.smi.gz"), property="logp"), a.seed, a.quick)
+    model = molecules.model(train, seed=a.seed)
+    fit = model.fit(molecules.arranged(train), cpu_seconds=budget, threads=1, seed=a.seed, progress=False,
+                    **{"held_out": 0, **molecules.TRAINING})
+    save(model, a, "qm9-logp")
+    known = set(train["smiles"].tolist())
+    drawn = model.sample(n, seed=1)
+    scores = molecules.judged(drawn["smiles"].tolist(), test["smiles"].tolist(), known)
+    wanted, found = molecules.asked(model, test["logp"][:n], seed=1)
+    there = np.isfinite(found)
+    scores |= {"r": float(np.corrcoef(wanted[there], found[there])[0, 1]),
+               "mean error of logp": float(np.abs(wanted - found)[there].mean())}
+    other = np.random.default_rng(0).permutation(train["logp"])[:n]
+    rows = [["what", "p(logp) p(smiles \\| logp)"], *([name, f"{v:.3f}"] for name, v in scores.items()),
+            ["mean error of logp, of molecules at random", f"{np.abs(other[:len(wanted)] - wanted[:len(other)]).mean():.3f}"],
+            ["CPU-s to learn", f"{fit.cpu_seconds:.0f}"]]
+    values = [["logp asked", "valid", "mean of draws", "standard deviation"]]
+    for value in LOGP:
+        many = model.given(logp=value).sample(200, seed=1)["smiles"].reshape(-1).tolist()
+        has = described(many, ["logp"])["logp"]
+        has = has[np.isfinite(has)]
+        values.append([f"{value:g}", f"{len(has) / len(many):.3f}", f"{has.mean():.2f}", f"{has.std():.2f}"])
+    return {"logp": rows, "asked": values}
+
+
+def solubility(seed: int, quick: bool) -> dict[str, list[list[str]]]:
+    """ESOL in five folds: error, coverage and width of 90 % intervals, log p."""
+    raw = next(given.read(data_at("esol.csv")).batches(1 << 60))
+    target, own = next(k for k in raw if k.startswith("measured")), next(k for k in raw if k.startswith("ESOL"))
+    truth, rdkit = raw[target].astype(float), described(raw["smiles"].tolist())
+    theirs = {k: v for k, v in raw.items() if v.dtype.kind in "iuf" and k not in (target, own)}
+    mine = {name: rdkit[name] for name in PROPERTIES}
+    fold = np.random.default_rng(seed).permutation(raw.n) % 5
+    found: dict[str, list[tuple[np.ndarray, ...]]] = {}
+    for k in range(1 if quick else 5):
+        train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        spread = truth[train].std()
+        add(found, "mean of all", truth[test], np.full(len(test), truth[train].mean()), spread)
+        error = (truth - raw[own])[train].std()
+        add(found, "Delaney's own column", truth[test], raw[own][test], error)
+        for name, columns in (("his descriptors", theirs), ("RDKit's", mine)):
+            x = np.column_stack([np.ones(raw.n), *columns.values()])
+            weights, *_ = np.linalg.lstsq(x[train], truth[train], rcond=None)
+            rest = truth[train] - x[train] @ weights
+            spread = np.sqrt((rest**2).sum() / (len(train) - x.shape[1]))
+            add(found, f"least squares on {name}", truth[test], x[test] @ weights, spread)
+        data = predict.read(Columns({**mine, "solubility": truth}).rows(train), target="solubility")
+        for name, model in predict.models(data, seed=seed).items():
+            if name != "BoostedTrees" and quick:
+                continue
+            model.fit(data, cpu_seconds=15, threads=1, seed=seed, progress=False, **predict.TRAINING)
+            rows = Columns({**mine, "solubility": truth}).rows(test)
+            said = predict.predict(model, rows, seed=seed)
+            add(found, f"{name}, RDKit's", truth[test], said["solubility"], low=said["low"], high=said["high"],
+                log_p=np.full(len(test), -predict.loss(model, rows)))
+    table = [["p(solubility given descriptors)", "RMSE", "in 90 % interval", "mean width", "log p"]]
+    for name, parts in found.items():
+        true, mean, low, high, log_p = (np.concatenate(each) for each in zip(*parts, strict=True))
+        table.append([name, f"{np.sqrt(((true - mean)**2).mean()):.3f}", f"{((low <= true) & (true <= high)).mean():.3f}",
+                      f"{(high - low).mean():.2f}", f"{log_p.mean():.3f}"])
+    return {"esol": table}
+
+
+def add(found: dict, name: str, truth: np.ndarray, mean: np.ndarray, spread: float = 1.0, low: np.ndarray | None = None,
+        high: np.ndarray | None = None, log_p: np.ndarray | None = None) -> None:
+    """A fold's predictions; without an interval that of a normal distribution of one spread."""
+    low, high = (mean - 1.645 * spread, mean + 1.645 * spread) if low is None or high is None else (low, high)
+    if log_p is None:
+        log_p = -0.5 * ((truth - mean) / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))
+    found.setdefault(name, []).append((truth, mean, low, high, log_p))
+
+
+def save(model: given.Model, a: argparse.Namespace, name: str) -> None:
+    model.facts["task"] = "molecules"
+    if a.save:
+        model.save(f"{a.save}-{name}.given")
+
+
+def main() -> None:
+    """All, or some of them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", default=["qm9", "logp", "esol"], help="of qm9, logp, esol")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="5,000 molecules and 10 CPU-seconds; print, and record nothing")
+    parser.add_argument("--save", help="where to save what was learned, with the name of the question behind it")
+    a = parser.parse_args()
+    torch.set_num_threads(1)
+    n, short = 200 if a.quick else DRAWS, 10 if a.quick else None
+    parts = {"qm9": lambda: unconditional(a, short or 600, n), "logp": lambda: conditional(a, short or 300, n),
+             "esol": lambda: solubility(a.seed, a.quick)}
+    for name in a.what:
+        began = time.process_time()
+        tables = parts[name]()
+        for rows in tables.values():
+            print(*(" | ".join(row) for row in rows), sep="\n", flush=True)
+        print(f"{time.process_time() - began:.0f} CPU-s", flush=True)
+        if not a.quick:
+            append(f"molecules_{name}", tables, {"seed": f"{a.seed}"})
+
+
+if __name__ == "__main__":
+    main()

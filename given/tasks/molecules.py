@@ -1,0 +1,211 @@
+"""Molecules: p(SMILES), p(SMILES | property), and what a scaffold may be completed by.
+
+A molecule is its SMILES, character by character, drawn by recurrent layers. In every epoch a share of them is written in
+another way, any walk over the atoms, the others canonically: so a scaffold can be what a SMILES begins with, written such that
+it ends where something is to be attached, and what follows is a draw of p(rest | scaffold), exact and without a search. What
+is attached elsewhere, at a second `*`, is drawn after it in the same way.
+
+Nothing makes a draw a molecule; how many are is what is measured: the share that RDKit reads (valid), of these the share of
+different ones (unique), of which those that were not learned from (novel), and the Kolmogorov-Smirnov distance of properties
+of draws and held-out molecules. The trivial baseline is a 6-gram.
+
+Source: Segler et al., Generating focused molecule libraries with recurrent neural networks, 2018 /
+https://doi.org/10.1021/acscentsci.7b00512
+Arus-Pous et al., SMILES-based deep generative scaffold decorator, 2020 / https://doi.org/10.1186/s13321-020-00441-8
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from given.codecs import Text
+from given.conditional import quoted
+from given.evaluate.marginals import statistic
+from given.families import Autoregressive, NGram
+from given.infer import Rows, prefix
+from given.nn import LSTM
+from given.sources import PROPERTIES, Columns, RandomSmiles, Source, attached, beginning, described, flaw
+from given.sources import read as read_data
+from given.variables import UserError, nearest
+from given.verbs import Model
+from given.verbs import model as model_of
+from given.verbs.holes import present
+
+__all__ = ["TRAINING", "arranged", "asked", "baselines", "complete", "judged", "measure", "model", "read", "smiles_of",
+           "table_of"]
+
+TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None}
+_DRAWS = 2000  # that are judged
+_ASKED = 500  # held-out values of a property that draws are asked for
+_JUDGED = ("logp", "weight", "tpsa", "rings")  # properties that are compared
+_WRITTEN = "()0123456789%"  # that another SMILES of the same molecules may need
+
+
+def read(data: Any, *, property: str | None = None, skip_bad: bool = False) -> Columns:
+    """Canonical SMILES, and before them a property: a column of numbers, or one of `sources.PROPERTIES`, which is computed.
+
+    Args:
+        data: anything `given.read` takes, with a column whose name has "smiles" in it.
+        property: its name; rows without a value are left out.
+        skip_bad: leave SMILES of no molecule out and name them in `skipped`.
+
+    Raises:
+        UserError: no such column, or a SMILES of no molecule.
+    """
+    source = read_data(data)
+    rows, column = next(source.batches(1 << 60)), smiles_of(source)
+    if property is not None and property not in (*rows, *PROPERTIES):
+        raise UserError(f"--property: no column {property}, and RDKit computes {', '.join(PROPERTIES)}; "
+                        f"{nearest(property, [*rows, *PROPERTIES])}")
+    computed = [property] if property is not None and property not in rows else []
+    known = described(rows[column].tolist(), computed)
+    there = present(known["smiles"])
+    skipped = [f"{column}, row {row}: {rows[column][row]!r} is of no molecule: {flaw(rows[column][row])}"
+               for row in np.flatnonzero(~there).tolist()]
+    if skipped and not skip_bad:
+        raise UserError(f"{skipped[0]}; mend it, or leave out the {len(skipped):,} such by --skip-bad")
+    if not there.any():
+        raise UserError(f"{column}: expected SMILES, got none of {len(there):,} that is of a molecule, as {skipped[0]}")
+    columns = {column: known["smiles"][there]}
+    if property is not None:
+        values = (known if computed else rows)[property][there]
+        if values.dtype.kind not in "iuf":
+            raise UserError(f"--property: {property}: expected a column of numbers, got {values.dtype}")
+        has = present(values)
+        if not has.any():
+            raise UserError(f"--property: {property} has no value")
+        columns = {property: values[has], column: columns[column][has]}
+    found = Columns(columns)
+    found.skipped = [*source.skipped, *skipped]
+    return found
+
+
+def smiles_of(data: Source) -> str:
+    """The column of SMILES.
+
+    Raises:
+        UserError: there is none.
+    """
+    named = [name for name in data.names if "smiles" in name.lower()]
+    if not named:
+        raise UserError(f"molecules: expected a column smiles, got {', '.join(data.names)}; a file .smi has one SMILES a line")
+    return next((name for name in named if name.lower() == "smiles"), named[0])
+
+
+def model(data: Source, *, seed: int = 0, width: int = 256, layers: int = 2, dropout: float = 0.0) -> Model:
+    """A model of SMILES, given the property where there is one, nothing of it learned yet.
+
+    Args:
+        data: of `read`.
+        seed: of the initial weights.
+        width, layers, dropout: of the net.
+    """
+    *given, column = data.names
+    texts = [str(text) for batch in data.runs() for text in batch[column]]
+    met = set("".join(texts))
+    alphabet = "".join(sorted({*met, *_WRITTEN, *("/\\" if met & {*"/\\"} else "")}))
+    codec = Text(alphabet=alphabet, window=max(256, 2 * max(map(len, texts))))
+    net = partial(Autoregressive, net=partial(LSTM, width=width, layers=layers, dropout=dropout))
+    formula = " ".join([*(f"p({quoted(name)})" for name in given), f"p({' | '.join(map(quoted, [column, *given]))})"])
+    return model_of(formula, data, codecs={column: codec}, families={column: net}, seed=seed)
+
+
+def arranged(data: Source, seed: int = 0, share: float = 0.5) -> RandomSmiles:
+    """The molecules as they are learned: a share of them in another SMILES in every epoch."""
+    return RandomSmiles(next(data.batches(1 << 60)), data.names[-1], share)
+
+
+def complete(model: Model, scaffold: str, n: int = 1, *, seed: int = 0, **given: Any) -> list[str | None]:
+    """n molecules with a scaffold, `*` where something is attached to it, one after another; None for a draw of no molecule.
+
+    Args:
+        model: that has learned.
+        scaffold: a SMILES, such as `c1ccccc1*`; without a `*` at any atom that has a hydrogen.
+        n: draws.
+        seed: of them.
+        given: the property.
+
+    Raises:
+        UserError: no scaffold, or a character in it that was never learned.
+    """
+    column = model.joint.declared[-1].x.name
+    left: dict[int, str] = dict.fromkeys(range(n), scaffold)
+    found: list[str | None] = [None] * n
+    for turn in range(scaffold.count("*") or 1):
+        begun = {row: beginning(each, seed=seed * n + row + turn) for row, each in left.items()}
+        if not begun:
+            break
+        texts = np.array([text for text, _ in begun.values()])
+        drawn = model.given({column: prefix(texts), **given}).sample(1, seed=seed + turn)[column].reshape(-1)
+        ended = {row: attached(str(text), places)
+                 for (row, (_, places)), text in zip(begun.items(), drawn.tolist(), strict=True)}
+        left = {row: text for row, text in ended.items() if text is not None}
+    for row, text in left.items():
+        found[row] = text
+    return found
+
+
+def table_of(drawn: Sequence[str | None]) -> Columns:
+    """The draws that are molecules, by their canonical SMILES and all properties."""
+    found = described(drawn)
+    return found.rows(np.flatnonzero(present(found["smiles"])))
+
+
+def judged(drawn: Sequence[str | None], beside: Sequence[str] | None = None,
+           known: Collection[str] | None = None) -> dict[str, float]:
+    """How good draws are: shares that are valid, unique of these, and novel of these; and the KS distances of properties.
+
+    Args:
+        drawn: SMILES, as they were drawn.
+        beside: SMILES of molecules that properties are compared with.
+        known: canonical SMILES of those learned from, of which a novel one is none.
+    """
+    mine = table_of(drawn)
+    unique = set(mine["smiles"].tolist())
+    scores = {"valid": mine.n / len(drawn), "unique": len(unique) / max(1, mine.n)}
+    if known is not None:
+        scores["novel"] = len(unique.difference(known)) / max(1, len(unique))
+    if mine.n and beside is not None:
+        others = described(beside, _JUDGED)
+        scores |= {f"KS of {name}": statistic(mine[name], others[name], False) for name in _JUDGED}
+    return scores
+
+
+def asked(model: Model, values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """A property that was asked for (n,), and that of one molecule drawn for each, NaN where it is of no molecule.
+
+    Args:
+        model: of a property that RDKit computes.
+        values: (n,).
+        seed: of the draws.
+    """
+    name, column = model.joint.columns
+    drawn = model.given({name: Rows(values)}).sample(1, seed=seed)[column].reshape(-1).tolist()
+    return values, described(drawn, [name])[name]
+
+
+def measure(model: Model, test: Source) -> dict[str, float]:
+    """What 2,000 draws are like beside held-out molecules; of a property that RDKit computes, the correlation of what is asked
+    and what the draws have."""
+    rows = next(test.batches(_DRAWS))
+    column = list(model.joint.columns)[-1]
+    scores = judged(model.sample(_DRAWS, seed=0)[column].tolist(), rows[column].tolist())
+    if (name := next(iter(model.joint.columns))) in PROPERTIES:
+        wanted, found = asked(model, rows[name][:_ASKED])
+        there = np.isfinite(found)
+        if there.sum() > 2 and np.ptp(found[there]) > 0:
+            scores["r of what is asked"] = float(np.corrcoef(wanted[there], found[there])[0, 1])
+    return scores
+
+
+def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
+    """A 6-gram of the SMILES alone."""
+    column = train.names[-1]
+    rows = train.only([column])
+    counted = model_of(f"p({quoted(column)})", rows, families={column: partial(NGram, order=6)})
+    counted.fit(rows, held_out=0, progress=False)
+    return {"6-gram": measure(counted, test)}
