@@ -20,7 +20,8 @@ import torch
 from record import append
 
 import given
-from given.families import NGram
+from given.codecs import Number, Text
+from given.families import BoostedTrees, NGram
 from given.sources import PROPERTIES, Columns, described, molecule
 from given.tasks import molecules, predict
 
@@ -107,6 +108,8 @@ def solubility(seed: int, quick: bool) -> dict[str, list[list[str]]]:
     truth, rdkit = raw[target].astype(float), described(raw["smiles"].tolist())
     theirs = {k: v for k, v in raw.items() if v.dtype.kind in "iuf" and k not in (target, own)}
     mine = {name: rdkit[name] for name in PROPERTIES}
+    table = Columns({**mine, "solubility": truth})
+    smiles = Columns({"smiles": rdkit["smiles"], "solubility": truth})
     fold = np.random.default_rng(seed).permutation(raw.n) % 5
     found: dict[str, list[tuple[np.ndarray, ...]]] = {}
     for k in range(1 if quick else 5):
@@ -116,26 +119,37 @@ def solubility(seed: int, quick: bool) -> dict[str, list[list[str]]]:
         error = (truth - raw[own])[train].std()
         add(found, "Delaney's own column", truth[test], raw[own][test], error)
         for name, columns in (("his descriptors", theirs), ("RDKit's", mine)):
-            x = np.column_stack([np.ones(raw.n), *columns.values()])
-            weights, *_ = np.linalg.lstsq(x[train], truth[train], rcond=None)
-            rest = truth[train] - x[train] @ weights
-            spread = np.sqrt((rest**2).sum() / (len(train) - x.shape[1]))
-            add(found, f"least squares on {name}", truth[test], x[test] @ weights, spread)
-        data = predict.read(Columns({**mine, "solubility": truth}).rows(train), target="solubility")
-        for name, model in predict.models(data, seed=seed).items():
-            if name != "BoostedTrees" and quick:
-                continue
-            model.fit(data, cpu_seconds=15, threads=1, seed=seed, progress=False, **predict.TRAINING)
-            rows = Columns({**mine, "solubility": truth}).rows(test)
+            matrix = np.column_stack([np.ones(raw.n), *columns.values()])
+            weights, *_ = np.linalg.lstsq(matrix[train], truth[train], rcond=None)
+            rest = truth[train] - matrix[train] @ weights
+            spread = np.sqrt((rest**2).sum() / (len(train) - matrix.shape[1]))
+            add(found, f"least squares on {name}", truth[test], matrix[test] @ weights, spread)
+        for name, (model, x) in models(table, smiles, train, seed).items():
+            model.facts["target"] = "solubility"
+            model.fit(x.rows(train), cpu_seconds=3 if quick else 12, threads=1, seed=seed, progress=False, **predict.TRAINING)
+            rows = x.rows(test)
             said = predict.predict(model, rows, seed=seed)
-            add(found, f"{name}, RDKit's", truth[test], said["solubility"], low=said["low"], high=said["high"],
+            add(found, name, truth[test], said["solubility"], low=said["low"], high=said["high"],
                 log_p=np.full(len(test), -predict.loss(model, rows)))
-    table = [["p(solubility given descriptors)", "RMSE", "in 90 % interval", "mean width", "log p"]]
+    lines = [["p(solubility given descriptors)", "RMSE", "in 90 % interval", "mean width", "log p"]]
     for name, parts in found.items():
         true, mean, low, high, log_p = (np.concatenate(each) for each in zip(*parts, strict=True))
-        table.append([name, f"{np.sqrt(((true - mean)**2).mean()):.3f}", f"{((low <= true) & (true <= high)).mean():.3f}",
+        lines.append([name, f"{np.sqrt(((true - mean)**2).mean()):.3f}", f"{((low <= true) & (true <= high)).mean():.3f}",
                       f"{(high - low).mean():.2f}", f"{log_p.mean():.3f}"])
-    return {"esol": table}
+    return {"esol": lines}
+
+
+def models(table: Columns, smiles: Columns, train: np.ndarray, seed: int) -> dict[str, tuple[given.Model, Columns]]:
+    """What is learned, each with the rows it reads."""
+    names = [name for name in table if name != "solubility"]
+    numbers: dict = {name: Number() for name in names}  # counts too: a molecule may have more rings than any learned from
+    codec = Text(alphabet="".join(sorted(set("".join(smiles["smiles"])))))
+    trees = given.model(f"p(solubility | {', '.join(names)})", table.rows(train), codecs=numbers,
+                        families={"solubility": BoostedTrees}, seed=seed)
+    block = given.model(None, table.rows(train), codecs=numbers, seed=seed)
+    text = given.model("p(solubility | smiles)", smiles.rows(train), codecs={"smiles": codec}, seed=seed)
+    return {"BoostedTrees on RDKit's": (trees, table), "any-order block of RDKit's": (block, table),
+            "Regression on the SMILES alone": (text, smiles)}
 
 
 def add(found: dict, name: str, truth: np.ndarray, mean: np.ndarray, spread: float = 1.0, low: np.ndarray | None = None,
