@@ -426,6 +426,8 @@ FAMILIES = {
         grid("x", 3, 2, 2), CELL, quantiser=FSQ, encoder=ENCODER, decoder=DECODER, width=4),
     "VQVAE of a colour picture": lambda: VQVAE(COLOUR, CELL, encoder=ENCODER, decoder=DECODER, width=4),
     "Contrastive": lambda: Contrastive(SEQUENCE, [SOURCE, LABEL], base=partial(NGram, order=2), width=8, draws=64),
+    "Contrastive, symmetric": lambda: Contrastive(
+        grid("x", 3, 2, 2), grid("y", 3, 2, 2), base=Empirical, symmetric=True, width=8, draws=64),
     "Contrastive of reals": lambda: Contrastive(real("x", 2), LABEL, base=Gaussian, width=8, draws=64),
     "GAN by convolutions": lambda: GAN(
         Variable("x", IdentityCodec(Real(axes=(Axis("height", 3), PAIR, Axis("width", 2))))), LABEL, latent=2,

@@ -45,13 +45,14 @@ class Contrastive(Conditional):
         base: family of p0(x), which learns without gradients: counts, or a closed form.
         width: C, of the vectors compared.
         shared: whether x and every parent are of the same symbols, which then have the same vectors.
+        symmetric: whether s(x, y) = s(y, x): one net reads x and its one parent, which is of x's space. For pairs of a kind.
         draws: K.
         readers: of x and of parents by name, in place of bags and contexts' own.
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
                  base: Callable[..., Conditional] | None = None, width: int = 128, shared: bool = False,
-                 draws: int = 512, readers: Readers | None = None) -> None:
+                 symmetric: bool = False, draws: int = 512, readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         if base is None:
             raise UserError(f"Contrastive: {x.name}: expected base=, the family of p0({x.name}); pass "
@@ -68,8 +69,11 @@ class Contrastive(Conditional):
             raise UserError(f"Contrastive {x.name}: expected a base that is counted or solved, got {self.marginal!r}; use "
                             "NGram or Independent")
         check_readers(readers, (x, *self.parents))
-        self.draws = draws
-        self.read = nn.ModuleList(_reader(v, width, readers or {}) for v in (x, *self.parents))
+        if symmetric and (len(self.parents) > 1 or self.parents[0].space != x.space):
+            raise UserError(f"Contrastive {x.name}: symmetric=True; expected one parent, {x.space}, got "
+                            + ", ".join(f"{v.name}: {v.space}" for v in self.parents))
+        self.draws, self.symmetric = draws, symmetric
+        self.read = nn.ModuleList(_reader(v, width, readers or {}) for v in ((x,) if symmetric else (x, *self.parents)))
         if shared:
             first = self.read[0]
             for v, reader in zip(self.parents, self.read[1:], strict=True):
@@ -77,7 +81,8 @@ class Contrastive(Conditional):
                 if not bags or reader.table.shape != first.table.shape:
                     raise UserError(f"Contrastive {x.name}: shared=True, but {v.name} has other symbols; give both one codec")
                 reader.table = first.table
-        self.f, self.g = (MLP(width, width, hidden=(2 * width,)) for _ in range(2))
+        self.f = MLP(width, width, hidden=(2 * width,))
+        self.g = None if symmetric else MLP(width, width, hidden=(2 * width,))
         self.log_scale = nn.Parameter(torch.tensor(2.5))
         self.register_buffer("drawn", torch.zeros(0, *x.space.shape, dtype=torch.int64))
         self.register_buffer("there", torch.zeros(0, *x.space.shape, dtype=torch.bool))
@@ -96,6 +101,10 @@ class Contrastive(Conditional):
         scores = self.log_scale.exp() * self._given(y) @ self._of(x).T
         return F.cross_entropy(scores.float(), torch.arange(y.n, device=y.device), reduction="none").double()
 
+    def pmi(self, x: Entries, y: Observed) -> Tensor:
+        """(N, B) float64: log p(x | y) - log p0(x) of each of N x with every row of y."""
+        return self.log_scale.exp().double() * self._of(x).double() @ self._given(y).double().T - self(y).log_z
+
     def lessons(self) -> list[Lesson]:
         base = [lesson.mapped(lambda x, y, noise: (x, Observed(n=y.n))) for lesson in self.marginal.lessons()]
         both = side_by_side([base, super().lessons()])
@@ -112,6 +121,8 @@ class Contrastive(Conditional):
         return F.normalize(h + self.f(h), dim=-1)
 
     def _given(self, y: Observed) -> Tensor:
+        if self.g is None:
+            return self._of(y[self.parents[0].name])
         h = torch.stack([_vector(reader, v, y[v.name]) for v, reader in zip(self.parents, self.read[1:], strict=True)]).sum(0)
         return F.normalize(h + self.g(h), dim=-1)
 
