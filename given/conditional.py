@@ -22,8 +22,8 @@ from given.distributions import Distribution, Noise
 from given.lessons import Batch, Descend, Lesson, Solve, Weigh, select
 from given.variables import Entries, Finite, Observed, Space, UserError, Variable, built_with, check_pickles
 
-__all__ = ["Conditional", "Decodes", "Encodes", "device_of", "factor_name", "indicators", "quoted", "state_of", "states",
-           "teach", "vectors_of"]
+__all__ = ["Chooses", "Conditional", "Decodes", "Encodes", "device_of", "factor_name", "indicators", "quoted", "state_of",
+           "states", "teach", "vectors_of"]
 
 _MOST_STATES = 100_000
 
@@ -150,6 +150,14 @@ class Decodes(Encodes, Protocol):
 
     def decode(self, z: Entries, y: Observed) -> Entries:
         """The x that z stands for: (B, *grid)."""
+
+
+@runtime_checkable
+class Chooses(Protocol):
+    """A conditional that knows how candidates for x compare, and nothing of all that x might be."""
+
+    def among(self, x: Variable) -> Conditional:
+        """The same conditional of other candidates, all that x may be."""
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import tiny_pictures
 import tiny_pipeline
 import torch
 
@@ -66,6 +67,8 @@ from given.families import (
     NGram,
     Normal,
     PatchMatch,
+    PretrainedCaptioner,
+    PretrainedContrastive,
     PretrainedDiffusion,
     PretrainedLM,
     ProbabilisticPCA,
@@ -539,6 +542,12 @@ FAMILIES = {
     "Autoregressive, as a Llama": lambda: Autoregressive(
         SEQUENCE, net=partial(NET, positions=Rotary, feedforward=SwiGLU), embed=partial(Embedding, places=False),
         head=partial(CategoricalHead, bias=False)),
+    "PretrainedCaptioner": lambda: PretrainedCaptioner(SEQUENCE, PICTURE, config=tiny_pictures.captions(5, bos_token_id=4,
+                                                       eos_token_id=3), pixels=tiny_pictures.PIXELS),
+    "PretrainedContrastive": lambda: PretrainedContrastive(
+        ANIMAL, PICTURE, config=tiny_pictures.matches(), pixels=tiny_pictures.PIXELS, tokenizer=tiny_pictures.words()),
+    "PretrainedContrastive, padded": lambda: PretrainedContrastive(
+        ANIMAL, PICTURE, config=tiny_pictures.matches("siglip"), pixels=tiny_pictures.PIXELS, tokenizer=tiny_pictures.words()),
     "PretrainedDiffusion": lambda: PretrainedDiffusion(
         Variable("x", IdentityCodec(Finite(256, ordered=True, axes=(Axis("height", 2), Axis("width", 2),
                                                                  Axis("channel", 3, role="channel"))))),
@@ -550,9 +559,9 @@ FAMILIES = {
     "PretrainedLM BART": lambda: PretrainedLM(SEQUENCE, [SOURCE, SEQUENCE_BEFORE], config=BART),
 }
 if importlib.util.find_spec("transformers") is None:
-    FAMILIES = {name: make for name, make in FAMILIES.items() if not name.startswith("PretrainedLM")}
+    FAMILIES = {name: make for name, make in FAMILIES.items() if not name.startswith("Pretrained")}
 if importlib.util.find_spec("diffusers") is None:
-    del FAMILIES["PretrainedDiffusion"]
+    FAMILIES.pop("PretrainedDiffusion", None)
 
 RNG = np.random.default_rng(0)
 
@@ -693,7 +702,8 @@ def test_the_mean_of_a_mixture_of_blocks():
 
 def test_every_family_has_a_case():
     present = {type(make()).__name__ for make in FAMILIES.values()}
-    needs = {"PretrainedLM": "transformers", "PretrainedDiffusion": "diffusers"}
+    needs = {"PretrainedLM": "transformers", "PretrainedDiffusion": "diffusers", "PretrainedCaptioner": "transformers",
+             "PretrainedContrastive": "transformers"}
     absent = {name for name, package in needs.items() if importlib.util.find_spec(package) is None}
     assert present == set(families.__all__) - absent
 

@@ -781,6 +781,12 @@ MUTANTS = {
     "a model's first step reads another symbol of its prompt": Mutant(
         given.nn.LanguageModel, "start", "ids[:, -1]", "ids[:, 0]",
         pretrained(family("steps_are_the_whole", "PretrainedLM after a prompt"))),
+    "what is unseen of a picture is read": Mutant(
+        given.nn.Pixels, "forward", "torch.where(seen,", "torch.where(seen | True,",
+        pretrained(family("unseen_parents_are_nulls", "PretrainedCaptioner"))),
+    "a decoder is not told its picture": Mutant(
+        given.nn.LanguageModel, "_decoded", "encoder_outputs=(encoded,)", "encoder_outputs=(encoded * 0,)",
+        pretrained(family("loss_moves_every_parameter", "PretrainedCaptioner"))),
     "every row of a pipeline has the first one's caption": Mutant(
         given.families.PretrainedDiffusion, "forward", "texts[i]", "texts[0]",
         pretrained(family("rows_are_their_own", "PretrainedDiffusion"), "diffusers")),

@@ -28,7 +28,7 @@ from given.nn.precision import sixteen_bits
 from given.variables import Axis, Finite, Product, Real, Space, UserError
 
 __all__ = ["AtomicHead", "BernoulliHead", "CategoricalHead", "DiscretizedLogisticMixtureHead", "FactorizedHead",
-           "NormalMixtureHead", "SmoothCategoricalHead", "default_head"]
+           "LogitsHead", "NormalMixtureHead", "SmoothCategoricalHead", "default_head"]
 
 _S = TypeVar("_S", Finite, Real)
 _UNIT = 32  # columns: a product of another width takes twice as long in 16 bits
@@ -82,6 +82,23 @@ class SmoothCategoricalHead(nn.Module):
     def forward(self, features: Tensor) -> Categorical:
         """(B, *grid, C) -> the distribution of (B, *grid)."""
         return Categorical(F.linear(features, self.weight(), self.bias()[:, 0]), _on_grid(self.space, features))
+
+
+class LogitsHead(nn.Module):
+    """Logits of a net that makes them itself.
+
+    Args:
+        space: finite.
+    """
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        assert isinstance(space, Finite)
+        self.space = space
+
+    def forward(self, logits: Tensor) -> Categorical:
+        """(B, *grid, V) -> the distribution of (B, *grid)."""
+        return Categorical(logits, _on_grid(self.space, logits))
 
 
 class BernoulliHead(nn.Module):

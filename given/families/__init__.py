@@ -26,6 +26,8 @@ from given.families.nearest_neighbour import NearestNeighbour
 from given.families.ngram import NGram
 from given.families.one_dimensional import Beta, Exponential, Gamma, Laplace, LogNormal, Normal, StudentT, Uniform
 from given.families.pca import PCA
+from given.families.pretrained_captioner import PretrainedCaptioner
+from given.families.pretrained_contrastive import PretrainedContrastive
 from given.families.pretrained_diffusion import PretrainedDiffusion
 from given.families.pretrained_lm import PretrainedLM
 from given.families.regression import Regression
@@ -73,6 +75,8 @@ __all__ = [
     "Normal",
     "PCA",
     "PatchMatch",
+    "PretrainedCaptioner",
+    "PretrainedContrastive",
     "PretrainedDiffusion",
     "PretrainedLM",
     "ProbabilisticPCA",

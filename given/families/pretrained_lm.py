@@ -19,10 +19,8 @@ https://arxiv.org/abs/1910.10683
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -31,8 +29,8 @@ from torch import Tensor, nn
 from given import distributions
 from given.conditional import Conditional
 from given.nn import Condition, LanguageModel, PreviousToken
-from given.nn.checkpoint import begins, built_language_model, lead_of, read_language_model
-from given.variables import Axis, Finite, Observed, UserError, Variable
+from given.nn.checkpoint import begins, built_checkpoint, language_model, lead_of, read_checkpoint
+from given.variables import Finite, Observed, UserError, Variable
 
 __all__ = ["PretrainedLM"]
 
@@ -59,20 +57,18 @@ class PretrainedLM(Conditional):
             raise UserError(f"{self}: expected path=, the folder of a model, or config=, an architecture's JSON to learn from "
                             "scratch")
         try:
-            model, found = (read_language_model(path) if path is not None else
-                            built_language_model(json.loads(config or ""), "config"))
+            model, found = (read_checkpoint(path, language_model) if path is not None else
+                            built_checkpoint(config or "", language_model))
             settings = model.config
             if lead is None:
                 lead = lead_of(path, settings) if path is not None else begins(settings)
         except UserError as error:
             raise error.at(str(self)) from None
-        except ValueError as error:
-            raise UserError(f"{self}: config={config!r}; expected JSON ({error})") from None
         self.lead, self.encodes = tuple(int(v) for v in lead), bool(settings.is_encoder_decoder)
         start = settings.decoder_start_token_id if self.encodes else None
         self._check(settings, start)
         self.net = LanguageModel(model, start, x.space.size)  # type: ignore[attr-defined]
-        self.embed, self.head = PreviousToken(x.space), _Logits(x.space)
+        self.embed, self.head = PreviousToken(x.space), distributions.LogitsHead(x.space)
         self.ends = settings.eos_token_id if isinstance(settings.eos_token_id, int) else None
         self.steps = torch.arange(x.space.dimensions)  # a plan of the host
         self.arguments = {**{k: v for k, v in self.arguments.items() if k != "path"}, "config": found, "lead": self.lead}
@@ -128,17 +124,3 @@ class PretrainedLM(Conditional):
         kept = slice(0, P) if self.encodes else slice(told.shape[1] - P, None)
         symbols, told = symbols[:, kept], told[:, kept]
         return torch.where(told, symbols, 0), told
-
-
-class _Logits(nn.Module):
-    """Logits (B, *grid, V) as the distribution of entries."""
-
-    def __init__(self, space: Any) -> None:
-        super().__init__()
-        self.space = space
-
-    def forward(self, logits: Tensor) -> distributions.Categorical:
-        shape = logits.shape[1:-1]
-        space = self.space if shape == self.space.shape else replace(
-            self.space, axes=tuple(Axis("group", size) for size in shape))
-        return distributions.Categorical(logits, space)

@@ -43,6 +43,7 @@ from given.nn.patch_transformer import PatchTransformer, default_field
 from given.nn.pipeline import TextToImage, built_pipeline, read_pipeline, size_of_pipeline
 from given.nn.pixel_cnn import PixelCNN
 from given.nn.pixel_resnet import PixelResNet
+from given.nn.pixels import Pixels
 from given.nn.positions import LearnedPositions, Positions, RelativeBias, Rotary
 from given.nn.prediction import LinearPrediction
 from given.nn.quantiser import FSQ, Book, Quantiser
@@ -123,6 +124,7 @@ __all__ = [
     "Patches",
     "PixelCNN",
     "PixelResNet",
+    "Pixels",
     "Places",
     "Positions",
     "PreviousToken",

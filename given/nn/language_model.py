@@ -1,7 +1,8 @@
 """LanguageModel: a model of the package transformers as a causal net over symbols, with its own keys and values as cache.
 
 The token of a step is the symbol of the step before, a number, and its features are the logits of the symbol to come. What y
-holds is read before the first step: as symbols that come first by a causal model, by the encoder of one that has one.
+holds is read before the first step: as symbols that come first by a causal model, by the encoder of one that has one; or it is
+what an encoder of pictures has made of it, to which the decoder attends.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class LanguageModel(Causal):
     """A net of the package transformers, without dropout.
 
     y's symbols come as the tokens of a `Condition`, (B, P) int64, with `there`: padding first for a causal model, last for an
-    encoder; every row has one.
+    encoder; every row has one. Or they are (B, P, C), already encoded.
 
     Args:
         model: built by that package.
@@ -58,7 +59,7 @@ class LanguageModel(Causal):
         self.model, self.first, self.width = model, start, symbols
         takes = inspect.signature(model.forward).parameters
         self.past = "cache" if "cache" in takes else "past_key_values"  # its name up to version 5.23
-        self.places = "position_ids" in takes
+        self.places, self.masked = "position_ids" in takes, "attention_mask" in takes
 
     def train(self, mode: bool = True) -> LanguageModel:
         """Its dropout would draw from the global generator: there is none."""
@@ -82,7 +83,8 @@ class LanguageModel(Causal):
         with torch.no_grad():
             if self.first is not None:
                 kept: Any = EncoderDecoderCache(DynamicCache(), DynamicCache())
-                return Past(kept, torch.full_like(ids[:, 0], self.first), 0, there, self._encoded(ids, there))
+                first = torch.full((len(ids),), self.first, device=ids.device)
+                return Past(kept, first, 0, there, self._encoded(ids, there))
             kept = DynamicCache()
             if ids.shape[1] > 1:
                 self._logits(ids[:, :-1], there, kept)
@@ -113,14 +115,18 @@ class LanguageModel(Causal):
         return self.model(input_ids=ids, attention_mask=seen, use_cache=kept is not None, **options).logits[..., :self.width]
 
     def _encoded(self, ids: Tensor, there: Tensor) -> Tensor:
-        """(B, P) -> (B, P, C)."""
+        """(B, P) -> (B, P, C); what is encoded already as it is."""
+        if ids.dim() == 3:
+            return ids
         encoder: Any = self.model.get_encoder()  # type: ignore[operator]
         return encoder(input_ids=ids, attention_mask=there.long()).last_hidden_state
 
     def _decoded(self, ids: Tensor, encoded: Tensor, there: Tensor, kept: Any) -> Tensor:
-        options = {} if kept is None else {self.past: kept}
-        return self.model(encoder_outputs=(encoded,), attention_mask=there.long(), decoder_input_ids=ids,
-                          use_cache=kept is not None, **options).logits[..., :self.width]
+        options: dict[str, Any] = {} if kept is None else {self.past: kept}
+        if self.masked:
+            options["attention_mask"] = there.long()
+        return self.model(encoder_outputs=(encoded,), decoder_input_ids=ids, use_cache=kept is not None,
+                          **options).logits[..., :self.width]
 
 
 class Past:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -163,7 +164,8 @@ class Query:
 
     def rank(self, data: Mapping[str, Any] | None = None, /, *, pmi: Any = False, seed: int | None = 0,
              **candidates: Any) -> Columns:
-        """Candidates, the most probable given what is observed first, with their `log_prob` in nats.
+        """Candidates, the most probable given what is observed first, with their `log_prob` in nats: of a family that knows
+        only how candidates compare, such as PretrainedContrastive, among these.
 
         Args:
             data, candidates: columns of candidates, as of `score`; whole texts where what they begin with is observed.
@@ -184,6 +186,12 @@ class Query:
         base = Query(joint or self.joint, {}, {})
         base._prior = self._prior
         return base
+
+    def of(self, joint: Joint) -> Query:
+        """The same question to another joint, whose observed variables are the same."""
+        other = copy.copy(self)
+        other.joint, other._only = joint.eval(), ((), [])
+        return other
 
     def log_prob(self, data: Mapping[str, Any] | None = None, /, *, seed: int | None = 0, **columns: Any) -> np.ndarray:
         """log p(columns | observed) in nats and raw units, what is not mentioned summed out: (n,) float64.

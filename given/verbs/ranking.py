@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from given.conditional import Conditional
+from given.codecs import Label
+from given.conditional import Chooses, Conditional
 from given.joint import Joint
 from given.sources import Columns
-from given.variables import UserError
+from given.variables import UserError, Variable
 from given.ways import way
 
 __all__ = ["ranked"]
@@ -22,6 +23,7 @@ def ranked(query: Any, values: Mapping[str, Any], pmi: Any, seed: int | None) ->
     Raises:
         UserError: there is no p(x).
     """
+    query = _among(query, values)
     by, value = "log_prob", query.log_prob(values, seed=seed)
     if pmi is not False:
         own = _marginal(query.joint, list(values)) if pmi is True else None
@@ -35,6 +37,20 @@ def ranked(query: Any, values: Mapping[str, Any], pmi: Any, seed: int | None) ->
     rows = Columns({name: observed if np.ndim(observed) else [observed] for name, observed in values.items()})
     order = np.argsort(-value, kind="stable")
     return Columns({**{name: each[order] for name, each in rows.items()}, by: value[order]})
+
+
+def _among(query: Any, values: Mapping[str, Any]) -> Any:
+    """The query of a joint whose factor of these columns is asked among the candidates alone, where it knows no more."""
+    factors = query.joint.declared
+    chosen = [factor for factor in factors if list(factor.x.columns) == list(values) and isinstance(factor, Chooses)]
+    if not chosen:
+        return query
+    (name, candidates), = values.items()
+    try:
+        codec = Label(list(dict.fromkeys(np.atleast_1d(candidates).tolist())))
+    except UserError as error:
+        raise error.at(name) from None
+    return query.of(Joint(*(factor.among(Variable(name, codec)) if factor in chosen else factor for factor in factors)))
 
 
 def _marginal(joint: Joint, names: list[str]) -> Joint | None:
