@@ -10,8 +10,8 @@ _HOME = {"anomalies": ("anomalies",),
          "beside": ("drift", "quality"),
          "describe": ("map", "prototypes", "segments", "strip", "traverse"), "judge": ("compare", "diverge", "report", "score"),
          "learn": ("demo", "export", "fit", "update"),
-         "tasks": ("chat", "fill", "health", "impute", "keyboard", "molecules", "picture", "predict", "risk", "texture",
-                   "translate", "upscale"),
+         "tasks": ("chat", "fill", "health", "impute", "keyboard", "molecules", "picture", "predict", "recognise", "risk",
+                   "texture", "translate", "upscale"),
          "listing": ("completion", "families", "tasks")}  # the last need no torch
 
 __all__ = ["command"]

@@ -27,8 +27,8 @@ from given.verbs import Model
 from given.verbs.choosing import choose
 from given.verbs.holes import present
 
-__all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "molecules", "picture", "predict", "risk", "texture",
-           "translate", "upscale"]
+__all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "molecules", "picture", "predict", "recognise", "risk",
+           "texture", "translate", "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
 _ASKED = ("normal", "target", "property")  # options that some tasks have alone
@@ -59,8 +59,8 @@ def fit(a: argparse.Namespace) -> int:
         held = held.rows(slice(_HELD) if parted else slice(None, None, -(-held.n // _HELD)))  # of all, where rows may be sorted
     beside = {} if held is None else _figures(task.own.baselines(train, held))
     print("".join(f"{name}: {figure}\n" for name, figure in beside.items()), end="", file=sys.stderr)
-    arranged = getattr(task.own, "arranged", None)
-    learned = train if arranged is None else arranged(train, a.seed)
+    arrange = getattr(task.own, "arranged", None)  # where what is learned from is made of the rows
+    learned = train if arrange is None else arrange(train, a.seed)
     training = {"held_out": held or 0, **task.own.TRAINING, **({"muon": True} if a.muon else {}), "bfloat16": a.bfloat16}
     budget: Any = {"minutes": a.minutes, "cpu_seconds": a.cpu_seconds, "steps": a.steps}
     why = dict[str, str]()
@@ -335,6 +335,26 @@ def predict(a: argparse.Namespace) -> None:
                 found.predicted, found.observed, found.low, found.high, strict=True)),
             f"expected calibration error {found.error:.3f}"]
         print("".join(f"{line}\n" for line in lines), end="", file=sys.stderr)
+
+
+def recognise(a: argparse.Namespace) -> None:
+    """`given recognise`"""
+    model = _of_task(a.model, "recognise", lambda m: m.facts.get("task") == "recognise")
+    for name in sorted(os.listdir(a.data)) if os.path.isdir(a.data) else ():
+        if os.path.isdir(path := os.path.join(a.data, name)) and not os.listdir(path):
+            raise UserError(f"{path}: has no example of its class; put a picture there, or remove the folder")
+    known = tasks.recognise.read(read(a.data, a))
+    pictures = next(read(a.pictures, a).batches(1 << 60))
+    name = next((name for name, raw in pictures.items() if raw.ndim in (3, 4)), None)
+    if name is None:
+        raise UserError(f"{a.pictures}: expected pictures, got columns {', '.join(pictures)}")
+    examples = {value: known["picture"][known["label"] == value] for value in np.unique(known["label"]).tolist()}
+    p = tasks.recognise.which(model, examples, pictures[name])
+    best = np.array([*p], dtype=object)[np.stack([*p.values()]).argmax(0)]
+    show(Columns({"label": best.astype(known["label"].dtype), **{f"p({value})": share.round(6) for value, share in p.items()}}),
+         a, model)
+    if "label" in pictures:
+        print(f"right {np.mean(pictures['label'] == best):.1%}", file=sys.stderr)
 
 
 def _read(path: str) -> str:

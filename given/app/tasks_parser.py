@@ -153,5 +153,15 @@ def _predict(add: Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
 
 
-TASKS: tuple[Callable[[Add], None], ...] = (_translate, _chat, _keyboard, _picture, _fill, _texture, _molecules, _upscale,
-                                        _risk, _health, _anomalies, _impute, _predict)
+def _recognise(add: Add) -> None:
+    command = add("recognise", "which of some classes every picture is of, by an example of each",
+                  "given recognise signs.given new-signs/ photos/ -o told.csv",
+                  "given recognise letters.given greek/ page/ --size 28x28", model=True, seed=False,
+                  data="examples with a label, one of each class or several: a folder with a sub-folder a class, or a table")
+    command.add_argument("pictures", metavar="PICTURES", help="a folder of pictures, or another table of them")
+    command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
+
+
+TASKS: tuple[Callable[[Add], None], ...] = (
+    _translate, _chat, _keyboard, _picture, _fill, _texture, _molecules, _recognise, _upscale, _risk, _health, _anomalies, _impute,
+    _predict)

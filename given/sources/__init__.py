@@ -12,6 +12,7 @@ from given.sources.learned import Learned
 from given.sources.linked import LinkedTables
 from given.sources.live import Live
 from given.sources.molecules import PROPERTIES, RandomSmiles, attached, beginning, described, flaw, molecule
+from given.sources.pairs import Pairs
 from given.sources.photographs import photograph, photographs
 from given.sources.read import read
 from given.sources.recognised import nearly
@@ -21,7 +22,7 @@ from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
-           "LinkedTables", "Live", "OWN", "PROPERTIES", "RandomSmiles", "SAMPLES",
-           "SO_FAR", "Scenes", "Source", "Stream", "arrivals", "attached", "beginning", "described", "dialogues", "end_to_end",
-           "flaw", "gathered", "holds_sets", "items", "joined", "molecule", "nearly", "photograph", "photographs", "ragged",
-           "read", "regrouped", "so_far", "stacked", "write_file"]
+           "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes", "Source",
+           "Stream", "arrivals", "attached", "beginning", "described", "dialogues", "end_to_end", "flaw", "gathered",
+           "holds_sets", "items", "joined", "molecule", "nearly", "photograph", "photographs", "ragged", "read", "regrouped",
+           "so_far", "stacked", "write_file"]

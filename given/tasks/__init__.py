@@ -32,6 +32,7 @@ from given.tasks import (
     molecules,
     picture,
     predict,
+    recognise,
     segment,
     segments,
     synthesise,
@@ -45,7 +46,7 @@ from given.tasks import (
 from given.variables import Codec, UserError
 
 __all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "detect", "fill", "finance", "health", "impute",
-           "keyboard", "label_few", "load", "molecules", "picture", "predict", "segment", "segments", "synthesise",
+           "keyboard", "label_few", "load", "molecules", "picture", "predict", "recognise", "segment", "segments", "synthesise",
            "task_named", "task_of", "texture", "to_picture", "to_text", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
@@ -163,6 +164,9 @@ TASKS = (
          "given fit people.csv --task predict --target income", own=predict, chosen_by=predict.loss, asks=("target",)),
     Task("label-few", "which label a row has, where few rows have one", "the most frequent label, the labelled rows alone",
          "accuracy", "given fit rows.csv --task label-few --target label", own=label_few, asks=("target",)),
+    Task("recognise", "which of some classes a picture is of, of each of which one example is at hand",
+         "nearest in pixels, modified Hausdorff distance", "share of errors", "given fit photos/ --task recognise",
+         own=recognise, together="label", asks=()),
     Task("text-to-image", "what a caption shows", "mean picture, that of the nearest caption", "error, a share of the levels",
          "given fit scenes --task text-to-image", own=to_picture.TEXT_TO_IMAGE, asks=()),
     Task("caption", "what there is to say of a picture", "most frequent caption, that of the nearest picture",
