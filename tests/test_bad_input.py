@@ -135,7 +135,7 @@ def test_pickles_are_not_run(tmp_path):
 
 
 def test_a_folder_is_no_file(tmp_path):
-    refused(lambda: given.read(tmp_path), f"{tmp_path}: is an empty folder; expected images or .txt")
+    refused(lambda: given.read(tmp_path), f"{tmp_path}: is an empty folder; expected images, sounds or .txt")
 
 
 @cases(

@@ -52,7 +52,7 @@ def length(sub: argparse.ArgumentParser) -> None:
 
 def reading(sub: argparse.ArgumentParser) -> None:
     """How data is read, where its ending and its first rows do not say it."""
-    sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "smiles", "images", "npz", "npy"),
+    sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "smiles", "images", "sound", "npz", "npy"),
                      help="of the data, where its ending does not say it")
     sub.add_argument("--delimiter", help="of a table, where its rows do not say it")
     sub.add_argument("--header", choices=("yes", "no"), help="whether a table's first row names its columns")

@@ -163,5 +163,5 @@ def _recognise(add: Add) -> None:
 
 
 TASKS: tuple[Callable[[Add], None], ...] = (
-    _translate, _chat, _keyboard, _picture, _fill, _texture, _molecules, _recognise, _upscale, _risk, _health, _anomalies, _impute,
-    _predict)
+    _translate, _chat, _keyboard, _picture, _fill, _texture, _molecules, _recognise, _upscale, _risk, _health, _anomalies,
+    _impute, _predict)

@@ -7,11 +7,13 @@ from given.codecs.image import Image
 from given.codecs.infer import infer, infer_table
 from given.codecs.label import Integer, Label
 from given.codecs.label_map import LabelMap
+from given.codecs.log_mel import LogMel
+from given.codecs.mu_law import MuLaw
 from given.codecs.number import Number
 from given.codecs.series import Series
 from given.codecs.set import Set
 from given.codecs.text import Text
 from given.codecs.time import Time
 
-__all__ = ["BlockCodec", "Complex", "IdentityCodec", "Image", "Integer", "Label", "LabelMap", "Number", "Series", "Set", "Text",
-           "Time", "infer", "infer_table"]
+__all__ = ["BlockCodec", "Complex", "IdentityCodec", "Image", "Integer", "Label", "LabelMap", "LogMel", "MuLaw", "Number",
+           "Series", "Set", "Text", "Time", "infer", "infer_table"]

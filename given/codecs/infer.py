@@ -12,13 +12,14 @@ import numpy as np
 from given.codecs.complex import Complex, are_complex
 from given.codecs.image import Image
 from given.codecs.label import Integer, Label
+from given.codecs.mu_law import MuLaw
 from given.codecs.number import Number
 from given.codecs.series import Series, flat_items
 from given.codecs.set import Set
 from given.codecs.text import Text
 from given.codecs.time import Time
 from given.scales import changes_by_shares
-from given.sources import EXACT, Clock, Columns, Source, holds_sets, ragged
+from given.sources import EXACT, Clock, Columns, Source, holds_sets, ragged, rate_of
 from given.sources.forms import common, readings
 from given.variables import Codec, UserError, shown
 from given.ways import way
@@ -54,7 +55,8 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
                 names: Sequence[str] | None = None) -> tuple[dict[str, Codec], list[str]]:
     """Codecs for the columns of a table, not yet learned, and a note a column on what was inferred and why.
 
-    What a source knows to be text, such as the lines of a .txt, is a `Text`. Of other columns the first 65,536 rows decide.
+    What a source knows to be text, such as the lines of a .txt, is a `Text`, and sounds are a `Series` of `MuLaw`. Of other
+    columns the first 65,536 rows decide.
     Texts that are mostly distinct, long (more than 20 bytes of UTF-8 on average) and mostly no addresses or codes are a `Text`,
     and so are mostly distinct ones that a formula names. Other text and booleans are a `Label`; categories of fewer than 5 rows
     and whatever is unseen are one, "(other)", where there are more than 20 or the rarest holds less than one row in a hundred.
@@ -150,9 +152,10 @@ class _Table:
 
     def _choose(self, name: str, raw: np.ndarray) -> None:
         """The codec of a column by some of its values."""
-        text = self.dtypes.get(name) == "text"
+        about = self.dtypes.get(name)
         try:
-            self.codecs[name], self.whys[name] = (Text(), "text, as its source knows") if text else _codec(raw)
+            self.codecs[name], self.whys[name] = (Text(), "text, as its source knows") if about == "text" else (
+                Series(MuLaw(), window=2048), "sounds, each sample one of 256 levels") if rate_of(about) else _codec(raw)
         except _NoCategories as error:
             if not self.named:
                 self.whys[name] = f"left out: {error}"
@@ -198,7 +201,7 @@ def _identity(name: str, raw: np.ndarray, known: set[object] | frozenset[object]
         return ""
     if raw.dtype.kind not in "iu":
         number = _are_times(raw) or are_complex(raw) or not _is_text(raw)
-        telling = number or (not index and (_prose(values) or _mostly_numbers(values)))
+        telling = number or (not index and (_prose(values) or 10 * sum(bool(readings(v)) for v in values) >= 9 * len(values)))
         return "" if telling and not known else "left out: every value is different"
     if int(raw.max()) - int(raw.min()) == len(raw) - 1 and not _TIMED.search(name):
         return _NUMBERS
@@ -349,10 +352,6 @@ def _prose(values: list[object]) -> bool:
     if len(texts) < n or sum(len(v.encode(errors="surrogatepass")) for v in texts) <= 20 * n or 2 * len(set(texts)) <= n:
         return False
     return n == 1 or 2 * sum(_CODE.fullmatch(v) is None for v in texts) > n
-
-
-def _mostly_numbers(values: list[Any]) -> bool:
-    return 10 * sum(bool(readings(v)) for v in values) >= 9 * len(values)
 
 
 def _check_text(raw: np.ndarray) -> None:

@@ -51,6 +51,7 @@ class Series(Codec):
             raise UserError(f"Series: season={season!r}; expected a whole number of values from 2")
         self.season = season
         self.stride = max(1, window // 2) if stride is None else stride
+        self.lossy = of.lossy
         self._longest: int | None = None
 
     @property

@@ -18,11 +18,13 @@ from given.sources.read import read
 from given.sources.recognised import nearly
 from given.sources.samples import SAMPLES
 from given.sources.scene_rows import Scenes
+from given.sources.sound_files import rate_of
+from given.sources.sounds import recording
 from given.sources.stream import File, Stream
 from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
            "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes", "Source",
            "Stream", "arrivals", "attached", "beginning", "described", "dialogues", "end_to_end", "flaw", "gathered",
-           "holds_sets", "items", "joined", "molecule", "nearly", "photograph", "photographs", "ragged", "read", "regrouped",
-           "so_far", "stacked", "write_file"]
+           "holds_sets", "items", "joined", "molecule", "nearly", "photograph", "photographs", "ragged", "rate_of", "read",
+           "recording", "regrouped", "so_far", "stacked", "write_file"]

@@ -16,6 +16,7 @@ from given.sources.cells import Dtype, array, pandas_series, polars_series, writ
 from given.sources.clock import Clock
 from given.sources.kinds import Kind, items, ragged, stacked
 from given.sources.long import unrolled
+from given.sources.sound_files import save_sounds
 from given.sources.write import records, save
 from given.variables import UserError, shown
 from given.ways import way
@@ -78,13 +79,17 @@ class Source(abc.ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `.csv` or `.tsv` (a row a value, as `Columns.long`), `.jsonl` or `.parquet`, run by run, or `.npz`, whose rows
-        are held in memory; whole or not at all.
+        are held in memory; whole or not at all. Sounds are written as `.wav`, or as a folder, `drawn/`, with one a row.
 
         Raises:
             UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
         """
         path = os.fspath(path)
         ending = os.path.splitext(path)[1]
+        if ending.lower() == ".wav" or path.endswith(("/", os.sep)):
+            whole = (self if isinstance(self, Columns) else joined([*self.runs()])).flat()
+            save_sounds(whole, whole.dtypes, path)
+            return
         if ending == ".npz" or (isinstance(self, Columns) and not self.n):  # without rows there is no run, but columns
             whole = self if isinstance(self, Columns) else joined([*self.runs()])
             save([(whole, whole.dtypes)], path)

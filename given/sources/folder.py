@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from given.variables import UserError
 
-__all__ = ["IMAGES", "classes", "tree"]
+__all__ = ["IMAGES", "SOUNDS", "classes", "tree"]
 
 _PUT = ("desktop.ini", "thumbs.db")
 IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+SOUNDS = frozenset({".flac", ".ogg", ".wav"})
 
 
 def tree(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> list[str]:
@@ -18,7 +19,7 @@ def tree(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> list[s
     into folders, Thumbs.db and desktop.ini) are left out.
 
     Raises:
-        UserError: a link that leads back, or to nothing, or a folder named like an image.
+        UserError: a link that leads back, or to nothing, or a folder named like a file.
     """
     here = os.stat(folder)
     above |= {(here.st_dev, here.st_ino)}
@@ -29,7 +30,7 @@ def tree(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> list[s
             inside = os.stat(path)
             if (inside.st_dev, inside.st_ino) in above:
                 raise UserError(f"{path}: a symbolic link that leads back to a folder above; remove it")
-            if os.path.splitext(name)[1].lower() in {*IMAGES, ".txt", ".csv"}:
+            if os.path.splitext(name)[1].lower() in {*IMAGES, *SOUNDS, ".txt", ".csv"}:
                 raise UserError(f"{path}: is a folder named like a file; rename it")
             files += tree(path, above)
         elif os.path.exists(path):

@@ -10,9 +10,8 @@ import numpy as np
 
 from given.sources.columns import Columns, Source
 from given.sources.crops import Crops, Pictures, smaller
-from given.sources.delimited_text import DelimitedText
-from given.sources.folder import IMAGES, classes
-from given.sources.jsonl import JsonLines
+from given.sources.folder import IMAGES
+from given.sources.metadata import members
 from given.sources.stream import File, Stream
 from given.variables import UserError
 from given.ways import way
@@ -135,37 +134,14 @@ class Images(Stream):
 
 def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None = None, skip_bad: bool = False,
               crop: tuple[int, int] | None = None, flip: bool = False) -> Images:
-    """The images of a folder: with metadata.csv or .jsonl, whose column `file_name` says which image a row is about; or in
-    sub-folders, their classes, the column `label`; or alone.
+    """The images of a folder, and what is known of each, as `members` has it.
 
     Raises:
         UserError: an image without metadata or the reverse, a file that is no image, and whatever Images raises.
     """
-    tables = [path for path in paths if os.path.relpath(path, folder) in ("metadata.csv", "metadata.jsonl")]
-    images = [path for path in paths if os.path.splitext(path)[1].lower() in IMAGES]
-    other = [f"{path}: is no image; move it elsewhere" for path in paths if path not in {*images, *tables}]
-    if len(tables) > 1:
-        raise UserError(f"{folder}: has both metadata.csv and metadata.jsonl; keep one")
-    columns, lost = None, []
-    if tables:
-        rows = (DelimitedText if tables[0].endswith(".csv") else JsonLines)([File.at(tables[0])], skip_bad=skip_bad).held()
-        if "file_name" not in rows:
-            raise UserError(f"{tables[0]}: no column file_name; there are {', '.join(rows.names)}")
-        named = [os.path.normpath(os.path.join(folder, str(name))) for name in rows["file_name"]]
-        known = set(images)
-        there = np.array([path in known for path in named])
-        lost = [f"{tables[0]}: no image {name} in the folder" for name in rows["file_name"][~there]]
-        other += [f"{path}: is not in {tables[0]}" for path in sorted(known - {*named})]
-        about = {name: values[there] for name, values in rows.items() if name != "file_name"}
-        columns = Columns(about) if about else None
-        images = [path for path, found in zip(named, there, strict=True) if found]
-    elif images:
-        labels = classes(folder, images)
-        columns = Columns({"label": np.array(labels)}) if labels else None
-    if (bad := [*lost, *other]) and not skip_bad:
-        raise UserError(f"{bad[0]}; or leave it out with {way('skip_bad=True', '--skip-bad')}")
-    source = Images([File.at(path) for path in images], columns, size, skip_bad, crop, flip)
-    source.skipped[:0] = [*(rows.skipped if tables else []), *bad]
+    files, columns, skipped = members(folder, paths, IMAGES, "image", skip_bad)
+    source = Images(files, columns, size, skip_bad, crop, flip)
+    source.skipped[:0] = skipped
     return source
 
 

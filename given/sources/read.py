@@ -17,7 +17,7 @@ from given.sources.columns import Columns, Source, joined
 from given.sources.crops import Crops, crop_of, cropped
 from given.sources.databases import DATABASES
 from given.sources.delimited_text import DelimitedText
-from given.sources.folder import IMAGES, classes, tree
+from given.sources.folder import IMAGES, SOUNDS, classes, tree
 from given.sources.images import Images, in_folder
 from given.sources.jsonl import JsonLines
 from given.sources.kinds import ragged
@@ -27,6 +27,7 @@ from given.sources.parquet import Parquet
 from given.sources.recognised import recognised
 from given.sources.samples import SAMPLES
 from given.sources.smiles import Smiles
+from given.sources.sounds import Sounds, sounds_in_folder
 from given.sources.stream import File, Stream, standard_input
 from given.sources.text import Texts
 from given.variables import UserError, shown
@@ -35,13 +36,14 @@ from given.ways import way
 __all__ = ["read"]
 
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy", ".npz": "npz", ".parquet": "parquet",
-            ".smi": "smiles", ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images")}
+            ".smi": "smiles", ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images"),
+            **dict.fromkeys(sorted(SOUNDS), "sound")}
 _LONG = ("by", "time")
 _CUT = ("crop", "flip")
 _TABLE = (*_LONG, "delimiter", "header", "decimal", "dayfirst", "skip_bad")
 _OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": (*_LONG, "decimal", "dayfirst", "skip_bad"),
             "parquet": (*_LONG, "decimal", "dayfirst"), "text": ("by", "skip_bad"), "smiles": ("skip_bad",),
-            "images": ("size", "skip_bad", *_CUT), "npz": (*_LONG, *_CUT), "npy": (*_LONG, *_CUT)}
+            "images": ("size", "skip_bad", *_CUT), "sound": ("skip_bad",), "npz": (*_LONG, *_CUT), "npy": (*_LONG, *_CUT)}
 _WITH_CELLS = ("csv", "tsv", "jsonl", "parquet")
 _LINKED = partial(way, "given.LinkedTables.read", "given fit, given sample and given score alone")
 _FIRST = {b"PAR1": "parquet", b"PK\3\4": "npz", b"\x93NUM": "npy"}  # how files begin
@@ -107,10 +109,11 @@ def read(source: Any = None, /, **options: Any) -> Source:
         source: a path, "-" (standard input), a glob ("data/*.csv": the rows of all its files, which must have the same
             columns), the name of a sample (digits, breast_cancer, wine, diabetes, shakespeare, scenes), a mapping, a pandas or
             polars frame, or a `Source`, which is passed through; draws become a row each. None: columns by keyword.
-            Files: .csv, .tsv, .jsonl, .parquet (needs pyarrow), .npz, .npy, .txt, .smi, images. Folders: of images, as they
-            are, in a sub-folder a class (columns image, label), or with metadata.csv or .jsonl and its column file_name; of
-            texts, likewise without metadata.
-        format: csv, tsv, jsonl, parquet, text, smiles, images, npz or npy, where the ending does not say it.
+            Files: .csv, .tsv, .jsonl, .parquet (needs pyarrow), .npz, .npy, .txt, .smi, images, sounds (.wav; .flac and .ogg
+            need soundfile). Folders: of images, as they are, in a sub-folder a class (columns image, label), or with
+            metadata.csv or .jsonl and its column file_name; of sounds (column sound) likewise; of texts, likewise without
+            metadata.
+        format: csv, tsv, jsonl, parquet, text, smiles, images, sound, npz or npy, where the ending does not say it.
         delimiter: of a table; by default that of `, tab ; |` by which its first rows agree.
         header: True, False (columns are called column_1, ...) or the columns' names; by default told from the first rows.
         decimal: mark of the numbers of a table or frame, "." or ",", where its cells may have either.
@@ -262,17 +265,19 @@ def _path(name: str, options: _Options) -> Source:
 def _folder(folder: str, options: _Options) -> Source:
     paths = tree(folder)
     endings = {os.path.splitext(path)[1].lower() for path in paths}
-    found = "images" if endings & IMAGES else "text" if ".txt" in endings else None
+    found = "images" if endings & IMAGES else "sound" if endings & SOUNDS else "text" if ".txt" in endings else None
     format = options.format or found
-    if format not in ("images", "text"):
+    if format not in ("images", "sound", "text"):
         what = f"holds {', '.join(sorted(endings))[:80]}" if paths else "is an empty folder"
         code = way("given.tasks.code.read", "--task code")
         out = f'; read its files by a glob such as "data/*.csv", source code by {code}' if paths else ""
         out = f"{out}, tables that refer to one another by {_LINKED()}" if ".csv" in endings else out
-        raise UserError(f"{folder}: {what}; expected images or .txt{out}")
+        raise UserError(f"{folder}: {what}; expected images, sounds or .txt{out}")
     passed = options.of(format, folder)
     if format == "images":
         return in_folder(folder, paths, **{**passed, "skip_bad": options.skip_bad}).kept()
+    if format == "sound":
+        return sounds_in_folder(folder, paths, options.skip_bad).kept()
     stray = [path for path in paths if not path.lower().endswith(".txt")] if options.format is None else []
     if stray and not options.skip_bad:
         raise UserError(f"{stray[0]}: is no .txt; move it elsewhere, or leave it out with "
@@ -290,7 +295,7 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
         odd = next(i for i, format in enumerate(formats) if format != formats[0])
         raise UserError(f"{files[odd].name}: is {formats[odd]}, {files[0].name} is {formats[0]}; expected one format")
     format, passed = formats[0], options.of(formats[0], files[0].name)
-    if format not in ("images", "text"):
+    if format not in ("images", "sound", "text"):
         long = {name: passed.pop(name) for name in _LONG if name in passed}
         cut = {**{name: passed.pop(name) for name in _CUT if name in passed}, **long}
         rows = _rows(files, format, passed)
@@ -301,8 +306,9 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
         except UserError as error:
             raise error.at(files[0].name) from None
     labels = classes(above, [file.path for file in files]) if above else None
-    if format == "images":
-        return Images(files, None if labels is None else Columns({"label": np.array(labels)}), **passed).kept()
+    if format != "text":
+        what: Callable[..., Images | Sounds] = Images if format == "images" else Sounds
+        return what(files, None if labels is None else Columns({"label": np.array(labels)}), **passed).kept()
     return Texts(files, labels=labels, **passed).kept()
 
 

@@ -56,6 +56,8 @@ class Codec(abc.ABC):
 
     columns: tuple[str, ...] = ()
     missing: str = "error"  # what a hole in the data means; "unknown" is an entry that is unseen
+    lossy: float | None = None  # by how much (root mean square) entries change on their way to raw values and back, of a codec
+    # that keeps less than there was; None where raw values come back as they are
     arguments: Mapping[str, Any]
 
     def __new__(cls, *args: Any, **options: Any) -> Codec:
