@@ -54,7 +54,7 @@ class LogMel(Codec):
             raise UserError(f"LogMel: rate={rate!r}, bands={bands!r}, seconds={seconds!r}; expected samples a second from "
                             "1000, 4 to 128 bands, and a time above 0")
         self.rate, self.bands, self.hop = rate, bands, max(1, round(rate * _HOP))
-        self.kind, self.count, self.frames = "", 0, 0 if seconds is None else self._frames(round(seconds * rate))
+        self.kind, self.count, self.frames = "", 0, 0 if seconds is None else self.length(round(seconds * rate))
         self.fixed = seconds is not None
         self.sums, self.rows = np.zeros((3, bands)), 0
 
@@ -88,8 +88,7 @@ class LogMel(Codec):
 
     def decode(self, x: Entries) -> np.ndarray:
         """(*draws, B, frames, bands) -> (*draws, B) sounds, or one array where all are as long."""
-        mean, scale = self._lines()
-        level = x.tensor.detach().cpu().numpy().astype(np.float64) * scale + mean
+        level = self.decibels(x)
         flat = level.reshape(-1, *level.shape[-2:])
         found = np.empty(len(flat), dtype=object)
         found[:] = [self._sounding(frames) for frames in flat]
@@ -97,6 +96,12 @@ class LogMel(Codec):
         if len({len(each) for each in found}) == 1:
             return np.stack([*found]).reshape(*lead, -1)
         return found.reshape(lead)
+
+    def decibels(self, x: Entries) -> np.ndarray:
+        """Entries (..., frames, bands) as levels, float64."""
+        mean, scale = self._lines()
+        found: np.ndarray = x.tensor.detach().cpu().numpy().astype(np.float64) * scale + mean
+        return found
 
     def log_volume(self, x: Entries) -> Tensor:
         each = -torch.log(torch.from_numpy(self._lines()[1]).double()).to(x.device)
@@ -132,12 +137,12 @@ class LogMel(Codec):
         mean = self.sums[0] / n
         return mean + _FLOOR, np.sqrt(np.maximum(self.sums[1] / n - mean**2, 1.0))  # of a decibel at least
 
-    def _frames(self, samples: int) -> int:
+    def length(self, samples: int) -> int:
         """How many frames so many samples have."""
         return -(-samples // self.hop) + 1
 
     def _check_length(self, raw: Any, first: int | None = None) -> None:
-        rows = [row for row, samples in enumerate(raw) if self._frames(len(samples)) > self.frames]
+        rows = [row for row, samples in enumerate(raw) if self.length(len(samples)) > self.frames]
         if rows:
             longest = "" if self.fixed else ", by the longest learned from"
             error = NewValue(f"lasts {len(raw[rows[0]]) / self.rate:.2f} s; expected at most {self._most:.2f}{longest}; cut "
@@ -160,7 +165,7 @@ class LogMel(Codec):
             raise UserError(f"expected {'int16' if self.kind == 'i' else 'real'} samples as learned, got {samples.dtype}; "
                             f"{'multiply by 32768 and round' if kind == 'f' else 'divide by 32768'}", row)
         self.kind = kind
-        power = np.abs(self._spectra(samples / _FULL[kind], self._frames(len(samples)))) ** 2
+        power = np.abs(self._spectra(samples / _FULL[kind], self.length(len(samples)))) ** 2
         with np.errstate(divide="ignore"):
             found: np.ndarray = np.maximum(10 * np.log10(power @ self._bands()[0].T), _FLOOR)
         return found

@@ -25,6 +25,7 @@ from given.tasks import (
     fill,
     finance,
     health,
+    hear,
     impute,
     keyboard,
     label_few,
@@ -35,6 +36,7 @@ from given.tasks import (
     recognise,
     segment,
     segments,
+    speak,
     synthesise,
     texture,
     to_picture,
@@ -45,8 +47,9 @@ from given.tasks import (
 )
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "detect", "fill", "finance", "health", "impute",
-           "keyboard", "label_few", "load", "molecules", "picture", "predict", "recognise", "segment", "segments", "synthesise",
+__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "detect", "fill", "finance", "health", "hear",
+           "impute", "keyboard", "label_few", "load", "molecules", "picture", "predict", "recognise", "segment", "segments",
+           "speak", "synthesise",
            "task_named", "task_of", "texture", "to_picture", "to_text", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
@@ -183,6 +186,10 @@ TASKS = (
          "error, a share of the levels", "given fit scenes --task restyle", own=to_picture.RESTYLE, asks=()),
     Task("edit", "what a picture is after a change that a text asks for", "mean picture, the picture itself",
          "error, a share of the levels", "given fit scenes --task edit", own=to_picture.EDIT, asks=()),
+    Task("speak", "sounds of what is to be said", "independent normal numbers by text, held-out sounds", "share heard rightly",
+         "given fit sounds/ --task speak", own=speak, asks=("target",)),
+    Task("hear", "what is said in a sound", "most frequent text, logistic regression on mean frames", "share right, word error",
+         "given fit sounds/ --task hear", own=hear, asks=("target",)),
     Task("segments", "groups of rows that are alike, and what tells each from the rest", "one segment", "nats/row",
          "given fit people.csv --task segments", own=segments, chosen_by=segments.loss, asks=()),
 )

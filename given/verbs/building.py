@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from given.codecs import BlockCodec, IdentityCodec, Label, Number, Series, Text, infer_table
+from given.codecs import BlockCodec, IdentityCodec, Label, MuLaw, Number, Series, Text, infer_table
 from given.codecs.series import flat_items
 from given.conditional import Conditional
-from given.distributions import DiscretizedLogisticMixtureHead
+from given.distributions import CategoricalHead, DiscretizedLogisticMixtureHead
 from given.families import (
     Autoregressive,
     Categorical,
@@ -29,7 +29,7 @@ from given.families import (
     Unordered,
 )
 from given.formula import Term, by_axes, parse
-from given.nn import Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, RunningSum, keep_size
+from given.nn import CausalConvolution, Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, RunningSum, keep_size
 from given.nn.context import attends
 from given.sources import CALENDAR, Columns, Crops, Kind, Learned, Source, read
 from given.sources.kinds import holds_sets, ragged
@@ -85,11 +85,15 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     of single values of both kinds are Autoregressive with a RunningSum. Other grids of symbols, blocks of series or texts
     beside single values, and reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a
     PixelCNN, whose cost grows with their number and not with its square, and those in colour by lossless coders' way: a
-    PixelResNet moves a prediction from what is near. Sets of items are Unordered(family=Autoregressive).
+    PixelResNet moves a prediction from what is near. Sounds as levels of samples are Autoregressive with a CausalConvolution, a
+    WaveNet. Sets of items are Unordered(family=Autoregressive).
     """
     parts = [space for _, space in x.space.parts]
     if isinstance(x.space, Finite) and x.space.pattern:
         return partial(Unordered, family=Autoregressive)
+    if isinstance(x.codec, Series) and isinstance(x.codec.of, MuLaw) and not attends(parents, x.space):
+        return partial(Autoregressive, net=partial(CausalConvolution, width=48, layers=9, dropout=0.0), head=CategoricalHead,
+                       embed=partial(Embedding, offsets=24, places=False))
     if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
         width = sum(v.space.dimensions * getattr(v.space, "size", 1) for v in parents if v.codec.along is None)
         single = not any(isinstance(v.space, Product) for v in parents) and width <= _FEW_STATES
