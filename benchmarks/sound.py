@@ -4,8 +4,8 @@
     GIVEN_DATA=... python benchmarks/sound.py --quick       # 10 CPU-seconds each; prints, and records nothing
 
 On the Free Spoken Digit Dataset (audio/fsdd: 3,000 WAVs of 8,000 samples a second, 6 speakers, official split: takes 0 to 4 of
-every digit and speaker are the test). What is said is a digit's word. Sounds longer than 1.02 s are left out where frames are drawn,
-some one in two hundred. Strings are one to four takes of any speakers, joined with pauses of .05 to .3 s,
+every digit and speaker are the test). What is said is a digit's word. Sounds longer than 1.02 s, one in two
+hundred, are left out where frames are drawn. Strings are one to four takes of any speakers, joined with pauses of .05 to .3 s,
 others in every epoch. Draws are judged by a recogniser of its own, convolutions that learned from real sounds of the training
 part, none of them drawn.
 """

@@ -12,7 +12,22 @@ import tiny_pipeline
 import torch
 
 from given import codecs, distributions, families
-from given.codecs import BlockCodec, Complex, IdentityCodec, Image, Integer, Label, LabelMap, Number, Series, Set, Text, Time
+from given.codecs import (
+    BlockCodec,
+    Complex,
+    IdentityCodec,
+    Image,
+    Integer,
+    Label,
+    LabelMap,
+    LogMel,
+    MuLaw,
+    Number,
+    Series,
+    Set,
+    Text,
+    Time,
+)
 from given.distributions import (
     BernoulliHead,
     CategoricalHead,
@@ -623,6 +638,12 @@ CODECS = {
     "Complex with holes": (lambda: Complex(missing="unknown"), np.append(RNG.normal(size=9) * (1 + 2j), np.nan)),
     "Complex vector": (lambda: Complex(), (RNG.normal(size=(20, 3, 2)) @ [1, 1j]) * [1e-3, 1, 1e5]),
     "Series of complex numbers": (lambda: Series(Complex()), RNG.normal(size=(6, 4, 2)) @ [1, 1j]),
+    "MuLaw": (lambda: MuLaw(), RNG.uniform(-1, 1, 300)),
+    "MuLaw of 16 bits": (lambda: MuLaw(), RNG.integers(-1 << 15, 1 << 15, 300).astype(np.int16)),
+    "Series of MuLaw": (lambda: Series(MuLaw(levels=16)), RNG.integers(-20000, 20000, (3, 20)).astype(np.int16)),
+    "LogMel": (lambda: LogMel(8000), np.array([
+        (6000 * np.sin(np.arange(n) ** 1.3 / 9) + 60 * RNG.normal(size=n)).astype(np.int16) for n in (900, 1400, 1100)],
+        dtype=object)),
     "Set": (lambda: Set(["what", "left", "right"], ranges={"left": (0, 32), "right": (0, 64)}),
             rows_of([("cat", 3.125, 0.25), ("dog", 0.125, 4.25)], [("cat", 31.875, 63.75)], [], [("dog", 5.125, 0.75)])),
     "Set of mappings": (lambda: Set(most=3, categories={"of": None}),

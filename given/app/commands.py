@@ -10,6 +10,7 @@ _HOME = {"anomalies": ("anomalies",),
          "beside": ("drift", "quality"),
          "describe": ("map", "prototypes", "segments", "strip", "traverse"), "judge": ("compare", "diverge", "report", "score"),
          "learn": ("demo", "export", "fit", "update"),
+         "sounds": ("hear", "speak"),
          "tasks": ("chat", "fill", "health", "impute", "keyboard", "molecules", "picture", "predict", "recognise", "risk",
                    "texture", "translate", "upscale"),
          "listing": ("completion", "families", "tasks")}  # the last need no torch

@@ -13,7 +13,7 @@ import numpy as np
 import given
 from given.app.output import rows, write
 from given.codecs import Image, LabelMap, Set, Text
-from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream, photograph
+from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream, photograph, rate_of, recording
 from given.variables import UserError, Variable, nearest
 from given.verbs import Model
 
@@ -62,6 +62,10 @@ def observations(pairs: Sequence[tuple[str, str]], model: Model, said: str = "NA
             continue
         if isinstance(variable.codec, Image | LabelMap) and not text.startswith("["):
             observed[name] = _pictured(variable, text)
+            continue
+        rate = rate_of(model.facts.get("dtypes", {}).get(name))
+        if rate is not None and not text.startswith("["):
+            observed[name] = recording(text, rate)
             continue
         if variable.codec.item_axes or isinstance(variable.codec, Set):
             observed[name] = _listed(name, text)

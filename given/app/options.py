@@ -9,8 +9,8 @@ import re
 __all__ = ["DATA", "LINKED", "column", "count", "drawing", "key", "length", "number", "pair", "positive", "reading",
            "seed_of", "share", "size", "to_come"]
 
-DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy, .txt or .smi, a folder of images or texts, a glob in quotes, - for "
-        "standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare, scenes")
+DATA = ("a file .csv, .tsv, .jsonl, .parquet, .npz, .npy, .txt or .smi, a folder of images, sounds or texts, a glob in quotes, "
+        "- for standard input, or a sample: digits, breast_cancer, wine, diabetes, shakespeare, scenes")
 LINKED = "; or linked tables: a folder of .csv, a file of SQLite or DuckDB, or shop"
 
 

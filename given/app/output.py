@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from given.evaluate import contact_sheet, picture
-from given.sources import Columns, Source, joined, ragged, write_file
+from given.sources import Columns, Source, joined, ragged, rate_of, write_file
 from given.sources.cells import written
 from given.sources.write import delimited
 from given.variables import Finite, UserError
@@ -63,8 +63,8 @@ def _long(columns: Columns, first: int) -> Columns:
 
 
 def write(source: Source, path: str, model: Model) -> None:
-    """Rows as a file; their one column of images as a sheet .png, or an image a file in a FOLDER/."""
-    if path.endswith(("/", os.sep)):
+    """Rows as a file; their one column of images as a sheet .png, or an image, or a sound, a file in a FOLDER/."""
+    if path.endswith(("/", os.sep)) and not any(rate_of(dtype) for dtype in source.dtypes.values()):
         columns = _held(source)
         name, space = _images(model, columns, path)
         images = columns.flat()[name]

@@ -103,6 +103,23 @@ def _upscale(add: Add) -> None:
     command.add_argument("-o", "--output", metavar="FILE", required=True, help="where to write it, as .png")
 
 
+def _speak(add: Add) -> None:
+    command = add("speak", "a sound of what is to be said", 'given speak digits.given "seven" -o seven.wav',
+                  'given speak digits.given "seven" -n 8 --guidance 3 -o sevens/', model=True)
+    command.add_argument("text", metavar="TEXT", help="what is to be said, in words that were learned")
+    command.add_argument("-n", type=count, default=1, help="how many draws (default 1)")
+    command.add_argument("--guidance", type=positive, metavar="WEIGHT",
+                         help="how much the text weighs; 1 as learned (default 2)")
+    command.add_argument("--length", type=count, metavar="N", help="samples, of a model of single samples")
+    command.add_argument("-o", "--output", metavar="FILE", required=True, help="write a .wav, or FOLDER/ with one a draw")
+
+
+def _hear(add: Add) -> None:
+    command = add("hear", "what is said in a sound", "given hear digits.given seven.wav",
+                  "given hear digits.given monday.wav tuesday.wav --json", model=True, seed=False)
+    command.add_argument("data", metavar="FILE", nargs="+", help="a sound, of as many samples a second as those learned from")
+
+
 def _risk(add: Add) -> None:
     command = add("risk", "what prices may lose, and what an option on them is worth, by simulated paths",
                   "given risk prices.given prices.csv --days 10",
@@ -163,5 +180,5 @@ def _recognise(add: Add) -> None:
 
 
 TASKS: tuple[Callable[[Add], None], ...] = (
-    _translate, _chat, _keyboard, _picture, _fill, _texture, _molecules, _recognise, _upscale, _risk, _health, _anomalies,
-    _impute, _predict)
+    _translate, _chat, _keyboard, _picture, _fill, _texture, _molecules, _recognise, _upscale, _speak, _hear, _risk,
+    _health, _anomalies, _impute, _predict)

@@ -72,17 +72,19 @@ class LogMel(Codec):
             frames = self._of(samples, row)
             if not self.fixed:
                 self.frames = max(self.frames, len(frames))
-            self._check_length([samples], row)
+            elif len(frames) > self.frames:
+                raise UserError(self._too_long(samples), row)
             above = frames - _FLOOR
             self.sums += np.stack([above.sum(0), (above**2).sum(0), np.ones(self.bands)])
             self.rows += 1
 
     def encode(self, raw: np.ndarray) -> Entries:
         mean, scale = self._lines()
-        self._check_length(raw)
+        each = [self._of(samples, row) for row, samples in enumerate(raw)]
+        if long := [row for row, frames in enumerate(each) if len(frames) > self.frames]:
+            raise NewValue(self._too_long(raw[long[0]]), np.array(long))
         found = np.full((len(raw), self.frames, self.bands), _FLOOR, dtype=np.float32)
-        for row, samples in enumerate(raw):
-            frames = self._of(samples, row)
+        for row, frames in enumerate(each):
             found[row, :len(frames)] = frames
         return Entries(torch.from_numpy(((found - mean) / scale).astype(np.float32)))
 
@@ -141,13 +143,10 @@ class LogMel(Codec):
         """How many frames so many samples have."""
         return -(-samples // self.hop) + 1
 
-    def _check_length(self, raw: Any, first: int | None = None) -> None:
-        rows = [row for row, samples in enumerate(raw) if self.length(len(samples)) > self.frames]
-        if rows:
-            longest = "" if self.fixed else ", by the longest learned from"
-            error = NewValue(f"lasts {len(raw[rows[0]]) / self.rate:.2f} s; expected at most {self._most:.2f}{longest}; cut "
-                             "it, or learn with longer ones", np.array(rows))
-            raise error if first is None else UserError(str(error), first)
+    def _too_long(self, samples: np.ndarray) -> str:
+        by = "" if self.fixed else ", by the longest learned from"
+        return (f"lasts {len(samples) / self.rate:.2f} s; expected at most {self._most:.2f}{by}; cut it, or learn with longer "
+                "ones")
 
     @property
     def _most(self) -> float:

@@ -19,16 +19,18 @@ from typing import Any
 
 import numpy as np
 
+from given.codecs import LogMel, Text
 from given.conditional import quoted
 from given.families import Autoregressive
 from given.infer import TopK
 from given.nn import Convolutions, Transformer
 from given.sources import Source
+from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
 from given.verbs.sounds import Listener, Sounds, codecs_of, names_of, rate_of_data, sounds_and_text
 
-__all__ = ["TRAINING", "baselines", "heard", "measure", "model", "read", "word_error"]
+__all__ = ["TRAINING", "baselines", "heard", "measure", "model", "read", "sound_of", "word_error"]
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None}
 _ROWS, _FEW = 1000, 100  # held-out rows that are judged; texts that are classes
@@ -63,13 +65,25 @@ def model(data: Source, *, seed: int = 0, width: int = 96, layers: int = 2, seco
                     seed=seed)
 
 
+def sound_of(model: Model) -> str:
+    """The column of sounds.
+
+    Raises:
+        UserError: a model of something else.
+    """
+    (factor, *more) = model.joint.declared
+    codecs = [v.codec for v in (factor.x, *factor.parents)]
+    if more or len(codecs) != 2 or not isinstance(codecs[0], Text) or not isinstance(codecs[1], LogMel):
+        raise UserError(f"is a model {model}; expected one of text given a sound, as learned by given fit ... --task hear")
+    return factor.parents[0].name
+
+
 def heard(model: Model, sounds: Sounds, *, seed: int = 0) -> list[str]:
     """What is said in each sound (n,), the most probable word after another."""
-    (factor,) = model.joint.declared
     raw = np.empty(len(sounds), dtype=object)
     raw[:] = [np.asarray(sound) for sound in sounds]
-    y = {factor.parents[0].name: raw}
-    return [str(text) for text in np.asarray(model.given(y).sample(seed=seed, how=TopK(1))[factor.x.name]).reshape(-1)]
+    drawn = model.given({sound_of(model): raw}).sample(seed=seed, how=TopK(1))[model.joint.declared[0].x.name]
+    return [str(text) for text in np.asarray(drawn).reshape(-1)]
 
 
 def word_error(true: Sequence[str], found: Sequence[str]) -> float:

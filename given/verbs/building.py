@@ -29,7 +29,17 @@ from given.families import (
     Unordered,
 )
 from given.formula import Term, by_axes, parse
-from given.nn import CausalConvolution, Embedding, LinearPrediction, MinGRU, PixelCNN, PixelResNet, RunningSum, keep_size
+from given.nn import (
+    CausalConvolution,
+    Convolutions,
+    Embedding,
+    LinearPrediction,
+    MinGRU,
+    PixelCNN,
+    PixelResNet,
+    RunningSum,
+    keep_size,
+)
 from given.nn.context import attends
 from given.sources import CALENDAR, Columns, Crops, Kind, Learned, Source, read
 from given.sources.kinds import holds_sets, ragged
@@ -91,9 +101,10 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     parts = [space for _, space in x.space.parts]
     if isinstance(x.space, Finite) and x.space.pattern:
         return partial(Unordered, family=Autoregressive)
-    if isinstance(x.codec, Series) and isinstance(x.codec.of, MuLaw) and not attends(parents, x.space):
+    if isinstance(x.codec, Series) and isinstance(x.codec.of, MuLaw):
+        whole = {v.name: Convolutions(layers=2, halve=0, role="pooled") for v in parents if attends([v], x.space)}
         return partial(Autoregressive, net=partial(CausalConvolution, width=48, layers=9, dropout=0.0), head=CategoricalHead,
-                       embed=partial(Embedding, offsets=24, places=False))
+                       embed=partial(Embedding, offsets=24, places=False), readers=whole)
     if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
         width = sum(v.space.dimensions * getattr(v.space, "size", 1) for v in parents if v.codec.along is None)
         single = not any(isinstance(v.space, Product) for v in parents) and width <= _FEW_STATES
