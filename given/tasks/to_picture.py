@@ -122,12 +122,12 @@ class ToPicture:
         y: dict[str, Any] = {v.name: rows[v.name] for each in (*first, factor) for v in each.parents if v.name not in drawn}
         for between in first:
             asked = Model(between).given({v.name: y[v.name] for v in between.parents})
-            found = asked.sample(seed=seed, **({"how": TopK(1)} if len(first) > 1 else {}))
+            found = asked.sample(seed=seed, how=TopK(1) if len(first) > 1 else None)
             y[between.x.name] = np.asarray(found[between.x.name]).reshape(rows.n)
         shape, known = factor.x.space.shape, {v.name: y[v.name] for v in factor.parents}
         if len(first) > 1:
             before, after = (y[between.x.name] for between in first)
-            seen = far_from_changes(before, after, shape[:2], _MARGIN)
+            seen = far_from_changes(before, after, (shape[0], shape[1]), _MARGIN)
             base = next(v.name for v in factor.parents if v.space.shape == shape)
             known[factor.x.name] = part(y[base], seen=np.broadcast_to(seen[..., None], y[base].shape))
         found = Model(factor).given(known).sample(seed=seed, how=self.how(self.guidance if weight is None else weight))
