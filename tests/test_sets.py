@@ -45,6 +45,19 @@ def check_volume():
     assert abs(total - 1) < 1e-6, f"densities of sets integrate to {total}"
 
 
+def test_items_are_drawn_and_sorted_by_the_order_of_fields_and_come_back_as_they_were():
+    rows = rows_of([["dog", 9.0], ["cat", 1.0]], [["ant", 5.0]])
+    codec = Set(["what", "left"], ranges=(0, 10), bins=10, order=["left", "what"])
+    codec.learn(rows)
+    x = codec.encode(rows)
+    assert codec.decode(x)[0] == [["cat", 1.5], ["dog", 9.5]]  # from left to right
+    again = Set(["what", "left"], ranges=(0, 10), bins=10, order=["left", "what"])
+    again.restore(json.loads(json.dumps(codec.state())))
+    assert again.decode(x)[0] == codec.decode(x)[0] and again.space == codec.space
+    with pytest.raises(UserError, match="an item has fields what, left; expected these in order=, got left"):
+        Set(["what", "left"], order=["left"]).learn(rows)
+
+
 def check_pattern():
     """No draw has a symbol where there is none."""
     conditional = learned("Autoregressive of records")

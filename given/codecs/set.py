@@ -138,15 +138,17 @@ class Set(Codec):
             categories, if its values are numbers too; None: those that were learned.
         most: the most items a row has; by default half as many again as any that was learned, and two more at least.
         bins: of a number, in whose middle it comes back.
+        order: of the fields, in which a model draws them, and by which items are sorted; by default as items have them. With
+            places first, sorted items stand from left to right.
 
     Raises:
-        UserError: a range that is none, no room for an item, or no bin.
+        UserError: a range that is none, no room for an item, no bin, or an order of other fields.
     """
 
     def __init__(self, names: Sequence[str] | None = None, *,
                  ranges: Mapping[str, Sequence[float]] | Sequence[float] | None = None,
                  categories: Mapping[str, Sequence[Any] | None] | None = None, most: int | None = None,
-                 bins: int = 128) -> None:
+                 bins: int = 128, order: Sequence[str] | None = None) -> None:
         if bins < 1 or (most is not None and most < 1):
             raise UserError(f"Set: most={most}, bins={bins}; expected both from 1")
         self.stated_names, self.bins = None if names is None else list(names), bins
@@ -156,6 +158,8 @@ class Set(Codec):
             if len(each) != 2 or not -math.inf < each[0] < each[1] < math.inf:
                 raise UserError(f"Set: ranges: got {shown(each)}; expected a low and a higher number")
         self.categories, self.most, self.longest = dict(categories or {}), most, 0
+        self.order = None if order is None else list(order)
+        self.written = list[str]()  # fields as items have them
         self.fields: list[_Field] | None = None
         self.form = "list"  # of an item: "list", "tuple", "dict", or "value" of a single field
 
@@ -233,7 +237,11 @@ class Set(Codec):
         for what, known in (("ranges", self.ranges), ("categories", self.categories)):
             if odd := [name for name in known if name not in names]:
                 raise UserError(f"Set: {what}: {odd[0]!r} is no field; there are {', '.join(names)}")
-        self.fields = [self._field(name, value) for name, value in zip(names, first, strict=True)]
+        drawn = names if self.order is None else self.order
+        if sorted(drawn) != sorted(names):
+            raise UserError(f"an item has fields {', '.join(names)}; expected these in order=, got {', '.join(drawn)}")
+        self.written = list(names)
+        self.fields = [self._field(name, first[names.index(name)]) for name in drawn]
 
     def _field(self, name: str, value: Any) -> _Field:
         if name in self.categories or isinstance(value, str | bool):
@@ -247,7 +255,7 @@ class Set(Codec):
     def _values(self, items: Sequence[tuple[int, int, Any]]) -> list[list[Any]]:
         """Items with their rows and numbers -> the values of every field."""
         names = [f.name for f in self._fields]
-        found = list[Any]()
+        at, found = [self.written.index(name) for name in names], list[Any]()
         for row, i, item in items:
             if isinstance(item, Mapping) != (self.form == "dict"):
                 what = "a mapping" if self.form == "dict" else "a list"
@@ -258,7 +266,7 @@ class Set(Codec):
                    item if isinstance(item, list | tuple | np.ndarray) else [item])
             if len(own) != len(names):
                 raise UserError(f"item {i}: has {len(own)} fields, {shown(item)}; expected {len(names)} as in other items", row)
-            found.append(own)
+            found.append([own[k] for k in at] if isinstance(item, list | tuple | np.ndarray) else own)
         return [[v.item() if isinstance(v, np.generic) else v for v in column] for column in zip(*found, strict=True)]
 
     def _check_kind(self, f: _Field, values: Sequence[Any], items: Sequence[tuple[int, int, Any]]) -> None:
@@ -312,10 +320,11 @@ class Set(Codec):
         if not all(first <= s < beyond for s, (first, beyond) in zip(symbols, space.pattern, strict=True)):
             raise UserError("drew symbols that are no item; pass a family that knows which may stand where, as "
                             "partial(Unordered, family=Autoregressive)")
-        own = [f.decode(s - first) for f, s, (first, _) in zip(self._fields, symbols, space.pattern, strict=True)]
+        each = {f.name: f.decode(s - first) for f, s, (first, _) in zip(self._fields, symbols, space.pattern, strict=True)}
+        own = [each[name] for name in self.written]
         match self.form:
             case "dict":
-                return dict(zip([f.name for f in self._fields], own, strict=True))
+                return dict(zip(self.written, own, strict=True))
             case "tuple":
                 return tuple(own)
             case "value":
@@ -335,11 +344,12 @@ class Set(Codec):
         each = None if self.fields is None else [{
             "name": f.name, "categories": f.categories, "stated": f.stated, "whole": f.whole, "bins": f.bins,
             **({"low": f.low, "high": f.high} if f.number else {})} for f in self.fields]
-        return {"fields": each, "longest": self.longest, "form": self.form}
+        return {"fields": each, "longest": self.longest, "form": self.form, "written": self.written}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.fields = None if state["fields"] is None else [_Field(**each) for each in state["fields"]]
         self.longest, self.form = int(state["longest"]), str(state["form"])
+        self.written = list(state.get("written") or (f.name for f in self.fields or ()))
 
     def __repr__(self) -> str:
         if self.fields is None:

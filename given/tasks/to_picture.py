@@ -34,7 +34,7 @@ from given.sources import Columns, Source
 from given.variables import Codec, UserError, shown
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import box_fields, far_from_changes, phrases, roles, sets_called, sets_of
+from given.verbs.pictures import box_fields, far_from_changes, roles, sets_called, sets_of, words
 
 __all__ = ["DRAW", "EDIT", "RESTYLE", "TEXT_TO_IMAGE", "ToPicture"]
 
@@ -95,7 +95,7 @@ class ToPicture:
         between, called = self._between(data), dict(zip(self.given, given, strict=True))
         kinds: dict[type[Codec], Codec] = {Text: Text("words", unseen="error"), LabelMap: LabelMap()}
         codecs = {called[name]: kinds[kind] for name, kind in self.given.items() if kind in kinds}
-        readers: dict[str, Reader] = {called[name]: phrases for name, kind in self.given.items() if kind is Text}
+        readers: dict[str, Reader] = {called[name]: words for name, kind in self.given.items() if kind is Text}
         families, factors = dict[str, Any](), list[str]()
         for name in between:
             y = [called.get(each, each) for each in self.through[name]]
@@ -194,9 +194,9 @@ def boxes_family(given: Sequence[str], readers: Mapping[str, Reader], width: int
     """
     if len(given) == 1 and given[0] not in readers:
         return sets_of(given[0])
-    net = partial(Transformer, width=width, layers=4, dropout=0.0)
-    own = {name: readers[name] if isinstance(readers.get(name), type(phrases)) else Items(pairs=True) for name in given}
-    return partial(Unordered, family=partial(Autoregressive, net=net, readers=own))
+    net = partial(Transformer, width=width, layers=3, dropout=0.0)
+    own = {name: Items(pairs=True) if isinstance(readers[name], Painted) else readers[name] for name in given}
+    return partial(Unordered, sorted=True, family=partial(Autoregressive, net=net, readers=own))
 
 
 def _factor(name: str, y: Sequence[str]) -> str:
@@ -204,7 +204,7 @@ def _factor(name: str, y: Sequence[str]) -> str:
 
 
 def boxes_of(data: Source, picture: str, boxes: str) -> tuple[Set, Painted]:
-    """How boxes, in pixels, are read as sets, and laid over the places of a picture.
+    """How boxes, in pixels, are read as sets from left to right, and laid over the places of a picture.
 
     Raises:
         UserError: the column holds no boxes.
@@ -214,8 +214,10 @@ def boxes_of(data: Source, picture: str, boxes: str) -> tuple[Set, Painted]:
     if (names := box_fields(first[boxes])) is None:
         raise UserError(f"{boxes}: expected boxes, as [[name, left, top, right, bottom], ...], got {shown(first[boxes][0])}; "
                         "rename the column where it is of something else")
-    ranges = {name: (0, size) for name, size in zip(names[1:], (width, height) * 2, strict=True)}
-    return Set(names, ranges=ranges), Painted((-(-height // 2), -(-width // 2)), ((2, 4), (1, 3)), role="aligned")
+    what, *edges = names
+    ranges = {name: (0, size) for name, size in zip(edges, (width, height) * 2, strict=True)}
+    return (Set(names, ranges=ranges, order=[*edges[:2], what, *edges[2:]]),
+            Painted((-(-height // 2), -(-width // 2)), ((1, 4), (0, 3)), role="aligned"))
 
 
 def nearest_rows(rows: Columns, known: Columns, kinds: Mapping[str, type[Codec]]) -> np.ndarray:

@@ -1,14 +1,14 @@
 """Caption, ask, converse: p(a text | a picture), p(answer | picture, question) and p(reply | picture, dialogue).
 
 The family is autoregressive over words: a transformer whose every layer attends to what convolutions make of the picture, and
-of the words that are asked, so that the first layers may find what a question is about, and later ones look there. Where the
+to the words that are asked, so that the first layers may find what a question is about, and later ones look there. Where the
 data has a column `things`, a set of what there is in a picture, the formula is a product, p(things | picture) p(answer |
 things, picture, question): which things there are is learned from far more than one word says of them, and what is said, from
-few things in place of many pixels. Any table
-with a column of pictures of one size and columns of text; columns of the names above are taken, or else the only one of its
-kind. What is said is the most probable word after another. The metric is how often that is the text that was held out, and
-what each row costs; the trivial baselines are the most frequent text and that of the training picture that is nearest, and,
-where something is asked, what the question alone says: the same family without the picture.
+few things in place of many pixels. Any table with a column of pictures of one size and columns of text; columns of the names
+above are taken, or else the only one of its kind. What is said is the most probable word after another. The metric is how often
+that is the text that was held out, and what each row costs; the trivial baselines are the most frequent text and that of the
+training picture that is nearest, and, where something is asked, what the question alone says: the same family without the
+picture.
 
 Source: Vinyals, Toshev, Bengio, Erhan, Show and tell, 2014 / https://arxiv.org/abs/1411.4555
 Antol et al., VQA: visual question answering, 2015 / https://arxiv.org/abs/1505.00468
@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from given.sources import Columns, Source
 from given.variables import Codec, UserError
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import nearest_pictures, phrases, roles, sets_called, sets_of
+from given.verbs.pictures import nearest_pictures, roles, sets_called, sets_of, words
 
 __all__ = ["ASK", "CAPTION", "CONVERSE", "ToText"]
 
@@ -50,14 +50,14 @@ class ToText:
         asked: what the column of the text that is given is called, or nothing.
         through: a column of sets that stands between, where the data has it.
         sees: whether the text is given the picture beside what stands between.
+        TRAINING: options of `Model.fit`.
     """
-
-    TRAINING: ClassVar[Mapping[str, Any]] = {"batch": 32, "lr": 2e-3, "patience": None}
 
     text: str
     asked: str = ""
     through: str = "things"
     sees: bool = True
+    TRAINING: Mapping[str, Any] = field(default_factory=lambda: {"batch": 64, "lr": 1e-3, "patience": None})
 
     def names(self, data: Source) -> list[str]:
         """The columns of the text, the picture, and of what is asked."""
@@ -88,7 +88,7 @@ class ToText:
         text, picture, *asked = self.names(data)
         net = partial(Transformer, width=width, layers=layers, dropout=0.0)
         codecs: dict[str, Codec] = {text: Text("words"), **{name: Text("words", unseen="error") for name in asked}}
-        readers: dict[str, Reader] = {name: phrases for name in asked}
+        readers: dict[str, Reader] = {name: words for name in asked}
         families, first, y = dict[str, Any](), "", asked
         if not blind:
             y, readers[picture] = [picture, *asked], Convolutions(layers=2)
@@ -126,6 +126,6 @@ class ToText:
                 "of the nearest picture": {"right": float((rows[text] == near).mean())}}
 
 
-CAPTION = ToText("caption", sees=False)
+CAPTION = ToText("caption", sees=False, TRAINING={"batch": 32, "lr": 2e-3, "patience": None})
 ASK = ToText("answer", "question")
 CONVERSE = ToText("reply", "dialogue", sees=False)
