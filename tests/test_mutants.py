@@ -226,6 +226,12 @@ def check_export():
     check_export()
 
 
+def check_turns():
+    from test_recognise import check_turns
+
+    check_turns()
+
+
 def codec(law, case):
     return lambda: CODEC_LAWS[law](CODECS[case][0](), CODECS[case][1])
 
@@ -781,6 +787,8 @@ MUTANTS = {
     "a model's first step reads another symbol of its prompt": Mutant(
         given.nn.LanguageModel, "start", "ids[:, -1]", "ids[:, 0]",
         pretrained(family("steps_are_the_whole", "PretrainedLM after a prompt"))),
+    "one picture of a pair is turned alone": Mutant(
+        given.sources.Pairs, "_run", "_turned(both[1], turns)", "both[1]", check_turns),
     "what is unseen of a picture is read": Mutant(
         given.nn.Pixels, "forward", "torch.where(seen,", "torch.where(seen | True,",
         pretrained(family("unseen_parents_are_nulls", "PretrainedCaptioner"))),
