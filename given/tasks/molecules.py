@@ -28,19 +28,22 @@ from given.evaluate.marginals import statistic
 from given.families import Autoregressive, NGram
 from given.infer import Rows, prefix
 from given.nn import LSTM
-from given.sources import PROPERTIES, Columns, RandomSmiles, Source, attached, beginning, described, flaw
+from given.sources import PROPERTIES, Columns, RandomSmiles, Source, attached, beginning, described, flaw, molecule
 from given.sources import read as read_data
-from given.variables import UserError, nearest
+from given.tokenizers import Characters
+from given.variables import UserError, nearest, shown
 from given.verbs import Model
 from given.verbs import model as model_of
 from given.verbs.holes import present
+from given.ways import way
 
 __all__ = ["TRAINING", "arranged", "asked", "baselines", "complete", "judged", "measure", "model", "read", "smiles_of",
            "table_of"]
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None}
-_DRAWS = 2000  # that are judged
+_DRAWS, _FEW = 2000, 200  # the most that are judged, and the least
 _ASKED = 500  # held-out values of a property that draws are asked for
+_LOOKED_AT = 64  # rows, for a column of SMILES
 _JUDGED = ("logp", "weight", "tpsa", "rings")  # properties that are compared
 _WRITTEN = "()0123456789%"  # that another SMILES of the same molecules may need
 
@@ -66,10 +69,11 @@ def read(data: Any, *, property: str | None = None, skip_bad: bool = False) -> C
     there = present(known["smiles"])
     skipped = [f"{column}, row {row}: {rows[column][row]!r} is of no molecule: {flaw(rows[column][row])}"
                for row in np.flatnonzero(~there).tolist()]
-    if skipped and not skip_bad:
-        raise UserError(f"{skipped[0]}; mend it, or leave out the {len(skipped):,} such by --skip-bad")
     if not there.any():
-        raise UserError(f"{column}: expected SMILES, got none of {len(there):,} that is of a molecule, as {skipped[0]}")
+        raise UserError(f"expected SMILES, names after them, got none of {len(there):,} that is of a molecule: {skipped[0]}")
+    if skipped and not skip_bad:
+        raise UserError(f"{skipped[0]}; mend it, or leave out the {len(skipped):,} such by "
+                        f"{way('skip_bad=True', '--skip-bad')}")
     columns = {column: known["smiles"][there]}
     if property is not None:
         values = (known if computed else rows)[property][there]
@@ -85,15 +89,19 @@ def read(data: Any, *, property: str | None = None, skip_bad: bool = False) -> C
 
 
 def smiles_of(data: Source) -> str:
-    """The column of SMILES.
+    """The column of SMILES: that of the name, one with it in its name, or the first whose first texts are all of molecules.
 
     Raises:
         UserError: there is none.
     """
-    named = [name for name in data.names if "smiles" in name.lower()]
-    if not named:
-        raise UserError(f"molecules: expected a column smiles, got {', '.join(data.names)}; a file .smi has one SMILES a line")
-    return next((name for name in named if name.lower() == "smiles"), named[0])
+    some = next(data.batches(_LOOKED_AT))
+    found = [name for name in data.names if "smiles" in name.lower()]
+    found = sorted(found, key=lambda name: name.lower() != "smiles") or [
+        name for name, raw in some.items() if raw.dtype.kind in "OU" and all(map(molecule, raw.tolist()))]
+    if not found:
+        got = ", ".join(map(shown, data.names[:6]))
+        raise UserError(f"molecules: expected a column smiles, or one of SMILES, got {got}; a file .smi has one SMILES a line")
+    return found[0]
 
 
 def model(data: Source, *, seed: int = 0, width: int = 256, layers: int = 2, dropout: float = 0.0) -> Model:
@@ -132,7 +140,8 @@ def complete(model: Model, scaffold: str, n: int = 1, *, seed: int = 0, **given:
     Raises:
         UserError: no scaffold, or a character in it that was never learned.
     """
-    column = model.joint.declared[-1].x.name
+    column, codec = (variable := model.joint.declared[-1].x).name, variable.codec
+    assert isinstance(codec, Text) and isinstance(codec.tokenizer, Characters)
     left: dict[int, str] = dict.fromkeys(range(n), scaffold)
     found: list[str | None] = [None] * n
     for turn in range(scaffold.count("*") or 1):
@@ -140,6 +149,8 @@ def complete(model: Model, scaffold: str, n: int = 1, *, seed: int = 0, **given:
         if not begun:
             break
         texts = np.array([text for text, _ in begun.values()])
+        if odd := sorted(set("".join(texts)).difference(codec.tokenizer.alphabet)):
+            raise UserError(f"scaffold: no molecule that was learned from is written with {odd[0]!r}; {scaffold!r} has it")
         drawn = model.given({column: prefix(texts), **given}).sample(1, seed=seed + turn)[column].reshape(-1)
         ended = {row: attached(str(text), places)
                  for (row, (_, places)), text in zip(begun.items(), drawn.tolist(), strict=True)}
@@ -189,11 +200,11 @@ def asked(model: Model, values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, 
 
 
 def measure(model: Model, test: Source) -> dict[str, float]:
-    """What 2,000 draws are like beside held-out molecules; of a property that RDKit computes, the correlation of what is asked
-    and what the draws have."""
+    """What draws are like beside as many molecules held out, up to 2,000; of a property that RDKit computes, the correlation of
+    what is asked and what draws have."""
     rows = next(test.batches(_DRAWS))
     column = list(model.joint.columns)[-1]
-    scores = judged(model.sample(_DRAWS, seed=0)[column].tolist(), rows[column].tolist())
+    scores = judged(model.sample(max(rows.n, _FEW), seed=0)[column].tolist(), rows[column].tolist())
     if (name := next(iter(model.joint.columns))) in PROPERTIES:
         wanted, found = asked(model, rows[name][:_ASKED])
         there = np.isfinite(found)
