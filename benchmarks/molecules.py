@@ -1,6 +1,6 @@
 """Molecules: p(SMILES), p(SMILES | logP) and scaffolds on QM9, and solubility with intervals on ESOL.
 
-    GIVEN_DATA=... python benchmarks/molecules.py           # 16 CPU-minutes of one thread; appends to RESULTS.md
+    GIVEN_DATA=... python benchmarks/molecules.py           # 15 CPU-minutes of one thread; appends to RESULTS.md
     GIVEN_DATA=... python benchmarks/molecules.py --quick   # 10 CPU-seconds of learning each; prints, and records nothing
 
 QM9 (Ramakrishnan et al. 2014), 132,040 SMILES: 5,000 chosen at random are held out, and 5,000 draws are judged beside them, as
@@ -126,7 +126,7 @@ def solubility(seed: int, quick: bool) -> dict[str, list[list[str]]]:
             add(found, f"least squares on {name}", truth[test], matrix[test] @ weights, spread)
         for name, (model, x) in models(table, smiles, train, seed).items():
             model.facts["target"] = "solubility"
-            model.fit(x.rows(train), cpu_seconds=3 if quick else 12, threads=1, seed=seed, progress=False, **predict.TRAINING)
+            model.fit(x.rows(train), cpu_seconds=3 if quick else 8, threads=1, seed=seed, progress=False, **predict.TRAINING)
             rows = x.rows(test)
             said = predict.predict(model, rows, seed=seed)
             add(found, name, truth[test], said["solubility"], low=said["low"], high=said["high"],
@@ -177,7 +177,7 @@ def main() -> None:
     a = parser.parse_args()
     torch.set_num_threads(1)
     n, short = 200 if a.quick else DRAWS, 10 if a.quick else None
-    parts = {"qm9": lambda: unconditional(a, short or 600, n), "logp": lambda: conditional(a, short or 300, n),
+    parts = {"qm9": lambda: unconditional(a, short or 450, n), "logp": lambda: conditional(a, short or 240, n),
              "esol": lambda: solubility(a.seed, a.quick)}
     for name in a.what:
         began = time.process_time()
