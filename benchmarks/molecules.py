@@ -161,6 +161,22 @@ def add(found: dict, name: str, truth: np.ndarray, mean: np.ndarray, spread: flo
     found.setdefault(name, []).append((truth, mean, low, high, log_p))
 
 
+def sheet(saved: str, path: str) -> None:
+    """Draws by what was saved: any, of three values of logp, and of two scaffolds; a row each."""
+    from rdkit.Chem import Draw
+
+    free, asked = (given.load(f"{saved}-{name}.given") for name in ("qm9", "qm9-logp"))
+    rows = {"any": free.sample(20, seed=5)["smiles"].tolist()}
+    rows |= {f"logp = {v:g}": asked.given(logp=v).sample(20, seed=5)["smiles"].reshape(-1).tolist() for v in (-1.0, 1.0, 3.0)}
+    rows |= {scaffold: molecules.complete(free, scaffold, 20, seed=5) for scaffold in ("c1cc[nH]c1", "*C1OC1*")}
+    legends, found = [], []
+    for name, drawn in rows.items():
+        some = [one for text in dict.fromkeys(drawn) if (one := molecule(text)) is not None][:6]
+        found += some
+        legends += [name, *[""] * (len(some) - 1)]
+    Draw.MolsToGridImage(found, molsPerRow=6, subImgSize=(150, 110), legends=legends).save(path)
+
+
 def save(model: given.Model, a: argparse.Namespace, name: str) -> None:
     model.facts["task"] = "molecules"
     if a.save:
@@ -174,7 +190,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="5,000 molecules and 10 CPU-seconds; print, and record nothing")
     parser.add_argument("--save", help="where to save what was learned, with the name of the question behind it")
+    parser.add_argument("--sheet", metavar="PNG", help="draw molecules by what --save has saved, and measure nothing")
     a = parser.parse_args()
+    if a.sheet:
+        return sheet(a.save, a.sheet)
     torch.set_num_threads(1)
     n, short = 200 if a.quick else DRAWS, 10 if a.quick else None
     parts = {"qm9": lambda: unconditional(a, short or 450, n), "logp": lambda: conditional(a, short or 240, n),

@@ -10,7 +10,8 @@ import pytest
 
 import given
 from given.app.cli import main
-from given.sources import Columns, RandomSmiles, attached, beginning, described, flaw, molecule
+from given.sources import Columns, RandomSmiles, attached, described, flaw, molecule
+from given.sources import molecules as sources
 from given.tasks import molecules
 from given.variables import UserError
 
@@ -40,7 +41,8 @@ def test_a_file_of_smiles_has_names_and_a_header_or_not(tmp_path):
     assert named["smiles"].tolist() == ["CCO", "C1CC1"] and named["name"].tolist() == ["spirit of wine", None]
 
 
-def test_an_epoch_writes_the_same_molecules_in_other_ways():
+def check_rewritten():
+    """An epoch writes the same molecules in other ways, another in others, and half of them."""
     rows = Columns({"x": np.arange(40), "smiles": np.array(["CC(=O)Nc1ccc(O)cc1"] * 40, dtype=object)})
     source = RandomSmiles(rows, "smiles", 0.5)
     assert next(source.batches(40))["smiles"].tolist() == rows["smiles"].tolist()
@@ -51,20 +53,29 @@ def test_an_epoch_writes_the_same_molecules_in_other_ways():
     assert 8 < sum(a != rows["smiles"][0] for a in first["smiles"]) < 32
 
 
+def check_attached(scaffold="c1ccccc1*", with_carbon=frozenset({"Cc1ccccc1"})):
+    """A carbon written after a scaffold is attached where its star is."""
+    found = set()
+    for seed in range(6):
+        text, places = sources.beginning(scaffold, seed)
+        found.add(attached(text + "C", places))
+    assert found == with_carbon
+
+
+def test_an_epoch_writes_the_same_molecules_in_other_ways():
+    check_rewritten()
+
+
 @pytest.mark.parametrize("scaffold, with_carbon", [
     ("c1ccccc1*", {"Cc1ccccc1"}), ("*c1ccccc1*", {"*c1ccccc1C"}), ("*C(=O)O", {"CC(=O)O"}), ("*n1cccc1", {"Cn1cccc1"}),
     ("[2*]C1CC1", {"CC1CC1"}), ("C=*", {"C=C"}), ("CO", {"CCO", "COC"}), ("c1c[nH]cc1*", {"Cc1cc[nH]c1"}),
     ("O=C1CN=C(c2ccccc2)c2cc(Cl)ccc2N1*", {"CN1C(=O)CN=C(c2ccccc2)c2cc(Cl)ccc21"})])
 def test_what_follows_a_scaffold_is_attached_where_the_star_is(scaffold, with_carbon):
-    found = set()
-    for seed in range(6):
-        text, places = beginning(scaffold, seed)
-        found.add(attached(text + "C", places))
-    assert found == with_carbon
+    check_attached(scaffold, with_carbon)
 
 
 def test_a_place_without_a_hydrogen_takes_nothing_more():
-    text, places = beginning("*C(*)(F)F")
+    text, places = sources.beginning("*C(*)(F)F")
     assert (text.count("F"), len(places)) == (2, 1)
     assert attached("C(F)(F)(C)C", [0]) is None and attached("C(F)(", [0]) is None
 

@@ -73,6 +73,7 @@ from test_lessons import check_quasi_newton
 from test_linear_series import check_across, check_correlation, check_ridge, check_season, check_sizes, check_skip
 from test_linked import check_facts
 from test_mar import check_as_drawn, check_dropped, check_guidance_by_hand, check_layers_are_open
+from test_molecules import check_attached, check_rewritten
 from test_nearest_neighbour import check_chosen, check_common, check_frequencies, check_scales, check_ties_are_neighbours
 from test_nets import check_prediction, check_steps
 from test_one_dimensional import check_standard_errors
@@ -1021,6 +1022,10 @@ MUTANTS = {
     "padding moves what is learned of a scale": Mutant(
         given.families.GARCH, "_solve", "amount = weight[:, None, None] * there",
         "amount = weight[:, None, None] * (there | True)", check_learned),
+    "an epoch writes molecules as the one before": Mutant(
+        given.sources.RandomSmiles, "batches", "default_rng(self.epoch)", "default_rng(self.epoch[0])", check_rewritten),
+    "a scaffold ends elsewhere than where its star is": Mutant(
+        given.sources.molecules, "beginning", 'if text.endswith("*"):', 'if "*" in text:', check_attached),
     "a state drifts before it moves": Mutant(
         given.distributions.LinearGaussian, "moved", "@ self.transition.T + self.drift", "@ self.transition.T + 2 * self.drift",
         partial(check_dense, PARTS)),
