@@ -61,14 +61,15 @@ def flaw(smiles: Any) -> str:
 
 
 def described(smiles: Sequence[Any], names: Sequence[str] = tuple(PROPERTIES)) -> Columns:
-    """Molecules (n,) as columns: `smiles`, the canonical one, and properties; None and NaN where there is no molecule."""
+    """Molecules (n,) as columns: `smiles`, the canonical one, and properties, to four decimals; None and NaN where there is no
+    molecule."""
     write, found = _module().MolToSmiles, list[list[Any]]()
     for each in smiles:
         one = molecule(each)
         found.append([None] * (1 + len(names)) if one is None else [write(one), *(PROPERTIES[name](one) for name in names)])
     columns = {"smiles": texts([row[0] for row in found])}
     for i, name in enumerate(names, 1):
-        columns[name] = np.array([np.nan if row[i] is None else row[i] for row in found])
+        columns[name] = np.array([np.nan if row[i] is None else row[i] for row in found]).round(4)
     return Columns(columns)
 
 

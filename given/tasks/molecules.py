@@ -161,10 +161,9 @@ def complete(model: Model, scaffold: str, n: int = 1, *, seed: int = 0, **given:
 
 
 def table_of(drawn: Sequence[str | None]) -> Columns:
-    """The draws that are molecules, by their canonical SMILES and all properties, to four decimals."""
+    """The draws that are molecules, by their canonical SMILES and all properties."""
     written = described(drawn, ())["smiles"]
-    found = described(written[present(written)].tolist())
-    return Columns({name: values if values.dtype.kind == "O" else values.round(4) for name, values in found.items()})
+    return described(written[present(written)].tolist())
 
 
 def judged(drawn: Sequence[str | None], beside: Sequence[str] | None = None,
