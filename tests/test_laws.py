@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -82,6 +83,7 @@ from given.families import (
     NGram,
     Normal,
     PatchMatch,
+    Pointer,
     PretrainedCaptioner,
     PretrainedContrastive,
     PretrainedDiffusion,
@@ -90,6 +92,7 @@ from given.families import (
     Quilting,
     RealizedGARCH,
     Regression,
+    Residual,
     SeasonalNaive,
     SplineFlow,
     StateSpace,
@@ -184,6 +187,8 @@ SEQUENCE = Variable("target", IdentityCodec(Finite(4, end=3, axes=(Axis("time", 
 RECORDS = Variable("x", IdentityCodec(Finite(4, end=3, pattern=((0, 2), (1, 3)), axes=(Axis("", 5, "modelled"),))))
 ITEMS = Variable("x", IdentityCodec(Finite(4, end=3, pattern=((0, 2), (1, 3)), levels=((1, 3),),
                                            axes=(Axis("", 5, "modelled", "item"),))))
+ITEMS_BESIDE = Variable("items", ITEMS.codec)
+CHOICE = Variable("x", IdentityCodec(replace(ITEMS.codec.space, axes=(Axis("", 3, "modelled", "item"),))))
 SEQUENCE_BEFORE = Variable("before", SEQUENCE.codec)
 TAGS = Variable("tags", IdentityCodec(Finite(3, end=2, axes=(Axis("time", 4, "modelled"),))))
 ENDING = Variable("x", IdentityCodec(Real((16.0,), 16.0, axes=(Axis("time", 3, "modelled"),))))
@@ -286,6 +291,7 @@ FAMILIES = {
     "Autoregressive of records": lambda: Autoregressive(RECORDS, LABEL, net=NET),
     "Unordered": lambda: Unordered(ITEMS, [LABEL, PICTURE], family=partial(Autoregressive, net=NET)),
     "Unordered, learned in sorted order": lambda: Unordered(ITEMS, family=partial(Autoregressive, net=NET), sorted=True),
+    "Pointer": lambda: Pointer(CHOICE, [LABEL, ITEMS_BESIDE, SOURCE], width=8),
     "Autoregressive tags of a sequence": lambda: Autoregressive(TAGS, SEQUENCE, net=NET),
     "Autoregressive reals with an end": lambda: Autoregressive(ENDING, LABEL, net=NET),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),
@@ -327,6 +333,8 @@ FAMILIES = {
     "Gamma": lambda: Gamma(real("x", 2)),
     "Beta": lambda: Beta(real("x")),
     "Gaussian": lambda: Gaussian(real("x", 2), LABEL),
+    "Residual": lambda: Residual(real("x", 2), [real("z"), LABEL], base=Gaussian,
+                                 family=partial(Regression, net=SMALL, width=8)),
     "Gaussian regression": lambda: Gaussian(real("x"), [real("z", 2), LABEL]),
     "Gaussian in five": lambda: Gaussian(real("x", 5)),
     "Gaussian block": lambda: Gaussian(BLOCK, LABEL),

@@ -1,5 +1,6 @@
 """Which distributions? Values that sample, score and condition; heads that make them; transforms of them."""
 
+from given.distributions.affine import Affine
 from given.distributions.atomic import Atomic
 from given.distributions.beam_searched import BeamSearched
 from given.distributions.block_chain import BlockChain
@@ -70,6 +71,7 @@ from given.distributions.one_dimensional import Supported
 from given.distributions.patch_match import PatchMatch
 from given.distributions.path import Cosine, Karras, Path, StandardNormal, Straight, VariancePreserving
 from given.distributions.point import Point
+from given.distributions.pointer import Pointer
 from given.distributions.product import ProductDistribution
 from given.distributions.quilting import Quilting
 from given.distributions.realized_volatility import RealizedVolatility
@@ -92,6 +94,7 @@ from given.distributions.weighted_levels import WeightedLevels
 from given.distributions.windows import Windows
 
 __all__ = [
+    "Affine",
     "AtLastNoise",
     "Atomic",
     "AtomicHead",
@@ -166,6 +169,7 @@ __all__ = [
     "PatchMatch",
     "Path",
     "Point",
+    "Pointer",
     "ProductDistribution",
     "Quilting",
     "RealizedVolatility",

@@ -20,6 +20,7 @@ from given.evaluate.picture import contact_sheet, picture
 from given.evaluate.quality import Quality, quality_of
 from given.evaluate.quality_page import quality_page
 from given.evaluate.reliance import Reliance
+from given.evaluate.rollouts import Rollouts, World, rollouts, worlds
 from given.evaluate.scatter import scatter
 from given.evaluate.score import Score, weighted_mean, wilson_interval
 from given.evaluate.train_on_draws import Usefulness, usefulness
@@ -46,9 +47,11 @@ __all__ = [
     "Moved",
     "Quality",
     "Reliance",
+    "Rollouts",
     "Score",
     "Support",
     "Usefulness",
+    "World",
     "backtest",
     "classifier_two_sample",
     "contact_sheet",
@@ -75,6 +78,7 @@ __all__ = [
     "quality_page",
     "recovery",
     "reliability",
+    "rollouts",
     "scatter",
     "serial_error",
     "sharpe",
@@ -83,5 +87,6 @@ __all__ = [
     "usefulness",
     "weighted_mean",
     "wilson_interval",
+    "worlds",
     "worst",
 ]

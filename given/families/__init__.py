@@ -26,11 +26,13 @@ from given.families.nearest_neighbour import NearestNeighbour
 from given.families.ngram import NGram
 from given.families.one_dimensional import Beta, Exponential, Gamma, Laplace, LogNormal, Normal, StudentT, Uniform
 from given.families.pca import PCA
+from given.families.pointer import Pointer
 from given.families.pretrained_captioner import PretrainedCaptioner
 from given.families.pretrained_contrastive import PretrainedContrastive
 from given.families.pretrained_diffusion import PretrainedDiffusion
 from given.families.pretrained_lm import PretrainedLM
 from given.families.regression import Regression
+from given.families.residual import Residual
 from given.families.spline_flow import SplineFlow
 from given.families.state_space import StateSpace
 from given.families.transformer_flow import TransformerFlow
@@ -75,14 +77,14 @@ __all__ = [
     "Normal",
     "PCA",
     "PatchMatch",
-    "PretrainedCaptioner",
-    "PretrainedContrastive",
+    "Pointer", "PretrainedCaptioner", "PretrainedContrastive",
     "PretrainedDiffusion",
     "PretrainedLM",
     "ProbabilisticPCA",
     "Quilting",
     "RealizedGARCH",
     "Regression",
+    "Residual",
     "SeasonalNaive",
     "SplineFlow",
     "StateSpace",

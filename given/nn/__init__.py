@@ -22,6 +22,7 @@ from given.nn.entries_of_blocks import EntriesOfBlocks
 from given.nn.feedforward import GELU, SwiGLU
 from given.nn.field import Field, FlatField, built_field, reads_grid
 from given.nn.gated_pixel_cnn import GatedPixelCNN
+from given.nn.item_scores import ItemScores
 from given.nn.language_model import LanguageModel, PreviousToken
 from given.nn.linear import Linear, RMSNorm
 from given.nn.made import MADE
@@ -104,6 +105,7 @@ __all__ = [
     "GRU",
     "GatedPixelCNN",
     "Interpolated",
+    "ItemScores",
     "Items",
     "LSTM",
     "LanguageModel",

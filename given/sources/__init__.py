@@ -6,6 +6,7 @@ from given.sources.columns import Columns, Source, gathered, joined, regrouped
 from given.sources.crops import Crops
 from given.sources.delimited_text import DelimitedText
 from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
+from given.sources.episodes import chunks
 from given.sources.keys import Key
 from given.sources.kinds import EXACT, Kind, end_to_end, holds_sets, items, ragged, stacked
 from given.sources.learned import Learned
@@ -25,6 +26,6 @@ from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
            "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes", "Source",
-           "Stream", "arrivals", "attached", "beginning", "described", "dialogues", "end_to_end", "flaw", "gathered",
-           "holds_sets", "items", "joined", "molecule", "nearly", "photograph", "photographs", "ragged", "rate_of", "read",
-           "recording", "regrouped", "so_far", "stacked", "write_file"]
+           "Stream", "arrivals", "attached", "beginning", "chunks", "described", "dialogues", "end_to_end", "flaw",
+           "gathered", "holds_sets", "items", "joined", "molecule", "nearly", "photograph", "photographs", "ragged",
+           "rate_of", "read", "recording", "regrouped", "so_far", "stacked", "write_file"]

@@ -10,6 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from given.sources.columns import Columns, check_names, index_name
+from given.sources.episodes import apart
 from given.sources.kinds import Kind
 from given.sources.learned import Learned
 from given.sources.stream import File
@@ -80,7 +81,7 @@ def npz(file: File) -> Columns:
             for name, member in zip(names, archive.namelist(), strict=True):
                 with archive.open(member) as stored:
                     columns[name] = _stored(stored, name)
-        return Columns(columns)
+        return Columns(apart(columns))
     except UserError as error:
         raise error.at(file.name) from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:

@@ -17,7 +17,9 @@ from given.sources.columns import Columns, Source, joined
 from given.sources.crops import Crops, crop_of, cropped
 from given.sources.databases import DATABASES
 from given.sources.delimited_text import DelimitedText
+from given.sources.episodes import apart
 from given.sources.folder import IMAGES, SOUNDS, classes, tree
+from given.sources.folder import IMAGES, classes, tree
 from given.sources.images import Images, in_folder
 from given.sources.jsonl import JsonLines
 from given.sources.kinds import ragged
@@ -168,6 +170,7 @@ def read(source: Any = None, /, **options: Any) -> Source:
     if isinstance(source, np.ndarray) and ("crop" in options or options.get("flip")):
         source = {"image": source}
     if isinstance(source, Mapping):
+        source = apart(source) if not isinstance(source, Source) else source
         source = _cut(source, options, spelling.get("learned"))
     if isinstance(source, Source):
         options |= {name: value for name, value in spelling.items() if name != "learned"}

@@ -24,6 +24,7 @@ from given.tasks import (
     detect,
     fill,
     finance,
+    grounded,
     health,
     hear,
     impute,
@@ -32,6 +33,7 @@ from given.tasks import (
     load,
     molecules,
     picture,
+    policy,
     predict,
     recognise,
     segment,
@@ -47,10 +49,10 @@ from given.tasks import (
 )
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "detect", "fill", "finance", "health", "hear",
-           "impute", "keyboard", "label_few", "load", "molecules", "picture", "predict", "recognise", "segment", "segments",
-           "speak", "synthesise",
-           "task_named", "task_of", "texture", "to_picture", "to_text", "traffic", "translate", "upscale"]
+__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "detect", "fill", "finance", "grounded",
+           "health", "hear", "impute", "keyboard", "label_few", "load", "molecules", "picture", "policy", "predict",
+           "recognise", "segment", "segments", "speak", "synthesise", "task_named", "task_of", "texture", "to_picture",
+           "to_text", "traffic", "translate", "upscale"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -190,6 +192,10 @@ TASKS = (
          "given fit sounds/ --task speak", own=speak, asks=("target",)),
     Task("hear", "what is said in a sound", "most frequent text, logistic regression on mean frames", "share right, word error",
          "given fit sounds/ --task hear", own=hear, asks=("target",)),
+    Task("policy", "the next actions, given the last observations", "actions of the nearest step, mean of all",
+         "error in standard deviations", "given fit episodes.npz --task policy", own=policy, together="episode", asks=()),
+    Task("grounded", "what is said of things that are seen, and which is meant", "a thing at random, the first by a field",
+         "share that is right, perplexity", "given fit dialogues.jsonl --task grounded", own=grounded, asks=()),
     Task("segments", "groups of rows that are alike, and what tells each from the rest", "one segment", "nats/row",
          "given fit people.csv --task segments", own=segments, chosen_by=segments.loss, asks=()),
 )

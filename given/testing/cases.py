@@ -112,6 +112,8 @@ def related_entries(conditional: Conditional, y: Observed) -> Entries:
         return Entries.block({name: entries(columns[name].tensor, s) for name, s in space.columns})
     shared = [v for v in conditional.parents if space.may_end and v.space.may_end and v.space.axes[0].shares(space.axes[0])]
     alone = entries(x.tensor, space)
+    supported = getattr(conditional, "supported", None)
+    alone = alone if supported is None else supported(alone, y)
     return _ended_with(y[shared[0].name], shared[0].space, alone, space) if shared else alone
 
 

@@ -1,0 +1,181 @@
+"""Policy: p(the next actions | the last observations), learned from episodes of somebody who knows how.
+
+Any data of episodes, a row each: an archive of arrays with a row a step and `episode_ends`, or a table with a row a step whose
+episode `by=` names. Columns whose name begins with `action` are what is done; all others that change in an episode are what is
+observed: numbers, vectors, pictures. Of every step is learned what was done in the next 16, given what was observed in the last
+two, so that what people do in several ways is drawn whole, one way or another, and not their mean. The family is Diffusion;
+its field is a residual net whose every layer is scaled by what is observed.
+
+`acting` makes of a model what `given.evaluate.rollouts` asks at every turn. The metric on held-out episodes is how far actions
+are from those that were done, a share of their standard deviation, and says little of how well a policy acts; rewards of a
+world do. The trivial baselines are the actions of the step whose observation is nearest, and the mean of all.
+
+Source: Chi, Feng, Du, Xu, Cousineau, Burchfiel, Song, Diffusion policy: visuomotor policy learning via action diffusion, 2023 /
+https://arxiv.org/abs/2303.04137
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from given.codecs import Image, Number, Series
+from given.conditional import quoted
+from given.families import Diffusion, Gaussian, Regression, Residual
+from given.nn import MLP, AdaptiveMLP, Numbers, Pyramid
+from given.solve import DPMSolver
+from given.sources import Columns, Source, chunks, end_to_end, items, joined, ragged
+from given.variables import UserError
+from given.verbs import Model
+from given.verbs import model as model_of
+
+__all__ = ["TRAINING", "acting", "baselines", "measure", "model", "nearest", "read"]
+
+TRAINING: Mapping[str, Any] = {"batch": 128, "lr": 2e-3, "patience": None}
+_ROWS, _NEAR = 500, 1 << 15  # steps that are judged; that the nearest is looked for in
+_SOLVER = DPMSolver(16)
+_CHOSEN = "action"
+
+Observe = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
+
+
+def read(data: Source, *, observe: Observe | None = None, history: int = 2, ahead: int = 16) -> Columns:
+    """A row a step: `action` (rows, ahead, numbers), every observation (rows, history, ...), and `episode`.
+
+    Args:
+        data: a row an episode.
+        observe: what a policy is shown of observations, name -> (steps, ...); by default these.
+        history: how many of the last observations; 1 for the present one.
+        ahead: how many actions.
+
+    Raises:
+        UserError: no episodes, no column of actions, an episode of one step, or numbers that are missing.
+    """
+    rows = joined(list(data.batches(1 << 16)))
+    lists = {name: values for name, values in rows.items() if ragged(values)}
+    acts = [name for name in lists if name.startswith(_CHOSEN)]
+    if not acts or len(acts) == len(lists):
+        raise UserError(f"policy: expected episodes, with columns action... and others that are observed, got "
+                        f"{', '.join(data.names)}; give an archive with episode_ends, or name the episode of every row by --by")
+    lengths = [len(item) for item in lists[acts[0]]]
+    wide = dict[str, np.ndarray]()
+    for name, values in lists.items():
+        if [len(item) for item in values] == lengths:  # else `chunks` says which episode it is
+            flat = end_to_end(values)[0]
+            wide[name] = flat if flat.ndim > 1 else flat[:, None]
+    if len(wide) < len(lists):
+        return chunks(Columns(lists), acts, steps=ahead, history=history)
+    if (odd := [name for name, values in wide.items() if values.dtype.kind not in "biuf"]):
+        raise UserError(f"{odd[0]}: expected numbers of every step, got {wide[odd[0]].dtype}; leave it out")
+    single = [name for name, values in wide.items() if name not in acts and values.shape[1:] == (1,)]
+    seen = {name: values for name, values in wide.items() if name not in [*acts, *single]}
+    if single:
+        seen = {"state": np.concatenate([wide[name] for name in single], 1), **seen}
+    shown = dict(seen if observe is None else observe(seen))
+    steps = {_CHOSEN: np.concatenate([wide[name] for name in acts], 1).astype(np.float64), **shown}
+    found = chunks(Columns({name: items(values, lengths) for name, values in steps.items()}), [_CHOSEN], steps=ahead,
+                   history=history)
+    return Columns({**_beside({name: found[name] for name in shown}), _CHOSEN: found[_CHOSEN], "episode": found["episode"]})
+
+
+def model(data: Source, *, seed: int = 0, width: int = 256, layers: int = 4, mean: bool = False) -> Model:
+    """A model of actions, nothing of it learned yet.
+
+    Args:
+        data: of `read`.
+        seed: of the initial weights.
+        width: of its layers.
+        layers: how many.
+        mean: whether it is of each number by itself, whose mean is what regression does.
+    """
+    first, names = next(data.batches(1)), [name for name in data.names if name not in (_CHOSEN, "episode")]
+    pictures = [name for name in names if _is_picture(first[name])]
+    readers = {name: Pyramid() if name in pictures else Numbers() for name in names}
+    codecs: dict[str, Any] = {name: Image() if name in pictures else Number() for name in names}
+    net: Any = partial(MLP, hidden=(width,) * layers) if mean else partial(AdaptiveMLP, width=width, layers=layers)
+    family: Any = (partial(Regression, net=net, width=width, readers=readers) if mean else
+                   partial(Diffusion, net=net, width=width, readers=readers, drop=0.0, known=0.0, solver=_SOLVER))
+    family = partial(Residual, base=Gaussian, family=family)
+    codecs[_CHOSEN] = Series(Number(), length="fixed", window=first[_CHOSEN].shape[1])
+    return model_of(f"p({_CHOSEN} | {', '.join(map(quoted, names))})", data, codecs=codecs, families={_CHOSEN: family},
+                    seed=seed)
+
+
+def acting(model: Model, *, mean: bool = False) -> Callable[[Mapping[str, np.ndarray], int], np.ndarray]:
+    """What maps observations, name -> (n, history, ...), and a seed to actions (n, ahead, numbers): a draw, or the mean.
+
+    Raises:
+        UserError: where it is asked, observations that were not learned from.
+    """
+    (factor,) = model.joint.declared
+    names = [v.name for v in factor.parents]
+
+    def act(past: Mapping[str, np.ndarray], seed: int) -> np.ndarray:
+        if absent := [name for name in names if name not in past]:
+            raise UserError(f"policy: {absent[0]} is not observed; got {', '.join(past)}; expected what was learned from")
+        known = model.given(_beside({name: past[name] for name in names}))
+        found = known.mean() if mean else known.sample(seed=seed)
+        return np.asarray(found[_CHOSEN]).reshape(len(past[names[0]]), *factor.x.space.shape)
+
+    return act
+
+
+def nearest(data: Source, weights: Mapping[str, np.ndarray] | None = None) -> Callable[..., np.ndarray]:
+    """What does as was done in the step whose present observation is nearest, each number divided by its standard deviation.
+
+    Args:
+        data: of `read`, of vectors alone.
+        weights: what numbers are divided by in place of it, name -> (numbers,).
+    """
+    known = next(data.batches(_NEAR))
+    names = [name for name in known if name not in (_CHOSEN, "episode")]
+    each = {name: (known[name] if _is_picture(known[name]) else known[name][:, -1]).reshape(known.n, -1).astype(np.float32)
+            for name in names}
+    by = {name: (each[name].std(0) + 1e-9 if weights is None else weights[name]) for name in names}
+    at = np.concatenate([each[name] / by[name] for name in names], 1)
+
+    def act(past: Mapping[str, np.ndarray], seed: int = 0) -> np.ndarray:
+        past = _beside({name: past[name] for name in names})
+        here = np.concatenate([(past[name] if _is_picture(past[name]) else past[name][:, -1]).reshape(len(past[name]), -1)
+                               .astype(np.float32) / by[name] for name in names], 1)
+        found: np.ndarray = known[_CHOSEN][((at**2).sum(1) - 2 * here @ at.T).argmin(1)]
+        return found
+
+    return act
+
+
+def measure(model: Model, test: Source) -> dict[str, float]:
+    """How far drawn actions are from those that were done."""
+    rows = next(test.batches(_ROWS))
+    return _far(rows, acting(model)(rows, 0))
+
+
+def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
+    """The actions of the nearest step, and the mean of all."""
+    rows = next(test.batches(_ROWS))
+    mean = next(train.batches(_NEAR))[_CHOSEN].mean(0)
+    near = nearest(train)(rows)
+    return {"of the nearest step": _far(rows, near), "mean": _far(rows, np.broadcast_to(mean, near.shape))}
+
+
+def _far(rows: Columns, actions: np.ndarray) -> dict[str, float]:
+    true = rows[_CHOSEN]
+    deviation = true.std((0, 1))
+    return {"off": float((np.sqrt(((actions - true) ** 2).mean((0, 1))) / np.where(deviation > 0, deviation, 1.0)).mean())}
+
+
+def _is_picture(values: np.ndarray) -> bool:
+    """(n, history, height, width[, channels]) of levels, or as `_beside` has laid them."""
+    return values.dtype == np.uint8 and values.ndim >= 4
+
+
+def _beside(seen: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Pictures (n, history, height, width[, channels]) as channels of one, (n, height, width, channels); all else as it is."""
+    found = dict(seen)
+    for name, values in seen.items():
+        if _is_picture(values) and values.ndim == 5:
+            found[name] = np.moveaxis(values, 1, -2).reshape(len(values), *values.shape[2:4], -1)
+    return found
