@@ -113,8 +113,9 @@ def test_pictures_are_read_as_channels():
 
 
 def test_the_command_line_learns_one(tmp_path, capsys):
-    np.savez(tmp_path / "e.npz", **episodes(4))
-    assert main(["fit", str(tmp_path / "e.npz"), "--task", "policy", "--steps", "3", "-o", str(tmp_path / "m.given")]) == 0
+    np.savez(tmp_path / "e.npz", **episodes(6))
+    said = ["--task", "policy", "--steps", "3", "--held-out", "0.3", "-o", str(tmp_path / "m.given")]
+    assert main(["fit", str(tmp_path / "e.npz"), *said]) == 0
     assert "of the nearest step" in capsys.readouterr().err
     rows = ["episode,x,action_x", *(f"{i // 4},{i},{i + 1}" for i in range(8))]
     (tmp_path / "e.csv").write_text("\n".join(rows) + "\n")

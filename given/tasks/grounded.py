@@ -126,7 +126,8 @@ def _things(data: Mapping[str, np.ndarray]) -> str:
 
 
 def probabilities(model: Model, rows: Mapping[str, Any]) -> np.ndarray:
-    """(n, K) how probable it is that each thing of a row's list, in its order, is chosen; 0 of none.
+    """(n, K) how probable it is that each thing of a row's list, in its order, is chosen; 0 of none. Things that are alike
+    have each what they have together.
 
     Args:
         model: with p(choice | ...).
@@ -138,7 +139,10 @@ def probabilities(model: Model, rows: Mapping[str, Any]) -> np.ndarray:
     found = np.zeros((len(sets), max(map(len, sets), default=0)))
     at = [(r, k) for r, items in enumerate(sets) for k in range(len(items))]
     given = {name: [rows[name][r] for r, _ in at] for name in names}
-    found[tuple(np.array(at).T)] = np.exp(model.given(given).log_prob(choice=[[sets[r][k]] for r, k in at]))
+    choice = np.empty(len(at), dtype=object)
+    choice[:] = [[sets[r][k]] for r, k in at]
+    density = model.given(given).log_prob(choice=choice)  # in the units of the things' numbers
+    found[tuple(np.array(at).T)] = np.exp(density - factor.x.codec.log_volume(factor.x.codec.encode(choice)).numpy())
     return found
 
 
