@@ -11,12 +11,25 @@ the block sees it), or the last two pictures of 32 x 32 pixels, say 16 actions a
 
 from __future__ import annotations
 
+import argparse
 import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import torch
+from record import append
+
+import given
+from given import Model
+from given.evaluate import Rollouts, rollouts, worlds
+from given.tasks import policy
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-WORLD, STEPS, FIRST_SEED = "gym_pusht/PushT-v0", 300, 100_000
+WORLD, STEPS, STARTS, FIRST_SEED = "gym_pusht/PushT-v0", 300, 50, 100_000
+Act = Callable[..., np.ndarray]
+Observe = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 SIDE, FIELD, GOAL = 32, 512.0, (256.0, 256.0, np.pi / 4)
 SCALE = 30.0  # of the block: a bar of 4 x 1, and a stem of 1 x 3 below it
 CORNERS = SCALE * np.array([(-2, 0), (2, 0), (2, 1), (-2, 1), (-0.5, 1), (0.5, 1), (0.5, 4), (-0.5, 4)])
@@ -26,11 +39,18 @@ def shown(seen: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """State (n, 5), the tool's place, the block's and its angle -> (n, 20): the tool's place, the block's corners, and the
     tool's place seen from the block."""
     tool, place, turn = (np.asarray(seen["state"], dtype=float)[:, part] for part in (slice(2), slice(2, 4), 4))
-    cos, sin = np.cos(turn), np.sin(turn)
-    turned = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], -2)  # (n, 2, 2)
-    corners = place[:, None] + np.einsum("nij,kj->nki", turned, CORNERS)
-    own = np.einsum("nji,nj->ni", turned, tool - place)
-    return {"state": np.concatenate([tool, corners.reshape(len(tool), -1), own], 1)}
+    own = np.einsum("nji,nj->ni", _turned(turn), tool - place)
+    return {"state": np.concatenate([tool, _corners(place, turn).reshape(len(tool), -1), own], 1)}
+
+
+def _turned(turn: np.ndarray) -> np.ndarray:
+    """Angles (n,) as matrices (n, 2, 2)."""
+    return np.stack([np.stack([np.cos(turn), -np.sin(turn)], -1), np.stack([np.sin(turn), np.cos(turn)], -1)], -2)
+
+
+def _corners(place: np.ndarray, turn: np.ndarray) -> np.ndarray:
+    """(n, 8, 2) those of blocks at (n, 2), turned by (n,)."""
+    return place[:, None] + np.einsum("nij,kj->nki", _turned(turn), CORNERS)
 
 
 def drawn(seen: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -65,3 +85,94 @@ def _covers(places: np.ndarray, at: np.ndarray, turn: np.ndarray) -> np.ndarray:
 def _soft(inside: np.ndarray) -> np.ndarray:
     """What share of a pixel is covered whose middle is so far inside."""
     return np.clip(inside * (SIDE / FIELD) + 0.5, 0.0, 1.0)
+
+
+def learned(budget: float, seed: int, observe: Observe, *, mean: bool = False) -> tuple[Model, float]:
+    """A model of the demonstrations, and the CPU-seconds it took."""
+    data = policy.read(given.read(_file()), observe=observe)
+    model = policy.model(data, seed=seed, mean=mean)
+    fit = model.fit(data, cpu_seconds=budget, seed=seed, threads=1, bfloat16=True, held_out=0, progress=False,
+                    **policy.TRAINING)
+    return model, fit.cpu_seconds
+
+
+def _file() -> Path:
+    return Path(os.environ["GIVEN_DATA"]) / "robot" / "pusht.npz"
+
+
+def acted(act: Act, observe: Observe | None, n: int) -> Rollouts:
+    """What a policy does from n starts."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of packages that gym-pusht loads
+        made = worlds(WORLD, n)
+        return rollouts(act, made, seeds=range(FIRST_SEED, FIRST_SEED + n), steps=STEPS, observe=observe)
+
+
+def row(name: str, found: Rollouts, beside: Rollouts | None, seconds: float | None) -> list[str]:
+    """Mean best reward with its 95 % interval, the share that is solved, and how much more than beside, start by start."""
+    best = found.best
+    more = "" if beside is None else _interval(best - beside.best)
+    return [name, _interval(best), f"{(best >= 1).mean():.0%}", more, f"{found.lengths.mean():.0f}",
+            "" if seconds is None else f"{seconds:.0f}"]
+
+
+def _interval(values: np.ndarray) -> str:
+    return f"{values.mean():.3f} ± {1.96 * values.std(ddof=1) / len(values) ** 0.5:.3f}"
+
+
+def strip(found: Rollouts, path: Path, shots: int = 8) -> None:
+    """One rollout from left to right: the world at so many moments, and the way that the tool went until each."""
+    from PIL import Image, ImageDraw
+
+    i = int(np.argsort(found.best)[len(found.best) // 2])
+    state, last = found.observed["state"][i], int(found.lengths[i])
+    sheet = Image.new("RGB", (shots * 130, 128), "white")
+    for k, t in enumerate(np.linspace(0, last, shots).round().astype(int)):
+        picture = Image.new("RGB", (512, 512), "white")
+        draw = ImageDraw.Draw(picture)
+        goal = _corners(np.array([GOAL[:2]]), np.array([GOAL[2]]))[0]
+        for corners, colour in ((goal, "#b5e8b5"), (state[t, 2:18].reshape(8, 2), "#78879a")):
+            for part in (corners[:4], corners[4:]):
+                draw.polygon([tuple(c) for c in part.tolist()], fill=colour)
+        way = state[:t + 1, :2]
+        draw.line([tuple(c) for c in way.tolist()] * (1 + (len(way) < 2)), fill="#e07b39", width=5)
+        x, y = state[t, :2]
+        draw.ellipse((x - 15, y - 15, x + 15, y + 15), fill="#4169e1")
+        sheet.paste(picture.resize((128, 128), Image.Resampling.LANCZOS), (130 * k, 0))
+    sheet.save(path)
+
+
+def main() -> None:
+    """All rows, or some of them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", default=["near", "mean", "state", "picture"], help="rows, of these")
+    parser.add_argument("--seconds", type=float, default=600, help="CPU-seconds of learning from states (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true", help="20 CPU-seconds and 5 starts; print, and record nothing")
+    parser.add_argument("--save", help="where to save what was learned, with the name of the row behind it")
+    parser.add_argument("--strip", help="where to draw a rollout, as .png")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    n, budget = (5, 20.0) if asked.quick else (STARTS, asked.seconds)
+    raw = policy.read(given.read(_file()))
+    beside = acted(policy.nearest(raw, {"state": np.array([FIELD] * 4 + [2 * np.pi])}), None, n)
+    rows = [["policy", "mean best reward", "solved", "more than the nearest", "steps", "CPU-s to learn"],
+            row("what was done in the nearest state", beside, None, None)]
+    for name, said, observe, mean, share in (("mean", "mean of regression, states", shown, True, 0.3),
+                                             ("state", "diffusion, states", shown, False, 1.0),
+                                             ("picture", "diffusion, pictures", drawn, False, 0.6)):
+        if name in asked.what:
+            model, seconds = learned(share * budget, asked.seed, observe, mean=mean)
+            found = acted(policy.acting(model, mean=mean), observe, n)
+            rows.append(row(said, found, beside, seconds))
+            if asked.save:
+                model.save(f"{asked.save}-{name}")
+            if asked.strip and name == "state":
+                strip(found, Path(asked.strip))
+    print(*(" | ".join(each) for each in rows), sep="\n", flush=True)
+    if not asked.quick:
+        append("policy", {"rows": rows}, {"seed": f"{asked.seed}", "data": "206 demonstrations, 50 unseen starts"})
+
+
+if __name__ == "__main__":
+    main()

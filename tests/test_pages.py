@@ -100,6 +100,7 @@ def run_line(line):
                                   "anomalies", "impute", "predict", "segments", "label-few", "exemplars", "latent-factors",
                                   "scenes", "sets", "recognise"])
                                   "scenes", "sets", "molecules"])
+                                  "scenes", "sets", "policy", "grounded"])
 def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{page}.md").read_text()
