@@ -19,7 +19,6 @@ from given.sources.databases import DATABASES
 from given.sources.delimited_text import DelimitedText
 from given.sources.episodes import apart
 from given.sources.folder import IMAGES, SOUNDS, classes, tree
-from given.sources.folder import IMAGES, classes, tree
 from given.sources.images import Images, in_folder
 from given.sources.jsonl import JsonLines
 from given.sources.kinds import ragged
