@@ -28,6 +28,7 @@ from given.codecs import (
     Set,
     Text,
     Time,
+    Video,
 )
 from given.distributions import (
     BernoulliHead,
@@ -57,6 +58,7 @@ from given.families import (
     Beta,
     BoostedTrees,
     Categorical,
+    Change,
     ChowLiuTree,
     Contrastive,
     Dequantised,
@@ -79,6 +81,7 @@ from given.families import (
     Laplace,
     LinearAutoregressive,
     LogNormal,
+    Markov,
     NearestNeighbour,
     NGram,
     Normal,
@@ -199,6 +202,12 @@ SOURCE = Variable("source", IdentityCodec(Finite(4, axes=(Axis("word", 3),))))
 PAIR = Axis("channel", 2, role="channel")
 COLOUR = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(Axis("height", 2), Axis("width", 2), PAIR))))
 LEVELS = Variable("x", IdentityCodec(Finite(3, ordered=True, axes=(Axis("height", 2), Axis("width", 1), PAIR))))
+FRAME = Axis("frame", 2, role="time")
+PIXELS = Variable("x", IdentityCodec(Real(axes=(Axis("height", 2), Axis("width", 1)))))
+SHOWN = Variable("shown", IdentityCodec(Real(axes=(*PIXELS.space.axes, Axis("last", 2, role="channel")))))
+FILM = Variable("x", IdentityCodec(Finite(2, ordered=True, axes=(FRAME, Axis("height", 2), Axis("width", 2)))))
+TAKE = Variable("take", IdentityCodec(Finite(2, ordered=True, axes=(Axis("frame", 3, role="time"), *FILM.space.axes[1:]))))
+MAPS = Variable("map", IdentityCodec(Finite(3, axes=(FRAME, Axis("height", 2), Axis("width", 1)))))
 SERIES = IdentityCodec(Real(axes=(Axis("time", 2, "given", "time"),)))
 COMPLEX_SERIES = IdentityCodec(Real(axes=(*SERIES.space.axes, Axis("part", 2, role="channel"))))
 COMPLEX = Variable("h", COMPLEX_SERIES)
@@ -411,6 +420,17 @@ FAMILIES = {
     "Diffusion by a UNet": lambda: Diffusion(
         Variable("x", IdentityCodec(Real(axes=(Axis("height", 3), Axis("width", 2), PAIR)))), [LABEL, SOURCE], width=4, terms=4,
         net=partial(UNet, width=8, factors=(1, 2), attention=2), solver=EulerMaruyama(4)),
+    "Change": lambda: Change(PIXELS, [SHOWN, LABEL], of="shown", scale=0.5, family=partial(REGRESSION, floor=0.1)),
+    "Change of levels": lambda: Dequantised(
+        Variable("x", IdentityCodec(Finite(4, ordered=True, axes=PIXELS.space.axes))), [
+            Variable("shown", IdentityCodec(Finite(4, ordered=True, axes=SHOWN.space.axes))), LABEL],
+        family=partial(Change, of="shown", family=partial(REGRESSION, floor=0.3))),
+    "Markov": lambda: Markov(FILM, [TAKE, LABEL, MAPS], family=REGRESSION, after="take", steps=1, blur=0.3),
+    "Markov of single entries": lambda: Markov(
+        Variable("x", IdentityCodec(Finite(3, axes=(FRAME,)))), LABEL, family=REGRESSION, order=1),
+    "Markov of matching": lambda: Markov(
+        Variable("x", IdentityCodec(Real(axes=(FRAME, Axis("height", 2), Axis("width", 1))))), [LABEL, MAPS], blur=0.3,
+        family=partial(FlowMatching, net=partial(UNet, width=8, factors=(1,)), width=4, known=0.0, solver=Euler(4))),
     "FlowMatching by patches": lambda: FlowMatching(
         Variable("x", IdentityCodec(Real(axes=(Axis("word", 3), Axis("width", 2))))), [LABEL, SOURCE], width=4, solver=Euler(4),
         net=partial(PatchTransformer, patch=2, width=8, layers=1, heads=2)),
@@ -630,7 +650,10 @@ CODECS = {
                                                                      RNG.integers(0, 17, (3, 4, 5)))),
     "Text of known words": (lambda: Text("words", unseen="error"), np.array(["a red ring", "there is a red cross"])),
     "LabelMap": (lambda: LabelMap(), RNG.integers(0, 7, (6, 4, 5)).astype(np.uint8)),
+    "LabelMap of frames": (lambda: LabelMap(), RNG.integers(0, 7, (6, 2, 4, 5)).astype(np.uint8)),
     "LabelMap of names": (lambda: LabelMap(["sea", "land"]), np.array(["sea", "land"])[RNG.integers(0, 2, (6, 4, 5))]),
+    "Video": (lambda: Video(), RNG.integers(0, 256, (4, 3, 4, 5)).astype(np.uint8)),
+    "Video in colour": (lambda: Video(), RNG.integers(0, 7, (4, 2, 4, 5, 3)).astype(np.uint8)),
     "Image in colour": (lambda: Image(), RNG.integers(0, 256, (6, 4, 5, 3)).astype(np.uint8)),
     "Text": (lambda: Text(), np.array(["abc", "", "ba", "cab"])),
     "Text in bytes": (lambda: Text("bytes"), np.array(["aß\n", "", "ba", "日本"])),

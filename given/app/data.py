@@ -12,8 +12,8 @@ import numpy as np
 
 import given
 from given.app.output import rows, write
-from given.codecs import Image, LabelMap, Set, Text
-from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream, photograph, rate_of, recording
+from given.codecs import Image, LabelMap, Set, Text, Video
+from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream, clip_of, photograph, rate_of, recording
 from given.variables import UserError, Variable, nearest
 from given.verbs import Model
 
@@ -29,8 +29,8 @@ def read(source: str, a: argparse.Namespace, model: Model | None = None, piped: 
     piped = piped if source == "-" and model is not None and of_text(model) else None
     options = {"format": a.format or piped, "delimiter": a.delimiter,
                "header": None if a.header is None else a.header == "yes", "decimal": a.decimal,
-               "dayfirst": _dayfirst(a), "by": a.by, "time": a.time or series or None, "size": a.size, "crop": a.crop,
-               "flip": a.flip or None, "skip_bad": a.skip_bad or None,
+               "dayfirst": _dayfirst(a), "by": a.by, "time": a.time or series or None, "size": a.size,
+               "frames": a.frames, "crop": a.crop, "flip": a.flip or None, "skip_bad": a.skip_bad or None,
                "learned": None if model is None else model.cells}
     data = given.read(source, **{name: value for name, value in options.items() if value is not None})
     say_skipped(data)
@@ -60,6 +60,9 @@ def observations(pairs: Sequence[tuple[str, str]], model: Model, said: str = "NA
         variable = model.joint.columns.get(name)
         if variable is None or isinstance(variable.codec, Text):
             continue
+        if isinstance(variable.codec, Video):
+            observed[name] = _filmed(variable, text)
+            continue
         if isinstance(variable.codec, Image | LabelMap) and not text.startswith("["):
             observed[name] = _pictured(variable, text)
             continue
@@ -87,6 +90,16 @@ def _pictured(variable: Variable, path: str) -> np.ndarray:
         got, expected = (" x ".join(map(str, shape)) for shape in (found.shape, size))
         raise UserError(f"{variable.name}={path}: is {got}; expected {expected}, as what was learned; resize it")
     return found
+
+
+def _filmed(variable: Variable, path: str) -> np.ndarray:
+    """The last frames of a video, as many as were learned and of their size."""
+    frames, height, width, *channels = variable.space.shape
+    clip = clip_of(path, (height, width))
+    if len(clip) < frames:
+        raise UserError(f"{variable.name}={path}: has {len(clip)} frames; expected at least {frames}, as what was learned")
+    print(f"{variable.name}: the last {frames} of {len(clip):,} frames of {path}, at {height} x {width}", file=sys.stderr)
+    return clip[-frames:] if channels else np.asarray(clip[-frames:].mean(-1).round(), dtype=np.uint8)
 
 
 def _listed(name: str, text: str) -> list[Any]:

@@ -52,7 +52,8 @@ def length(sub: argparse.ArgumentParser) -> None:
 
 def reading(sub: argparse.ArgumentParser) -> None:
     """How data is read, where its ending and its first rows do not say it."""
-    sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "smiles", "images", "sound", "npz", "npy"),
+    sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "smiles", "images", "sound", "video", "npz",
+                                          "npy"),
                      help="of the data, where its ending does not say it")
     sub.add_argument("--delimiter", help="of a table, where its rows do not say it")
     sub.add_argument("--header", choices=("yes", "no"), help="whether a table's first row names its columns")
@@ -62,7 +63,9 @@ def reading(sub: argparse.ArgumentParser) -> None:
                                                                  "text: what a row is, file, line or paragraph (default file)")
     sub.add_argument("--time", type=column, metavar="COLUMN", help="that an item's rows are ordered by, or its parts, as "
                                                                    "year,quarter; without --by all rows are one item")
-    sub.add_argument("--size", type=size, metavar="HxW", help="resample images to this size")
+    sub.add_argument("--size", type=size, metavar="HxW", help="resample images, or frames of video, to this size")
+    sub.add_argument("--frames", type=int, metavar="N", help="frames of a row of video: of files, or of a folder whose "
+                                                             "sub-folders hold the frames of a clip each")
     sub.add_argument("--crop", type=size, metavar="HxW", help="a row is a crop of this size, of pictures of any size, as of "
                                                               "photographs: other crops in every epoch of learning, fixed "
                                                               "ones elsewhere")

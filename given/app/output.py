@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from given.codecs import Video
 from given.evaluate import contact_sheet, picture
-from given.sources import Columns, Source, joined, ragged, rate_of, write_file
+from given.sources import Columns, Source, joined, ragged, rate_of, save_clip, side_by_side, write_file
 from given.sources.cells import written
 from given.sources.write import delimited
 from given.variables import Finite, UserError
@@ -63,8 +64,11 @@ def _long(columns: Columns, first: int) -> Columns:
 
 
 def write(source: Source, path: str, model: Model) -> None:
-    """Rows as a file; their one column of images as a sheet .png, or an image, or a sound, a file in a FOLDER/."""
-    if path.endswith(("/", os.sep)) and not any(rate_of(dtype) for dtype in source.dtypes.values()):
+    """Rows as a file; their one column of images as a sheet .png, or an image, or a sound, a file in a FOLDER/; their one
+    column of video as a .gif or .mp4 of all clips side by side, or a folder of frames each in a FOLDER/."""
+    if any(isinstance(v.codec, Video) for v in model.joint.columns.values()) and path.endswith(("/", os.sep, ".gif", ".mp4")):
+        _write_clips(source, path, model)
+    elif path.endswith(("/", os.sep)) and not any(rate_of(dtype) for dtype in source.dtypes.values()):
         columns = _held(source)
         name, space = _images(model, columns, path)
         images = columns.flat()[name]
@@ -79,6 +83,25 @@ def write(source: Source, path: str, model: Model) -> None:
     else:
         source.save(path)
     print(f"wrote {path}", file=sys.stderr)
+
+
+def _write_clips(source: Source, path: str, model: Model) -> None:
+    columns = _held(source)
+    names = [name for name, v in model.joint.columns.items() if name in columns and isinstance(v.codec, Video)]
+    if len(names) != 1:
+        raise UserError(f"{path}: expected one column of video, got {', '.join(names) or 'none'}; write .npz")
+    space = model.joint.columns[names[0]].space
+    assert isinstance(space, Finite)
+    clips = np.rint(columns.flat()[names[0]].astype(np.float64) * (255 / (space.size - 1))).astype(np.uint8)
+    if not path.endswith(("/", os.sep)):
+        save_clip(path, side_by_side(clips))
+        return
+    for i, clip in enumerate(clips):
+        folder = os.path.join(path, f"{i:0{len(str(len(clips)))}d}")
+        os.makedirs(folder, exist_ok=True)
+        for t, frame in enumerate(clip):
+            content = picture(frame[None, None], levels=256, scale=1, gap=0)
+            write_file(os.path.join(folder, f"{t:04d}.png"), lambda file, c=content: file.write(c))  # type: ignore[misc]
 
 
 def _held(source: Source) -> Columns:

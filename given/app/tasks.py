@@ -87,7 +87,8 @@ def _data(a: argparse.Namespace, task: Task) -> tuple[Source, tuple[str, ...]]:
     if stray := [name for name in said if name not in (task.asks or ())]:
         raise UserError(f"fit: --{stray[0]} is not for --task {a.task}; leave it out")
     if task.asks is None:
-        found = task.own.read(*[path for path in (a.data, a.formula) if path is not None])
+        options = {name: value for name in task.reads if (value := getattr(a, name)) is not None}
+        found = task.own.read(*[path for path in (a.data, a.formula) if path is not None], **options)
         return found, found.names
     if a.formula is not None:
         raise UserError(f"fit: --task {a.task} says the formula; leave one of the two out")

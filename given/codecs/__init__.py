@@ -3,7 +3,7 @@
 from given.codecs.block import BlockCodec
 from given.codecs.complex import Complex
 from given.codecs.identity import IdentityCodec
-from given.codecs.image import Image
+from given.codecs.image import Image, Video
 from given.codecs.infer import infer, infer_table
 from given.codecs.label import Integer, Label
 from given.codecs.label_map import LabelMap
@@ -16,4 +16,4 @@ from given.codecs.text import Text
 from given.codecs.time import Time
 
 __all__ = ["BlockCodec", "Complex", "IdentityCodec", "Image", "Integer", "Label", "LabelMap", "LogMel", "MuLaw", "Number",
-           "Series", "Set", "Text", "Time", "infer", "infer_table"]
+           "Series", "Set", "Text", "Time", "Video", "infer", "infer_table"]

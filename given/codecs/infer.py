@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from given.codecs.complex import Complex, are_complex
-from given.codecs.image import Image
+from given.codecs.image import Image, Video
 from given.codecs.label import Integer, Label
 from given.codecs.mu_law import MuLaw
 from given.codecs.number import Number
@@ -67,8 +67,8 @@ def infer_table(data: Source, stated: Mapping[str, Codec] | None = None,
     without, since two modes are no long tail), two scales (a tenth of the rows within a hundredth of a standard deviation), an
     end at zero (no value beyond it, and one within a tenth of a standard deviation) or fewer than 20 values, and vectors (B,
     D) one with lines. Lists of mappings, or of lists of text and numbers, are a `Set`. Lists of different lengths, of text, and
-    of a single row, are a `Series` of their values. Whole-numbered grids (B, height, width[, channel]) are an `Image`. A cell
-    that is missing, in these rows or later, is a symbol.
+    of a single row, are a `Series` of their values. Whole-numbered grids (B, height, width[, channel]) are an `Image`, those
+    (B, frame, height, width[, channel]) a `Video`, of at most 4 channels. A cell that is missing, here or later, is a symbol.
 
     Left out are columns of more than 20 rows whose values all differ and are text, consecutive whole numbers (but not under a
     name such as year), whole numbers beyond 2**53, or whole numbers under a name such as id, key or number, and of fewer rows
@@ -245,8 +245,8 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
     if raw.dtype.kind not in "biuf":
         raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass "
                         + way("codecs={...}", "--as"))
-    if raw.ndim in (3, 4) and (raw.dtype.kind in "biu" or bool((raw == np.floor(raw)).all() and raw.min() >= 0)):
-        return Image(), "whole levels on a grid"
+    if raw.ndim in (3, 4, 5) and (raw.dtype.kind in "biu" or bool((raw == np.floor(raw)).all() and raw.min() >= 0)):
+        return (Video() if raw.ndim == 5 or raw.shape[3:] > (4,) else Image()), "whole levels on a grid"  # places
     if raw.ndim > 1:
         return Number(), "numbers on a grid, each on a line of its own"
     absent = np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(len(raw), dtype=bool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ _MOST = 1 << 15
 
 
 class LabelMap(Codec):
-    """Maps of one size, (B, height, width), whose values are classes: whole numbers, or text.
+    """Maps of one size, (B, height, width), or as many of every item, (B, frame, height, width), whose values are classes:
+    whole numbers, or text.
 
-    Places are those of an `Image` of the same size, so that a net reads the one at the other's pixels.
+    Places are those of an `Image` or a `Video` of the same size, so that a net reads the one at the other's pixels.
 
     Args:
         classes: in the order of their symbols; learned (sorted) when left out.
@@ -36,7 +38,8 @@ class LabelMap(Codec):
     @property
     def space(self) -> Finite:
         classes = self._learned()
-        axes = tuple(Axis(name, size) for name, size in zip(("height", "width"), self.shape, strict=True))
+        named = (Axis("frame", 0, role="time"), Axis("height", 0), Axis("width", 0))[-len(self.shape):]
+        axes = tuple(replace(axis, size=size) for axis, size in zip(named, self.shape, strict=True))
         return Finite(len(classes), axes=axes)
 
     @property
@@ -44,8 +47,9 @@ class LabelMap(Codec):
         return "counting"
 
     def learn(self, raw: np.ndarray) -> None:
-        if raw.ndim != 3 or raw.dtype.kind not in "biuU":
-            raise UserError(f"expected maps (B, height, width) of whole numbers or text, got {raw.dtype} {raw.shape}")
+        if raw.ndim not in (3, 4) or raw.dtype.kind not in "biuU":
+            raise UserError("expected maps (B, height, width) or (B, frame, height, width) of whole numbers or text, got "
+                            f"{raw.dtype} {raw.shape}")
         self.shape = self.shape or raw.shape[1:]
         if self._stated:
             self.encode(raw)
@@ -65,7 +69,7 @@ class LabelMap(Codec):
         symbols = order[np.searchsorted(classes, raw, sorter=order).clip(max=len(classes) - 1)]
         wrong = classes[symbols] != raw
         if wrong.any():
-            rows = np.flatnonzero(wrong.any((1, 2)))
+            rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(1))
             at = np.argwhere(wrong[rows[0]])[0]
             raise NewValue(f"class {shown(raw[rows[0]][tuple(at)].item())} at {tuple(at.tolist())}; expected one of "
                            f"{', '.join(map(str, classes[:8].tolist()))}{', ...' * (len(classes) > 8)}; learn from maps "

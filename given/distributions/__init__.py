@@ -61,6 +61,7 @@ from given.distributions.lagged_ridge import Choice, by_columns, lagged_ridge, l
 from given.distributions.latent import ImportanceWeighted, Latent, Weighed
 from given.distributions.linear_chain import LinearChain
 from given.distributions.linear_scan import linear_scan
+from given.distributions.markov_chain import MarkovChain
 from given.distributions.mixture import Mixture, best_weights
 from given.distributions.moments import Moments, check_positive_definite, shrink_covariance
 from given.distributions.noise import Noise, inverse_cdf_sample, kmeans_plus_plus
@@ -78,6 +79,7 @@ from given.distributions.realized_volatility import RealizedVolatility
 from given.distributions.rendered import Rendered
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
+from given.distributions.shifted import Shifted
 from given.distributions.side_by_side import SideBySide, Table
 from given.distributions.skewed_student import SkewedStudent
 from given.distributions.smoothing import KneserNey, NGramCounts, Smoothing, WittenBell
@@ -156,6 +158,7 @@ __all__ = [
     "LogitsProcessor",
     "LowRank",
     "Lower",
+    "MarkovChain",
     "Mixture",
     "Moments",
     "NGramCounts",
@@ -181,6 +184,7 @@ __all__ = [
     "SamplerState",
     "Scale",
     "Sequential",
+    "Shifted",
     "SideBySide",
     "SkewedStudent",
     "SmoothCategoricalHead",

@@ -4,6 +4,7 @@ from given.families.autoencoder import Autoencoder
 from given.families.autoregressive import MAR, Autoregressive
 from given.families.boosted_trees import BoostedTrees
 from given.families.categorical import Categorical
+from given.families.change import Change
 from given.families.contrastive import Contrastive
 from given.families.dequantised import Dequantised
 from given.families.empirical import Empirical
@@ -22,6 +23,7 @@ from given.families.independent import Independent
 from given.families.kernel_density import KernelDensity
 from given.families.kmeans import KMeans
 from given.families.linear_autoregressive import LinearAutoregressive, SeasonalNaive
+from given.families.markov import Markov
 from given.families.nearest_neighbour import NearestNeighbour
 from given.families.ngram import NGram
 from given.families.one_dimensional import Beta, Exponential, Gamma, Laplace, LogNormal, Normal, StudentT, Uniform
@@ -47,6 +49,7 @@ __all__ = [
     "Beta",
     "BoostedTrees",
     "Categorical",
+    "Change",
     "ChowLiuTree",
     "Contrastive",
     "Dequantised",
@@ -72,6 +75,7 @@ __all__ = [
     "LinearAutoregressive",
     "LogNormal",
     "MAR",
+    "Markov",
     "NGram",
     "NearestNeighbour",
     "Normal",

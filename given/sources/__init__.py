@@ -22,10 +22,13 @@ from given.sources.scene_rows import Scenes
 from given.sources.sound_files import rate_of
 from given.sources.sounds import recording
 from given.sources.stream import File, Stream
+from given.sources.video_files import VIDEOS, resampled, save_clip, side_by_side
+from given.sources.videos import clip_of, size_within
 from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
            "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes", "Source",
-           "Stream", "arrivals", "attached", "beginning", "chunks", "described", "dialogues", "end_to_end", "flaw",
-           "gathered", "holds_sets", "items", "joined", "molecule", "nearly", "photograph", "photographs", "ragged",
-           "rate_of", "read", "recording", "regrouped", "so_far", "stacked", "write_file"]
+           "Stream", "VIDEOS", "arrivals", "attached", "beginning", "chunks", "clip_of", "described", "dialogues",
+           "end_to_end", "flaw", "gathered", "holds_sets", "items", "joined", "molecule", "nearly", "photograph",
+           "photographs", "ragged", "rate_of", "read", "recording", "regrouped", "resampled", "save_clip", "side_by_side",
+           "size_within", "so_far", "stacked", "write_file"]

@@ -17,6 +17,7 @@ from given.sources.clock import Clock
 from given.sources.kinds import Kind, items, ragged, stacked
 from given.sources.long import unrolled
 from given.sources.sound_files import save_sounds
+from given.sources.video_files import save_clips
 from given.sources.write import records, save
 from given.variables import UserError, shown
 from given.ways import way
@@ -79,7 +80,8 @@ class Source(abc.ABC):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `.csv` or `.tsv` (a row a value, as `Columns.long`), `.jsonl` or `.parquet`, run by run, or `.npz`, whose rows
-        are held in memory; whole or not at all. Sounds are written as `.wav`, or as a folder, `drawn/`, with one a row.
+        are held in memory; whole or not at all. Sounds are written as `.wav`, or as a folder, `drawn/`, with one a row; one
+        column of video as `.gif` or `.mp4`, all clips side by side.
 
         Raises:
             UserError: another ending, values that the file cannot hold, or a place that cannot be written to.
@@ -89,6 +91,9 @@ class Source(abc.ABC):
         if ending.lower() == ".wav" or path.endswith(("/", os.sep)):
             whole = (self if isinstance(self, Columns) else joined([*self.runs()])).flat()
             save_sounds(whole, whole.dtypes, path)
+            return
+        if ending in (".gif", ".mp4"):
+            save_clips(path, (self if isinstance(self, Columns) else joined([*self.runs()])).flat())
             return
         if ending == ".npz" or (isinstance(self, Columns) and not self.n):  # without rows there is no run, but columns
             whole = self if isinstance(self, Columns) else joined([*self.runs()])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from given.variables import UserError
 
-__all__ = ["IMAGES", "SOUNDS", "classes", "tree"]
+__all__ = ["IMAGES", "SOUNDS", "classes", "parted", "tree"]
 
 _PUT = ("desktop.ini", "thumbs.db")
 IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -55,3 +55,9 @@ def classes(folder: str, paths: Sequence[str]) -> list[str] | None:
     odd = next(path for path, part in zip(paths, parts, strict=True) if len(part) != 2)
     raise UserError(f"{odd}: expected all files in {folder} itself, or all in a sub-folder that names their class; "
                     "read a part of them by a glob")
+
+
+def parted(paths: Sequence[str], endings: Collection[str]) -> tuple[list[str], list[str]]:
+    """Those with an ending among some, lower case, and the rest."""
+    each = [(path, os.path.splitext(path)[1].lower() in endings) for path in paths]
+    return [path for path, mine in each if mine], [path for path, mine in each if not mine]

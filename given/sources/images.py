@@ -10,7 +10,7 @@ import numpy as np
 
 from given.sources.columns import Columns, Source
 from given.sources.crops import Crops, Pictures, smaller
-from given.sources.folder import IMAGES
+from given.sources.folder import IMAGES, parted
 from given.sources.metadata import members
 from given.sources.stream import File, Stream
 from given.variables import UserError
@@ -120,7 +120,8 @@ class Images(Stream):
                 if mode not in _GREY:
                     raise UserError(f"has {_OUT.get(mode, f'the mode {mode}; convert it to RGB')}")
                 if getattr(image, "n_frames", 1) > 1:
-                    raise UserError("has several frames; save one of them")
+                    clip = way(', or pass format="video"', ", or pass --format video") * (image.format == "GIF")
+                    raise UserError(f"has several frames; save one of them{clip}")
                 upright = ImageOps.exif_transpose(image).convert(_GREY[mode])
                 return np.asarray(upright.resize(self.size[::-1], Image.Resampling.LANCZOS) if self.size else upright)
         except UserError:
@@ -139,8 +140,8 @@ def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None = 
     Raises:
         UserError: an image without metadata or the reverse, a file that is no image, and whatever Images raises.
     """
-    files, columns, skipped = members(folder, paths, IMAGES, "image", skip_bad)
-    source = Images(files, columns, size, skip_bad, crop, flip)
+    rows, columns, skipped = members(folder, *parted(paths, IMAGES), "image", skip_bad)
+    source = Images([File.at(path) for path in rows], columns, size, skip_bad, crop, flip)
     source.skipped[:0] = skipped
     return source
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,24 +18,23 @@ from given.ways import way
 __all__ = ["members"]
 
 
-def members(folder: str, paths: Sequence[str], endings: Collection[str], what: str,
-            skip_bad: bool) -> tuple[list[File], Columns | None, list[str]]:
-    """Files of a kind, the columns that say more of them, and what is left out: with metadata.csv or .jsonl, whose column
-    `file_name` says which file a row is about; or in sub-folders, their classes, the column `label`; or alone.
+def members(folder: str, rows: Sequence[str], rest: Sequence[str], what: str,
+            skip_bad: bool) -> tuple[list[str], Columns | None, list[str]]:
+    """What of a folder is a row each, the columns that say more of them, and what is left out: with metadata.csv or .jsonl,
+    whose column `file_name` says which file a row is about; or in sub-folders, their classes, the column `label`; or alone.
 
     Args:
         folder: whose files they are.
-        paths: of all its files.
-        endings: of those that are rows, lower case.
-        what: such a file is, "image" or "sound".
+        rows: paths of files, or of folders, that may be rows.
+        rest: of other files in it.
+        what: a row is, "image", "sound" or "video".
         skip_bad: leave bad files and rows out.
 
     Raises:
         UserError: a file without metadata or the reverse, one of another kind, or a table that cannot be read.
     """
-    tables = [path for path in paths if os.path.relpath(path, folder) in ("metadata.csv", "metadata.jsonl")]
-    rows = [path for path in paths if os.path.splitext(path)[1].lower() in endings]
-    other = [f"{path}: is no {what}; move it elsewhere" for path in paths if path not in {*rows, *tables}]
+    tables = [path for path in rest if os.path.relpath(path, folder) in ("metadata.csv", "metadata.jsonl")]
+    other = [f"{path}: is no {what}; move it elsewhere" for path in rest if path not in tables]
     if len(tables) > 1:
         raise UserError(f"{folder}: has both metadata.csv and metadata.jsonl; keep one")
     columns, lost, skipped = None, list[str](), list[str]()
@@ -57,4 +56,4 @@ def members(folder: str, paths: Sequence[str], endings: Collection[str], what: s
         columns = Columns({"label": np.array(labels)}) if labels else None
     if (bad := [*lost, *other]) and not skip_bad:
         raise UserError(f"{bad[0]}; or leave it out with {way('skip_bad=True', '--skip-bad')}")
-    return [File.at(path) for path in rows], columns, [*skipped, *bad]
+    return list(rows), columns, [*skipped, *bad]

@@ -31,22 +31,28 @@ from given.sources.smiles import Smiles
 from given.sources.sounds import Sounds, sounds_in_folder
 from given.sources.stream import File, Stream, standard_input
 from given.sources.text import Texts
+from given.sources.video_files import VIDEOS
+from given.sources.videos import Videos
+from given.sources.videos import in_folder as in_folder_of_videos
 from given.variables import UserError, shown
 from given.ways import way
 
 __all__ = ["read"]
 
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy", ".npz": "npz", ".parquet": "parquet",
-            ".smi": "smiles", ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(IMAGES), "images"),
-            **dict.fromkeys(sorted(SOUNDS), "sound")}
+            ".smi": "smiles", ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(VIDEOS), "video"),
+            **dict.fromkeys(sorted(IMAGES), "images"), **dict.fromkeys(sorted(SOUNDS), "sound")}
 _LONG = ("by", "time")
 _CUT = ("crop", "flip")
 _TABLE = (*_LONG, "delimiter", "header", "decimal", "dayfirst", "skip_bad")
 _OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": (*_LONG, "decimal", "dayfirst", "skip_bad"),
             "parquet": (*_LONG, "decimal", "dayfirst"), "text": ("by", "skip_bad"), "smiles": ("skip_bad",),
-            "images": ("size", "skip_bad", *_CUT), "sound": ("skip_bad",), "npz": (*_LONG, *_CUT), "npy": (*_LONG, *_CUT)}
+            "images": ("size", "skip_bad", *_CUT), "sound": ("skip_bad",), "video": ("size", "frames", "skip_bad"),
+            "npz": (*_LONG, *_CUT), "npy": (*_LONG, *_CUT)}
 _WITH_CELLS = ("csv", "tsv", "jsonl", "parquet")
 _LINKED = partial(way, "given.LinkedTables.read", "given fit, given sample and given score alone")
+_MEDIA: dict[str, Callable[..., Stream]] = {"images": Images, "sound": Sounds, "video": Videos}  # a file a row
+_FOLDERS: dict[str, Callable[..., Stream]] = {"images": in_folder, "sound": sounds_in_folder, "video": in_folder_of_videos}
 _FIRST = {b"PAR1": "parquet", b"PK\3\4": "npz", b"\x93NUM": "npy"}  # how files begin
 
 
@@ -60,6 +66,7 @@ class _Options:
     by: str | None = None
     time: str | bool | None = None
     size: tuple[int, int] | None = None
+    frames: int | None = None
     crop: Any = None
     flip: bool = False
     skip_bad: bool = False
@@ -94,7 +101,7 @@ def _crop_of(learned: Mapping[str, Learned] | None) -> tuple[str, tuple[int, int
 @overload
 def read(source: Any, /, *, format: str | None = None, delimiter: str | None = None,
          header: bool | Sequence[str] | None = None, decimal: str | None = None, dayfirst: bool | None = None,
-         by: str | None = None, time: str | bool | None = None, size: tuple[int, int] | None = None,
+         by: str | None = None, time: str | bool | None = None, size: tuple[int, int] | None = None, frames: int | None = None,
          crop: int | tuple[int, int] | None = None, flip: bool = False,
          skip_bad: bool = False, learned: Mapping[str, Learned] | None = None) -> Source: ...
 
@@ -114,7 +121,7 @@ def read(source: Any = None, /, **options: Any) -> Source:
             need soundfile). Folders: of images, as they are, in a sub-folder a class (columns image, label), or with
             metadata.csv or .jsonl and its column file_name; of sounds (column sound) likewise; of texts, likewise without
             metadata.
-        format: csv, tsv, jsonl, parquet, text, smiles, images, sound, npz or npy, where the ending does not say it.
+        format: csv, tsv, jsonl, parquet, text, smiles, images, sound, video, npz or npy, where the ending does not say it.
         delimiter: of a table; by default that of `, tab ; |` by which its first rows agree.
         header: True, False (columns are called column_1, ...) or the columns' names; by default told from the first rows.
         decimal: mark of the numbers of a table or frame, "." or ",", where its cells may have either.
@@ -128,6 +135,8 @@ def read(source: Any = None, /, **options: Any) -> Source:
             the rows of these are holes. True: the columns that are recognised, if any: times that rise by one step for 30 rows
             an item or more, beside numbers. False: rows are rows.
         size: height and width that images are resampled to; by default they must all have one size, or be cut to a crop.
+        frames: of a row of video, in files (.gif; .mp4, .avi, .mov, .mkv and .webm need imageio-ffmpeg) or in a folder
+            whose sub-folders hold the frames of a clip each; by default, and with format="video", a row is a clip.
         crop: height and width, or one number for both, of crops of pictures of any size: a row a crop, as many as fit side by
             side, 64 a picture at most. In every epoch `fit` draws others; held-out rows are crops of other pictures, at fixed
             places. Also of a column of pictures of 8 bits in .npz, .npy or a mapping.
@@ -267,19 +276,19 @@ def _path(name: str, options: _Options) -> Source:
 def _folder(folder: str, options: _Options) -> Source:
     paths = tree(folder)
     endings = {os.path.splitext(path)[1].lower() for path in paths}
-    found = "images" if endings & IMAGES else "sound" if endings & SOUNDS else "text" if ".txt" in endings else None
+    films = options.frames is not None or (endings & VIDEOS and not endings & IMAGES)
+    found = next((format for format, here in (("video", films), ("images", endings & IMAGES), ("sound", endings & SOUNDS),
+                                              ("text", ".txt" in endings)) if here), None)
     format = options.format or found
-    if format not in ("images", "sound", "text"):
+    if format not in _FOLDERS and format != "text":
         what = f"holds {', '.join(sorted(endings))[:80]}" if paths else "is an empty folder"
         code = way("given.tasks.code.read", "--task code")
         out = f'; read its files by a glob such as "data/*.csv", source code by {code}' if paths else ""
         out = f"{out}, tables that refer to one another by {_LINKED()}" if ".csv" in endings else out
         raise UserError(f"{folder}: {what}; expected images, sounds or .txt{out}")
     passed = options.of(format, folder)
-    if format == "images":
-        return in_folder(folder, paths, **{**passed, "skip_bad": options.skip_bad}).kept()
-    if format == "sound":
-        return sounds_in_folder(folder, paths, options.skip_bad).kept()
+    if format in _FOLDERS:
+        return _FOLDERS[format](folder, paths, **{**passed, "skip_bad": options.skip_bad}).kept()
     stray = [path for path in paths if not path.lower().endswith(".txt")] if options.format is None else []
     if stray and not options.skip_bad:
         raise UserError(f"{stray[0]}: is no .txt; move it elsewhere, or leave it out with "
@@ -292,12 +301,13 @@ def _folder(folder: str, options: _Options) -> Source:
 
 def _files(files: list[File], options: _Options, above: str = "") -> Source:
     """Files of one format."""
-    formats = [options.format or _format(file) for file in files]
+    gif = "video" if options.frames is not None else None
+    formats = [options.format or (gif if file.path.lower().endswith(".gif") else None) or _format(file) for file in files]
     if len(set(formats)) > 1:
         odd = next(i for i, format in enumerate(formats) if format != formats[0])
         raise UserError(f"{files[odd].name}: is {formats[odd]}, {files[0].name} is {formats[0]}; expected one format")
     format, passed = formats[0], options.of(formats[0], files[0].name)
-    if format not in ("images", "sound", "text"):
+    if format not in _MEDIA and format != "text":
         long = {name: passed.pop(name) for name in _LONG if name in passed}
         cut = {**{name: passed.pop(name) for name in _CUT if name in passed}, **long}
         rows = _rows(files, format, passed)
@@ -308,9 +318,8 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
         except UserError as error:
             raise error.at(files[0].name) from None
     labels = classes(above, [file.path for file in files]) if above else None
-    if format != "text":
-        what: Callable[..., Images | Sounds] = Images if format == "images" else Sounds
-        return what(files, None if labels is None else Columns({"label": np.array(labels)}), **passed).kept()
+    if format in _MEDIA:
+        return _MEDIA[format](files, None if labels is None else Columns({"label": np.array(labels)}), **passed).kept()
     return Texts(files, labels=labels, **passed).kept()
 
 

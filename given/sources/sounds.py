@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from given.sources.columns import Columns
-from given.sources.folder import SOUNDS
+from given.sources.folder import SOUNDS, parted
 from given.sources.metadata import members
 from given.sources.sound_files import spelled_rate
 from given.sources.stream import File, Stream
@@ -128,8 +128,8 @@ def _by_soundfile(file: File) -> tuple[np.ndarray, int]:
 
 def sounds_in_folder(folder: str, paths: Sequence[str], skip_bad: bool = False) -> Sounds:
     """The sounds of a folder, and what is known of each, as `members` has it."""
-    files, columns, skipped = members(folder, paths, SOUNDS, "sound", skip_bad)
-    source = Sounds(files, columns, skip_bad)
+    rows, columns, skipped = members(folder, *parted(paths, SOUNDS), "sound", skip_bad)
+    source = Sounds([File.at(path) for path in rows], columns, skip_bad)
     source.skipped[:0] = skipped
     return source
 

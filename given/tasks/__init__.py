@@ -46,13 +46,14 @@ from given.tasks import (
     traffic,
     translate,
     upscale,
+    video,
 )
 from given.variables import Codec, UserError
 
 __all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "detect", "fill", "finance", "grounded",
            "health", "hear", "impute", "keyboard", "label_few", "load", "molecules", "picture", "policy", "predict",
            "recognise", "segment", "segments", "speak", "synthesise", "task_named", "task_of", "texture", "to_picture",
-           "to_text", "traffic", "translate", "upscale"]
+           "to_text", "traffic", "translate", "upscale", "video"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -74,6 +75,7 @@ class Task:
         together: a column of its data, whose rows of one value are held out together.
         asks: options of the command line that `own.read` takes, of a task whose data is a table, which is read as other options
             say; None of others.
+        reads: options of the command line that `own.read` takes beside paths.
         chosen_by: the held-out loss that chooses one of `own.models`, where there are several.
     """
 
@@ -87,6 +89,7 @@ class Task:
     together: str | None = None
     chosen_by: Callable[[Any, Source], float] | None = None
     asks: Sequence[str] | None = None
+    reads: Sequence[str] = ()
 
 
 def _labelled_images(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
@@ -196,6 +199,8 @@ TASKS = (
          "error in standard deviations", "given fit episodes.npz --task policy", own=policy, together="episode", asks=()),
     Task("grounded", "what is said of things that are seen, and which is meant", "a thing at random, the first by a field",
          "share that is right, perplexity", "given fit dialogues.jsonl --task grounded", own=grounded, asks=()),
+    Task("video", "how clips go on; what a text, or maps, show", "last frame, mean video", "error, a share of the baseline's",
+         "given fit clip.mp4 --task video", own=video, chosen_by=video.loss, reads=("size", "frames")),
     Task("segments", "groups of rows that are alike, and what tells each from the rest", "one segment", "nats/row",
          "given fit people.csv --task segments", own=segments, chosen_by=segments.loss, asks=()),
 )

