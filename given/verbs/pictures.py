@@ -20,8 +20,9 @@ from given.verbs.building import model
 from given.verbs.models import Model
 
 __all__ = ["EDGES", "FEW", "box_fields", "entries_of", "far_from_changes", "field", "labelled_pictures", "lonely_label",
-           "nearest_pictures", "picture_model", "picture_names", "roles", "sets_called", "sets_of", "words"]
+           "nearest_pictures", "phrases", "picture_model", "picture_names", "roles", "sets_called", "sets_of", "words"]
 
+phrases = Convolutions(layers=2, halve=0)  # of texts: a word is read with those beside it, which say of what it is
 words = Tokens(layers=2, dropout=0.0)  # of texts: words attend to one another, and so say of what they are
 _CALLED = {Image: "pictures", Label: "labels", LabelMap: "maps of classes", Set: "sets", Text: "text"}
 EDGES = ("left", "top", "right", "bottom")  # of a box, in pixels
