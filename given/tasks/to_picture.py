@@ -19,7 +19,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +40,7 @@ __all__ = ["DRAW", "EDIT", "RESTYLE", "TEXT_TO_IMAGE", "ToPicture"]
 
 _ROWS = 200  # held-out rows that are judged
 _STEPS = 16
+_TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 2e-3, "patience": None, "held_out": 0}
 _MARGIN = 4  # pixels around boxes that change, for shadows
 _LEVELS = 255
 
@@ -56,15 +57,15 @@ class ToPicture:
         through: columns of boxes that are drawn first, in this order, where the data has them all, each with what it is given;
             the picture is given them, and of its own columns those that are no text: a text says what there is and how it
             stands, or is to, and where it stands says what the picture is. A product learns both sooner than one net.
+        TRAINING: options of `Model.fit`. Transformers of words and boxes learn at a lower rate than fields.
     """
-
-    TRAINING: ClassVar[Mapping[str, Any]] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
 
     picture: str
     given: Mapping[str, type[Codec]]
     known: float = 0.0
     guidance: float = 1.0
     through: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    TRAINING: Mapping[str, Any] = field(default_factory=lambda: _TRAINING | {"lr": 3e-3})
 
     def names(self, data: Source) -> list[str]:
         """The columns of the picture, and of what is given."""
@@ -251,7 +252,7 @@ def _error(true: np.ndarray, drawn: np.ndarray) -> float:
     return float(((true.astype(np.float64) - drawn) ** 2).mean() ** 0.5 / _LEVELS)
 
 
-TEXT_TO_IMAGE = ToPicture("picture", {"caption": Text}, guidance=1.5, through={"boxes": ("caption",)})
+TEXT_TO_IMAGE = ToPicture("picture", {"caption": Text}, guidance=1.5, through={"boxes": ("caption",)}, TRAINING=_TRAINING)
 DRAW = ToPicture("picture", {"map": LabelMap}, known=0.5)
 RESTYLE = ToPicture("styled", {"picture": Image, "style": Label})
 EDIT = ToPicture("edited", {"picture": Image, "edit": Text}, known=0.5,
