@@ -134,6 +134,7 @@ from test_toys import (
 from test_traffic import check_renewal
 from test_train import check_followed, check_resume
 from test_upscale import check_one_scale, check_shown, check_straight
+from test_video import check_goes_on
 from test_watching import check_share
 
 import given.codecs
@@ -247,6 +248,12 @@ class Mutant:
 
 
 MUTANTS = {
+    "a frame is given those before the last ones": Mutant(
+        given.distributions.markov_chain, "_moved", "window.tensor[:, 1:], values[:, None]",
+        "window.tensor[:, :1], values[:, None]", check_goes_on),
+    "a change is scored in its own units": Mutant(
+        given.distributions.Shifted, "log_prob", " - scored * math.log(self.scale)", "",
+        family("density_is_normalised", "Change")),
     "a set is as probable as one of its orders": Mutant(
         given.distributions.Unordered, "log_prob", "_summed(each, orders, n)", "each[0]",
         family("density_is_normalised", "Unordered")),
