@@ -56,6 +56,7 @@ from test_forecasting import check_months
 from test_gaps import check_dense as check_dense_gaps
 from test_gaps import check_enumerated
 from test_garch import check_innovations, check_leap, check_learned, check_realized_recursion, check_recursion
+from test_grounded import check_any_order
 from test_hawkes import check_draws as check_arrivals
 from test_hawkes import check_few_at_once, check_intensity, check_quantile, check_scan
 from test_hawkes import check_learned as check_arrivals_learned
@@ -98,6 +99,7 @@ from test_pictures import (
     check_there_and_back,
     check_warm_up,
 )
+from test_policy import check_chunks, check_horizon, check_left_over
 from test_quality import check_gower
 from test_quality import check_level as check_chance
 from test_referee import (
@@ -145,6 +147,7 @@ import given.distributions.hidden_markov
 import given.evaluate.backtests
 import given.evaluate.calibration
 import given.evaluate.charts
+import given.evaluate.closed_loop
 import given.evaluate.discrimination
 import given.evaluate.divergence
 import given.evaluate.drift
@@ -189,6 +192,7 @@ import given.nn.row_layout
 import given.nn.row_lstm
 import given.selection
 import given.solve
+import given.sources.episodes
 import given.tasks.fill
 import given.tasks.health
 import given.tasks.picture
@@ -259,6 +263,17 @@ MUTANTS = {
         family("density_is_normalised", "Unordered")),
     "an order that is drawn again counts again": Mutant(
         given.distributions.unordered, "_summed", ".masked_fill(again, -torch.inf)", "", check_once),
+    "an item that is no more is pointed at": Mutant(
+        given.distributions.Pointer, "__init__", "masked_fill(~there, -torch.inf)", "masked_fill(~there & there, -torch.inf)",
+        check_any_order),
+    "what is left over is scored in units of its own": Mutant(
+        given.distributions.Affine, "log_prob", "seed=seed) - volume", "seed=seed)", check_left_over),
+    "a past reaches into the episode before": Mutant(
+        given.sources.episodes, "chunks", "np.maximum(here[:, None] - np.arange(history)[::-1], first[:, None])",
+        "np.maximum(here[:, None] - np.arange(history)[::-1], 0)", check_chunks),
+    "all actions that are said are done": Mutant(
+        given.evaluate.closed_loop, "rollouts", "min(execute, chunk.shape[1], steps - t)", "min(chunk.shape[1], steps - t)",
+        check_horizon),
     "a pattern is forgotten": Mutant(
         given.distributions.Sequential, "_ending", "distribution.keep(self.possible[place])", "pass",
         check_pattern),

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 import given
+import given.evaluate.closed_loop
+import given.sources.episodes
 from given.app.cli import main
 from given.evaluate import rollouts, worlds
 from given.families import Gaussian, Residual
-from given.sources import Columns, chunks, items
+from given.sources import Columns, items
 from given.tasks import policy
 from given.variables import UserError
 
@@ -50,7 +52,7 @@ def check_chunks():
     """What is ahead begins with the step itself and stays within the episode, and so does what was before."""
     steps = np.arange(7)
     data = Columns({name: items(values, [3, 4]) for name, values in (("action", 10 * steps), ("state", steps))})
-    found = chunks(data, ["action"], steps=3, history=2)
+    found = given.sources.episodes.chunks(data, ["action"], steps=3, history=2)
     assert found["action"].tolist() == [[0, 10, 20], [10, 20, 20], [20] * 3, [30, 40, 50], [40, 50, 60], [50, 60, 60], [60] * 3]
     assert found["state"].tolist() == [[0, 0], [0, 1], [1, 2], [3, 3], [3, 4], [4, 5], [5, 6]]
     assert found["episode"].tolist() == [0] * 3 + [1] * 4
@@ -68,7 +70,7 @@ def check_horizon():
         asked.append(past["state"].copy())
         return np.stack([np.full((2, 2), 5.0), np.full((2, 2), -5.0), np.full((2, 2), 99.0)], 1)
 
-    found = rollouts(act, [Point(), Point()], seeds=[1, 2], execute=2, steps=5)
+    found = given.evaluate.closed_loop.rollouts(act, [Point(), Point()], seeds=[1, 2], execute=2, steps=5)
     assert found.actions[0, :, 0].tolist() == [5, -5, 5, -5, 5] and found.rewards.shape == (2, 5) and len(asked) == 3
     start = Point().reset(seed=1)[0]
     assert np.allclose(asked[0][0], [start, start]) and np.allclose(asked[1][0], [start + 1, start])

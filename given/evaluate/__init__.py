@@ -3,6 +3,7 @@
 from given.evaluate.assessment import Assessment
 from given.evaluate.backtests import Backtest, backtest, crossing, holm, pinball, serial_error, sharpe
 from given.evaluate.calibration import Calibration, coverage, reliability
+from given.evaluate.closed_loop import Rollouts, World, rollouts, worlds
 from given.evaluate.compare import Comparison
 from given.evaluate.conformal import FalseAlarms
 from given.evaluate.discrimination import independent, told_apart
@@ -20,7 +21,6 @@ from given.evaluate.picture import contact_sheet, picture
 from given.evaluate.quality import Quality, quality_of
 from given.evaluate.quality_page import quality_page
 from given.evaluate.reliance import Reliance
-from given.evaluate.rollouts import Rollouts, World, rollouts, worlds
 from given.evaluate.scatter import scatter
 from given.evaluate.score import Score, weighted_mean, wilson_interval
 from given.evaluate.train_on_draws import Usefulness, usefulness
