@@ -175,6 +175,8 @@ def test_a_photograph_is_brought_to_the_encoders_size_as_pillow_does(way):
     pixels_of_another_size=(lambda p: (p / "preprocessor_config.json").write_text('{"size": 6}'),
                             "become 6 x 6; expected 4 x 4, which the encoder reads"),
     no_mean=(lambda p: (p / "preprocessor_config.json").write_text('{"size": 4}'), "image_mean=None; expected three numbers"),
+    padded_pixels=(lambda p: (p / "preprocessor_config.json").write_text('{"do_pad": true}'), "do_pad=True; expected"),
+    other_levels=(lambda p: (p / "preprocessor_config.json").write_text('{"do_rescale": false}'), "expected levels from 0"),
     no_weights=(lambda p: (p / "model.safetensors").unlink(), "no *.safetensors; expected the weights"),
     no_config=(lambda p: (p / "config.json").unlink(), "config.json is missing"),
     code=(lambda p: (p / "config.json").write_text(json.dumps({**json.loads((p / "config.json").read_text()), "text_config": {
@@ -206,6 +208,7 @@ def test_what_is_refused(captions, matches, monkeypatch):
     refused(lambda: given.pretrained(matches), "candidates=None; expected texts of a model that chooses among texts")
     refused(lambda: given.pretrained(matches, candidates=["a", "a"]), "expected a list of distinct categories")
     refused(lambda: given.pretrained(matches, candidates=["a cat on a red mat"]), "is 7 pieces long; expected 1 to 6, which")
+    refused(lambda: given.pretrained(matches, candidates=["a bird"]), "'a bird' has what the model has no symbol for")
     refused(lambda: PretrainedContrastive(label, photo), "expected path=, the folder of a model, or config=, pixels= and")
     refused(lambda: PretrainedContrastive(label, photo, path=captions), "expected one of clip, siglip")
     refused(lambda: PretrainedContrastive(text, photo, path=matches), "expected one of some texts, got text")

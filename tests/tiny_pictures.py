@@ -2,7 +2,7 @@
 
 import json
 
-WORDS = ("0", "1", "2", "a", "cat", "dog", "on", "mat", "red")
+WORDS = ("0", "1", "2", "a", "cat", "dog", "fox", "on", "mat", "red")
 END, BEGIN, OTHER = 0, 1, 2
 _SYMBOLS = ("[end]", "[begin]", "[other]", *WORDS)
 V = len(_SYMBOLS)

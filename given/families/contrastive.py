@@ -72,6 +72,9 @@ class Contrastive(Conditional):
         if symmetric and (len(self.parents) > 1 or self.parents[0].space != x.space):
             raise UserError(f"Contrastive {x.name}: symmetric=True; expected one parent, {x.space}, got "
                             + ", ".join(f"{v.name}: {v.space}" for v in self.parents))
+        if symmetric and (shared or any(v.name in (readers or {}) for v in self.parents)):
+            raise UserError(f"Contrastive {x.name}: symmetric=True; one net reads both, so leave out shared= and a reader of "
+                            f"{self.parents[0].name}, and name one of {x.name}")
         self.draws, self.symmetric = draws, symmetric
         self.read = nn.ModuleList(_reader(v, width, readers or {}) for v in ((x,) if symmetric else (x, *self.parents)))
         if shared:

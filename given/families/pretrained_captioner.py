@@ -61,7 +61,7 @@ class PretrainedCaptioner(Conditional):
             else:
                 model, config = built_checkpoint(config or "", captioner)
             settings = model.config
-            self.pixels = Pixels(self.parents[0], pixels or "", settings.encoder.image_size)
+            self.pixels = Pixels(self.parents[0], pixels or "", getattr(settings.encoder, "image_size", None))
             start = self._start(settings)
         except UserError as error:
             raise error.at(str(self)) from None

@@ -30,6 +30,7 @@ from given.conditional import Conditional
 from given.nn import Pixels
 from given.nn.checkpoint import built_checkpoint, matcher, read_checkpoint, words_of
 from given.tokenizers import tokenizers
+from given.tokenizers.folder import unknown
 from given.variables import Entries, Finite, Observed, UserError, Variable, shown
 
 __all__ = ["PretrainedContrastive"]
@@ -70,7 +71,7 @@ class PretrainedContrastive(Conditional):
                 self.net, config = built_checkpoint(config or "", matcher)
             for name, p in self.net.eval().named_parameters():
                 p.requires_grad_(name != "logit_bias")  # SigLIP's, the same for all candidates
-            self.pixels = Pixels(self.parents[0], pixels or "", self.net.config.vision_config.image_size)
+            self.pixels = Pixels(self.parents[0], pixels or "", getattr(self.net.config.vision_config, "image_size", None))
             self.template, self.tokenizer = template, _tokenizer(tokenizer or "")
             self._texts(x)
         except UserError as error:
@@ -123,12 +124,15 @@ class PretrainedContrastive(Conditional):
             raise UserError(f"expected one of some texts, got {x.name}: {x.space}; pass Label([...]) as its codec")
         said = self.net.config.text_config
         texts = [self.template.replace("{}", str(value)) for value in x.codec.decode(Entries(torch.arange(x.space.size)))]
-        each = [encoding.ids for encoding in self.tokenizer.encode_batch(texts)]
-        for text, ids in zip(texts, each, strict=True):
+        cut, other = self.tokenizer.encode_batch(texts), unknown(self.tokenizer)
+        each = [encoding.ids for encoding in cut]
+        for text, ids, encoding in zip(texts, each, cut, strict=True):
             if not ids or len(ids) > said.max_position_embeddings:
                 raise UserError(f"{x.name}: {shown(text)} is {len(ids)} pieces long; expected 1 to "
                                 f"{said.max_position_embeddings}, which the model reads; "
                                 + ("shorten it" if ids else "write a word"))
+            if any(v == other and not added for v, added in zip(ids, encoding.special_tokens_mask, strict=True)):
+                raise UserError(f"{x.name}: {shown(text)} has what the model has no symbol for; write it otherwise")
             if max(ids) >= said.vocab_size:
                 raise UserError(f"{x.name}: {shown(text)} has the symbol {max(ids)}, and the model knows {said.vocab_size}; "
                                 "expected the model's own tokenizer")

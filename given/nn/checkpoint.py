@@ -72,8 +72,11 @@ def kind_of(path: str | os.PathLike[str]) -> str:
 def side_of(path: str | os.PathLike[str]) -> tuple[int, int]:
     """Height and width of the pictures that a folder's encoder reads."""
     config = _config(_config_of(Path(path)), f"{path}/config.json")
-    side = (config.encoder if config.model_type == _CAPTIONER else config.vision_config).image_size
-    return (side, side) if isinstance(side, int) else tuple(side)
+    side = getattr(config.encoder if config.model_type == _CAPTIONER else config.vision_config, "image_size", None)
+    found = (side, side) if isinstance(side, int) else tuple(side or ())
+    if len(found) != 2:
+        raise UserError(f"{path}/config.json: its encoder reads pictures of image_size={side!r}; expected height and width")
+    return found
 
 
 def _config_of(folder: Path) -> Any:

@@ -20,6 +20,7 @@ __all__ = ["Pixels"]
 
 _WAYS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 _FILE = "preprocessor_config.json"
+_UNTAKEN = ("do_pad", "do_thumbnail", "do_align_long_axis", "do_image_splitting")
 
 
 class Pixels(nn.Module):
@@ -47,6 +48,12 @@ class Pixels(nn.Module):
             raise UserError(f"{_FILE}: cannot be read ({error}); save it again") from None
         if not isinstance(found, dict):
             raise UserError(f"{_FILE}: expected what an image processor of transformers writes, got {type(found).__name__}")
+        if odd := [name for name in _UNTAKEN if found.get(name)]:
+            raise UserError(f"{_FILE}: {odd[0]}={found[odd[0]]!r}; expected pictures that are resized, cut and normalised "
+                            "alone")
+        if not found.get("do_rescale", True) or abs(found.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-3:
+            raise UserError(f"{_FILE}: do_rescale={found.get('do_rescale', True)}, rescale_factor="
+                            f"{found.get('rescale_factor', 1 / 255)}; expected levels from 0 to 1, by 1 / 255")
         self.top, self.grey = max(space.size - 1, 1), len(space.axes) == 2
         self.side = _both(side, "config.json, image_size")
         size = found.get("size", self.side)

@@ -11,6 +11,7 @@ Santoro et al., Meta-learning with memory-augmented neural networks, 2016 (quart
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator
 
 import numpy as np
@@ -31,7 +32,7 @@ class Pairs(Source):
     """Columns `picture` and `example`, of one label, and the `label`.
 
     Args:
-        pictures: (n, height, width) or (n, height, width, 3) uint8.
+        pictures: (n, height, width) or (n, height, width, 3), whole levels.
         labels: (n,) of any values.
 
     Raises:
@@ -40,14 +41,15 @@ class Pairs(Source):
 
     def __init__(self, pictures: np.ndarray, labels: np.ndarray) -> None:
         self.pictures, self.labels = pictures, labels
-        self.kinds_of, self.number = np.unique(labels, return_inverse=True)
-        if len(self.kinds_of) < 2:
-            raise UserError(f"label: expected two labels or more to tell apart, got {len(self.kinds_of)}")
-        self.order = self.number.argsort(kind="stable")  # label after label
-        self.count = np.bincount(self.number)
-        self.first = self.count.cumsum() - self.count
-        self.place = np.empty(len(labels), dtype=int)  # of every picture among those of its label
-        self.place[self.order] = np.arange(len(labels)) - self.first[self.number[self.order]]
+        each, number = np.unique(labels, return_inverse=True)
+        if len(each) < 2:
+            raise UserError(f"label: expected two labels or more to tell apart, got {len(each)}")
+        self._order = number.argsort(kind="stable")  # label after label
+        count = np.bincount(number)
+        first = count.cumsum() - count
+        self._first, self._count, self._kinds = first[number], count[number], len(each)  # of every picture's label
+        self._place = np.empty(len(labels), dtype=int)  # of every picture among those of its label
+        self._place[self._order] = np.arange(len(labels)) - self._first[self._order]
         self._names: tuple[str, ...] = ("picture", "example", "label")
         self._epoch: tuple[int, int] | None = None
 
@@ -61,18 +63,13 @@ class Pairs(Source):
         return self._names
 
     def only(self, names: Collection[str]) -> Pairs:
-        found = self._like()
+        found = copy.copy(self)
         found._names = tuple(name for name in self._names if name in names)
         return found
 
     def of_epoch(self, seed: int, number: int) -> Pairs:
-        found = self._like()
+        found = copy.copy(self)
         found._epoch = (seed, number)
-        return found
-
-    def _like(self) -> Pairs:
-        found = Pairs(self.pictures, self.labels)
-        found._names, found._epoch = self._names, self._epoch
         return found
 
     def batches(self, size: int) -> Iterator[Columns]:
@@ -81,9 +78,9 @@ class Pairs(Source):
     def _run(self, first: int) -> Columns:
         rows = np.arange(first, min(first + _RUN, self.n))
         rng = None if self._epoch is None else np.random.default_rng([*self._epoch, first])
-        count, place = self.count[self.number[rows]], self.place[rows]
+        count, place = self._count[rows], self._place[rows]
         step = np.minimum(1, count - 1) if rng is None else 1 + (rng.random(len(rows)) * (count - 1)).astype(int)
-        other = self.order[self.first[self.number[rows]] + (place + step) % count]
+        other = self._order[self._first[rows] + (place + step) % count]
         both = self.pictures[rows], self.pictures[other]
         if rng is not None:
             turns = rng.integers(8, size=len(rows))
@@ -92,15 +89,15 @@ class Pairs(Source):
         return Columns({name: found[name] for name in self._names})
 
     def described(self) -> str:
-        return f"{self.n:,} pairs of pictures of {len(self.kinds_of):,} labels, others in every epoch"
+        return f"{self.n:,} pairs of pictures of {self._kinds:,} labels, others in every epoch"
 
     def __repr__(self) -> str:
         return f"Pairs({self.described()})"
 
 
 def moved(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pictures (n, height, width[, 3]) uint8, each turned, sheared, stretched, shifted and bent by chance; what comes in at an
-    edge is as the edge."""
+    """Pictures (n, height, width[, 3]) of whole levels, each turned, sheared, stretched, shifted and bent by chance; what comes
+    in at an edge is as the edge."""
     n = len(pictures)
     turn, shear, shift = (rng.uniform(-most, most, size) for most, size in (
         (_TURN, n), (_SHEAR, n), (_SHIFT, (n, 2))))
@@ -114,8 +111,8 @@ def moved(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     knots = torch.from_numpy(rng.uniform(-_BEND, _BEND, (n, 2, _KNOTS, _KNOTS))).float()
     bend = F.interpolate(knots, planes.shape[2:], mode="bicubic", align_corners=True).movedim(1, 3)
     grid = F.affine_grid(theta, list(planes.shape), align_corners=False) + bend
-    found = F.grid_sample(planes, grid, padding_mode="border", align_corners=False).round().to(torch.uint8)
-    return (found[:, 0] if pictures.ndim == 3 else found.movedim(1, 3)).numpy()
+    found = F.grid_sample(planes, grid, padding_mode="border", align_corners=False).round()
+    return (found[:, 0] if pictures.ndim == 3 else found.movedim(1, 3)).numpy().astype(pictures.dtype)
 
 
 def _turned(pictures: np.ndarray, turns: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Tasks: what it is all for. Named formulas, and which of them data asks for where nobody wrote one.
 
 A task that is more than a formula has a file of its own, which says how its data is read (`read`), what models it (`model`),
-how that learns (`TRAINING`, options of `Model.fit`), what it is set beside (`baselines`, run first) and how it is judged
+how that learns (`TRAINING`, options of `Model.fit`; `arranged`, where it learns from what is made of the rows), what it is set
+beside (`baselines`, run first) and how it is judged
 (`measure`).
 """
 

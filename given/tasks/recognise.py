@@ -36,7 +36,8 @@ from given.verbs.holes import present
 from given.verbs.pictures import nearest_pictures, roles
 from given.ways import way
 
-__all__ = ["TRAINING", "arranged", "baselines", "episodes", "error", "hausdorff", "measure", "model", "read", "which"]
+__all__ = ["Episode", "TRAINING", "arranged", "baselines", "episodes", "error", "hausdorff", "likeliest", "measure", "model",
+           "read", "which"]
 
 TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 3e-3, "patience": None, "held_out": 0}
 _WAYS, _RUNS = 20, 20  # classes to tell apart, and how often
@@ -121,7 +122,8 @@ def _pictures(what: str, some: Any, shape: tuple[int, ...]) -> np.ndarray:
     if found.size and found.shape[1:] != shape:
         size = way(f"given.read(..., size={shape[:2]})", f"--size {shape[0]}x{shape[1]}")
         raise UserError(f"recognise: {what}: got {' x '.join(map(str, found.shape))}; expected {' x '.join(map(str, shape))}, "
-                        f"as learned from; read them by {size}")
+                        f"as learned from; " + (f"read them by {size}" if found.ndim == len(shape) + 1 else
+                                                "and grey or in colour alike"))
     return found
 
 

@@ -50,7 +50,8 @@ def _among(query: Any, values: Mapping[str, Any]) -> Any:
         codec = Label(list(dict.fromkeys(np.atleast_1d(candidates).tolist())))
     except UserError as error:
         raise error.at(name) from None
-    return query.of(Joint(*(factor.among(Variable(name, codec)) if factor in chosen else factor for factor in factors)))
+    return query.of(Joint(*(factor.among(Variable(name, codec)) if factor in chosen else factor for factor in factors),
+                          latents=query.joint.posteriors))
 
 
 def _marginal(joint: Joint, names: list[str]) -> Joint | None:
