@@ -112,6 +112,7 @@ from given.nn import (
     MADE,
     MLP,
     AdaptiveMLP,
+    AdaptivePrediction,
     AnyOrder,
     Blocks,
     CausalConvolution,
@@ -543,6 +544,11 @@ FAMILIES = {
     "Autoregressive PixelResNet, predicted": lambda: Autoregressive(
         COLOUR, LABEL, net=partial(PixelResNet, width=8, layers=1), head=partial(
             DiscretizedLogisticMixtureHead, components=2, spread=0.1), prediction=LinearPrediction),
+    "Autoregressive levels, predicted by the last": lambda: Autoregressive(
+        grid("x", 4, 5), LABEL, net=partial(CausalConvolution, width=8, layers=2), head=DiscretizedLogisticMixtureHead,
+        prediction=partial(AdaptivePrediction, near=2, block=2, memory=2, curve=2.0)),
+    "Autoregressive reals, predicted by the last": lambda: Autoregressive(
+        real("x", 3), LABEL, net=NET, prediction=partial(AdaptivePrediction, near=1, block=1, memory=2)),
     "Autoregressive reals, predicted": lambda: Autoregressive(
         real("x", 3), LABEL, net=NET, order=Reverse(), prediction=partial(LinearPrediction, near=2)),
     "Autoregressive RowLSTM": lambda: Autoregressive(

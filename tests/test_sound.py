@@ -190,7 +190,7 @@ def test_any_folder_of_sounds_is_fitted_drawn_and_scored(folder, tmp_path, capsy
 def test_what_is_said_is_drawn_and_heard(folder, tmp_path, capsys):
     data = hear.read(folder)
     model = hear.model(data, width=16, layers=1)
-    model.fit(data, steps=60, held_out=0, progress=False, **{k: v for k, v in hear.TRAINING.items()})
+    model.fit(data, steps=50, held_out=0, progress=False, **hear.TRAINING)
     model.facts["task"] = "hear"
     model.save(tmp_path / "hear.given")
     assert hear.measure(model, data)["right"] > 0.9
@@ -219,6 +219,6 @@ def test_samples_are_scored_in_bits_of_their_levels(folder):
     data = speak.read(folder)
     model = speak.wave(data, window=256)
     model.fit(data, steps=2, held_out=0, progress=False)
-    assert 6 < speak.bits(model, data) < 10  # nothing is learned: 8 bits and a little
+    assert 3 < speak.bits(model, data) < 6  # of 8: nothing is learned but by least squares
     refused(lambda: speak.speak(model, "low", guidance=2), "is of models of frames")
     assert len(speak.speak(model, "low", length=300)[0]) == 300

@@ -33,6 +33,7 @@ _HOP, _HOPS = 0.016, 3  # seconds from frame to frame, and how many such a frame
 _FLOOR = -80.0  # decibels below a sine of full scale
 _SILENT = 6.0  # decibels above the floor, up to which a frame is
 _NEAREST, _ROUNDS, _MOMENTUM = 30, 40, 0.99  # steps to the nearest spectrum, of Griffin-Lim
+_NOTHING = 1e-20  # power, far below the floor; processors are slow at the least numbers
 
 
 class LogMel(Codec):
@@ -209,7 +210,7 @@ class LogMel(Codec):
         bands, both = self._bands()
         wanted, power = mel @ bands, np.tile(mel.mean(1, keepdims=True), (1, bands.shape[1]))
         for _ in range(_NEAREST):
-            power = power * wanted / np.maximum(power @ both, 1e-20)
+            power = np.maximum(power * wanted / np.maximum(power @ both, _NOTHING), _NOTHING)
         return power
 
     def _bands(self) -> tuple[np.ndarray, np.ndarray]:

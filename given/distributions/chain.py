@@ -57,7 +57,7 @@ class Chain(Sequential):
         condition: y, B rows.
         any_order: whether the net learned every order, so that what is known may come first.
         prediction: features (B, n, C), values (B, D), n entries -> (B, n), where these are expected: what the head gives is
-            moved there.
+            moved there; or that and its usual error, (B, n) each: what the head gives is in units of it.
         skip: a linear chain of the same entries in the same order: what the head gives is in units of its innovations, and
             moved to where it expects an entry.
     """
@@ -153,7 +153,7 @@ class Chain(Sequential):
             return distribution
         assert isinstance(distribution, DiscretizedLogisticMixture | NormalMixture)
         by = self.prediction(features.reshape(len(features), -1, features.shape[-1]), values, place)
-        return distribution.moved(by.reshape(features.shape[:-1]))
+        return distribution.moved(*(t.reshape(features.shape[:-1]) for t in (by if isinstance(by, tuple) else (by,))))
 
     def all_log_probs(self, x: Entries) -> Iterator[Tensor]:
         flat, row = self._whole(x)

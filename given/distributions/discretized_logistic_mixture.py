@@ -90,9 +90,12 @@ class DiscretizedLogisticMixture(Factorized):
         return DiscretizedLogisticMixture(self.logits[entries], self.means[entries], self.scales[entries],
                                           Finite(self.V, ordered=True))
 
-    def moved(self, by: Tensor) -> DiscretizedLogisticMixture:
-        """The same but for all means, which lie further up by (B, *grid), where levels run from -1 to 1."""
-        return self._but(means=self.means + by[..., None])
+    def moved(self, by: Tensor, scale: Tensor | None = None) -> DiscretizedLogisticMixture:
+        """The same but for all means, which lie further up by (B, *grid), where levels run from -1 to 1, and all in units of a
+        scale (B, *grid)."""
+        if scale is None:
+            return self._but(means=self.means + by[..., None])
+        return self._but(means=self.means * scale[..., None] + by[..., None], scales=self.scales * scale[..., None])
 
     def pick(self, u: Tensor) -> Tensor:
         return inverse_cdf_sample(self.probs, u)

@@ -1,6 +1,7 @@
 """Which functions? Orders, embeddings, networks. There is no probability in here."""
 
 from given.nn.adaptive_mlp import AdaptiveMLP
+from given.nn.adaptive_prediction import AdaptivePrediction
 from given.nn.attention import CrossAttention
 from given.nn.bag_of_bigrams import BagOfBigrams
 from given.nn.causal import Causal
@@ -76,6 +77,7 @@ from given.nn.unet_map import UNetMap
 
 __all__ = [
     "AdaptiveMLP",
+    "AdaptivePrediction",
     "AnyOrder",
     "BagOfBigrams",
     "BlockEmbedding",

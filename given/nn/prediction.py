@@ -45,9 +45,9 @@ class LinearPrediction(nn.Module):
     def __init__(self, space: Space, width: int, *, steps: Tensor | None, near: int = 6) -> None:
         super().__init__()
         ordered = isinstance(space, Finite) and space.ordered and space.size > 1
-        fixed = not isinstance(space, Product) and bool(space.axes) and all(axis.length == "fixed" for axis in space.axes)
-        if not fixed or not (ordered or (isinstance(space, Real) and not space.atoms)):
-            raise UserError("LinearPrediction: expected ordered levels or reals without atoms on a grid of a fixed size, got "
+        lasts = not isinstance(space, Product) and bool(space.axes) and all(axis.length != "modelled" for axis in space.axes)
+        if not lasts or not (ordered or (isinstance(space, Real) and not space.atoms)):
+            raise UserError("LinearPrediction: expected ordered levels or reals without atoms on a grid without an end, got "
                             f"{space}")
         if not isinstance(near, int) or isinstance(near, bool) or near < 1:
             raise UserError(f"LinearPrediction: near={near!r}; expected a whole number from 1")

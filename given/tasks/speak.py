@@ -7,7 +7,8 @@ held-out sounds are judged by a logistic regression on mean frames that learned 
 the share in which it hears what was asked for. Beside it stand what is heard in each fifth of the held-out sounds by one that
 learned from the others, and the trivial baseline, independent normal numbers of the mean and deviation of each text.
 
-Samples themselves are learned as levels, sample by sample (`wave`, WaveNet), with a density, where there is time for it.
+Samples themselves are learned as levels, sample by sample (`wave`): a WaveNet says how far a sample is from where least squares
+on those before expect it. That is a density, in bits a sample, and speech where there is far more time to learn.
 
 Source: Lipman, Chen, Ben-Hamu, Nickel, Le, Flow matching for generative modeling, 2022 / https://arxiv.org/abs/2210.02747
 Mehta, Tu, Beskow, Szekely, Henter, Matcha-TTS: a fast TTS architecture with conditional flow matching, 2023 /

@@ -14,7 +14,7 @@ import torch
 from given.codecs import BlockCodec, IdentityCodec, Label, MuLaw, Number, Series, Text, infer_table
 from given.codecs.series import flat_items
 from given.conditional import Conditional
-from given.distributions import CategoricalHead, DiscretizedLogisticMixtureHead
+from given.distributions import DiscretizedLogisticMixtureHead
 from given.families import (
     Autoregressive,
     Categorical,
@@ -30,6 +30,7 @@ from given.families import (
 )
 from given.formula import Term, by_axes, parse
 from given.nn import (
+    AdaptivePrediction,
     CausalConvolution,
     Convolutions,
     Embedding,
@@ -96,15 +97,16 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     beside single values, and reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a
     PixelCNN, whose cost grows with their number and not with its square, and those in colour by lossless coders' way: a
     PixelResNet moves a prediction from what is near. Sounds as levels of samples are Autoregressive with a CausalConvolution, a
-    WaveNet. Sets of items are Unordered(family=Autoregressive).
+    WaveNet, beside an AdaptivePrediction. Sets of items are Unordered(family=Autoregressive).
     """
     parts = [space for _, space in x.space.parts]
     if isinstance(x.space, Finite) and x.space.pattern:
         return partial(Unordered, family=Autoregressive)
     if isinstance(x.codec, Series) and isinstance(x.codec.of, MuLaw):
         whole = {v.name: Convolutions(layers=2, halve=0, role="pooled") for v in parents if attends([v], x.space)}
-        return partial(Autoregressive, net=partial(CausalConvolution, width=48, layers=9, dropout=0.0), head=CategoricalHead,
-                       embed=partial(Embedding, offsets=24, places=False), readers=whole)
+        return partial(Autoregressive, net=partial(CausalConvolution, width=48, layers=9, dropout=0.0), readers=whole,
+                       embed=partial(Embedding, offsets=24, places=False),
+                       prediction=partial(AdaptivePrediction, curve=math.log(x.codec.of.levels)))
     if x.codec.along is not None and (len(parts) > 1 or isinstance(x.space, Real)):
         width = sum(v.space.dimensions * getattr(v.space, "size", 1) for v in parents if v.codec.along is None)
         single = not any(isinstance(v.space, Product) for v in parents) and width <= _FEW_STATES
