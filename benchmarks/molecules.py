@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,33 +41,47 @@ def parted(rows: Columns, seed: int, quick: bool) -> tuple[Columns, Columns]:
     return rows.rows(order[held:held + 5000] if quick else order[held:]), rows.rows(order[:held])
 
 
-def unconditional(a: argparse.Namespace, budget: float, n: int) -> dict[str, list[list[str]]]:
-    """Shares and distances of draws, of a 6-gram, and of data."""
-    train, test = parted(molecules.read(data_at("qm9.smi.gz")), a.seed, a.quick)
-    known, held = set(train["smiles"].tolist()), test["smiles"].tolist()
-    rng = np.random.default_rng(a.seed)
-    counted = given.model("p(smiles)", train, families={"smiles": lambda *v: NGram(*v, order=6)})
-    counted.fit(train, held_out=0, progress=False)
+def learned(train: Columns, a: argparse.Namespace, budget: float, name: str) -> tuple[given.Model, float]:
+    """The task's model, and the CPU-seconds it took."""
     model = molecules.model(train, seed=a.seed)
     fit = model.fit(molecules.arranged(train), cpu_seconds=budget, threads=1, seed=a.seed, progress=False,
                     **{"held_out": 0, **molecules.TRAINING})
-    save(model, a, "qm9")
-    each = {"as many learned from": rng.choice(train["smiles"], n).tolist(),
-            "6-gram": counted.sample(n, seed=1)["smiles"].tolist(), "p(smiles)": model.sample(n, seed=1)["smiles"].tolist()}
-    cost = {"p(smiles)": f"{fit.cpu_seconds:.0f}"}
-    judged = {name: molecules.judged(drawn, held, known) for name, drawn in each.items()}
-    rows = [["draws of", *judged["6-gram"], "CPU-s to learn"],
-            *([name, *(f"{v:.3f}" for v in scores.values()), cost.get(name, "")] for name, scores in judged.items())]
-    return {"qm9": rows, "scaffolds": scaffolds(model, 50 if a.quick else 200)}
+    model.facts["task"] = "molecules"
+    if a.save:
+        model.save(f"{a.save}-{name}.given")
+    return model, fit.cpu_seconds
 
 
-def scaffolds(model: given.Model, n: int) -> list[list[str]]:
+def draws(model: given.Model, cpu: float, train: Columns, test: Columns, n: int, seed: int) -> list[list[str]]:
+    """Shares and distances of draws: of data, of a 6-gram, and of a model."""
+    known, rng = set(train["smiles"].tolist()), np.random.default_rng(seed)
+    counted = given.model("p(smiles)", train.only(["smiles"]), families={"smiles": partial(NGram, order=6)})
+    counted.fit(train.only(["smiles"]), held_out=0, progress=False)
+    each = {"as many learned from": (rng.choice(train["smiles"], n).tolist(), ""),
+            "6-gram": (counted.sample(n, seed=1)["smiles"].tolist(), ""),
+            str(model).replace("|", "\\|"): (model.sample(n, seed=1)["smiles"].tolist(), f"{cpu:.0f}")}
+    rows = [["draws of"]]
+    for name, (drawn, cost) in each.items():
+        scores = molecules.judged(drawn, test["smiles"].tolist(), known)
+        rows.append([name, *(f"{v:.3f}" for v in scores.values()), cost])
+    rows[0] += [*scores, "CPU-s to learn"]
+    return rows
+
+
+def unconditional(a: argparse.Namespace, budget: float, n: int) -> dict[str, list[list[str]]]:
+    """p(smiles)"""
+    train, test = parted(molecules.read(data_at("qm9.smi.gz")), a.seed, a.quick)
+    model, cpu = learned(train, a, budget, "qm9")
+    return {"qm9": draws(model, cpu, train, test, n, a.seed), "scaffolds": scaffolds(model, 50 if a.quick else 200)}
+
+
+def scaffolds(model: given.Model, n: int, **observed: float) -> list[list[str]]:
     """Which draws are molecules, and have the scaffold."""
     from rdkit import Chem
 
     rows = [["scaffold", "valid", "of these with the scaffold", "different", "some"]]
     for scaffold in SCAFFOLDS:
-        found = [text for text in molecules.complete(model, scaffold, n, seed=1) if text is not None]
+        found = [text for text in molecules.complete(model, scaffold, n, seed=1, **observed) if text is not None]
         pattern = Chem.DeleteSubstructs(molecule(scaffold), Chem.MolFromSmarts("[#0]"))
         has = [molecule(text).HasSubstructMatch(Chem.MolFromSmarts(Chem.MolToSmarts(pattern))) for text in found]
         rows.append([f"`{scaffold}`", f"{len(found) / n:.3f}", f"{np.mean(has) if has else 0:.3f}", f"{len(set(found))}",
@@ -77,28 +92,22 @@ def scaffolds(model: given.Model, n: int) -> list[list[str]]:
 def conditional(a: argparse.Namespace, budget: float, n: int) -> dict[str, list[list[str]]]:
     """What draws have of what is asked, of held-out values and of single ones."""
     train, test = parted(molecules.read(data_at("qm9.smi.gz"), property="logp"), a.seed, a.quick)
-    model = molecules.model(train, seed=a.seed)
-    fit = model.fit(molecules.arranged(train), cpu_seconds=budget, threads=1, seed=a.seed, progress=False,
-                    **{"held_out": 0, **molecules.TRAINING})
-    save(model, a, "qm9-logp")
-    known = set(train["smiles"].tolist())
-    drawn = model.sample(n, seed=1)
-    scores = molecules.judged(drawn["smiles"].tolist(), test["smiles"].tolist(), known)
+    model, cpu = learned(train, a, budget, "qm9-logp")
     wanted, found = molecules.asked(model, test["logp"][:n], seed=1)
     there = np.isfinite(found)
-    scores |= {"r": float(np.corrcoef(wanted[there], found[there])[0, 1]),
-               "mean error of logp": float(np.abs(wanted - found)[there].mean())}
-    other = np.random.default_rng(0).permutation(train["logp"])[:n]
-    rows = [["what", "p(logp) p(smiles \\| logp)"], *([name, f"{v:.3f}"] for name, v in scores.items()),
-            ["mean error of logp, of molecules at random", f"{np.abs(other[:len(wanted)] - wanted[:len(other)]).mean():.3f}"],
-            ["CPU-s to learn", f"{fit.cpu_seconds:.0f}"]]
+    other = np.random.default_rng(0).permutation(train["logp"])[:len(wanted)]
+    rows = [["molecules of", "r of logp asked and logp of the draw", "mean distance"],
+            ["data at random", f"{np.corrcoef(wanted, other)[0, 1]:.3f}", f"{np.abs(other - wanted).mean():.3f}"],
+            ["p(smiles \\| logp)", f"{np.corrcoef(wanted[there], found[there])[0, 1]:.3f}",
+             f"{np.abs(wanted - found)[there].mean():.3f}"]]
     values = [["logp asked", "valid", "mean of draws", "standard deviation"]]
     for value in LOGP:
         many = model.given(logp=value).sample(200, seed=1)["smiles"].reshape(-1).tolist()
         has = described(many, ["logp"])["logp"]
         has = has[np.isfinite(has)]
         values.append([f"{value:g}", f"{len(has) / len(many):.3f}", f"{has.mean():.2f}", f"{has.std():.2f}"])
-    return {"logp": rows, "asked": values}
+    return {"draws": draws(model, cpu, train, test, n, a.seed), "logp": rows, "asked": values,
+            "scaffolds": scaffolds(model, 50 if a.quick else 200, logp=0.5)}
 
 
 def solubility(seed: int, quick: bool) -> dict[str, list[list[str]]]:
@@ -165,10 +174,10 @@ def sheet(saved: str, path: str) -> None:
     """Draws by what was saved: any, of three values of logp, and of two scaffolds; a row each."""
     from rdkit.Chem import Draw
 
-    free, asked = (given.load(f"{saved}-{name}.given") for name in ("qm9", "qm9-logp"))
-    rows = {"any": free.sample(20, seed=5)["smiles"].tolist()}
+    asked = given.load(f"{saved}-qm9-logp.given")
+    rows = {"any": asked.sample(20, seed=5)["smiles"].tolist()}
     rows |= {f"logp = {v:g}": asked.given(logp=v).sample(20, seed=5)["smiles"].reshape(-1).tolist() for v in (-1.0, 1.0, 3.0)}
-    rows |= {scaffold: molecules.complete(free, scaffold, 20, seed=5) for scaffold in ("c1cc[nH]c1", "*C1OC1*")}
+    rows |= {scaffold: molecules.complete(asked, scaffold, 20, seed=5, logp=0.5) for scaffold in ("c1cc[nH]c1", "*C1OC1*")}
     legends, found = [], []
     for name, drawn in rows.items():
         some = [one for text in dict.fromkeys(drawn) if (one := molecule(text)) is not None][:6]
@@ -177,16 +186,10 @@ def sheet(saved: str, path: str) -> None:
     Draw.MolsToGridImage(found, molsPerRow=6, subImgSize=(150, 110), legends=legends).save(path)
 
 
-def save(model: given.Model, a: argparse.Namespace, name: str) -> None:
-    model.facts["task"] = "molecules"
-    if a.save:
-        model.save(f"{a.save}-{name}.given")
-
-
 def main() -> None:
     """All, or some of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="*", default=["qm9", "logp", "esol"], help="of qm9, logp, esol")
+    parser.add_argument("what", nargs="*", default=["logp", "esol", "qm9"], help="of logp, esol, qm9")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="5,000 molecules and 10 CPU-seconds; print, and record nothing")
     parser.add_argument("--save", help="where to save what was learned, with the name of the question behind it")
@@ -196,7 +199,7 @@ def main() -> None:
         return sheet(a.save, a.sheet)
     torch.set_num_threads(1)
     n, short = 200 if a.quick else DRAWS, 10 if a.quick else None
-    parts = {"qm9": lambda: unconditional(a, short or 360, n), "logp": lambda: conditional(a, short or 200, n),
+    parts = {"qm9": lambda: unconditional(a, short or 300, n), "logp": lambda: conditional(a, short or 300, n),
              "esol": lambda: solubility(a.seed, a.quick)}
     for name in a.what:
         began = time.process_time()

@@ -40,7 +40,7 @@ from given.ways import way
 __all__ = ["TRAINING", "arranged", "asked", "baselines", "complete", "judged", "measure", "model", "read", "smiles_of",
            "table_of"]
 
-TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None}
+TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 4e-3, "patience": None}
 _DRAWS, _FEW = 2000, 200  # the most that are judged, and the least
 _ASKED = 500  # held-out values of a property that draws are asked for
 _LOOKED_AT = 64  # rows, for a column of SMILES
@@ -104,7 +104,7 @@ def smiles_of(data: Source) -> str:
     return found[0]
 
 
-def model(data: Source, *, seed: int = 0, width: int = 256, layers: int = 2, dropout: float = 0.0) -> Model:
+def model(data: Source, *, seed: int = 0, width: int = 192, layers: int = 2, dropout: float = 0.0) -> Model:
     """A model of SMILES, given the property where there is one, nothing of it learned yet.
 
     Args:
