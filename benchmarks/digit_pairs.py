@@ -34,6 +34,7 @@ import given
 from given.evaluate import support
 from given.sources import Columns, Source
 from given.tasks.to_picture import TEXT_TO_IMAGE
+from given.verbs import fit_apart
 
 SIDE, SIZES, CUT = 32, (14, 15, 16), 22  # of a picture, of digits in it, and of what of MNIST's 28 x 28 holds the ink
 WORDS = "zero one two three four five six seven eight nine".split()
@@ -225,7 +226,8 @@ def drawn(model: given.Model, captions: list[str], weight: float, seed: int = 0)
 def learned(train: Compositions, seconds: float, minutes: float | None) -> given.Model:
     """A model of compositions."""
     model = TEXT_TO_IMAGE.model(train, seed=0)
-    model.fit(train, cpu_seconds=seconds, minutes=minutes, seed=0, progress=False, threads=1, bfloat16=True, **TRAINING)
+    fit_apart(model, train, TEXT_TO_IMAGE.parts(model), cpu_seconds=seconds, minutes=minutes, seed=0, progress=False, threads=1,
+              bfloat16=True, **TRAINING)
     return model
 
 

@@ -18,6 +18,7 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,9 @@ def learned(name: str, minutes: float, seed: int, data: Scenes, *, column: str =
     rows = own.read(data) if not column else Renamed(data.only(["map", column]), column)
     model = own.model(rows, seed=seed)
     learning, before = Model(model.joint.declared[-1]) if name in TOLD else model, 0.0
-    done = learning.fit(rows, seed=seed, cpu_seconds=60 * minutes, threads=1, bfloat16=True, progress=False,
-                        **own.TRAINING | {"held_out": 0})
+    parts = getattr(own, "parts", lambda _: {})(model)
+    done = (partial(given.verbs.fit_apart, model, rows, parts) if parts else partial(learning.fit, rows))(
+        seed=seed, cpu_seconds=60 * minutes, threads=1, bfloat16=True, progress=False, **own.TRAINING | {"held_out": 0})
     if name in TOLD:  # the things of a picture are learned once, for all that is told of them
         while not (FOLDER / "detect-things").exists():
             time.sleep(5)

@@ -12,7 +12,7 @@ from given.codecs import LabelMap
 from given.sources import Columns, Scenes
 from given.tasks import detect, segment, task_named, to_picture, to_text
 from given.variables import UserError
-from given.verbs.pictures import roles
+from given.verbs.pictures import far_from_changes, roles
 
 QUICK = {"steps": 2, "held_out": 0, "progress": False, "batch": 4}
 ROWS = next(Scenes(256).batches(256))
@@ -117,3 +117,23 @@ def test_columns_of_other_names_are_taken_where_they_are_the_only_ones_of_their_
     with pytest.raises(UserError, match="picture: expected a column of this name, or one column of pictures that could be it"):
         to_text.CAPTION.read(Columns({"a": ROWS["picture"], "b": ROWS["styled"], "words": ROWS["caption"]},
                                      dtypes={"words": "text"}))
+
+
+def test_factors_learn_apart_each_for_its_share() -> None:
+    own = to_picture.EDIT
+    model = own.model(own.read(ROWS), width=8)
+    assert str(model) == "p(boxes | picture) p(edited_boxes | boxes, edit) p(edited | picture, boxes, edited_boxes)"
+    before = [next(factor.parameters()).clone() for factor in model.joint.declared]
+    done = given.verbs.fit_apart(model, own.read(ROWS), own.parts(model), **QUICK | {"steps": 10})
+    assert done.steps == 10 and model.facts["fit"]["steps"] == 10  # 3, 4 and 3
+    assert not any(bool((p == q).all()) for p, q in zip(before, (next(f.parameters()) for f in model.joint.declared), strict=True))
+    with pytest.raises(UserError, match=r"shares of boxes: expected at most 1 in all, and some for the rest, got 1"):
+        given.verbs.fit_apart(model, own.read(ROWS), {"boxes": {"share": 1.0}}, steps=3)
+
+
+def test_what_is_far_from_changed_boxes_is_known() -> None:
+    before = [[("red ring", 2.0, 2.0, 8.0, 8.0), ("blue cross", 20.0, 20.0, 28.0, 28.0)]]
+    after = [[{"what": "red ring", "left": 2.2, "top": 2.0, "right": 8.1, "bottom": 8.0},
+              {"what": "blue cross", "left": 14.0, "top": 20.0, "right": 22.0, "bottom": 28.0}]]
+    far = far_from_changes(before, after, (32, 32), 2)
+    assert far[0, :18].all() and not far[0, 19:29, 13:29].any() and far[0, 19:29, :11].all()

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from given.sources import Columns, Source, photograph, write_file
 from given.tasks import Task, task_named
 from given.train import MODEL_FILES, check_place, split
 from given.variables import UserError
-from given.verbs import Model
+from given.verbs import Model, fit_apart
 from given.verbs.choosing import choose
 from given.verbs.holes import present
 
@@ -70,7 +71,9 @@ def fit(a: argparse.Namespace) -> int:
         model, budget, why = choice.model, choice.left, {"family": str(choice)}
         model.facts |= {"task": task.name, "header": list(header), "chosen": dict(choice.losses)}
         print(f"family: {choice}", file=sys.stderr)
-    done = model.fit(learned, seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, **budget, **training)
+    parts = getattr(task.own, "parts", lambda _: {})(model)  # of a product whose factors learn one after another
+    each = partial(fit_apart, model, learned, parts) if parts else partial(model.fit, learned)
+    done = each(seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, **budget, **training)
     own = {} if held is None else _figures({"this model": task.own.measure(model, held)})
     if whole is not None and (kept := getattr(task.own, "kept", None)) is not None:
         model.facts |= kept(model, whole)

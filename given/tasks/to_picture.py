@@ -19,7 +19,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,7 +40,7 @@ __all__ = ["DRAW", "EDIT", "RESTYLE", "TEXT_TO_IMAGE", "ToPicture"]
 
 _ROWS = 200  # held-out rows that are judged
 _STEPS = 16
-_TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 2e-3, "patience": None, "held_out": 0}
+_WORDS: Mapping[str, Any] = {"batch": 64, "lr": 1e-3}  # of what is bound to words, which fewer rows a step do not show
 _MARGIN = 4  # pixels around boxes that change, for shadows
 _LEVELS = 255
 
@@ -57,7 +57,7 @@ class ToPicture:
         through: columns of boxes that are drawn first, in this order, where the data has them all, each with what it is given;
             the picture is given them, and of its own columns those that are no text: a text says what there is and how it
             stands, or is to, and where it stands says what the picture is. A product learns both sooner than one net.
-        TRAINING: options of `Model.fit`. Transformers of words and boxes learn at a lower rate than fields.
+        apart: of what stands between, its share of the budget and options of `Model.fit` of its own.
     """
 
     picture: str
@@ -65,7 +65,8 @@ class ToPicture:
     known: float = 0.0
     guidance: float = 1.0
     through: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    TRAINING: Mapping[str, Any] = field(default_factory=lambda: _TRAINING | {"lr": 3e-3})
+    apart: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    TRAINING: ClassVar[Mapping[str, Any]] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
 
     def names(self, data: Source) -> list[str]:
         """The columns of the picture, and of what is given."""
@@ -83,6 +84,10 @@ class ToPicture:
         """The columns of boxes that are drawn first."""
         found = [name for each in self.through for name in sets_called(data, each)]
         return found if len(found) == len(self.through) else []
+
+    def parts(self, model: Model) -> Mapping[str, Mapping[str, Any]]:
+        """How what stands between learns, if anything does."""
+        return self.apart if len(model.joint.declared) > 1 else {}
 
     def model(self, data: Source, *, seed: int = 0, width: int = 64) -> Model:
         """A model of the pictures, nothing of it learned yet.
@@ -252,8 +257,10 @@ def _error(true: np.ndarray, drawn: np.ndarray) -> float:
     return float(((true.astype(np.float64) - drawn) ** 2).mean() ** 0.5 / _LEVELS)
 
 
-TEXT_TO_IMAGE = ToPicture("picture", {"caption": Text}, guidance=1.5, through={"boxes": ("caption",)}, TRAINING=_TRAINING)
+TEXT_TO_IMAGE = ToPicture("picture", {"caption": Text}, guidance=1.5, through={"boxes": ("caption",)},
+                          apart={"boxes": {"share": 0.45, **_WORDS}})
 DRAW = ToPicture("picture", {"map": LabelMap}, known=0.5)
 RESTYLE = ToPicture("styled", {"picture": Image, "style": Label})
 EDIT = ToPicture("edited", {"picture": Image, "edit": Text}, known=0.5,
-                 through={"boxes": ("picture",), "edited_boxes": ("boxes", "edit")})
+                 through={"boxes": ("picture",), "edited_boxes": ("boxes", "edit")},
+                 apart={"boxes": {"share": 0.3}, "edited_boxes": {"share": 0.4, **_WORDS}})

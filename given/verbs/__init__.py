@@ -1,6 +1,7 @@
 """What can a user do? A model of a joint, and its verbs. The same verbs are the command line's."""
 
 from given.verbs.answer import Answer
+from given.verbs.apart import fit_apart
 from given.verbs.assessment import assess
 from given.verbs.building import default_family, load, model
 from given.verbs.checkpoints import pretrained
@@ -15,4 +16,4 @@ from given.verbs.query import Query
 from given.verbs.shuffling import reliance
 
 __all__ = ["Answer", "Divergences", "LinkedModel", "Model", "Query", "assess", "compare", "default_family", "divergences",
-           "drift", "load", "model", "plane", "pretrained", "quality", "reliance"]
+           "drift", "fit_apart", "load", "model", "plane", "pretrained", "quality", "reliance"]
