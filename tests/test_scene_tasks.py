@@ -126,7 +126,8 @@ def test_factors_learn_apart_each_for_its_share() -> None:
     before = [next(factor.parameters()).clone() for factor in model.joint.declared]
     done = given.verbs.fit_apart(model, own.read(ROWS), own.parts(model), **QUICK | {"steps": 10})
     assert done.steps == 10 and model.facts["fit"]["steps"] == 10  # 3, 4 and 3
-    assert not any(bool((p == q).all()) for p, q in zip(before, (next(f.parameters()) for f in model.joint.declared), strict=True))
+    after = [next(factor.parameters()) for factor in model.joint.declared]
+    assert not any(bool((p == q).all()) for p, q in zip(before, after, strict=True))
     with pytest.raises(UserError, match=r"shares of boxes: expected at most 1 in all, and some for the rest, got 1"):
         given.verbs.fit_apart(model, own.read(ROWS), {"boxes": {"share": 1.0}}, steps=3)
 
