@@ -190,7 +190,7 @@ def test_any_folder_of_sounds_is_fitted_drawn_and_scored(folder, tmp_path, capsy
 def test_what_is_said_is_drawn_and_heard(folder, tmp_path, capsys):
     data = hear.read(folder)
     model = hear.model(data, width=16, layers=1)
-    model.fit(data, steps=50, held_out=0, progress=False, **hear.TRAINING)
+    model.fit(data, steps=80, held_out=0, progress=False, **{**hear.TRAINING, "lr": 6e-3, "batch": 8})
     model.facts["task"] = "hear"
     model.save(tmp_path / "hear.given")
     assert hear.measure(model, data)["right"] > 0.9

@@ -167,7 +167,7 @@ class LogMel(Codec):
         self.kind = kind
         power = np.abs(self._spectra(samples / _FULL[kind], self.length(len(samples)))) ** 2
         with np.errstate(divide="ignore"):
-            found: np.ndarray = np.maximum(10 * np.log10(power @ self._bands()[0].T), _FLOOR)
+            found: np.ndarray = np.maximum(10 * np.log10(power @ self._bands().T), _FLOOR)
         return found
 
     def _spectra(self, samples: np.ndarray, frames: int) -> np.ndarray:
@@ -207,13 +207,13 @@ class LogMel(Codec):
 
     def _nearest(self, mel: np.ndarray) -> np.ndarray:
         """(frames, bands) -> (frames, frequencies), no power below 0, whose bands are nearest by least squares."""
-        bands, both = self._bands()
+        bands = self._bands()
         wanted, power = mel @ bands, np.tile(mel.mean(1, keepdims=True), (1, bands.shape[1]))
         for _ in range(_NEAREST):
-            power = np.maximum(power * wanted / np.maximum(power @ both, _NOTHING), _NOTHING)
+            power = np.maximum(power * wanted / np.maximum(power @ bands.T @ bands, _NOTHING), _NOTHING)
         return power
 
-    def _bands(self) -> tuple[np.ndarray, np.ndarray]:
+    def _bands(self) -> np.ndarray:
         return _filters(self.rate, _HOPS * self.hop, self.bands)
 
     def __repr__(self) -> str:
@@ -230,12 +230,12 @@ def _window(size: int) -> np.ndarray:
 
 
 @functools.cache
-def _filters(rate: int, size: int, bands: int) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles (bands, frequencies), evenly spaced on the mel scale, none narrower than a frequency; and their products."""
+def _filters(rate: int, size: int, bands: int) -> np.ndarray:
+    """Triangles (bands, frequencies), evenly spaced on the mel scale, none narrower than a frequency."""
     top = 2595 * np.log10(1 + rate / 2 / 700)
     edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1)
     at, step = np.arange(size // 2 + 1) * rate / size, rate / size
     middle = edges[1:-1, None]
     low, high = np.minimum(edges[:-2, None], middle - step), np.maximum(edges[2:, None], middle + step)
-    found = np.maximum(0, np.minimum((at - low) / (middle - low), (high - at) / (high - middle)))
-    return found, found.T @ found
+    found: np.ndarray = np.maximum(0, np.minimum((at - low) / (middle - low), (high - at) / (high - middle)))
+    return found
