@@ -258,6 +258,14 @@ MUTANTS = {
     "a change is scored in its own units": Mutant(
         given.distributions.Shifted, "log_prob", " - scored * math.log(self.scale)", "",
         family("density_is_normalised", "Change")),
+    "an entry's own error is known before it": Mutant(
+        given.nn.AdaptivePrediction, "forward", "(self.block, -1)", "(self.block - 1, 0)",
+        family("steps_are_the_whole", "Autoregressive levels, predicted by the last")),
+    "levels of mu-law are all as wide": Mutant(
+        given.codecs.MuLaw, "log_volume", "np.diff(self.edges())", "np.full(self.levels, 2 / self.levels)",
+        codec("volume_is_the_derivative", "MuLaw")),
+    "phases are as they fall": Mutant(
+        given.codecs.LogMel, "_sounding", "range(_ROUNDS)", "range(0)", codec("decoding_undoes_encoding", "LogMel")),
     "a set is as probable as one of its orders": Mutant(
         given.distributions.Unordered, "log_prob", "_summed(each, orders, n)", "each[0]",
         family("density_is_normalised", "Unordered")),

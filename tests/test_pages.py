@@ -99,6 +99,7 @@ def run_line(line):
                                   "picture", "upscale", "finance", "channel", "traffic", "health", "quality", "linked",
                                   "anomalies", "impute", "predict", "segments", "label-few", "exemplars", "latent-factors",
                                   "scenes", "sets", "recognise", "molecules", "policy", "grounded", "video"])
+                                  "scenes", "sets", "speak"])
 def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{page}.md").read_text()
