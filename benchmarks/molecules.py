@@ -197,7 +197,7 @@ def main() -> None:
         return sheet(a.save, a.sheet)
     torch.set_num_threads(1)
     n, short = 200 if a.quick else DRAWS, 10 if a.quick else None
-    parts = {"qm9": lambda: unconditional(a, short or 300, n), "logp": lambda: conditional(a, short or 300, n),
+    parts = {"qm9": lambda: unconditional(a, short or 240, n), "logp": lambda: conditional(a, short or 300, n),
              "esol": lambda: solubility(a.seed, a.quick)}
     for name in a.what:
         began = time.process_time()
