@@ -38,7 +38,7 @@ GIVEN_FRAMES = 10  # and as many follow
 DRAWS = 8
 JUDGED = 5  # last frames by which a clip is named
 FILM, FILM_SIZE, LAST = "carphone_pristine.mp4", (64, 78), 20
-SECONDS = {"moving": 560, "text": 160, "maps": 50, "clip": 90, "judge": 60}  # of a processor, to learn
+SECONDS = {"moving": 400, "text": 130, "maps": 40, "clip": 70, "judge": 45}  # of a processor, to learn
 
 
 def learned(model: Model, data: given.Source, seconds: float, **options: float) -> Model:
@@ -222,7 +222,7 @@ def main() -> None:
         if name not in asked.what or (name == "clip" and asked.film is None):
             continue
         began = time.process_time()
-        rows = of(seconds, 8 if asked.quick else {"moving": 48, "text": 160}.get(name, 64), asked.save)
+        rows = of(seconds, 8 if asked.quick else {"moving": 32, "text": 120}.get(name, 64), asked.save)
         print(name, *(" | ".join(row) for row in rows), f"{time.process_time() - began:.0f} CPU-s", sep="\n", flush=True)
         if not asked.quick:
             append(f"video_{name}", {name: rows}, {"seed": "0"})
