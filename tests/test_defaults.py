@@ -34,8 +34,10 @@ REALS_ONLY = {"pictures": LEVELS, "labels": CODES, "tables": BLOCK}
 ONE_DIMENSIONAL = {"Beta": "between 0 and 1", "Exponential": "from 0 up", "Gamma": "above 0", "Laplace": "",
                    "LogNormal": "above 0", "Normal": "", "StudentT": "", "Uniform": ""}  # and which numbers they are of
 NEEDS = {
+    "Change": "pass partial(Change, family=Regression)",
     "Contrastive": "pass partial(Contrastive, base=Independent)",
     "Dequantised": "pass partial(Dequantised, family=FlowMatching)",
+    "Markov": "pass partial(Markov, family=Regression)",
     "Ensemble": "pass partial(Ensemble, families=(Independent, Autoregressive))",
     "PretrainedCaptioner": "expected path=, the folder of a model, or config= and pixels=",
     "PretrainedContrastive": "expected path=, the folder of a model, or config=, pixels= and tokenizer=",
@@ -51,6 +53,7 @@ OUT = {
     "BoostedTrees": dict.fromkeys(["pictures", "vectors", "tables"], "or use Regression"),
     "Categorical": dict.fromkeys(["pictures", "vectors", "tables"], GRIDS),
     **dict.fromkeys(ONE_DIMENSIONAL, REALS_ONLY),
+    "Change": {**REALS_ONLY, "vectors": NEEDS["Change"]},
     "ChowLiuTree": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
     "Contrastive": dict.fromkeys(KINDS, NEEDS["Contrastive"]),
     "Dequantised": {"pictures": NEEDS["Dequantised"],
@@ -73,6 +76,7 @@ OUT = {
     "KernelDensity": {},
     "LinearAutoregressive": REALS_ONLY,
     "MAR": REALS_ONLY,
+    "Markov": {**dict.fromkeys(KINDS, NEEDS["Markov"]), **dict.fromkeys(["labels", "tables"], "use Autoregressive")},
     "NGram": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
     "NearestNeighbour": {},
     "PCA": REALS_ONLY,

@@ -13,6 +13,7 @@ import given
 from given.app.cli import main
 from given.codecs import LabelMap, Video
 from given.families import Markov, NearestNeighbour, Regression
+from given.solve import DPMSolver
 from given.sources import save_clip
 from given.tasks import video
 from given.variables import Entries, Observed, UserError
@@ -100,6 +101,17 @@ def test_codecs_know_films():
     assert [axis.name for axis in film.space.axes] == ["frame", "height", "width", "channel"]
     with pytest.raises(UserError, match="Video: expected frames, height and width, or none of them"):
         Video(3)
+
+
+def test_a_video_is_drawn_frame_by_frame():
+    data = given.read(video=CLIP.reshape(4, 6, 12, 16, 3)[:, :3])
+    model = given.model("p(video)", data)
+    model.fit(data, steps=1, held_out=0, progress=False)
+    assert isinstance(model.joint.declared[0], Markov)
+    seen = np.zeros((3, 12, 16, 3), bool)
+    seen[:2] = True
+    drawn = model.given(video=given.part(data["video"][0], seen=seen)).sample(2, seed=0, how=DPMSolver(1))["video"]
+    assert (drawn[:, :2] == data["video"][0, :2]).all() and (drawn[0, 2] != drawn[1, 2]).any()
 
 
 def check_goes_on():

@@ -40,10 +40,12 @@ class Change(Conditional):
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
                  family: Callable[..., Conditional] | None = None, of: str = "last", scale: float = 1.0) -> None:
         super().__init__(x, parents)
-        if not isinstance(x.space, Real) or x.space.atoms:
-            raise UserError(f"Change: expected real numbers, got {x.name}: {x.space}; use Dequantised(family=Change)")
+        distributions.Flattened.check_real(x, "Change")
+        if not isinstance(x.space, Real):
+            raise UserError(f"Change: {x.name}: expected a grid of reals, got {x.space}; use FlowMatching")
         if family is None or not scale > 0:
-            raise UserError(f"Change: {x.name}: family={family}, scale={scale}; expected a family of reals, a scale above 0")
+            raise UserError(f"Change: {x.name}: family={family}, scale={scale}; expected a family of reals, and a scale above "
+                            f"0; pass partial(Change, family=Regression)")
         shown = next((v.space for v in self.parents if v.name == of), None)
         fits = shown is not None and not isinstance(shown, Product) and (not isinstance(shown, Finite) or shown.ordered)
         if shown is None or not fits or shown.axes[:-1] != x.space.axes:

@@ -62,7 +62,8 @@ class Markov(Conditional):
             raise UserError(f"Markov: {x.name}: expected a grid with an axis of a fixed length, got {space}; use "
                             "Autoregressive")
         if family is None:
-            raise UserError(f"Markov: {x.name}: expected family=, a family of one slice; pass partial(Markov, family=...)")
+            raise UserError(f"Markov: {x.name}: expected family=, a family of one slice; pass partial(Markov, "
+                            "family=Regression)")
         if order < 1 or (steps is not None and not 1 <= steps <= space.shape[0]) or blur < 0:
             raise UserError(f"Markov: {x.name}: order={order}, steps={steps}, blur={blur}; expected an order from 1, steps "
                             f"from 1 to {space.shape[0]}, and a blur from 0")

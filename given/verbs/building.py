@@ -18,11 +18,14 @@ from given.distributions import DiscretizedLogisticMixtureHead
 from given.families import (
     Autoregressive,
     Categorical,
+    Dequantised,
     Ensemble,
+    FlowMatching,
     Gaussian,
     GaussianMixture,
     Independent,
     LinearAutoregressive,
+    Markov,
     NGram,
     Regression,
     SplineFlow,
@@ -39,15 +42,13 @@ from given.nn import (
     PixelCNN,
     PixelResNet,
     RunningSum,
+    UNet,
     keep_size,
 )
 from given.nn.context import attends
 from given.sources import CALENDAR, Columns, Crops, Kind, Learned, Source, read
 from given.sources.kinds import holds_sets, ragged
-from given.train import (
-    LINKED_INDEX,
-    load_joint,
-)
+from given.train import LINKED_INDEX, load_joint
 from given.variables import Codec, Finite, Product, Real, UserError, Variable
 from given.verbs.checks import check_known, whole_seed
 from given.verbs.literals import family_of
@@ -97,7 +98,8 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     beside single values, and reals with atoms are Autoregressive, with a Transformer; pictures of more than 256 entries with a
     PixelCNN, whose cost grows with their number and not with its square, and those in colour by lossless coders' way: a
     PixelResNet moves a prediction from what is near. Sounds as levels of samples are Autoregressive with a CausalConvolution, a
-    WaveNet, beside an AdaptivePrediction. Sets of items are Unordered(family=Autoregressive).
+    WaveNet, beside an AdaptivePrediction. Videos are Markov, their frames FlowMatching. Sets of items are
+    Unordered(family=Autoregressive).
     """
     parts = [space for _, space in x.space.parts]
     if isinstance(x.space, Finite) and x.space.pattern:
@@ -135,6 +137,9 @@ def default_family(x: Variable, parents: Sequence[Variable]) -> Callable[..., Co
     if not picture or x.space.dimensions <= _SMALL_PICTURE:
         return of_any
     assert isinstance(x.space, Finite)
+    if x.space.ordered and x.space.axes[0].role == "time":
+        frame = partial(FlowMatching, net=partial(UNet, width=48, patch=2), width=24, known=0.0)
+        return partial(Markov, steps=1, family=partial(Dequantised, family=frame))
     if x.space.ordered and x.space.size > 2 and x.space.axes[-1].role == "channel":
         return partial(Autoregressive, net=PixelResNet, prediction=LinearPrediction,
                        head=partial(DiscretizedLogisticMixtureHead, spread=0.1))
