@@ -180,8 +180,8 @@ def of_clip(seconds: dict[str, float], n: int, save: Path | None, folder: Path) 
         before, true, count = clip[:-LAST], clip[-LAST:], len(clip)
         rows = np.stack([before[i:i + order + 1] for i in range(len(before) - order)])
         data = video.cut(Columns({"video": rows}), order)
-        model = kept(save, f"clip-{film}", lambda data=data: learned(  # type: ignore[misc]
-            video.regression(data, order=order, blur=0.02), data, seconds["clip"], batch=4, lr=2e-3))
+        model = kept(save, f"clip-{film}", partial(learned, video.regression(data, order=order), data, seconds["clip"],
+                                                    batch=4, lr=2e-3))
         past = np.stack([clip[t - order:t] for t in range(count - LAST, count)])
         one = np.concatenate([np.asarray(model.given(past=past[i:i + 5]).sample(32, seed=i)["next"])[:, :, 0].mean(0)
                               for i in range(0, LAST, 5)])
@@ -248,7 +248,8 @@ def main() -> None:
         strips(asked.save, asked.pictures)
         return
     seconds = dict.fromkeys(SECONDS, 10.0) if asked.quick else SECONDS
-    for name, of in {"moving": of_moving, "clip": partial(of_clip, folder=asked.films), "text": of_text, "maps": of_maps}.items():
+    each = {"moving": of_moving, "clip": partial(of_clip, folder=asked.films), "text": of_text, "maps": of_maps}
+    for name, of in each.items():
         if name not in asked.what or (name == "clip" and asked.films is None):
             continue
         began = time.process_time()
