@@ -684,7 +684,7 @@ CODECS = {
     "Set": (lambda: Set(["what", "left", "right"], ranges={"left": (0, 32), "right": (0, 64)}),
             rows_of([("cat", 3.125, 0.25), ("dog", 0.125, 4.25)], [("cat", 31.875, 63.75)], [], [("dog", 5.125, 0.75)])),
     "Set drawn by its places": (lambda: Set(["what", "left", "right"], ranges=(0, 64), order=["left", "right", "what"]),
-                               rows_of([["a", 1.5, 3.0], ["b", 8.0, 9.5]], [], [["b", 0.0, 64.0]])),
+                               rows_of([["a", 1.25, 3.25], ["b", 8.25, 9.75]], [], [["b", 0.25, 63.75]])),
     "Set of mappings": (lambda: Set(most=3, categories={"of": None}),
                         rows_of([{"at": 3, "of": 2}], [{"at": 7, "of": 1}] * 2, [], [{"at": 4, "of": 1}, {"at": 4, "of": 2}])),
     "Set of words": (lambda: Set(), rows_of(["a", "b"], [], ["b"])),
