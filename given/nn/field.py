@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from given.nn.context import Condition
+from given.nn.linear import RMSNorm
 from given.nn.mlp import MLP
 from given.variables import Real, UserError
 
@@ -60,22 +61,25 @@ class FlatField(Field):
         net: builds it from the numbers of inputs and outputs.
         frequencies: of t, as sines and cosines.
         waves: frequencies of x, likewise: what lets a small net draw sharp edges.
+        normed: whether what is given is brought to the size of the noise beside it, which else drowns it for long.
     """
 
     reads_grid = False
 
     def __init__(self, space: Real, features: int, context: int, roles: Collection[str] = (), *,
-                 net: Callable[[int, int], nn.Module] = MLP, frequencies: int = 8, waves: int = 8) -> None:
+                 net: Callable[[int, int], nn.Module] = MLP, frequencies: int = 8, waves: int = 8,
+                 normed: bool = False) -> None:
         super().__init__()
         D = space.dimensions
         self.waves, self.time = waves, TimeFeatures(frequencies)
+        self.given = RMSNorm(context) if normed else nn.Identity()
         self.net = net(D * (features + 2 * waves) + 2 * frequencies + context, D)
 
     def forward(self, x: Tensor, t: Tensor, y: Condition) -> Tensor:
         value = x[..., 0].flatten(1)
         wave = (value[:, :, None] * torch.arange(1, self.waves + 1, device=x.device) * (math.pi / 2)).flatten(1)
         rest = x[..., 1:].flatten(1)
-        return self.net(torch.cat([value, wave.sin(), wave.cos(), self.time(t), y.pooled, rest], 1)).reshape(x.shape[:-1])
+        return self.net(torch.cat([value, wave.sin(), wave.cos(), self.time(t), self.given(y.pooled), rest], 1)).reshape(x.shape[:-1])
 
 
 def reads_grid(net: Callable[..., nn.Module]) -> bool:

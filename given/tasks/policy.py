@@ -16,7 +16,7 @@ https://arxiv.org/abs/2303.04137
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,8 @@ import numpy as np
 from given.codecs import Image, Number, Series
 from given.conditional import quoted
 from given.families import Diffusion, Gaussian, Regression, Residual
-from given.nn import MLP, AdaptiveMLP, Numbers, Pyramid
+from given.distributions import Cosine
+from given.nn import MLP, FlatField, Flat, Pyramid
 from given.solve import DPMSolver
 from given.sources import Columns, Source, chunks, end_to_end, items, joined, ragged
 from given.variables import UserError
@@ -34,7 +35,7 @@ from given.verbs import model as model_of
 
 __all__ = ["TRAINING", "acting", "baselines", "measure", "model", "nearest", "read"]
 
-TRAINING: Mapping[str, Any] = {"batch": 128, "lr": 2e-3, "patience": None}
+TRAINING: Mapping[str, Any] = {"batch": 384, "lr": 3e-3, "patience": None}
 _ROWS, _NEAR = 500, 1 << 15  # steps that are judged; that the nearest is looked for in
 _SOLVER = DPMSolver(16)
 _CHOSEN = "action"
@@ -81,7 +82,8 @@ def read(data: Source, *, observe: Observe | None = None, history: int = 2, ahea
     return Columns({**_beside({name: found[name] for name in shown}), _CHOSEN: found[_CHOSEN], "episode": found["episode"]})
 
 
-def model(data: Source, *, seed: int = 0, width: int = 256, layers: int = 4, mean: bool = False) -> Model:
+def model(data: Source, *, seed: int = 0, width: int = 320, layers: int = 3, context: int = 64, near: Sequence[str] = (),
+          mean: bool = False) -> Model:
     """A model of actions, nothing of it learned yet.
 
     Args:
@@ -89,16 +91,20 @@ def model(data: Source, *, seed: int = 0, width: int = 256, layers: int = 4, mea
         seed: of the initial weights.
         width: of its layers.
         layers: how many.
+        context: how many numbers observations become.
+        near: observations that actions are near, such as where the hand is: what is learned is how far from a linear regression
+            on these.
         mean: whether it is of each number by itself, whose mean is what regression does.
     """
     first, names = next(data.batches(1)), [name for name in data.names if name not in (_CHOSEN, "episode")]
     pictures = [name for name in names if _is_picture(first[name])]
-    readers = {name: Pyramid() if name in pictures else Numbers() for name in names}
+    readers = {name: Pyramid() if name in pictures else Flat() for name in names}
     codecs: dict[str, Any] = {name: Image() if name in pictures else Number() for name in names}
-    net: Any = partial(MLP, hidden=(width,) * layers) if mean else partial(AdaptiveMLP, width=width, layers=layers)
-    family: Any = (partial(Regression, net=net, width=width, readers=readers) if mean else
-                   partial(Diffusion, net=net, width=width, readers=readers, drop=0.0, known=0.0, solver=_SOLVER))
-    family = partial(Residual, base=Gaussian, family=family)
+    net: Any = partial(MLP, hidden=(width,) * layers)
+    family: Any = (partial(Regression, net=net, width=context, readers=readers) if mean else
+                   partial(Diffusion, net=partial(FlatField, net=net, waves=0, normed=True), path=Cosine(), width=context, readers=readers,
+                           drop=0.0, known=0.0, solver=_SOLVER))
+    family = partial(Residual, base=Gaussian, family=family, regressors=list(near))
     codecs[_CHOSEN] = Series(Number(), length="fixed", window=first[_CHOSEN].shape[1])
     return model_of(f"p({_CHOSEN} | {', '.join(map(quoted, names))})", data, codecs=codecs, families={_CHOSEN: family},
                     seed=seed)
