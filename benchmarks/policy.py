@@ -37,8 +37,8 @@ CORNERS = SCALE * np.array([(-2, 0), (2, 0), (2, 1), (-2, 1), (-0.5, 1), (0.5, 1
 
 
 def shown(seen: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """State (n, 5), the tool's place, the block's and its angle -> the tool's place (n, 2), and (n, 18) the block's corners, and
-    the tool's place seen from the block."""
+    """State (n, 5), the tool's place, the block's and its angle -> the tool's place (n, 2), and (n, 18) the block's corners and
+    the tool's place seen from it."""
     tool, place, turn = (np.asarray(seen["state"], dtype=float)[:, part] for part in (slice(2), slice(2, 4), 4))
     own = np.einsum("nji,nj->ni", _turned(turn), tool - place)
     return {"tool": tool, "block": np.concatenate([_corners(place, turn).reshape(len(tool), -1), own], 1)}
@@ -171,7 +171,8 @@ def main() -> None:
                 strip(found, Path(asked.strip))
     print(*(" | ".join(each) for each in rows), sep="\n", flush=True)
     if not asked.quick:
-        append("policy" if "state" in asked.what else "policy_pictures", {"rows": rows}, {"seed": f"{asked.seed}", "data": "206 demonstrations, 50 unseen starts"})
+        name = "policy" if "state" in asked.what else "policy_pictures"
+        append(name, {"rows": rows}, {"seed": f"{asked.seed}", "data": "206 demonstrations, 50 unseen starts"})
 
 
 if __name__ == "__main__":

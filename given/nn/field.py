@@ -79,7 +79,8 @@ class FlatField(Field):
         value = x[..., 0].flatten(1)
         wave = (value[:, :, None] * torch.arange(1, self.waves + 1, device=x.device) * (math.pi / 2)).flatten(1)
         rest = x[..., 1:].flatten(1)
-        return self.net(torch.cat([value, wave.sin(), wave.cos(), self.time(t), self.given(y.pooled), rest], 1)).reshape(x.shape[:-1])
+        read = [value, wave.sin(), wave.cos(), self.time(t), self.given(y.pooled), rest]
+        return self.net(torch.cat(read, 1)).reshape(x.shape[:-1])
 
 
 def reads_grid(net: Callable[..., nn.Module]) -> bool:

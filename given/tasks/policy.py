@@ -24,9 +24,9 @@ import numpy as np
 
 from given.codecs import Image, Number, Series
 from given.conditional import quoted
-from given.families import Diffusion, Gaussian, Regression, Residual
 from given.distributions import Cosine
-from given.nn import MLP, FlatField, Flat, Pyramid
+from given.families import Diffusion, Gaussian, Regression, Residual
+from given.nn import MLP, Flat, FlatField, Pyramid
 from given.solve import DPMSolver
 from given.sources import Columns, Source, chunks, end_to_end, items, joined, ragged
 from given.variables import UserError
@@ -101,9 +101,11 @@ def model(data: Source, *, seed: int = 0, width: int = 320, layers: int = 3, con
     readers = {name: Pyramid() if name in pictures else Flat() for name in names}
     codecs: dict[str, Any] = {name: Image() if name in pictures else Number() for name in names}
     net: Any = partial(MLP, hidden=(width,) * layers)
-    family: Any = (partial(Regression, net=net, width=context, readers=readers) if mean else
-                   partial(Diffusion, net=partial(FlatField, net=net, waves=0, normed=True), path=Cosine(), width=context, readers=readers,
-                           drop=0.0, known=0.0, solver=_SOLVER))
+    family: Any = partial(Regression, net=net)
+    if not mean:
+        field = partial(FlatField, net=net, waves=0, normed=True)
+        family = partial(Diffusion, net=field, path=Cosine(), drop=0.0, known=0.0, solver=_SOLVER)
+    family = partial(family, width=context, readers=readers)
     family = partial(Residual, base=Gaussian, family=family, regressors=list(near))
     codecs[_CHOSEN] = Series(Number(), length="fixed", window=first[_CHOSEN].shape[1])
     return model_of(f"p({_CHOSEN} | {', '.join(map(quoted, names))})", data, codecs=codecs, families={_CHOSEN: family},
