@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,13 @@ def _levels_apart(codec: Codec) -> None:
     assert np.abs(apart).max() <= rounded, "log_volume is not that of the levels"
 
 
+def _changed(a: Any, b: Any) -> tuple[Any, Any]:
+    """The values of the one field by which two items differ; the first of each where none does."""
+    each = [tuple(item.values()) if isinstance(item, Mapping) else tuple(item) if isinstance(item, list | tuple) else (item,)
+            for item in (a, b)]
+    return next(((x, y) for x, y in zip(*each, strict=True) if x != y), (each[0][0], each[1][0]))
+
+
 def _cells_between(codec: Codec, x: Entries, volume: torch.Tensor) -> None:
     """Of rows of one item at most: what the next symbol of an entry decodes as lies a bin's width away."""
     space = codec.space
@@ -106,7 +113,7 @@ def _cells_between(codec: Codec, x: Entries, volume: torch.Tensor) -> None:
             first, beyond = space.pattern[entry]
             move = 1 if one.tensor[0, entry] + 1 < beyond else -1
             there = one.of(one.tensor.index_add(1, torch.tensor([entry]), torch.tensor([[move]])))
-            a, b = (codec.decode(e)[0][0][entry] for e in (one, there))
+            a, b = _changed(*(codec.decode(e)[0][0] for e in (one, there)))
             width += np.log(abs(a - b)) if isinstance(a, float) and beyond - first > 1 else 0.0
         assert np.allclose(-width, float(volume[row])), "log_volume is not that of the bins"
 
