@@ -16,6 +16,7 @@ from given import codecs, distributions, families
 from given.codecs import (
     BlockCodec,
     Complex,
+    Coordinates,
     IdentityCodec,
     Image,
     Integer,
@@ -29,6 +30,7 @@ from given.codecs import (
     Text,
     Time,
     Video,
+    Voxels,
 )
 from given.distributions import (
     BernoulliHead,
@@ -96,6 +98,7 @@ from given.families import (
     RealizedGARCH,
     Regression,
     Residual,
+    Retrieval,
     SeasonalNaive,
     SplineFlow,
     StateSpace,
@@ -384,6 +387,7 @@ FAMILIES = {
     "NearestNeighbour of a mixed block": lambda: NearestNeighbour(THREE, [ANIMAL, real("z")], bandwidth=0.7),
     "NearestNeighbour of symbols": lambda: NearestNeighbour(grid("x", 3, 2, 2), real("z", 2), neighbours=20, anew=0.2),
     "NearestNeighbour of a class": lambda: NearestNeighbour(ANIMAL, real("z", 2)),
+    "Retrieval": lambda: Retrieval(grid("x", 2, 2, 2, ordered=False), CAPTION, trees=4, smoothing=0.2),
     "Dequantised NearestNeighbour": lambda: Dequantised(grid("x", 4, 2), LABEL, family=partial(
         NearestNeighbour, bandwidth=0.3)),
     "BoostedTrees": lambda: BoostedTrees(real("x"), [LABEL, real("z", 2), SOURCE], trees=10, least=5, bins=5),
@@ -655,6 +659,8 @@ CODECS = {
     "Image with a hole": (lambda: Image(missing="unknown"), np.where(RNG.random((3, 4, 5)) < 0.2, np.nan,
                                                                      RNG.integers(0, 17, (3, 4, 5)))),
     "Text of known words": (lambda: Text("words", unseen="error"), np.array(["a red ring", "there is a red cross"])),
+    "Coordinates": (lambda: Coordinates(), np.subtract(POINTS := RNG.normal(0, 20, (6, 5, 3)), POINTS.mean(1, keepdims=True))),
+    "Voxels": (lambda: Voxels(), RNG.integers(0, 2, (6, 3, 4, 5)).astype(np.uint8)),
     "LabelMap": (lambda: LabelMap(), RNG.integers(0, 7, (6, 4, 5)).astype(np.uint8)),
     "LabelMap of frames": (lambda: LabelMap(), RNG.integers(0, 7, (6, 2, 4, 5)).astype(np.uint8)),
     "LabelMap of names": (lambda: LabelMap(["sea", "land"]), np.array(["sea", "land"])[RNG.integers(0, 2, (6, 4, 5))]),

@@ -12,6 +12,7 @@ from importlib import import_module
 
 import pytest
 from test_autoencoder import check_codes, check_unseen, check_wrapped_codes
+from test_backbone import check_turns as check_turned_chains
 from test_blocks import check_joint_head, check_loss_is_the_chain, check_target_is_hidden
 from test_boosted_trees import check_as_grown, check_hazards, check_histogram
 from test_classics import (
@@ -122,6 +123,7 @@ from test_series import check_shared_length, check_together, check_windows, chec
 from test_series_sources import check_calendar
 from test_set_readers import check_items, check_painted
 from test_sets import check_once, check_pattern, check_volume
+from test_shape import check_distinct
 from test_state_space import PARTS, check_dense, check_paths
 from test_text import check_kneser_ney, check_pieces, check_weights, check_witten_bell
 from test_toys import (
@@ -1067,6 +1069,11 @@ MUTANTS = {
         check_paths),
     "a quasi-Newton step forgets how the slope turned": Mutant(
         given.lessons, "quasi_newton", "ahead = -inverse @ slope", "ahead = -slope", check_quasi_newton),
+    "a product of directions that does not turn with them": Mutant(
+        given.nn.chain_field._Stage, "_directions", "torch.linalg.cross(first, second)", "first * second", check_turned_chains),
+    "an order of items that forgets their weights": Mutant(
+        given.distributions.distinct._WithoutReplacement, "draw", "turn = law.log_weights -", "turn = 0 * law.log_weights -",
+        check_distinct),
     "scores given events are those together with them": Mutant(
         given.infer.within.Within, "_log_prob", "return top - self.weighing.log_prob(seed), kind", "return top, kind",
         lambda: check_listed("Independent")),

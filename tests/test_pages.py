@@ -98,7 +98,8 @@ def run_line(line):
                                   "code", "answer-by-rank", "series", "fields", "asking", "comparing", "describe", "fill",
                                   "picture", "upscale", "finance", "channel", "traffic", "health", "quality", "linked",
                                   "anomalies", "impute", "predict", "segments", "label-few", "exemplars", "latent-factors",
-                                  "scenes", "sets", "recognise", "molecules", "policy", "grounded", "video", "speak"])
+                                  "scenes", "sets", "recognise", "molecules", "policy", "grounded", "video", "speak",
+                                  "backbone", "shape"])
 def test_quickstarts_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (DOCS / f"{page}.md").read_text()

@@ -63,7 +63,9 @@ def _how(a: argparse.Namespace) -> Any:
     """How to draw, as the options say; None where none does."""
     asked = [(a.matching, given.Regex), (a.schema, _schema), (a.repetition_penalty, given.RepetitionPenalty),
              (a.temperature, given.Temperature), (a.top_k, given.TopK), (a.top_p, given.TopP), (a.min_p, given.MinP),
-             (a.stop, given.Stop), (a.longest, given.MaxLength), (a.beam, given.Beam)]
+             (a.stop, given.Stop), (a.longest, given.MaxLength), (a.beam, given.Beam),
+             (a.symmetry, given.distributions.Symmetry),
+             (a.distinct or None, lambda _: given.distributions.Distinct())]
     hows = [made(value) for value, made in asked if value is not None]
     return reduce(operator.or_, hows) if hows else None
 

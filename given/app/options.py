@@ -34,6 +34,8 @@ def drawing(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--stop", action="append", metavar="STRING", help="end a text after this string; may be said again")
     sub.add_argument("--longest", type=count, metavar="N", help="draw at most N symbols")
     sub.add_argument("--beam", type=count, metavar="WIDTH", help="the most probable texts that so many beams find, not draws")
+    sub.add_argument("--symmetry", type=count, metavar="N", help="N chains, each a turn of the one before, of --length each")
+    sub.add_argument("--distinct", action="store_true", help="stored items without replacement")
     length(sub)
     sub.add_argument("--do", action="append", default=[], type=pair, metavar="NAME=VALUE",
                      help="set a column from outside, its own factor cut, in place of observing it; may be said again")
@@ -52,8 +54,8 @@ def length(sub: argparse.ArgumentParser) -> None:
 
 def reading(sub: argparse.ArgumentParser) -> None:
     """How data is read, where its ending and its first rows do not say it."""
-    sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "smiles", "images", "sound", "video", "npz",
-                                          "npy"),
+    sub.add_argument("--format", choices=("csv", "tsv", "jsonl", "parquet", "text", "smiles", "structure", "images", "sound",
+                                          "video", "npz", "npy"),
                      help="of the data, where its ending does not say it")
     sub.add_argument("--delimiter", help="of a table, where its rows do not say it")
     sub.add_argument("--header", choices=("yes", "no"), help="whether a table's first row names its columns")

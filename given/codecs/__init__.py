@@ -2,6 +2,7 @@
 
 from given.codecs.block import BlockCodec
 from given.codecs.complex import Complex
+from given.codecs.coordinates import Coordinates
 from given.codecs.identity import IdentityCodec
 from given.codecs.image import Image, Video
 from given.codecs.infer import infer, infer_table
@@ -14,6 +15,7 @@ from given.codecs.series import Series
 from given.codecs.set import Set
 from given.codecs.text import Text
 from given.codecs.time import Time
+from given.codecs.voxels import Voxels
 
-__all__ = ["BlockCodec", "Complex", "IdentityCodec", "Image", "Integer", "Label", "LabelMap", "LogMel", "MuLaw", "Number",
-           "Series", "Set", "Text", "Time", "Video", "infer", "infer_table"]
+__all__ = ["BlockCodec", "Complex", "Coordinates", "IdentityCodec", "Image", "Integer", "Label", "LabelMap", "LogMel",
+           "MuLaw", "Number", "Series", "Set", "Text", "Time", "Video", "Voxels", "infer", "infer_table"]

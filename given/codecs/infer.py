@@ -18,6 +18,7 @@ from given.codecs.series import Series, flat_items
 from given.codecs.set import Set
 from given.codecs.text import Text
 from given.codecs.time import Time
+from given.codecs.voxels import Voxels, are_voxels
 from given.scales import changes_by_shares
 from given.sources import EXACT, Clock, Columns, Source, holds_sets, ragged, rate_of
 from given.sources.forms import common, readings
@@ -246,19 +247,20 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass "
                         + way("codecs={...}", "--as"))
     if raw.ndim in (3, 4, 5) and (raw.dtype.kind in "biu" or bool((raw == np.floor(raw)).all() and raw.min() >= 0)):
+        if are_voxels(raw):
+            return Voxels(), "voxels, filled or empty"
         return (Video() if raw.ndim == 5 or raw.shape[3:] > (4,) else Image()), "whole levels on a grid"  # places
     if raw.ndim > 1:
         return Number(), "numbers on a grid, each on a line of its own"
     absent = np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(len(raw), dtype=bool)
-    present = raw[~absent]
-    distinct, times = np.unique(present, return_counts=True)
+    distinct, times = np.unique(raw[~absent], return_counts=True)
     said = f", {absent.mean():.1%} of them missing, which is a symbol" * bool(absent.any())
     if raw.dtype.kind == "b":
         return Label(missing="symbol"), "yes or no"
     whole = bool((distinct == np.floor(distinct)).all())
     if (len(distinct) <= 2 or (whole and len(distinct) <= _FEW)) and 2 * len(distinct) <= len(raw):
         return Label(missing="symbol"), f"{len(distinct)} values, taken as categories{said}"
-    if whole and distinct[-1] - distinct[0] < _MANY and 5 * len(distinct) <= len(present):
+    if whole and distinct[-1] - distinct[0] < _MANY and 5 * len(distinct) <= times.sum():
         return Integer(missing="symbol"), f"whole numbers of {len(distinct)} values, counted one by one{said}"
     most, held_by_many = int(times.argmax()), times >= max(10, 0.01 * len(raw))
     bent = _bent(np.repeat(distinct[~held_by_many], times[~held_by_many]), bool(distinct[0] >= 0 or distinct[-1] <= 0))

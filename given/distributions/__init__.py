@@ -13,6 +13,7 @@ from given.distributions.continuous_flow import ContinuousFlow
 from given.distributions.covariance import Covariance, Diagonal, Full, LowRank, Spherical, Tied
 from given.distributions.dequantised import Dequantised, dequantise, levels, middles
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
+from given.distributions.distinct import Distinct
 from given.distributions.distribution import Distribution, How, Intractable, Kind, weakest
 from given.distributions.efros_leung import EfrosLeung
 from given.distributions.empirical import Empirical
@@ -87,6 +88,7 @@ from given.distributions.spread import Spread
 from given.distributions.state_space import LinearGaussian, StateSpace
 from given.distributions.stepwise_mixture import StepwiseMixture
 from given.distributions.stepwise_transform import LogitsProcessor, StepContext, StepwiseTransform, check_open, draws_symbols
+from given.distributions.symmetry import Symmetry
 from given.distributions.timeline import Timeline
 from given.distributions.torch_distribution import Torch
 from given.distributions.transformed import Transformed
@@ -118,6 +120,7 @@ __all__ = [
     "Diagonal",
     "DiscretizedLogisticMixture",
     "DiscretizedLogisticMixtureHead",
+    "Distinct",
     "Distribution",
     "EfrosLeung",
     "Emissions",
@@ -199,6 +202,7 @@ __all__ = [
     "StepwiseTransform",
     "Straight",
     "Supported",
+    "Symmetry",
     "Table",
     "TableHead",
     "Tied",

@@ -18,7 +18,7 @@ https://arxiv.org/abs/2011.13456
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ from given.distributions.distribution import Distribution, Intractable, Kind
 from given.distributions.flow_density import Estimate, Predict, bound, by_equation
 from given.distributions.noise import Noise
 from given.distributions.path import Path, Reading, over
-from given.nn import Condition
+from given.nn import ChainField, Condition, ring, ringed
 from given.solve import Denoising, RungeKutta, Sampler, Solver
 from given.variables import Entries, Real
 
@@ -70,6 +70,8 @@ class ContinuousFlow(Distribution):
         reads_known: whether the field learned to read what is known.
 
     Attributes:
+        copies: of a chain, each a turn of the one before.
+        ends: (N,) entries of rows that are shorter than others, while they are scored; else None.
         equation: the solver of scores.
         weight: of y, as `Guidance` has it.
         levels: of how many levels, whose middles are learned, a score is the mass; 0 where it is a density.
@@ -84,13 +86,16 @@ class ContinuousFlow(Distribution):
         self.terms, self.features, self.reads_known = terms, 1 + reads_known, reads_known
         self.equation: Solver = solver if isinstance(solver, Solver) else RungeKutta(16)
         self.weight, self.guided_by = 1.0, 0.0 if reads_known else 1.0
-        self.levels = 0
+        self.levels, self.copies = 0, 1
+        self.ends: Tensor | None = None
         self.view: tuple[Tensor, Tensor] | None = None
 
     @property
     def kind(self) -> Kind:  # type: ignore[override]
         """By the equation an estimate; none of what a part that is replaced or guides leaves, and none of what is guided and
         drawn with noise, since a guided field is the score of no process of noise."""
+        if self.copies > 1:
+            return "none"
         if not self.reads_known and (self.evidence is not None or self.view is not None):
             return "none"
         if self.weight not in (0, 1):
@@ -118,6 +123,19 @@ class ContinuousFlow(Distribution):
         """The same distribution, that of the middles of so many levels of [-1, 1], scored by the bound of their masses."""
         return self._but(levels=levels)
 
+    def of_length(self, entries: int) -> ContinuousFlow:
+        if not isinstance(self.field, ChainField) or self.copies > 1:
+            return self
+        first, *rest = self.space.axes
+        return self._but(space=replace(self.space, axes=(replace(first, size=entries), *rest)), sized=True)
+
+    def symmetric(self, copies: int) -> ContinuousFlow:
+        """The distribution of as many chains, each a turn of the one before about the third axis, one after another: as the
+        field turns with the chains, what begins symmetric ends so."""
+        assert isinstance(self.field, ChainField)
+        chains = self.of_length(copies * (self.space.shape[0] + 1) - 1)
+        return chains._but(copies=copies, field=self.field.of_copies(copies))
+
     def seen_through(self, projection: Tensor, value: Tensor) -> ContinuousFlow:
         """The distribution given a linear view: its projection (D, D), and the value of that (n, D). Approximate."""
         if self.evidence is not None or self.view is not None:
@@ -126,13 +144,13 @@ class ContinuousFlow(Distribution):
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws = torch.Size(shape).numel()
-        z = self.path.base.draw(noise, tuple(shape), self.space.shape).reshape(draws * self.n, *self.space.shape).float()
+        z = self._noise(noise, shape)
         known = self._known(draws)
         with torch.no_grad():
             predict = self._predict(draws, known, z)
             if isinstance(self.solver, Sampler):
                 def fresh(step: int) -> Tensor:
-                    return noise.fold("step").fold(step).normal(tuple(shape), self.space.shape).reshape(z.shape).float()
+                    return self._noise(noise.fold("step").fold(step), shape)
 
                 def data(x: Tensor, t: float) -> Tensor:
                     return predict(x, torch.full((len(x),), t, device=x.device)).data
@@ -141,8 +159,16 @@ class ContinuousFlow(Distribution):
             else:
                 x = self.solver.solve(
                     lambda x, t: predict(x, torch.full((len(x),), t, device=x.device)).velocity, z, 0.0, 1.0)
+        x = ringed(x.double(), self.copies) if self.copies > 1 else x
         x = x.double() if known is None or self.evidence is not None else known.put(x.double())
         return self._kept(x.reshape(*shape, self.n, *self.space.shape))
+
+    def _noise(self, noise: Noise, shape: Sequence[int]) -> Tensor:
+        """(draws B, *grid) what a path begins at, symmetric where that is asked for."""
+        if self.copies == 1:
+            return self.path.base.draw(noise, tuple(shape), self.space.shape).reshape(-1, *self.space.shape).float()
+        one = self.path.base.draw(noise, tuple(shape), ((self.space.shape[0] + 1) // self.copies, 3))
+        return ring(one.reshape(-1, *one.shape[-2:]), self.copies).float()
 
     def pick(self, u: Tensor) -> Tensor:
         """The values (*shape, B, *grid) that as many uniform numbers in (0, 1) pick: the equation's solver carries them from
@@ -166,6 +192,9 @@ class ContinuousFlow(Distribution):
         lead = x.tensor.shape[:x.tensor.dim() - len(self.space.axes)]
         self._check_scored()
         draws = lead[:-1].numel()
+        if isinstance(self.field, ChainField):
+            flat = x.map(lambda t: t.reshape(-1, *self.space.shape))
+            self = self if flat.plain else self._but(ends=flat.occupied.sum(1))
         known = self._known(draws)
         free = self._free(x, draws, known)
         if not bool(free.any()):
@@ -184,6 +213,8 @@ class ContinuousFlow(Distribution):
     def _check_scored(self) -> None:
         if self.kind != "none":
             return
+        if self.copies > 1:
+            raise Intractable("chains that are turns of one another have no density; score one of them")
         if self.weight not in (0, 1) and not self.levels:
             raise Intractable(f"what is guided and drawn by {self.solver} has no density; draw it by an equation, as "
                               f"how=Guidance({self.weight:g}) | Heun(64)")
@@ -202,6 +233,8 @@ class ContinuousFlow(Distribution):
         free = torch.ones(draws * self.n, *self.space.shape, dtype=torch.bool, device=self.device)
         free = free if known is None else free & ~known.where
         asked = x.scored.reshape(free.shape) & free
+        if self.ends is not None:
+            free = free & x.valid.reshape(free.shape)  # type: ignore[union-attr]
         some = asked.flatten(1).any(1)
         if bool((asked != free).flatten(1).any(1).logical_and(some).any()):
             raise Intractable("an equation scores whole items only; Gaussian, GaussianMixture, FactorAnalysis score any part")
@@ -229,6 +262,8 @@ class ContinuousFlow(Distribution):
         rows = torch.arange(self.n, device=self.device).repeat(draws)
         y = self.y.rows(rows) if draws > 1 else self.y
         null = None if self.null is None or self.weight == 1 else self.null.rows(rows)
+        if self.ends is not None:
+            y, null = replace(y, ends=self.ends), None if null is None else replace(null, ends=self.ends)
 
         def output(x: Tensor, t: Tensor) -> Tensor:
             inputs = self._inputs(x, known)

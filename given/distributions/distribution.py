@@ -55,6 +55,7 @@ class Distribution(abc.ABC):
     adaptive = False
     evidence: Entries | None = None
     draws_together = False
+    sized = False  # whether it is of items of a length that was asked for
     closed = False  # whether it draws by a search, which a way to draw cannot change
 
     @property
@@ -127,6 +128,10 @@ class Distribution(abc.ABC):
         """
         raise Intractable(f"{type(self).__name__} cannot condition on part of its entries; "
                           "Gaussian, Independent, Empirical and Autoregressive (on what comes first in its order) can")
+
+    def of_length(self, entries: int) -> Distribution:
+        """The distribution of items with so many entries along their first axis, where it is one of items of any length."""
+        return self
 
     def asking(self, columns: Collection[str]) -> Distribution:
         """The distribution to draw from where only some columns of a block are asked: an order that is free puts the others

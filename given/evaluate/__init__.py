@@ -26,6 +26,7 @@ from given.evaluate.score import Score, weighted_mean, wilson_interval
 from given.evaluate.train_on_draws import Usefulness, usefulness
 from given.evaluate.two_sample import ClassifierTest, KernelTest, classifier_two_sample, mmd
 from given.evaluate.verdict import Diagnosis, diagnosis, paired, worst
+from given.evaluate.voxels import rendered
 
 __all__ = [
     "Assessment",
@@ -78,7 +79,7 @@ __all__ = [
     "quality_page",
     "recovery",
     "reliability",
-    "rollouts",
+    "rendered", "rollouts",
     "scatter",
     "serial_error",
     "sharpe",

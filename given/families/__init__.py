@@ -35,6 +35,7 @@ from given.families.pretrained_diffusion import PretrainedDiffusion
 from given.families.pretrained_lm import PretrainedLM
 from given.families.regression import Regression
 from given.families.residual import Residual
+from given.families.retrieval import Retrieval
 from given.families.spline_flow import SplineFlow
 from given.families.state_space import StateSpace
 from given.families.transformer_flow import TransformerFlow
@@ -88,7 +89,7 @@ __all__ = [
     "Quilting",
     "RealizedGARCH",
     "Regression",
-    "Residual",
+    "Residual", "Retrieval",
     "SeasonalNaive",
     "SplineFlow",
     "StateSpace",

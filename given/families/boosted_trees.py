@@ -32,7 +32,7 @@ from torch.nn import functional as F
 from given import distributions
 from given.conditional import Conditional, indicators, vectors_of
 from given.lessons import Batch, Deadline, Lesson, Solve, Weigh, deadline_of, seed_of
-from given.nn import MOST_LEAVES, leaf_values, leaves_left
+from given.nn import MOST_LEAVES, leaf_values, leaves_left, numbered
 from given.variables import Finite, Observed, Product, Real, UserError, Variable
 
 __all__ = ["BoostedTrees"]
@@ -301,7 +301,7 @@ def _coded(rows: Tensor, weight: Tensor) -> tuple[np.ndarray, list[np.ndarray]]:
 
 def _tensors(forest: Any, cuts: Sequence[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
     """Nodes and thresholds as `leaves_left` takes them, the latter of features and no longer of bins, and values of leaves."""
-    each = [_numbered(trees[0].nodes) for trees in forest._predictors]
+    each = [numbered(trees[0].nodes) for trees in forest._predictors]
     T, I, L = len(each), max(len(parts[0]) for parts in each), max(len(parts[2]) for parts in each)
     nodes, thresholds, values = np.zeros((T, I, 3), np.int64), np.full((T, I), np.inf), np.zeros((T, L))
     nodes[..., 1] = 1
@@ -310,26 +310,6 @@ def _tensors(forest: Any, cuts: Sequence[np.ndarray]) -> tuple[Tensor, Tensor, T
               for (f, _, _), level in zip(node, threshold, strict=True)]
         nodes[t, :len(node)], thresholds[t, :len(at)], values[t, :len(value)] = node, at, value
     return torch.from_numpy(nodes), torch.from_numpy(thresholds), torch.from_numpy(values)
-
-
-def _numbered(tree: np.ndarray) -> tuple[list[list[int]], list[float], list[float]]:
-    """A tree's nodes, their thresholds, and the values of its leaves from the left; at least one of each."""
-    nodes, thresholds, values = list[list[int]](), list[float](), list[float]()
-
-    def visit(i: int) -> None:
-        node = tree[i]
-        if node["is_leaf"]:
-            values.append(float(node["value"]))
-            return
-        first = len(values)
-        visit(node["left"])
-        bits = (1 << len(values)) - (1 << first)
-        nodes.append([int(node["feature_idx"]), int(node["missing_go_to_left"]), ~bits])
-        thresholds.append(float(node["num_threshold"]))
-        visit(node["right"])
-
-    visit(0)
-    return nodes or [[0, 1, -1]], thresholds or [np.inf], values
 
 
 def _pairs(classes: np.ndarray, K: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ Kingma, Salimans, Poole, Ho, Variational diffusion models, 2021 / https://arxiv.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -102,7 +103,11 @@ class _AlongPath(Conditional):
         alpha, sigma = (over(v, data) for v in self.path.mix(t))
         moved = alpha * data + sigma * z
         off = self.path.target(data, z, t)
-        if not self.known:
+        if self.net.any_length and not x.plain:
+            valid = x.flat(self.x.space).valid.reshape(data.shape)  # type: ignore[union-attr]
+            given = replace(given, ends=x.occupied.sum(1))
+            off = (self.net(moved.where(valid, 0.0)[..., None], t, given) - off).where(valid, 0.0)
+        elif not self.known:
             off = self.net(moved[..., None], t, given) - off
         else:
             known = known.reshape(data.shape)

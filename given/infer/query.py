@@ -141,8 +141,9 @@ class Query:
             return {name: cut(e, first, first + W) if name in self.joint.windowed else e for name, e in some.items()}
 
         def asking(distribution: Distribution | None, some: Columns, more: int, goes_on: bool = False) -> Distribution | None:
-            if distribution is not None and asked is not None:
-                distribution = distribution.asking(asked)
+            if distribution is not None:
+                distribution = distribution if length is None or in_blocks or goes_on else distribution.of_length(length)
+                distribution = distribution if asked is None else distribution.asking(asked)
             if isinstance(distribution, Sequential) and (more or goes_on):
                 distribution = distribution._but(more=more, goes_on=goes_on)
             if distribution is None or how is None:
@@ -150,9 +151,8 @@ class Query:
             return distribution.by(how.of(factor.x, self.joint.y(factor, some, distribution.n)) if isinstance(how, How)
                                    else how)
 
-        distribution, more = None, 0 if length is None else length - W
-        names = {*factor.x.columns, *(v.name for v in factor.parents)} & seen.keys()
-        whole, shared = _whole(factor, seen), names <= self.evidence.keys()
+        distribution, whole, more = None, _whole(factor, seen), 0 if length is None else length - W
+        shared = {*factor.x.columns, *(v.name for v in factor.parents)} & seen.keys() <= self.evidence.keys()
         if length is not None:
             self._check_begun(factor, seen, length)
         if shared and not whole:  # what is given is read once for all draws, whenever they are asked for
@@ -161,7 +161,7 @@ class Query:
         if not whole and (distribution is None or (draws > 1 and not distribution.draws_together)):
             some = at(0, seen)
             distribution = asking(self._distribution(factor, some, draws * self.n), some, more)
-        if length is None and not in_blocks:
+        if (length is None or (distribution is not None and distribution.sized)) and not in_blocks:
             assert distribution is not None
             if distribution.closed and shared and first_draw:  # what a search finds next
                 yield distribution.sample((first_draw + draws,), seed=noise).map(lambda t: t[first_draw:].flatten(0, 1))
@@ -200,11 +200,14 @@ class Query:
         if len(set(given.values())) > 1:
             raise UserError(f"given: expected as many entries along {axis.called!r} of each, got {given}")
         length = next(iter(given.values()), length)
-        if length is not None and axis.stride is None and length > axis.size:
+        if length is None:
+            return None
+        entries = factor.x.codec.entries_of(length)
+        if axis.stride is None and entries > axis.size:
             raise UserError(f"{factor.x.name}: {way('length=', '--length ')}{length}; expected at most the "
-                            f"{axis.size} entries of the longest learned from; "
+                            f"{axis.size + length - entries} entries of the longest learned from; "
                             "learn in windows (Series(..., window=...)) to go beyond")
-        return length
+        return entries
 
     def _beside(self, factor: Conditional, seen: Columns) -> Columns:
         """What is given of a factor's parents on the axis that its x goes on along."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from given.distributions import Categorical, Factorized, LogitsProcessor, StepContext
+from given.distributions import Categorical, Empirical, Factorized, LogitsProcessor, StepContext
 from given.variables import Finite, UserError, shown
 
 __all__ = ["MinP", "RepetitionPenalty", "Temperature", "TopK", "TopP"]
@@ -31,6 +31,9 @@ class _Pointwise(LogitsProcessor):
             return distribution._but(logits=self.cut(distribution.log_probs))
         if isinstance(distribution, Factorized) and isinstance(distribution.space, Finite):
             return Categorical(self.cut(distribution.log_probs), distribution.space)._but(evidence=distribution.evidence)
+        if isinstance(distribution, Empirical):  # of which item it is, and of every symbol about it
+            return distribution._but(log_weights=self.cut(distribution.log_weights).log_softmax(-1),
+                                     log_kernel=self.cut(distribution.log_kernel).log_softmax(-1))
         return super().__call__(distribution)
 
     def steer(self, log_p: Tensor, place: StepContext) -> Tensor:

@@ -119,4 +119,5 @@ def _blocks(distribution: Distribution | None, begun: Entries | None, noise: Noi
 def joined(blocks: list[Entries], length: int | None) -> Entries:
     """Blocks end to end, and padding up to a length."""
     x = blocks[0] if len(blocks) == 1 else Entries.cat(blocks, 1)
-    return x if length is None else cut(x, 0, length)
+    size = (next(iter(x.values.values())) if isinstance(x.values, dict) else x.values).shape[1:2]
+    return x if length is None else cut(x, 0, max(length, *size))

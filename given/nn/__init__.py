@@ -5,6 +5,7 @@ from given.nn.adaptive_prediction import AdaptivePrediction
 from given.nn.attention import CrossAttention
 from given.nn.bag_of_bigrams import BagOfBigrams
 from given.nn.causal import Causal
+from given.nn.chain_field import ChainField, ring, ringed
 from given.nn.context import Condition, Context, roles_of
 from given.nn.convolution import CausalConvolution
 from given.nn.convolutional import (
@@ -70,8 +71,9 @@ from given.nn.row_lstm import RowLSTM
 from given.nn.running_sum import RunningSum
 from given.nn.stack import Stack
 from given.nn.symbol_vectors import SymbolVectors
+from given.nn.text_pairs import TextPairs
 from given.nn.transformer import Transformer
-from given.nn.trees import MOST_LEAVES, leaf_values, leaves_left
+from given.nn.trees import MOST_LEAVES, leaf_values, leaves_left, node_tensors, numbered
 from given.nn.unet import UNet
 from given.nn.unet_map import UNetMap
 
@@ -85,6 +87,7 @@ __all__ = [
     "Book",
     "Causal",
     "CausalConvolution",
+    "ChainField",
     "ColumnMajor",
     "Condition",
     "Context",
@@ -147,6 +150,7 @@ __all__ = [
     "SwiGLU",
     "SymbolVectors",
     "Symbols",
+    "TextPairs",
     "TextToImage",
     "Tokens",
     "Transformer",
@@ -164,9 +168,13 @@ __all__ = [
     "leaf_values",
     "leaves_left",
     "makes_grids",
+    "node_tensors",
+    "numbered",
     "read_pipeline",
     "reads_grid",
     "reads_map",
+    "ring",
+    "ringed",
     "roles_of",
     "seed_dropout",
     "size_of_pipeline",

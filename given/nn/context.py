@@ -45,7 +45,8 @@ class Condition:
         aligned: (B, D, C), a vector for every entry of x, or None.
         tokens: (B, M, C), or None.
         there: (B, M) bool, which tokens are no padding; None where there are none.
-        ends: (B,) the place of the end on an axis of x whose length is modelled, where a parent on that axis has it; or None.
+        ends: (B,) the place of the end on an axis of x whose length is modelled, where a parent on that axis has it, or how
+            many entries a field has along its first axis, where some rows have fewer than others; or None.
     """
 
     pooled: Tensor

@@ -35,6 +35,8 @@ class Field(nn.Module, abc.ABC):
 
     reads_grid = True
     """Whether it reads vectors of y at x's entries, and tokens; else one vector of all y."""
+    any_length = False
+    """Whether it serves any number of entries along the first axis, and rows that end after `Condition.ends` of them."""
 
     @abc.abstractmethod
     def forward(self, x: Tensor, t: Tensor, y: Condition) -> Tensor:

@@ -1,6 +1,7 @@
 """Where does raw data come from? Files and arrays, as re-iterable batches of columns."""
 
 from given.sources.arrivals import arrivals
+from given.sources.chains import ChainWindows, pieces, structures, unbroken
 from given.sources.clock import CALENDAR, Clock
 from given.sources.columns import Columns, Source, gathered, joined, regrouped
 from given.sources.crops import Crops
@@ -26,9 +27,9 @@ from given.sources.video_files import VIDEOS, resampled, save_clip, side_by_side
 from given.sources.videos import clip_of, size_within
 from given.sources.write import write_file
 
-__all__ = ["CALENDAR", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
-           "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes", "Source",
-           "Stream", "VIDEOS", "arrivals", "attached", "beginning", "chunks", "clip_of", "described", "dialogues",
+__all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind",
+           "Learned", "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes",
+           "Source", "Stream", "VIDEOS", "arrivals", "attached", "beginning", "chunks", "clip_of", "described", "dialogues",
            "end_to_end", "flaw", "gathered", "holds_sets", "items", "joined", "molecule", "nearly", "photograph",
-           "photographs", "ragged", "rate_of", "read", "recording", "regrouped", "resampled", "save_clip", "side_by_side",
-           "size_within", "so_far", "stacked", "write_file"]
+           "photographs", "pieces", "ragged", "rate_of", "read", "recording", "regrouped", "resampled", "save_clip",
+           "side_by_side", "size_within", "so_far", "stacked", "structures", "unbroken", "write_file"]

@@ -13,12 +13,13 @@ from typing import Any, overload
 import numpy as np
 
 from given.sources.arrays import frame, npy, npz, understood
+from given.sources.chains import STRUCTURES, structures
 from given.sources.columns import Columns, Source, joined
 from given.sources.crops import Crops, crop_of, cropped
 from given.sources.databases import DATABASES
 from given.sources.delimited_text import DelimitedText
 from given.sources.episodes import apart
-from given.sources.folder import IMAGES, SOUNDS, classes, tree
+from given.sources.folder import IMAGES, SOUNDS, classes, parted, tree
 from given.sources.images import Images, in_folder
 from given.sources.jsonl import JsonLines
 from given.sources.kinds import ragged
@@ -40,15 +41,16 @@ from given.ways import way
 __all__ = ["read"]
 
 _ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".npy": "npy", ".npz": "npz", ".parquet": "parquet",
-            ".smi": "smiles", ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(VIDEOS), "video"),
-            **dict.fromkeys(sorted(IMAGES), "images"), **dict.fromkeys(sorted(SOUNDS), "sound")}
+            ".smi": "smiles", ".tab": "tsv", ".tsv": "tsv", ".txt": "text", **dict.fromkeys(sorted(STRUCTURES), "structure"),
+            **dict.fromkeys(sorted(VIDEOS), "video"), **dict.fromkeys(sorted(IMAGES), "images"),
+            **dict.fromkeys(sorted(SOUNDS), "sound")}
 _LONG = ("by", "time")
 _CUT = ("crop", "flip")
 _TABLE = (*_LONG, "delimiter", "header", "decimal", "dayfirst", "skip_bad")
 _OPTIONS = {"csv": _TABLE, "tsv": _TABLE, "jsonl": (*_LONG, "decimal", "dayfirst", "skip_bad"),
             "parquet": (*_LONG, "decimal", "dayfirst"), "text": ("by", "skip_bad"), "smiles": ("skip_bad",),
-            "images": ("size", "skip_bad", *_CUT), "sound": ("skip_bad",), "video": ("size", "frames", "skip_bad"),
-            "npz": (*_LONG, *_CUT), "npy": (*_LONG, *_CUT)}
+            "structure": ("skip_bad",), "images": ("size", "skip_bad", *_CUT), "sound": ("skip_bad",),
+            "video": ("size", "frames", "skip_bad"), "npz": (*_LONG, *_CUT), "npy": (*_LONG, *_CUT)}
 _WITH_CELLS = ("csv", "tsv", "jsonl", "parquet")
 _LINKED = partial(way, "given.LinkedTables.read", "given fit, given sample and given score alone")
 _MEDIA: dict[str, Callable[..., Stream]] = {"images": Images, "sound": Sounds, "video": Videos}  # a file a row
@@ -117,11 +119,12 @@ def read(source: Any = None, /, **options: Any) -> Source:
         source: a path, "-" (standard input), a glob ("data/*.csv": the rows of all its files, which must have the same
             columns), the name of a sample (digits, breast_cancer, wine, diabetes, shakespeare, scenes), a mapping, a pandas or
             polars frame, or a `Source`, which is passed through; draws become a row each. None: columns by keyword.
-            Files: .csv, .tsv, .jsonl, .parquet (needs pyarrow), .npz, .npy, .txt, .smi, images, sounds (.wav; .flac and .ogg
-            need soundfile). Folders: of images, as they are, in a sub-folder a class (columns image, label), or with
-            metadata.csv or .jsonl and its column file_name; of sounds (column sound) likewise; of texts, likewise without
-            metadata.
-        format: csv, tsv, jsonl, parquet, text, smiles, images, sound, video, npz or npy, where the ending does not say it.
+            Files: .csv, .tsv, .jsonl, .parquet (needs pyarrow), .npz, .npy, .txt, .smi, .pdb and .cif (need biotite), images,
+            sounds (.wav; .flac and .ogg need soundfile), video. Folders: of images, as they are, in a sub-folder a class
+            (columns image, label), or with metadata.csv or .jsonl and its column file_name; of sounds (column sound) and of
+            video likewise; of texts, likewise without metadata; of structures.
+        format: csv, tsv, jsonl, parquet, text, smiles, structure, images, sound, video, npz or npy, where the ending does not
+            say it.
         delimiter: of a table; by default that of `, tab ; |` by which its first rows agree.
         header: True, False (columns are called column_1, ...) or the columns' names; by default told from the first rows.
         decimal: mark of the numbers of a table or frame, "." or ",", where its cells may have either.
@@ -278,7 +281,9 @@ def _folder(folder: str, options: _Options) -> Source:
     endings = {os.path.splitext(path)[1].lower() for path in paths}
     films = options.frames is not None or (endings & VIDEOS and not endings & IMAGES)
     found = next((format for format, here in (("video", films), ("images", endings & IMAGES), ("sound", endings & SOUNDS),
-                                              ("text", ".txt" in endings)) if here), None)
+                                              ("text", ".txt" in endings), ("structure", endings & STRUCTURES)) if here), None)
+    if (options.format or found) == "structure":
+        return structures([File.at(path) for path in parted(paths, STRUCTURES)[0]], **options.of("structure", folder))
     format = options.format or found
     if format not in _FOLDERS and format != "text":
         what = f"holds {', '.join(sorted(endings))[:80]}" if paths else "is an empty folder"
@@ -307,7 +312,7 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
         odd = next(i for i, format in enumerate(formats) if format != formats[0])
         raise UserError(f"{files[odd].name}: is {formats[odd]}, {files[0].name} is {formats[0]}; expected one format")
     format, passed = formats[0], options.of(formats[0], files[0].name)
-    if format not in _MEDIA and format != "text":
+    if format not in _MEDIA and format not in ("text", "structure"):
         long = {name: passed.pop(name) for name in _LONG if name in passed}
         cut = {**{name: passed.pop(name) for name in _CUT if name in passed}, **long}
         rows = _rows(files, format, passed)
@@ -317,6 +322,8 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
             return _items(rows, **long, learned=options.learned)
         except UserError as error:
             raise error.at(files[0].name) from None
+    if format == "structure":
+        return structures(files, **passed)
     labels = classes(above, [file.path for file in files]) if above else None
     if format in _MEDIA:
         return _MEDIA[format](files, None if labels is None else Columns({"label": np.array(labels)}), **passed).kept()

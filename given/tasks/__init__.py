@@ -19,6 +19,7 @@ from given.sources import Source
 from given.tasks import (
     anomalies,
     answer,
+    backbone,
     channel,
     chat,
     code,
@@ -39,6 +40,7 @@ from given.tasks import (
     recognise,
     segment,
     segments,
+    shape,
     speak,
     synthesise,
     texture,
@@ -51,10 +53,10 @@ from given.tasks import (
 )
 from given.variables import Codec, UserError
 
-__all__ = ["TASKS", "Task", "anomalies", "answer", "channel", "chat", "code", "detect", "fill", "finance", "grounded",
-           "health", "hear", "impute", "keyboard", "label_few", "load", "molecules", "picture", "policy", "predict",
-           "recognise", "segment", "segments", "speak", "synthesise", "task_named", "task_of", "texture", "to_picture",
-           "to_text", "traffic", "translate", "upscale", "video"]
+__all__ = ["TASKS", "Task", "anomalies", "answer", "backbone", "channel", "chat", "code", "detect", "fill", "finance",
+           "grounded", "health", "hear", "impute", "keyboard", "label_few", "load", "molecules", "picture", "policy",
+           "predict", "recognise", "segment", "segments", "shape", "speak", "synthesise", "task_named", "task_of", "texture",
+           "to_picture", "to_text", "traffic", "translate", "upscale", "video"]
 
 _Names = Sequence[str]
 _Axes = Mapping[str, str]
@@ -161,6 +163,8 @@ TASKS = (
          "given fit load.csv --task load", own=load),
     Task("channel", "how a complex radio channel goes on along time or frequency", "independent complex normals, AR(1)",
          "nats/complex sample", "given fit h.npy --task channel", own=channel),
+    Task("backbone", "how the chain of a protein lies in space, at a length, alone or in C_n symmetry", "random walk",
+         "share of bonds of 3.8 A, clashes a chain", "given fit structures/ --task backbone", own=backbone, asks=()),
     Task("health", "how long a machine lasts, given what it has shown", "mean life, ridge", "RMSE in cycles, CRPS",
          "given fit engines.csv --task health", own=health, together="unit"),
     Task("synthesise", "rows that pass for those of a table", "independent columns, real rows", "AUC of trees",
@@ -202,6 +206,8 @@ TASKS = (
          "share that is right, perplexity", "given fit dialogues.jsonl --task grounded", own=grounded, asks=()),
     Task("video", "how clips go on; what a text, or maps, show", "last frame, mean video", "error, a share of the baseline's",
          "given fit clip.mp4 --task video", own=video, chosen_by=video.loss, reads=("size", "frames")),
+    Task("shape", "what a part of a title looks like in space, in voxels", "the shapes of the nearest titles",
+         "intersection over union", "given fit parts.npz --task shape", own=shape, asks=()),
     Task("segments", "groups of rows that are alike, and what tells each from the rest", "one segment", "nats/row",
          "given fit people.csv --task segments", own=segments, chosen_by=segments.loss, asks=()),
 )

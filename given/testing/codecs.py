@@ -67,6 +67,9 @@ def volume_is_the_derivative(codec: Codec, raw: Any) -> None:
     if isinstance(codec.space, Real):
         step, atoms = 1e-6, torch.isin(x.tensor, torch.tensor(codec.space.atoms, dtype=torch.float64))
         assert bool((volume[atoms] == 0).all()) if x.tensor.dim() == 1 else not atoms.any(), "an atom has a volume"
+        if codec.space.dimensions != np.prod(_parts(codec.decode(x)).shape[1:]):
+            _volume_of_map(codec, x, volume)
+            return
         seen, back = (x.scored & ~atoms).reshape(len(x), -1).numpy(), _parts(codec.decode(x))
         there = _parts(codec.decode(Entries(x.tensor + step))) - back if back.dtype.kind == "f" else np.zeros(back.shape)
         if (there.reshape(len(x), -1)[seen] == 0).any():  # rounded
@@ -99,6 +102,14 @@ def _changed(a: Any, b: Any) -> tuple[Any, Any]:
     each = [tuple(item.values()) if isinstance(item, Mapping) else tuple(item) if isinstance(item, list | tuple) else (item,)
             for item in (a, b)]
     return next(((x, y) for x, y in zip(*each, strict=True) if x != y), (each[0][0], each[1][0]))
+def _volume_of_map(codec: Codec, x: Entries, volume: torch.Tensor) -> None:
+    """Of raw values in a space of fewer dimensions than they have numbers, as centred points: the Gram determinant's."""
+    one, D = x.rows(slice(0, 1)), codec.space.dimensions
+    back = codec.decode(one).reshape(-1)
+    steps = torch.eye(D, dtype=torch.float64).reshape(D, *codec.space.shape)
+    moved = [codec.decode(one.of(one.tensor + step)).reshape(-1) - back for step in steps]
+    _, found = np.linalg.slogdet(np.stack(moved) @ np.stack(moved).T)
+    assert np.allclose(-found / 2, volume.numpy()), "log_volume is not that of the map"
 
 
 def _cells_between(codec: Codec, x: Entries, volume: torch.Tensor) -> None:

@@ -161,6 +161,10 @@ class Codec(abc.ABC):
         """How long items are, (B,), in any unit, so that those alike can be learned together; None where all are."""
         return None
 
+    def entries_of(self, length: int) -> int:
+        """How many entries along its axis an item of a length has."""
+        return length
+
     @abc.abstractmethod
     def decode(self, x: Entries) -> Any:
         """Entries (*draws, B, *grid) -> raw values (*draws, B, ...)."""
