@@ -71,7 +71,7 @@ def fit(a: argparse.Namespace) -> int:
         model, budget, why = choice.model, choice.left, {"family": str(choice)}
         model.facts |= {"task": task.name, "header": list(header), "chosen": dict(choice.losses)}
         print(f"family: {choice}", file=sys.stderr)
-    parts: dict[str, Any] = getattr(task.own, "parts", lambda _: {})(model)  # of a product whose factors learn one after another
+    parts: dict[str, Any] = getattr(task.own, "parts", lambda _: {})(model)  # of products whose factors learn one by one
     each = partial(fit_apart, model, learned, parts) if parts else partial(model.fit, learned)
     done = each(seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, **budget, **training)
     own = {} if held is None else _figures({"this model": task.own.measure(model, held)})

@@ -247,9 +247,8 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass "
                         + way("codecs={...}", "--as"))
     if raw.ndim in (3, 4, 5) and (raw.dtype.kind in "biu" or bool((raw == np.floor(raw)).all() and raw.min() >= 0)):
-        if are_voxels(raw):
-            return Voxels(), "voxels, filled or empty"
-        return (Video() if raw.ndim == 5 or raw.shape[3:] > (4,) else Image()), "whole levels on a grid"  # places
+        grid = Video() if raw.ndim == 5 or raw.shape[3:] > (4,) else Image()  # of places
+        return (Voxels(), "voxels, filled or empty") if are_voxels(raw) else (grid, "whole levels on a grid")
     if raw.ndim > 1:
         return Number(), "numbers on a grid, each on a line of its own"
     absent = np.isnan(raw) if raw.dtype.kind == "f" else np.zeros(len(raw), dtype=bool)
