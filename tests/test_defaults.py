@@ -43,6 +43,7 @@ NEEDS = {
     "PretrainedContrastive": "expected path=, the folder of a model, or config=, pixels= and tokenizer=",
     "PretrainedDiffusion": "expected path=, the folder of a pipeline, or files=, the contents of one without weights",
     "PretrainedLM": "expected path=, the folder of a model, or config=, an architecture's JSON to learn from scratch",
+    "Residual": "pass partial(Residual, base=Gaussian, family=Diffusion)",
     "VQVAE": "or use VAE",
 }
 OF_PLACES = {"pictures": "is smaller than its windows of", **dict.fromkeys(
@@ -81,6 +82,7 @@ OUT = {
     "NearestNeighbour": {},
     "PCA": REALS_ONLY,
     "PatchMatch": OF_PLACES,
+    "Pointer": dict.fromkeys(KINDS, "use the codec Set(most=1)"),
     "PretrainedCaptioner": dict.fromkeys(KINDS, NEEDS["PretrainedCaptioner"]),
     "PretrainedContrastive": dict.fromkeys(KINDS, NEEDS["PretrainedContrastive"]),
     "PretrainedDiffusion": dict.fromkeys(KINDS, NEEDS["PretrainedDiffusion"]),
@@ -89,6 +91,7 @@ OUT = {
     "Quilting": OF_PLACES,
     "RealizedGARCH": {**REALS_ONLY, "vectors": "expected two series, returns and a measure of their scale, got 1; use GARCH"},
     "Regression": {},
+    "Residual": {"vectors": NEEDS["Residual"], **dict.fromkeys(["pictures", "labels", "tables"], "use the family alone")},
     "SeasonalNaive": REALS_ONLY,
     "SplineFlow": REALS_ONLY,
     "StateSpace": REALS_ONLY,

@@ -32,7 +32,7 @@ from given.verbs import model as model_of
 
 __all__ = ["TRAINING", "baselines", "chosen", "measure", "model", "perplexity", "probabilities", "read"]
 
-TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 2e-3}
+TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3}
 _ROWS = 1000  # held-out rows that are judged
 _SAID = ("dialogue", "reply")
 
