@@ -1,6 +1,6 @@
 """Push-T: a policy learned from demonstrations, judged by what it earns in the world, closed loop.
 
-    GIVEN_DATA=... python benchmarks/policy.py            # 6 CPU-minutes of one thread; appends to RESULTS.md
+    GIVEN_DATA=... python benchmarks/policy.py            # 3 CPU-minutes of one thread; appends to RESULTS.md
     GIVEN_DATA=... python benchmarks/policy.py picture    # as much, learned from pictures
     GIVEN_DATA=... python benchmarks/policy.py --quick    # 20 CPU-seconds each and 5 starts; prints, and records nothing
 
@@ -92,7 +92,8 @@ def learned(budget: float, seed: int, observe: Observe, *, mean: bool = False) -
     """A model of the demonstrations, and the CPU-seconds it took."""
     data = policy.read(given.read(_file()), observe=observe)
     model = policy.model(data, seed=seed, near=["tool"] if "tool" in data else [], mean=mean)
-    fit = model.fit(data, cpu_seconds=budget, seed=seed, threads=1, held_out=0, progress=False, **policy.TRAINING)
+    fit = model.fit(data, cpu_seconds=budget, seed=seed, threads=1, bfloat16=True, held_out=0, progress=False,
+                    **policy.TRAINING)
     return model, fit.cpu_seconds
 
 
@@ -146,7 +147,7 @@ def main() -> None:
     """All rows, or some of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", nargs="*", default=["mean", "state"], help="rows, of mean, state, picture")
-    parser.add_argument("--seconds", type=float, default=300, help="CPU-seconds of learning by diffusion (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=120, help="CPU-seconds of learning by diffusion (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="20 CPU-seconds and 5 starts; print, and record nothing")
     parser.add_argument("--save", help="where to save what was learned, with the name of the row behind it")
@@ -158,7 +159,7 @@ def main() -> None:
     beside = acted(policy.nearest(raw, {"state": np.array([FIELD] * 4 + [2 * np.pi])}), None, n)
     rows = [["policy", "mean best reward", "solved", "more than the nearest", "steps", "CPU-s to learn"],
             row("what was done in the nearest state", beside, None, None)]
-    for name, said, observe, mean, share in (("mean", "mean of regression, states", shown, True, 0.1),
+    for name, said, observe, mean, share in (("mean", "mean of regression, states", shown, True, 0.2),
                                              ("state", "diffusion, states", shown, False, 1.0),
                                              ("picture", "diffusion, pictures", drawn, False, 1.0)):
         if name in asked.what:
