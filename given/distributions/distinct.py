@@ -57,7 +57,7 @@ class _WithoutReplacement(Distribution):
         turn = law.log_weights - (-u.log()).log()
         item = turn.argsort(1, descending=True)[:, :k]
         law.check_items(k)
-        centre = law.centres[item.T]  # (k, B, *grid)
+        centre = law.centres[item.T].long()  # (k, B, *grid)
         event = self.space.shape
         fresh = noise.fold("entry")
         each = fresh.uniform((k,), event) if len(noise.keys) == self.n else fresh.uniform((), event).reshape(k, self.n, *event)

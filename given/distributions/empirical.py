@@ -25,7 +25,7 @@ class Empirical(Distribution):
 
     Args:
         log_weights: (B, N), normalised or not; a row where all are -inf has no items, and nothing is possible there.
-        centres: (N, *grid) int64.
+        centres: (N, *grid) whole numbers.
         log_kernel: (V, V) float64, row v the log distribution of a symbol whose centre is v.
         space: the finite space.
         why: row -> why it has no items, for messages.
@@ -45,7 +45,7 @@ class Empirical(Distribution):
         own = tuple(shape) if len(noise.keys) == self.n else ()  # else a stream for every draw
         which, each = (noise.fold(of).uniform(own, event) for of, event in (("item", ()), ("entry", self.space.shape)))
         item = inverse_cdf_sample(self.log_weights.exp(), which.reshape(*shape, self.n))
-        centre = self.centres[item]  # (*shape, B, *grid)
+        centre = self.centres[item].long()  # (*shape, B, *grid)
         values = inverse_cdf_sample(self.log_kernel.exp()[centre], each.reshape(*shape, self.n, *self.space.shape))
         assert isinstance(self.space, Finite)
         if self.space.may_end and self.space.end is not None:
@@ -73,7 +73,7 @@ class Empirical(Distribution):
         assert isinstance(self.space, Finite)
         lead = x.shape[: x.dim() - len(self.space.axes)]
         x, scored = x.reshape(*lead, -1), scored.reshape(*lead, -1)
-        centres = self.centres.flatten(1) if self.space.axes else self.centres[:, None]
+        centres = (self.centres.flatten(1) if self.space.axes else self.centres[:, None]).long()
         total = torch.zeros(*lead, len(centres), dtype=torch.float64, device=x.device)
         impossible = torch.zeros_like(total)  # -inf times 0 is not a number: count what cannot be apart
         for symbol in range(self.space.size):

@@ -90,8 +90,7 @@ class Retrieval(Conditional):
         assert isinstance(space, Finite)
         V = space.size
         kernel = ((1 - self.smoothing) * torch.eye(V, dtype=torch.float64) + self.smoothing / V).log()
-        return distributions.Empirical(log_w.to(self.items.device), self.items.long(), kernel.to(self.items.device), space,
-                                       why)
+        return distributions.Empirical(log_w.to(self.items.device), self.items, kernel.to(self.items.device), space, why)
 
     def lessons(self) -> list[Lesson]:
         return [Solve(self._learn)]
