@@ -72,13 +72,13 @@ def assemblies(model: given.Model, n: int) -> list[list[str]]:
     rows = [["symmetry, residues a chain", "bonds of 3.8 A", "clashes in a chain", "clashes between chains, a chain",
              "copies differ by, A"]]
     for copies in (2, 3, 4):
-        drawn = model.sample(n, length=L, how=Symmetry(copies), seed=1)["coords"].reshape(n, copies, L, 3)
+        drawn = model.sample(n, length=L // 2, how=Symmetry(copies), seed=1)["coords"].reshape(n, copies, L // 2, 3)
         angle = 2 * np.pi / copies
         turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
         off = np.abs(drawn @ turn.T - np.roll(drawn, -1, 1)).max()
         one = backbone.geometry(list(drawn[:, 0]))
         far = [np.linalg.norm(a[0][:, None] - np.concatenate(a[1:])[None], axis=-1) for a in drawn]
-        rows.append([f"C{copies}, {L}", f"{np.mean(np.abs(one['bonds'] - 3.8) < 0.2):.3f}", f"{one['clashes'].mean():.2f}",
+        rows.append([f"C{copies}, {L // 2}", f"{np.mean(np.abs(one['bonds'] - 3.8) < 0.2):.3f}", f"{one['clashes'].mean():.2f}",
                      f"{np.mean([(d < 3.5).sum() for d in far]):.2f}", f"{off:.1e}"])
     return rows
 
@@ -113,6 +113,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="20 CPU-seconds and 16 draws; print, and record nothing")
     parser.add_argument("--save", help="where to save what was learned")
+    parser.add_argument("--draws", type=int, default=200, help="chains that are drawn (%(default)s)")
     parser.add_argument("--load", help="what was saved, to measure it without learning")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -129,7 +130,7 @@ def main() -> None:
         extra.append(["CPU-s to learn, steps", f"{fit.cpu_seconds:.0f}, {fit.steps}"])
     if asked.save:
         model.save(asked.save)
-    tables = measured(model, source.pieces, held, 16 if asked.quick else 200, extra)
+    tables = measured(model, source.pieces, held, 16 if asked.quick else asked.draws, extra)
     for rows in tables.values():
         print(*(" | ".join(row) for row in rows), sep="\n", end="\n\n", flush=True)
     print(f"{time.process_time() - began:.0f} CPU-s")
