@@ -6,8 +6,8 @@
 
 Learned from the 206 demonstrations of $GIVEN_DATA/robot/pusht.npz; judged in gym-pusht (pip install "given[policy]") by the
 best reward, the share of the goal that the block covers over .95, within 300 steps from 50 starts that no demonstration has.
-All policies see what is derived of the last two states (places of the tool and of the block's corners, and the tool's place as
-the block sees it), or the last two pictures of 32 x 32 pixels, say 16 actions and do 8 of them before they are asked again.
+All policies see what is derived of the state (places of the tool and of the block's corners, and the tool's place as the block
+sees it), or a picture of 32 x 32 pixels, say 16 actions and do 8 of them before they are asked again.
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ def check_horizon():
         asked.append(past["state"].copy())
         return np.stack([np.full((2, 2), 5.0), np.full((2, 2), -5.0), np.full((2, 2), 99.0)], 1)
 
-    found = given.evaluate.closed_loop.rollouts(act, [Point(), Point()], seeds=[1, 2], execute=2, steps=5)
+    found = given.evaluate.closed_loop.rollouts(act, [Point(), Point()], seeds=[1, 2], execute=2, steps=5,
+                                                 history=2)
     assert found.actions[0, :, 0].tolist() == [5, -5, 5, -5, 5] and found.rewards.shape == (2, 5) and len(asked) == 3
     start = Point().reset(seed=1)[0]
     assert np.allclose(asked[0][0], [start, start]) and np.allclose(asked[1][0], [start + 1, start])
@@ -83,7 +84,7 @@ def test_some_actions_are_done_before_it_is_asked_again():
 
 def test_a_policy_is_learned_and_acts():
     data = policy.read(given.read(episodes()), ahead=4)
-    assert data["state"].shape == (192, 2, 2) and data["action"].shape == (192, 4, 2)
+    assert data["state"].shape == (192, 1, 2) and data["action"].shape == (192, 4, 2)
     model = policy.model(data, width=16, layers=1)
     model.fit(data, steps=80, **{**policy.TRAINING, **QUICK, "batch": 32, "lr": 4e-3})
     starts = {"seeds": range(100, 106), "execute": 2, "steps": 8}
@@ -107,7 +108,7 @@ def test_pictures_are_read_as_channels():
     raw = episodes(4)
     raw["picture"] = np.zeros((32, 6, 6, 3), dtype=np.uint8)
     raw["picture"][:, 2, 3] = 200
-    data = policy.read(given.read(raw), ahead=4)
+    data = policy.read(given.read(raw), ahead=4, history=2)
     assert data["picture"].shape == (32, 6, 6, 6)
     model = policy.model(data, width=8, layers=1)
     model.fit(data, steps=2, **{**policy.TRAINING, **QUICK, "batch": 4})

@@ -63,7 +63,7 @@ class Rollouts:
         return found
 
 
-def rollouts(act: Act, each: Sequence[World], *, seeds: Sequence[int], history: int = 2, execute: int = 8,
+def rollouts(act: Act, each: Sequence[World], *, seeds: Sequence[int], history: int = 1, execute: int = 8,
              steps: int = 300, observe: Callable[[dict[str, np.ndarray]], Observed] | None = None, name: str = "state",
              seed: int = 0) -> Rollouts:
     """Act in worlds until all are over.

@@ -1,10 +1,10 @@
-"""Policy: p(the next actions | the last observations), learned from episodes of somebody who knows how.
+"""Policy: p(the next actions | what is observed), learned from episodes of somebody who knows how.
 
 Any data of episodes, a row each: an archive of arrays with a row a step and `episode_ends`, or a table with a row a step whose
 episode `by=` names. Columns whose name begins with `action` are what is done; all others that change in an episode are what is
-observed: numbers, vectors, pictures. Of every step is learned what was done in the next 16, given what was observed in the last
-two, so that what people do in several ways is drawn whole, one way or another, and not their mean. The family is Diffusion;
-its field is a residual net whose every layer is scaled by what is observed.
+observed: numbers, vectors, pictures. Of every step is learned what was done in the next 16, given what was observed in it, so
+that what people do in several ways is drawn whole, one way or another, and not their mean. The family is Diffusion, of what a
+linear regression on those observations that actions are near leaves over.
 
 `acting` makes of a model what `given.evaluate.rollouts` asks at every turn. The metric on held-out episodes is how far actions
 are from those that were done, a share of their standard deviation, and says little of how well a policy acts; rewards of a
@@ -35,7 +35,7 @@ from given.verbs import model as model_of
 
 __all__ = ["TRAINING", "acting", "baselines", "measure", "model", "nearest", "read"]
 
-TRAINING: Mapping[str, Any] = {"batch": 384, "lr": 3e-3, "patience": None}
+TRAINING: Mapping[str, Any] = {"batch": 256, "lr": 3e-3, "patience": None}
 _ROWS, _NEAR = 500, 1 << 15  # steps that are judged; that the nearest is looked for in
 _SOLVER = DPMSolver(16)
 _CHOSEN = "action"
@@ -43,13 +43,14 @@ _CHOSEN = "action"
 Observe = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
 
 
-def read(data: Source, *, observe: Observe | None = None, history: int = 2, ahead: int = 16) -> Columns:
+def read(data: Source, *, observe: Observe | None = None, history: int = 1, ahead: int = 16) -> Columns:
     """A row a step: `action` (rows, ahead, numbers), every observation (rows, history, ...), and `episode`.
 
     Args:
         data: a row an episode.
         observe: what a policy is shown of observations, name -> (steps, ...); by default these.
-        history: how many of the last observations; 1 for the present one.
+        history: how many of the last observations; of more than the present one what is done next is learned from what was done
+            before, which is surer of what somebody does than of what should be done, and acts worse.
         ahead: how many actions.
 
     Raises:
