@@ -92,6 +92,7 @@ OUT = {
     "RealizedGARCH": {**REALS_ONLY, "vectors": "expected two series, returns and a measure of their scale, got 1; use GARCH"},
     "Regression": {},
     "Residual": {"vectors": NEEDS["Residual"], **dict.fromkeys(["pictures", "labels", "tables"], "use the family alone")},
+    "Retrieval": dict.fromkeys(KINDS, "use NearestNeighbour"),
     "SeasonalNaive": REALS_ONLY,
     "SplineFlow": REALS_ONLY,
     "StateSpace": REALS_ONLY,
