@@ -200,7 +200,6 @@ TASKS = (
          "given fit sounds/ --task speak", own=speak, asks=("target",)),
     Task("hear", "what is said in a sound", "most frequent text, logistic regression on mean frames", "share right, word error",
          "given fit sounds/ --task hear", own=hear, asks=("target",)),
-    Task("policy", "the next actions, given the last observations", "actions of the nearest step, mean of all",
     Task("policy", "the next actions, given what is observed", "actions of the nearest step, mean of all",
          "error in standard deviations", "given fit episodes.npz --task policy", own=policy, together="episode", asks=()),
     Task("grounded", "what is said of things that are seen, and which is meant", "a thing at random, the first by a field",
