@@ -626,6 +626,8 @@ def rows_of(*rows):
     return found
 
 
+CHIRPS = np.array([(9000 * RNG.random() * np.sin(np.arange(n) ** 1.3 / RNG.uniform(5, 20)) + 60 * RNG.normal(size=n)).astype(
+    np.int16) for n in RNG.integers(500, 1400, 10)], dtype=object)
 CODECS = {
     "Label": (lambda: Label(), np.array(["b", "a", "c", "a"])),
     "Label of numbers": (lambda: Label(), np.array([3, 1, 2, 3])),
@@ -684,9 +686,8 @@ CODECS = {
     "MuLaw": (lambda: MuLaw(), RNG.uniform(-1, 1, 300)),
     "MuLaw of 16 bits": (lambda: MuLaw(), RNG.integers(-1 << 15, 1 << 15, 300).astype(np.int16)),
     "Series of MuLaw": (lambda: Series(MuLaw(levels=16)), RNG.integers(-20000, 20000, (3, 20)).astype(np.int16)),
-    "LogMel": (lambda: LogMel(8000), np.array([
-        (6000 * np.sin(np.arange(n) ** 1.3 / 9) + 60 * RNG.normal(size=n)).astype(np.int16) for n in (900, 1400, 1100)],
-        dtype=object)),
+    "LogMel": (lambda: LogMel(8000), CHIRPS),
+    "LogMel, coarse": (lambda: LogMel(8000, seconds=0.2, detail=(8, 8)), CHIRPS),
     "Set": (lambda: Set(["what", "left", "right"], ranges={"left": (0, 32), "right": (0, 64)}),
             rows_of([("cat", 3.125, 0.25), ("dog", 0.125, 4.25)], [("cat", 31.875, 63.75)], [], [("dog", 5.125, 0.75)])),
     "Set drawn by its places": (lambda: Set(["what", "left", "right"], ranges=(0, 64), order=["left", "right", "what"]),

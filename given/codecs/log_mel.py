@@ -31,7 +31,7 @@ __all__ = ["LogMel"]
 _FULL = {"i": float(1 << 15), "f": 1.0}
 _HOP, _HOPS = 0.016, 3  # seconds from frame to frame, and how many such a frame is long
 _FLOOR = -80.0  # decibels below a sine of full scale
-_SILENT = 6.0  # decibels above the floor, up to which a frame is
+_SILENT = 12.0  # decibels above the floor, up to which a frame is
 _NEAREST, _ROUNDS, _MOMENTUM = 30, 40, 0.99  # steps to the nearest spectrum, of Griffin-Lim
 _NOTHING = 1e-20  # power, far below the floor; processors are slow at the least numbers
 
@@ -43,25 +43,32 @@ class LogMel(Codec):
         rate: samples a second.
         bands: of every frame.
         seconds: that a sound lasts at most; by default as long as the longest learned from.
+        detail: how many of the lowest frequencies along time and along bands are kept of the frames of a whole sound, by the
+            cosine transform, as of a photograph in JPEG: few numbers, which families of vectors learn soon. None for frames.
 
     decode(encode(r)) sounds like r: it has its frames to some 2 decibels, by root mean square, and is as long to within a frame
     and what is silent at its end.
     """
 
-    lossy = 0.25
-
-    def __init__(self, rate: int, *, bands: int = 40, seconds: float | None = None) -> None:
+    def __init__(self, rate: int, *, bands: int = 40, seconds: float | None = None,
+                 detail: tuple[int, int] | None = None) -> None:
         if not isinstance(rate, int) or rate < 1000 or not 4 <= bands <= 128 or (seconds is not None and seconds <= 0):
             raise UserError(f"LogMel: rate={rate!r}, bands={bands!r}, seconds={seconds!r}; expected samples a second from "
                             "1000, 4 to 128 bands, and a time above 0")
         self.rate, self.bands, self.hop = rate, bands, max(1, round(rate * _HOP))
         self.kind, self.count, self.frames = "", 0, 0 if seconds is None else self.length(round(seconds * rate))
         self.fixed = seconds is not None
-        self.sums, self.rows = np.zeros((3, bands)), 0
+        self.detail, self.lossy = detail, 0.25 if detail is None else 0.5
+        if detail is not None and not (self.fixed and 0 < detail[0] <= self.frames and 0 < detail[1] <= bands):
+            raise UserError(f"LogMel: detail={detail}, seconds={seconds}; expected seconds, and as many numbers along time as "
+                            "they have frames at most, and as bands")
+        self.sums, self.rows = np.zeros((2, *(detail or (bands,)))), 0
 
     @property
     def space(self) -> Real:
         self._learned()
+        if self.detail is not None:
+            return Real(axes=tuple(Axis(name, size) for name, size in zip(("wave", "ripple"), self.detail, strict=True)))
         return Real(axes=(Axis("frame", self.frames, role="time"), Axis("band", self.bands, role="channel")))
 
     @property
@@ -76,7 +83,10 @@ class LogMel(Codec):
             elif len(frames) > self.frames:
                 raise UserError(self._too_long(samples), row)
             above = frames - _FLOOR
-            self.sums += np.stack([above.sum(0), (above**2).sum(0), np.ones(self.bands)])
+            if self.detail is not None:
+                waves, ripples = self._waves()
+                above = (waves[:, :len(above)] @ above @ ripples.T)[None]
+            self.sums += np.stack([above.sum(0), (above**2).sum(0)])
             self.rows += 1
 
     def encode(self, raw: np.ndarray) -> Entries:
@@ -87,6 +97,9 @@ class LogMel(Codec):
         found = np.full((len(raw), self.frames, self.bands), _FLOOR, dtype=np.float32)
         for row, frames in enumerate(each):
             found[row, :len(frames)] = frames
+        if self.detail is not None:
+            waves, ripples = self._waves()
+            found = waves @ (found - _FLOOR) @ ripples.T
         return Entries(torch.from_numpy(((found - mean) / scale).astype(np.float32)))
 
     def decode(self, x: Entries) -> np.ndarray:
@@ -104,10 +117,13 @@ class LogMel(Codec):
         """Entries (..., frames, bands) as levels, float64."""
         mean, scale = self._lines()
         found: np.ndarray = x.tensor.detach().cpu().numpy().astype(np.float64) * scale + mean
+        if self.detail is not None:
+            waves, ripples = self._waves()
+            found = np.maximum(waves.T @ found @ ripples, 0.0) + _FLOOR
         return found
 
     def log_volume(self, x: Entries) -> Tensor:
-        each = -torch.log(torch.from_numpy(self._lines()[1]).double()).to(x.device)
+        each = -torch.log(torch.from_numpy(self._lines()[1]).double()).to(x.device)  # the cosine transform is a rotation
         return torch.where(x.scored, each, 0.0).sum((-2, -1))
 
     def single(self, raw: np.ndarray) -> bool:
@@ -134,11 +150,12 @@ class LogMel(Codec):
         return self.kind
 
     def _lines(self) -> tuple[np.ndarray, np.ndarray]:
-        """(bands,) the mean and the standard deviation of all frames, those of silence after the end too."""
+        """The mean and the standard deviation: (bands,) of all frames, those of silence after the end too, or of `detail`."""
         self._learned()
-        n = self.rows * self.frames
+        n = self.rows * (1 if self.detail is not None else self.frames)
         mean = self.sums[0] / n
-        return mean + _FLOOR, np.sqrt(np.maximum(self.sums[1] / n - mean**2, 1.0))  # of a decibel at least
+        scale = np.sqrt(np.maximum(self.sums[1] / n - mean**2, 1.0))  # of a decibel at least
+        return mean + (0.0 if self.detail is not None else _FLOOR), scale
 
     def length(self, samples: int) -> int:
         """How many frames so many samples have."""
@@ -213,6 +230,11 @@ class LogMel(Codec):
             power = np.maximum(power * wanted / np.maximum(power @ bands.T @ bands, _NOTHING), _NOTHING)
         return power
 
+    def _waves(self) -> tuple[np.ndarray, np.ndarray]:
+        """The cosines along time (k, frames) and along bands (k, bands)."""
+        assert self.detail is not None
+        return _cosines(self.frames)[:self.detail[0]], _cosines(self.bands)[:self.detail[1]]
+
     def _bands(self) -> np.ndarray:
         return _filters(self.rate, _HOPS * self.hop, self.bands)
 
@@ -226,6 +248,14 @@ class LogMel(Codec):
 def _window(size: int) -> np.ndarray:
     """Hann's."""
     found: np.ndarray = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    return found
+
+
+@functools.cache
+def _cosines(n: int) -> np.ndarray:
+    """(n, n) the orthonormal cosine transform, the lowest frequency first."""
+    found: np.ndarray = np.cos(np.pi / n * np.arange(n)[:, None] * (np.arange(n) + 0.5)) * (2 / n) ** 0.5
+    found[0] /= 2**0.5
     return found
 
 

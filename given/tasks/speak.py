@@ -1,11 +1,12 @@
 """Speak: p(sound | text), sounds of what is to be said. Any folder of sounds with what is said in each.
 
-The sound is a picture of its loudness, frames by bands of pitch, drawn by a field along a path (flow matching) that reads the
-words; how long it lasts is drawn with it, as the silence after its end. Phases that fit give the samples (Griffin-Lim). The
-text is dropped now and then, so that draws can be guided, as they are by 2 unless asked otherwise. Draws of the texts of
-held-out sounds are judged by a logistic regression on mean frames that learned from the held-out sounds: *heard rightly* is
-the share in which it hears what was asked for. Beside it stand what is heard in each fifth of the held-out sounds by one that
-learned from the others, and the trivial baseline, independent normal numbers of the mean and deviation of each text.
+The sound is a picture of its loudness, frames by bands of pitch, of which the lowest frequencies of a cosine transform are
+kept, as in a small photograph; these are drawn by a field along a path (flow matching) that reads the words. How long a sound
+lasts is drawn with it, as the silence after its end. Phases that fit give the samples (Griffin-Lim). The text is dropped now
+and then, so that draws can be guided, as they are by 2 unless asked otherwise. Draws of the texts of held-out sounds are judged
+by a logistic regression on mean frames that learned from the held-out sounds: *heard rightly* is the share in which it hears
+what was asked for. Beside it stand what is heard in each fifth of the held-out sounds by one that learned from the others, and
+the trivial baseline, independent normal numbers of the mean and deviation of each text.
 
 Samples themselves are learned as levels, sample by sample (`wave`): a WaveNet says how far a sample is from where least squares
 on those before expect it. That is a density, in bits a sample, and speech where there is far more time to learn.
@@ -31,7 +32,7 @@ from given.codecs import LogMel, MuLaw, Series, Text
 from given.conditional import quoted
 from given.distributions import Guidance
 from given.families import FlowMatching
-from given.nn import Context, Convolutions, UNet
+from given.nn import AdaptiveMLP, Convolutions
 from given.solve import DPMSolver
 from given.sources import Source
 from given.variables import Entries, UserError
@@ -42,7 +43,7 @@ from given.ways import way
 
 __all__ = ["GUIDANCE", "TRAINING", "baselines", "bits", "measure", "model", "read", "speak", "wave"]
 
-TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
+TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 2e-3, "patience": None, "held_out": 0}
 GUIDANCE = 2.0  # what the text weighs
 _ROWS, _FEW, _STEPS = 500, 20, 16  # held-out sounds that draws stand beside, at least; steps of the equation
 
@@ -60,20 +61,20 @@ def read(data: Source | str | os.PathLike[str], target: str | None = None) -> So
     return sounds_and_text("speak", data, target)
 
 
-def model(data: Source, *, seed: int = 0, width: int = 96, seconds: float | None = None) -> Model:
+def model(data: Source, *, seed: int = 0, width: int = 384, seconds: float | None = None) -> Model:
     """A model of frames, nothing of it learned yet.
 
     Args:
         data: of `read`.
         seed: of the initial weights.
-        width: of the convolutions.
+        width: of the layers.
         seconds: that a sound lasts at most; by default as the longest learned from.
     """
     sound, text = names_of(data)
-    family = partial(FlowMatching, net=partial(UNet, width=width, factors=(1, 1, 2)), width=64, known=0.0,
-                     context=partial(Context, sums_tokens=True), readers={text: Convolutions(layers=2, halve=0)})
-    return model_of(f"p({quoted(sound)} | {quoted(text)})", data, codecs=codecs_of(data, seconds), families={sound: family},
-                    seed=seed)
+    family = partial(FlowMatching, net=partial(AdaptiveMLP, width=width), width=64, known=0.0,
+                     readers={text: Convolutions(layers=2, halve=0, role="pooled")})
+    return model_of(f"p({quoted(sound)} | {quoted(text)})", data, codecs=codecs_of(data, seconds, coarse=True),
+                    families={sound: family}, seed=seed)
 
 
 def wave(data: Source, *, seed: int = 0, window: int = 2048) -> Model:

@@ -18,6 +18,7 @@ from given.ways import way
 __all__ = ["Listener", "Sounds", "codecs_of", "frames_of", "names_of", "rate_learned", "rate_of_data", "sounds_and_text"]
 
 Sounds = Sequence[np.ndarray] | np.ndarray  # (n,) items of samples
+_DETAIL = 24, 14  # of a coarse picture: of a second, waves of 85 ms and longer
 _PARTS = 3  # of a sound, whose mean frames are heard
 
 
@@ -55,9 +56,14 @@ def names_of(data: Source) -> tuple[str, str]:
     return sound, next(name for name in data.names if name != sound)
 
 
-def codecs_of(data: Source, seconds: float | None = None) -> dict[str, Codec]:
-    """Sounds as frames, text as words."""
+def codecs_of(data: Source, seconds: float | None = None, coarse: bool = False) -> dict[str, Codec]:
+    """Sounds as frames, or coarse pictures of these, and text as words."""
     sound, text = names_of(data)
+    if coarse:
+        rate = rate_of_data(data)
+        seconds = seconds or max(len(samples) for rows in data.batches(1 << 12) for samples in rows[sound]) / rate
+        frames = LogMel(rate, seconds=seconds).frames
+        return {**codecs_of(data), sound: LogMel(rate, seconds=seconds, detail=(min(_DETAIL[0], frames), _DETAIL[1]))}
     words = max(len(value.split()) for rows in data.batches(1 << 12) for value in rows[text].tolist())
     return {sound: LogMel(rate_of_data(data), seconds=seconds),
             text: Text("words", unseen="error", longest=2 * words)}
