@@ -176,22 +176,17 @@ def of_clip(seconds: dict[str, float], n: int, save: Path | None, folder: Path) 
     """How films go on: PSNR of frames, and its mean over them."""
     table = [["PSNR, dB", "copied", "this model", "gain"]]
     for film, size in FILMS.items():
-        clip, order = clip_of(str(folder / film), size), 3
+        clip, order = clip_of(str(folder / film), size), 2
         before, true, count = clip[:-LAST], clip[-LAST:], len(clip)
         rows = np.stack([before[i:i + order + 1] for i in range(len(before) - order)])
         data = video.cut(Columns({"video": rows}), order)
-        model = kept(save, f"clip-{film}", partial(learned, video.regression(data, order=order), data, seconds["clip"],
-                                                    batch=4, lr=2e-3))
+        model = kept(save, f"clip-{film}", partial(learned, video.regression(data, order=order, width=16, blocks=1), data,
+                                                    seconds["clip"], batch=4, lr=3e-3))
         past = np.stack([clip[t - order:t] for t in range(count - LAST, count)])
-        one = np.concatenate([np.asarray(model.given(past=past[i:i + 5]).sample(32, seed=i)["next"])[:, :, 0].mean(0)
-                              for i in range(0, LAST, 5)])
-        window, ahead = np.broadcast_to(before[-order:], (DRAWS, order, *clip.shape[1:])), list[np.ndarray]()
-        for t in range(LAST):
-            ahead.append(np.asarray(model.given(past=window).sample(seed=t)["next"]).reshape(DRAWS, 1, *clip.shape[1:]))
-            window = np.concatenate([window[:, 1:], ahead[-1]], 1)
+        one, ahead = video.expected(model, past, 1)[:, 0], video.expected(model, before[None, -order:], LAST)[0]
         for what, copied, found in (
                 ("one frame ahead, the frame before", past[:, -1], one),
-                ("all 20, the last before them", np.repeat(before[-1:], LAST, 0), np.concatenate(ahead, 1).mean(0))):
+                ("all 20, the last before them", np.repeat(before[-1:], LAST, 0), ahead)):
             a, b = (float(np.mean([video.psnr(x, y) for x, y in zip(true, frames, strict=True)])) for frames in (copied, found))
             table.append([f"{film}, {what}", f"{a:.2f}", f"{b:.2f}", f"{b - a:+.2f}"])
         table.append([f"{film}, CPU-s to learn", "", f"{cpu(model):.0f}", ""])

@@ -136,6 +136,7 @@ from given.nn import (
     LinearPrediction,
     MaskedTransformer,
     MinGRU,
+    Moved,
     Numbers,
     OnionPeel,
     Patches,
@@ -486,6 +487,9 @@ FAMILIES = {
     "VAE by convolutions": lambda: VAE(
         grid("x", 2, 2, 2), LABEL, latent=1, samples=512, prior=Gaussian, likelihood=partial(Regression, net=DECODER, width=8),
         posterior=partial(REGRESSION, readers={"x": Pyramid(width=2)})),
+    "Regression of what moves": lambda: Regression(
+        PIXELS, [SHOWN, LABEL], net=partial(ConvolutionalMap, width=8, blocks=1), readers={"shown": Moved(reach=1, window=3)},
+        width=4, homoscedastic=True),
     "Regression of a map given a lower one": lambda: Regression(
         Variable("x", IdentityCodec(Real(axes=(Axis("height", 2), Axis("width", 2))))),
         [Variable("low", IdentityCodec(Real(axes=(Axis("height", 1), Axis("width", 1))))), LABEL],

@@ -78,6 +78,11 @@ class Dequantised(Distribution):
         scored = open_.flatten(x.tensor.dim() - grid).sum(-1) if grid else open_.long()
         return torch.stack(each).mean(0) + scored * math.log(2 / self.levels)
 
+    def mean(self) -> Entries:
+        """The mean level, float64, where what lies beyond the outermost cells weighs nothing."""
+        inner = self.distribution.mean()
+        return self._kept((inner.tensor.double() + 1) * (self.levels / 2) - 0.5)
+
     def condition(self, evidence: Entries) -> Dequantised:
         if self.distribution.kind_of_part not in ("estimate", "none"):
             return super().condition(evidence)  # type: ignore[return-value]

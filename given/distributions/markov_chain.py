@@ -57,19 +57,24 @@ class MarkovChain(Distribution):
 
     def draw(self, shape: Sequence[int], noise: Noise) -> Entries:
         draws, e = torch.Size(shape).numel(), self.evidence
-        row = torch.arange(self.n, device=self.device).repeat(draws)
-        each = noise.repeat(draws) if shape else noise
-        window, found = self.before.rows(row), list[Tensor]()
+        row = torch.arange(self.n, device=self.device)
+        window, found = self.before, list[Tensor]()
         for t in range(self.steps):
             known = None if e is None else e.map(lambda x, t=t: x[:, t]).rows(row)  # type: ignore[misc]
             if known is None or not known.complete:
                 distribution = self._at(window, t, row)
                 if known is not None and _in_part(known):
                     distribution = distribution.condition(known)
-                values = distribution.sample(seed=each.fold(t)).tensor
-                values = values if known is None else torch.where(known.scored, known.tensor.to(values), values)
+                drawn = distribution.sample((draws,) if t == 0 else (), seed=noise.fold(t))
+                values = drawn.tensor.flatten(0, 1) if t == 0 else drawn.tensor  # of one row all draws begin alike
+                if known is not None:
+                    known = known.rows(torch.arange(self.n, device=self.device).repeat(draws)) if t == 0 else known
+                    values = torch.where(known.scored, known.tensor.to(values), values)
             else:
-                values = known.tensor
+                values = known.tensor.repeat(draws, *[1] * len(self.space.shape[1:])) if t == 0 else known.tensor
+            if t == 0:
+                row, noise = row.repeat(draws), noise.repeat(draws) if shape else noise
+                window = self.before.rows(row)
             found.append(values)
             window = _moved(window, values)
         return Entries(torch.stack(found, 1).reshape(*shape, self.n, *self.space.shape))
@@ -95,6 +100,13 @@ class MarkovChain(Distribution):
                 total = total + torch.where(asked, each, 0.0)
             window = _moved(window, slice_.tensor)
         return total.reshape(*lead, self.n)
+
+    def mean(self) -> Entries:
+        """Of one slice that of its distribution; of several `Intractable`, but by draws."""
+        if self.steps > 1 or self.evidence is not None:
+            return super().mean()
+        first = self._at(self.before, 0, torch.arange(self.n, device=self.device)).mean()
+        return first.map(lambda v: v[:, None])
 
     def condition(self, evidence: Entries) -> Distribution:
         known = self._and(Entries(evidence.tensor, evidence.readable))

@@ -52,13 +52,14 @@ class ConvolutionalMap(Map):
         width: channels.
         blocks: of two convolutions beside a shortcut.
         patch: entries along every axis of places that are one cell.
+        still: whether it begins at zeros, as suits a change from what is most often right.
 
     Raises:
         UserError: x is no such grid, or no parent has a vector at its entries.
     """
 
     def __init__(self, space: Space, context: int, outputs: int, roles: Collection[str] = (), *, width: int = 48,
-                 blocks: int = 3, patch: int = 2) -> None:
+                 blocks: int = 3, patch: int = 2, still: bool = False) -> None:
         super().__init__()
         if isinstance(space, Product):
             raise UserError(f"ConvolutionalMap: expected a grid, got {space}; use MLP")
@@ -81,6 +82,9 @@ class ConvolutionalMap(Map):
         self.straight = nn.Linear(context, outputs)
         for layer in [self.leave, *(block[1] for block in self.blocks)]:  # type: ignore[index]
             nn.init.zeros_(layer.weight)
+        if still:
+            nn.init.zeros_(self.straight.weight)
+            nn.init.zeros_(self.straight.bias)
 
     def forward(self, y: Condition) -> Tensor:
         assert y.aligned is not None

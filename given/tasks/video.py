@@ -23,21 +23,22 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from given.codecs import LabelMap, Text, Video, infer
 from given.conditional import Conditional, quoted
 from given.families import Change, Dequantised, FlowMatching, Markov, Regression
-from given.nn import Context, ConvolutionalMap, Interpolated, Reader, UNet
+from given.nn import Context, ConvolutionalMap, Moved, Reader, UNet
 from given.solve import DPMSolver
 from given.sources import VIDEOS, Columns, Source, joined, size_within
 from given.sources import read as read_data
-from given.variables import Codec, UserError
+from given.variables import Codec, Entries, Observed, UserError
 from given.verbs import Model
 from given.verbs import model as model_of
 from given.verbs.pictures import phrases
 from given.ways import way
 
-__all__ = ["TRAINING", "baselines", "cut", "drawn", "loss", "measure", "model", "models", "parted", "psnr", "read",
+__all__ = ["TRAINING", "baselines", "cut", "drawn", "expected", "loss", "measure", "model", "models", "parted", "psnr", "read",
            "regression", "sharpness"]
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
@@ -134,8 +135,8 @@ def regression(data: Source, *, seed: int = 0, width: int = 48, blocks: int = 3,
         width, blocks: of the convolutions.
         order, blur: as of `model`.
     """
-    frame = partial(Regression, net=partial(ConvolutionalMap, width=width, blocks=blocks, patch=2), width=16,
-                    readers={"last": Interpolated(1)})
+    frame = partial(Regression, net=partial(ConvolutionalMap, width=width, blocks=blocks, patch=2, still=True), width=16,
+                    readers={"last": Moved()})
     change = partial(Change, family=frame, scale=_usual_change(data))
     return _model(data, partial(Dequantised, family=change), seed, order, blur)
 
@@ -169,6 +170,25 @@ def drawn(model: Model, rows: Columns, n: int = 1, *, seed: int = 0) -> np.ndarr
     (factor,) = model.joint.declared
     y = {v.name: rows[v.name] for v in factor.parents}
     return np.asarray(model.given(y).sample(n, seed=seed)[factor.x.name])
+
+
+@torch.no_grad()
+def expected(model: Model, past: np.ndarray, frames: int) -> np.ndarray:
+    """(n, frames, height, width[, 3]) float64 how clips go on by a regression, each frame the mean given the means before.
+
+    Args:
+        model: of `regression`.
+        past: (n, frames, height, width[, 3]) as many as it learned to read, or more.
+        frames: how many.
+    """
+    (chain,) = model.joint.declared
+    assert isinstance(chain, Markov)
+    window, found = past[:, -chain.order:], list[np.ndarray]()
+    for _ in range(frames):
+        last = Entries(torch.from_numpy(np.ascontiguousarray(window)).long().movedim(1, -1))
+        found.append(chain.inner(Observed({chain.last.name: last})).mean().tensor.numpy().clip(0, _TOP))
+        window = np.concatenate([window[:, 1:], found[-1][:, None].round().astype(np.uint8)], 1)
+    return np.stack(found, 1)
 
 
 def loss(model: Model, held: Source) -> float:
