@@ -90,7 +90,7 @@ def model(data: Source, *, seed: int = 0, width: int = 64, pair: int = 32) -> Mo
     """
     name, path = chain_of(data), Karras(low=0.005, high=30.0, mean=-1.5, deviation=1.4)
     family = partial(Diffusion, path=path, known=0, net=partial(ChainField, path=path, width=width, pair=pair),
-                     solver=Ancestral(128), terms=16, width=4)
+                     solver=Ancestral(64), terms=16, width=4)
     windows = data if isinstance(data, ChainWindows) or not isinstance(data, Columns) else ChainWindows(data, name, WINDOW)
     return model_of(f"p({quoted(name)})", windows, codecs={name: Coordinates(WINDOW)}, families={name: family}, seed=seed)
 
