@@ -263,4 +263,4 @@ DRAW = ToPicture("picture", {"map": LabelMap}, known=0.5)
 RESTYLE = ToPicture("styled", {"picture": Image, "style": Label})
 EDIT = ToPicture("edited", {"picture": Image, "edit": Text}, known=0.5,
                  through={"boxes": ("picture",), "edited_boxes": ("boxes", "edit")},
-                 apart={"boxes": {"share": 0.3}, "edited_boxes": {"share": 0.4, **_WORDS}})
+                 apart={"boxes": {"share": 0.3, "batch": 32, "lr": 2e-3}, "edited_boxes": {"share": 0.4, **_WORDS}})
