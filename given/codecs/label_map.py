@@ -14,6 +14,8 @@ __all__ = ["LabelMap"]
 
 _MOST = 1 << 15
 
+_CHANNELS = 4  # of a picture, at most
+
 
 class LabelMap(Codec):
     """Maps of one size, (B, height, width), or as many of every item, (B, frame, height, width), whose values are classes:
@@ -47,7 +49,8 @@ class LabelMap(Codec):
         return "counting"
 
     def learn(self, raw: np.ndarray) -> None:
-        if raw.ndim not in (3, 4) or raw.dtype.kind not in "biuU":
+        channels = raw.ndim == 4 and raw.shape[3] <= _CHANNELS  # of a picture, which no map has
+        if raw.ndim not in (3, 4) or channels or raw.dtype.kind not in "biuU":
             raise UserError("expected maps (B, height, width) or (B, frame, height, width) of whole numbers or text, got "
                             f"{raw.dtype} {raw.shape}")
         self.shape = self.shape or raw.shape[1:]
