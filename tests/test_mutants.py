@@ -258,7 +258,7 @@ MUTANTS = {
         given.distributions.markov_chain, "_moved", "window.tensor[:, 1:], values[:, None]",
         "window.tensor[:, :1], values[:, None]", check_goes_on),
     "a change is scored in its own units": Mutant(
-        given.distributions.Shifted, "log_prob", " - scored * math.log(self.scale)", "",
+        given.distributions.Affine, "log_prob", "seed=seed) - volume", "seed=seed)",
         family("density_is_normalised", "Change")),
     "an entry's own error is known before it": Mutant(
         given.nn.AdaptivePrediction, "forward", "(self.block, -1)", "(self.block - 1, 0)",

@@ -80,7 +80,6 @@ from given.distributions.realized_volatility import RealizedVolatility
 from given.distributions.rendered import Rendered
 from given.distributions.row_groups import RowGroups
 from given.distributions.sequential import SamplerState, Sequential, State
-from given.distributions.shifted import Shifted
 from given.distributions.side_by_side import SideBySide, Table
 from given.distributions.skewed_student import SkewedStudent
 from given.distributions.smoothing import KneserNey, NGramCounts, Smoothing, WittenBell
@@ -187,7 +186,6 @@ __all__ = [
     "SamplerState",
     "Scale",
     "Sequential",
-    "Shifted",
     "SideBySide",
     "SkewedStudent",
     "SmoothCategoricalHead",

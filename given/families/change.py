@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from given import distributions
@@ -54,8 +55,9 @@ class Change(Conditional):
         self.of, self.scale, self.shown = of, scale, shown
         self.inner = family(Variable(x.name, IdentityCodec(x.space)), self.parents)
 
-    def forward(self, y: Observed) -> distributions.Shifted:
-        return distributions.Shifted(self.inner(y), self._base(y), self.scale)
+    def forward(self, y: Observed) -> distributions.Affine:
+        base = self._base(y)
+        return distributions.Affine(self.inner(y), base, torch.full_like(base, self.scale))
 
     def lessons(self) -> list[Lesson]:
         return [lesson.mapped(self._changes) for lesson in self.inner.lessons()]

@@ -26,7 +26,7 @@ from given.sources import read as read_data
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
-from given.verbs.pictures import EDGES, box_fields, nearest_pictures, sets_of
+from given.verbs.pictures import EDGES, box_fields, iou, nearest_pictures, sets_of
 
 __all__ = ["TRAINING", "baselines", "columns_of", "found", "iou", "mean_iou", "measure", "model", "read"]
 
@@ -95,14 +95,6 @@ def plain(rows: Any) -> list[list[tuple[Any, ...]]]:
         return tuple(item)
 
     return [[box(item) for item in row] for row in rows]
-
-
-def iou(a: Sequence[Any], b: Sequence[Any]) -> float:
-    """Intersection over union of two boxes (name, left, top, right, bottom)."""
-    wide, high = (min(a[3 + i], b[3 + i]) - max(a[1 + i], b[1 + i]) for i in (0, 1))
-    inside = max(0.0, wide) * max(0.0, high)
-    areas = sum(max(0.0, x[3] - x[1]) * max(0.0, x[4] - x[2]) for x in (a, b))
-    return inside / (areas - inside) if inside else 0.0
 
 
 def mean_iou(true: Sequence[Sequence[Any]], given: Sequence[Sequence[Any]]) -> float:

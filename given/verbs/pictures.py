@@ -19,8 +19,9 @@ from given.variables import Codec, UserError
 from given.verbs.building import model
 from given.verbs.models import Model
 
-__all__ = ["EDGES", "FEW", "box_fields", "entries_of", "far_from_changes", "field", "labelled_pictures", "lonely_label",
-           "nearest_pictures", "phrases", "picture_model", "picture_names", "roles", "sets_called", "sets_of", "words"]
+__all__ = ["EDGES", "FEW", "box_fields", "entries_of", "far_from_changes", "field", "iou", "labelled_pictures",
+           "lonely_label", "nearest_pictures", "phrases", "picture_model", "picture_names", "roles", "sets_called", "sets_of",
+           "words"]
 
 phrases = Convolutions(layers=2, halve=0)  # of texts: a word is read with those beside it, which say of what it is
 words = Tokens(layers=2, dropout=0.0)  # of texts: words attend to one another, and so say of what they are
@@ -162,11 +163,11 @@ def far_from_changes(before: np.ndarray, after: np.ndarray, size: tuple[int, int
     y, x = np.ogrid[:size[0], :size[1]]
     far = np.ones((len(before), *size), dtype=bool)
     for row, both in enumerate(zip(before, after, strict=True)):
-        one, other = ([_listed(box) for box in boxes] for boxes in both)
-        for these, those in ((one, other), (other, one)):
-            for name, *edges in these:
-                if not any(name == n and _overlap(edges, e) > _SAME for n, *e in those):
-                    left, top, right, bottom = np.array(edges) + margin * np.array([-1, -1, 1, 1])
+        first, second = ([_listed(box) for box in boxes] for boxes in both)
+        for these, those in ((first, second), (second, first)):
+            for box in these:
+                if not any(box[0] == other[0] and iou(box, other) > _SAME for other in those):
+                    left, top, right, bottom = np.array(box[1:]) + margin * np.array([-1, -1, 1, 1])
                     far[row] &= ~((x > left - 1) & (x < right) & (y > top - 1) & (y < bottom))
     return far
 
@@ -178,12 +179,12 @@ def _listed(box: Any) -> list[Any]:
     return [*(box[name] for name in box if name not in EDGES), *(box[name] for name in EDGES)]
 
 
-def _overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """The intersection over the union of two boxes."""
-    across, down = (max(0.0, min(a[i + 2], b[i + 2]) - max(a[i], b[i])) for i in (0, 1))
-    both = across * down
-    areas = [(e[2] - e[0]) * (e[3] - e[1]) for e in (a, b)]
-    return both / max(sum(areas) - both, 1e-9)
+def iou(a: Sequence[Any], b: Sequence[Any]) -> float:
+    """Intersection over union of two boxes (name, left, top, right, bottom)."""
+    wide, high = (min(a[3 + i], b[3 + i]) - max(a[1 + i], b[1 + i]) for i in (0, 1))
+    inside = max(0.0, wide) * max(0.0, high)
+    areas = sum(max(0.0, x[3] - x[1]) * max(0.0, x[4] - x[2]) for x in (a, b))
+    return inside / (areas - inside) if inside else 0.0
 
 
 def sets_of(picture: str, *, width: int = 64, layers: int = 3) -> Callable[..., Conditional]:
