@@ -7,7 +7,8 @@ right, so a mirror image is another chain: helices of proteins turn one way.
 
 Two stages: the first reads x_t; the second reads the points that the first expects, where bonds and contacts can be told. Every
 stage is a transformer over points whose attention is biased by pairs. Padding is not attended to, and any number of points is
-served; of several chains, each has its own order.
+served; of several chains, each has its own order. What is measured of the points is in float64, so that a turn changes the last
+bits alone of what the nets read.
 
 Source: Satorras, Hoogeboom, Welling, E(n) equivariant graph neural networks, 2021 / https://arxiv.org/abs/2102.09844
 Jumper et al., Highly accurate protein structure prediction with AlphaFold, 2021 / https://doi.org/10.1038/s41586-021-03819-2
@@ -79,19 +80,19 @@ class ChainField(Field):
         return twin
 
     def forward(self, x: Tensor, t: Tensor, y: Condition) -> Tensor:
-        n = x.shape[1] + 1
-        basis = torch.from_numpy(helmert(n).copy()).to(x)  # (n - 1, n)
-        alpha, sigma = (v.to(x)[:, None, None] for v in self.path.mix(t))
+        n, points = x.shape[1] + 1, x[..., 0].double()
+        basis = torch.from_numpy(helmert(n).copy()).to(points)  # (n - 1, n)
+        alpha, sigma = (v.to(points)[:, None, None] for v in self.path.mix(t))
         ratio = sigma / alpha
-        level = ratio.log().clamp(-8, 8) / 3
+        level = (ratio.log().clamp(-8, 8) / 3).to(y.pooled)
         waves = [f(level[:, 0] * k) for k in (1, 2, 4) for f in (torch.sin, torch.cos)]
         e = self.time(torch.cat([level[:, 0], level[:, 0] ** 2, *waves, y.pooled], 1))
-        chain = _Chain.of(n, len(x), self.copies, y.ends, x)
-        noisy = basis.mT @ x[..., 0] * chain.mask
+        chain = _Chain.of(n, len(x), self.copies, y.ends, points)
+        noisy = basis.mT @ points * chain.mask
         first = self.stages[0](noisy, noisy / alpha, ratio, e, chain)
         expected = (alpha * noisy + sigma * chain.centred(first)) * chain.mask
         second = self.stages[1](expected, expected, ratio, e, chain)
-        return basis @ chain.centred(first + second)
+        return (basis @ chain.centred(first + second)).to(x)
 
 
 class _Chain:
@@ -134,7 +135,7 @@ class _Chain:
 
 
 class _Stage(nn.Module):
-    """Points -> a vector at each."""
+    """Points -> a vector at each, in float64; between them nets of features in float32."""
 
     def __init__(self, bond: float, width: int, pair: int, layers: int, heads: int) -> None:
         super().__init__()
@@ -158,18 +159,19 @@ class _Stage(nn.Module):
         """Points p (B, n, 3), the same in units of data, sigma / alpha (B, 1, 1), e (B, C) -> (B, n, 3)."""
         v, unit = self._directions(p, chain)
         gram = (unit @ unit.mT).flatten(2)
-        h = self.enter(torch.cat([v.norm(dim=-1), gram], -1)) + e[:, None]
+        h = self.enter(torch.cat([v.norm(dim=-1), gram], -1).to(e)) + e[:, None]
         d, pair = self._pairs(p, physical, ratio, unit)
-        z = self.of_pair(pair) + self.apart(chain.apart) + self.of_time(e)[:, None, None]
+        z = self.of_pair(pair.to(e)) + self.apart(chain.apart) + self.of_time(e)[:, None, None]
         z = F.silu(z + self.mine(h)[:, :, None] + self.its(h)[:, None])
         z = F.silu(self.paired(z))
+        bias = chain.bias.to(e)
         for layer in self.layers:
-            h = layer(h, z, e, chain.bias)
+            h = layer(h, z, e, bias)
         z = F.silu(self.leave(z) + self.leave_mine(h)[:, :, None] + self.leave_its(h)[:, None])
-        pull = self.pull(z) * chain.mask[:, None]
+        pull = self.pull(z).double() * chain.mask[:, None]
         w = pull[..., 0] / d + pull[..., 1] / 8
         found = w @ p - w.sum(-1, keepdim=True) * p
-        own = self.own(h)
+        own = self.own(h).double()
         along, turned = own[..., 1:].chunk(2, -1)
         return found + own[..., :1] * p + (along[..., None] * v + turned[..., None] * unit).sum(2)
 
