@@ -23,6 +23,7 @@ from record import append
 
 import given
 from given.distributions import Symmetry
+from given.evaluate import chain_figures, chain_geometry, nearest_rmsd, random_walks
 from given.sources import Columns, items
 from given.tasks import backbone
 from given.variables import Observed
@@ -76,7 +77,7 @@ def assemblies(model: given.Model, n: int) -> list[list[str]]:
         angle = 2 * np.pi / copies
         turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
         off = np.abs(drawn @ turn.T - np.roll(drawn, -1, 1)).max()
-        one = backbone.geometry(list(drawn[:, 0]))
+        one = chain_geometry(list(drawn[:, 0]))
         far = [np.linalg.norm(a[0][:, None] - np.concatenate(a[1:])[None], axis=-1) for a in drawn]
         rows.append([f"C{copies}, {L // 2}", f"{np.mean(np.abs(one['bonds'] - 3.8) < 0.2):.3f}", f"{one['clashes'].mean():.2f}",
                      f"{np.mean([(d < 3.5).sum() for d in far]):.2f}", f"{off:.1e}"])
@@ -92,14 +93,14 @@ def measured(model: given.Model, train: Columns, held: Columns, n: int, extra: l
     tests = {"held-out clusters": [c for c in held["coords"] if len(c) == L], "TS50": ts50()}
     names = ("bonds of 3.8 A", "clashes", "KS of the radius", "KS of contacts")
     rows = [["64 residues", *names[:2], *(f"{name}, {test}" for test in tests for name in names[2:])]]
-    for what, mine in (("random walk of 3.8 A steps", list(backbone.walks(n, L))), ("training chains", some),
+    for what, mine in (("random walk of 3.8 A steps", list(random_walks(n, L))), ("training chains", some),
                        *((f"{test} themselves", true) for test, true in tests.items()), (f"{n} draws", drawn)):
-        each = [backbone.beside(mine, true) for true in tests.values()]
+        each = [chain_figures(mine, true) for true in tests.values()]
         rows.append([what, *(f"{each[0][name]:.3f}" for name in names[:2]), *(f"{one[name]:.3f}" for one in each
                                                                              for name in names[2:])])
-    radius = {what: backbone.geometry(c)["radius"].mean() for what, c in (("draws", drawn), *tests.items())}
-    near = backbone.nearest_rmsd(np.stack(drawn[:40]), own)
-    beside = backbone.nearest_rmsd(np.stack(tests["held-out clusters"][:40]), own)
+    radius = {what: chain_geometry(c)["radius"].mean() for what, c in (("draws", drawn), *tests.items())}
+    near = nearest_rmsd(np.stack(drawn[:40]), own)
+    beside = nearest_rmsd(np.stack(tests["held-out clusters"][:40]), own)
     facts = [["what", "value"], *extra, ["mean radius of gyration, A", ", ".join(f"{k} {v:.2f}" for k, v in radius.items())],
              ["nearest training RMSD of 40 draws, A: least, median", f"{near.min():.2f}, {np.median(near):.2f}"],
              ["the same of 40 held-out chains", f"{beside.min():.2f}, {np.median(beside):.2f}"],

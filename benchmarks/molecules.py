@@ -22,6 +22,7 @@ from record import append
 
 import given
 from given.codecs import Number, Text
+from given.evaluate import molecule_figures
 from given.families import BoostedTrees, NGram
 from given.sources import PROPERTIES, Columns, described, molecule
 from given.tasks import molecules, predict
@@ -62,7 +63,7 @@ def draws(model: given.Model, cpu: float, train: Columns, test: Columns, n: int,
             str(model).replace("|", "\\|"): (model.sample(n, seed=1)["smiles"].tolist(), f"{cpu:.0f}")}
     rows = [["draws of"]]
     for name, (drawn, cost) in each.items():
-        scores = molecules.judged(drawn, test["smiles"].tolist(), known)
+        scores = molecule_figures(drawn, test["smiles"].tolist(), known)
         rows.append([name, *(f"{v:.3f}" for v in scores.values()), cost])
     rows[0] += [*scores, "CPU-s to learn"]
     return rows

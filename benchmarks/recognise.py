@@ -23,9 +23,9 @@ import torch
 from PIL import Image
 from record import append
 
+from given.evaluate import OneShotEpisode, nearest_hausdorff, one_shot_error
 from given.sources import Columns
 from given.tasks import recognise
-from given.tasks.recognise import Episode
 from given.verbs.pictures import nearest_pictures
 
 SIDE = 28
@@ -37,7 +37,7 @@ def training(folder: Path) -> Columns:
         return Columns({"picture": smaller(file["images"] * np.uint8(255)), "label": file["character"]})
 
 
-def runs(folder: Path) -> Iterator[Episode]:
+def runs(folder: Path) -> Iterator[OneShotEpisode]:
     """Of every official run the examples, and the test drawings of their characters in the same order: (20, 105, 105) both."""
     with zipfile.ZipFile(folder / "all_runs.zip") as file:
         for path in sorted(name for name in file.namelist() if name.endswith("class_labels.txt")):
@@ -69,7 +69,7 @@ def main() -> None:
     small = [(smaller(a), smaller(b)) for a, b in large]
     rows = [["what", "pixels", "error, one of 20", "standard error over runs", "CPU-s to learn"]]
     for name, found in (("nearest in pixels", lambda e, x: nearest_pictures(x, e)),
-                        ("modified Hausdorff", recognise.hausdorff)):
+                        ("modified Hausdorff", nearest_hausdorff)):
         for side, each in ((105, large), (SIDE, small)):
             rows.append([name, f"{side} x {side}", *_judged(found, each), ""])
             print(" | ".join(rows[-1]), flush=True)
@@ -86,8 +86,8 @@ def main() -> None:
         append("recognise", {"runs": rows}, {"seed": f"{asked.seed}", "steps": f"{fit.steps}"})
 
 
-def _judged(found: object, each: list[Episode]) -> list[str]:
-    errors = [recognise.error(found, iter([one])) for one in each]  # type: ignore[arg-type]
+def _judged(found: object, each: list[OneShotEpisode]) -> list[str]:
+    errors = [one_shot_error(found, iter([one])) for one in each]  # type: ignore[arg-type]
     return [f"{np.mean(errors):.4f}", f"{np.std(errors, ddof=1) / len(errors)**0.5:.4f}"]
 
 

@@ -31,6 +31,7 @@ from torch.nn.functional import conv2d
 
 import given
 from given.distributions import Guidance
+from given.evaluate import psnr, sharpness
 from given.families import Regression
 from given.nn import Pyramid
 from given.sources import Columns, clip_of
@@ -128,11 +129,11 @@ def of_moving(seconds: dict[str, float], n: int, save: Path | None) -> list[list
     for name, found in [*each.items(), ("a draw", drawn)]:
         flat = found[None] if found.ndim == 4 else found
         share = np.mean([both_kept(d[:, -JUDGED:], clips) for d in flat])
-        sharp = video.sharpness(found) / video.sharpness(true)
+        sharp = sharpness(found) / sharpness(true)
         table.append([name, f"{error(true, found):.2f}", f"{error(true, found) / error(true, last):.3f}", f"{sharp:.3f}",
                       f"{share:.3f}"])
     shares = [f"{error(true[:, t], drawn.mean(0)[:, t]) / error(true[:, t], last[:, t]):.2f}" for t in range(GIVEN_FRAMES)]
-    sharp = [f"{video.sharpness(drawn[:, :, t:t + 1]) / video.sharpness(true[:, t:t + 1]):.2f}" for t in range(GIVEN_FRAMES)]
+    sharp = [f"{sharpness(drawn[:, :, t:t + 1]) / sharpness(true[:, t:t + 1]):.2f}" for t in range(GIVEN_FRAMES)]
     return [*table, ["by frame, of the mean", " ".join(shares), "", "", ""],
             ["by frame, sharpness", " ".join(sharp), "", "", ""], ["CPU-s to learn", f"{cpu(model):.0f}", "", "", ""]]
 
@@ -186,7 +187,7 @@ def of_maps(seconds: dict[str, float], n: int, save: Path | None) -> list[list[s
     table = [["what", "squared error", "sharpness, the data's 1"]]
     for name, found in (("black", 0 * true), ("mean level of every class", level[test["map"]]), ("a draw", drawn),
                         ("mean of 8 draws", drawn.mean(0))):
-        table.append([name, f"{error(true, found):.2f}", f"{video.sharpness(found) / video.sharpness(true):.3f}"])
+        table.append([name, f"{error(true, found):.2f}", f"{sharpness(found) / sharpness(true):.3f}"])
     return [*table, ["CPU-s to learn", f"{cpu(model):.0f}", ""]]
 
 
@@ -205,7 +206,7 @@ def of_clip(seconds: dict[str, float], n: int, save: Path | None, folder: Path) 
         for what, copied, found in (
                 ("one frame ahead, the frame before", past[:, -1], one),
                 ("all 20, the last before them", np.repeat(before[-1:], LAST, 0), ahead)):
-            a, b = (float(np.mean([video.psnr(x, y) for x, y in zip(true, frames, strict=True)])) for frames in (copied, found))
+            a, b = (float(np.mean([psnr(x, y) for x, y in zip(true, frames, strict=True)])) for frames in (copied, found))
             table.append([f"{film}, {what}", f"{a:.2f}", f"{b:.2f}", f"{b - a:+.2f}"])
         table.append([f"{film}, CPU-s to learn", "", f"{cpu(model):.0f}", ""])
     return table

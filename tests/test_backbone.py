@@ -9,6 +9,7 @@ import torch
 import given
 from given.codecs import Coordinates
 from given.distributions import Karras, Symmetry
+from given.evaluate import chain_figures, nearest_rmsd, random_walks
 from given.families import Diffusion
 from given.nn import ChainField
 from given.sources import ChainWindows, Columns, items, unbroken
@@ -33,7 +34,7 @@ def asked(n=12, rows=5):
 
 
 def chains(n=8):
-    return list(backbone.walks(n, 40))
+    return list(random_walks(n, 40))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +162,7 @@ def test_what_is_no_chain(chain, said):
 
 
 def test_windows_are_others_in_every_epoch_and_a_cluster_is_on_one_side():
-    data = backbone.read(Columns({"coords": items(np.concatenate(list(backbone.walks(6, 150))), [150] * 6),
+    data = backbone.read(Columns({"coords": items(np.concatenate(list(random_walks(6, 150))), [150] * 6),
                                   "cluster": np.arange(6) // 2}))
     train, held = backbone.parted(data, 0.4)
     assert set(train.pieces["cluster"]).isdisjoint(held["cluster"]) and set(map(len, held["coords"])) == {64}
@@ -180,6 +181,6 @@ def test_the_task_learns_and_is_judged():
     small.fit(train, steps=1, progress=False, **backbone.TRAINING)
     beside = backbone.baselines(train, held)
     assert beside["random walk of 3.8 A steps"]["bonds of 3.8 A"] == 1
-    assert backbone.beside(chains(4), chains(4))["KS of the radius"] == 0
-    near = backbone.nearest_rmsd(np.stack(chains(2)) @ np.diag([-1, -1, 1]), np.stack(chains(5)))
+    assert chain_figures(chains(4), chains(4))["KS of the radius"] == 0
+    near = nearest_rmsd(np.stack(chains(2)) @ np.diag([-1, -1, 1]), np.stack(chains(5)))
     assert near.max() < 1e-6

@@ -10,6 +10,7 @@ import pytest
 
 import given
 from given.app.cli import main
+from given.evaluate import molecule_figures
 from given.sources import Columns, RandomSmiles, attached, described, flaw, molecule
 from given.sources import molecules as sources
 from given.tasks import molecules
@@ -93,7 +94,7 @@ def test_the_command_line_draws_molecules_and_completes_scaffolds(learned, capsy
 
 
 def test_measures_of_data_itself():
-    scores = molecules.judged([*CHAINS, CHAINS[0], "C1CC", ""], CHAINS, known=described(CHAINS[:-1], ())["smiles"].tolist())
+    scores = molecule_figures([*CHAINS, CHAINS[0], "C1CC", ""], CHAINS, known=described(CHAINS[:-1], ())["smiles"].tolist())
     n = len(set(described(CHAINS, ())["smiles"]))
     assert scores["valid"] == (len(CHAINS) + 1) / (len(CHAINS) + 3)
     assert scores["unique"] == n / (len(CHAINS) + 1) and scores["novel"] == 1 / n and scores["KS of weight"] < 0.05

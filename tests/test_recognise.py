@@ -11,6 +11,7 @@ from test_bad_input import refused
 
 import given
 from given.app.cli import main
+from given.evaluate import nearest_hausdorff, one_shot_episodes, one_shot_error
 from given.sources import Columns, Pairs
 from given.sources.pairs import moved
 from given.tasks import recognise
@@ -97,7 +98,7 @@ def test_what_is_moved_keeps_its_kind():
 
 def test_baselines_find_what_is_nearest():
     same = figures(np.array([1, 4, 15]), 2)
-    assert recognise.error(recognise.hausdorff, recognise.episodes(same)) == 0
+    assert one_shot_error(nearest_hausdorff, one_shot_episodes(same)) == 0
     assert all(v == 0 for each in recognise.baselines(same, same).values() for v in each.values())
 
 

@@ -18,6 +18,7 @@ from given.app.data import observations, read, show
 from given.app.listing import facts
 from given.app.output import sheet, write
 from given.app.plan import place_of, plan
+from given.evaluate import molecule_figures, molecule_table
 from given.evaluate.page import figure, page, table
 from given.infer import black_scholes, european
 from given.sources import Columns, Source, photograph, write_file
@@ -269,9 +270,9 @@ def molecules(a: argparse.Namespace) -> None:
         drawn = tasks.molecules.complete(model, a.scaffold, a.n, seed=a.seed, **observed)
     known = None if a.beside is None else tasks.molecules.read(given.read(a.beside), skip_bad=True)
     beside = None if known is None else next(iter(known.values())).tolist()
-    scores = tasks.molecules.judged(drawn, beside, beside)
+    scores = molecule_figures(drawn, beside, beside)
     print(", ".join(f"{name} {value:.4g}" for name, value in scores.items()), file=sys.stderr)
-    show(tasks.molecules.table_of(drawn), a, model)
+    show(molecule_table(drawn), a, model)
 
 
 def upscale(a: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""rendered: voxels seen from above a corner, as grey pictures."""
+"""Voxels: how much two shapes share, and how they look from above a corner, as grey pictures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from PIL import Image, ImageDraw
 
 from given.variables import UserError
 
-__all__ = ["rendered"]
+__all__ = ["intersection_over_union", "rendered"]
 
 _TOP, _LEFT, _RIGHT, _EDGE = 235, 175, 120, 70  # grey of the faces and of their edges
+
+
+def intersection_over_union(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(...) intersection over union of grids (..., depth, height, width) of 0 and 1."""
+    a, b = (x.astype(bool).reshape(*x.shape[:-3], -1) for x in (a, b))
+    return (a & b).sum(-1) / np.maximum((a | b).sum(-1), 1)
 
 
 def rendered(voxels: np.ndarray, *, size: int = 6) -> np.ndarray:

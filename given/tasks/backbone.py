@@ -14,7 +14,7 @@ Trippe et al., Diffusion probabilistic modeling of protein backbones in 3D, 2022
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 from given.codecs import Coordinates
 from given.conditional import quoted
 from given.distributions import Karras
+from given.evaluate import chain_figures, random_walks
 from given.families import Diffusion
 from given.nn import ChainField
 from given.solve import Ancestral
@@ -31,11 +32,10 @@ from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
 
-__all__ = ["TRAINING", "baselines", "geometry", "measure", "model", "nearest_rmsd", "parted", "read", "walks"]
+__all__ = ["TRAINING", "baselines", "measure", "model", "parted", "read"]
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
 WINDOW = 64  # residues
-_BOND, _WITHIN, _CLASH, _CONTACT = 3.8, 0.2, 3.5, 8.0  # angstrom
 _DRAWN = 200  # chains that are judged, at most
 
 
@@ -95,34 +95,6 @@ def model(data: Source, *, seed: int = 0, width: int = 64, pair: int = 32) -> Mo
     return model_of(f"p({quoted(name)})", windows, codecs={name: Coordinates(WINDOW)}, families={name: family}, seed=seed)
 
 
-def geometry(chains: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Of chains (length, 3) in angstrom: `bonds`, all lengths between neighbours; and a number each of `clashes`, `radius` of
-    gyration in angstrom, and `contacts`."""
-    found: dict[str, list[Any]] = {"bonds": [], "clashes": [], "radius": [], "contacts": []}
-    for chain in chains:
-        apart = np.linalg.norm(chain[:, None] - chain[None], axis=-1)
-        far = apart[np.triu_indices(len(chain), 3)]
-        found["bonds"] += np.diagonal(apart, 1).tolist()
-        found["clashes"].append((far < _CLASH).sum())
-        found["contacts"].append((far < _CONTACT).sum())
-        found["radius"].append(np.sqrt(((chain - chain.mean(0)) ** 2).sum(-1).mean()))
-    return {name: np.array(values) for name, values in found.items()}
-
-
-def beside(chains: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> dict[str, float]:
-    """Figures of chains beside those of data."""
-    mine, its = geometry(chains), geometry(true)
-    return {"bonds of 3.8 A": float(np.mean(np.abs(mine["bonds"] - _BOND) < _WITHIN)), "clashes": float(mine["clashes"].mean()),
-            "KS of the radius": _ks(mine["radius"], its["radius"]), "KS of contacts": _ks(mine["contacts"], its["contacts"])}
-
-
-def _ks(a: np.ndarray, b: np.ndarray) -> float:
-    """The largest difference of two distribution functions."""
-    at = np.concatenate([a, b])
-    each = [np.searchsorted(np.sort(x), at, side="right") / len(x) for x in (a, b)]
-    return float(np.abs(each[0] - each[1]).max())
-
-
 def _whole(test: Columns, name: str) -> list[np.ndarray]:
     """Held-out chains of a whole window, the most common length where none is."""
     lengths = [len(chain) for chain in test[name]]
@@ -135,14 +107,7 @@ def measure(model: Model, test: Columns) -> dict[str, float]:
     (factor,) = model.joint
     true = _whole(test, factor.x.name)
     drawn = model.sample(min(_DRAWN, len(true)), length=len(true[0]), seed=0)[factor.x.name]
-    return beside(list(drawn), true)
-
-
-def walks(n: int, length: int, seed: int = 0) -> np.ndarray:
-    """(n, length, 3) random walks of 3.8 angstrom steps."""
-    steps = np.random.default_rng(seed).normal(size=(n, length - 1, 3))
-    steps *= _BOND / np.linalg.norm(steps, axis=-1, keepdims=True)
-    return np.concatenate([np.zeros((n, 1, 3)), steps.cumsum(1)], 1)
+    return chain_figures(list(drawn), true)
 
 
 def baselines(train: Source, test: Columns) -> dict[str, dict[str, float]]:
@@ -152,24 +117,5 @@ def baselines(train: Source, test: Columns) -> dict[str, dict[str, float]]:
     true = _whole(test, name)
     windows = [c for batch in train.of_epoch(0, 0).batches(256) for c in batch[name] if len(c) == len(true[0])]
     some = np.random.default_rng(0).permutation(len(windows))[:_DRAWN]
-    return {"random walk of 3.8 A steps": beside(list(walks(_DRAWN, len(true[0]))), true),
-            "training chains": beside([windows[i] for i in some], true)}
-
-
-def nearest_rmsd(chains: np.ndarray, stored: np.ndarray) -> np.ndarray:
-    """(n,) the least root mean squared deviation, in angstrom, of chains (n, length, 3) from stored ones (m, length, 3), each
-    laid on the other by the best turn.
-
-    Source: Kabsch, A solution for the best rotation to relate two sets of vectors, 1976 /
-    https://doi.org/10.1107/S0567739476001873
-    """
-    a, b = (x - x.mean(1, keepdims=True) for x in (np.asarray(chains), np.asarray(stored)))
-    own = (b**2).sum((1, 2))
-    found = []
-    for chain in a:
-        product = np.einsum("li,mlj->mij", chain, b)
-        s = np.linalg.svd(product, compute_uv=False)
-        s[:, 2] *= np.sign(np.linalg.det(product))
-        squared = ((chain**2).sum() + own - 2 * s.sum(1)) / chain.shape[0]
-        found.append(np.sqrt(squared.clip(min=0).min()))
-    return np.array(found)
+    return {"random walk of 3.8 A steps": chain_figures(list(random_walks(_DRAWN, len(true[0]))), true),
+            "training chains": chain_figures([windows[i] for i in some], true)}

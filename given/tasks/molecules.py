@@ -16,7 +16,7 @@ Arus-Pous et al., SMILES-based deep generative scaffold decorator, 2020 / https:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ import numpy as np
 
 from given.codecs import Text
 from given.conditional import quoted
-from given.evaluate.marginals import statistic
+from given.evaluate import molecule_figures
 from given.families import Autoregressive, NGram
 from given.infer import Rows, prefix
 from given.nn import LSTM
@@ -37,14 +37,12 @@ from given.verbs import model as model_of
 from given.verbs.holes import present
 from given.ways import way
 
-__all__ = ["TRAINING", "arranged", "asked", "baselines", "complete", "judged", "measure", "model", "read", "smiles_of",
-           "table_of"]
+__all__ = ["TRAINING", "arranged", "asked", "baselines", "complete", "measure", "model", "read", "smiles_of"]
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 4e-3, "patience": None}
 _DRAWS, _FEW = 2000, 200  # the most that are judged, and the least
 _ASKED = 500  # held-out values of a property that draws are asked for
 _LOOKED_AT = 64  # rows, for a column of SMILES
-_JUDGED = ("logp", "weight", "tpsa", "rings")  # properties that are compared
 _WRITTEN = "()0123456789%"  # that another SMILES of the same molecules may need
 
 
@@ -160,32 +158,6 @@ def complete(model: Model, scaffold: str, n: int = 1, *, seed: int = 0, **given:
     return found
 
 
-def table_of(drawn: Sequence[str | None]) -> Columns:
-    """The draws that are molecules, by their canonical SMILES and all properties."""
-    written = described(drawn, ())["smiles"]
-    return described(written[present(written)].tolist())
-
-
-def judged(drawn: Sequence[str | None], beside: Sequence[str] | None = None,
-           known: Collection[str] | None = None) -> dict[str, float]:
-    """How good draws are: shares that are valid, unique of these, and novel of these; and the KS distances of properties.
-
-    Args:
-        drawn: SMILES, as they were drawn.
-        beside: SMILES of molecules that properties are compared with.
-        known: canonical SMILES of those learned from, of which a novel one is none.
-    """
-    mine = table_of(drawn)
-    unique = set(mine["smiles"].tolist())
-    scores = {"valid": mine.n / len(drawn), "unique": len(unique) / max(1, mine.n)}
-    if known is not None:
-        scores["novel"] = len(unique.difference(known)) / max(1, len(unique))
-    if mine.n and beside is not None:
-        others = described(beside, _JUDGED)
-        scores |= {f"KS of {name}": statistic(mine[name], others[name], False) for name in _JUDGED}
-    return scores
-
-
 def asked(model: Model, values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """A property that was asked for (n,), and that of one molecule drawn for each, NaN where it is of no molecule.
 
@@ -204,7 +176,7 @@ def measure(model: Model, test: Source) -> dict[str, float]:
     what is asked and what draws have."""
     rows = next(test.batches(_DRAWS))
     column = list(model.joint.columns)[-1]
-    scores = judged(model.sample(max(rows.n, _FEW), seed=0)[column].tolist(), rows[column].tolist())
+    scores = molecule_figures(model.sample(max(rows.n, _FEW), seed=0)[column].tolist(), rows[column].tolist())
     if (name := next(iter(model.joint.columns))) in PROPERTIES:
         wanted, found = asked(model, rows[name][:_ASKED])
         there = np.isfinite(found)

@@ -11,14 +11,11 @@ labels are held out. The metric is how often another class than the true one of 
 class whose example is nearest in pixels, and by the modified Hausdorff distance of what is ink.
 
 Source: Koch, Zemel, Salakhutdinov, Siamese neural networks for one-shot image recognition, 2015
-Lake, Salakhutdinov, Tenenbaum, Human-level concept learning through probabilistic program induction, 2015 /
-https://doi.org/10.1126/science.aab3050
-Dubuisson, Jain, A modified Hausdorff distance for object matching, 1994 / https://doi.org/10.1109/ICPR.1994.576361
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -26,6 +23,7 @@ import numpy as np
 import torch
 
 from given.codecs import Image, Label
+from given.evaluate import nearest_hausdorff, one_shot_episodes, one_shot_error
 from given.families import Contrastive, Independent
 from given.nn import Pyramid
 from given.sources import Columns, Pairs, Source
@@ -36,14 +34,10 @@ from given.verbs.holes import present
 from given.verbs.pictures import nearest_pictures, roles
 from given.ways import way
 
-__all__ = ["Episode", "TRAINING", "arranged", "baselines", "episodes", "error", "hausdorff", "likeliest", "measure", "model",
-           "read", "which"]
+__all__ = ["TRAINING", "arranged", "baselines", "likeliest", "measure", "model", "read", "which"]
 
 TRAINING: Mapping[str, Any] = {"batch": 64, "lr": 3e-3, "patience": None, "held_out": 0}
-_WAYS, _RUNS = 20, 20  # classes to tell apart, and how often
 _AT_ONCE = 256  # pictures
-
-Episode = tuple[np.ndarray, np.ndarray]
 
 
 def read(data: Source) -> Columns:
@@ -127,69 +121,22 @@ def _pictures(what: str, some: Any, shape: tuple[int, ...]) -> np.ndarray:
     return found
 
 
-def episodes(rows: Columns, runs: int = _RUNS, ways: int = _WAYS, seed: int = 0) -> Iterator[Episode]:
-    """Draws of `ways` labels, or all if they are fewer: an example of each, and another picture: (ways, *grid) both.
-
-    Raises:
-        UserError: fewer than two labels of two pictures.
-    """
-    labels, number = np.unique(rows["label"], return_inverse=True)
-    enough = np.flatnonzero(np.bincount(number) > 1)
-    if len(enough) < 2:
-        raise UserError(f"recognise: {len(enough)} of {len(labels)} labels held out have two pictures; expected two such "
-                        f"labels; pass {way('held_out=', '--held-out')} of more, or 0")
-    for run in range(runs):
-        rng = np.random.default_rng([seed, run])
-        pairs = np.array([rng.permutation(np.flatnonzero(number == k))[:2] for k in rng.permutation(enough)[:ways]])
-        yield rows["picture"][pairs[:, 0]], rows["picture"][pairs[:, 1]]
-
-
-def error(found: Callable[[np.ndarray, np.ndarray], np.ndarray], each: Iterator[Episode]) -> float:
-    """How often another example than that of its class is found for a picture.
-
-    Args:
-        found: examples (k, *grid), pictures (n, *grid) -> (n,) numbers of examples.
-        each: examples and pictures of the same classes in the same order.
-    """
-    return float(np.mean([(found(examples, pictures) != np.arange(len(examples))).mean() for examples, pictures in each]))
-
-
 def likeliest(model: Model, examples: np.ndarray, pictures: np.ndarray) -> np.ndarray:
     """(n,) the numbers of the likeliest of k examples."""
     return np.stack([*which(model, dict(enumerate(examples)), pictures).values()]).argmax(0)
 
 
-def hausdorff(examples: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-    """(n,) the numbers of the nearest examples, by the modified Hausdorff distance of what is ink: the rarer side of the middle
-    level, about its centre."""
-    a, b = ([_ink(picture) for picture in some] for some in (examples, pictures))
-
-    def distance(p: torch.Tensor, q: torch.Tensor) -> float:
-        d = torch.cdist(p, q)
-        return max(float(d.min(0).values.mean()), float(d.min(1).values.mean()))
-
-    return np.array([np.argmin([distance(p, q) for p in a]) for q in b])
-
-
-def _ink(picture: np.ndarray) -> torch.Tensor:
-    """(points, 2)."""
-    grey = picture.reshape(*picture.shape[:2], -1).mean(-1)
-    high = grey > (grey.min() + grey.max()) / 2
-    points = torch.from_numpy(np.argwhere(high if high.mean() < 0.5 else ~high)).float()
-    return points - points.mean(0)
-
-
 def measure(model: Model, test: Columns) -> dict[str, float]:
     """Of the likeliest classes of held-out pictures, one example each."""
-    return {f"error, one of {_ways(test)}": error(partial(likeliest, model), episodes(test))}
+    return {f"error, one of {_ways(test)}": one_shot_error(partial(likeliest, model), one_shot_episodes(test))}
 
 
 def baselines(train: Columns, test: Columns) -> dict[str, dict[str, float]]:
     """The nearest in pixels, and by what is ink."""
     what = f"error, one of {_ways(test)}"
-    return {"nearest in pixels": {what: error(lambda e, x: nearest_pictures(x, e), episodes(test))},
-            "modified Hausdorff": {what: error(hausdorff, episodes(test))}}
+    return {"nearest in pixels": {what: one_shot_error(lambda e, x: nearest_pictures(x, e), one_shot_episodes(test))},
+            "modified Hausdorff": {what: one_shot_error(nearest_hausdorff, one_shot_episodes(test))}}
 
 
 def _ways(test: Columns) -> int:
-    return len(next(episodes(test, 1))[0])
+    return len(next(one_shot_episodes(test, 1))[0])

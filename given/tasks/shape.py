@@ -23,6 +23,7 @@ import numpy as np
 from given.codecs import Text, Voxels
 from given.conditional import quoted
 from given.distributions import Distinct
+from given.evaluate import intersection_over_union
 from given.families import Retrieval
 from given.infer import Temperature
 from given.nn import TextPairs
@@ -32,7 +33,7 @@ from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
 
-__all__ = ["TRAINING", "baselines", "iou", "measure", "model", "names_of", "parted", "read", "unpacked"]
+__all__ = ["TRAINING", "baselines", "measure", "model", "names_of", "parted", "read", "unpacked"]
 
 TRAINING: Mapping[str, Any] = {"held_out": 0}
 _DRAWS = 8
@@ -92,12 +93,6 @@ def model(data: Source, *, seed: int = 0, trees: int = 120) -> Model:
                     families={voxels: partial(Retrieval, trees=trees)}, seed=seed)
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(...) intersection over union of grids (..., depth, height, width) of 0 and 1."""
-    a, b = (x.astype(bool).reshape(*x.shape[:-3], -1) for x in (a, b))
-    return (a & b).sum(-1) / np.maximum((a | b).sum(-1), 1)
-
-
 def drawn(model: Model, titles: Sequence[str], n: int, how: Any, seed: int = 0) -> np.ndarray:
     """(n, titles, depth, height, width) draws."""
     (factor,) = model.joint
@@ -112,7 +107,8 @@ def measure(model: Model, test: Source) -> dict[str, float]:
     rows = test if isinstance(test, Columns) else joined(list(test.runs()))
     voxels, title = names_of(rows)
     true, titles = rows[voxels], [str(text) for text in rows[title]]
-    free, sharp, apart = (iou(drawn(model, titles, _DRAWS, how), true[None]) for how in (None, Temperature(0.5), Distinct()))
+    each = (drawn(model, titles, _DRAWS, how) for how in (None, Temperature(0.5), Distinct()))
+    free, sharp, apart = (intersection_over_union(found, true[None]) for found in each)
     return {"one draw": float(free.mean()), "one draw, temperature .5": float(sharp.mean()),
             "best of 8": float(free.max(0).mean()), "best of 8, distinct": float(apart.max(0).mean())}
 
@@ -123,10 +119,10 @@ def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
     voxels, title = names_of(stored)
     own, titles = ([str(text) for text in data[title]] for data in (stored, rows))
     near = np.argsort(-TextPairs(own).cosines(titles)[0], 1, kind="stable")[:, :_DRAWS]
-    each = np.stack([iou(stored[voxels][near[:, k]], rows[voxels]) for k in range(near.shape[1])])
+    each = np.stack([intersection_over_union(stored[voxels][near[:, k]], rows[voxels]) for k in range(near.shape[1])])
     kinds = np.array([text.split(" ")[0] for text in own])
     means = {kind: stored[voxels][kinds == kind].mean(0) >= _CLASS for kind in dict.fromkeys(kinds.tolist())}
     every = stored[voxels].mean(0) >= _CLASS
     classes = np.stack([means.get(text.split(" ")[0], every) for text in titles])
     return {"nearest title": {"one": float(each[0].mean())}, "eight nearest titles": {"best": float(each.max(0).mean())},
-            "mean of the class": {"one": float(iou(classes, rows[voxels]).mean())}}
+            "mean of the class": {"one": float(intersection_over_union(classes, rows[voxels]).mean())}}

@@ -16,7 +16,6 @@ Ho et al., Video diffusion models, 2022 / https://arxiv.org/abs/2204.03458
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -27,6 +26,7 @@ import torch
 
 from given.codecs import LabelMap, Text, Video, infer
 from given.conditional import Conditional, quoted
+from given.evaluate import mean_squared_error, psnr, sharpness
 from given.families import Change, Dequantised, FlowMatching, Markov, Regression
 from given.nn import Context, ConvolutionalMap, Moved, Reader, UNet
 from given.solve import DPMSolver
@@ -38,8 +38,8 @@ from given.verbs import model as model_of
 from given.verbs.pictures import phrases
 from given.ways import way
 
-__all__ = ["TRAINING", "baselines", "cut", "drawn", "expected", "loss", "measure", "model", "models", "parted", "psnr", "read",
-           "regression", "sharpness"]
+__all__ = ["TRAINING", "baselines", "cut", "drawn", "expected", "loss", "measure", "model", "models", "parted", "read",
+           "regression"]
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
 _FRAMES, _SIDE = 16, 48  # of a row, and pixels along the longer side of a frame, of files of which nobody said
@@ -194,7 +194,7 @@ def expected(model: Model, past: np.ndarray, frames: int) -> np.ndarray:
 def loss(model: Model, held: Source) -> float:
     """Held-out loss by which a family is chosen: the squared error of the mean of a few draws."""
     rows = next(held.batches(_ROWS))
-    return _error(rows[model.joint.declared[0].x.name], drawn(model, rows, _DRAWS).mean(0))
+    return mean_squared_error(rows[model.joint.declared[0].x.name], drawn(model, rows, _DRAWS).mean(0))
 
 
 def measure(model: Model, test: Source) -> dict[str, float]:
@@ -202,8 +202,8 @@ def measure(model: Model, test: Source) -> dict[str, float]:
     rows = next(test.batches(_ROWS))
     (factor,) = model.joint.declared
     found, true = drawn(model, rows, _DRAWS), rows[factor.x.name]
-    return {"error": _error(true, found.mean(0)) / _error(true, _usual(rows, true)), "sharpness": sharpness(found) / sharpness(
-        true), "PSNR, dB": psnr(true, found.mean(0))}
+    error = mean_squared_error(true, found.mean(0)) / mean_squared_error(true, _usual(rows, true))
+    return {"error": error, "sharpness": sharpness(found) / sharpness(true), "PSNR, dB": psnr(true, found.mean(0))}
 
 
 def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
@@ -212,7 +212,7 @@ def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
     x = "next" if "past" in rows else _names(test)[0]
     true, name = rows[x], "last frame" if "past" in rows else "mean video"
     same = _usual(rows, true) if "past" in rows else next(train.batches(1 << 12))[x].astype(np.float64).mean(0)[None]
-    return {name: {"error": _error(true, same) / _error(true, _usual(rows, true)),
+    return {name: {"error": mean_squared_error(true, same) / mean_squared_error(true, _usual(rows, true)),
                    "sharpness": sharpness(same) / sharpness(true), "PSNR, dB": psnr(true, same)}}
 
 
@@ -231,26 +231,9 @@ def parted(data: Columns, share: float) -> tuple[Columns, Columns | None]:
     return data.rows(slice(0, data.n - held)), data.rows(slice(data.n - held, None))
 
 
-def psnr(true: np.ndarray, found: np.ndarray) -> float:
-    """10 log10(255^2 / mean squared error) of levels of any shape."""
-    error = _error(true, found)
-    return 10 * math.log10(_TOP**2 / error) if error else math.inf
-
-
-def sharpness(frames: np.ndarray) -> float:
-    """The mean difference of neighbouring pixels, along both axes, of frames (..., frames, height, width[, 3])."""
-    levels = frames.astype(np.float64)
-    levels = levels if levels.shape[-1] == 3 else levels[..., None]
-    return float(np.mean([np.abs(np.diff(levels, axis=axis)).mean() for axis in (-3, -2)]))
-
-
 def _usual(rows: Columns, true: np.ndarray) -> np.ndarray:
     """What the error is a share of."""
     return rows["past"][:, -1:] if "past" in rows else true.astype(np.float64).mean(0)[None]
-
-
-def _error(true: np.ndarray, found: np.ndarray) -> float:
-    return float(((true.astype(np.float64) - found) ** 2).mean())
 
 
 def _names(data: Source) -> list[str]:
