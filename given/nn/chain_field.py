@@ -144,7 +144,7 @@ class _Stage(nn.Module):
         self.centres: Tensor
         self.enter = nn.Linear(M + M * M, width)
         self.of_pair = nn.Linear(_CENTRES + 3 + 6 * _NEAR, pair)
-        self.apart = nn.Embedding(2 * _FAR + 2, pair)
+        self.apart = nn.Embedding(2 * _FAR + 1, pair)
         self.of_time, self.mine, self.its = nn.Linear(width, pair), nn.Linear(width, pair), nn.Linear(width, pair)
         self.paired = nn.Linear(pair, pair)
         self.layers = nn.ModuleList(_Layer(width, pair, heads) for _ in range(layers))
@@ -161,7 +161,8 @@ class _Stage(nn.Module):
         gram = (unit @ unit.mT).flatten(2)
         h = self.enter(torch.cat([v.norm(dim=-1), gram], -1).to(e)) + e[:, None]
         d, pair = self._pairs(p, physical, ratio, unit)
-        z = self.of_pair(pair.to(e)) + self.apart(chain.apart) + self.of_time(e)[:, None, None]
+        ends = self.apart.weight[[0, -1]].mean(0, keepdim=True)  # of two chains: as far apart, neither before the other
+        z = self.of_pair(pair.to(e)) + torch.cat([self.apart.weight, ends])[chain.apart] + self.of_time(e)[:, None, None]
         z = F.silu(z + self.mine(h)[:, :, None] + self.its(h)[:, None])
         z = F.silu(self.paired(z))
         bias = chain.bias.to(e)
