@@ -135,6 +135,20 @@ def test_flac_without_soundfile_names_the_extra(tmp_path, monkeypatch):
     refused(lambda: given.read(tmp_path / "a.flac"), "a.flac: FLAC and OGG need soundfile", "given[sound]")
 
 
+def test_flac_and_ogg(tmp_path):
+    import soundfile
+
+    wave = 0.5 * np.sin(2 * np.pi * 440 / 8000 * np.arange(4000))
+    for name, subtype in (("a.flac", "PCM_16"), ("b.flac", "PCM_24"), ("c.ogg", "VORBIS")):
+        soundfile.write(tmp_path / name, wave, 8000, subtype=subtype)
+    whole, fine, lossy = (given.read(tmp_path / name)["sound"][0] for name in ("a.flac", "b.flac", "c.ogg"))
+    assert whole.dtype == np.int16 and np.abs(whole / 32768 - wave).max() < 1e-4
+    assert np.abs(fine - wave).max() < 1e-6 and len(lossy) == 4000 and np.abs(lossy - wave).mean() < 0.02
+    assert given.read(tmp_path).n == 3
+    soundfile.write(tmp_path / "d.flac", np.stack([wave, wave], 1), 8000)
+    refused(lambda: given.read(tmp_path / "d.flac"), "d.flac: has 2 channels; expected 1; mix them")
+
+
 def test_sounds_are_saved_where_they_are_one_or_in_a_folder(folder, tmp_path):
     data = given.read(folder)
     refused(lambda: data.save(tmp_path / "all.wav"), "one file holds one sound, got 48; save them in a folder, as")
