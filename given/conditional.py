@@ -22,8 +22,8 @@ from given.distributions import Distribution, Noise
 from given.lessons import Batch, Descend, Lesson, Solve, Weigh, select
 from given.variables import Entries, Finite, Observed, Space, UserError, Variable, built_with, check_pickles
 
-__all__ = ["Chooses", "Conditional", "Decodes", "Encodes", "device_of", "factor_name", "indicators", "quoted", "state_of",
-           "states", "teach", "vectors_of"]
+__all__ = ["Chooses", "Conditional", "Decodes", "Encodes", "device_of", "factor_name", "free_name", "indicators", "quoted",
+           "state_of", "states", "teach", "vectors_of"]
 
 _MOST_STATES = 100_000
 
@@ -182,6 +182,11 @@ def factor_name(left: str, parents: Sequence[str] = ()) -> str:
 def quoted(name: str) -> str:
     """A name as a formula writes it: in backticks unless it is an identifier."""
     return name if name.isidentifier() else f"`{name}`"
+
+
+def free_name(wanted: str, taken: Sequence[str]) -> str:
+    """A name that no variable has: the one wanted, with as many `_` behind as it takes."""
+    return wanted if wanted not in taken else free_name(f"{wanted}_", taken)
 
 
 def states(parents: Sequence[Variable], who: str) -> int:

@@ -36,6 +36,7 @@ ONE_DIMENSIONAL = {"Beta": "between 0 and 1", "Exponential": "from 0 up", "Gamma
 NEEDS = {
     "Change": "pass partial(Change, family=Regression)",
     "Contrastive": "pass partial(Contrastive, base=Independent)",
+    "DynamicFilter": "expected a parent of reals or levels on",
     "Dequantised": "pass partial(Dequantised, family=FlowMatching)",
     "Markov": "pass partial(Markov, family=Regression)",
     "Ensemble": "pass partial(Ensemble, families=(Independent, Autoregressive))",
@@ -55,6 +56,7 @@ OUT = {
     "Categorical": dict.fromkeys(["pictures", "vectors", "tables"], GRIDS),
     **dict.fromkeys(ONE_DIMENSIONAL, REALS_ONLY),
     "Change": {**REALS_ONLY, "vectors": NEEDS["Change"]},
+    "DynamicFilter": {**REALS_ONLY, "vectors": NEEDS["DynamicFilter"]},
     "ChowLiuTree": dict.fromkeys(["vectors", "tables"], "use Autoregressive"),
     "Contrastive": dict.fromkeys(KINDS, NEEDS["Contrastive"]),
     "Dequantised": {"pictures": NEEDS["Dequantised"],

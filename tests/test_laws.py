@@ -65,6 +65,7 @@ from given.families import (
     Contrastive,
     Dequantised,
     Diffusion,
+    DynamicFilter,
     EfrosLeung,
     Empirical,
     Ensemble,
@@ -155,6 +156,7 @@ from given.nn import (
     Tokens,
     Transformer,
     UNet,
+    UNetMap,
     Wavefront,
     Windows,
 )
@@ -182,6 +184,7 @@ MASKED = partial(MaskedTransformer, width=16, layers=2, heads=2)
 SMALL = partial(MLP, hidden=(8,))
 LINEAR = partial(MLP, hidden=())
 FLOW = partial(FlowHead, net=partial(AdaptiveMLP, width=8, layers=1), solver=Heun(8))
+FILTER = partial(UNetMap, width=8, factors=(1,), patch=1)
 REGRESSION = partial(Regression, net=SMALL, width=8)
 AUTOENCODER = {"prior": Gaussian, "likelihood": REGRESSION, "posterior": REGRESSION, "latent": 1}
 MIXTURE = partial(GaussianMixture, components=2)
@@ -427,11 +430,19 @@ FAMILIES = {
         Variable("x", IdentityCodec(Real(axes=(Axis("height", 3), Axis("width", 2), PAIR)))), [LABEL, SOURCE], width=4, terms=4,
         net=partial(UNet, width=8, factors=(1, 2), attention=2), solver=EulerMaruyama(4)),
     "Change": lambda: Change(PIXELS, [SHOWN, LABEL], of="shown", scale=0.5, family=partial(REGRESSION, floor=0.1)),
+    "DynamicFilter": lambda: DynamicFilter(PIXELS, [SHOWN, LABEL], of="shown", reach=1, width=4, net=FILTER, floor=0.3),
+    "Residual of a net, shown": lambda: Residual(
+        PIXELS, [SHOWN, LABEL], base=partial(DynamicFilter, of="shown", reach=1, width=4, net=FILTER), shows=True,
+        regressors=["shown"], floor=0.3, family=partial(REGRESSION, floor=0.3)),
     "Change of levels": lambda: Dequantised(
         Variable("x", IdentityCodec(Finite(4, ordered=True, axes=PIXELS.space.axes))), [
             Variable("shown", IdentityCodec(Finite(4, ordered=True, axes=SHOWN.space.axes))), LABEL],
         family=partial(Change, of="shown", family=partial(REGRESSION, floor=0.3))),
     "Markov": lambda: Markov(FILM, [TAKE, LABEL, MAPS], family=REGRESSION, after="take", steps=1, blur=0.3),
+    "Markov of what is left of a moved frame": lambda: Markov(
+        Variable("x", IdentityCodec(Real(axes=(FRAME, *PIXELS.space.axes)))), LABEL, family=partial(
+            Residual, base=partial(DynamicFilter, reach=1, width=4, net=FILTER), shows=True, regressors=["last"], floor=0.3,
+            family=partial(REGRESSION, floor=0.3))),
     "Markov of single entries": lambda: Markov(
         Variable("x", IdentityCodec(Finite(3, axes=(FRAME,)))), LABEL, family=REGRESSION, order=1),
     "Markov of matching": lambda: Markov(

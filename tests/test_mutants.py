@@ -138,7 +138,7 @@ from test_toys import (
 from test_traffic import check_renewal
 from test_train import check_followed, check_resume
 from test_upscale import check_one_scale, check_shown, check_straight
-from test_video import check_goes_on
+from test_video import check_goes_on, check_left_after, check_moves
 from test_watching import check_share
 
 import given.codecs
@@ -257,6 +257,10 @@ MUTANTS = {
     "a frame is given those before the last ones": Mutant(
         given.distributions.markov_chain, "_moved", "window.tensor[:, 1:], values[:, None]",
         "window.tensor[:, :1], values[:, None]", check_goes_on),
+    "what is moved comes from the other side": Mutant(
+        given.families.DynamicFilter, "_near", "range(2 * self.reach + 1)", "reversed(range(2 * self.reach + 1))", check_moves),
+    "what is left over is learned beside what it is left of": Mutant(
+        given.families.Residual, "lessons", "lesson.stage + 1", "lesson.stage", check_left_after),
     "a change is scored in its own units": Mutant(
         given.distributions.Affine, "log_prob", "seed=seed) - volume", "seed=seed)",
         family("density_is_normalised", "Change")),

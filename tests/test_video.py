@@ -1,5 +1,6 @@
 """Video: files, folders of frames, what is refused, and frames drawn one after another."""
 
+import math
 import os
 import sys
 from functools import partial
@@ -11,12 +12,12 @@ from PIL import Image
 
 import given
 from given.app.cli import main
-from given.codecs import LabelMap, Video
-from given.families import Markov, NearestNeighbour, Regression
+from given.codecs import IdentityCodec, LabelMap, Video
+from given.families import DynamicFilter, Markov, NearestNeighbour, Regression, Residual
 from given.solve import DPMSolver
 from given.sources import save_clip
 from given.tasks import video
-from given.variables import Entries, Observed, UserError
+from given.variables import Axis, Entries, Observed, Real, UserError, Variable
 
 CLIP = np.zeros((24, 12, 16, 3), np.uint8)
 for t in range(24):
@@ -130,11 +131,57 @@ def check_goes_on():
     each = [chain.inner(Observed({"last": Entries(every[:, t + 4:t + 6].movedim(1, -1))})).log_prob(Entries(x.tensor[:, t]))
             for t in range(6)]
     assert torch.allclose(law.log_prob(x), torch.stack(each).sum(0))
-    assert torch.allclose(chain.loss(x, y), -law.log_prob(x), atol=1e-3)
+    (lesson,) = chain.lessons()
+    assert torch.allclose(lesson.loss(x, y), -law.log_prob(x), atol=1e-3)
     seen = torch.arange(6)[:, None, None] < 2
     known = law.condition(Entries(x.tensor, seen.expand(x.tensor.shape)))
     assert torch.equal(known.sample(seed=0).tensor[:, :2], x.tensor[:, :2])
     assert torch.allclose(known.log_prob(x), torch.stack(each[2:]).sum(0))
+
+
+class Says(torch.nn.Module):
+    """A map that says the same of every entry."""
+
+    def __init__(self, numbers):
+        super().__init__()
+        self.numbers = torch.tensor(numbers)
+
+    def forward(self, y):
+        return self.numbers.expand(len(y.pooled), 4, 5, -1)
+
+
+def check_moves():
+    """A filter that looks to the right, and a little up, moves a frame to the left; what is off its border is as the border."""
+    places = Axis("height", 4), Axis("width", 5)
+    x, shown = Variable("x", IdentityCodec(Real(axes=places))), Variable("last", IdentityCodec(Real(axes=(
+        *places, Axis("before", 2, role="channel")))))
+    family = DynamicFilter(x, shown, reach=1, width=4)
+    right_up = [0.0] * 10
+    right_up[5], right_up[2] = 40.0, 40.0 + math.log(3)  # of three rows of three places, and what is added
+    right_up[9] = 0.5
+    family.net = Says(right_up)
+    frames = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 4, 5, 2)))
+    last = np.pad(frames[..., 1].numpy(), ((0, 0), (1, 1), (1, 1)), mode="edge")
+    mean = family(Observed({"last": Entries(frames)})).mean().tensor
+    assert np.allclose(mean, 0.25 * last[:, 1:5, 2:7] + 0.75 * last[:, :4, 2:7] + 0.5, atol=1e-5)
+    unseen = Observed({"last": Entries(frames, torch.zeros(frames.shape, dtype=torch.bool))})
+    assert torch.allclose(family(unseen).mean().tensor, torch.tensor(0.5))
+
+
+def test_a_filter_moves_what_it_is_shown():
+    check_moves()
+
+
+def check_left_after():
+    """What a net leaves over is learned when the net is."""
+    x, z = (Variable(name, IdentityCodec(Real(axes=(Axis("place", 2),)))) for name in "xz")
+    family = Residual(x, z, base=Regression, family=Regression, shows=True)
+    assert [lesson.stage for lesson in family.lessons()] == [0, 1]
+    assert [v.name for v in family.inner.parents] == ["z", "expected"]
+
+
+def test_what_a_net_leaves_over_comes_after_it():
+    check_left_after()
 
 
 def test_a_chain_goes_on():
@@ -146,7 +193,7 @@ def test_a_chain_refuses():
     data = given.read(past=clips[:, :4], next=clips[:, 4:])
     for options, said in (({"after": "before"}, "after='before' is no parent; expected one of past"),
                           ({"after": "past", "order": 5}, "expected the slices that next goes on after, at least 5"),
-                          ({"family": NearestNeighbour}, "is not learned by one descent"),
+                          ({"family": NearestNeighbour}, "is not learned by descent"),
                           ({"family": None}, "expected family="),
                           ({"steps": 9}, "steps from 1 to 4")):
         with pytest.raises(UserError, match=said):

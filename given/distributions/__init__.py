@@ -60,6 +60,7 @@ from given.distributions.kmeans import lloyd, squared_distances
 from given.distributions.ladder import Ladder, Lagged
 from given.distributions.lagged_ridge import Choice, by_columns, lagged_ridge, left_of
 from given.distributions.latent import ImportanceWeighted, Latent, Weighed
+from given.distributions.latest import latest, showing
 from given.distributions.linear_chain import LinearChain
 from given.distributions.linear_scan import linear_scan
 from given.distributions.markov_chain import MarkovChain
@@ -235,6 +236,7 @@ __all__ = [
     "inverse_cdf_sample",
     "kmeans_plus_plus",
     "lagged_ridge",
+    "latest",
     "left_of",
     "levels",
     "linear_scan",
@@ -247,6 +249,7 @@ __all__ = [
     "principal_factors",
     "second_moments",
     "see",
+    "showing",
     "shrink_covariance",
     "squared_distances",
     "stored",

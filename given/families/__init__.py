@@ -7,6 +7,7 @@ from given.families.categorical import Categorical
 from given.families.change import Change
 from given.families.contrastive import Contrastive
 from given.families.dequantised import Dequantised
+from given.families.dynamic_filter import DynamicFilter
 from given.families.empirical import Empirical
 from given.families.ensemble import Ensemble
 from given.families.exemplars import EfrosLeung, PatchMatch, Quilting
@@ -55,6 +56,7 @@ __all__ = [
     "Contrastive",
     "Dequantised",
     "Diffusion",
+    "DynamicFilter",
     "EfrosLeung",
     "Empirical",
     "Ensemble",

@@ -19,7 +19,7 @@ from given.codecs import IdentityCodec
 from given.conditional import Conditional
 from given.distributions import Noise
 from given.lessons import Lesson
-from given.variables import Entries, Finite, Observed, Product, Real, UserError, Variable
+from given.variables import Entries, Observed, Real, UserError, Variable
 
 __all__ = ["Change"]
 
@@ -47,12 +47,7 @@ class Change(Conditional):
         if family is None or not scale > 0:
             raise UserError(f"Change: {x.name}: family={family}, scale={scale}; expected a family of reals, and a scale above "
                             f"0; pass partial(Change, family=Regression)")
-        shown = next((v.space for v in self.parents if v.name == of), None)
-        fits = shown is not None and not isinstance(shown, Product) and (not isinstance(shown, Finite) or shown.ordered)
-        if shown is None or not fits or shown.axes[:-1] != x.space.axes:
-            raise UserError(f"Change: {x.name}: of={of!r}; expected a parent of reals or levels on {x.space}, and an axis of "
-                            "channels behind")
-        self.of, self.scale, self.shown = of, scale, shown
+        self.of, self.scale, self.shown = of, scale, distributions.showing("Change", x, self.parents, of)
         self.inner = family(Variable(x.name, IdentityCodec(x.space)), self.parents)
 
     def forward(self, y: Observed) -> distributions.Affine:
@@ -64,10 +59,7 @@ class Change(Conditional):
 
     def _base(self, y: Observed) -> Tensor:
         """(B, *grid) float64 what the parent shows."""
-        last = y[self.of].map(lambda v: v[..., -1])
-        space = self.shown
-        values = distributions.middles(last, space).tensor if isinstance(space, Finite) else last.tensor.double()
-        return values.masked_fill(~last.readable, 0.0)
+        return distributions.latest(y[self.of], self.shown)
 
     def _changes(self, x: Entries, y: Observed, noise: Noise) -> tuple[Entries, Observed]:
         return x.of((x.tensor - self._base(y)) / self.scale), y

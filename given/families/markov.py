@@ -20,15 +20,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from given import distributions
 from given.codecs import IdentityCodec
-from given.conditional import Conditional
+from given.conditional import Conditional, free_name
 from given.distributions import Noise
-from given.lessons import Descend
+from given.lessons import Descend, Lesson, Loss
 from given.variables import Axis, Entries, Finite, Observed, Product, Space, UserError, Variable
 
 __all__ = ["Markov"]
@@ -72,13 +73,14 @@ class Markov(Conditional):
         self.order, self.after, self.steps, self.blur = order, after, steps, blur
         self.axis, self.slice = space.axes[0], _slice(space)
         past = replace(space, axes=(*self.slice.axes, Axis("last", order, role="channel")))
-        self.last = Variable(_name("last", [x.name, *(v.name for v in self.parents)]), IdentityCodec(past))
+        self.last = Variable(free_name("last", [x.name, *(v.name for v in self.parents)]), IdentityCodec(past))
         self._check_after()
         inner = [Variable(v.name, IdentityCodec(_slice(v.space))) if self._cut(v) else v
                  for v in self.parents if v.name != after]
         self.inner = family(Variable(x.name, IdentityCodec(self.slice)), [self.last, *inner])
-        if [type(lesson) for lesson in self.inner.lessons()] != [Descend]:
-            raise UserError(f"Markov: {x.name}: {type(self.inner).__name__} is not learned by one descent; use a family with a "
+        lessons = self.inner.lessons()
+        if not lessons or not all(isinstance(lesson, Descend) for lesson in lessons):
+            raise UserError(f"Markov: {x.name}: {type(self.inner).__name__} is not learned by descent; use a family with a "
                             "net, such as FlowMatching or Regression")
 
     def forward(self, y: Observed) -> distributions.MarkovChain:
@@ -88,9 +90,12 @@ class Markov(Conditional):
 
         return distributions.MarkovChain(self.x.space, y.n, following, self._before(y), self._device(y))
 
-    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        (lesson,) = self.inner.lessons()
-        assert isinstance(lesson, Descend)
+    def lessons(self) -> list[Lesson]:
+        return [replace(lesson, loss=partial(self._loss, lesson.loss)) for lesson in self.inner.lessons()
+                if isinstance(lesson, Descend)]
+
+    def _loss(self, of: Loss, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
+        """(B,) the sum of a slice's losses, or what some slices say of it."""
         T, noise = self.axis.size, Noise.of(seed, y.n, device=self._device(y))
         every = Entries.cat([self._before(y), Entries(x.tensor, x.readable)], 1)
         total = torch.zeros(y.n, dtype=torch.float64, device=self._device(y))
@@ -101,7 +106,7 @@ class Markov(Conditional):
             window = every.map(lambda v, t=t: v[row[:, None], t[:, None] + torch.arange(self.order, device=v.device)])  # type: ignore[misc]
             window = self._blurred(window, noise.fold("blur").fold(k)) if self.blur and self.training else window
             one = x.map(lambda v, t=t: v[row, t])  # type: ignore[misc]
-            total = total + lesson.loss(one, self._given(window, y, t), seed=noise.fold("inner").fold(k))
+            total = total + of(one, self._given(window, y, t), seed=noise.fold("inner").fold(k))
         return total * (T / (self.steps or T))
 
     def _before(self, y: Observed) -> Entries:
@@ -153,8 +158,3 @@ class Markov(Conditional):
 def _slice(space: Space) -> Space:
     """Of what one slice along the first axis is."""
     return replace(space, axes=space.axes[1:])
-
-
-def _name(wanted: str, taken: Sequence[str]) -> str:
-    """A name that is not taken."""
-    return wanted if wanted not in taken else _name(f"{wanted}_", taken)

@@ -1,12 +1,16 @@
-"""Residual: what a closed form leaves over, learned by another family.
+"""Residual: what the mean of one family leaves over, learned by another.
 
     x = m(y) + s(y) z,    log p(x | y) = log p(z | y) - sum_d log s_d(y)
 
-m and s are the mean and the standard deviation of a first family, such as Gaussian, a linear regression. What is left, each
-entry in units of its own, is learned by a second one. An entry that y all but settles, such as where a hand will be in a tenth
-of a second, is then learned as finely as one that y leaves open. `log_prob` is of the second family's kind.
+m and s are the mean and the standard deviation of a first family, such as Gaussian, a linear regression, or Regression, a net.
+What is left, each entry in units of its own, is learned by a second one. An entry that y all but settles, such as where a hand
+will be in a tenth of a second, is then learned as finely as one that y leaves open. A first family that descends is learned
+before the second, each in its share of the budget. The second may be shown m: what is expected says much of what is left.
+`log_prob` is of the second family's kind.
 
 Source: Silver, Allen, Tenenbaum, Kaelbling, Residual policy learning, 2018 / https://arxiv.org/abs/1812.06298
+Mardani et al., Residual corrective diffusion modeling for km-scale atmospheric downscaling, 2023 /
+https://arxiv.org/abs/2309.15214
 """
 
 from __future__ import annotations
@@ -18,9 +22,9 @@ from torch import Tensor
 
 from given import distributions
 from given.codecs import IdentityCodec
-from given.conditional import Conditional
+from given.conditional import Conditional, free_name
 from given.distributions import Noise
-from given.lessons import Lesson
+from given.lessons import Descend, Lesson
 from given.variables import Entries, Observed, Real, UserError, Variable
 from given.ways import way
 
@@ -34,8 +38,9 @@ class Residual(Conditional):
         x: real.
         parents: whatever both families take.
         family: builds the second conditional from x and all parents.
-        base: builds the first, one with a mean and a deviation in closed form, which is counted or solved, as Gaussian.
+        base: builds the first, one with a mean and a deviation in closed form, as Gaussian and Regression.
         regressors: the parents that the first reads; by default those that are real.
+        shows: whether the second reads what the first expects too, as a parent on x's axes.
         floor: the least deviation, in the entries' units.
 
     Raises:
@@ -44,7 +49,7 @@ class Residual(Conditional):
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
                  family: Callable[..., Conditional] | None = None, base: Callable[..., Conditional] | None = None,
-                 regressors: Sequence[str] | None = None, floor: float = 1e-3) -> None:
+                 regressors: Sequence[str] | None = None, shows: bool = False, floor: float = 1e-3) -> None:
         super().__init__(x, parents)
         if not isinstance(x.space, Real) or x.space.atoms:
             raise UserError(f"Residual: expected real numbers without atoms, got {x.name}: {x.space}; use the family alone")
@@ -57,18 +62,21 @@ class Residual(Conditional):
             raise UserError(f"Residual: {x.name}: regressors: {odd[0]} is no parent; there are {', '.join(names) or 'none'}")
         read = [v for v in self.parents if (v.name in regressors if regressors is not None else isinstance(v.space, Real))]
         plain = Variable(x.name, IdentityCodec(x.space))
-        self.floor = floor
-        self.base, self.inner = base(plain, read), family(plain, self.parents)
+        self.floor, self.expected = floor, free_name("expected", [x.name, *names]) if shows else None
+        shown = [Variable(self.expected, IdentityCodec(x.space))] if self.expected else []
+        self.base, self.inner = base(plain, read), family(plain, [*self.parents, *shown])
 
     def forward(self, y: Observed) -> distributions.Affine:
-        return distributions.Affine(self.inner(y), *self._line(y))
+        mean, scale = self._line(y)
+        return distributions.Affine(self.inner(self._shown(y, mean)), mean, scale)
 
     def lessons(self) -> list[Lesson]:
         def known(x: Entries, y: Observed, noise: Noise) -> tuple[Entries, Observed]:
             return x, self._regressors(y)
 
-        return [*(lesson.mapped(known) for lesson in self.base.lessons()),
-                *(lesson.mapped(self._left) for lesson in self.inner.lessons())]
+        first = [lesson.mapped(known) for lesson in self.base.lessons()]
+        after = max([lesson.stage + 1 for lesson in first if isinstance(lesson, Descend)], default=0)
+        return [*first, *(lesson.mapped(self._left).later(after) for lesson in self.inner.lessons())]
 
     @property
     def judged(self) -> bool:
@@ -87,4 +95,10 @@ class Residual(Conditional):
         """What is left over, each entry in units of its own."""
         with torch.no_grad():
             mean, scale = self._line(y)
-        return x.of((x.tensor - mean) / scale), y
+        return x.of((x.tensor - mean) / scale), self._shown(y, mean)
+
+    def _shown(self, y: Observed, mean: Tensor) -> Observed:
+        """What the second family is given."""
+        if self.expected is None:
+            return y
+        return Observed({**{v.name: y[v.name] for v in self.parents}, self.expected: Entries(mean)}, y.n, y.device)

@@ -27,8 +27,8 @@ import torch
 from given.codecs import LabelMap, Text, Video, infer
 from given.conditional import Conditional, quoted
 from given.evaluate import mean_squared_error, psnr, sharpness
-from given.families import Change, Dequantised, FlowMatching, Markov, Regression
-from given.nn import Context, ConvolutionalMap, Moved, Reader, UNet
+from given.families import Change, Dequantised, DynamicFilter, FlowMatching, Markov, Regression, Residual
+from given.nn import Context, ConvolutionalMap, Moved, Reader, UNet, UNetMap
 from given.solve import DPMSolver
 from given.sources import VIDEOS, Columns, Source, joined, size_within
 from given.sources import read as read_data
@@ -45,7 +45,8 @@ TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None, "held_
 _FRAMES, _SIDE = 16, 48  # of a row, and pixels along the longer side of a frame, of files of which nobody said
 _ROWS, _DRAWS, _STEPS = 32, 4, 12  # held-out rows that are judged, by how many draws of how many steps
 _ORDER = 4  # frames that are read, at most
-_BLUR = 0.25
+_BLUR = 0.03
+_FLOOR = 0.02  # the least scale of what moving leaves over, of levels in [-1, 1]
 _TOP = 255
 _FEW = 10  # rows, of which a tenth chooses
 
@@ -119,9 +120,11 @@ def model(data: Source, *, seed: int = 0, width: int = 48, order: int = _ORDER, 
     """
     given = _given(data)[1:]
     readers: dict[str, Reader] = {name: phrases for name in given if isinstance(_codecs(data).get(name), Text)}
-    frame = partial(FlowMatching, net=partial(UNet, width=width, factors=(1, 2, 2), patch=2), width=width // 2, known=0.0,
-                    solver=DPMSolver(_STEPS), drop=0.0 if "past" in given else 0.1, readers=readers,
-                    context=partial(Context, sums_tokens=True))
+    read = dict[str, Any](width=width // 2, readers=readers, context=partial(Context, sums_tokens=True))
+    moved = partial(DynamicFilter, net=partial(UNetMap, width=width, factors=(1, 1)), floor=_FLOOR, **read)
+    left = partial(FlowMatching, net=partial(UNet, width=width, factors=(1, 2, 2), patch=2), known=0.0,
+                   solver=DPMSolver(_STEPS), drop=0.0 if "past" in given else 0.1, **read)
+    frame = partial(Residual, base=moved, family=left, shows=True, regressors=["last", *(n for n in given if n != "past")])
     return _model(data, partial(Dequantised, family=frame), seed, order, blur)
 
 
