@@ -41,11 +41,11 @@ from given.ways import way
 __all__ = ["TRAINING", "baselines", "cut", "drawn", "expected", "loss", "measure", "model", "models", "parted", "read",
            "regression"]
 
-TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
+TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 2e-3, "patience": None, "held_out": 0}
 _FRAMES, _SIDE = 16, 48  # of a row, and pixels along the longer side of a frame, of files of which nobody said
 _ROWS, _DRAWS, _STEPS = 32, 4, 12  # held-out rows that are judged, by how many draws of how many steps
 _ORDER = 4  # frames that are read, at most
-_BLUR = 0.03
+_BLUR = 0.1
 _FLOOR = 0.02  # the least scale of what moving leaves over, of levels in [-1, 1]
 _TOP = 255
 _FEW = 10  # rows, of which a tenth chooses
