@@ -41,6 +41,21 @@ def test_files_come_back(tmp_path):
     assert given.read(f"{tmp_path}/g.gif", format="video")["video"].shape == (1, 24, 12, 16)
 
 
+@pytest.mark.parametrize("of", [[0] * 5, [0, 0, 0, 1, 1, 1], [0, 1, 1, 0, 2, 2, 2, 0], [3]])
+def test_frames_that_repeat_come_back(tmp_path, of):
+    noise = np.random.default_rng(0).integers(0, 256, (4, 6, 8, 3)).astype(np.uint8)
+    for clip in (noise[of], noise[of][..., 0]):
+        save_clip(f"{tmp_path}/a.gif", clip)
+        assert np.array_equal(given.read(f"{tmp_path}/a.gif", format="video")["video"][0], clip)
+
+
+def test_a_frame_of_a_gif_stands_for_as_many_as_it_is_shown_long(tmp_path):
+    first, *rest = (Image.fromarray(frame) for frame in GREY[:4])
+    for times, of in (([40, 120, 40, 80], [0, 1, 1, 1, 2, 3, 3]), ([30, 40, 30, 40], [0, 1, 2, 3]), ([0] * 4, [0, 1, 2, 3])):
+        first.save(f"{tmp_path}/a.gif", save_all=True, append_images=rest, duration=times)
+        assert np.array_equal(given.read(f"{tmp_path}/a.gif", format="video")["video"][0], GREY[:4][of])
+
+
 def test_folders_of_frames(tmp_path):
     for k, clip in enumerate((GREY, GREY[:13])):
         frames(f"{tmp_path}/c{k}", clip)

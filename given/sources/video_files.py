@@ -1,12 +1,12 @@
 """Video files: a clip as an array (frames, height, width[, 3]) uint8, from a file, a GIF or a folder of frames, and back.
 
 Files are decoded by ffmpeg, which comes with imageio-ffmpeg, at the size and the rate that they are stored in; GIFs and
-pictures need nothing more. A clip whose red, green and blue agree everywhere is grey.
+pictures need nothing more. A clip whose red, green and blue agree everywhere is grey. A frame of a GIF that is shown n times as
+long as the shortest stands for n frames.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
 import re
@@ -87,11 +87,14 @@ def _ffmpeg(path: str) -> str:
 
 
 def _gif(path: str) -> Iterator[np.ndarray]:
+    """Frames at an even rate, that of the frame shown shortest: what is shown longer is there as often as that."""
     from PIL import Image, ImageSequence
 
     with Image.open(path) as image:
-        for frame in ImageSequence.Iterator(image):
-            yield np.asarray(frame.convert("RGB"))
+        shown = [frame.info.get("duration", 0) for frame in ImageSequence.Iterator(image)]  # milliseconds
+        for frame, time in zip(ImageSequence.Iterator(image), shown, strict=True):
+            pixels = np.asarray(frame.convert("RGB"))
+            yield from itertools.repeat(pixels, round(time / min(shown)) if min(shown) > 0 else 1)
 
 
 def resampled(frames: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
@@ -162,11 +165,17 @@ def save_clips(path: str, columns: Mapping[str, np.ndarray]) -> None:
 
 
 def _as_gif(frames: np.ndarray, rate: float) -> bytes:
+    """Frame by frame: `Image.save` writes equal ones as one that is shown longer."""
     from PIL import Image
+    from PIL.GifImagePlugin import getdata, getheader
 
-    images, out = [Image.fromarray(frame) for frame in frames], io.BytesIO()
-    images[0].save(out, "GIF", save_all=True, append_images=images[1:], duration=round(1000 / rate), loop=0, optimize=False)
-    return out.getvalue()
+    images = [Image.fromarray(frame) for frame in frames]
+    if frames.ndim == 4:
+        images = [image.convert("P", palette=Image.Palette.ADAPTIVE) for image in images]
+    parts = list(getheader(images[0], info={"loop": 0})[0])
+    for image in images:
+        parts += getdata(image, duration=round(1000 / rate), include_color_table=image is not images[0])
+    return b"".join(parts) + b";"
 
 
 def _as_mp4(path: str, frames: np.ndarray, rate: float) -> None:
