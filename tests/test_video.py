@@ -89,6 +89,21 @@ def test_a_folder_is_refused(tmp_path, name, options, said):
     assert str(error.value).endswith(said.format(c0=folder / "c0")) and "\n" not in str(error.value)
 
 
+def test_clips_keep_their_proportions(tmp_path):
+    """Of no size that somebody asked for, a clip is not stretched to the first one's, but refused by name, or left out."""
+    for k, width in enumerate((96, 48, 64)):
+        save_clip(f"{tmp_path}/c{k}.gif", np.zeros((4, 2 * width // 3 if k < 2 else 32, width), np.uint8))
+    with pytest.raises(UserError, match=r"c2.gif: 24 x 48 in proportion; expected 32 x 48 as in .*c0.gif; pass size="):
+        video.read(tmp_path, frames=4)
+    found = video.read(tmp_path, frames=4, skip_bad=True)
+    assert next(found.batches(9))["past"].shape == (2, 2, 32, 48) and len(found.skipped) == 1
+    assert next(video.read(tmp_path, frames=4, size=(8, 8)).batches(9))["past"].shape == (3, 2, 8, 8)
+    frames(tmp_path / "f", np.zeros((4, 100, 50), np.uint8))
+    assert given.read(f"{tmp_path}/f", format="video", size=48)["video"].shape == (1, 4, 48, 24)
+    with pytest.raises(UserError, match=r"size=0; expected height and width in pixels, such as \(32, 32\), or the longer side"):
+        given.read(f"{tmp_path}/f", format="video", size=0)
+
+
 def test_files_are_refused(tmp_path, monkeypatch):
     (tmp_path / "x.mp4").write_bytes(b"no film")
     save_clip(f"{tmp_path}/a.mp4", CLIP)

@@ -24,7 +24,7 @@ from given.sources.sound_files import rate_of
 from given.sources.sounds import recording
 from given.sources.stream import File, Stream
 from given.sources.video_files import VIDEOS, resampled, save_clip, side_by_side
-from given.sources.videos import clip_of, size_within
+from given.sources.videos import clip_of
 from given.sources.write import write_file
 
 __all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind",
@@ -32,4 +32,4 @@ __all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedTe
            "Source", "Stream", "VIDEOS", "arrivals", "attached", "beginning", "chunks", "clip_of", "described", "dialogues",
            "end_to_end", "flaw", "gathered", "holds_sets", "items", "joined", "molecule", "nearly", "photograph",
            "photographs", "pieces", "ragged", "rate_of", "read", "recording", "regrouped", "resampled", "save_clip",
-           "side_by_side", "size_within", "so_far", "stacked", "structures", "unbroken", "write_file"]
+           "side_by_side", "so_far", "stacked", "structures", "unbroken", "write_file"]

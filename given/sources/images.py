@@ -49,7 +49,8 @@ class Images(Stream):
     def __init__(self, files: Sequence[File], columns: Columns | None = None, size: tuple[int, int] | None = None,
                  skip_bad: bool = False, crop: tuple[int, int] | None = None, flip: bool = False) -> None:
         super().__init__(files, skip_bad)
-        if size is not None and (len(tuple(size)) != 2 or not all(isinstance(length, int) and length > 0 for length in size)):
+        if size is not None and (isinstance(size, int) or len(tuple(size)) != 2
+                                 or not all(isinstance(length, int) and length > 0 for length in size)):
             raise UserError(f"size={size!r}; expected height and width in pixels, such as (32, 32)")
         if columns is not None and "image" in columns:
             raise UserError(f"{self._title}: the metadata have a column 'image' too; rename it")

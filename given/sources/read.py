@@ -67,7 +67,7 @@ class _Options:
     dayfirst: bool | None = None
     by: str | None = None
     time: str | bool | None = None
-    size: tuple[int, int] | None = None
+    size: tuple[int, int] | int | None = None
     frames: int | None = None
     crop: Any = None
     flip: bool = False
@@ -103,8 +103,8 @@ def _crop_of(learned: Mapping[str, Learned] | None) -> tuple[str, tuple[int, int
 @overload
 def read(source: Any, /, *, format: str | None = None, delimiter: str | None = None,
          header: bool | Sequence[str] | None = None, decimal: str | None = None, dayfirst: bool | None = None,
-         by: str | None = None, time: str | bool | None = None, size: tuple[int, int] | None = None, frames: int | None = None,
-         crop: int | tuple[int, int] | None = None, flip: bool = False,
+         by: str | None = None, time: str | bool | None = None, size: tuple[int, int] | int | None = None,
+         frames: int | None = None, crop: int | tuple[int, int] | None = None, flip: bool = False,
          skip_bad: bool = False, learned: Mapping[str, Learned] | None = None) -> Source: ...
 
 
@@ -137,7 +137,8 @@ def read(source: Any = None, /, **options: Any) -> Source:
             left out, but for the first of each where items begin at different times; where at most a third of them are missing
             the rows of these are holes. True: the columns that are recognised, if any: times that rise by one step for 30 rows
             an item or more, beside numbers. False: rows are rows.
-        size: height and width that images are resampled to; by default they must all have one size, or be cut to a crop.
+        size: height and width that images are resampled to; by default they must all have one size, or be cut to a crop. Of
+            video also one number, the pixels along the longer side at most, in proportion.
         frames: of a row of video, in files (.gif; .mp4, .avi, .mov, .mkv and .webm need imageio-ffmpeg) or in a folder
             whose sub-folders hold the frames of a clip each; by default, and with format="video", a row is a clip.
         crop: height and width, or one number for both, of crops of pictures of any size: a row a crop, as many as fit side by

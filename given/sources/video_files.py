@@ -19,21 +19,23 @@ import numpy as np
 from given.sources.write import write_file
 from given.variables import UserError
 
-__all__ = ["VIDEOS", "frames_of", "numbered", "resampled", "save_clip", "save_clips", "side_by_side"]
+__all__ = ["VIDEOS", "Size", "frames_of", "numbered", "resampled", "save_clip", "save_clips", "side_by_side"]
 
 VIDEOS = frozenset({".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+Size = tuple[int, int] | int | None
+
 _AT_ONCE = 64  # frames
 _RATE = 10  # frames a second of what is written
 _GAP, _ACROSS = 1, 8  # pixels between clips, and how many stand in a row
 _NUMBER = re.compile(r"\d+(?=\D*$)")
 
 
-def frames_of(path: str, size: tuple[int, int] | None = None) -> Iterator[np.ndarray]:
+def frames_of(path: str, size: Size = None) -> Iterator[np.ndarray]:
     """The frames of a file, some at a time: (some, height, width, 3) uint8.
 
     Args:
         path: of a GIF, or a file that ffmpeg reads.
-        size: height and width that they are resampled to (Lanczos).
+        size: as of `resampled`.
 
     Raises:
         UserError: it is none, or imageio-ffmpeg is absent.
@@ -97,10 +99,14 @@ def _gif(path: str) -> Iterator[np.ndarray]:
             yield from itertools.repeat(pixels, round(time / min(shown)) if min(shown) > 0 else 1)
 
 
-def resampled(frames: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """Frames (n, height, width[, 3]) at another height and width."""
+def resampled(frames: np.ndarray, size: Size) -> np.ndarray:
+    """Frames (n, height, width[, 3]) at another height and width (Lanczos), or in proportion with at most so many pixels along
+    the longer side."""
     from PIL import Image
 
+    if isinstance(size, int):
+        share = min(1.0, size / max(frames.shape[1:3]))
+        size = max(1, round(frames.shape[1] * share)), max(1, round(frames.shape[2] * share))
     if size is None or frames.shape[1:3] == size:
         return frames
     return np.stack([np.asarray(Image.fromarray(frame).resize(size[::-1], Image.Resampling.LANCZOS)) for frame in frames])

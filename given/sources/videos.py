@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from given.sources.columns import Columns
-from given.sources.folder import IMAGES, tree
+from given.sources.folder import IMAGES
 from given.sources.images import Images
 from given.sources.metadata import members
 from given.sources.stream import File, Stream
-from given.sources.video_files import VIDEOS, frames_of, numbered
+from given.sources.video_files import VIDEOS, Size, frames_of, numbered, resampled
 from given.variables import UserError
 from given.ways import way
 
-__all__ = ["Videos", "clip_of", "in_folder", "size_within"]
+__all__ = ["Videos", "clip_of", "in_folder"]
 
 
 class Videos(Stream):
@@ -29,7 +29,8 @@ class Videos(Stream):
     Args:
         files: in order; a folder of frames is one.
         columns: further columns, a row a clip.
-        size: height and width that frames are resampled to (Lanczos); by default all must have one size.
+        size: height and width that frames are resampled to (Lanczos), or how many pixels the longer side has at most, in
+            proportion; but for the former all must have one size.
         frames: of a row, as many rows as fit into a clip; by default a row is a clip, and all are of one length.
         skip_bad: leave bad clips out and name them in `skipped`.
 
@@ -39,13 +40,14 @@ class Videos(Stream):
 
     format = "video"
 
-    def __init__(self, files: Sequence[File], columns: Columns | None = None, size: tuple[int, int] | None = None,
+    def __init__(self, files: Sequence[File], columns: Columns | None = None, size: Size = None,
                  frames: int | None = None, skip_bad: bool = False) -> None:
         super().__init__(files, skip_bad)
         if frames is not None and (not isinstance(frames, int) or isinstance(frames, bool) or frames < 1):
             raise UserError(f"frames={frames!r}; expected a whole number from 1")
-        if size is not None and (len(tuple(size)) != 2 or not all(isinstance(length, int) and length > 0 for length in size)):
-            raise UserError(f"size={size!r}; expected height and width in pixels, such as (32, 32)")
+        sides = (size,) if isinstance(size, int) else (1, 1) if size is None else tuple(size)
+        if len(sides) != 2 - isinstance(size, int) or not all(isinstance(length, int) and length > 0 for length in sides):
+            raise UserError(f"size={size!r}; expected height and width in pixels, such as (32, 32), or the longer side, as 48")
         if columns is not None and "video" in columns:
             raise UserError(f"{self._title}: the metadata have a column 'video' too; rename it")
         self.columns, self.size, self.frames = columns, size, frames
@@ -69,7 +71,8 @@ class Videos(Stream):
 
     def _check(self, length: int, shape: tuple[int, ...], model: str, *, stated: bool) -> None:
         if shape != self.shape:
-            raise UserError(f"{_shown(shape)}; expected {_shown(self.shape)} as in {model}; pass "
+            raise UserError(f"{_shown(shape)}{' in proportion' * isinstance(self.size, int)}; expected {_shown(self.shape)} as "
+                            f"in {model}; pass "
                             f"{way('size=(height, width)', '--size HxW')}")
         if length < (self.frames or 0):
             raise UserError(f"{length} frames; expected at least {self.frames}{'' if stated else f', as in {model}'}; pass "
@@ -97,7 +100,7 @@ class Videos(Stream):
             yield Columns({"video": np.stack([clip[at:at + (self.frames or 0)] for at in first]), **about})
 
 
-def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None = None, frames: int | None = None,
+def in_folder(folder: str, paths: Sequence[str], size: Size = None, frames: int | None = None,
               skip_bad: bool = False) -> Videos:
     """The clips of a folder: video files, or else folders of frames, as many as hold images; with metadata.csv or .jsonl, whose
     column `file_name` says which clip a row is about; or in sub-folders, their classes, the column `label`; or alone.
@@ -116,7 +119,7 @@ def in_folder(folder: str, paths: Sequence[str], size: tuple[int, int] | None = 
     return source
 
 
-def clip_of(path: str, size: tuple[int, int] | None = None) -> np.ndarray:
+def clip_of(path: str, size: Size = None) -> np.ndarray:
     """The frames of a file, or of a folder of frames: (frames, height, width, 3) uint8.
 
     Raises:
@@ -127,24 +130,7 @@ def clip_of(path: str, size: tuple[int, int] | None = None) -> np.ndarray:
     return np.concatenate(list(_parts(path, size)))
 
 
-def size_within(path: str, side: int) -> tuple[int, int]:
-    """The height and width of the frames of a file or folder, brought in proportion to at most so many pixels along the longer.
-
-    Raises:
-        UserError: as `clip_of`.
-    """
-    if os.path.isdir(path):
-        paths = tree(path)
-        files, shots = ([p for p in paths if os.path.splitext(p)[1].lower() in kinds] for kinds in (VIDEOS, IMAGES))
-        if not files and not shots:
-            raise UserError(f"{path}: expected videos, or folders of frames, got neither")
-        path = files[0] if files else os.path.dirname(shots[0])
-    height, width = next(_parts(path, None)).shape[1:3]
-    share = min(1.0, side / max(height, width))
-    return max(1, round(height * share)), max(1, round(width * share))
-
-
-def _parts(path: str, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
+def _parts(path: str, size: Size) -> Iterator[np.ndarray]:
     """The frames of a clip, some at a time: (some, height, width, 3)."""
     if not os.path.isdir(path):
         yield from frames_of(path, size)
@@ -154,15 +140,15 @@ def _parts(path: str, size: tuple[int, int] | None) -> Iterator[np.ndarray]:
         raise UserError(f"{path}: holds no images; expected the frames of a clip")
     files = [File.at(os.path.join(path, name)) for name in numbered(path, names)]
     try:
-        images = Images(files, size=size)
+        images = Images(files, size=None if isinstance(size, int) else size)
     except UserError as error:  # of pictures, which may be cropped
         raise UserError(str(error).replace(way(" or crop=32", " or --crop 32"), "")) from None
     for block in images.blocks():
-        frames = block["image"]
+        frames = resampled(block["image"], size)
         yield frames if frames.ndim == 4 else np.repeat(frames[..., None], 3, -1)
 
 
-def _measured(path: str, size: tuple[int, int] | None) -> tuple[int, tuple[int, ...], bool]:
+def _measured(path: str, size: Size) -> tuple[int, tuple[int, ...], bool]:
     """How many frames a clip has, their height and width, and whether they are grey."""
     length, shape, grey = 0, tuple[int, ...](), True
     for some in _parts(path, size):

@@ -205,7 +205,7 @@ TASKS = (
     Task("grounded", "what is said of things that are seen, and which is meant", "a thing at random, the first by a field",
          "share that is right, perplexity", "given fit dialogues.jsonl --task grounded", own=grounded, asks=()),
     Task("video", "how clips go on; what a text, or maps, show", "last frame, mean video", "error, a share of the baseline's",
-         "given fit clip.mp4 --task video", own=video, chosen_by=video.loss, reads=("size", "frames")),
+         "given fit clip.mp4 --task video", own=video, chosen_by=video.loss, reads=("size", "frames", "skip_bad")),
     Task("shape", "what a part of a title looks like in space, in voxels", "the shapes of the nearest titles",
          "intersection over union", "given fit parts.npz --task shape", own=shape, asks=()),
     Task("segments", "groups of rows that are alike, and what tells each from the rest", "one segment", "nats/row",

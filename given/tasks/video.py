@@ -30,7 +30,7 @@ from given.evaluate import mean_squared_error, psnr, sharpness
 from given.families import Change, Dequantised, DynamicFilter, FlowMatching, Markov, Regression, Residual
 from given.nn import Context, ConvolutionalMap, Moved, Reader, UNet, UNetMap
 from given.solve import DPMSolver
-from given.sources import VIDEOS, Columns, Source, joined, size_within
+from given.sources import VIDEOS, Columns, Source, joined
 from given.sources import read as read_data
 from given.variables import Codec, Entries, Observed, UserError
 from given.verbs import Model
@@ -51,13 +51,16 @@ _TOP = 255
 _FEW = 10  # rows, of which a tenth chooses
 
 
-def read(path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, frames: int | None = None) -> Source:
+def read(path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, frames: int | None = None,
+         skip_bad: bool = False) -> Source:
     """Rows of video: `past` and `next`, or `video` beside what is given.
 
     Args:
         path: of files or folders that `given.read` takes, or of arrays with a column of video.
-        size: height and width of a frame; of files by default 48 pixels along the longer side.
+        size: height and width of a frame; of files by default in proportion, 48 pixels along the longer side at
+            most, which must come to one size.
         frames: of a row, half of which is given; of files by default 16.
+        skip_bad: leave bad clips out; `skipped` of what is returned says which and why.
 
     Raises:
         UserError: other data.
@@ -65,14 +68,16 @@ def read(path: str | os.PathLike[str], *, size: tuple[int, int] | None = None, f
     name = os.fspath(path)
     stored = os.path.isdir(name) or os.path.splitext(name)[1].lower() in VIDEOS
     if stored:
-        data = read_data(name, size=size or size_within(name, _SIDE), frames=frames or _FRAMES)
+        data = read_data(name, size=size or _SIDE, frames=frames or _FRAMES, skip_bad=skip_bad)
     else:
         options: dict[str, Any] = {k: v for k, v in (("size", size), ("frames", frames)) if v is not None}
-        data = read_data(name, **options)
+        data = read_data(name, **options, skip_bad=skip_bad)
     try:
-        return cut(data)
+        found = cut(data)
     except UserError as error:
         raise error.at(name) from None
+    found.skipped = data.skipped
+    return found
 
 
 def cut(data: Source, past: int | None = None) -> Source:
