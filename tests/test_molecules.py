@@ -85,6 +85,8 @@ def test_the_command_line_draws_molecules_and_completes_scaffolds(learned, capsy
     assert main(["molecules", str(learned), "logp=0.5", "-n", "20", "--json"]) == 0
     captured = capsys.readouterr()
     assert captured.err.startswith("valid ") and "unique" in captured.err
+    assert main(["score", str(learned), str(learned.parent / "chains.smi")]) == 0  # logp, which RDKit computes, is no column
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(CHAINS)
     assert main(["molecules", str(learned), "logp=0.5", "--scaffold", "C1CC1*", "-n", "30", "--beside",
                  str(learned.parent / "chains.smi"), "-o", str(learned.parent / "drawn.csv")]) == 0
     assert "novel" in (said := capsys.readouterr().err) and "KS of logp" in said

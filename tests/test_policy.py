@@ -120,6 +120,8 @@ def test_the_command_line_learns_one(tmp_path, capsys):
     said = ["--task", "policy", "--steps", "3", "--held-out", "0.3", "-o", str(tmp_path / "m.given")]
     assert main(["fit", str(tmp_path / "e.npz"), *said]) == 0
     assert "of the nearest step" in capsys.readouterr().err
+    assert main(["score", str(tmp_path / "m.given"), str(tmp_path / "e.npz")]) == 0  # read as the task reads it, a row a step
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(policy.read(given.read(tmp_path / "e.npz"))["episode"])
     rows = ["episode,x,action_x", *(f"{i // 4},{i},{i + 1}" for i in range(8))]
     (tmp_path / "e.csv").write_text("\n".join(rows) + "\n")
     data = policy.read(given.read(tmp_path / "e.csv", by="episode"), ahead=2, history=1)

@@ -240,6 +240,11 @@ def test_the_task_by_commands(tmp_path, capsys, monkeypatch):
     assert given.read("next.gif", format="video")["video"].shape[:4] == (1, 3, 12, 33)
     assert main(["sample", "m.given", "past=clip.gif", "-n", "2", "-o", "next/"]) == 0
     assert given.read("next", format="video")["video"].shape == (2, 3, 12, 16, 3)
+    assert not main(["score", "m.given", "clip.gif"]) and not main(["report", "m.given", "clip.gif", "-o", "r.html"])
+    assert not main(["query", "m.given", "next | past", "clip.gif", "-o", "q.npz"])
+    assert "3,-" in capsys.readouterr().out and given.read("q.npz")["next"].shape[:3] == (1, 4, 3)  # 6 frames a row, as learned
+    assert main(["score", "m.given", "q.npz"]) == 1
+    assert "q.npz" in (said := capsys.readouterr().err) and said.count("\n") == 1
     save_clip("short.gif", CLIP[:2])
     assert main(["sample", "m.given", "past=short.gif"]) == 1
     assert "past=short.gif: has 2 frames; expected at least 3" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from given.app import linked
 from given.app.data import NewValues, live, need, observations, of_text, read, say_on_terminal, say_skipped, show
 from given.app.listing import facts
 from given.app.output import rows, shown
+from given.app.reading import of_model
 from given.app.where import events
 from given.codecs import Label, Text
 from given.formula import Term, parse
@@ -97,7 +98,7 @@ def query(a: argparse.Namespace) -> None:
         show(_answered(a, model, term, dict(where), 0, how), a, model)
         _say_how(how)
         return
-    data = live(a, model) or read(a.data, a, model)
+    data = live(a, model) or of_model(a, model, term.parents, f"to answer {a.question!r}")
     need(term.parents, data.names, f"{a.data}, to answer {a.question!r}")
     answers = _answers(a, model, term, data, where, how)
     if a.output or a.n > 1:  # draw after draw, of all rows
@@ -214,7 +215,7 @@ def complete(a: argparse.Namespace) -> None:
 def encode(a: argparse.Namespace) -> None:
     """`given encode`"""
     model = given.load(a.model, device=a.device)
-    show(model.encode(read(a.data, a, model)), a, model)
+    show(model.encode(of_model(a, model, (), "to be encoded")), a, model)
 
 
 def compress(a: argparse.Namespace) -> None:

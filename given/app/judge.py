@@ -14,6 +14,7 @@ import numpy as np
 import given
 from given.app import linked
 from given.app.data import live, need, once, read, say_skipped
+from given.app.reading import halves, of_model
 from given.app.report import report as _report
 from given.codecs import Label
 from given.distributions import ImportanceWeighted
@@ -67,8 +68,7 @@ def score(a: argparse.Namespace) -> None:
     if piped is not None:
         _score_live(a, model, piped)
         return
-    data = read(a.data, a, model)
-    need(model.joint.of_data, data.names, f"{a.data}, to score {model}")
+    data = of_model(a, model, model.joint.of_data, f"to score {model}")
     _say_others(model, data)
     result = model.score(data, seed=a.seed, how=how)
     _say_new(result)
@@ -135,20 +135,25 @@ def _say_others(model: Model, data: Source) -> None:
                   f"first is {example}", file=sys.stderr)
 
 
+def _at(a: argparse.Namespace, path: str) -> argparse.Namespace:
+    """The options of other data."""
+    return argparse.Namespace(**{**vars(a), "data": path})
+
+
 def report(a: argparse.Namespace) -> None:
     """`given report`"""
     model = given.load(a.model, device=a.device)
-    data = read(a.data, a, model)
-    need(model.joint.of_data, data.names, f"{a.data}, to report on {model}")
+    what = f"to report on {model}"
+    data = of_model(a, model, model.joint.of_data, what, learned=not a.train)
     try:
-        train, test = (given.read(a.train, learned=model.cells), data) if a.train else model.split(data)
+        train, test = (of_model(_at(a, a.train), model, model.joint.of_data, what), data) if a.train else halves(model, data)
     except UserError as error:
         raise UserError(f"{error}: given report {a.model} NEW --train {a.data}") from None
     name, numbers = a.data, None
     if not a.train:
         name, n = f"the rows of {a.data} that were held out", count_rows(data)
         fit = model.facts["fit"]
-        numbers = row_numbers(data, fit["share"], fit["seed"], model.joint)[1] if n > 1 else None
+        numbers = row_numbers(data, fit["share"], fit["seed"], model.joint)[1] if n > 1 and fit["share"] else None
     page = _report(model, test, train, name=name, seed=a.seed, numbers=numbers)
     write_file(a.output, lambda file: file.write(page.encode()))
     print(f"wrote {a.output}", file=sys.stderr)

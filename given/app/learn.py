@@ -10,6 +10,7 @@ from given.app import linked
 from given.app.data import once, read
 from given.app.listing import facts
 from given.app.plan import place_of, plan
+from given.app.reading import of_model
 from given.app.tasks import fit as _fit_task
 from given.codecs import Time
 from given.sources import Columns, LinkedTables, Source, nearly
@@ -85,8 +86,9 @@ def update(a: argparse.Namespace) -> None:
     """`given update`"""
     model, path = given.load(a.model), a.output or a.model
     check_place(path, MODEL_FILES)  # before the time is spent
-    done = model.update(read(a.data, a, model), old=a.old, held_out=a.held_out, minutes=a.minutes, cpu_seconds=a.cpu_seconds,
-                        steps=a.steps, seed=a.seed)
+    data = of_model(a, model, model.joint.of_data, f"to update {model}", learned=True)
+    done = model.update(data, old=a.old, held_out=a.held_out, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
+                        seed=a.seed)
     model.save(path)
     scores = {} if done.before is None or done.after is None else {
         "held-out new rows, before": str(done.before), "held-out new rows, after": str(done.after)}

@@ -18,14 +18,16 @@ from given.app.data import observations, read, show
 from given.app.listing import facts
 from given.app.output import sheet, write
 from given.app.plan import place_of, plan
+from given.app.reading import apart, kept, of_task
 from given.evaluate import molecule_figures, molecule_table
 from given.evaluate.page import figure, page, table
 from given.infer import black_scholes, european
-from given.sources import Columns, Source, photograph, write_file
-from given.tasks import Task, task_named
-from given.train import MODEL_FILES, check_place, split
+from given.sources import Columns, photograph, write_file
+from given.tasks import task_named
+from given.train import MODEL_FILES, check_place
 from given.variables import UserError
 from given.verbs import Model, fit_apart
+from given.verbs.checks import count_rows
 from given.verbs.choosing import choose
 from given.verbs.holes import present
 
@@ -33,7 +35,6 @@ __all__ = ["chat", "fill", "fit", "health", "impute", "keyboard", "molecules", "
            "texture", "translate", "upscale"]
 
 _HELD = 1000  # rows that a task is judged by, at most
-_ASKED = ("normal", "target", "property")  # options that some tasks have alone
 
 
 def fit(a: argparse.Namespace) -> int:
@@ -42,23 +43,23 @@ def fit(a: argparse.Namespace) -> int:
     stray = [said for said, there in (("--as", a.codecs), ("--family", a.family), ("--weight", a.weight)) if there]
     if stray:
         raise UserError(f"fit: {stray[0]} is not for --task {a.task}, which says so itself; leave it out, or write a formula")
-    data, header = _data(a, task)
+    data, header = of_task(a, task)
     if data.skipped:
         print(f"left out {len(data.skipped):,}, the first {data.skipped[0]}", file=sys.stderr)
     model = task.own.model(data, seed=a.seed)
-    model.facts |= {"task": task.name, "header": list(header)}
+    about = kept(a, task, header, count_rows(data))
+    model.facts |= about
     print("".join(f"{note}\n" for note in model.notes if "left out" in note and not a.dry_run), end="", file=sys.stderr)
     if a.dry_run:
         facts({"formula": str(model), "task": f"{task.name}: {task.what}", **plan(model, data)}, a.json)
         return 0
     path = place_of(a)
     check_place(path, MODEL_FILES)
-    parted = getattr(task.own, "parted", None)  # where what is held out needs what comes before
-    train, held = (split(data, a.held_out, a.seed, model.joint, task.together) if parted is None else
-                   parted(data, a.held_out))
+    train, held = apart(task, data, a.held_out, a.seed, model.joint)
     whole = held
     if isinstance(held, Columns):
-        held = held.rows(slice(_HELD) if parted else slice(None, None, -(-held.n // _HELD)))  # of all, where rows may be sorted
+        some = slice(_HELD) if hasattr(task.own, "parted") else slice(None, None, -(-held.n // _HELD))
+        held = held.rows(some)  # of all, where rows may be sorted
     beside = {} if held is None else _figures(task.own.baselines(train, held))
     print("".join(f"{name}: {figure}\n" for name, figure in beside.items()), end="", file=sys.stderr)
     arrange = getattr(task.own, "arranged", None)  # where what is learned from is made of the rows
@@ -70,37 +71,19 @@ def fit(a: argparse.Namespace) -> int:
         choice = choose(task.own.models(train, seed=a.seed), train, task.chosen_by, budget=budget, seed=a.seed,
                         **training | {"held_out": task.own.TRAINING.get("held_out", 0)})
         model, budget, why = choice.model, choice.left, {"family": str(choice)}
-        model.facts |= {"task": task.name, "header": list(header), "chosen": dict(choice.losses)}
+        model.facts |= {**about, "chosen": dict(choice.losses)}
         print(f"family: {choice}", file=sys.stderr)
     parts: dict[str, Any] = getattr(task.own, "parts", lambda _: {})(model)  # of products whose factors learn one by one
     each = partial(fit_apart, model, learned, parts) if parts else partial(model.fit, learned)
     done = each(seed=a.seed, checkpoint=a.checkpoint, resume=a.resume, **budget, **training)
     own = {} if held is None else _figures({"this model": task.own.measure(model, held)})
-    if whole is not None and (kept := getattr(task.own, "kept", None)) is not None:
-        model.facts |= kept(model, whole)
+    if whole is not None and (more := getattr(task.own, "kept", None)) is not None:
+        model.facts |= more(model, whole)
     model.facts["scores"] = {**own, **beside}
     model.save(path)
     facts({"model": path, "formula": str(model), **why, "steps": done.steps, "stopped": done.stopped,
            "cpu-seconds": round(done.cpu_seconds, 1), **own, **beside}, a.json)
     return 130 if done.stopped == "interrupted" else 0
-
-
-def _data(a: argparse.Namespace, task: Task) -> tuple[Source, tuple[str, ...]]:
-    """The rows that a task learns from, as its options say, and the columns of the table they are of."""
-    said = {name: value for name in _ASKED if (value := getattr(a, name)) is not None}
-    if stray := [name for name in said if name not in (task.asks or ())]:
-        raise UserError(f"fit: --{stray[0]} is not for --task {a.task}; leave it out")
-    if task.asks is None:
-        options = {name: value for name in task.reads if (value := getattr(a, name)) is not None}
-        found = task.own.read(*[path for path in (a.data, a.formula) if path is not None], **options)
-        return found, found.names
-    if a.formula is not None:
-        raise UserError(f"fit: --task {a.task} says the formula; leave one of the two out")
-    table = read(a.data, a)
-    try:
-        return task.own.read(table, **said, **({"skip_bad": a.skip_bad} if "skip_bad" in task.asks else {})), table.names
-    except UserError as error:
-        raise error.at(a.data) from None
 
 
 def _figures(each: dict[str, dict[str, float]]) -> dict[str, str]:

@@ -79,6 +79,7 @@ class Task:
         asks: options of the command line that `own.read` takes, of a task whose data is a table, which is read as other options
             say; None of others.
         reads: options of the command line that `own.read` takes beside paths.
+        rows: whether its rows are some of a table's as they stand, so that what is asked is any table.
         chosen_by: the held-out loss that chooses one of `own.models`, where there are several.
     """
 
@@ -93,6 +94,7 @@ class Task:
     chosen_by: Callable[[Any, Source], float] | None = None
     asks: Sequence[str] | None = None
     reads: Sequence[str] = ()
+    rows: bool = False
 
 
 def _labelled_images(images: _Names, texts: _Names, labels: _Names, series: _Axes, names: _Names) -> str | None:
@@ -168,15 +170,16 @@ TASKS = (
     Task("health", "how long a machine lasts, given what it has shown", "mean life, ridge", "RMSE in cycles, CRPS",
          "given fit engines.csv --task health", own=health, together="unit"),
     Task("synthesise", "rows that pass for those of a table", "independent columns, real rows", "AUC of trees",
-         "given fit people.csv --task synthesise", own=synthesise, asks=()),
+         "given fit people.csv --task synthesise", own=synthesise, asks=(), rows=True),
     Task("anomalies", "which rows are unlike all that is normal, and why", "independent columns", "nats/row",
-         "given fit log.csv --task anomalies --normal label=normal", own=anomalies, asks=("normal",)),
+         "given fit log.csv --task anomalies --normal label=normal", own=anomalies, asks=("normal",), rows=True),
     Task("impute", "what stands in the holes of a table, each with its interval", "mean and mode", "nats/cell, error in "
-         "standard deviations", "given fit people.csv --task impute", own=impute, asks=()),
+         "standard deviations", "given fit people.csv --task impute", own=impute, asks=(), rows=True),
     Task("predict", "one column from all others, with probabilities that are frequencies", "the column by itself", "nats/row",
-         "given fit people.csv --task predict --target income", own=predict, chosen_by=predict.loss, asks=("target",)),
+         "given fit people.csv --task predict --target income", own=predict, chosen_by=predict.loss, asks=("target",),
+         rows=True),
     Task("label-few", "which label a row has, where few rows have one", "the most frequent label, the labelled rows alone",
-         "accuracy", "given fit rows.csv --task label-few --target label", own=label_few, asks=("target",)),
+         "accuracy", "given fit rows.csv --task label-few --target label", own=label_few, asks=("target",), rows=True),
     Task("recognise", "which of some classes a picture is of, of each of which one example is at hand",
          "nearest in pixels, modified Hausdorff distance", "share of errors", "given fit photos/ --task recognise",
          own=recognise, together="label", asks=()),
@@ -209,7 +212,7 @@ TASKS = (
     Task("shape", "what a part of a title looks like in space, in voxels", "the shapes of the nearest titles",
          "intersection over union", "given fit parts.npz --task shape", own=shape, asks=()),
     Task("segments", "groups of rows that are alike, and what tells each from the rest", "one segment", "nats/row",
-         "given fit people.csv --task segments", own=segments, chosen_by=segments.loss, asks=()),
+         "given fit people.csv --task segments", own=segments, chosen_by=segments.loss, asks=(), rows=True),
 )
 
 
