@@ -86,9 +86,10 @@ def fit(a: argparse.Namespace) -> int:
     return 130 if done.stopped == "interrupted" else 0
 
 
-def _figures(each: dict[str, dict[str, float]]) -> dict[str, str]:
-    return {f"held out, {name}": ", ".join(f"{what} {value:.4g}" for what, value in figures.items())
-            for name, figures in each.items()}
+def _figures(each: dict[str, dict[str, float | str]]) -> dict[str, str]:
+    """What is printed of figures by name, each a number or why there is none."""
+    return {f"held out, {name}": ", ".join(f"{what} {value if isinstance(value, str) else format(value, '.4g')}"
+                                           for what, value in figures.items()) for name, figures in each.items()}
 
 
 def translate(a: argparse.Namespace) -> None:

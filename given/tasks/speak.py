@@ -130,8 +130,8 @@ def bits(model: Model, data: Source) -> float:
     return total / n / math.log(2)
 
 
-def measure(model: Model, test: Source) -> dict[str, float]:
-    """How rightly draws of the texts of held-out sounds are heard."""
+def measure(model: Model, test: Source) -> dict[str, float | str]:
+    """How rightly draws of the texts of held-out sounds are heard, or why nothing is known of it."""
     sound, text = names_of(test)
     rows = next(test.batches(_ROWS))
     how = Guidance(GUIDANCE) | DPMSolver(_STEPS)
@@ -139,7 +139,7 @@ def measure(model: Model, test: Source) -> dict[str, float]:
     return _judged(test, [*drawn])
 
 
-def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
+def baselines(train: Source, test: Source) -> dict[str, dict[str, float | str]]:
     """Independent normal numbers of the mean and deviation of each text, and the held-out sounds themselves."""
     sound, text = names_of(train)
     known, rows = next(train.batches(1 << 60)), next(test.batches(_ROWS))
@@ -153,12 +153,15 @@ def baselines(train: Source, test: Source) -> dict[str, dict[str, float]]:
     return {"independent normal numbers": _judged(test, sounds), "the held-out sounds": _judged(test)}
 
 
-def _judged(test: Source, sounds: Sounds | None = None) -> dict[str, float]:
-    """How rightly sounds of the texts of held-out ones are heard, or these themselves; nothing where they are too few."""
+def _judged(test: Source, sounds: Sounds | None = None) -> dict[str, float | str]:
+    """How rightly sounds of the texts of held-out ones are heard, or these themselves; why not, where they are too few."""
     rows, (sound, text), rate = next(test.batches(_ROWS)), names_of(test), rate_of_data(test)
     said = rows[text].tolist()
-    if rows.n < _FEW or len({*said}) < 2:
-        return {}
+    texts = len({*said})
+    if rows.n < _FEW or texts < 2:
+        return {"heard rightly": f"unknown: who hears learns from held-out sounds, got {rows.n}, of {texts} "
+                                 f"text{'s' * (texts != 1)}, expected at least {_FEW}, of 2; hold out more, "
+                                 f"{way('as split(data, 0.5, 0)', 'as by --held-out 0.5')}, or record more"}
     found = (Listener.heard_by_others(rows[sound], said, rate) if sounds is None else
              Listener(rows[sound], said, rate).heard(sounds))
     return {"heard rightly": float((found == np.array(said)).mean())}
