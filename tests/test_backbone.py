@@ -81,7 +81,7 @@ def test_copies_are_turns_of_one_another(model):
 def test_lengths(model):
     assert model.sample(3, length=17)["coords"].shape == (3, 17, 3)
     assert model.sample(3)["coords"].shape == (3, 50, 3)
-    with pytest.raises(UserError, match=r"^coords: length=51; expected at most the 50 entries"):
+    with pytest.raises(UserError, match=r"^coords: length=51; expected at most 50 along 'residue', as what was learned from$"):
         model.sample(1, length=51)
 
 
@@ -126,7 +126,14 @@ def test_structures_are_cut_at_breaks_and_so_it_is_said(tmp_path):
     (tmp_path / "two.cif").write_text(cif(chains(1)[0]))
     data = given.read(tmp_path)
     assert data["length"].tolist() == [25, 15, 40] and data["id"].tolist() == ["one_A/1", "one_A/2", "two_A"]
-    assert "2 chains in 3 unbroken pieces" in data.described()
+    assert "2 chains in 3 unbroken pieces, 1 cut where" in data.described()
+    found = backbone.read(data)
+    assert found["id"].tolist() == ["two_A"] and found.skipped == [
+        f"one_A/{k}: {n} residues without a break; expected at least 32" for k, n in ((1, 25), (2, 15))]
+    note = backbone.model(found, width=8, pair=4).notes[-1]
+    assert "3 unbroken pieces, 1 cut where" in note and note.endswith("80 residues; 2 of fewer than 32 residues left out")
+    with pytest.raises(UserError, match=r"^coords: 25, 15 residues \(1 structure, 1 chain in 2 .*; expected a piece of at"):
+        backbone.read(given.read(tmp_path / "one.pdb"))
     assert np.abs(data["coords"][2] - chains(1)[0]).max() < 2e-3
     with pytest.raises(UserError, match=r"^one: has 1 break, the first after residue 25, .* expected 2.6 to 4.2"):
         unbroken(chain, "one")
@@ -178,6 +185,9 @@ def test_the_task_learns_and_is_judged():
     data = backbone.read(Columns({"coords": np.stack(chains(12))}))
     train, held = backbone.parted(data, 0.3)
     small = backbone.model(train, width=8, pair=4)
+    assert small.joint.columns["coords"].codec.longest == 40  # no draw is longer than what was learned from
+    with pytest.raises(UserError, match="1 chain is too few to hold out 30%; pass held_out=0"):
+        backbone.parted(data.rows([0]), 0.3)
     small.fit(train, steps=1, progress=False, **backbone.TRAINING)
     beside = backbone.baselines(train, held)
     assert beside["random walk of 3.8 A steps"]["bonds of 3.8 A"] == 1

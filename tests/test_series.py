@@ -184,7 +184,8 @@ def test_short_series_need_no_window():
     model = given.model("p(y | shop)", {"y": DATA["y"], "shop": DATA["shop"]}, families={"y": SMALL})
     model.facts["fitted"] = True
     assert model.given(shop="a").sample(2, length=7)["y"].shape == (2, 7)
-    refused(lambda: model.given(shop="a").sample(2, length=41), "expected at most the 40 entries of the longest")
+    refused(lambda: model.given(shop="a").sample(2, length=41), "expected at most 40 along 'time', as what was learned from; "
+                                                                "learn in windows")
 
 
 def test_what_is_known_of_a_series_may_have_gaps():

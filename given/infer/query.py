@@ -204,9 +204,10 @@ class Query:
             return None
         entries = factor.x.codec.entries_of(length)
         if axis.stride is None and entries > axis.size:
-            raise UserError(f"{factor.x.name}: {way('length=', '--length ')}{length}; expected at most the "
-                            f"{axis.size + length - entries} entries of the longest learned from; "
-                            "learn in windows (Series(..., window=...)) to go beyond")
+            windows = any("window" in self.joint.columns[name].codec.arguments for name in factor.x.columns)
+            raise UserError(f"{factor.x.name}: {way('length=', '--length ')}{length}; expected at most "
+                            f"{axis.size + length - entries} along {axis.called!r}, as what was learned from"
+                            f"{'; learn in windows (Series(..., window=...)) to go beyond' * windows}")
         return entries
 
     def _beside(self, factor: Conditional, seen: Columns) -> Columns:

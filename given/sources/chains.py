@@ -85,11 +85,11 @@ def chains(file: File) -> dict[str, np.ndarray]:
 def pieces(data: Columns, name: str) -> Columns:
     """Rows of chains cut at their breaks, a row a piece of two points at least, with a column `length`; a column `id` tells the
     pieces of a chain apart. What was cut stands in what is `described()`."""
-    points, rows, ids = list[np.ndarray](), list[int](), list[str]()
+    points, rows, ids, cut = list[np.ndarray](), list[int](), list[str](), 0
     for row, chain in enumerate(data[name]):
         whole = np.asarray(chain, dtype=np.float64)
         parts = [part for part in np.split(whole, _breaks(whole) + 1) if len(part) > 1]
-        points, rows = points + parts, rows + [row] * len(parts)
+        points, rows, cut = points + parts, rows + [row] * len(parts), cut + bool(len(_breaks(whole)))
         if "id" in data:
             ids += [f"{data['id'][row]}{f'/{k + 1}' if len(parts) > 1 else ''}" for k in range(len(parts))]
     if not points:
@@ -99,7 +99,7 @@ def pieces(data: Columns, name: str) -> Columns:
     found = Columns({name: items(np.concatenate(points), lengths), "length": np.array(lengths),
                      **({"id": np.array(ids)} if ids else {}), **others})
     n, residues = data.n, sum(lengths)
-    found.about = (f"{n:,} chain{'s' * (n > 1)} in {len(points):,} unbroken piece{'s' * (len(points) > 1)}, cut where "
+    found.about = (f"{n:,} chain{'s' * (n > 1)} in {len(points):,} unbroken piece{'s' * (len(points) > 1)}, {cut:,} cut where "
                    f"neighbours are not {_LEAST} to {_MOST} angstrom apart, {residues:,} residues")
     return found
 

@@ -31,19 +31,22 @@ from given.sources import ChainWindows, Columns, Source, joined, pieces, ragged
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
+from given.ways import way
 
-__all__ = ["TRAINING", "baselines", "measure", "model", "parted", "read"]
+__all__ = ["LEAST", "TRAINING", "baselines", "measure", "model", "parted", "read"]
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None, "held_out": 0}
-WINDOW = 64  # residues
+LEAST, WINDOW = 32, 64  # residues of a window
 _DRAWN = 200  # chains that are judged, at most
+_NAMED = 6  # lengths
 
 
 def read(data: Source) -> Columns:
-    """Unbroken pieces of chains in the column `coords`, those of arrays cut as those of structures are.
+    """Unbroken pieces of chains of at least 32 residues in the column `coords`, those of arrays cut as those of structures are;
+    shorter ones are named in `skipped`.
 
     Raises:
-        UserError: no column of chains, or one of several.
+        UserError: no column of chains, or one of several, or none so long.
     """
     rows = data if isinstance(data, Columns) else joined(list(data.runs()))
     names = [name for name, raw in rows.items() if _of_chains(raw)]
@@ -51,10 +54,17 @@ def read(data: Source) -> Columns:
         raise UserError(f"backbone: expected one column of chains, (length, 3) each, got {' and '.join(names) or 'none'} of "
                         f"{', '.join(rows.names)}")
     found = pieces(rows, names[0])
-    if not isinstance(data, Columns) or rows.about is None or "unbroken" not in rows.about:
-        return found
-    found.about, found.skipped = rows.about, rows.skipped
-    return found
+    about = rows.about if isinstance(data, Columns) and rows.about and "unbroken" in rows.about else found.about
+    lengths = found["length"]
+    if not (long := lengths >= LEAST).any():
+        shown = ", ".join(map(str, lengths[:_NAMED].tolist())) + ", ..." * (len(lengths) > _NAMED)
+        raise UserError(f"{names[0]}: {shown} residues ({about}); expected a piece of at least {LEAST}; add longer chains")
+    kept = found.rows(long)
+    whose = found["id"].tolist() if "id" in found else [f"piece {i}" for i in range(found.n)]
+    short = [f"{whose[i]}: {lengths[i]} residues without a break; expected at least {LEAST}" for i in np.flatnonzero(~long)]
+    kept.skipped = [*rows.skipped, *short]
+    kept.about = about if not short and ", 0 cut" in about else f"{about}; {len(short)} of fewer than {LEAST} residues left out"
+    return kept
 
 
 def _of_chains(raw: np.ndarray) -> bool:
@@ -70,7 +80,10 @@ def parted(data: Columns, held_out: float) -> tuple[Source, Columns | None]:
         np.array([one.partition("/")[0] for one in data["id"]]) if "id" in data else np.arange(data.n))
     groups = np.unique(values, return_inverse=True)[1]
     apart = np.random.default_rng(0).permutation(groups.max() + 1)[groups] < held_out * (groups.max() + 1)
-    train, held = (ChainWindows(data.rows(some), name, WINDOW) for some in (~apart, apart))
+    if apart.all():
+        raise UserError(f"fit: {groups.max() + 1} chain is too few to hold out {held_out:.0%}; pass "
+                        f"{way('held_out=0', '--held-out 0')}")
+    train, held = (ChainWindows(data.rows(some), name, WINDOW, LEAST) for some in (~apart, apart))
     return train, joined(list(held.runs())) if apart.any() else None
 
 
@@ -81,7 +94,7 @@ def chain_of(data: Source) -> str:
 
 
 def model(data: Source, *, seed: int = 0, width: int = 64, pair: int = 32) -> Model:
-    """A model of chains of up to 64 residues, nothing of it learned yet.
+    """A model of chains of up to 64 residues, or up to the longest there is, nothing of it learned yet.
 
     Args:
         data: of `read`, or its windows.
@@ -91,8 +104,12 @@ def model(data: Source, *, seed: int = 0, width: int = 64, pair: int = 32) -> Mo
     name, path = chain_of(data), Karras(low=0.005, high=30.0, mean=-1.5, deviation=1.4)
     family = partial(Diffusion, path=path, known=0, net=partial(ChainField, path=path, width=width, pair=pair),
                      solver=Ancestral(64), terms=16, width=4)
-    windows = data if isinstance(data, ChainWindows) or not isinstance(data, Columns) else ChainWindows(data, name, WINDOW)
-    return model_of(f"p({quoted(name)})", windows, codecs={name: Coordinates(WINDOW)}, families={name: family}, seed=seed)
+    windows = ChainWindows(data, name, WINDOW, LEAST) if isinstance(data, Columns) else data
+    longest = max(len(chain) for batch in windows.batches(256) for chain in batch[name])
+    found = model_of(f"p({quoted(name)})", windows, codecs={name: Coordinates(longest)}, families={name: family}, seed=seed)
+    if isinstance(data, Columns) and data.about and "left out" in data.about:
+        found.facts["notes"].append(data.about)
+    return found
 
 
 def _whole(test: Columns, name: str) -> list[np.ndarray]:
