@@ -1,5 +1,6 @@
 """Sounds: WAVs in and out, levels and frames, what is said and what is heard."""
 
+import copy
 import json
 import math
 import struct
@@ -166,7 +167,7 @@ def test_levels_come_back_within_half_of_their_interval():
     half = np.diff(codec.edges())[x.tensor.numpy()] / 2
     assert (np.abs(codec.decode(x).astype(int) - raw) <= half + 1).all()
     assert len(np.unique(x.tensor)) == 256 and half[len(raw) // 2] < 3
-    refused(lambda: codec.encode(np.array([0.5])), "expected whole samples of 16 bits", "multiply by 32768 and round")
+    refused(lambda: codec.encode(np.array(["0.5"])), "expected samples, int16 or real, got <U3")
     refused(lambda: MuLaw().learn(np.array([0.5, 1.5])), "got a sample of 1.5; expected real samples within -1 and 1")
     refused(lambda: MuLaw(1), "levels=1; expected")
 
@@ -184,7 +185,7 @@ def test_frames_know_pitch_loudness_and_length():
     assert all(abs(a - b) <= 2 * codec.hop for a, b in zip(lengths, (4000, 4000, 2000), strict=True))
     refused(lambda: codec.encode(np.zeros((1, 9000))), "lasts 1.12 s; expected at most", "by the longest learned from")
     refused(lambda: LogMel(8000, seconds=0.1).learn(sounds), "lasts 0.50 s; expected at most 0.11; cut it")
-    refused(lambda: codec.encode(np.zeros((1, 90), dtype=np.int16)), "expected real samples as learned, got int16")
+    refused(lambda: codec.learn(np.zeros((1, 90), dtype=np.int16)), "expected real samples as before, got int16; divide by")
     refused(lambda: LogMel(10), "rate=10")
 
 
@@ -222,6 +223,26 @@ def test_what_is_said_is_drawn_and_heard(folder, tmp_path, capsys):
     assert "'loud'" in capsys.readouterr().err
     assert main(["hear", f"{tmp_path}/speak.given", f"{folder}/00.wav"]) == 1
     assert "expected one of text given a sound" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("codec", [LogMel(RATE, seconds=0.2), MuLaw()])
+def test_sounds_of_any_bits_are_one_sound(codec, tmp_path):
+    """What was learned of files of 16 bits, or of 24, takes files of either, of as many and of fewer."""
+    whole = chirp("low", 0)
+    for width in (1, 2, 3):
+        stored(tmp_path / f"{width}.wav", np.floor(whole * 256.0 ** (width - 2)), width=width)
+    sounds = {width: recording(tmp_path / f"{width}.wav", RATE) for width in (1, 2, 3)}
+    assert [sounds[width].dtype.kind for width in (1, 2, 3)] == ["i", "i", "f"]
+    rows = [[sounds[width]] if isinstance(codec, LogMel) else sounds[width] for width in (2, 3, 1)]
+    for learned in rows[:2]:
+        own = copy.deepcopy(codec)
+        own.learn(learned)
+        assert torch.equal(own.encode(rows[0]).tensor, own.encode(rows[1]).tensor)
+        assert own.decode(own.encode(rows[2]))[0].dtype == sounds[2 if learned is rows[0] else 3].dtype
+    own = copy.deepcopy(codec)
+    own.learn(rows[0])
+    refused(lambda: own.encode([1200 * sounds[3]] if isinstance(codec, LogMel) else 1200 * sounds[3]), "got a sample of",
+            "within -1 and 1; divide")
 
 
 def test_word_error_counts_words_put_in_left_out_and_replaced():

@@ -37,7 +37,8 @@ _NOTHING = 1e-20  # power, far below the floor; processors are slow at the least
 
 
 class LogMel(Codec):
-    """A sound (n,), int16 or real within -1 and 1, any n up to that of the longest learned from: entries (frames, bands).
+    """A sound (n,), int16 or real within -1 and 1, any n up to that of the longest learned from: entries (frames, bands). It
+    comes back as those learned from are; either is read, 32,768 being 1.
 
     Args:
         rate: samples a second.
@@ -78,6 +79,10 @@ class LogMel(Codec):
     def learn(self, raw: np.ndarray) -> None:
         for row, samples in enumerate(raw):
             frames = self._of(samples, row)
+            if self.kind and samples.dtype.kind != self.kind:
+                raise UserError(f"expected {'int16' if self.kind == 'i' else 'real'} samples as before, got {samples.dtype}; "
+                                f"{'multiply by 32768 and round' if self.kind == 'i' else 'divide by 32768'}", row)
+            self.kind = samples.dtype.kind
             if not self.fixed:
                 self.frames = max(self.frames, len(frames))
             elif len(frames) > self.frames:
@@ -178,10 +183,9 @@ class LogMel(Codec):
             got = f"{samples.dtype} {samples.shape}" if isinstance(samples, np.ndarray) else type(samples).__name__
             raise UserError(f"expected a sound of samples (n,), int16 or real, got {got}; read a WAV by "
                             f"{way('given.read(path)', 'its path')}", row)
-        if self.kind and kind != self.kind:
-            raise UserError(f"expected {'int16' if self.kind == 'i' else 'real'} samples as learned, got {samples.dtype}; "
-                            f"{'multiply by 32768 and round' if kind == 'f' else 'divide by 32768'}", row)
-        self.kind = kind
+        if self.kind == "i" and kind == "f" and (most := float(np.abs(samples).max())) > 1:
+            raise UserError(f"got a sample of {most:g}; expected int16 as learned, or reals within -1 and 1; divide it by one "
+                            "number", row)
         power = np.abs(self._spectra(samples / _FULL[kind], self.length(len(samples)))) ** 2
         with np.errstate(divide="ignore"):
             found: np.ndarray = np.maximum(10 * np.log10(power @ self._bands().T), _FLOOR)

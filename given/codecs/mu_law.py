@@ -23,10 +23,12 @@ from given.variables import Codec, Entries, Finite, UserError
 __all__ = ["MuLaw"]
 
 _FULL = {"i": 1 << 15, "f": 1.0}  # of whole numbers of 16 bits, and of reals
+_SAMPLES = {"i": "whole samples of 16 bits", "f": "real samples"}
 
 
 class MuLaw(Codec):
-    """A sample of a sound, int16 or a real within -1 and 1; `Series(MuLaw())` is a sound.
+    """A sample of a sound, int16 or a real within -1 and 1; `Series(MuLaw())` is a sound. It comes back as those learned from
+    are; either is read, 32,768 being 1.
 
     Args:
         levels: how many, from 2; 256 of telephones and of WaveNet.
@@ -53,17 +55,17 @@ class MuLaw(Codec):
         if kind not in _FULL:
             raise UserError(f"expected samples, int16 or real, got {raw.dtype}")
         if self.kind and kind != self.kind:
-            raise UserError(f"expected {self._samples()} as before, got {raw.dtype}")
+            raise UserError(f"expected {_SAMPLES[self.kind]} as before, got {raw.dtype}")
         self.kind = kind
-        self._check(raw)
+        _check(raw)
 
     def encode(self, raw: np.ndarray) -> Entries:
-        if raw.dtype.kind != self._learned():
-            raise UserError(f"expected {self._samples()}, as what was learned, got {raw.dtype}; "
-                            f"{'multiply by 32768 and round' if raw.dtype.kind == 'f' else 'divide by 32768'}")
-        self._check(raw)
+        kind = raw.dtype.kind
+        if kind not in _FULL:
+            raise UserError(f"expected samples, int16 or real, got {raw.dtype}")
+        _check(raw)
         edges = self.edges()
-        level = np.searchsorted(edges[1:-1], raw.astype(np.float64), side="right")
+        level = np.searchsorted(edges[1:-1], raw * (_FULL[self._learned()] / _FULL[kind]), side="right")
         return Entries(self.space.narrow(level))
 
     def decode(self, x: Entries) -> np.ndarray:
@@ -101,16 +103,16 @@ class MuLaw(Codec):
             raise UserError("MuLaw() has not seen data yet; let it learn first")
         return self.kind
 
-    def _samples(self) -> str:
-        return "whole samples of 16 bits" if self.kind == "i" else "real samples"
-
-    def _check(self, raw: np.ndarray) -> None:
-        full = _FULL[self.kind]
-        wrong = ~((raw >= -full) & (raw < full if self.kind == "i" else raw <= full))
-        if wrong.any():
-            row = int(np.flatnonzero(wrong.reshape(len(raw), -1).any(1))[0])
-            raise UserError(f"got a sample of {raw[wrong][0]:g}; expected {self._samples()} within {-full:g} and {full:g}; "
-                            "divide all sounds by one number", row)
-
     def __repr__(self) -> str:
         return "MuLaw()" if self.levels == 256 else f"MuLaw(levels={self.levels})"
+
+
+def _check(raw: np.ndarray) -> None:
+    """Raise where a sample is beyond full scale."""
+    kind = raw.dtype.kind
+    full = _FULL[kind]
+    wrong = ~((raw >= -full) & (raw < full if kind == "i" else raw <= full))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong.reshape(len(raw), -1).any(1))[0])
+        raise UserError(f"got a sample of {raw[wrong][0]:g}; expected {_SAMPLES[kind]} within {-full:g} and {full:g}; divide "
+                        "all sounds by one number", row)
