@@ -108,8 +108,10 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     values = None if together is None else np.unique(source[together], return_inverse=True)
     chosen = Split.hashes(seed, n) < share if values is None else (Split.hashes(seed, len(values[0])) < share)[values[1]]
     if chosen.all() or not chosen.any():
-        raise UserError(f"fit: {source.n} rows are too few to hold out {held_out:.0%}; pass "
-                        f"{way('held_out=0', '--held-out 0')}")
+        few = f"{source.n} rows are too few to hold out {held_out:.0%}" if values is None else (
+            f"{len(values[0])} values of {together} are too few to hold out {held_out:.0%} of them, each with all its rows; "
+            "add others, hold out a larger share, or")
+        raise UserError(f"fit: {few}{';' * (values is None)} pass {way('held_out=0', '--held-out 0')}")
     return source.rows(~chosen), source.rows(chosen)
 
 
