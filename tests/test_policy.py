@@ -128,6 +128,28 @@ def test_the_command_line_learns_one(tmp_path, capsys):
     assert data["state"].tolist() == [[[i]] for i in range(8)] and data["action"][0].tolist() == [[1], [2]]
 
 
+def test_a_table_in_any_order_is_ordered_by_what_counts_its_steps(tmp_path, capsys):
+    """What counts is not observed; what has no numbers is left out; messages know episodes by their names."""
+    rows = [f"ep{e},{t},{t / 10},{5 - t * (e + 1) / 10:.2f},{'open' if t else 'shut'},{e + t / 7:.3f},{-t - e}"
+            for e in range(6) for t in range(6 + e)]
+    shuffled = np.random.default_rng(0).permutation([*rows, "ep9,0,0,1,open,1,1"])
+    (tmp_path / "e.csv").write_text("\n".join(["name,no,elapsed,x (mm),door,y,action dx", *shuffled]))
+    table = given.read(tmp_path / "e.csv", by="name")
+    with pytest.raises(UserError, match=r"^episode ep9: has one step, .* or leave bad episodes out by skip_bad=True"):
+        policy.read(table)
+    data = policy.read(table, ahead=2, skip_bad=True)
+    of = data["action"][data["episode"] == [name for name in table["name"] if name != "ep9"].index("ep0")]
+    assert of[:, 0, 0].tolist() == [0, -1, -2, -3, -4, -5] and of[0, 1, 0] == -1
+    assert data["state"].shape[1:] == (1, 2) and data.skipped[0].startswith("episode ep9")
+    assert main(["fit", str(tmp_path / "e.csv"), "--task", "policy", "--by", "name", "--skip-bad", "--steps", "2", "--held-out",
+                 "0.3", "-o", str(tmp_path / "m")]) == 0
+    said = capsys.readouterr().err
+    assert "no: left out of what is observed: it says in which order" in said and "; write it as numbers to have it" in said
+    assert "state: holds x (mm), y, in this order" in said
+    assert main(["sample", str(tmp_path / "m"), "x (mm)=3"]) == 1
+    assert "x (mm) is number 0 of state, which holds x (mm), y, in this order" in capsys.readouterr().err
+
+
 def check_left_over():
     """What is left has a mean of 0 and a deviation of 1, and its density is that of x in x's own units."""
     rng = np.random.default_rng(0)
@@ -162,6 +184,7 @@ def bad(change):
     (lambda raw: raw.update(episode_ends=np.array([8, 8, 24])), "episode_ends, episode 1: got 8 after 8; expected numbers"),
     (lambda raw: raw.update(episode_ends=np.array([8, 16, 25])), "episode_ends: the last is 25, and state has 24 steps"),
     (lambda raw: raw["action"].__setitem__((10, 1), np.nan), "action, episode 1, step 2: got"),
+    (lambda raw: raw.update(action=np.full(24, "left")), "action: expected numbers of every step, got 'left'; write"),
     (lambda raw: raw.pop("action"), "policy: expected episodes, with columns action"),
 ])
 def test_bad_episodes_are_said_in_a_line(change, said):

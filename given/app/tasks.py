@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -49,7 +50,8 @@ def fit(a: argparse.Namespace) -> int:
     model = task.own.model(data, seed=a.seed)
     about = kept(a, task, header, count_rows(data))
     model.facts |= about
-    print("".join(f"{note}\n" for note in model.notes if "left out" in note and not a.dry_run), end="", file=sys.stderr)
+    told = [note for note in model.notes if re.search("left out|: holds ", note) and not a.dry_run]
+    print("".join(f"{note}\n" for note in told), end="", file=sys.stderr)
     if a.dry_run:
         facts({"formula": str(model), "task": f"{task.name}: {task.what}", **plan(model, data)}, a.json)
         return 0

@@ -7,7 +7,7 @@ from given.sources.columns import Columns, Source, gathered, joined, regrouped
 from given.sources.crops import Crops
 from given.sources.delimited_text import DelimitedText
 from given.sources.dialogues import OWN, SO_FAR, dialogues, so_far
-from given.sources.episodes import chunks
+from given.sources.episodes import chunks, in_order, parts_held, spelled_parts, unflawed
 from given.sources.keys import Key
 from given.sources.kinds import EXACT, Kind, end_to_end, holds_sets, items, ragged, stacked
 from given.sources.learned import Learned
@@ -27,9 +27,9 @@ from given.sources.video_files import VIDEOS, resampled, save_clip, side_by_side
 from given.sources.videos import clip_of
 from given.sources.write import write_file
 
-__all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind",
-           "Learned", "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes",
-           "Source", "Stream", "VIDEOS", "arrivals", "attached", "beginning", "chunks", "clip_of", "described", "dialogues",
-           "end_to_end", "flaw", "gathered", "holds_sets", "items", "joined", "molecule", "nearly", "photograph",
+__all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
+           "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes", "Source",
+           "Stream", "VIDEOS", "arrivals", "attached", "beginning", "chunks", "clip_of", "described", "dialogues", "end_to_end",
+           "flaw", "gathered", "holds_sets", "in_order", "items", "joined", "molecule", "nearly", "parts_held", "photograph",
            "photographs", "pieces", "ragged", "rate_of", "read", "recording", "regrouped", "resampled", "save_clip",
-           "side_by_side", "so_far", "stacked", "structures", "unbroken", "write_file"]
+           "side_by_side", "so_far", "spelled_parts", "stacked", "structures", "unbroken", "unflawed", "write_file"]

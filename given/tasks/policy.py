@@ -28,8 +28,8 @@ from given.distributions import Cosine
 from given.families import Diffusion, Gaussian, Regression, Residual
 from given.nn import MLP, Flat, FlatField, Pyramid
 from given.solve import DPMSolver
-from given.sources import Columns, Source, chunks, end_to_end, items, joined, ragged
-from given.variables import UserError
+from given.sources import Columns, Source, chunks, end_to_end, in_order, items, joined, ragged, spelled_parts, unflawed
+from given.variables import UserError, shown
 from given.verbs import Model
 from given.verbs import model as model_of
 
@@ -43,8 +43,9 @@ _CHOSEN = "action"
 Observe = Callable[[dict[str, np.ndarray]], Mapping[str, np.ndarray]]
 
 
-def read(data: Source, *, observe: Observe | None = None, history: int = 1, ahead: int = 16) -> Columns:
-    """A row a step: `action` (rows, ahead, numbers), every observation (rows, history, ...), and `episode`.
+def read(data: Source, *, observe: Observe | None = None, history: int = 1, ahead: int = 16, skip_bad: bool = False) -> Columns:
+    """A row a step: `action` (rows, ahead, numbers), every observation (rows, history, ...), and `episode`. Observations of
+    single numbers are one, `state`. A column that counts the steps of every episode orders them, and is not observed.
 
     Args:
         data: a row an episode.
@@ -52,35 +53,47 @@ def read(data: Source, *, observe: Observe | None = None, history: int = 1, ahea
         history: how many of the last observations; of more than the present one what is done next is learned from what was done
             before, which is surer of what somebody does than of what should be done, and acts worse.
         ahead: how many actions.
+        skip_bad: leave bad episodes out; `skipped` says which and why.
 
     Raises:
         UserError: no episodes, no column of actions, an episode of one step, or numbers that are missing.
     """
-    rows = joined(list(data.batches(1 << 16)))
-    lists = {name: values for name, values in rows.items() if ragged(values)}
+    rows, clock = joined(list(data.batches(1 << 16))), getattr(data, "clock", None)
+    times = "" if clock is None else clock.name  # which have ordered the rows
+    lists = {name: values for name, values in rows.items() if ragged(values) and name != times}
     acts = [name for name in lists if name.startswith(_CHOSEN)]
     if not acts or len(acts) == len(lists):
         raise UserError(f"policy: expected episodes, with columns action... and others that are observed, got "
                         f"{', '.join(data.names)}; give an archive with episode_ends, or name the episode of every row by --by")
-    lengths = [len(item) for item in lists[acts[0]]]
-    wide = dict[str, np.ndarray]()
-    for name, values in lists.items():
-        if [len(item) for item in values] == lengths:  # else `chunks` says which episode it is
-            flat = end_to_end(values)[0]
+    whole = unflawed(Columns(lists), () if clock is None or clock.by is None else rows[clock.by].tolist(), skip_bad)
+    ordered, counters = (whole, [times]) if times else in_order(whole, [name for name in lists if name not in acts])
+    told = [f"{name}: left out of what is observed: it says in which order the steps of an episode stand" for name in counters]
+    lengths, wide = [len(item) for item in ordered[acts[0]]], dict[str, np.ndarray]()
+    for name, values in ordered.items():
+        flat = end_to_end(values)[0]
+        if flat.dtype.kind in "biuf":
             wide[name] = flat if flat.ndim > 1 else flat[:, None]
-    if len(wide) < len(lists):
-        return chunks(Columns(lists), acts, steps=ahead, history=history)
-    if (odd := [name for name, values in wide.items() if values.dtype.kind not in "biuf"]):
-        raise UserError(f"{odd[0]}: expected numbers of every step, got {wide[odd[0]].dtype}; leave it out")
+            continue
+        said = f"expected numbers of every step, got {shown(flat.flat[0])}"
+        if name in acts:
+            raise UserError(f"{name}: {said}; write what is done as numbers")
+        told.append(f"{name}: left out of what is observed: {said}; write it as numbers to have it observed")
     single = [name for name, values in wide.items() if name not in acts and values.shape[1:] == (1,)]
     seen = {name: values for name, values in wide.items() if name not in [*acts, *single]}
     if single:
         seen = {"state": np.concatenate([wide[name] for name in single], 1), **seen}
-    shown = dict(seen if observe is None else observe(seen))
-    steps = {_CHOSEN: np.concatenate([wide[name] for name in acts], 1).astype(np.float64), **shown}
+    if not seen:
+        raise UserError(f"policy: expected columns that are observed beside {', '.join(acts)}, got none ({'; '.join(told)})")
+    observed = dict(seen if observe is None else observe(seen))
+    steps = {_CHOSEN: np.concatenate([wide[name] for name in acts], 1).astype(np.float64), **observed}
     found = chunks(Columns({name: items(values, lengths) for name, values in steps.items()}), [_CHOSEN], steps=ahead,
                    history=history)
-    return Columns({**_beside({name: found[name] for name in shown}), _CHOSEN: found[_CHOSEN], "episode": found["episode"]})
+    held = {"state": spelled_parts(single)} if single and observe is None else {}
+    told += [f"state: holds {', '.join(single)}, in this order"] * len(held)
+    cut = Columns({**_beside({name: found[name] for name in observed}), _CHOSEN: found[_CHOSEN], "episode": found["episode"]},
+                  dtypes=held)
+    cut.skipped, cut.about = whole.skipped, "\n".join(told)
+    return cut
 
 
 def model(data: Source, *, seed: int = 0, width: int = 320, layers: int = 3, context: int = 64, near: Sequence[str] = (),
@@ -109,8 +122,10 @@ def model(data: Source, *, seed: int = 0, width: int = 320, layers: int = 3, con
     family = partial(family, width=context, readers=readers)
     family = partial(Residual, base=Gaussian, family=family, regressors=list(near))
     codecs[_CHOSEN] = Series(Number(), length="fixed", window=first[_CHOSEN].shape[1])
-    return model_of(f"p({_CHOSEN} | {', '.join(map(quoted, names))})", data, codecs=codecs, families={_CHOSEN: family},
-                    seed=seed)
+    found = model_of(f"p({_CHOSEN} | {', '.join(map(quoted, names))})", data, codecs=codecs, families={_CHOSEN: family},
+                     seed=seed)
+    found.facts["notes"] += data.about.splitlines() if isinstance(data, Columns) else []
+    return found
 
 
 def acting(model: Model, *, mean: bool = False) -> Callable[[Mapping[str, np.ndarray], int], np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from given.joint import Joint
-from given.sources import Columns, Crops, Learned, Source, Stream, read
+from given.sources import Columns, Crops, Learned, Source, Stream, parts_held, read
 from given.variables import Entries, UserError, nearest, shown
 from given.ways import way
 
@@ -21,9 +21,14 @@ ENTRIES_AT_ONCE, READ_AT_ONCE = 1 << 16, 1 << 22
 _FEW_DRAWS = 64  # below which steps cost as much as draws
 
 
-def check_known(names: Any, among: Sequence[str], what: str) -> None:
-    """Raise `UserError` for a name that is not among those there are; `what` is where it was handed in."""
+def check_known(names: Any, among: Sequence[str], what: str, dtypes: Mapping[str, Any] | None = None) -> None:
+    """Raise `UserError` for a name that is not among those there are; `what` is where it was handed in, `dtypes` what is known
+    of columns, which may hold others."""
     for name in names:
+        for whole, parts in ((whole, parts_held(dtype)) for whole, dtype in (dtypes or {}).items() if name not in among):
+            if name in parts:
+                raise UserError(f"{what}: {name} is number {parts.index(name)} of {whole}, which holds {', '.join(parts)}, in "
+                                f"this order; give all of {whole}")
         if name not in among:
             raise UserError(f"{what}: unknown name {shown(name)}; {nearest(name, among)}")
 

@@ -270,7 +270,7 @@ class Model(Updating):
         """
         self._check_fitted()
         values = {**columns_of(self.joint, self.notes, named(data, {})), **spelled(observed, list(self.joint.columns))}
-        check_known(values, list(self.joint.columns), "observed")
+        check_known(values, list(self.joint.columns), "observed", self.facts.get("dtypes"))
         if prior is not None and not isinstance(prior, Mapping):
             raise UserError(f'prior: expected a mapping such as {{"label": "uniform"}}, got {shown(prior)}')
         return Query(self.joint, values, prior or {}, dtypes=self.facts.get("dtypes"))
