@@ -108,6 +108,18 @@ def test_a_property_may_be_a_column_and_its_holes_are_left_out():
     assert str(molecules.model(data, width=8, layers=1)) == "p(measured) p(SMILES | measured)"
 
 
+def test_smiles_under_another_name_are_those_of_most_rows():
+    """A text that is of no molecule is named by its row, or left out, and so is a property that is no number."""
+    table = {"name": [f"m{i}" for i in range(6)], "drug": [*CHAINS[:4], "C", "c1cc"],
+             "act": ["1.5", "2", "high", None, "4", "5"]}
+    with pytest.raises(UserError, match=r"^drug, row 5: 'c1cc' is of no molecule: .*; mend it, or leave out the 1 such by"):
+        molecules.read(table)
+    with pytest.raises(UserError, match=r"^--property: act: expected a column of numbers, got 'high' in row 2; mend it, or"):
+        molecules.read({**table, "drug": CHAINS[:6]}, property="act")
+    found = molecules.read(table, property="act", skip_bad=True)
+    assert found["act"].tolist() == [1.5, 2, 4] and found.skipped[1] == "act, row 2: got 'high'; expected a number"
+
+
 @pytest.mark.parametrize("text, options, said", [
     ("CCO\nC1CC\n", [], "smiles, row 1: 'C1CC' is of no molecule: it does not parse; mend it, or leave out the 1 such"),
     ("CCO\nFC(C)(C)(C)C\n", [], "row 1: 'FC(C)(C)(C)C' is of no molecule: Explicit valence for atom # 1 C, 5"),

@@ -65,7 +65,8 @@ def read(data: Any, *, property: str | None = None, skip_bad: bool = False) -> C
     computed = [property] if property is not None and property not in rows else []
     known = described(rows[column].tolist(), computed)
     there = present(known["smiles"])
-    skipped = [f"{column}, row {row}: {rows[column][row]!r} is of no molecule: {flaw(rows[column][row])}"
+    texts = rows[column].tolist()
+    skipped = [f"{column}, row {row}: {shown(texts[row])} is of no molecule: {flaw(texts[row])}"
                for row in np.flatnonzero(~there).tolist()]
     if not there.any():
         raise UserError(f"expected SMILES, names after them, got none of {len(there):,} that is of a molecule: {skipped[0]}")
@@ -74,11 +75,15 @@ def read(data: Any, *, property: str | None = None, skip_bad: bool = False) -> C
                         f"{way('skip_bad=True', '--skip-bad')}")
     columns = {column: known["smiles"][there]}
     if property is not None:
-        values = (known if computed else rows)[property][there]
-        if values.dtype.kind not in "iuf":
-            raise UserError(f"--property: {property}: expected a column of numbers, got {values.dtype}")
-        has = present(values)
-        if not has.any():
+        values, odd = _numbers((known if computed else rows)[property])
+        if odd and (not skip_bad or 2 * len(odd) > len(values)):
+            row = next(iter(odd))
+            out = "" if 2 * len(odd) > len(values) else (
+                f"; mend it, or leave out the {len(odd):,} such by {way('skip_bad=True', '--skip-bad')}")
+            raise UserError(f"--property: {property}: expected a column of numbers, got {shown(odd[row])} in row {row}{out}")
+        skipped += [f"{property}, row {row}: got {shown(value)}; expected a number" for row, value in odd.items()]
+        values = values[there]
+        if not (has := present(values)).any():
             raise UserError(f"--property: {property} has no value")
         columns = {property: values[has], column: columns[column][has]}
     found = Columns(columns)
@@ -86,16 +91,33 @@ def read(data: Any, *, property: str | None = None, skip_bad: bool = False) -> C
     return found
 
 
+def _numbers(values: np.ndarray) -> tuple[np.ndarray, dict[int, Any]]:
+    """Values as numbers, NaN where there is none, and those that are none, by their row: of text, or without end."""
+    if values.dtype.kind in "iu":
+        return values, {}
+    found, odd = np.full(len(values), np.nan), dict[int, Any]()
+    for row, value in enumerate(values.tolist()):
+        try:
+            found[row] = np.nan if value is None else float(value)
+        except (TypeError, ValueError):
+            odd[row] = value
+        if np.isinf(found[row]):
+            odd[row], found[row] = value, np.nan
+    return found, odd
+
+
 def smiles_of(data: Source) -> str:
-    """The column of SMILES: that of the name, one with it in its name, or the first whose first texts are all of molecules.
+    """The column of SMILES: that of the name, one with it in its name, or that of whose first texts most are of molecules.
 
     Raises:
         UserError: there is none.
     """
     some = next(data.batches(_LOOKED_AT))
-    found = [name for name in data.names if "smiles" in name.lower()]
-    found = sorted(found, key=lambda name: name.lower() != "smiles") or [
-        name for name, raw in some.items() if raw.dtype.kind in "OU" and all(map(molecule, raw.tolist()))]
+    found = sorted((name for name in data.names if "smiles" in name.lower()), key=lambda name: name.lower() != "smiles")
+    if not found:
+        shares = {name: np.mean([molecule(text) is not None for text in raw.tolist()]) for name, raw in some.items()
+                  if raw.dtype.kind in "OU"}
+        found = sorted((name for name, share in shares.items() if share > 0.5), key=lambda name: -shares[name])
     if not found:
         got = ", ".join(map(shown, data.names[:6]))
         raise UserError(f"molecules: expected a column smiles, or one of SMILES, got {got}; a file .smi has one SMILES a line")
