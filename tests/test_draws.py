@@ -123,9 +123,9 @@ def test_levels_are_drawn_as_they_are_scored():
 def test_a_value_that_was_never_learned_is_named_where_rows_are_asked_about(model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     model.save("m.given")
-    (tmp_path / "new.csv").write_text("n,x\n3,0.5\n999,0.1\n-999,0.2\n")
+    (tmp_path / "new.csv").write_text("n,x\n3,0.5\n999,0.1\n-999,0.2\n,0.2\n")
     assert main(["query", "m.given", "word | n", "new.csv"]) in (0, None)
-    assert "values that were never learned, each taken as unknown: n 2 (first in row 1)" in capsys.readouterr().err
+    assert "values that were never learned, each taken as unknown: n 2 (999, -999; first in row 1)" in capsys.readouterr().err
 
 
 def frame(n=80):

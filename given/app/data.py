@@ -14,12 +14,13 @@ import given
 from given.app.output import rows, write
 from given.codecs import Image, LabelMap, Set, Text, Video
 from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream, clip_of, photograph, rate_of, recording
-from given.variables import UserError, Variable, nearest
+from given.variables import UserError, Variable, nearest, shown
 from given.verbs import Model
+from given.verbs.holes import any_cell, present
 
 __all__ = ["NewValues", "live", "need", "observations", "of_text", "once", "read", "say_on_terminal", "say_skipped", "show"]
 
-_SKIPPED = 10  # bad rows that are named
+_SKIPPED, _NAMED = 10, 3  # bad rows, and new values, that are named
 
 
 def read(source: str, a: argparse.Namespace, model: Model | None = None, piped: str | None = "text",
@@ -122,25 +123,32 @@ def _check_hole(variable: Variable, raw: np.ndarray, text: str) -> None:
 
 
 class NewValues:
-    """Counts of values that a model never learned, as rows come by."""
+    """Counts of values that a model never learned, as rows come by. An empty cell is none."""
 
     def __init__(self, model: Model) -> None:
-        self.model, self.rows, self.found = model, 0, dict[str, tuple[int, int]]()
+        self.model, self.rows, self.found = model, 0, dict[str, tuple[int, int, list[str]]]()
 
     def see(self, columns: Mapping[str, np.ndarray]) -> None:
         """Count those of some rows (rows, ...)."""
         for name, values in columns.items():
-            new = np.flatnonzero(self.model.joint.columns[name].encode_new({name: values}, self.rows)[1])
+            new = self.model.joint.columns[name].encode_new({name: values}, self.rows)[1]
+            new = np.flatnonzero(new & any_cell(present(values)))
             if len(new):
-                n, first = self.found.get(name, (0, self.rows + int(new[0])))
-                self.found[name] = n + len(new), first
+                n, first, named = self.found.get(name, (0, self.rows + int(new[0]), []))
+                named = list(dict.fromkeys([*named, *map(_named, values[new].tolist())]))
+                self.found[name] = n + len(new), first, named[:_NAMED + 1]
         self.rows += len(next(iter(columns.values()), ()))
 
     def say(self) -> None:
-        """Say on standard error how many there are, and where the first is."""
+        """Say on standard error how many there are, which, and where the first is."""
         if self.found:
-            each = ", ".join(f"{name} {n:,} (first in row {first})" for name, (n, first) in self.found.items())
+            each = ", ".join(f"{name} {n:,} ({', '.join(named[:_NAMED])}{', ...' if len(named) > _NAMED else ''}; first in row "
+                             f"{first})" for name, (n, first, named) in self.found.items())
             print(f"values that were never learned, each taken as unknown: {each}", file=sys.stderr)
+
+
+def _named(value: Any) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else shown(value)
 
 
 def of_text(model: Model) -> bool:
