@@ -95,19 +95,33 @@ def test_no_value_lies_far_out(case):
         assert float(codec.encode(column).tensor.abs().max()) <= 8.5, codec
         if codec.arguments["curve"] == "quantile":
             far = np.array([-1e100, -1e12, 1e12, 1e100])
-            assert float(np.abs(codec.scale_of.z(far)).max()) < 45
+            assert (np.abs(codec.scale_of.z(far)) < np.log(np.abs(far)) ** 2).all()  # and not as far as it is
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_values_have_moments_under_tails_wider_than_a_normals(case):
+    """By quadrature to |z| = 200: of a Laplace distribution and a normal of three times the entries' width, the second moment
+    is finite, and the mean within ten times the range of the values."""
+    column = HOSTILE[case]
+    for codec in (learned(column), learned(column, curve="quantile", atoms="auto")):
+        z = (np.arange(-200_000, 200_000) + 0.5) / 1000
+        r = codec.scale_of.r(z)
+        for density in (np.exp(-np.abs(z)), np.exp(-0.5 * (z / 3) ** 2)):
+            mean, square, far = ((density * x).sum() / density.sum() for x in (r, r**2, np.where(np.abs(z) > 150, r**2, 0)))
+            width = 10 * np.ptp(column)
+            assert column.min() - width < mean < column.max() + width and far < 1e-9 * square, (mean, square, far)
 
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_held_out_rows_score_as_by_a_histogram(case):
-    """No row by 30 nats less (40 past an end, 65 where all that was learned is a constant), the mean by 0.7 (4 of ten)."""
+    """No row by 30 nats less (40 past an end, 350 where all that was learned is a constant), the mean by 0.7 (4 of ten)."""
     column = HOSTILE[case]
     train, held = column[::2], column[1::2]
     constant = case.startswith("a constant")
     for codec in (learned(train), learned(train, curve="quantile", atoms="auto")):
         beyond = (held > 0) & (train.max() <= 0) | (held < 0) & (train.min() >= 0)  # past the end of the curve
         more = under_a_normal(codec, train, held) - histogram(train, held)
-        assert more.min() > (-65 if constant else -40 if beyond.any() else -30), more.min()
+        assert more.min() > (-350 if constant else -40 if beyond.any() else -30), more.min()
         assert more.mean() > (-0.7 if len(train) > 100 else -4), more.mean()
 
 

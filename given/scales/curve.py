@@ -185,7 +185,7 @@ class Curve:
         """What was learned, as JSON."""
         atoms, _ = self._all()
         return {"knots": [self.knots.tolist(), self.heights.tolist()], "atoms": atoms[~np.isnan(atoms)].tolist(),
-                "tails": [[t.sign, t.r, t.z, t.length, t.end] for t in self.tails], "missing": self.any_missing}
+                "tails": [[t.sign, t.r, t.z, t.length, t.end, t.turn] for t in self.tails], "missing": self.any_missing}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take the state back."""

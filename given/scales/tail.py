@@ -5,8 +5,15 @@ Under a normal z a tail is a power distribution, whatever the column looks like.
 
     z = z0 +- (sqrt(b^2 + 2 a t) - b),    t = log(1 + x / s),
 
-so that exp(-z^2 / 2) falls as (1 + x / s)^-a. A value ten million lengths out lies at |z| = 10 and not at ten million: a length
-that was misjudged by a factor costs the logarithm of that factor. With a = 3, draws have a mean and a variance.
+so that exp(-z^2 / 2) falls as (1 + x / s)^-a: a length that was misjudged by a factor costs the logarithm of that factor. With
+a = 3, draws have a mean and a variance.
+
+That holds to z1, |z1| = 4 or as far out as data were seen, where t has reached t1 and its slope in z is k. A family may have
+tails wider than a normal's, of which exp(t) has no mean. So from there on, with T = t - t1 and c = 3,
+
+    z = z1 +- (T + T^2 / (2 c)) / k,    t = t1 + c (sqrt(1 + 2 k |z - z1| / c) - 1),
+
+and values have every moment wherever z falls as exp(-|z|) or faster. One a million lengths out lies near |z| = 40.
 
 A tail may end: before r0 +- w it has x w / (w - x) for x, which is infinite there, and a = 1, under which the density stays
 about level up to the end.
@@ -16,12 +23,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 __all__ = ["REACH", "Tail", "tails"]
 
 REACH = 8.0  # |z| where a tail that ends is as good as there: a normal draw is beyond once in 10^15
+_BEND, _SEEN = 3.0, 4.0  # c, least |z1|
 _FARTHEST = 1e150  # the largest distance that decodes
 
 
@@ -34,6 +43,7 @@ class Tail:
         r, z: where it begins.
         length: s.
         end: the value it ends at, or None.
+        turn: |z1 - z|, from where it widens more slowly, or None.
     """
 
     sign: int
@@ -41,6 +51,7 @@ class Tail:
     z: float
     length: float
     end: float | None = None
+    turn: float | None = None
 
     @property
     def power(self) -> float:
@@ -58,7 +69,11 @@ class Tail:
         if self.end is not None:
             x = x / ((self.end - r) / (self.end - self.r))
         t = np.logaddexp(0, np.log(x) - math.log(self.length))
-        return self.z + self.sign * 2 * self.power * t / (np.sqrt(self.b**2 + 2 * self.power * t) + self.b)
+        rise = 2 * self.power * t / (np.sqrt(self.b**2 + 2 * self.power * t) + self.b)
+        if self.turn is not None:
+            more = np.maximum(t - self._near(self.turn), 0)
+            rise = np.where(more > 0, self.turn + (more + more**2 / (2 * _BEND)) / self._widens, rise)
+        return self.z + self.sign * rise
 
     def to_r(self, z: np.ndarray) -> np.ndarray:
         """Entries at or beyond `self.z` to values."""
@@ -70,8 +85,11 @@ class Tail:
 
     def log_slope(self, z: np.ndarray) -> np.ndarray:
         """log dz/dr at entries at or beyond `self.z`."""
-        t = self._t(z)
-        slope = math.log(self.power / self.length) - np.log(self.b + self.sign * (z - self.z)) - t
+        t, rise = self._t(z), self.sign * (z - self.z)
+        near = rise if self.turn is None else np.minimum(rise, self.turn)
+        slope = math.log(self.power / self.length) - np.log(self.b + near) - t
+        if self.turn is not None:
+            slope = slope + 0.5 * np.log1p(2 * self._widens / _BEND * np.maximum(rise - self.turn, 0))
         if self.end is None:
             return slope
         w = self.sign * (self.end - self.r)
@@ -79,7 +97,19 @@ class Tail:
 
     def _t(self, z: np.ndarray) -> np.ndarray:
         rise = self.sign * (z - self.z)
+        if self.turn is None:
+            return self._near(rise)
+        farther = np.sqrt(1 + 2 * self._widens / _BEND * np.maximum(rise - self.turn, 0)) - 1
+        return self._near(np.minimum(rise, self.turn)) + _BEND * farther
+
+    def _near(self, rise: Any) -> Any:
+        """t, before it turns."""
         return rise * (2 * self.b + rise) / (2 * self.power)
+
+    @property
+    def _widens(self) -> float:
+        """k."""
+        return (self.b + (self.turn or 0)) / self.power
 
 
 def tails(knots: np.ndarray, heights: np.ndarray, extremes: tuple[float, float], top: float,
@@ -104,7 +134,7 @@ def tails(knots: np.ndarray, heights: np.ndarray, extremes: tuple[float, float],
         if end is not None and sign * (end - tail.r) > 0 and sign * float(tail.to_z(np.array(end))) < REACH:
             tail = _tail(sign, float(r[0]), float(z[0]), width, extreme, top, end)
             beyond = float(tail.to_r(np.array(sign * REACH)))
-            found += [tail, Tail(sign, beyond, sign * REACH, abs(end - tail.r))][::sign]
+            found += [tail, Tail(sign, beyond, sign * REACH, abs(end - tail.r), turn=0.0)][::sign]
         elif endless:
             found.append(tail)
     return found
@@ -118,4 +148,4 @@ def _tail(sign: int, r: float, z: float, width: float, extreme: float, top: floa
         beyond = beyond * (sign * (end - r)) / max(sign * (end - extreme), 1e-12 * abs(end - r))
     rise = max(top - sign * z, 0.25)
     length = max(length, beyond / math.expm1(rise * (2 * tail.b + rise) / (2 * tail.power)), 1e-12 * abs(r), 1e-150)
-    return Tail(sign, r, z, length, end)
+    return Tail(sign, r, z, length, end, None if end is not None else max(rise, _SEEN - sign * z))
