@@ -15,7 +15,7 @@ import given
 from given.codecs import Set
 from given.families import Autoregressive, Unordered
 from given.tasks import detect
-from given.testing import conditions
+from given.testing import CODEC_LAWS, conditions
 from given.variables import Entries, UserError, in_order
 
 BOXES = rows_of([["cat", 1.0, 2.5], ["dog", 0.0, 9.5]], [], [["dog", 7.25, 8.0]], [["cat", 3.0, 5.0]] * 2)
@@ -30,19 +30,48 @@ def model():
 
 
 def check_volume():
-    """In raw units sets of up to two numbers in one of two bins: integrals of densities over n numbers are n! times p(n)."""
-    codec = Set(["x"], ranges=(0, 4), bins=2, most=2)
-    codec.learn(rows_of([[0.5]], [[1.5], [3.5]]))
-    conditional = Unordered(given.variables.Variable("x", codec), family=partial(Autoregressive, net=NET)).eval()
-    given.testing.prepared(conditional)
-    total = 0.0
-    for n in range(3):
-        raw = rows_of(*([[v] for v in each] for each in itertools.product((1.0, 3.0), repeat=n)))
-        x = codec.encode(raw)
-        with torch.no_grad():
-            log_p = conditional(given.variables.Observed(n=len(raw))).log_prob(x) + codec.log_volume(x)
-        total += float(log_p.exp().sum()) * 2.0**n / math.factorial(n)
-    assert abs(total - 1) < 1e-6, f"densities of sets integrate to {total}"
+    """In raw units sets of up to two numbers in bins, even or not: integrals of densities over n numbers are n! times p(n)."""
+    for codec, edges in (SMALL, [0, 2, 4]), (TAILED, None):
+        conditional = Unordered(given.variables.Variable("x", codec), family=partial(Autoregressive, net=NET)).eval()
+        given.testing.prepared(conditional)
+        edges = np.array(codec.state()["fields"][0]["edges"] if edges is None else edges)
+        middles, total = edges[:-1] + np.diff(edges) / 2, 0.0
+        for n in range(3):
+            raw = rows_of(*([[v] for v in each] for each in itertools.product(middles.tolist(), repeat=n)))
+            volumes = np.array([math.prod(each) for each in itertools.product(np.diff(edges).tolist(), repeat=n)])
+            x = codec.encode(raw)
+            with torch.no_grad():
+                log_p = conditional(given.variables.Observed(n=len(raw))).log_prob(x) + codec.log_volume(x)
+            total += float(log_p.exp().numpy() @ volumes) / math.factorial(n)
+        assert abs(total - 1) < 1e-6, f"densities of sets integrate to {total}"
+
+
+def with_one_far(bins):
+    """A codec of sets of numbers from 0 to 30, but for one of 10^9."""
+    codec, numbers = Set(["x"], bins=bins, most=2), np.random.default_rng(0).uniform(0, 30, 600).round(2)
+    codec.learn(rows_of(*([[v]] for v in [*numbers.tolist(), 1e9])))
+    return codec
+
+
+SMALL, TAILED = Set(["x"], ranges=(0, 4), bins=2, most=2), with_one_far(6)
+SMALL.learn(rows_of([[0.5]], [[1.5], [3.5]]))
+
+
+def test_one_value_far_out_leaves_the_others_bins_of_their_own():
+    rows = rows_of(*([[v]] for v in np.linspace(1, 29, 100).tolist()), [[1e9]])
+    codec = with_one_far(128)
+    again = Set(["x"], bins=128, most=2)
+    again.restore(json.loads(json.dumps(codec.state())))
+    for each in codec, again:
+        back = [row[0][0] for row in each.decode(each.encode(rows))]
+        assert np.abs(np.array(back[:-1]) - np.linspace(1, 29, 100)).max() < 0.8 and back[-1] > 1e8
+
+
+def test_laws_hold_of_bins_along_a_curve():
+    tailed = rows_of([[0.0]], *([[v]] for v in np.random.default_rng(0).lognormal(0, 3, 60).tolist()))
+    for law in "entries_fit_the_space", "volume_is_the_derivative", "state_is_json", "one_pass_is_enough":
+        CODEC_LAWS[law](codec := Set(["x"], bins=16), tailed)
+    assert len(set(np.diff(codec.state()["fields"][0]["edges"]).round(9))) > 8
 
 
 def test_items_are_drawn_and_sorted_by_the_order_of_fields_and_come_back_as_they_were():

@@ -1,7 +1,8 @@
 """Set: items of a few fields each, of any number, in no order. A box round every thing in a picture, for example.
 
 A row is a list of items, and an item a list of fields, or a mapping of them by name. A field is a category, counted, or a
-number in a range, which falls into one of some bins of equal width and is uniform within. The entries of a set are the symbols
+number in a range, which falls into one of some bins and is uniform within: of equal width, or along a curve where that makes
+what was learned much likelier, as it does where one value lies far out. The entries of a set are the symbols
 of its items, one field after another, then the end; items are sorted by them, so that a set has the same entries in whatever
 order its items came. Every field has symbols of its own, and the space says which may stand where.
 
@@ -17,13 +18,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from given.scales import Bins
 from given.variables import Axis, Codec, Entries, Finite, NewValue, UserError, counted, in_order, log_repeats, shown
 from given.ways import way
 
@@ -45,6 +47,7 @@ class _Field:
         low, high: the range of a number, stated or that of the values seen.
         whole: whether all numbers seen are.
         bins: the most.
+        edges: where bins meet, from the low end to the high one, once all is learned; None of values counted.
     """
 
     name: str
@@ -54,6 +57,8 @@ class _Field:
     high: float = -math.inf
     whole: bool = True
     bins: int = 128
+    edges: list[float] | None = None
+    held: Bins = field(default_factory=Bins)
 
     @property
     def number(self) -> bool:
@@ -83,15 +88,21 @@ class _Field:
         return int(self.range[1] - self.range[0]) + 1 if self.counted else self.bins
 
     @property
-    def width(self) -> float:
-        """Of a bin."""
-        return 1.0 if self.counted else (self.range[1] - self.range[0]) / self.bins
+    def widths(self) -> np.ndarray:
+        """Of the bins, (size,); 1 of values counted."""
+        return np.ones(self.size) if self.counted else np.diff(self.laid())
+
+    def laid(self) -> list[float]:
+        """Where bins meet."""
+        self.edges = self.edges or self.held.edges(*self.range, self.bins).tolist()
+        return self.edges
 
     def learn(self, values: Sequence[Any]) -> None:
         if self.categories is None:
             self.whole &= all(isinstance(v, int) for v in values)
             if not self.stated:
-                self.low, self.high = min(self.low, *values), max(self.high, *values)
+                self.low, self.high, self.edges = min(self.low, *values), max(self.high, *values), None
+                self.held.learn(np.array(values, dtype=np.float64))
         elif not self.stated:
             self.categories = sorted({*self.categories, *values}, key=lambda v: (str(type(v)), v))
 
@@ -106,14 +117,13 @@ class _Field:
         if self.counted:
             good &= numbers == np.rint(numbers)
             return np.where(good, numbers - low, 0).astype(np.int64), good
-        at = np.floor((np.where(good, numbers, low) - low) / self.width).astype(np.int64)
-        return np.minimum(at, self.bins - 1), good
+        return np.searchsorted(self.laid(), numbers, side="right").clip(1, self.bins) - 1, good
 
     def decode(self, symbol: int) -> Any:
         """A category, a whole number, or the middle of a bin."""
         if self.categories is not None:
             return self.categories[symbol]
-        return int(self.range[0]) + symbol if self.counted else self.range[0] + (symbol + 0.5) * self.width
+        return int(self.range[0]) + symbol if self.counted else sum(self.laid()[symbol:symbol + 2]) / 2
 
     @property
     def expected(self) -> str:
@@ -334,16 +344,16 @@ class Set(Codec):
     def log_volume(self, x: Entries) -> Tensor:
         """Minus the logs of the widths of bins, and log m! of m items in one bin, whose orders a density has apart."""
         scored = x.scored
-        widths = torch.tensor([1.0 if f.counted else f.width for f in self._fields], dtype=torch.float64)
-        each = -widths.log()
-        of_item = torch.where(scored[..., :-1] & (x.tensor[..., :-1] != self.space.end), each.repeat(self._most), 0.0).sum(-1)
+        widths = torch.from_numpy(np.concatenate([*(f.widths for f in self._fields), [1.0]]))  # of symbols, and the end
+        of_item = -torch.where(scored, widths.log()[x.tensor.long()], 0.0).sum(-1)
         apart = 0.0 if self.measure == "counting" else torch.where(scored.any(-1), log_repeats(x, self.space), 0.0)
         return of_item + apart
 
     def state(self) -> dict[str, Any]:
         each = None if self.fields is None else [{
             "name": f.name, "categories": f.categories, "stated": f.stated, "whole": f.whole, "bins": f.bins,
-            **({"low": f.low, "high": f.high} if f.number else {})} for f in self.fields]
+            **({"low": f.low, "high": f.high, "edges": None if f.counted else f.laid()} if f.number else {})}
+            for f in self.fields]
         return {"fields": each, "longest": self.longest, "form": self.form, "written": self.written}
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -113,7 +113,7 @@ def _volume_of_map(codec: Codec, x: Entries, volume: torch.Tensor) -> None:
 
 
 def _cells_between(codec: Codec, x: Entries, volume: torch.Tensor) -> None:
-    """Of rows of one item at most: what the next symbol of an entry decodes as lies a bin's width away."""
+    """Of rows of one item at most: what the next symbol of an entry decodes as lies half the widths of both bins away."""
     space = codec.space
     assert isinstance(space, Finite) and space.pattern
     for row in range(len(x)):
@@ -125,7 +125,8 @@ def _cells_between(codec: Codec, x: Entries, volume: torch.Tensor) -> None:
             move = 1 if one.tensor[0, entry] + 1 < beyond else -1
             there = one.of(one.tensor.index_add(1, torch.tensor([entry]), torch.tensor([[move]])))
             a, b = _changed(*(codec.decode(e)[0][0] for e in (one, there)))
-            width += np.log(abs(a - b)) if isinstance(a, float) and beyond - first > 1 else 0.0
+            wider = float(volume[row]) - float(codec.log_volume(there)[0])  # log of the share that the other bin is of this one
+            width += np.log(2 * abs(a - b) / (1 + np.exp(wider))) if isinstance(a, float) and beyond - first > 1 else 0.0
         assert np.allclose(-width, float(volume[row])), "log_volume is not that of the bins"
 
 

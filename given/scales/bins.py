@@ -1,0 +1,43 @@
+"""Bins: where numbers of one column fall into so many bins of a range, evenly or, where tails are long, along a curve.
+
+One value far out leaves evenly laid bins one bin for all others. So bins are also laid evenly on the line that a `Curve`
+through the quantiles makes of the column, and those are taken that make the values likelier as a histogram, by a margin.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from given.scales.curve import Curve
+
+__all__ = ["Bins"]
+
+_CLEARLY = 0.25  # nats a value by which bins along the curve have to be better
+
+
+class Bins:
+    """Bins of numbers, learned in one pass over batches."""
+
+    def __init__(self) -> None:
+        self.curve = Curve((), False, False, True)
+
+    def learn(self, values: np.ndarray) -> None:
+        """Hold one more batch of float64 (B,)."""
+        self.curve.learn(values)
+
+    def edges(self, low: float, high: float, bins: int) -> np.ndarray:
+        """Where bins meet, and both ends: (bins + 1,), rising."""
+        even = np.linspace(low, high, bins + 1)
+        if not self.curve.seen or not low < high:
+            return even
+        found = self.curve.r(np.linspace(*self.curve.place(np.array([low, high])), bins + 1))
+        found[[0, -1]] = low, high
+        if not (np.diff(found) > 0).all():
+            return even
+        return found if self._likelihood(found) > self._likelihood(even) + _CLEARLY else even
+
+    def _likelihood(self, edges: np.ndarray) -> float:
+        """Mean log density of the values held, each bin with one value more than it has."""
+        counts, _ = np.histogram(self.curve.held, edges)
+        density = (counts + 1) / (counts.sum() + len(counts)) / np.diff(edges)
+        return float(counts @ np.log(density) / max(counts.sum(), 1))
