@@ -30,7 +30,8 @@ class Bins:
         even = np.linspace(low, high, bins + 1)
         if not self.curve.seen or not low < high:
             return even
-        found = self.curve.r(np.linspace(*self.curve.place(np.array([low, high])), bins + 1))
+        least, most = self.curve.place(np.array([low, high])).tolist()
+        found = self.curve.r(np.linspace(least, most, bins + 1))
         found[[0, -1]] = low, high
         if not (np.diff(found) > 0).all():
             return even
