@@ -1,5 +1,6 @@
 """Sets of items: what they are in whatever order, what a density of them integrates to, bad items, boxes found in pictures."""
 
+import io
 import itertools
 import json
 import math
@@ -12,6 +13,7 @@ import torch
 from test_laws import ITEMS, NET, learned, rows_of
 
 import given
+from given.app.cli import main
 from given.codecs import Set
 from given.families import Autoregressive, Unordered
 from given.tasks import detect
@@ -229,3 +231,34 @@ def test_boxes_are_found_and_matched():
     model.fit(rows, steps=2, progress=False, **detect.TRAINING)
     assert set(detect.measure(model, rows)) == {"mean IoU", "right counts"}
     assert detect.baselines(rows, rows)["boxes of the nearest picture"] == {"mean IoU": 1.0, "right counts": 1.0}
+
+
+def test_sets_are_cells_of_csv(tmp_path, capsys, monkeypatch):
+    """As JSON: what is written is read again, a hole is filled as a whole, and a pipe is read as a file is."""
+    monkeypatch.chdir(tmp_path)
+    rows = [[["dog", 3, 1.5]], [], [["cat", 8, 2.5], ["dog", 1, 0.5]]] * 8
+    given.Columns({"city": ["Oslo", "Rome", "Bern"] * 8, "things": rows_of(*rows)}).save("a.csv")
+    model = given.model("p(city) p(things | city)", given.read("a.csv"))
+    assert [v.codec.__class__.__name__ for v in model.joint.columns.values()] == ["Label", "Set"]
+    model.fit(given.read("a.csv"), steps=1, held_out=0, progress=False)
+    model.save("m.given")
+    for n in 1, 5:
+        assert main(["sample", "m.given", "-n", str(n), "-o", "d.csv"]) in (0, None)
+        assert main(["score", "m.given", "d.csv"]) in (0, None)
+    cells = 'city,things\n,"[[""dog"", 3, 1.5]]"\nRome,\nBern,[]\n'
+    (tmp_path / "h.csv").write_text(cells)
+    (tmp_path / "h.jsonl").write_text('{"city": null, "things": [["dog", 3, 1.5]]}\n{"city": "Rome", "things": null}\n')
+    whole = model.complete("h.csv", n=1, seed=0)
+    assert whole["things"].tolist()[::2] == [[["dog", 3, 1.5]], []] and isinstance(whole["things"][1], list)
+    assert model.complete("h.jsonl", n=1, seed=0)["things"].tolist() == whole["things"].tolist()[:2]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"city,things\nRome,[]\n"))))
+    capsys.readouterr()
+    assert main(["score", "m.given", "-"]) in (0, None) and capsys.readouterr().out.startswith("row,log_prob\n0,-")
+
+
+@pytest.mark.parametrize("fields", [[["dog", 1], ["cat", math.nan]], [["dog", 1, 2], ["cat", 4, math.nan]]])
+def test_an_item_that_lacks_a_number_is_named(fields, tmp_path):
+    lines = [json.dumps({"things": each}) for each in (fields[:1], fields, [fields[1]])]
+    (tmp_path / "n.jsonl").write_text("\n".join(lines))
+    with pytest.raises(UserError, match=rf"things, row 1: item 1: field {len(fields[0])} is None; expected a number"):
+        given.model("p(things)", given.read(tmp_path / "n.jsonl"))

@@ -69,7 +69,7 @@ class JsonLines(Stream):
         self._names = tuple(kinds)
         check_names(self.names, self._title)
         for name in self._sets:
-            self._lists[name] = Lists()
+            self._lists[name] = Lists(kind=Kind("sets"))
         for name, lists in self._lists.items():
             if what := kinds[name].what:
                 raise UserError(f"{self._title}: {name}: lists in some lines, {what} in others; expected lists in all")
@@ -145,7 +145,8 @@ class JsonLines(Stream):
             if isinstance(value, dict):
                 raise UserError(f"{name}: got an object; expected a number, text, true, false, null or a list of these")
             if isinstance(value, list):
-                row[name] = value if holds_sets([value]) else self._list(name, value)
+                nested = name in self._sets and all(isinstance(item, list | dict) for item in value)
+                row[name] = value if value and (nested or holds_sets([value])) else self._list(name, value)
                 self._check_sets(name, row[name])
         for name, value in row.items():
             if isinstance(value, _List):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +31,7 @@ class Kind:
     """What a column's cells are.
 
     Args:
-        what: "whole", "real", "boolean", "time", "text", or "" while all are missing.
+        what: "whole", "real", "boolean", "time", "sets", "text", or "" while all are missing.
         missing: whether a cell is.
         places: the fewest decimals that a cell is written with; None while there is none.
         wide: 53 if a whole number has more bits than a real holds, 64 if more than an int64 does, else 0.
@@ -89,8 +90,8 @@ class Kind:
 
     @property
     def stored(self) -> str:
-        """"whole" (int64), "real" (float64, missing is NaN), "boolean" (objects where missing, which is None), "time" (NaT) or
-        "text" (missing is None)."""
+        """"whole" (int64), "real" (float64, missing is NaN), "boolean" (objects where missing, which is None), "time" (NaT),
+        "sets" (objects, lists of items; missing is None) or "text" (missing is None)."""
         if self.form is not None:
             return "real" if self.form.what == "whole" and self.missing else self.form.what
         if self.what == "whole" and not self.missing:
@@ -127,6 +128,8 @@ class Kind:
             boolean = cells[0].lower() in ("true", "false") and {cell.lower() for cell in cells} <= {"true", "false"}
             if boolean:
                 return cls("boolean", width=width)
+            if _set_of(cells[0]) is not None and all(_set_of(cell) is not None for cell in cells[1:]):
+                return cls("sets", width=width)
             forms = common(dict.fromkeys(cells))
             return cls("text", width=width, places=_places(cells) if forms else None, forms=forms)
         text = "\n".join(["", *cells])
@@ -175,6 +178,8 @@ class Kind:
                 if self.missing:
                     return texts([None if cell in MISSING else cell.lower() == "true" for cell in cells])
                 return np.array([cell.lower() == "true" for cell in cells])
+            case "sets":
+                return texts([None if cell in MISSING else json.loads(cell) for cell in cells])
         return self.texts([None if cell in MISSING else cell for cell in cells] if self.missing else cells)
 
     def _read(self, cells: Sequence[str], form: Form) -> np.ndarray:
@@ -190,6 +195,17 @@ class Kind:
     def texts(self, cells: Sequence[str | None]) -> np.ndarray:
         """Texts as this kind stores them: short ones as numpy's text, others, and those with None, as objects."""
         return np.array(cells, dtype=f"<U{self.width}") if not self.missing and self.width <= _SHORT else texts(cells)
+
+
+def _set_of(cell: str) -> list[Any] | None:
+    """The set of items, [] for none, that a cell is as JSON; None of any other cell."""
+    if not cell.startswith("["):
+        return None
+    try:
+        found = json.loads(cell)
+    except (ValueError, RecursionError):
+        return None
+    return found if found == [] or holds_sets([found]) else None
 
 
 def _places(cells: Sequence[str]) -> int | None:
@@ -262,17 +278,19 @@ def holds_sets(values: Any) -> bool:
     """Whether rows are lists of items of several fields, text among numbers or by name: what no array of one kind is.
 
     Args:
-        values: rows, of which the first list that is not empty decides.
+        values: rows, of which the first list that is not empty decides; lists that are all empty are sets of no items.
     """
     if not isinstance(values, list | tuple) and not (isinstance(values, np.ndarray) and values.dtype.kind == "O"):
         return False
-    rows = values.flat if isinstance(values, np.ndarray) else values
+    rows = values.ravel().tolist() if isinstance(values, np.ndarray) else values
     listed = list | tuple | np.ndarray
     row = next((row for row in rows if row is not None and not (isinstance(row, listed) and len(row) == 0)), None)
+    if row is None:
+        return any(isinstance(row, list) for row in rows)
     item = row[0] if isinstance(row, list | tuple) or (isinstance(row, np.ndarray) and row.dtype.kind == "O") else None
     if isinstance(item, list | tuple):
-        words = [isinstance(value, str) for value in item]
-        return any(words) and not all(words) and all(isinstance(v, str | int | float | np.generic) for v in item)
+        words, numbers = (any(isinstance(v, kind) for v in item) for kind in (str, int | float | np.generic))
+        return words and numbers and all(v is None or isinstance(v, str | int | float | np.generic) for v in item)
     return isinstance(item, Mapping)
 
 

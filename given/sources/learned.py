@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from given.sources.forms import ISO, Ambiguous, Form, as_learned, common, readings
-from given.sources.kinds import MISSING, Kind, texts
+from given.sources.kinds import MISSING, Kind, holds_sets, texts
 from given.variables import UserError
 from given.ways import way
 
@@ -56,6 +56,8 @@ class Learned:
         """That of an array (rows,) that was not read from cells."""
         cells = values.ravel().tolist() if values.dtype.kind == "O" else []
         whats = {_TYPES.get(type(cell), "text") for cell in cells if cell is not None}
+        if holds_sets(values):
+            return cls(Kind("sets", any(row is None for row in values)))
         what = {"i": "whole", "u": "whole", "f": "real", "b": "boolean", "M": "time"}.get(values.dtype.kind, "text")
         if len(whats) == 1:
             what = whats.pop()
@@ -85,7 +87,7 @@ class Learned:
             return replace(kind, what=kind.what or self.kind.what)
         if self.kind.stored == "text" and self.kind.form is None:
             return replace(kind, what="text", forms=frozenset())
-        if kind.what == "boolean" and self.kind.what == "boolean":
+        if kind.what == self.kind.what == "boolean" or "sets" in (kind.what, self.kind.what):
             return kind
         forms = kind.forms if kind.what == "text" else frozenset(f for f in kind.forms if f.mark == ",")
         comma = self.kind.form is not None and self.kind.form.mark == "," and bool(forms)
@@ -110,6 +112,8 @@ class Learned:
         Raises:
             UserError: a cell that may be read in two ways, neither of which was learned.
         """
+        if self.kind.what == "sets" and (found := Kind.of(cells)).what in ("sets", ""):
+            return replace(found, what="sets").array(cells)
         read = {cell: None if cell in MISSING else self._value(cell, decimal, dayfirst) for cell in dict.fromkeys(cells)}
         values = [read[cell] for cell in cells]
         whats = {type(value) for value in values} - {type(None)}

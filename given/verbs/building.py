@@ -47,7 +47,7 @@ from given.nn import (
 )
 from given.nn.context import attends
 from given.sources import CALENDAR, Columns, Crops, Kind, Learned, Source, read
-from given.sources.kinds import holds_sets, ragged
+from given.sources.kinds import ragged
 from given.train import LINKED_INDEX, load_joint
 from given.variables import Codec, Finite, Product, Real, UserError, Variable
 from given.verbs.checks import check_known, whole_seed
@@ -324,8 +324,7 @@ def _check_lefts(families: Iterable[str], terms: Sequence[Term]) -> None:
 def _cells(source: Source, names: Iterable[str]) -> dict[str, Any]:
     """How the cells of columns of single values are read, and pictures cut, as a folder keeps it; nothing of running text."""
     first = next(iter(source.batches(1 << 16)))
-    single = [name for name in names if name in first.names and first[name].ndim == 1 and not ragged(first[name])
-              and not holds_sets(first[name])]
+    single = [name for name in names if name in first.names and first[name].ndim == 1 and not ragged(first[name])]
     clock = source.clock if isinstance(source, Columns) else None
     long = [name for name in names if name in first.names and ragged(first[name])]
     along = {} if clock is None else {**dict.fromkeys(long, "series"), **dict.fromkeys(clock.parts, "time"),

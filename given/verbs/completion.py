@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from given.codecs import Set
 from given.distributions import How, Intractable
 from given.infer import Rows, Without, prefix
 from given.joint import Joint
@@ -50,12 +52,25 @@ def completed(joint: Joint, source: Source, n: int, seed: int, length: int | Non
     for batch in source.batches(_ROWS):
         long = length is None and any(name in batch and broken_within(batch[name]) and max(
             len(item) for item in beginnings(batch[name])) > joint.columns[name].space.axes[0].size for name in joint.windowed)
-        parts.append(_by_windows(joint, batch, n, seed, first) if long else _completed(joint, batch, n, seed, first, length))
+        parts.append(_by_windows(joint, batch, n, seed, first) if long else _apart(joint, batch, n, seed, first, length))
         first += batch.n
     if not parts:
         raise UserError("complete: expected at least one row, got none")
     whole = {name: stacked([part[name] for part in parts], 1, 2) for name in parts[0]}
     return {name: whole[name] for name in dict.fromkeys([*source.names, *whole])}
+
+
+def _apart(joint: Joint, rows: Columns, n: int, seed: int, first: int, length: int | None) -> dict[str, np.ndarray]:
+    """`_completed` of the rows that lack the same sets, a set as a whole, and of all others."""
+    sets = [name for name in rows if name in joint.columns and isinstance(joint.columns[name].codec, Set)]
+    lacking = np.array([~any_cell(present(rows[name])) for name in sets], dtype=bool).reshape(len(sets), rows.n).T
+    parts, order = list[dict[str, np.ndarray]](), list[np.ndarray]()
+    for which in np.unique(lacking, axis=0):
+        some = np.flatnonzero((lacking == which).all(1))
+        parts.append(_completed(joint, rows.rows(some), n, seed, torch.from_numpy(first + some), length))
+        order.append(some)
+    back = np.argsort(np.concatenate(order))
+    return {name: stacked([part[name] for part in parts], 1, 2)[:, back] for name in parts[0]}
 
 
 def _by_windows(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> dict[str, np.ndarray]:
@@ -71,7 +86,7 @@ def _by_windows(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> d
         cut = dict(every.rows(some))
         for name in windowed:
             cut[name] = each_apart([items[name][row][start:start + W] for row in some])
-        found = _completed(joint, Columns(cut), 1, seed + (start << 32), first, None)
+        found = _completed(joint, Columns(cut), 1, seed + (start << 32), first + torch.arange(len(some)), None)
         for name in windowed:
             for row, values in zip(some, found[name][0], strict=True):
                 upto = W if start + W >= lengths[row] else W - W // 4
@@ -83,10 +98,12 @@ def _by_windows(joint: Joint, rows: Columns, n: int, seed: int, first: int) -> d
     return whole
 
 
-def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int, length: int | None) -> dict[str, np.ndarray]:
+def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: Tensor, length: int | None) -> dict[str, np.ndarray]:
+    """Rows whose sets are there or not in all of them alike, of these numbers (rows,)."""
     seen = {name: present(values) for name, values in rows.items()}
-    texts = [name for name, v in joint.columns.items() if v.codec.ragged and v.codec.item_axes == 0]
-    series = [name for name, v in joint.columns.items() if v.codec.ragged and name not in texts]
+    runs = [name for name, v in joint.columns.items() if v.codec.ragged and not isinstance(v.codec, Set)]
+    texts = [name for name in runs if joint.columns[name].codec.item_axes == 0]
+    series = [name for name in runs if name not in texts]
     longer = _longer(joint, rows, series, length)
     broken = {name: at for name in series if name in rows and (at := broken_row(rows[name])) is not None}
     stay = {name for name in broken if broken_within(rows[name]) and not fills_within(joint, name)}
@@ -95,8 +112,8 @@ def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int, lengt
         drawn = _drawn(joint, asked, stay, n, seed, length)
     except Intractable as error:
         for name, at in broken.items():
-            raise UserError(f"{name}, row {first + at}: a value within it is missing, and others are drawn given it: {error}"
-                            ) from None
+            raise UserError(f"{name}, row {int(first[at])}: a value within it is missing, and others are drawn given it: "
+                            f"{error}") from None
         raise
     drawable = [name for name, v in joint.columns.items() if name not in texts and name not in series and not valueless(v)]
     holed = {name: any_cell(~seen[name]) if name in rows else np.ones(rows.n, dtype=bool) for name in drawable}
@@ -112,7 +129,7 @@ def _completed(joint: Joint, rows: Columns, n: int, seed: int, first: int, lengt
                 there[name] = there.get(name, False) | ~bad[name][draw, row]
                 some[name] = drawn[name][draw, row].astype(object)
                 some[name][~there[name]] = None
-        number = torch.from_numpy(first + row + (draw << 40))
+        number = first[row] + torch.from_numpy(draw << 40)
         asked = Query(joint, _evidence(joint, some, there, texts, longer), {}, number, n=len(row))
         more = _drawn(joint, asked, stay, 1, seed + (again << 32), length, none if again >= _WHOLE else None)
         place = np.arange(n * rows.n).reshape(n, rows.n)
@@ -161,10 +178,12 @@ def _evidence(joint: Joint, rows: Mapping[str, np.ndarray], seen: dict[str, np.n
         values, there, codec = rows[name], seen[name], joint.columns[name].codec
         if name in longer:
             evidence[name] = prefix(beginnings(values))
-        elif codec.ragged and name not in texts:
+        elif codec.ragged and name not in texts and not isinstance(codec, Set):
             evidence[name] = values
         elif name in texts:
             evidence[name] = prefix(begun(values, codec))
+        elif there.any() and isinstance(codec, Set):  # of all rows
+            evidence[name] = Rows(values)
         elif there.any():
             evidence[name] = Rows(values if there.all() else np.where(there, values, values[there][0]), there)
     return evidence

@@ -83,6 +83,8 @@ def kept_or_drawn(values: np.ndarray, seen: np.ndarray, drawn: np.ndarray | None
     """(n, rows, ...) what was there, and elsewhere what was drawn; whole numbers stay so."""
     if drawn is None or seen.all():
         return np.stack([values] * n)
+    if not seen.any() and drawn.dtype.kind == "O":
+        return drawn
     both = np.where(seen, values.astype(object), drawn.astype(object))
     if values.dtype.kind == "f" and (there := present(both)).any():
         reals = both.astype(np.float64)
