@@ -149,7 +149,7 @@ def _answered(a: argparse.Namespace, model: Model, term: Term, observed: dict[st
         best = model.joint.columns[term.left[0]].decode(Entries(symbols))[term.left[0]]
         return Columns({term.left[0]: best, **{f"p({value})": shares.round(6) for value, shares in p.items()}},
                        dtypes=asked.dtypes)
-    drawn = asked.sample(a.n, columns=term.left, seed=a.seed)
+    drawn = asked.sample(a.n, columns=term.left, seed=a.seed, length=a.length)
     return Columns({name: drawn[name] for name in term.left}, drawn.axes, drawn.dtypes)
 
 

@@ -182,6 +182,7 @@ def _query(add: _Add) -> None:
                          help="the central interval that holds this probability, likewise")
     command.add_argument("--mean", action="store_true", help="the mean of each column asked, likewise")
     command.add_argument("-n", type=count, default=1, help="draws a row, where the answer is drawn (default 1)")
+    length(command)
     command.add_argument("-o", "--output", metavar="FILE", help="write the answer: .csv, .tsv, .jsonl, .parquet or .npz")
 
 

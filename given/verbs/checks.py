@@ -109,13 +109,13 @@ def check_draws(joint: Joint, how: Any, length: Any, verb: str) -> None:
         raise UserError(f"{verb}: how={how!r}; expected a map from distribution to distribution, as TopP(0.9)")
 
 
-def check_room(joint: Joint, given: Mapping[str, Entries], begun: Set[str], length: Any, verb: str) -> None:
+def check_room(joint: Joint, given: Mapping[str, Entries], begun: Set[str], length: Any) -> None:
     """Raise where the beginning that is given of an item fills its window and nothing says how long it is to be, neither a
     length nor another column on its axis."""
     for name in joint.windowed & begun if joint.windowed & given.keys() <= begun else ():
         W, x = joint.columns[name].space.axes[0].size, given[name]
         if length is None and x.complete and x.tensor.shape[1] > W:
-            raise UserError(f"{verb}: {name}: {x.tensor.shape[1]} entries are given, and a window holds {W}; say by "
+            raise UserError(f"{name}: {x.tensor.shape[1]} entries are given, and a window holds {W}; say by "
                             f"{way('length=', '--length')} how many there are to be in all")
 
 

@@ -45,7 +45,7 @@ class Draws(Source):
             raise UserError(f"sample: expected a whole number of draws from 1, got {shown(n)}")
         joint, given = query.joint, query._evidence
         check_draws(joint, how, length, "sample")
-        check_room(joint, given, query._begun, length, "sample")
+        check_room(joint, given, query._begun, length)
         self.query, self.n, self.seed, self.length, self.where = query, int(n), whole_seed(seed), length, where
         self.first_draw, self.dtypes = first_draw, query.dtypes or {}
         self.asked = None if columns is None else {columns} if isinstance(columns, str) else set(columns)

@@ -154,7 +154,7 @@ class Query:
             raise UserError(f"stream: expected one text, or other column that has a length, to draw of one item, got "
                             f"{len(long)} of {self.n} items; give the others, or use sample")
         check_draws(self.joint, how, length, "stream")
-        check_room(self.joint, self._evidence, self._begun, length, "stream")
+        check_room(self.joint, self._evidence, self._begun, length)
         if stop:
             how = Stop(stop) if how is None else how | Stop(stop)
         _, query = next(self._parts(1))
