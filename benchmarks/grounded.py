@@ -63,13 +63,14 @@ def choices(parts: dict[str, Columns], budget: float, seed: int, save: str | Non
 
 def words(parts: dict[str, Columns], budget: float, seed: int, save: str | None) -> list[list[str]]:
     """The perplexity of a word of dialogues, given their dots and given others."""
-    said = {name: grounded.read(Columns({"dots": part["dots"], "reply": part["dialogue"]})) for name, part in parts.items()}
+    said = {name: grounded.read(Columns({"dots": grounded.marked(part["dots"], _places(part)), "reply": part["dialogue"]}))
+            for name, part in parts.items()}
     plain = given.model("p(reply)", said["train"].only(["reply"]), codecs={"reply": Text("words", size=768)},
                         families={"reply": partial(NGram, order=3)})
     plain.fit(said["train"].only(["reply"]), held_out=said["valid"].only(["reply"]), progress=False)
     rows = [["model of words", "perplexity", "given other dots", "falls by", "CPU-s to learn"],
             ["trigram, of no dots", f"{grounded.perplexity(plain, said['test']):.2f}", "", "", ""]]
-    model = grounded.model(said["train"], seed=seed)
+    model = grounded.model(said["train"], seed=seed, dropout=0.2)
     fit = _fit(model, said, budget, seed)
     if save:
         model.save(f"{save}-words")
@@ -77,6 +78,11 @@ def words(parts: dict[str, Columns], budget: float, seed: int, save: str | None)
     true, other = found["perplexity"], found["given other things"]
     return [*rows, ["transformer, given dots", f"{true:.2f}", f"{other:.2f}", f"{1 - true / other:.1%}",
                     f"{fit.cpu_seconds:.0f}"]]
+
+
+def _places(part: Columns) -> list[int]:
+    """The places of the chosen dots."""
+    return [dots.index(chosen) for dots, (chosen,) in zip(part["dots"], part["choice"], strict=True)]
 
 
 def _fit(model: given.Model, parts: dict[str, Columns], budget: float, seed: int) -> Any:

@@ -133,6 +133,7 @@ from given.nn import (
     Flat,
     GatedPixelCNN,
     Interpolated,
+    LateAttention,
     LearnedPositions,
     LinearPrediction,
     MaskedTransformer,
@@ -549,6 +550,8 @@ FAMILIES = {
     "Autoregressive LSTM": lambda: Autoregressive(SEQUENCE, LABEL, net=partial(LSTM, width=16, layers=2)),
     "Autoregressive GRU with attention": lambda: Autoregressive(
         SEQUENCE, [SOURCE, LABEL], net=partial(Stack, nets=(GRU, CrossAttention), width=16)),
+    "Autoregressive with attention beside its features": lambda: Autoregressive(
+        SEQUENCE, [SOURCE, LABEL], net=partial(LateAttention, net=NET)),
     "Autoregressive MinGRU": lambda: Autoregressive(
         grid("x", 3, 5, ordered=False), LABEL, net=partial(MinGRU, width=16, layers=2)),
     "Autoregressive by convolution": lambda: Autoregressive(

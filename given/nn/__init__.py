@@ -26,6 +26,7 @@ from given.nn.field import Field, FlatField, built_field, reads_grid
 from given.nn.gated_pixel_cnn import GatedPixelCNN
 from given.nn.item_scores import ItemScores
 from given.nn.language_model import LanguageModel, PreviousToken
+from given.nn.late_attention import LateAttention
 from given.nn.linear import Linear, RMSNorm
 from given.nn.made import MADE
 from given.nn.masked import BlockEmbedding, MaskedTransformer
@@ -115,6 +116,7 @@ __all__ = [
     "Items",
     "LSTM",
     "LanguageModel",
+    "LateAttention",
     "LearnedPositions",
     "Linear",
     "LinearPrediction",

@@ -24,17 +24,18 @@ import numpy as np
 from given.codecs import Set, Text
 from given.conditional import quoted
 from given.families import Autoregressive, Pointer
-from given.nn import Context, Items, ItemScores, Reader, Tokens, Transformer
+from given.nn import Context, Items, ItemScores, LateAttention, Reader, Tokens, Transformer
 from given.sources import Columns, Source, holds_sets, joined
 from given.variables import Codec, UserError
 from given.verbs import Model
 from given.verbs import model as model_of
 
-__all__ = ["TRAINING", "baselines", "chosen", "measure", "model", "perplexity", "probabilities", "read"]
+__all__ = ["TRAINING", "baselines", "chosen", "marked", "measure", "model", "perplexity", "probabilities", "read"]
 
-TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3}
+TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "muon": True}
 _ROWS = 1000  # held-out rows that are judged
 _SAID = ("dialogue", "reply")
+_MEANT = "meant"  # the field of things that says which of them a reply is about
 
 
 def read(data: Source) -> Columns:
@@ -88,11 +89,13 @@ def model(data: Source, *, seed: int = 0, width: int = 64, layers: int = 2, bins
     things = _things(rows)
     sets = _sets(rows[things], bins)
     codecs: dict[str, Codec] = {things: Set(**sets), **{name: Text("words", size=words) for name in _SAID if name in rows}}
-    readers: dict[str, Reader] = {things: Items(layers=2, dropout=dropout), **{name: Tokens(dropout=dropout) for name in _SAID}}
+    readers: dict[str, Reader] = {things: Items(layers=2, dropout=dropout, compared=True),
+                                  **{name: Tokens(dropout=dropout) for name in _SAID}}
     known, formula, families = [things, *["dialogue"] * ("dialogue" in rows)], "", dict[str, Any]()
+    net = partial(Transformer, width=width, layers=layers, dropout=dropout)
     if "reply" in rows:
         formula += f"p(reply | {', '.join(map(quoted, known))}) "
-        families["reply"] = partial(Autoregressive, net=partial(Transformer, width=width, layers=layers, dropout=dropout),
+        families["reply"] = partial(Autoregressive, net=partial(LateAttention, net=net),
                                     context=partial(Context, sums_tokens=True), readers={n: readers[n] for n in known})
         known.append("reply")
     if "choice" in rows:
@@ -164,12 +167,28 @@ def chosen(model: Model, rows: Mapping[str, Any]) -> np.ndarray:
         sets, ends, found, strict=True)])
 
 
+def marked(sets: Sequence[Sequence[Mapping[str, Any]]], at: Sequence[int] | np.ndarray) -> np.ndarray:
+    """(n,) sets whose things have one field more, `meant`: whether it is the thing at a place."""
+    found = np.empty(len(sets), dtype=object)
+    found[:] = [[{**item, _MEANT: i == k} for i, item in enumerate(items)] for items, k in zip(sets, at, strict=True)]
+    return found
+
+
 def perplexity(model: Model, rows: Mapping[str, Any]) -> float:
-    """Of a word of replies, their ends among them: e to the nats of one."""
+    """Of a word of replies, their ends among them: e to the nats of one. Where things have a field `meant`, which is meant is
+    summed out, each as probable as the next: whoever reads a reply is not told."""
     factor = next(f for f in model.joint.declared if f.x.name == "reply")
-    nats = -model.given({v.name: rows[v.name] for v in factor.parents}).log_prob(reply=rows["reply"])
-    words = factor.x.codec.encode(np.asarray(rows["reply"])).occupied.sum()
-    return math.exp(float(np.sum(nats)) / float(words))
+    known, reply = {v.name: np.asarray(rows[v.name]) for v in factor.parents}, np.asarray(rows["reply"])
+    things = next(iter(known), "")
+    count = np.array([len(items) if _MEANT in items[0] else 1 for items in known[things]] if things else [1] * len(reply))
+    found = np.full((len(reply), count.max()), -np.inf)
+    for k in range(count.max()):
+        some = {name: column[count > k] for name, column in known.items()}
+        if count.max() > 1:
+            some[things] = marked(some[things], np.full(len(some[things]), k))
+        found[count > k, k] = model.given(some).log_prob(reply=reply[count > k])
+    words = factor.x.codec.encode(reply).occupied.sum()
+    return math.exp(-float(np.sum(np.logaddexp.reduce(found, 1) - np.log(count))) / float(words))
 
 
 def measure(model: Model, test: Source) -> dict[str, float]:
