@@ -88,6 +88,20 @@ def test_replies_are_scored_beside_other_things():
     assert set(found) == {"right", "perplexity", "given other things"} and found["perplexity"] > 1
 
 
+def test_what_is_meant_is_summed_out_of_replies():
+    data = columns(table(24), "dots", "reply")
+    marked = grounded.read(given.sources.Columns({"dots": grounded.marked(data["dots"], [0] * 24), "reply": data["reply"]}))
+    model = grounded.model(marked, width=8, layers=1)
+    model.fit(marked, steps=2, **{**grounded.TRAINING, **QUICK})
+    each = [grounded.marked(data["dots"], [k] * 24) for k in range(3)]
+    known = np.stack([model.given(dots=dots).log_prob(reply=data["reply"]) for dots in each])
+    nats = -np.logaddexp.reduce(known - np.log(3))
+    assert np.ptp(known, 0).min() > 1e-6, "what is meant moves no reply"
+    for dots in each:  # whatever is marked
+        found = grounded.perplexity(model, {"dots": dots, "reply": data["reply"]})
+        assert found == pytest.approx(np.exp(nats.sum() / 48), rel=1e-4)  # a word and the end, each
+
+
 @pytest.mark.parametrize(("change", "said"), [
     ({"choice": 3}, "choice, row 1: got 3, and its set has 3 things; expected the place of one, from 0 to 2, or one of them"),
     ({"choice": {"colour": "black", "x": 0.5}}, "choice, row 1: got"),

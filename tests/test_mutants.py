@@ -121,7 +121,7 @@ from test_referee import (
 from test_selection import check_halves, check_held_out
 from test_series import check_shared_length, check_together, check_windows, check_within
 from test_series_sources import check_calendar
-from test_set_readers import check_items, check_painted
+from test_set_readers import check_compared, check_items, check_painted
 from test_sets import check_once, check_pattern, check_volume
 from test_shape import check_distinct
 from test_state_space import PARTS, check_dense, check_paths
@@ -293,6 +293,8 @@ MUTANTS = {
         check_pattern),
     "what stands where no item is is read": Mutant(
         given.nn.readers.items._Items, "forward", "place < counted(x, self.space)[:, None]", "place[None] < 9", check_items),
+    "items are compared with what stands where no item is": Mutant(
+        given.nn.readers.items._Compared, "forward", "~both[..., None], -torch.inf", "~both[..., None], 0.0", check_compared),
     "items are laid over the grid's mirror": Mutant(
         given.nn.readers.painted._Painted, "forward", "zip(self.cells, self.edges,", "zip(self.cells, self.edges[::-1],",
         check_painted),

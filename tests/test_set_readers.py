@@ -53,22 +53,31 @@ def check_gradients(module, loss):
     assert not [name for name, p in module.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
 
 
-def check_items():
+def check_items(**options):
     torch.manual_seed(0)
-    context = stirred(Context([BOXES], 8, grid=GRID, readers={"boxes": Items()}))
+    context = stirred(Context([BOXES], 8, grid=GRID, readers={"boxes": Items(**options)}))
 
     def tokens(x):
         return context.condition(Observed({"boxes": x}))
 
     check_cells(lambda x: (tokens(x).tokens * tokens(x).there[..., None]).sum(1))
     assert tokens(X).there.sum(1).tolist() == [3, 1, 2, 2] and tokens(X.hide()).there.sum(1).tolist() == [1] * 4
-    c = context.condition(Observed({"boxes": X.hide(torch.arange(4) == 3)}))
+    three = CODEC.encode(rows_of([LEFT, RIGHT, ["cat", 1.5, 2.5, 5.5, 6.5]], [LEFT]))
+    c = context.condition(Observed({"boxes": three.hide(torch.arange(2) == 1)}))
     part = context.parts["0"]
     check_gradients(part, (c.tokens * c.there[..., None] * torch.randn(c.tokens.shape)).sum())
 
 
+def check_compared():
+    check_items(compared=True)
+
+
 def test_items_are_tokens_in_no_order():
     check_items()
+
+
+def test_items_are_compared_in_no_order():
+    check_compared()
 
 
 def check_painted():

@@ -117,7 +117,7 @@ class Autoregressive(Conditional):
             self.embed: nn.Module = BlockEmbedding(space, width, blocks=blocks)
             self.head = _block_head(head, space, blocks.shape[1], width)
             return
-        features: int = width + self.net.beside  # type: ignore[operator]
+        features: int = width + self.net.late  # type: ignore[operator,assignment]
         self.heads = nn.ModuleList((head or distributions.default_head(part))(part, features) for _, part in space.parts)
         self.embed = embed(space, width, steps=None if self.any_order else self.steps)
 

@@ -33,12 +33,12 @@ class Causal(nn.Module, abc.ABC):
 
     Attributes:
         width: C, of tokens and of features.
-        beside: how many features there are beside these C.
+        late: how many features there are beside these C, which heads alone read.
         masked: whether it reads both ways, so that it serves what is known by masks and not by steps.
     """
 
     width: int
-    beside: int = 0
+    late: int = 0
     masked = False
 
     def __init__(self, *, attends: bool = False) -> None:
@@ -49,7 +49,7 @@ class Causal(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
-        """All steps at once: tokens (B, T, C), order (1 or B, T) -> features (B, T, C + beside)."""
+        """All steps at once: tokens (B, T, C), order (1 or B, T) -> features (B, T, C + late)."""
 
     @abc.abstractmethod
     def start(self, y: Condition) -> Cache:
@@ -57,8 +57,8 @@ class Causal(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def step(self, h: Tensor, order: Tensor, t: int, cache: Cache) -> Tensor:
-        """Steps t ... t + s - 1 after those in the cache, which is filled: tokens (B, s, C) -> features (B, s, C +
-        beside). Without gradients."""
+        """Steps t ... t + s - 1 after those in the cache, which is filled: tokens (B, s, C) -> features (B, s, C + late).
+        Without gradients."""
 
 
 def lines(grid: Grid, order: Tensor | None, who: str) -> tuple[int, int]:

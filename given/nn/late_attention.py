@@ -39,8 +39,9 @@ class LateAttention(Causal):
         super().__init__()
         self.net = net(grid, order=order, attends=attends)
         width: int = self.net.width  # type: ignore[assignment]
-        self.width, self.beside = width, width if attends else 0
-        self.read, self.ask = (RMSNorm(width), CrossAttentionLayer(width, heads)) if attends else (None, None)
+        self.width, self.late = width, width if attends else 0
+        self.read = RMSNorm(width) if attends else None
+        self.ask = CrossAttentionLayer(width, heads) if attends else None
 
     def forward(self, h: Tensor, y: Condition, order: Tensor) -> Tensor:
         return self._with(self.net(h, y, order), self._answers(y))

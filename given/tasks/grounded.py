@@ -15,7 +15,7 @@ Vinyals, Fortunato, Jaitly, Pointer networks, 2015 / https://arxiv.org/abs/1506.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -167,10 +167,11 @@ def chosen(model: Model, rows: Mapping[str, Any]) -> np.ndarray:
         sets, ends, found, strict=True)])
 
 
-def marked(sets: Sequence[Sequence[Mapping[str, Any]]], at: Sequence[int] | np.ndarray) -> np.ndarray:
+def marked(sets: Iterable[Sequence[Mapping[str, Any]]], at: Iterable[int]) -> np.ndarray:
     """(n,) sets whose things have one field more, `meant`: whether it is the thing at a place."""
-    found = np.empty(len(sets), dtype=object)
-    found[:] = [[{**item, _MEANT: i == k} for i, item in enumerate(items)] for items, k in zip(sets, at, strict=True)]
+    each = [[{**item, _MEANT: i == k} for i, item in enumerate(items)] for items, k in zip(sets, at, strict=True)]
+    found = np.empty(len(each), dtype=object)
+    found[:] = each
     return found
 
 
@@ -185,7 +186,7 @@ def perplexity(model: Model, rows: Mapping[str, Any]) -> float:
     for k in range(count.max()):
         some = {name: column[count > k] for name, column in known.items()}
         if count.max() > 1:
-            some[things] = marked(some[things], np.full(len(some[things]), k))
+            some[things] = marked(some[things], [k] * len(some[things]))
         found[count > k, k] = model.given(some).log_prob(reply=reply[count > k])
     words = factor.x.codec.encode(reply).occupied.sum()
     return math.exp(-float(np.sum(np.logaddexp.reduce(found, 1) - np.log(count))) / float(words))
