@@ -169,7 +169,7 @@ def chosen(model: Model, rows: Mapping[str, Any]) -> np.ndarray:
 
 def marked(sets: Iterable[Sequence[Mapping[str, Any]]], at: Iterable[int]) -> np.ndarray:
     """(n,) sets whose things have one field more, `meant`: whether it is the thing at a place."""
-    each = [[{**item, _MEANT: i == k} for i, item in enumerate(items)] for items, k in zip(sets, at, strict=True)]
+    each = [[{**item, _MEANT: bool(i == k)} for i, item in enumerate(items)] for items, k in zip(sets, at, strict=True)]
     found = np.empty(len(each), dtype=object)
     found[:] = each
     return found
