@@ -79,7 +79,7 @@ def _ragged(values: Any) -> np.ndarray:
     """
     rows = [None if _absent(row) else array(list(row) if isinstance(row, tuple) else row)[0] for row in values]
     there = [row for row in rows if row is not None]
-    nested = any(row.ndim == 0 or any(isinstance(v, np.ndarray) for v in row.flat) for row in there)
+    nested = any(row.ndim == 0 or (row.dtype.kind == "O" and any(isinstance(v, np.ndarray) for v in row.flat)) for row in there)
     if nested or len({row.shape[1:] for row in there if len(row)}) > 1:
         raise ValueError("rows of different shapes")
     found = np.empty(len(rows), dtype=object)
