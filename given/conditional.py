@@ -51,6 +51,8 @@ class Conditional(nn.Module, abc.ABC):
     """Whether a draw remembers what a net made of every entry; where not, many more are drawn at once."""
     waits = ""
     """Why its steps or draws wait for the host, wherever its rows are; nothing where they do not."""
+    never = ""
+    """What has no probability under it and can stand in data, with the way out; nothing where all has some."""
     selectable: tuple[str, ...] = ()
     """Options that rows held out may choose, by `select`."""
 

@@ -53,6 +53,7 @@ OUT = {
     "Autoencoder": REALS_ONLY,
     "Autoregressive": {},
     "BoostedTrees": dict.fromkeys(["pictures", "vectors", "tables"], "or use Regression"),
+    "CTC": dict.fromkeys(KINDS, "use Autoregressive"),
     "Categorical": dict.fromkeys(["pictures", "vectors", "tables"], GRIDS),
     **dict.fromkeys(ONE_DIMENSIONAL, REALS_ONLY),
     "Change": {**REALS_ONLY, "vectors": NEEDS["Change"]},

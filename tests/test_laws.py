@@ -49,6 +49,7 @@ from given.distributions import (
     WittenBell,
 )
 from given.families import (
+    CTC,
     GAN,
     GARCH,
     MAR,
@@ -196,6 +197,7 @@ SPIKED = Variable("a, b", BlockCodec({"a": IdentityCodec(Real(atoms=(0.0,))), "b
 THREE = Variable("a, c, d", BlockCodec({"a": IdentityCodec(Real()), "c": IdentityCodec(Finite(2)),
                                         "d": IdentityCodec(Finite(3, ordered=True))}))
 SEQUENCE = Variable("target", IdentityCodec(Finite(4, end=3, axes=(Axis("time", 4, "modelled"),))))
+WORDS = Variable("target", IdentityCodec(Finite(4, end=1, axes=(Axis("", 3, "modelled"),))))
 RECORDS = Variable("x", IdentityCodec(Finite(4, end=3, pattern=((0, 2), (1, 3)), axes=(Axis("", 5, "modelled"),))))
 ITEMS = Variable("x", IdentityCodec(Finite(4, end=3, pattern=((0, 2), (1, 3)), levels=((1, 3),),
                                            axes=(Axis("", 5, "modelled", "item"),))))
@@ -310,6 +312,8 @@ FAMILIES = {
     "Unordered": lambda: Unordered(ITEMS, [LABEL, PICTURE], family=partial(Autoregressive, net=NET)),
     "Unordered, learned in sorted order": lambda: Unordered(ITEMS, family=partial(Autoregressive, net=NET), sorted=True),
     "Pointer": lambda: Pointer(CHOICE, [LABEL, ITEMS_BESIDE, SOURCE], width=8),
+    "CTC": lambda: CTC(SEQUENCE, [FRAMES, LABEL], width=8, readers={"frames": Windows(1)}),
+    "CTC of a sentence": lambda: CTC(WORDS, SOURCE, width=8),
     "Autoregressive tags of a sequence": lambda: Autoregressive(TAGS, SEQUENCE, net=NET),
     "Autoregressive reals with an end": lambda: Autoregressive(ENDING, LABEL, net=NET),
     "NGram with an end": lambda: NGram(SEQUENCE, order=4),

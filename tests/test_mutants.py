@@ -31,6 +31,7 @@ from test_complex import check_amplitude, check_rotations, check_tied_scale
 from test_conditions import check_length, check_nulls, check_reliance, check_room, check_spread
 from test_crops import check_apart, check_covering, check_epochs
 from test_crops import pictures as many_sizes
+from test_ctc import check_enumerated as check_enumerated_paths
 from test_decoding import check_beam, check_by_hand, check_strings, check_truncated_law
 from test_describe import check_along, check_complete, check_line, check_strip
 from test_divergences import (
@@ -277,6 +278,12 @@ MUTANTS = {
         family("density_is_normalised", "Unordered")),
     "an order that is drawn again counts again": Mutant(
         given.distributions.unordered, "_summed", ".masked_fill(again, -torch.inf)", "", check_once),
+    "neighbours that are alike are two symbols": Mutant(
+        given.distributions.CTC, "_after", "torch.where(again, paths.blank, _either(paths))", "_either(paths)",
+        check_enumerated_paths),
+    "frames of padding say something": Mutant(
+        given.distributions.CTC, "_after", "enters.masked_fill(~self.last[paths.row], _NEVER)", "enters",
+        check_enumerated_paths),
     "an item that is no more is pointed at": Mutant(
         given.distributions.Pointer, "__init__", "masked_fill(~there, -torch.inf)", "masked_fill(~there & there, -torch.inf)",
         check_any_order),

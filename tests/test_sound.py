@@ -13,7 +13,7 @@ import torch
 import given
 from given.app.cli import main
 from given.codecs import LogMel, MuLaw, Series
-from given.sources import Columns, recording
+from given.sources import Columns, Varied, joined, recording
 from given.sources.wav import packed, unpacked
 from given.tasks import hear, speak
 from given.variables import UserError
@@ -204,8 +204,8 @@ def test_any_folder_of_sounds_is_fitted_drawn_and_scored(folder, tmp_path, capsy
 
 def test_what_is_said_is_drawn_and_heard(folder, tmp_path, capsys):
     data = hear.read(folder)
-    model = hear.model(data, width=16, layers=1)
-    model.fit(data, steps=80, held_out=0, progress=False, **{**hear.TRAINING, "lr": 6e-3, "batch": 8})
+    model = hear.model(data, width=16)
+    model.fit(hear.arranged(data), steps=60, held_out=0, progress=False, **{**hear.TRAINING, "lr": 1e-2, "batch": 8})
     model.facts["task"] = "hear"
     model.save(tmp_path / "hear.given")
     assert hear.measure(model, data)["right"] > 0.9
@@ -243,6 +243,32 @@ def test_sounds_of_any_bits_are_one_sound(codec, tmp_path):
     own.learn(rows[0])
     refused(lambda: own.encode([1200 * sounds[3]] if isinstance(codec, LogMel) else 1200 * sounds[3]), "got a sample of",
             "within -1 and 1; divide")
+
+
+def test_a_sound_varies_from_epoch_to_epoch_and_never_beyond_the_longest(folder):
+    data = given.read(folder)
+    varied = Varied(data, "sound")
+    assert all(np.array_equal(a, b) for a, b in zip(next(varied.batches(48))["sound"], data["sound"], strict=True))
+    one, again, other = (joined([*varied.of_epoch(*epoch).batches(size)])["sound"] for epoch, size in (
+        ((0, 1), 48), ((0, 1), 7), ((0, 2), 48)))
+    assert all(np.array_equal(a, b) and a.dtype == np.int16 for a, b in zip(one, again, strict=True))
+    assert not any(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    longest = max(map(len, data["sound"]))
+    ratio = [len(a) / len(b) for a, b in zip(one, data["sound"], strict=True)]
+    assert max(map(len, one)) <= longest and 0.75 < min(ratio) < 0.95 and 1.05 < max(ratio) < 1.3
+    loud = [np.abs(a).max() / np.abs(b.astype(float)).max() for a, b in zip(one, data["sound"], strict=True)]
+    assert min(loud) < 0.5 and max(loud) > 2 and max(np.abs(a.astype(int)).max() for a in one) <= 32767
+    silent = Varied(Columns({"sound": np.zeros((2, 9), dtype=np.int16)}, dtypes={"sound": f"sound({RATE})"}), "sound")
+    assert all(np.abs(each).max() < 9 for each in joined([*silent.of_epoch(0, 0).batches(2)])["sound"])
+    refused(lambda: Varied(data, "text"), "Varied: text: is no column of sounds; there are sound, text")
+
+
+def test_sounds_are_as_loud_where_they_are_dynamic():
+    codec, tone = LogMel(8000, dynamic=50.0), 0.5 * np.sin(2 * np.pi * 1000 * np.arange(4000) / 8000)
+    codec.learn(sounds := np.stack([tone, tone / 10]))
+    level = codec.decibels(codec.encode(sounds))
+    assert np.allclose(level[0], level[1], atol=1e-3) and abs(level.max() - -30) < 1e-3 and abs(level.min() - -80) < 1e-3
+    refused(lambda: LogMel(8000, dynamic=0), "dynamic=0; expected decibels above 0, at most 80")
 
 
 def test_word_error_counts_words_put_in_left_out_and_replaced():

@@ -46,16 +46,21 @@ class LogMel(Codec):
         seconds: that a sound lasts at most; by default as long as the longest learned from.
         detail: how many of the lowest frequencies along time and along bands are kept of the frames of a whole sound, by the
             cosine transform, as of a photograph in JPEG: few numbers, which families of vectors learn soon. None for frames.
+        dynamic: decibels from the loudest number of a sound to silence, so that all sounds are as loud, and what is far below
+            speech is not there. None for loudness as it is.
 
     decode(encode(r)) sounds like r: it has its frames to some 2 decibels, by root mean square, and is as long to within a frame
     and what is silent at its end.
     """
 
     def __init__(self, rate: int, *, bands: int = 40, seconds: float | None = None,
-                 detail: tuple[int, int] | None = None) -> None:
+                 detail: tuple[int, int] | None = None, dynamic: float | None = None) -> None:
         if not isinstance(rate, int) or rate < 1000 or not 4 <= bands <= 128 or (seconds is not None and seconds <= 0):
             raise UserError(f"LogMel: rate={rate!r}, bands={bands!r}, seconds={seconds!r}; expected samples a second from "
                             "1000, 4 to 128 bands, and a time above 0")
+        if dynamic is not None and not 0 < dynamic <= -_FLOOR:
+            raise UserError(f"LogMel: dynamic={dynamic!r}; expected decibels above 0, at most {-_FLOOR:g}")
+        self.dynamic = dynamic
         self.rate, self.bands, self.hop = rate, bands, max(1, round(rate * _HOP))
         self.kind, self.count, self.frames = "", 0, 0 if seconds is None else self.length(round(seconds * rate))
         self.fixed = seconds is not None
@@ -189,7 +194,7 @@ class LogMel(Codec):
         power = np.abs(self._spectra(samples / _FULL[kind], self.length(len(samples)))) ** 2
         with np.errstate(divide="ignore"):
             found: np.ndarray = np.maximum(10 * np.log10(power @ self._bands().T), _FLOOR)
-        return found
+        return found if self.dynamic is None else np.maximum(found - (found.max() - self.dynamic), 0.0) + _FLOOR
 
     def _spectra(self, samples: np.ndarray, frames: int) -> np.ndarray:
         """(frames, frequencies): the first frame is about the first sample; a sine of full scale is about 1."""

@@ -11,6 +11,7 @@ from given.distributions.categorical import Categorical
 from given.distributions.chain import Chain
 from given.distributions.continuous_flow import ContinuousFlow
 from given.distributions.covariance import Covariance, Diagonal, Full, LowRank, Spherical, Tied
+from given.distributions.ctc import CTC
 from given.distributions.dequantised import Dequantised, dequantise, levels, middles
 from given.distributions.discretized_logistic_mixture import DiscretizedLogisticMixture
 from given.distributions.distinct import Distinct
@@ -108,6 +109,7 @@ __all__ = [
     "BlockHead",
     "Blur",
     "Bridge",
+    "CTC",
     "CacheNGram",
     "Categorical",
     "CategoricalHead",

@@ -6,6 +6,7 @@ from given.families.boosted_trees import BoostedTrees
 from given.families.categorical import Categorical
 from given.families.change import Change
 from given.families.contrastive import Contrastive
+from given.families.ctc import CTC
 from given.families.dequantised import Dequantised
 from given.families.dynamic_filter import DynamicFilter
 from given.families.empirical import Empirical
@@ -50,6 +51,7 @@ __all__ = [
     "Autoregressive",
     "Beta",
     "BoostedTrees",
+    "CTC",
     "Categorical",
     "Change",
     "ChowLiuTree",

@@ -23,13 +23,15 @@ from given.sources.scene_rows import Scenes
 from given.sources.sound_files import rate_of
 from given.sources.sounds import recording
 from given.sources.stream import File, Stream
+from given.sources.varied import Varied
 from given.sources.video_files import VIDEOS, resampled, save_clip, side_by_side
 from given.sources.videos import clip_of
 from given.sources.write import write_file
 
-__all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
-           "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes", "Source",
-           "Stream", "VIDEOS", "arrivals", "attached", "beginning", "chunks", "clip_of", "described", "dialogues", "end_to_end",
-           "flaw", "gathered", "holds_sets", "in_order", "items", "joined", "molecule", "nearly", "parts_held", "photograph",
-           "photographs", "pieces", "ragged", "rate_of", "read", "recording", "regrouped", "resampled", "save_clip",
-           "side_by_side", "so_far", "spelled_parts", "stacked", "structures", "unbroken", "unflawed", "write_file"]
+__all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind",
+           "Learned", "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes",
+           "Source", "Stream", "VIDEOS", "Varied", "arrivals", "attached", "beginning", "chunks", "clip_of", "described",
+           "dialogues", "end_to_end", "flaw", "gathered", "holds_sets", "in_order", "items", "joined", "molecule", "nearly",
+           "parts_held", "photograph", "photographs", "pieces", "ragged", "rate_of", "read", "recording", "regrouped",
+           "resampled", "save_clip", "side_by_side", "size_within", "so_far", "spelled_parts", "stacked", "structures",
+           "unbroken", "unflawed", "write_file"]

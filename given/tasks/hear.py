@@ -1,12 +1,14 @@
 """Hear: p(text | sound), what is said in a sound. Any folder of sounds of one language of words, with what is said in each.
 
-Sounds are read as frames of loudness in bands of pitch, by convolutions that halve their number; the text is drawn word after
-word by a transformer that attends to them, so that one model hears single words and strings of them. What is heard is the most
-probable word after another. The metric is the share of texts that are right, and the *word error*: words to be put in, left
-out or replaced, of all that were said. Trivial baselines are the most frequent text, and where texts are few a logistic
-regression on mean frames.
+Sounds are read as frames of loudness in bands of pitch, all sounds as loud, by convolutions that leave a token every 64 ms,
+the same wherever it is. Each says a word or none, and all ways to come to a text in that order are summed over, so that one
+model hears single words and strings of them. It learns from sounds that are varied anew in every epoch, as of other speakers
+and microphones. What is heard is the most probable text that a beam finds. The metric is the share of texts that are right, and
+the *word error*: words to be put in, left out or replaced, of all that were said. Trivial baselines are the most frequent text,
+and where texts are few a logistic regression on mean frames.
 
-Source: Chan, Jaitly, Le, Vinyals, Listen, attend and spell, 2015 / https://arxiv.org/abs/1508.01211
+Source: Graves, Fernandez, Gomez, Schmidhuber, Connectionist temporal classification, 2006 /
+https://www.cs.toronto.edu/~graves/icml_2006.pdf
 """
 
 from __future__ import annotations
@@ -21,19 +23,19 @@ import numpy as np
 
 from given.codecs import LogMel, Text
 from given.conditional import quoted
-from given.families import Autoregressive
-from given.infer import TopK
-from given.nn import Convolutions, Transformer
-from given.sources import Source
+from given.families import CTC
+from given.nn import Convolutions
+from given.sources import Source, Varied
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
 from given.verbs.sounds import Listener, Sounds, codecs_of, names_of, rate_of_data, sounds_and_text
 
-__all__ = ["TRAINING", "baselines", "heard", "measure", "model", "read", "sound_of", "word_error"]
+__all__ = ["TRAINING", "arranged", "baselines", "heard", "measure", "model", "read", "sound_of", "word_error"]
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 3e-3, "patience": None}
 _ROWS, _FEW = 1000, 100  # held-out rows that are judged; texts that are classes
+_DYNAMIC = 50.0  # decibels from the loudest to silence
 
 
 def read(data: Source | str | os.PathLike[str], target: str | None = None) -> Source:
@@ -49,20 +51,25 @@ def read(data: Source | str | os.PathLike[str], target: str | None = None) -> So
     return sounds_and_text("hear", data, target)
 
 
-def model(data: Source, *, seed: int = 0, width: int = 96, layers: int = 2, seconds: float | None = None) -> Model:
-    """A model of what is said, nothing of it learned yet.
+def arranged(data: Source, seed: int = 0) -> Varied:
+    """The rows with sounds that vary from epoch to epoch."""
+    return Varied(data, names_of(data)[0])
+
+
+def model(data: Source, *, seed: int = 0, width: int = 96, dropout: float = 0.1, seconds: float | None = None) -> Model:
+    """A model of what is said, nothing of it learned yet; let it learn from `arranged(data)`.
 
     Args:
         data: of `read`.
         seed: of the initial weights.
-        width, layers: of the transformer.
+        width: of the convolutions.
+        dropout: probability, while learning.
         seconds: that a sound lasts at most; by default as the longest learned from.
     """
     sound, text = names_of(data)
-    family = partial(Autoregressive, net=partial(Transformer, width=width, layers=layers, dropout=0.1),
-                     readers={sound: Convolutions(layers=1, halve=3)})
-    return model_of(f"p({quoted(text)} | {quoted(sound)})", data, codecs=codecs_of(data, seconds), families={text: family},
-                    seed=seed)
+    family = partial(CTC, width=width, readers={sound: Convolutions(halve=2, places=False, dropout=dropout)})
+    return model_of(f"p({quoted(text)} | {quoted(sound)})", data, codecs=codecs_of(data, seconds, dynamic=_DYNAMIC),
+                    families={text: family}, seed=seed)
 
 
 def sound_of(model: Model) -> str:
@@ -78,12 +85,11 @@ def sound_of(model: Model) -> str:
     return factor.parents[0].name
 
 
-def heard(model: Model, sounds: Sounds, *, seed: int = 0) -> list[str]:
-    """What is said in each sound (n,), the most probable word after another."""
+def heard(model: Model, sounds: Sounds) -> list[str]:
+    """What is said in each sound (n,), the most probable text that a beam finds."""
     raw = np.empty(len(sounds), dtype=object)
     raw[:] = [np.asarray(sound) for sound in sounds]
-    drawn = model.given({sound_of(model): raw}).sample(seed=seed, how=TopK(1))[model.joint.declared[0].x.name]
-    return [str(text) for text in np.asarray(drawn).reshape(-1)]
+    return [str(text) for text in model.given({sound_of(model): raw}).mode()[model.joint.declared[0].x.name]]
 
 
 def word_error(true: Sequence[str], found: Sequence[str]) -> float:

@@ -221,8 +221,9 @@ class Trainer:
         for name, each in losses.items() if not all(map(math.isfinite, bad)) else ():
             if not bool(torch.isfinite(each).all()):
                 value = each[~torch.isfinite(each)][0].item()
-                raise Diverged(f"step {self.step + 1}: the loss of {name} is {value}; {way(f'lower lr={self.lr}, or ', '')}"
-                               "look for extreme values in its data")
+                never = next((f.never for f, _ in self.lessons if str(f) == name), "") if value == math.inf else ""
+                raise Diverged(f"step {self.step + 1}: the loss of {name} is {value}" + (f": {never}" if never else
+                               f"; {way(f'lower lr={self.lr}, or ', '')}look for extreme values in its data"))
         if not math.isfinite(bad[0]):
             raise Diverged(f"step {self.step + 1}: a gradient of {self.joint} is not finite; "
                            + way(f"lower lr={self.lr}", "look for extreme values in the data"))

@@ -56,8 +56,9 @@ def names_of(data: Source) -> tuple[str, str]:
     return sound, next(name for name in data.names if name != sound)
 
 
-def codecs_of(data: Source, seconds: float | None = None, coarse: bool = False) -> dict[str, Codec]:
-    """Sounds as frames, or coarse pictures of these, and text as words."""
+def codecs_of(data: Source, seconds: float | None = None, coarse: bool = False,
+              dynamic: float | None = None) -> dict[str, Codec]:
+    """Sounds as frames, all as loud where they are `dynamic`, or as coarse pictures of frames; and text as words."""
     sound, text = names_of(data)
     if coarse:
         rate = rate_of_data(data)
@@ -65,7 +66,7 @@ def codecs_of(data: Source, seconds: float | None = None, coarse: bool = False) 
         frames = LogMel(rate, seconds=seconds).frames
         return {**codecs_of(data), sound: LogMel(rate, seconds=seconds, detail=(min(_DETAIL[0], frames), _DETAIL[1]))}
     words = max(len(value.split()) for rows in data.batches(1 << 12) for value in rows[text].tolist())
-    return {sound: LogMel(rate_of_data(data), seconds=seconds),
+    return {sound: LogMel(rate_of_data(data), seconds=seconds, dynamic=dynamic),
             text: Text("words", unseen="error", longest=2 * words)}
 
 

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from given.nn.convolutional import ConvolutionalEncoder
+from given.nn.dropout import Dropout
 from given.nn.grid_cut import CONVOLUTIONS, axes_of
 from given.nn.readers.features import Features
 from given.nn.readers.reader import Cells, Read, Reader, Role, seen_cells
+from given.nn.readers.tokens import check_layers
 from given.variables import Entries, Product, Space, UserError
 
 __all__ = ["Convolutions", "Pyramid"]
@@ -32,10 +34,14 @@ class Convolutions(Reader):
         layers: after every halving, or where there is none.
         halve: how often the grid is halved; by default not at all where cells are laid onto x's grid, else until there are 64
             cells at most.
+        places: whether a cell has a vector for where it is; where none has, what is found is the same wherever it is.
+        dropout: probability, after every layer while training.
     """
 
     layers: int = 1
     halve: int | None = None
+    places: bool = True
+    dropout: float = 0.0
     reads: ClassVar[str] = "grids of one to three axes beside channels"
 
     def __post_init__(self) -> None:
@@ -43,6 +49,7 @@ class Convolutions(Reader):
         if self.layers < 1 or (self.halve is not None and self.halve < 0):
             raise UserError(f"Convolutions: layers={self.layers!r}, halve={self.halve!r}; expected layers from 1, and to halve "
                             "from 0 times")
+        check_layers("Convolutions", self.layers, self.dropout)
 
     def fits(self, space: Space) -> bool:
         return not isinstance(space, Product) and 1 <= len(axes_of(space)[0]) <= 3
@@ -53,12 +60,13 @@ class Convolutions(Reader):
             halve = 0
             while role != "aligned" and math.prod(-(-n // 2**halve) for n in size) > _MOST:
                 halve += 1
-        return _Convolutions(space, width, self.layers, halve)
+        return _Convolutions(space, width, self.layers, halve, places=self.places, dropout=self.dropout)
 
 
 class _Convolutions(Read):
-    def __init__(self, space: Space, width: int, layers: int, halve: int) -> None:
+    def __init__(self, space: Space, width: int, layers: int, halve: int, *, places: bool, dropout: float) -> None:
         super().__init__()
+        self.drop = Dropout(dropout)
         self.features, self.halve = Features(space), halve
         self.rest, self.channels = axes_of(space)
         conv = CONVOLUTIONS[len(self.rest) - 1]
@@ -70,14 +78,14 @@ class _Convolutions(Read):
                 self.layers.append(conv(width, width, 3, stride=2, padding=1))
             self.layers += [conv(width, width, 3, padding=1) for _ in range(layers)]
         self.cells = tuple(-(-space.shape[i] // 2**halve) for i in self.rest)
-        self.places = nn.ParameterList([nn.Parameter(torch.randn(n, width) * 0.5) for n in self.cells])
+        self.places = nn.ParameterList([nn.Parameter(torch.randn(n, width) * 0.5) for n in self.cells if places])
 
     def forward(self, x: Entries) -> Cells:
         K = len(self.rest)
         order = [0, *(i + 1 for i in self.channels), K + len(self.channels) + 1, *(i + 1 for i in self.rest)]
         h = self.enter(self.features(x).permute(order).flatten(1, len(order) - K - 1))
         for layer in self.layers:
-            more = layer(F.silu(h))
+            more = layer(self.drop(F.silu(h)))
             h = h + more if more.shape == h.shape else more
         h = h.movedim(1, -1)
         for k, places in enumerate(self.places):
