@@ -265,9 +265,10 @@ def test_a_sound_varies_from_epoch_to_epoch_and_never_beyond_the_longest(folder)
 
 def test_sounds_are_as_loud_where_they_are_dynamic():
     codec, tone = LogMel(8000, dynamic=50.0), 0.5 * np.sin(2 * np.pi * 1000 * np.arange(4000) / 8000)
-    codec.learn(sounds := np.stack([tone, tone / 10]))
+    codec.learn(sounds := np.stack([tone, tone / 1000, 0 * tone]))
     level = codec.decibels(codec.encode(sounds))
-    assert np.allclose(level[0], level[1], atol=1e-3) and abs(level.max() - -30) < 1e-3 and abs(level.min() - -80) < 1e-3
+    assert np.allclose(level[0], level[1], atol=1e-3) and abs(level.max() - -30) < 1e-3
+    assert abs(level[0].min() - -80) < 1e-3 and np.allclose(level[2], -80, atol=1e-3)  # what is silent stays silent
     refused(lambda: LogMel(8000, dynamic=0), "dynamic=0; expected decibels above 0, at most 80")
 
 

@@ -192,9 +192,10 @@ class LogMel(Codec):
             raise UserError(f"got a sample of {most:g}; expected int16 as learned, or reals within -1 and 1; divide it by one "
                             "number", row)
         power = np.abs(self._spectra(samples / _FULL[kind], self.length(len(samples)))) ** 2
-        with np.errstate(divide="ignore"):
-            found: np.ndarray = np.maximum(10 * np.log10(power @ self._bands().T), _FLOOR)
-        return found if self.dynamic is None else np.maximum(found - (found.max() - self.dynamic), 0.0) + _FLOOR
+        found: np.ndarray = 10 * np.log10(np.maximum(power @ self._bands().T, _NOTHING))
+        if self.dynamic is not None:
+            found += _FLOOR + self.dynamic - max(_FLOOR, found.max())
+        return np.maximum(found, _FLOOR)
 
     def _spectra(self, samples: np.ndarray, frames: int) -> np.ndarray:
         """(frames, frequencies): the first frame is about the first sample; a sine of full scale is about 1."""
