@@ -211,6 +211,9 @@ def test_what_is_said_is_drawn_and_heard(folder, tmp_path, capsys):
     assert hear.measure(model, data)["right"] > 0.9
     assert main(["hear", f"{tmp_path}/hear.given", f"{folder}/00.wav", f"{folder}/01.wav"]) == 0
     assert capsys.readouterr().out.split() == ["low", "high"]
+    stored(tmp_path / "long.wav", [0, 9000] * 1000)
+    assert main(["hear", f"{tmp_path}/hear.given", f"{folder}/00.wav", f"{tmp_path}/long.wav"]) == 1
+    assert "long.wav: sound, row 0: lasts 0.50 s; expected at most" in capsys.readouterr().err
     assert main(["query", f"{tmp_path}/hear.given", "text | sound", str(folder), "-n", "1"]) == 0
     capsys.readouterr()
     assert main(["fit", str(folder), "--task", "speak", "--steps", "2", "-o", f"{tmp_path}/speak.given", "--json"]) == 0

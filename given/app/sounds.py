@@ -42,5 +42,11 @@ def hear(a: argparse.Namespace) -> None:
         sound = hearing.sound_of(model)
     except UserError as error:
         raise error.at(a.model) from None
-    said = hearing.heard(model, [recording(path, rate_learned(model, sound)) for path in a.data])
+    said = list[str]()
+    for path in a.data:
+        samples = recording(path, rate_learned(model, sound))
+        try:
+            said += hearing.heard(model, [samples])
+        except UserError as error:
+            raise error.at(path) from None
     print(json.dumps(dict(zip(a.data, said, strict=True))) if a.json else "\n".join(said))
