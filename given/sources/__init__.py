@@ -33,5 +33,5 @@ __all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedTe
            "Source", "Stream", "VIDEOS", "Varied", "arrivals", "attached", "beginning", "chunks", "clip_of", "described",
            "dialogues", "end_to_end", "flaw", "gathered", "holds_sets", "in_order", "items", "joined", "molecule", "nearly",
            "parts_held", "photograph", "photographs", "pieces", "ragged", "rate_of", "read", "recording", "regrouped",
-           "resampled", "save_clip", "side_by_side", "size_within", "so_far", "spelled_parts", "stacked", "structures",
+           "resampled", "save_clip", "side_by_side", "so_far", "spelled_parts", "stacked", "structures",
            "unbroken", "unflawed", "write_file"]
