@@ -76,7 +76,7 @@ def words(parts: dict[str, Columns], budget: float, seed: int, save: str | None)
         model.save(f"{save}-words")
     found = grounded.measure(model, said["test"])
     true, other = found["perplexity"], found["given other things"]
-    return [*rows, ["transformer, given dots", f"{true:.2f}", f"{other:.2f}", f"{1 - true / other:.1%}",
+    return [*rows, ["transformer, given dots, the one that is meant summed out", f"{true:.2f}", f"{other:.2f}", f"{1 - true / other:.1%}",
                     f"{fit.cpu_seconds:.0f}"]]
 
 
