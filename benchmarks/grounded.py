@@ -76,8 +76,8 @@ def words(parts: dict[str, Columns], budget: float, seed: int, save: str | None)
         model.save(f"{save}-words")
     found = grounded.measure(model, said["test"])
     true, other = found["perplexity"], found["given other things"]
-    return [*rows, ["transformer, given dots, the one that is meant summed out", f"{true:.2f}", f"{other:.2f}", f"{1 - true / other:.1%}",
-                    f"{fit.cpu_seconds:.0f}"]]
+    said_by = "transformer, given dots, the one that is meant summed out"
+    return [*rows, [said_by, f"{true:.2f}", f"{other:.2f}", f"{1 - true / other:.1%}", f"{fit.cpu_seconds:.0f}"]]
 
 
 def _places(part: Columns) -> list[int]:
