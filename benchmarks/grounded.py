@@ -1,6 +1,7 @@
 """OneCommon: which of seven dots is meant in a dialogue about them, and what is said of them.
 
-    GIVEN_DATA=... python benchmarks/grounded.py            # 10 CPU-minutes of one thread; appends to RESULTS.md
+    GIVEN_DATA=... python benchmarks/grounded.py choice                 # 5 CPU-minutes of one thread; appends to RESULTS.md
+    GIVEN_DATA=... python benchmarks/grounded.py words --seconds 840    # 15 CPU-minutes
     GIVEN_DATA=... python benchmarks/grounded.py --quick    # 20 CPU-seconds each and 100 dialogues; prints, and records nothing
 
 Learned from the 5,408 sides of dialogues of $GIVEN_DATA/dialogue/onecommon, chosen on the 676 of validation, judged once on the
