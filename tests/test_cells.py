@@ -8,7 +8,9 @@ import pytest
 
 import given
 from given.app.cli import main
+from given.app.data import observations
 from given.sources import read
+from given.variables import UserError
 
 STEPS = {"steps": 3, "held_out": 0, "progress": False}
 
@@ -274,3 +276,19 @@ def test_columns_are_of_the_same_kind_after_a_draw_is_written_and_read(delimiter
             dtypes = [plain.get(str(data.dtypes.get(column)), data.dtypes.get(column)) for data in (before, after)]
             assert kinds[0] == kinds[1] and (dtypes[0] == dtypes[1] or name == "d.jsonl"), (column, dtypes)
         assert not model.score(tmp_path / name).new
+
+
+def test_what_messages_tell_to_write_can_be_written():
+    """Names in backticks, and a value of the shape that a column has."""
+    data = {"a b": ["x", "y"] * 4, "c": ["u", "v", "v", "u"] * 2, "hand": (np.arange(16) - 0.25).reshape(8, 1, 2)}
+    with pytest.raises(UserError, match=r"unknown name 'a'; .*in a formula it stands in backticks, `a b`$"):
+        given.model("p(a | c)", data)
+    model = given.model("p(`a b`, c)", data)
+    model.fit(data, steps=1, held_out=0, progress=False)
+    with pytest.raises(UserError, match=r"as p\(c\) p\(`a b` \| c\)$"):
+        model.do(c="u")
+    model = given.model("p(c | hand)", data)
+    for text, many in ("x", ""), ("[1, 2, 3]", "1 x 2 "):
+        with pytest.raises(UserError, match=rf"expected a JSON list of its {many}values, as 'hand=\[\[1, 2\]\]'$"):
+            observations([("hand", text)], model)
+    assert observations([("hand", "[[1, 2]]")], model) == {"hand": [[1, 2]]}

@@ -16,7 +16,7 @@ import given
 from given.app.cli import main
 from given.codecs import Set
 from given.families import Autoregressive, Unordered
-from given.tasks import detect
+from given.tasks import detect, task_of
 from given.testing import CODEC_LAWS, conditions
 from given.variables import Entries, UserError, in_order
 
@@ -209,8 +209,11 @@ def test_a_stated_range_is_kept():
 
 
 def test_a_set_stands_in_no_block():
-    with pytest.raises(UserError, match=r"boxes: sets of items stand in no block; write factors, as p\(y\) p\(boxes \| y\)$"):
-        given.model("p(boxes, y)", {"boxes": BOXES, "y": ["a", "b", "a", "b"]})
+    said = r"sets of items, as boxes, stand in no block; write factors, as p\(`a y`\) p\(boxes \| `a y`\)$"
+    with pytest.raises(UserError, match=said):
+        given.model("p(boxes, `a y`)", {"boxes": BOXES, "a y": ["a", "b", "a", "b"]})
+    data = given.read({"boxes": BOXES, "y": ["a", "b", "a", "b"], "more": BOXES})
+    assert str(given.model(None, data)) == "p(y) p(boxes | y) p(more | y)" == task_of(data, {})[1]
 
 
 def test_what_knows_no_pattern_draws_no_set(model):

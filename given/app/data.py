@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 import given
 from given.app.output import rows, write
-from given.codecs import Image, LabelMap, Set, Text, Video
+from given.codecs import Image, LabelMap, Number, Set, Text, Video
 from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream, clip_of, photograph, rate_of, recording
 from given.variables import UserError, Variable, nearest, shown
 from given.verbs import Model
@@ -21,6 +22,7 @@ from given.verbs.holes import any_cell, present
 __all__ = ["NewValues", "live", "need", "observations", "of_text", "once", "read", "say_on_terminal", "say_skipped", "show"]
 
 _SKIPPED, _NAMED = 10, 3  # bad rows, and new values, that are named
+_FEW = 24  # values of an item that are shown as an example
 
 
 def read(source: str, a: argparse.Namespace, model: Model | None = None, piped: str | None = "text",
@@ -72,7 +74,7 @@ def observations(pairs: Sequence[tuple[str, str]], model: Model, said: str = "NA
             observed[name] = recording(text, rate)
             continue
         if variable.codec.item_axes or isinstance(variable.codec, Set):
-            observed[name] = _listed(name, text)
+            observed[name] = _listed(variable, text)
             continue
         try:
             raw = cells.get(name, Learned(Kind("text"))).typed([text])
@@ -103,15 +105,30 @@ def _filmed(variable: Variable, path: str) -> np.ndarray:
     return clip[-frames:] if channels else np.asarray(clip[-frames:].mean(-1).round(), dtype=np.uint8)
 
 
-def _listed(name: str, text: str) -> list[Any]:
+def _listed(variable: Variable, text: str) -> list[Any]:
     """A value of several numbers or words, such as a series, from its JSON list."""
     try:
         found = json.loads(text)
     except json.JSONDecodeError:
         found = None
-    if not isinstance(found, list) or not found:
-        raise UserError(f"{name}: got {text[:40]!r}; expected a JSON list of its values, as '{name}=[1, 2, 3]'")
+    name, items = variable.name, isinstance(variable.codec, Set)
+    axes = [] if items else variable.space.axes
+    size = tuple(axis.size if axis.length == "fixed" else 3 for axis in axes)  # of one value
+    wrong = isinstance(variable.codec, Number) and found is not None and _shape(found) != size
+    if not isinstance(found, list) or (not found and not items) or wrong:
+        few = json.dumps(np.arange(1, 1 + math.prod(size)).reshape(size).tolist()) if math.prod(size) <= _FEW else ""
+        many = "items, [] for none" if items else f"{' x '.join(map(str, size))} values" if wrong or not few else "values"
+        raise UserError(f"{name}: got {text[:40]!r}; expected a JSON list of its {many}"
+                        + f", as '{name}={few}'" * bool(few and not items))
     return found
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """The shape of nested lists, None where they are no grid."""
+    try:
+        return np.shape(value)
+    except ValueError:
+        return None
 
 
 def _check_hole(variable: Variable, raw: np.ndarray, text: str) -> None:

@@ -33,8 +33,9 @@ class BlockCodec(Codec):
         parts = tuple((v.name, v.space) for v in self._variables)
         for name, part in parts:
             if isinstance(part, Finite) and part.pattern:
-                others = ", ".join(other for other, _ in parts if other != name)
-                raise UserError(f"{name}: sets of items stand in no block; write factors, as p({others}) p({name} | {others})")
+                own, *others = (n if n.isidentifier() else f"`{n}`" for n in (name, *(n for n, _ in parts if n != name)))
+                rest = ", ".join(others)
+                raise UserError(f"sets of items, as {name}, stand in no block; write factors, as p({rest}) p({own} | {rest})")
         return Product(parts)
 
     @property

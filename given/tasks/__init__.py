@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from given.codecs import Image, Label, Series, Text, infer_table
+from given.codecs import Image, Label, Series, Set, Text, infer_table
 from given.conditional import quoted
 from given.formula import by_axes
 from given.sources import Source
@@ -246,12 +246,15 @@ def task_of(data: Source, stated: Mapping[str, Codec]) -> tuple[Task, str, list[
     texts = [name for name in of[Text] if name not in stated]
     others = [name for name in codecs if name not in of[Text]]
     kept = ", ".join(map(quoted, others))
+    sets = [name for name in codecs if isinstance(codecs[name], Set) and not of[Image] and not of[Text]]
+    sets = sets[len(sets) == len(codecs):]  # each a factor of its own, given the others
     for out in ([], texts) if len(others) > max(1, len(texts)) else ([],):
-        names = [name for name in codecs if name not in out]
+        names = [name for name in codecs if name not in (*out, *sets)]
         for task in TASKS:
             formula = task.formula(of[Image], [name for name in of[Text] if name in names], of[Label], series, names)
             if formula is not None:
                 notes = [note for note in notes if note.partition(": ")[0] not in codecs]
+                formula += "".join(f" p({quoted(each)} | {', '.join(map(quoted, names))})" for each in sets)
                 return task, formula, notes + [f"{name}: left out: running text, which no table holds; learn it too by "
                                                f"p({kept}) p({quoted(name)} | {kept})" for name in out]
     way = f", such as p({kept}) p({', '.join(map(quoted, of[Text]))} | {kept})" if others and of[Text] else ""

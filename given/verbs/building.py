@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from given.codecs import BlockCodec, IdentityCodec, Label, MuLaw, Number, Series, Text, infer_table
+from given.codecs import BlockCodec, IdentityCodec, Label, MuLaw, Number, Series, Set, Text, infer_table
 from given.codecs.series import flat_items
 from given.conditional import Conditional
 from given.distributions import DiscretizedLogisticMixtureHead
@@ -214,7 +214,9 @@ def model(formula: str | None = None, data: Any = None, *, codecs: Mapping[str, 
 
 
 def _axes(codecs: Mapping[str, Codec]) -> dict[str, str]:
-    return {name: codec.axis for name, codec in codecs.items() if isinstance(codec, Series)}
+    """The axes that columns stand along; a set of items has one of its own, unless it is all there is."""
+    sets = {name: f"items of {name}" for name, codec in codecs.items() if isinstance(codec, Set) and len(codecs) > 1}
+    return {name: codec.axis for name, codec in codecs.items() if isinstance(codec, Series)} | sets
 
 
 def _with_calendar(source: Source, names: Sequence[str]) -> Source:

@@ -30,7 +30,9 @@ def check_known(names: Any, among: Sequence[str], what: str, dtypes: Mapping[str
                 raise UserError(f"{what}: {name} is number {parts.index(name)} of {whole}, which holds {', '.join(parts)}, in "
                                 f"this order; give all of {whole}")
         if name not in among:
-            raise UserError(f"{what}: unknown name {shown(name)}; {nearest(name, among)}")
+            odd = next((known for known in among if not known.isidentifier() and str(name) in known), None)
+            hint = f"; in a formula it stands in backticks, `{odd}`" if what == "formula" and odd is not None else ""
+            raise UserError(f"{what}: unknown name {shown(name)}; {nearest(name, among)}{hint}")
 
 
 def check_unweighted(facts: Mapping[str, Any], rows: Mapping[str, Any], verb: str) -> None:

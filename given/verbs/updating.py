@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from given.conditional import quoted
 from given.evaluate import Score
 from given.infer import Event, Part, Rows
 from given.joint import Joint
@@ -143,9 +144,9 @@ class Updating(Forecasting):
                 raise UserError(f"do: {name} is {'a latent, which no one sets' if name in joint.latents else 'set and given'}; "
                                 "set another column, or name it once")
             if factor is not None and len(factor.x.columns) > 1:
-                others = ", ".join(k for k in factor.x.columns if k != name)
-                raise UserError(f"do: {name} stands in {factor} in a block with {others}, between which no direction is "
-                                f"declared; learn a formula that declares one, as p({name}) p({others} | {name})")
+                own, others = quoted(name), ", ".join(quoted(k) for k in factor.x.columns if k != name)
+                raise UserError(f"do: {own} stands in {factor} in a block with {others}, between which no direction is "
+                                f"declared; learn a formula that declares one, as p({own}) p({others} | {own})")
         left = [f for f in joint.declared if f.x.name not in settings]
         if not left:
             raise UserError(f"do: {', '.join(settings)} set, nothing is left of {self} to ask")
