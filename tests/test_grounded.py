@@ -121,3 +121,16 @@ def test_other_tables_are_said_in_a_line():
         grounded.read(given.read({"dialogue": ["a", "b"], "choice": [0, 1]}))
     with pytest.raises(UserError, match="expected a set of things, text called dialogue"):
         grounded.read(columns(table(3), "dots", "dialogue"))
+
+
+def test_the_row_of_a_choice_in_words_is_named_and_the_column_of_a_thing_that_lacks_a_field(tmp_path):
+    rows = table(4)
+    for i, row in enumerate(rows):
+        row["choice"] = "red" if i == 2 else 0
+    lines = [json.dumps({k: row[k] for k in ("dots", "dialogue", "choice")}) for row in rows]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    with pytest.raises(UserError, match=r"choice, row 2: got 'red', and its set has \d things"):
+        grounded.read(given.read(tmp_path / "a.jsonl"))
+    del (rows := table(4))[1]["dots"][1]["x"]
+    with pytest.raises(UserError, match=r"^dots, row 1: item 1: has fields .*; expected "):
+        grounded.model(grounded.read(columns(rows, "dots", "dialogue", "choice")))

@@ -26,7 +26,7 @@ from given.conditional import quoted
 from given.families import Autoregressive, Pointer
 from given.nn import Context, Items, ItemScores, LateAttention, Reader, Tokens, Transformer
 from given.sources import Columns, Source, holds_sets, joined
-from given.variables import Codec, UserError
+from given.variables import Codec, UserError, Variable
 from given.verbs import Model
 from given.verbs import model as model_of
 
@@ -56,9 +56,10 @@ def read(data: Source) -> Columns:
                         f"{', '.join(rows)}; rename them")
     found: dict[str, Any] = {things: rows[things], **{name: rows[name] for name in said}}
     if "choice" in rows:
-        found["choice"] = np.empty(rows.n, dtype=object)
-        found["choice"][:] = [[_chosen(i, items, row)] for row, (i, items) in enumerate(zip(
-            rows["choice"].tolist(), rows[things], strict=True))]
+        found["choice"], chosen = np.empty(rows.n, dtype=object), rows["choice"].tolist()
+        for row in [row for row, i in enumerate(chosen) if isinstance(i, str) and not i.isdecimal()][:1]:
+            _chosen(chosen[row], rows[things][row], row)  # one text makes text of all
+        found["choice"][:] = [[_chosen(i, items, row)] for row, (i, items) in enumerate(zip(chosen, rows[things], strict=True))]
     return Columns(found)
 
 
@@ -87,7 +88,7 @@ def model(data: Source, *, seed: int = 0, width: int = 64, layers: int = 2, bins
     """
     rows = joined(list(data.batches(1 << 16)))
     things = _things(rows)
-    sets = _sets(rows[things], bins)
+    sets = _sets(rows, things, bins)
     codecs: dict[str, Codec] = {things: Set(**sets), **{name: Text("words", size=words) for name in _SAID if name in rows}}
     readers: dict[str, Reader] = {things: Items(layers=2, dropout=dropout, compared=True),
                                   **{name: Tokens(dropout=dropout) for name in _SAID}}
@@ -106,10 +107,10 @@ def model(data: Source, *, seed: int = 0, width: int = 64, layers: int = 2, bins
     return model_of(formula.strip(), data, codecs=codecs, families=families, seed=seed)
 
 
-def _sets(raw: np.ndarray, bins: int) -> dict[str, Any]:
+def _sets(rows: Columns, things: str, bins: int) -> dict[str, Any]:
     """Arguments of codecs of sets and of one of their things, which agree on what fields may be."""
     codec = Set(bins=bins)
-    codec.learn(raw)
+    Variable(things, codec).learn(rows)
     fields = codec.fields or []
     return {"names": [f.name for f in fields], "ranges": {f.name: f.range for f in fields if f.number}, "bins": bins,
             "categories": {f.name: f.categories for f in fields if not f.number}, "most": codec.longest}
