@@ -12,6 +12,7 @@ from given.codecs import Number, Series
 from given.families import LinearAutoregressive, SeasonalNaive
 from given.sources import Clock
 from given.variables import UserError
+from given.verbs.forecasting import Forecast
 
 RNG = np.random.default_rng(1)
 DAYS = np.arange("2024-01-01", "2024-05-01", dtype="M8[D]")
@@ -124,3 +125,9 @@ def test_the_command(tmp_path, capsys):
     capsys.readouterr()
     assert main(["forecast", model, data, "--time", "day", "--horizon", "2", "-n", "3"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 7
+
+
+def test_series_of_words_are_named_where_a_summary_leaves_them_out():
+    paths = {"y": np.zeros((2, 1, 3)), "sky": np.full((2, 1, 3), "sun", dtype=object)}
+    found = Forecast(paths, {"y": np.zeros((1, 3)), "sky": paths["sky"][0]}, ("item", np.array([0])), None)
+    assert found.words == ["sky"] and list(found.summary(interval=0.5)) == ["item", "step", "mean(y)", "q0.25(y)", "q0.75(y)"]

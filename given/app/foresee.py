@@ -25,8 +25,11 @@ def forecast(a: argparse.Namespace) -> None:
         print(note, file=sys.stderr)
     if a.item >= len(found.names[1]):
         raise UserError(f"forecast: --item {a.item}; expected one of {len(found.names[1])}, from 0")
+    asked = a.mean or a.interval is not None
+    if found.words and (asked or a.chart):
+        print(f"left out: {', '.join(found.words)}: words have no mean and no interval; without --mean, --interval and --chart "
+              "their paths are drawn", file=sys.stderr)
     if a.chart:
         content = found.chart(a.item).encode()
         write_file(a.chart, lambda file: file.write(content))
-    asked = a.mean or a.interval is not None
     show(found.summary(mean=a.mean, interval=a.interval) if asked else found.table(), a, model)

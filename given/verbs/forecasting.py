@@ -73,6 +73,11 @@ class Forecast:
         number = np.repeat(np.arange(1, n + 1), rows * horizon)
         return Columns({**places, "path": number, **{name: each.ravel() for name, each in self.paths.items()}})
 
+    @property
+    def words(self) -> list[str]:
+        """The series that hold no numbers, which `summary` and `chart` leave out."""
+        return [name for name, paths in _apart(self.paths).items() if paths.dtype == object]
+
     def summary(self, *, mean: bool = True, interval: float | None = None) -> Columns:
         """Mean and central interval of every number to come, as a long table.
 
