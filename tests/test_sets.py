@@ -255,7 +255,10 @@ def test_sets_are_cells_of_csv(tmp_path, capsys, monkeypatch):
     assert whole["things"].tolist()[::2] == [[["dog", 3, 1.5]], []] and isinstance(whole["things"][1], list)
     assert model.complete("h.jsonl", n=1, seed=0)["things"].tolist() == whole["things"].tolist()[:2]
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(b"city,things\nRome,[]\n"))))
-    capsys.readouterr()
+    assert main(["complete", "m.given", "a.csv", "-o", "w.csv"]) in (0, None)
+    assert "a.csv: nothing was missing" in capsys.readouterr().err
+    assert main(["complete", "m.given", "h.jsonl", "-o", "w.csv"]) in (0, None)
+    assert "nothing" not in capsys.readouterr().err
     assert main(["score", "m.given", "-"]) in (0, None) and capsys.readouterr().out.startswith("row,log_prob\n0,-")
 
 

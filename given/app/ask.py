@@ -21,7 +21,7 @@ from given.app.listing import facts
 from given.app.output import rows, shown
 from given.app.reading import of_model
 from given.app.where import events
-from given.codecs import Label, Text
+from given.codecs import Label, Set, Text
 from given.formula import Term, parse
 from given.infer import Event, Part, Rows, prefix
 from given.sources import Columns, Live, Source, write_file
@@ -200,10 +200,15 @@ def complete(a: argparse.Namespace) -> None:
         if kind.form is not None:  # what is there keeps its value, and holes beside it are drawn in one spelling with it
             print(f"{name}: {kind.note}, and written so", file=sys.stderr)
     whole, new = model.complete(data, n=a.n, seed=a.seed, length=a.length), NewValues(model)
+    holes = False
     for batch in data.runs():
+        holes |= any(name not in batch or (v.codec.ragged and not isinstance(v.codec, Set)) or not present(batch[name]).all()
+                     for name, v in model.joint.of_data.items())  # a text, or a series, goes on
         new.see({name: batch[name] for name, variable in model.joint.columns.items() if name in batch and isinstance(
             variable.codec, Label)})
     new.say()
+    if not holes:
+        print(f"{a.data}: nothing was missing; its rows are as they were", file=sys.stderr)
     for name in whole.names:
         left = int((~present(whole[name])).sum()) if name in model.joint.columns else 0
         if left and not valueless(model.joint.columns[name]):

@@ -189,7 +189,8 @@ def _query(add: _Add) -> None:
 def _complete(add: _Add) -> None:
     command = add("complete", "fill the holes of data with draws from p(missing | seen)",
                   "given complete people.given holes.csv -o filled.csv", "given complete book.given prompts.txt",
-                  "given complete sales.given sales.csv --by shop --time date --length 60 -o next.csv", model=True, data=DATA)
+                  "given complete sales.given sales.csv --by shop --time date --length 60 -o next.csv", model=True,
+                  data="with holes: empty cells, null in JSON lines, NaN in arrays, such as pixels in an .npz; " + DATA)
     command.add_argument("-n", type=count, default=1, help="completions of every row (default 1)")
     length(command)
     command.add_argument("-o", "--output", metavar="FILE", help="write .csv, .tsv, .jsonl, .parquet or .npz")
