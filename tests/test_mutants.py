@@ -119,6 +119,7 @@ from test_referee import (
     check_time,
     check_usefulness,
 )
+from test_scales import check_slopes
 from test_selection import check_halves, check_held_out
 from test_series import check_shared_length, check_together, check_windows, check_within
 from test_series_sources import check_calendar
@@ -367,7 +368,8 @@ MUTANTS = {
         given.families.BoostedTrees, "_distribution", "F.logsigmoid(scores), (0, 1)) + none_before",
         "F.logsigmoid(scores), (0, 1))", check_hazards),
     "a tail has the other end's width": Mutant(
-        given.distributions.Histogram, "each", "(k - 1).clamp(0, len(self.widths) - 1)", "(-k).clamp(-1, 0)", check_histogram),
+        given.distributions.Histogram, "each", "[self.below[None], self.widths, self.above[None]]",
+        "[self.above[None], self.widths, self.below[None]]", check_histogram),
     "a rise is of half a span": Mutant(given.tasks.health, "shown", "12 * lean", "6 * lean", check_spans),
     "damage is beside the end of a life": Mutant(
         given.tasks.health, "_followed", "x[:_SMOOTH].mean(0)", "x[-_SMOOTH:].mean(0)", check_damage),
@@ -742,6 +744,10 @@ MUTANTS = {
         family("density_is_normalised", "Independent with atoms")),
     "the density of a number is left in standard units": Mutant(
         given.scales.Line, "log_slope", "-np.log(", "0 * np.log(", check_raw_density),
+    "a tail that turned widens as before": Mutant(
+        given.scales.Tail, "log_slope", "slope + 0.5 * np.log1p", "slope + 0 * np.log1p", check_slopes),
+    "bins of a set are as wide as the first": Mutant(
+        given.codecs.Set, "log_volume", "[x.tensor.long()]", "[x.tensor.long() * 0]", check_volume),
     "a curve's volume forgets its slope": Mutant(
         given.scales.Curve, "log_slope", "np.log(slope[", "np.log(0 * slope[0] + slope[0 * ",
         codec("volume_is_the_derivative", "Number on a curve")),

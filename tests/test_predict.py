@@ -34,6 +34,22 @@ def test_a_number_is_predicted_with_its_interval():
     assert found["RMSE"] < 450 < plain["RMSE"] and abs(found["in 90 %"] - 0.9) < 0.09 and found["log p"] > plain["log p"] + 0.5
 
 
+def test_means_of_a_column_with_a_long_tail_lie_where_its_values_do():
+    """No mean is led far out by a draw from the tails, whose values grow as fast as those of any family may fall."""
+    def prices(n, seed):
+        x = np.random.default_rng(seed).normal(size=(n, 2))
+        return Columns({"carat": x[:, 0], "price": np.exp(7 + 1.2 * x[:, 0] + 0.2 * x[:, 1]).round()})
+
+    data = predict.read(prices(300, 0), target="price")
+    model = predict.model(data)
+    assert model.joint.columns["price"].codec.arguments["curve"] == "quantile"
+    model.fit(data, progress=False, **predict.TRAINING)
+    new = prices(300, 1)
+    found = predict.predict(model, new)
+    assert np.mean((found["low"] <= found["price"]) & (found["price"] <= found["high"])) > 0.98
+    assert np.sqrt(np.mean((found["price"] - new["price"]) ** 2)) < 0.5 * new["price"].std()
+
+
 def test_a_category_is_predicted_and_its_probabilities_hold(table, tmp_path, capsys):
     status = main(["fit", str(table), "--task", "predict", "--target", "city", "--cpu-seconds", "1", "-o", str(tmp_path / "m")])
     out, err = capsys.readouterr()
