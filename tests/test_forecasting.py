@@ -92,7 +92,7 @@ def test_the_step_goes_on(times, next_):
 @pytest.mark.parametrize(("ask", "words"), [
     (lambda m: m.forecast(given.read(table(111), by="shop", time="day"), 0), "horizon=0; expected a whole number"),
     (lambda m: m.forecast(given.read(table(111), by="shop", time="day"), 11), "promo.*ends early: 10 values.*expected 11"),
-    (lambda m: m.forecast({"sales": [[1.0, None, 3.0]], "promo": [[0, 1, 1, 1]], "shop": ["a"]}, 1), "value 1 of 3 is missing"),
+    (lambda m: m.forecast({"sales": [[1.0, None, 3.0]], "promo": [[0, 1, 1, 1]], "shop": ["a"]}, 1), "item 0, value 1: is mis"),
     (lambda m: m.forecast({"promo": [[0, 1, 1, 1]], "shop": ["a"]}, 1), "no column 'sales' in the data"),
     (lambda m: m.forecast({"sales": [[None]], "promo": [[0, 1]], "shop": ["a"]}, 1), "has no value to go on from"),
     (lambda m: m.forecast(given.read(table(111), by="shop", time="day"), 10).summary(interval=9), "a probability between 0"),

@@ -470,7 +470,7 @@ def _frames(path):
     pytest.param("b.tif", _frames, "b.tif: has several frames; save one of them", id="frames"),
     pytest.param("b.png", lambda path: picture(path, size=(5, 3)), "b.png: 3 x 5 RGB; expected 3 x 4 RGB as in", id="size"),
     pytest.param("b.png", lambda path: picture(path, "L"), "b.png: 3 x 4 grey; expected 3 x 4 RGB as in", id="grey"),
-    pytest.param("b.md", _bytes(b"x"), "b.md: is no image; move it elsewhere; or leave it out with skip_bad=True", id="other"),
+    pytest.param("b.md", _bytes(b"x"), "b.md: is no image; move it elsewhere, or leave it out with skip_bad=True", id="other"),
 ])
 def test_bad_images(tmp_path, monkeypatch, name, make, said):
     good = picture(tmp_path / "a.png")

@@ -118,7 +118,7 @@ def test_bad_sounds_are_refused_in_a_line(tmp_path, folder):
 def test_a_folder_that_does_not_agree_is_refused(tmp_path):
     stored(tmp_path / "a.wav", [1, 2])
     stored(tmp_path / "b.wav", [1, 2], rate=RATE * 2)
-    refused(lambda: given.read(tmp_path), "b.wav: has 8,000 samples a second; expected 4,000 as in", "resample it")
+    refused(lambda: given.read(tmp_path), "b.wav: has 8,000 samples a second; expected 4,000", "`ffmpeg -i IN -ar 4000")
     assert given.read(tmp_path, skip_bad=True).n == 1
     (tmp_path / "b.wav").unlink()
     (tmp_path / "metadata.csv").write_text("file_name,text\na.wav,one\nc.wav,two\n")
@@ -158,6 +158,8 @@ def test_sounds_are_saved_where_they_are_one_or_in_a_folder(folder, tmp_path):
     assert np.array_equal(recording(tmp_path / "one.wav"), data["sound"][0])
     refused(lambda: recording(tmp_path / "one.wav", 16000), "has 4,000 samples a second; expected 16,000")
     refused(lambda: recording(tmp_path / "two.wav"), "no such file; expected a sound")
+    (tmp_path / "a.mp3").write_bytes(b"ID3")
+    refused(lambda: given.read(tmp_path / "a.mp3"), "a.mp3: is a sound in a format that is not read", "`ffmpeg -i IN -ac 1")
 
 
 def test_levels_come_back_within_half_of_their_interval():

@@ -14,7 +14,7 @@ from given.sources.columns import Columns, check_names, index_name
 from given.sources.kinds import Kind
 from given.sources.learned import Learned
 from given.sources.lexer import Lexer
-from given.sources.stream import File, Stream
+from given.sources.stream import File, Stream, not_utf8
 from given.variables import UserError
 from given.ways import way
 
@@ -199,7 +199,7 @@ def _fault(raw: str, cells: list[str] | str) -> tuple[int, str] | None:
     stray = re.search("[\0\udc80-\udcff]", raw)
     if stray:
         byte = ord(stray.group()) & 0xFF
-        what = f"not UTF-8 (byte {byte:#x}); save it as UTF-8" if byte else "a zero byte; expected text"
+        what = not_utf8(byte) if byte else "a zero byte; expected text"
         return _lines(raw[:stray.start()]), what
     return (0, f"{cells}; expected comma-separated values or the like") if isinstance(cells, str) else None
 

@@ -7,11 +7,13 @@ from collections.abc import Collection, Sequence
 
 from given.variables import UserError
 
-__all__ = ["IMAGES", "SOUNDS", "classes", "parted", "tree"]
+__all__ = ["CONVERT", "IMAGES", "OTHER_SOUNDS", "SOUNDS", "classes", "parted", "tree"]
 
 _PUT = ("desktop.ini", "thumbs.db")
 IMAGES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 SOUNDS = frozenset({".flac", ".ogg", ".wav"})
+OTHER_SOUNDS = frozenset({".aac", ".aif", ".aiff", ".m4a", ".mp3", ".opus", ".wma"})
+CONVERT = "convert it, as `ffmpeg -i IN -ac 1 OUT.wav` does"
 
 
 def tree(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> list[str]:

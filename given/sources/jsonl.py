@@ -14,7 +14,7 @@ from given.sources.columns import Columns, check_names
 from given.sources.forms import PLAIN, common
 from given.sources.kinds import EXACT, LONG, Kind, Lists, holds_sets, texts
 from given.sources.learned import Learned
-from given.sources.stream import File, Stream
+from given.sources.stream import File, Stream, not_utf8
 from given.variables import UserError
 
 __all__ = ["JsonLines"]
@@ -130,7 +130,7 @@ class JsonLines(Stream):
         try:
             row = json.loads(raw.decode(), object_pairs_hook=_object, parse_constant=_constant)
         except UnicodeDecodeError as error:
-            raise UserError(f"not UTF-8 (byte {raw[error.start]:#x}); save it as UTF-8") from None
+            raise UserError(not_utf8(raw[error.start])) from None
         except json.JSONDecodeError as error:
             raise UserError(f"column {error.colno}: not JSON ({error.msg}); expected an object a line") from None
         except (RecursionError, ValueError) as error:

@@ -9,7 +9,7 @@ import numpy as np
 
 from given.sources.columns import Columns
 from given.sources.delimited_text import DelimitedText
-from given.sources.folder import classes
+from given.sources.folder import CONVERT, OTHER_SOUNDS, classes
 from given.sources.jsonl import JsonLines
 from given.sources.stream import File
 from given.variables import UserError
@@ -34,7 +34,9 @@ def members(folder: str, rows: Sequence[str], rest: Sequence[str], what: str,
         UserError: a file without metadata or the reverse, one of another kind, or a table that cannot be read.
     """
     tables = [path for path in rest if os.path.relpath(path, folder) in ("metadata.csv", "metadata.jsonl")]
-    other = [f"{path}: is no {what}; move it elsewhere" for path in rest if path not in tables]
+    other = [f"{path}: is a sound in a format that is not read; {CONVERT}" if what == "sound"
+             and os.path.splitext(path)[1].lower() in OTHER_SOUNDS else f"{path}: is no {what}; move it elsewhere"
+             for path in rest if path not in tables]
     if len(tables) > 1:
         raise UserError(f"{folder}: has both metadata.csv and metadata.jsonl; keep one")
     columns, lost, skipped = None, list[str](), list[str]()
@@ -45,8 +47,8 @@ def members(folder: str, rows: Sequence[str], rest: Sequence[str], what: str,
         named = [os.path.normpath(os.path.join(folder, str(name))) for name in table["file_name"]]
         known = set(rows)
         there = np.array([path in known for path in named])
-        lost = [f"{tables[0]}: no {what} {name} in the folder" for name in table["file_name"][~there]]
-        other += [f"{path}: is not in {tables[0]}" for path in sorted(known - {*named})]
+        lost = [f"{tables[0]}: no {what} {name} in the folder; add it" for name in table["file_name"][~there]]
+        other += [f"{path}: is not in {tables[0]}; add a row" for path in sorted(known - {*named})]
         about = {name: values[there] for name, values in table.items() if name != "file_name"}
         columns = Columns(about, dtypes=table.dtypes) if about else None
         rows = [path for path, found in zip(named, there, strict=True) if found]
@@ -55,5 +57,5 @@ def members(folder: str, rows: Sequence[str], rest: Sequence[str], what: str,
         labels = classes(folder, rows)
         columns = Columns({"label": np.array(labels)}) if labels else None
     if (bad := [*lost, *other]) and not skip_bad:
-        raise UserError(f"{bad[0]}; or leave it out with {way('skip_bad=True', '--skip-bad')}")
+        raise UserError(f"{bad[0]}, or leave it out with {way('skip_bad=True', '--skip-bad')}")
     return list(rows), columns, [*skipped, *bad]

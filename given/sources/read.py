@@ -19,7 +19,7 @@ from given.sources.crops import Crops, crop_of, cropped
 from given.sources.databases import DATABASES
 from given.sources.delimited_text import DelimitedText
 from given.sources.episodes import apart
-from given.sources.folder import IMAGES, SOUNDS, classes, parted, tree
+from given.sources.folder import CONVERT, IMAGES, OTHER_SOUNDS, SOUNDS, classes, parted, tree
 from given.sources.images import Images, in_folder
 from given.sources.jsonl import JsonLines
 from given.sources.kinds import ragged
@@ -291,7 +291,8 @@ def _folder(folder: str, options: _Options) -> Source:
         code = way("given.tasks.code.read", "--task code")
         out = f'; read its files by a glob such as "data/*.csv", source code by {code}' if paths else ""
         out = f"{out}, tables that refer to one another by {_LINKED()}" if ".csv" in endings else out
-        raise UserError(f"{folder}: {what}; expected images, sounds or .txt{out}")
+        out = f", sounds in a format that is not read; {CONVERT}" if endings & OTHER_SOUNDS else out
+        raise UserError(f"{folder}: {what}{out if endings & OTHER_SOUNDS else f'; expected images, sounds or .txt{out}'}")
     passed = options.of(format, folder)
     if format in _FOLDERS:
         return _FOLDERS[format](folder, paths, **{**passed, "skip_bad": options.skip_bad}).kept()
@@ -356,6 +357,8 @@ def _format(file: File) -> str:
         ending = os.path.splitext(file.path.removesuffix(".gz"))[1].lower()
         if ending in DATABASES:
             raise UserError(f"{file.name}: is a database, of tables that refer to one another; read it by {_LINKED()}")
+        if ending in OTHER_SOUNDS:
+            raise UserError(f"{file.name}: is a sound in a format that is not read; {CONVERT}")
         if ending not in _ENDINGS:
             raise UserError(f"{file.name}: cannot read {ending or 'a file without an ending'}; expected "
                             f"{', '.join(ending for ending in _ENDINGS if ending not in IMAGES)} or an image; or pass "

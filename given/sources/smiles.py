@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from given.sources.columns import Columns
 from given.sources.kinds import texts
-from given.sources.stream import File, Stream
+from given.sources.stream import File, Stream, not_utf8
 
 __all__ = ["Smiles"]
 
@@ -36,7 +36,7 @@ class Smiles(Stream):
                 self._named |= len(line.decode().split(None, 1)) > 1
                 n += 1
             except UnicodeDecodeError as error:
-                self.bad(where, f"not UTF-8 (byte {line[error.start]:#x}); save it as UTF-8")
+                self.bad(where, not_utf8(line[error.start]))
         self.found(n, "a SMILES a line, got none")
 
     @property

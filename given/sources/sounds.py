@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from given.sources.columns import Columns
-from given.sources.folder import SOUNDS, parted
+from given.sources.folder import CONVERT, SOUNDS, parted
 from given.sources.metadata import members
 from given.sources.sound_files import spelled_rate
 from given.sources.stream import File, Stream
@@ -20,6 +20,7 @@ __all__ = ["Sounds", "recording", "sounds_in_folder"]
 _BYTES = 1 << 22  # decoded together
 _FULL = 1 << 15  # of 16 bits
 _MIX = "mix them, as `ffmpeg -i IN -ac 1 OUT.wav` does"
+_RESAMPLE = "resample it, as `ffmpeg -i IN -ar {} OUT.wav` does"
 
 
 class Sounds(Stream):
@@ -50,7 +51,8 @@ class Sounds(Stream):
             try:
                 samples, rate = _read(file)
                 if self._good and rate != self.rate:
-                    raise UserError(f"has {rate:,} samples a second; expected {self.rate:,} as in {first}; resample it")
+                    raise UserError(f"has {rate:,} samples a second; expected {self.rate:,} as in {first}; "
+                                    f"{_RESAMPLE.format(self.rate)}")
                 if not self._good:
                     self.rate, first = rate, file.name
                 self._good.append(i)
@@ -103,7 +105,7 @@ def _read(file: File) -> tuple[np.ndarray, int]:
             samples, rate, _ = unpacked(content)
         except UserError as error:
             raise error if str(error) != "is no WAV" else UserError("cannot be read as a sound (is neither WAV, FLAC nor OGG); "
-                                                                    "convert it") from None
+                                                                    f"{CONVERT}") from None
     if samples.shape[1] != 1:
         raise UserError(f"has {samples.shape[1]} channels; expected 1; {_MIX}")
     if not len(samples):
@@ -149,6 +151,6 @@ def recording(path: str | os.PathLike[str], rate: int | None = None) -> np.ndarr
     found = Sounds([File.at(os.fspath(path))])
     if rate is not None and found.rate != rate:
         raise UserError(f"{os.fspath(path)}: has {found.rate:,} samples a second; expected {rate:,}, as what was learned; "
-                        "resample it")
+                        f"{_RESAMPLE.format(rate)}")
     samples: np.ndarray = next(found.blocks())["sound"][0]
     return samples

@@ -17,8 +17,9 @@ from given.sources.columns import Columns, Source, regrouped
 from given.sources.kinds import Kind
 from given.sources.learned import Learned
 from given.variables import UserError
+from given.ways import way
 
-__all__ = ["File", "Stream", "spooled", "standard_input"]
+__all__ = ["File", "Stream", "not_utf8", "spooled", "standard_input"]
 
 Marks = tuple[str | None, bool | None]
 
@@ -70,6 +71,12 @@ class File:
         if not stat.S_ISREG(mode):
             raise UserError(f"{path}: is neither a file, a folder nor a pipe")
         return cls(path, path)
+
+
+def not_utf8(byte: int) -> str:
+    """What is wrong with text in another encoding, by its first byte that UTF-8 has not there, and the way out."""
+    before = "utf-16" if byte in (0xFE, 0xFF) else "latin1"
+    return f"not UTF-8 (byte {byte:#x}); save it as UTF-8{way('', f', as `iconv -f {before} -t utf-8 IN > OUT` does')}"
 
 
 def spooled(pipe: IO[bytes], name: str) -> File:

@@ -8,7 +8,7 @@ import numpy as np
 
 from given.sources.columns import Columns
 from given.sources.kinds import Kind, texts
-from given.sources.stream import File, Stream
+from given.sources.stream import File, Stream, not_utf8
 from given.variables import UserError
 
 __all__ = ["Texts"]
@@ -112,5 +112,5 @@ def _fault(raw: bytes) -> tuple[int, str] | None:
     try:
         raw.decode()
     except UnicodeDecodeError as error:
-        return raw[:error.start].count(b"\n"), f"not UTF-8 (byte {raw[error.start]:#x}); save it as UTF-8"
+        return raw[:error.start].count(b"\n"), not_utf8(raw[error.start])
     return None

@@ -37,6 +37,7 @@ from given.nn import Context, Transformer
 from given.nn.attention import CrossAttentionLayer
 from given.sources import Columns, File, Source
 from given.sources import read as read_table
+from given.sources.stream import not_utf8
 from given.variables import UserError
 from given.verbs import Model
 from given.verbs import model as model_of
@@ -91,7 +92,7 @@ def _lines(path: str | os.PathLike[str]) -> list[str]:
         return raw.decode().removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         line = raw[:error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 (byte {raw[error.start]:#x}); save it as UTF-8") from None
+        raise UserError(f"{path}, line {line}: {not_utf8(raw[error.start])}") from None
 
 
 def model(data: Source, *, seed: int = 0, pieces: int = _PIECES, width: int = 256, layers: int = 2,

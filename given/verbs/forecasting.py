@@ -18,6 +18,7 @@ from given.evaluate.charts import fans
 from given.infer import Rows, prefix
 from given.joint import Joint
 from given.sources import Clock, Columns, joined, read
+from given.sources.clock import plain
 from given.sources.kinds import items as as_items
 from given.variables import UserError, Variable
 from given.verbs.checks import itemised, items, whole_seed
@@ -148,7 +149,7 @@ class Forecasting(Describing):
         if absent := [name for name in (*targets, *self.joint.conditions) if name not in rows]:
             raise UserError(f"forecast: no column {absent[0]!r} in the data, which {self.joint} goes on from; there are "
                             f"{', '.join(rows.names)}")
-        past = {name: _known(rows[name], self.joint.columns[name]) for name in targets}
+        past = {name: _known(rows, self.joint.columns[name]) for name in targets}
         lengths = _lengths(past)
         following = None if future is None else _following(rows, _read(self, future), lengths)
         along = {name: _reaching(name, rows, following, lengths, int(horizon)) for name in beside}
@@ -211,7 +212,7 @@ def _series(joint: Joint) -> tuple[list[str], list[str]]:
     return targets, [name for name in along if name in joint.conditions]
 
 
-def _known(series: np.ndarray, variable: Variable) -> np.ndarray:
+def _known(rows: Columns, variable: Variable) -> np.ndarray:
     """Series (items,) without what is missing at their ends, float64, complex128, or words as they are; with what is missing
     within them only where it is unknown.
 
@@ -221,14 +222,15 @@ def _known(series: np.ndarray, variable: Variable) -> np.ndarray:
     found, name, codec = list[np.ndarray](), variable.name, variable.codec
     assert isinstance(codec, Series)
     unknown = codec.of.arguments.get("missing") == "unknown"
-    for row, item in enumerate(series):
+    for row, item in enumerate(rows[name]):
         values = np.zeros(0) if item is None else np.asarray(item)
         there = present(values)
         length = int(there.nonzero()[0][-1]) + 1 if there.any() else 0
         if not unknown and not there[:length].all():
             at = int((~there[:length]).nonzero()[0][0])
-            raise UserError(f"value {at} of {length} is missing; expected series without holes before what is to come; fill it",
-                            row).at(name)
+            out = way("fit a model to this data", "learn from this data, as given fit DATA does")
+            raise UserError(f"{name}, {_when(rows, row, at)}: is missing; expected series without holes before what is to "
+                            f"come, as those learned from; fill it, or {out}: that model reads its holes")
         if not length:
             raise UserError("has no value to go on from; expected at least one", row).at(name)
         known = values[:length]
@@ -331,6 +333,16 @@ def _kept(joint: Joint, horizon: int) -> int:
         raise UserError(f"forecast: a horizon of {horizon}, and the model's series hold {axis.size} values; expected fewer, or "
                         "a model of longer series")
     return max(axis.size - horizon, 0 if axis.stride is None else max(1, axis.size - axis.stride))
+
+
+def _when(rows: Columns, row: int, at: int) -> str:
+    """Which value of which item, in words: by its name and its time, where these are known."""
+    by, names = _names(rows)
+    clock, item = rows.clock, f"{by} {names[row]}"
+    if clock is None or not clock.name:
+        return f"{item}, value {at}"
+    times = clock.times[row]
+    return f"{item}, {clock.name} {plain(times[at:at + 1], times)[0]}"
 
 
 def _names(rows: Columns) -> tuple[str, np.ndarray]:
