@@ -256,6 +256,12 @@ def test_cells_of_several_ways_are_named(tmp_path):
     slip = table(tmp_path, "a,x\n" + "".join(f"{'?' if i == 9 else f'${i}.5'},{i}.5\n" for i in range(N)))
     with pytest.raises(given.UserError, match=r"^a, row 9: got '\?' where 59 of 60 values are numbers or times; mend it"):
         given.model(None, slip)
+    both = "a,x\n" + "".join(f"{'?' if i == 9 else f'${i}.5'},{'-inf' if i == 7 else i}\n" for i in range(N))
+    skipped = table(tmp_path, both, skip_bad=True)
+    assert skipped.n == N - 2 and skipped["a"][8] == 10.5 and skipped["x"].dtype == float
+    assert [line.partition("t.csv, ")[2] for line in skipped.skipped] == [
+        "row 7: x: got -inf; expected a finite number", "row 9: a: got '?' where 59 of 60 values are numbers or times"]
+    assert str(given.model(None, skipped)) == "p(a, x)" and f"{N - 2} rows" in skipped.described()
 
 
 def test_codes_are_no_numbers(tmp_path):

@@ -16,7 +16,7 @@ from given.codecs import Time
 from given.sources import Columns, LinkedTables, Source, nearly
 from given.tasks import task_named, task_of
 from given.train import MODEL_FILES, check_place
-from given.variables import UserError
+from given.variables import Codec, UserError
 from given.verbs import Model
 from given.verbs.literals import codec_of
 
@@ -54,7 +54,7 @@ def fit(a: argparse.Namespace) -> int:
         print(f"{why}; learned as rows\n" * bool(why), end="", file=sys.stderr)
         if not a.dry_run:
             print("".join(f"{note}\n" for note in left_out), end="", file=sys.stderr)
-    model = given.model(formula, data, families=once(a.family, "--family"), codecs=codecs, seed=a.seed)
+    model = _made(a, formula, data, codecs)
     model.facts["notes"] += left_out
     data = _as_series(data, model, a)
     ignored = model.order_ignored(data)
@@ -80,6 +80,14 @@ def fit(a: argparse.Namespace) -> int:
            **{name: f"{max(points, key=lambda each: each[1])[0]:.4g}" for name, points in model.curves.items()},
            **({"notice": below} if below else {}), **order}, a.json)
     return 130 if done.stopped == "interrupted" else 0
+
+
+def _made(a: argparse.Namespace, formula: str, data: Source, codecs: dict[str, Codec]) -> Model:
+    """A model of data, nothing of it learned yet; a row that it cannot read is named with its file."""
+    try:
+        return given.model(formula, data, families=once(a.family, "--family"), codecs=codecs, seed=a.seed)
+    except UserError as error:
+        raise error.at(a.data) if ", row " in str(error) else error from None
 
 
 def update(a: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from given.codecs.voxels import Voxels, are_voxels
 from given.scales import changes_by_shares
 from given.sources import EXACT, Clock, Columns, Source, holds_sets, ragged, rate_of
 from given.sources.forms import common, readings
+from given.sources.odd import NUMBERED_CODE, is_number, odd_rows
 from given.variables import Codec, UserError, shown
 from given.ways import way
 
@@ -34,7 +36,6 @@ _MANY = 256  # the widest range of whole numbers that are counted one by one
 _FAR, _NARROW, _AT_ZERO = 8, 0.01, 0.1  # standard deviations: of a value, of a tenth of the rows, of the least from zero
 _NUMBERED = re.compile(r"(^|[^a-z])(id|uuid|guid|key|index|idx|row|no|nr|number|nummer)$|[a-z]I[dD]$", re.IGNORECASE)
 _TIMED = re.compile(r"(^|[^a-z])(year|yr|quarter|month|week|day|date|hour|time)s?$", re.IGNORECASE)
-_NUMBERED_CODE = re.compile(r"[A-Za-z]{1,3}\d+|\d+[A-Za-z]", re.ASCII)
 _CODE = re.compile(r"(?=.*\d)[\w.:/@+{}-]*|\S*(://|@)\S*|[\w.:~-]*([/\\][\w.-]*)+", re.ASCII | re.DOTALL)
 _NUMBERS = "left out: it numbers the rows"
 
@@ -156,7 +157,7 @@ class _Table:
         about = self.dtypes.get(name)
         try:
             self.codecs[name], self.whys[name] = (Text(), "text, as its source knows") if about == "text" else (
-                Series(MuLaw(), window=2048), "sounds, each sample one of 256 levels") if rate_of(about) else _codec(raw)
+                Series(MuLaw(), window=2048), "sounds, each sample one of 256 levels") if rate_of(about) else _codec(raw, name)
         except _NoCategories as error:
             if not self.named:
                 self.whys[name] = f"left out: {error}"
@@ -224,7 +225,7 @@ def _numbers(raw: np.ndarray) -> np.ndarray:
     return np.array([np.nan if v is None else v for v in values])
 
 
-def _codec(raw: np.ndarray) -> tuple[Codec, str]:
+def _codec(raw: np.ndarray, name: str = "COLUMN") -> tuple[Codec, str]:
     """The codec of a column, and why."""
     if len(raw) == 0:
         raise UserError("expected at least one row, got none")
@@ -232,17 +233,17 @@ def _codec(raw: np.ndarray) -> tuple[Codec, str]:
         return Set(), f"sets of up to {max(len(row) for row in raw if row is not None)} items in no order"
     if ragged(raw):
         values, lengths = flat_items(raw)
-        inner, why = _along(raw, *_codec(values))
+        inner, why = _along(raw, *_codec(values, name))
         least = "" if lengths.min() == lengths.max() else f"{lengths.min():,} to "
         return _series(inner), f"{least}{lengths.max():,} values in a row: {why}"
     if raw.ndim == 2 and (raw.dtype.kind in "OU" or len(raw) == 1):  # one row of numbers tells nothing of each place
-        inner, why = _along(raw, *_codec(raw.reshape(-1)))
+        inner, why = _along(raw, *_codec(raw.reshape(-1), name))
         return _series(inner), f"{raw.shape[1]} values in a row: {why}"
     raw = _numbers(raw)
     if raw.dtype.kind == "c" or (raw.ndim == 1 and raw.dtype.kind in "OUS" and are_complex(raw)):
         return Complex(missing="unknown"), "complex numbers, a real and an imaginary part each"
     if raw.ndim == 1 and (raw.dtype.kind in "OUSM" or (raw.dtype.kind in "iu" and _beyond(raw.tolist()))):
-        return _words(raw)
+        return _words(raw, name)
     if raw.dtype.kind not in "biuf":
         raise UserError(f"no codec for values of type {raw.dtype} and shape {raw.shape[1:]}; pass "
                         + way("codecs={...}", "--as"))
@@ -303,12 +304,12 @@ def _bent(r: np.ndarray, one_sided: bool) -> str:
         return "end at zero" if one_sided and min(abs(float(r[0])), abs(float(r[-1]))) < _AT_ZERO * scale else ""
 
 
-def _words(raw: np.ndarray) -> tuple[Codec, str]:
+def _words(raw: np.ndarray, name: str) -> tuple[Codec, str]:
     absent = np.isnat(raw) if raw.dtype.kind == "M" else np.array([v is None or v != v for v in raw.tolist()])
     said = f", {absent.mean():.1%} of them missing, which is a symbol" * bool(absent.any())
     if raw.dtype.kind == "M" or _are_times(raw[~absent]):
         return Time(missing="symbol"), f"dates or times{said}"
-    _check_text(raw)
+    _check_text(raw, name)
     if not absent.any() and _prose(raw.tolist()):
         return Text(), f"text of {sum(map(len, raw.tolist())) / len(raw):,.0f} characters a row"
     counts = Counter(str(v) for v in raw[~absent].tolist())
@@ -325,9 +326,9 @@ def _words(raw: np.ndarray) -> tuple[Codec, str]:
 
 def _mixed(counts: Mapping[str, int]) -> str:
     """A word on a column that mostly holds numbers or times, and so much else that they are learned as words."""
-    odd = [v for v in counts if not _is_number(v)]
+    odd = [v for v in counts if not is_number(v)]
     words, n = sum(counts[v] for v in odd), sum(counts.values())
-    if len(counts) <= _FEW or not 0 < 2 * words < n or all(_NUMBERED_CODE.fullmatch(v) for v in odd):
+    if len(counts) <= _FEW or not 0 < 2 * words < n or all(NUMBERED_CODE.fullmatch(v) for v in odd):
         return ""
     return f"; {n - words:,} of {n:,} values are numbers or times, and words beside others such as {shown(odd[0])}"
 
@@ -355,28 +356,15 @@ def _prose(values: list[object]) -> bool:
     return n == 1 or 2 * sum(_CODE.fullmatch(v) is None for v in texts) > n
 
 
-def _check_text(raw: np.ndarray) -> None:
+def _check_text(raw: np.ndarray, name: str) -> None:
     """A few words among many numbers are a mistake more often than a category, and so are numbers written in several ways."""
-    values = raw.tolist()
-    odd = [row for row, value in enumerate(values) if value is not None and not _is_number(value)]
-    if len(odd) > len(raw) // 10 or len(set(values)) <= _FEW:
-        return
-    if odd and all(_NUMBERED_CODE.fullmatch(values[row]) for row in odd):  # c168 among stations 1 to 200
-        return
-    if odd:
+    values, label = raw.tolist(), way("codecs={...} with a Label()", f"--as {shlex.quote(f'{name}=label')}")
+    if odd := odd_rows(values):
         raise UserError(f"got {shown(values[odd[0]])} where {len(raw) - len(odd)} of {len(raw)} values are numbers or times; "
-                        "mend it, or pass " + way("codecs={...} with a Label()", "--as with label"), odd[0])
+                        f"mend it, leave such rows out by {way('read(..., skip_bad=True)', '--skip-bad')}, or pass {label}",
+                        odd[0])
     written = [v for v in values if isinstance(v, str) and readings(v)]
     other = next((v for v in written if not common([written[0], v])), None)
-    if len(written) == len(values) and not common(written):
+    if len(written) == len(values) and len(set(values)) > _FEW and not common(written):
         raise UserError(f"numbers or times written in several ways, such as {written[0]!r} and {other or written[-1]!r}; "
-                        "write all in one way, or pass " + way("codecs={...} with a Label()", "--as with label"))
-
-
-def _is_number(value: object) -> bool:
-    """Whether a value is a number or a time, however it is written."""
-    try:
-        float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return isinstance(value, str) and bool(readings(value))
-    return True
+                        f"write all in one way, or pass {label}")

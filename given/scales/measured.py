@@ -167,9 +167,9 @@ class Measured(Codec):
     def _absent(self, r: np.ndarray) -> UserError:
         rows = np.unique(np.argwhere(~np.isfinite(r))[:, 0])
         got = r[~np.isfinite(r)][0]
-        by = way("", " by --as")
-        hint = "" if np.isinf(got) else f"; drop the row, or pass {type(self).__name__}(missing='unknown') or 'symbol'{by}"
-        return NewValue(f"got {got}; expected a finite number{hint}", rows)
+        by, drop = way("", " by --as"), way("drop the row", "leave such rows out by --skip-bad")
+        hint = drop if np.isinf(got) else f"drop the row, or pass {type(self).__name__}(missing='unknown') or 'symbol'{by}"
+        return NewValue(f"got {got}; expected a finite number; {hint}", rows)
 
 
 def _plain(r: np.ndarray) -> bool:

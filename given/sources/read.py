@@ -25,6 +25,7 @@ from given.sources.jsonl import JsonLines
 from given.sources.kinds import ragged
 from given.sources.learned import Learned
 from given.sources.long import gathered
+from given.sources.odd import without_odd
 from given.sources.parquet import Parquet
 from given.sources.recognised import recognised
 from given.sources.samples import SAMPLES
@@ -145,7 +146,8 @@ def read(source: Any = None, /, **options: Any) -> Source:
             side, 64 a picture at most. In every epoch `fit` draws others; held-out rows are crops of other pictures, at fixed
             places. Also of a column of pictures of 8 bits in .npz, .npy or a mapping.
         flip: whether every other crop, or picture, is mirrored left to right by chance in every epoch.
-        skip_bad: leave bad rows and files out; `skipped` of what is returned says which and why.
+        skip_bad: leave bad rows and files out, of tables in memory also rows of a few words among numbers or of numbers without
+            end, where no model has learned what they mean; `skipped` of what is returned says which and why.
         learned: column -> how its cells were read where a model learned them, as `Model.cells` has it: they are read alike.
 
     Types are decided over all rows: whole numbers int64, reals float64, booleans, text; a missing cell (empty, NA, N/A, NaN,
@@ -318,6 +320,8 @@ def _files(files: list[File], options: _Options, above: str = "") -> Source:
         long = {name: passed.pop(name) for name in _LONG if name in passed}
         cut = {**{name: passed.pop(name) for name in _CUT if name in passed}, **long}
         rows = _rows(files, format, passed)
+        if options.skip_bad and not options.learned and format in ("csv", "tsv", "jsonl") and isinstance(rows, Columns):
+            rows = without_odd(rows, files[0].name, options.decimal, options.dayfirst)
         if isinstance(rows, Columns) and (rows := _cut(rows, cut, options.learned, files[0].name)) and isinstance(rows, Crops):
             return rows
         try:
