@@ -116,6 +116,9 @@ def test_commands(tmp_path, monkeypatch, capsys):
     assert main(["fit", "known", "--task", "recognise", "--held-out", "0.3", "--steps", "3", "-o", "m.given"]) == 0
     out, err = capsys.readouterr()
     assert "held out, modified Hausdorff: error, one of" in err and "held out, this model" in out
+    assert main(["score", "m.given", "asked"]) == 0 and main(["report", "m.given", "known", "-o", "r.html"]) == 0
+    assert "items of the rows of known that were held out" in (tmp_path / "r.html").read_text()
+    capsys.readouterr()
     assert main(["recognise", "m.given", "new", "asked", "--json"]) == 0
     out, err = capsys.readouterr()
     rows = [json.loads(line) for line in out.splitlines()]

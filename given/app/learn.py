@@ -94,7 +94,7 @@ def update(a: argparse.Namespace) -> None:
     """`given update`"""
     model, path = given.load(a.model), a.output or a.model
     check_place(path, MODEL_FILES)  # before the time is spent
-    data = of_model(a, model, model.joint.of_data, f"to update {model}", learned=True)
+    data = of_model(a, model, model.joint.of_data, f"to update {model}")
     done = model.update(data, old=a.old, held_out=a.held_out, minutes=a.minutes, cpu_seconds=a.cpu_seconds, steps=a.steps,
                         seed=a.seed)
     model.save(path)

@@ -63,17 +63,18 @@ def of_model(a: argparse.Namespace, model: Model, wanted: Collection[str], what:
         model: that is asked.
         wanted: columns.
         what: they are wanted for, for messages.
-        learned: whether rows are those to learn from, also of a task that is asked of any rows of a table.
+        learned: whether rows are wanted as `fit` splits them, also of a task that is asked of any rows of a table.
 
     Raises:
         UserError: no such column, and whatever reading raises.
     """
-    task = next((task for task in TASKS if task.name == model.facts.get("task") and task.own is not None), None)
-    why = None
+    task, why = _task_of(model), None
     if task is not None and a.data != "-" and (learned or not task.rows):
         try:
             found, _ = of_task(_alike(a, model), task)
-            need(wanted, found.names, f"{a.data}, {what}")
+            if not learned:
+                found = _arranged(task, found, wanted, a.seed)
+                need(wanted, found.names, f"{a.data}, {what}")
             if task.asks is None:
                 say_skipped(found)
             return found
@@ -94,6 +95,18 @@ def _alike(a: argparse.Namespace, model: Model) -> argparse.Namespace:
                                           if value is not None or name not in before})
 
 
+def _task_of(model: Model) -> Task | None:
+    """The task that a model was learned for, where it reads rows of its own."""
+    return next((task for task in TASKS if task.name == model.facts.get("task") and task.own is not None), None)
+
+
+def _arranged(task: Task | None, rows: Source, wanted: Collection[str], seed: int) -> Source:
+    """Rows with the columns that are wanted, where what is learned from is made of the rows, such as pairs of them."""
+    arrange = getattr(task.own, "arranged", None) if task is not None else None
+    found: Source = rows if arrange is None or {*wanted} <= {*rows.names} else arrange(rows, seed)
+    return found
+
+
 def apart(task: Task, data: Source, share: float, seed: int, joint: Joint) -> tuple[Source, Source | None]:
     """The rows that a task learns from, and those held out."""
     parted = getattr(task.own, "parted", None)  # where what is held out needs what comes before
@@ -111,11 +124,13 @@ def halves(model: Model, data: Source) -> tuple[Source, Source]:
     before = model.facts.get("apart")
     if before is None:
         return model.split(data)
-    task = next(task for task in TASKS if task.name == model.facts["task"])
+    task = _task_of(model)
+    assert task is not None
     if count_rows(data) != before["rows"]:
         raise UserError(f"expected the {before['rows']:,} rows {model} was fitted to, got {count_rows(data):,}; pass rows to "
                         "test it on, and those it learned from")
     train, held = apart(task, data, before["share"], before["seed"], model.joint)
     if held is None:
         raise UserError(f"{model}: no rows of its data were held out; pass rows to test it on, and those it learned from")
+    train, held = (_arranged(task, rows, model.joint.of_data, before["seed"]) for rows in (train, held))
     return train, held
