@@ -67,6 +67,10 @@ def test_one_value_far_out_leaves_the_others_bins_of_their_own():
     for each in codec, again:
         back = [row[0][0] for row in each.decode(each.encode(rows))]
         assert np.abs(np.array(back[:-1]) - np.linspace(1, 29, 100)).max() < 0.8 and back[-1] > 1e8
+    few = rows_of(*([[v]] for v in [*range(31)] * 8), [[1e9]], [[-1e9]])  # the last before a gap too
+    codec = Set(["x"])
+    codec.learn(few)
+    assert np.abs(np.array([row[0][0] for row in codec.decode(codec.encode(few))][:248]) - [*range(31)] * 8).max() < 1.1
 
 
 def test_laws_hold_of_bins_along_a_curve():
