@@ -248,6 +248,9 @@ def test_the_task_by_commands(tmp_path, capsys, monkeypatch):
     save_clip("short.gif", CLIP[:2])
     assert main(["sample", "m.given", "past=short.gif"]) == 1
     assert "past=short.gif: has 2 frames; expected at least 3" in capsys.readouterr().err
+    save_clip("wide.gif", np.repeat(CLIP, 2, 2))
+    assert main(["sample", "m.given", "past=wide.gif"]) == 1
+    assert "past=wide.gif: is 12 x 32; expected the proportions of 12 x 16, as what was learned" in capsys.readouterr().err
     assert main(["fit", "clip.gif", "--task", "video", "--frames", "24", "--steps", "2"]) == 1
     assert "1 row is too few to hold out" in capsys.readouterr().err
 

@@ -14,7 +14,20 @@ import numpy as np
 import given
 from given.app.output import rows, write
 from given.codecs import Image, LabelMap, Number, Set, Text, Video
-from given.sources import Columns, Crops, Kind, Learned, Live, Source, Stream, clip_of, photograph, rate_of, recording
+from given.sources import (
+    Columns,
+    Crops,
+    Kind,
+    Learned,
+    Live,
+    Source,
+    Stream,
+    clip_of,
+    photograph,
+    rate_of,
+    recording,
+    resampled,
+)
 from given.variables import UserError, Variable, nearest, shown
 from given.verbs import Model
 from given.verbs.holes import any_cell, present
@@ -64,7 +77,7 @@ def observations(pairs: Sequence[tuple[str, str]], model: Model, said: str = "NA
         if variable is None or isinstance(variable.codec, Text):
             continue
         if isinstance(variable.codec, Video):
-            observed[name] = _filmed(variable, text)
+            observed[name] = _filmed(variable, text, "size" in model.facts.get("read", {"size": None}))
             continue
         if isinstance(variable.codec, Image | LabelMap) and not text.startswith("["):
             observed[name] = _pictured(variable, text)
@@ -95,10 +108,17 @@ def _pictured(variable: Variable, path: str) -> np.ndarray:
     return found
 
 
-def _filmed(variable: Variable, path: str) -> np.ndarray:
-    """The last frames of a video, as many as were learned and of their size."""
+def _filmed(variable: Variable, path: str, stretched: bool) -> np.ndarray:
+    """The last frames of a video, as many as were learned and of their size, and of their proportions unless these were
+    stretched too."""
     frames, height, width, *channels = variable.space.shape
-    clip = clip_of(path, (height, width))
+    clip = clip_of(path)
+    size = clip.shape[1:3]
+    if not stretched and any(abs(side * max(height, width) / max(size) - own) >= 1
+                             for side, own in zip(size, (height, width), strict=True)):
+        raise UserError(f"{variable.name}={path}: is {size[0]} x {size[1]}; expected the proportions of {height} x {width}, as "
+                        "what was learned; crop it, or learn with --size")
+    clip = resampled(clip, (height, width))
     if len(clip) < frames:
         raise UserError(f"{variable.name}={path}: has {len(clip)} frames; expected at least {frames}, as what was learned")
     print(f"{variable.name}: the last {frames} of {len(clip):,} frames of {path}, at {height} x {width}", file=sys.stderr)
