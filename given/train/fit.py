@@ -108,10 +108,11 @@ def split(source: Source, held_out: float, seed: int, joint: Joint | None = None
     values = None if together is None else np.unique(source[together], return_inverse=True)
     chosen = Split.hashes(seed, n) < share if values is None else (Split.hashes(seed, len(values[0])) < share)[values[1]]
     if chosen.all() or not chosen.any():
-        few = f"{source.n} rows are too few to hold out {held_out:.0%}" if values is None else (
-            f"{len(values[0])} values of {together} are too few to hold out {held_out:.0%} of them, each with all its rows; "
-            "add others, hold out a larger share, or")
-        raise UserError(f"fit: {few}{';' * (values is None)} pass {way('held_out=0', '--held-out 0')}")
+        few, of = f"{source.n} rows are", ";"
+        if values is not None:
+            few = f"{len(values[0])} values of {together} are"
+            of = " of them, each with all its rows; add others, hold out a larger share, or"
+        raise UserError(f"fit: {few} too few to hold out {held_out:.0%}{of} pass {way('held_out=0', '--held-out 0')}")
     return source.rows(~chosen), source.rows(chosen)
 
 
