@@ -101,7 +101,7 @@ from test_pictures import (
     check_there_and_back,
     check_warm_up,
 )
-from test_policy import check_chunks, check_horizon, check_left_over
+from test_policy import check_chunks, check_horizon, check_left_over, check_ordered
 from test_quality import check_gower
 from test_quality import check_level as check_chance
 from test_referee import (
@@ -140,7 +140,7 @@ from test_toys import (
 from test_traffic import check_renewal
 from test_train import check_followed, check_resume
 from test_upscale import check_one_scale, check_shown, check_straight
-from test_video import check_goes_on, check_left_after, check_moves
+from test_video import check_goes_on, check_left_after, check_moves, check_shown_long
 from test_watching import check_share
 
 import given.codecs
@@ -197,6 +197,7 @@ import given.nn.row_lstm
 import given.selection
 import given.solve
 import given.sources.episodes
+import given.sources.video_files
 import given.tasks.fill
 import given.tasks.health
 import given.tasks.picture
@@ -293,6 +294,10 @@ MUTANTS = {
     "a past reaches into the episode before": Mutant(
         given.sources.episodes, "chunks", "np.maximum(here[:, None] - np.arange(history)[::-1], first[:, None])",
         "np.maximum(here[:, None] - np.arange(history)[::-1], 0)", check_chunks),
+    "steps of an episode stand as a table has them": Mutant(
+        given.sources.episodes, "in_order", 'np.argsort(item, kind="stable")', "np.arange(len(item))", check_ordered),
+    "a frame that is shown longer is one frame": Mutant(
+        given.sources.video_files, "_gif", "round(time / min(shown))", "1", check_shown_long),
     "all actions that are said are done": Mutant(
         given.evaluate.closed_loop, "rollouts", "min(execute, chunk.shape[1], steps - t)", "min(chunk.shape[1], steps - t)",
         check_horizon),

@@ -128,6 +128,18 @@ def test_the_command_line_learns_one(tmp_path, capsys):
     assert data["state"].tolist() == [[[i]] for i in range(8)] and data["action"][0].tolist() == [[1], [2]]
 
 
+def check_ordered():
+    """Steps stand in the order of the column that counts them, from 0 in every episode."""
+    no, lengths = np.array([2, 0, 1, 1, 3, 0, 2]), [3, 4]
+    data = Columns({name: items(v, lengths) for name, v in (("no", no), ("action", 10 * no), ("x", no**2 + no % 2))})
+    found, counters = given.sources.episodes.in_order(data, ["no", "x"])
+    assert counters == ["no"] and [item.tolist() for item in found["action"]] == [[0, 10, 20], [0, 10, 20, 30]]
+
+
+def test_what_counts_orders():
+    check_ordered()
+
+
 def test_a_table_in_any_order_is_ordered_by_what_counts_its_steps(tmp_path, capsys):
     """What counts is not observed; what has no numbers is left out; messages know episodes by their names."""
     rows = [f"ep{e},{t},{t / 10},{5 - t * (e + 1) / 10:.2f},{'open' if t else 'shut'},{e + t / 7:.3f},{-t - e}"
