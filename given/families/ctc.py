@@ -13,6 +13,7 @@ https://www.cs.toronto.edu/~graves/icml_2006.pdf
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -56,6 +57,9 @@ class CTC(Conditional):
                       "alike; leave it out, or let a reader halve less")
         self.context = built_context(context, self.parents, width, readers, space)
         self.leave = nn.Linear(width, space.size)
+        with torch.no_grad():  # half of the tokens blank at first: else all become so, and little else is learned for long
+            self.leave.weight.mul_(0.1)
+            self.leave.bias.zero_()[int(space.end)] = math.log(max(2, space.size - 1))  # type: ignore[arg-type]
 
     def forward(self, y: Observed) -> distributions.CTC:
         found = self.context.condition(y)

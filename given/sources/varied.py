@@ -20,7 +20,7 @@ from given.variables import UserError
 __all__ = ["Varied", "varied"]
 
 _SPEED, _GAIN, _TILT = 0.25, 12.0, 0.6  # at most: of a logarithm, decibels, of a sample that is added to the next
-_NOISE = -60.0, -20.0  # decibels below the sound's loudest sample
+_NOISE = -60.0, -35.0  # decibels below the sound's loudest sample
 _FULL = {"i": float((1 << 15) - 1), "f": 1.0}
 
 
