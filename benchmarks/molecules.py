@@ -24,7 +24,7 @@ import given
 from given.codecs import Number, Text
 from given.evaluate import molecule_figures
 from given.families import BoostedTrees, NGram
-from given.sources import PROPERTIES, Columns, described, molecule
+from given.sources import PROPERTIES, Columns, molecule_properties, read_smiles
 from given.tasks import molecules, predict
 
 DRAWS, HELD = 2500, 5000
@@ -83,8 +83,8 @@ def scaffolds(model: given.Model, n: int, **observed: float) -> list[list[str]]:
     rows = [["scaffold", "valid", "of these with the scaffold", "different", "some"]]
     for scaffold in SCAFFOLDS:
         found = [text for text in molecules.complete(model, scaffold, n, seed=1, **observed) if text is not None]
-        pattern = Chem.DeleteSubstructs(molecule(scaffold), Chem.MolFromSmarts("[#0]"))
-        has = [molecule(text).HasSubstructMatch(Chem.MolFromSmarts(Chem.MolToSmarts(pattern))) for text in found]
+        pattern = Chem.DeleteSubstructs(read_smiles(scaffold), Chem.MolFromSmarts("[#0]"))
+        has = [read_smiles(text).HasSubstructMatch(Chem.MolFromSmarts(Chem.MolToSmarts(pattern))) for text in found]
         rows.append([f"`{scaffold}`", f"{len(found) / n:.3f}", f"{np.mean(has) if has else 0:.3f}", f"{len(set(found))}",
                      ", ".join(f"`{text}`" for text in dict.fromkeys(found[:3]))])
     return rows
@@ -104,7 +104,7 @@ def conditional(a: argparse.Namespace, budget: float, n: int) -> dict[str, list[
     values = [["logp asked", "valid", "mean of draws", "standard deviation"]]
     for value in LOGP:
         many = model.given(logp=value).sample(200, seed=1)["smiles"].reshape(-1).tolist()
-        has = described(many, ["logp"])["logp"]
+        has = molecule_properties(many, ["logp"])["logp"]
         has = has[np.isfinite(has)]
         values.append([f"{value:g}", f"{len(has) / len(many):.3f}", f"{has.mean():.2f}", f"{has.std():.2f}"])
     return {"draws": draws(model, cpu, train, test, n, a.seed), "logp": rows, "asked": values,
@@ -115,7 +115,7 @@ def solubility(seed: int, quick: bool) -> dict[str, list[list[str]]]:
     """ESOL in five folds: error, coverage and width of 90 % intervals, log p."""
     raw = next(given.read(data_at("esol.csv")).batches(1 << 60))
     target, own = next(k for k in raw if k.startswith("measured")), next(k for k in raw if k.startswith("ESOL"))
-    truth, rdkit = raw[target].astype(float), described(raw["smiles"].tolist())
+    truth, rdkit = raw[target].astype(float), molecule_properties(raw["smiles"].tolist())
     theirs = {k: v for k, v in raw.items() if v.dtype.kind in "iuf" and k not in (target, own)}
     mine = {name: rdkit[name] for name in PROPERTIES}
     table = Columns({**mine, "solubility": truth})
@@ -179,7 +179,7 @@ def sheet(saved: str, path: str) -> None:
     rows |= {scaffold: molecules.complete(asked, scaffold, 20, seed=5, logp=0.5) for scaffold in ("c1cc[nH]c1", "*C1OC1*")}
     legends, found = [], []
     for name, drawn in rows.items():
-        some = [one for text in dict.fromkeys(drawn) if (one := molecule(text)) is not None][:6]
+        some = [one for text in dict.fromkeys(drawn) if (one := read_smiles(text)) is not None][:6]
         found += some
         legends += [name, *[""] * (len(some) - 1)]
     Draw.MolsToGridImage(found, molsPerRow=6, subImgSize=(150, 110), legends=legends).save(path)

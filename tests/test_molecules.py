@@ -11,7 +11,7 @@ import pytest
 import given
 from given.app.cli import main
 from given.evaluate import molecule_figures
-from given.sources import Columns, RandomSmiles, attached, described, flaw, molecule
+from given.sources import Columns, RandomSmiles, molecule_properties, read_smiles, scaffold_completed, smiles_flaw
 from given.sources import molecules as sources
 from given.tasks import molecules
 from given.variables import UserError
@@ -50,7 +50,7 @@ def check_rewritten():
     first, again, second = (next(source.of_epoch(3, n).batches(40)) for n in (0, 0, 1))
     assert first["smiles"].tolist() == again["smiles"].tolist() != second["smiles"].tolist()
     assert sorted(first["x"].tolist()) == list(range(40))
-    assert set(described(first["smiles"], ())["smiles"]) == {"CC(=O)Nc1ccc(O)cc1"}
+    assert set(molecule_properties(first["smiles"], ())["smiles"]) == {"CC(=O)Nc1ccc(O)cc1"}
     assert 8 < sum(a != rows["smiles"][0] for a in first["smiles"]) < 32
 
 
@@ -58,8 +58,8 @@ def check_attached(scaffold="c1ccccc1*", with_carbon=frozenset({"Cc1ccccc1"})):
     """A carbon written after a scaffold is attached where its star is."""
     found = set()
     for seed in range(6):
-        text, places = sources.beginning(scaffold, seed)
-        found.add(attached(text + "C", places))
+        text, places = sources.scaffold_prefix(scaffold, seed)
+        found.add(scaffold_completed(text + "C", places))
     assert found == with_carbon
 
 
@@ -76,9 +76,9 @@ def test_what_follows_a_scaffold_is_attached_where_the_star_is(scaffold, with_ca
 
 
 def test_a_place_without_a_hydrogen_takes_nothing_more():
-    text, places = sources.beginning("*C(*)(F)F")
+    text, places = sources.scaffold_prefix("*C(*)(F)F")
     assert (text.count("F"), len(places)) == (2, 1)
-    assert attached("C(F)(F)(C)C", [0]) is None and attached("C(F)(", [0]) is None
+    assert scaffold_completed("C(F)(F)(C)C", [0]) is None and scaffold_completed("C(F)(", [0]) is None
 
 
 def test_the_command_line_draws_molecules_and_completes_scaffolds(learned, capsys):
@@ -91,13 +91,14 @@ def test_the_command_line_draws_molecules_and_completes_scaffolds(learned, capsy
                  str(learned.parent / "chains.smi"), "-o", str(learned.parent / "drawn.csv")]) == 0
     assert "novel" in (said := capsys.readouterr().err) and "KS of logp" in said
     drawn = given.read(learned.parent / "drawn.csv")
-    assert drawn.n and all(molecule(text).HasSubstructMatch(molecule("C1CC1")) for text in drawn["smiles"])
-    assert np.allclose(described(drawn["smiles"], ["logp"])["logp"], drawn["logp"])
+    assert drawn.n and all(read_smiles(text).HasSubstructMatch(read_smiles("C1CC1")) for text in drawn["smiles"])
+    assert np.allclose(molecule_properties(drawn["smiles"], ["logp"])["logp"], drawn["logp"])
 
 
 def test_measures_of_data_itself():
-    scores = molecule_figures([*CHAINS, CHAINS[0], "C1CC", ""], CHAINS, known=described(CHAINS[:-1], ())["smiles"].tolist())
-    n = len(set(described(CHAINS, ())["smiles"]))
+    known = molecule_properties(CHAINS[:-1], ())["smiles"].tolist()
+    scores = molecule_figures([*CHAINS, CHAINS[0], "C1CC", ""], CHAINS, known=known)
+    n = len(set(molecule_properties(CHAINS, ())["smiles"]))
     assert scores["valid"] == (len(CHAINS) + 1) / (len(CHAINS) + 3)
     assert scores["unique"] == n / (len(CHAINS) + 1) and scores["novel"] == 1 / n and scores["KS of weight"] < 0.05
 
@@ -162,5 +163,5 @@ def test_without_rdkit_the_way_to_it_is_named(monkeypatch):
 
 
 def test_flaws_are_named():
-    assert flaw("CCO") == "" and flaw("") == "it is empty" and flaw("C(") == "it does not parse"
-    assert "valence" in flaw("C(C)(C)(C)(C)C") and "kekulize" in flaw("c1cccc1").lower()
+    assert smiles_flaw("CCO") == "" and smiles_flaw("") == "it is empty" and smiles_flaw("C(") == "it does not parse"
+    assert "valence" in smiles_flaw("C(C)(C)(C)(C)C") and "kekulize" in smiles_flaw("c1cccc1").lower()

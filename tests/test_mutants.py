@@ -1083,7 +1083,7 @@ MUTANTS = {
     "an epoch writes molecules as the one before": Mutant(
         given.sources.RandomSmiles, "batches", "default_rng(self.epoch)", "default_rng(self.epoch[0])", check_rewritten),
     "a scaffold ends elsewhere than where its star is": Mutant(
-        given.sources.molecules, "beginning", 'if text.endswith("*"):', 'if "*" in text:', check_attached),
+        given.sources.molecules, "scaffold_prefix", 'if text.endswith("*"):', 'if "*" in text:', check_attached),
     "a state drifts before it moves": Mutant(
         given.distributions.LinearGaussian, "moved", "@ self.transition.T + self.drift", "@ self.transition.T + 2 * self.drift",
         partial(check_dense, PARTS)),

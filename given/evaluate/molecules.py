@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from given.evaluate.marginals import statistic
-from given.sources import Columns, described
+from given.sources import Columns, molecule_properties
 
 __all__ = ["molecule_figures", "molecule_table"]
 
@@ -14,8 +14,8 @@ _JUDGED = ("logp", "weight", "tpsa", "rings")  # properties that are compared
 
 def molecule_table(drawn: Sequence[str | None]) -> Columns:
     """The draws that are molecules, by their canonical SMILES and all properties."""
-    written = described(drawn, ())["smiles"]
-    return described([text for text in written.tolist() if text is not None])
+    written = molecule_properties(drawn, ())["smiles"]
+    return molecule_properties([text for text in written.tolist() if text is not None])
 
 
 def molecule_figures(drawn: Sequence[str | None], beside: Sequence[str] | None = None,
@@ -33,6 +33,6 @@ def molecule_figures(drawn: Sequence[str | None], beside: Sequence[str] | None =
     if known is not None:
         scores["novel"] = len(unique.difference(known)) / max(1, len(unique))
     if mine.n and beside is not None:
-        others = described(beside, _JUDGED)
+        others = molecule_properties(beside, _JUDGED)
         scores |= {f"KS of {name}": statistic(mine[name], others[name], False) for name in _JUDGED}
     return scores

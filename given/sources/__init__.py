@@ -13,7 +13,15 @@ from given.sources.kinds import EXACT, Kind, end_to_end, holds_sets, items, ragg
 from given.sources.learned import Learned
 from given.sources.linked import LinkedTables
 from given.sources.live import Live
-from given.sources.molecules import PROPERTIES, RandomSmiles, attached, beginning, described, flaw, molecule
+from given.sources.molecules import (
+           PROPERTIES,
+           RandomSmiles,
+           molecule_properties,
+           read_smiles,
+           scaffold_completed,
+           scaffold_prefix,
+           smiles_flaw,
+)
 from given.sources.pairs import Pairs
 from given.sources.photographs import photograph, photographs
 from given.sources.read import read
@@ -28,10 +36,10 @@ from given.sources.video_files import VIDEOS, resampled, save_clip, side_by_side
 from given.sources.videos import clip_of
 from given.sources.write import write_file
 
-__all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind",
-           "Learned", "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes",
-           "Source", "Stream", "VIDEOS", "Varied", "arrivals", "attached", "beginning", "chunks", "clip_of", "described",
-           "dialogues", "end_to_end", "flaw", "gathered", "holds_sets", "in_order", "items", "joined", "molecule", "nearly",
-           "parts_held", "photograph", "photographs", "pieces", "ragged", "rate_of", "read", "recording", "regrouped",
-           "resampled", "save_clip", "side_by_side", "so_far", "spelled_parts", "stacked", "structures",
-           "unbroken", "unflawed", "write_file"]
+__all__ = ["CALENDAR", "ChainWindows", "Clock", "Columns", "Crops", "DelimitedText", "EXACT", "File", "Key", "Kind", "Learned",
+           "LinkedTables", "Live", "OWN", "PROPERTIES", "Pairs", "RandomSmiles", "SAMPLES", "SO_FAR", "Scenes", "Source",
+           "Stream", "VIDEOS", "Varied", "arrivals", "chunks", "clip_of", "dialogues", "end_to_end", "gathered", "holds_sets",
+           "in_order", "items", "joined", "molecule_properties", "nearly", "parts_held", "photograph", "photographs", "pieces",
+           "ragged", "rate_of", "read", "read_smiles", "recording", "regrouped", "resampled", "save_clip",
+           "scaffold_completed", "scaffold_prefix", "side_by_side", "smiles_flaw", "so_far", "spelled_parts", "stacked",
+           "structures", "unbroken", "unflawed", "write_file"]

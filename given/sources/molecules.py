@@ -18,7 +18,8 @@ from given.sources.columns import Columns, Source
 from given.sources.kinds import texts
 from given.variables import UserError
 
-__all__ = ["PROPERTIES", "RandomSmiles", "attached", "beginning", "described", "flaw", "molecule"]
+__all__ = ["PROPERTIES", "RandomSmiles", "molecule_properties", "read_smiles", "scaffold_completed", "scaffold_prefix",
+           "smiles_flaw"]
 
 _TRIED = 1000  # orders of atoms in which a scaffold is written
 
@@ -38,7 +39,7 @@ PROPERTIES: Mapping[str, Callable[[Any], Any]] = {
 those that are aromatic, rotatable bonds, donors and acceptors of hydrogen bonds, and the share of carbons that are sp3."""
 
 
-def molecule(smiles: Any) -> Any:
+def read_smiles(smiles: Any) -> Any:
     """RDKit's molecule of a SMILES, or None where there is none.
 
     Raises:
@@ -50,9 +51,9 @@ def molecule(smiles: Any) -> Any:
         return _module().MolFromSmiles(smiles)
 
 
-def flaw(smiles: Any) -> str:
+def smiles_flaw(smiles: Any) -> str:
     """Why a SMILES is of no molecule; nothing where it is of one."""
-    if molecule(smiles) is not None:
+    if read_smiles(smiles) is not None:
         return ""
     with _module("rdBase").BlockLogs():
         read = _module().MolFromSmiles(str(smiles or ""), sanitize=False)
@@ -60,12 +61,12 @@ def flaw(smiles: Any) -> str:
     return said[0] if said else "it is empty" if not smiles else "it does not parse"
 
 
-def described(smiles: Sequence[Any], names: Sequence[str] = tuple(PROPERTIES)) -> Columns:
+def molecule_properties(smiles: Sequence[Any], names: Sequence[str] = tuple(PROPERTIES)) -> Columns:
     """Molecules (n,) as columns: `smiles`, the canonical one, and properties, to four decimals; None and NaN where there is no
     molecule."""
     write, found = _module().MolToSmiles, list[list[Any]]()
     for each in smiles:
-        one = molecule(each)
+        one = read_smiles(each)
         found.append([None] * (1 + len(names)) if one is None else [write(one), *(PROPERTIES[name](one) for name in names)])
     columns = {"smiles": texts([row[0] for row in found])}
     for i, name in enumerate(names, 1):
@@ -114,19 +115,19 @@ class RandomSmiles(Source):
 
 def _at_random(smiles: str, seed: int, chosen: bool) -> str:
     """The SMILES, or where it is chosen another of the same molecule."""
-    return str(_module().MolToRandomSmilesVect(molecule(smiles), 1, randomSeed=seed)[0]) if chosen else smiles
+    return str(_module().MolToRandomSmilesVect(read_smiles(smiles), 1, randomSeed=seed)[0]) if chosen else smiles
 
 
-def beginning(scaffold: str, seed: int = 0) -> tuple[str, list[int]]:
+def scaffold_prefix(scaffold: str, seed: int = 0) -> tuple[str, list[int]]:
     """A SMILES of a scaffold that ends where a `*` of it is attached, all `*` left out; and which atom, by its place in what is
     so written, every other `*` is attached to. Of a scaffold without a `*` it ends at an atom with hydrogens, by chance.
 
     Raises:
         UserError: no scaffold, or one that nothing can be attached to.
     """
-    rng, whole = np.random.default_rng(seed), molecule(scaffold)
+    rng, whole = np.random.default_rng(seed), read_smiles(scaffold)
     if whole is None:
-        raise UserError(f"scaffold: {scaffold!r} is of no molecule: {flaw(scaffold)}")
+        raise UserError(f"scaffold: {scaffold!r} is of no molecule: {smiles_flaw(scaffold)}")
     stars = [atom for atom in whole.GetAtoms() if not atom.GetAtomicNum()]
     if any(star.GetDegree() != 1 for star in stars) or len(stars) == whole.GetNumAtoms():
         raise UserError(f"scaffold: {scaffold!r}: expected every * at one atom, as in c1ccccc1*")
@@ -134,7 +135,7 @@ def beginning(scaffold: str, seed: int = 0) -> tuple[str, list[int]]:
         free = [atom.GetIdx() for atom in whole.GetAtoms() if atom.GetTotalNumHs()]
         if not free:
             raise UserError(f"scaffold: {scaffold!r} has no hydrogen in whose place something could stand")
-        return beginning(_starred(whole, [int(rng.choice(free))]), seed)
+        return scaffold_prefix(_starred(whole, [int(rng.choice(free))]), seed)
     first = int(rng.integers(len(stars)))
     for i, star in enumerate(stars):
         star.SetIsotope(0)
@@ -153,10 +154,10 @@ def beginning(scaffold: str, seed: int = 0) -> tuple[str, list[int]]:
     raise UserError(f"scaffold: {scaffold!r}: none of {_TRIED:,} SMILES of it ends where the * is attached")
 
 
-def attached(drawn: str, places: Sequence[int]) -> str | None:
-    """A SMILES that was drawn after a `beginning` as a scaffold, with a `*` at the places that are left; None where it is of no
-    molecule, or an atom there has no hydrogen any more."""
-    found = molecule(drawn)
+def scaffold_completed(drawn: str, places: Sequence[int]) -> str | None:
+    """A SMILES that was drawn after a `scaffold_prefix` as a scaffold, with a `*` at the places that are left; None where it is of
+    no molecule, or an atom there has no hydrogen any more."""
+    found = read_smiles(drawn)
     if found is None or any(not found.GetAtomWithIdx(i).GetTotalNumHs() for i in places):
         return None
     return _starred(found, places) if places else str(_module().MolToSmiles(found))

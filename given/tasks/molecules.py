@@ -28,7 +28,17 @@ from given.evaluate import molecule_figures
 from given.families import Autoregressive, NGram
 from given.infer import Rows, prefix
 from given.nn import LSTM
-from given.sources import PROPERTIES, Columns, RandomSmiles, Source, attached, beginning, described, flaw, molecule
+from given.sources import (
+    PROPERTIES,
+    Columns,
+    RandomSmiles,
+    Source,
+    molecule_properties,
+    read_smiles,
+    scaffold_completed,
+    scaffold_prefix,
+    smiles_flaw,
+)
 from given.sources import read as read_data
 from given.tokenizers import Characters
 from given.variables import UserError, nearest, shown
@@ -63,10 +73,10 @@ def read(data: Any, *, property: str | None = None, skip_bad: bool = False) -> C
         raise UserError(f"--property: no column {property}, and RDKit computes {', '.join(PROPERTIES)}; "
                         f"{nearest(property, [*rows, *PROPERTIES])}")
     computed = [property] if property is not None and property not in rows else []
-    known = described(rows[column].tolist(), computed)
+    known = molecule_properties(rows[column].tolist(), computed)
     there = present(known["smiles"])
     texts = rows[column].tolist()
-    skipped = [f"{column}, row {row}: {shown(texts[row])} is of no molecule: {flaw(texts[row])}"
+    skipped = [f"{column}, row {row}: {shown(texts[row])} is of no molecule: {smiles_flaw(texts[row])}"
                for row in np.flatnonzero(~there).tolist()]
     if not there.any():
         raise UserError(f"expected SMILES, names after them, got none of {len(there):,} that is of a molecule: {skipped[0]}")
@@ -115,7 +125,7 @@ def smiles_of(data: Source) -> str:
     some = next(data.batches(_LOOKED_AT))
     found = sorted((name for name in data.names if "smiles" in name.lower()), key=lambda name: name.lower() != "smiles")
     if not found:
-        shares = {name: np.mean([molecule(text) is not None for text in raw.tolist()]) for name, raw in some.items()
+        shares = {name: np.mean([read_smiles(text) is not None for text in raw.tolist()]) for name, raw in some.items()
                   if raw.dtype.kind in "OU"}
         found = sorted((name for name, share in shares.items() if share > 0.5), key=lambda name: -shares[name])
     if not found:
@@ -165,14 +175,14 @@ def complete(model: Model, scaffold: str, n: int = 1, *, seed: int = 0, **given:
     left: dict[int, str] = dict.fromkeys(range(n), scaffold)
     found: list[str | None] = [None] * n
     for turn in range(scaffold.count("*") or 1):
-        begun = {row: beginning(each, seed=seed * n + row + turn) for row, each in left.items()}
+        begun = {row: scaffold_prefix(each, seed=seed * n + row + turn) for row, each in left.items()}
         if not begun:
             break
         texts = np.array([text for text, _ in begun.values()])
         if odd := sorted(set("".join(texts)).difference(codec.tokenizer.alphabet)):
             raise UserError(f"scaffold: no molecule that was learned from is written with {odd[0]!r}; {scaffold!r} has it")
         drawn = model.given({column: prefix(texts), **given}).sample(1, seed=seed + turn)[column].reshape(-1)
-        ended = {row: attached(str(text), places)
+        ended = {row: scaffold_completed(str(text), places)
                  for (row, (_, places)), text in zip(begun.items(), drawn.tolist(), strict=True)}
         left = {row: text for row, text in ended.items() if text is not None}
     for row, text in left.items():
@@ -190,7 +200,7 @@ def asked(model: Model, values: np.ndarray, seed: int = 0) -> tuple[np.ndarray, 
     """
     name, column = model.joint.columns
     drawn = model.given({name: Rows(values)}).sample(1, seed=seed)[column].reshape(-1).tolist()
-    return values, described(drawn, [name])[name]
+    return values, molecule_properties(drawn, [name])[name]
 
 
 def measure(model: Model, test: Source) -> dict[str, float]:
