@@ -155,8 +155,8 @@ def scaffold_prefix(scaffold: str, seed: int = 0) -> tuple[str, list[int]]:
 
 
 def scaffold_completed(drawn: str, places: Sequence[int]) -> str | None:
-    """A SMILES that was drawn after a `scaffold_prefix` as a scaffold, with a `*` at the places that are left; None where it is of
-    no molecule, or an atom there has no hydrogen any more."""
+    """A SMILES that was drawn after a `scaffold_prefix` as a scaffold, with a `*` at the places that are left; None where it is
+    of no molecule, or an atom there has no hydrogen any more."""
     found = read_smiles(drawn)
     if found is None or any(not found.GetAtomWithIdx(i).GetTotalNumHs() for i in places):
         return None
