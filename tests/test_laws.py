@@ -437,8 +437,8 @@ FAMILIES = {
     "Change": lambda: Change(PIXELS, [SHOWN, LABEL], of="shown", scale=0.5, family=partial(REGRESSION, floor=0.1)),
     "DynamicFilter": lambda: DynamicFilter(PIXELS, [SHOWN, LABEL], of="shown", reach=1, width=4, net=FILTER, floor=0.3),
     "Residual of a net, shown": lambda: Residual(
-        PIXELS, [SHOWN, LABEL], base=partial(DynamicFilter, of="shown", reach=1, width=4, net=FILTER, homoscedastic=True),
-        shows=True, regressors=["shown"], floor=0.3, family=partial(REGRESSION, floor=0.3)),
+        PIXELS, [SHOWN, LABEL], base=partial(DynamicFilter, of="shown", reach=1, width=4, net=FILTER), shows=True,
+        regressors=["shown"], floor=0.3, family=partial(REGRESSION, floor=0.3)),
     "Change of levels": lambda: Dequantised(
         Variable("x", IdentityCodec(Finite(4, ordered=True, axes=PIXELS.space.axes))), [
             Variable("shown", IdentityCodec(Finite(4, ordered=True, axes=SHOWN.space.axes))), LABEL],

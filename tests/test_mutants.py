@@ -140,7 +140,7 @@ from test_toys import (
 from test_traffic import check_renewal
 from test_train import check_followed, check_resume
 from test_upscale import check_one_scale, check_shown, check_straight
-from test_video import check_goes_on, check_left_after, check_moves, check_shown_long, check_slices_are_weighed
+from test_video import check_goes_on, check_left_after, check_moves, check_shown_long
 from test_watching import check_share
 
 import given.codecs
@@ -260,8 +260,6 @@ MUTANTS = {
     "a frame is given those before the last ones": Mutant(
         given.distributions.markov_chain, "_moved", "window.tensor[:, 1:], values[:, None]",
         "window.tensor[:, :1], values[:, None]", check_goes_on),
-    "a slice that is often learned from weighs more": Mutant(
-        given.families.Markov, "_loss", "/ often[t]", "* self.axis.size", check_slices_are_weighed),
     "what is moved comes from the other side": Mutant(
         given.families.DynamicFilter, "_near", "range(2 * self.reach + 1)", "reversed(range(2 * self.reach + 1))", check_moves),
     "what is left over is learned beside what it is left of": Mutant(

@@ -220,27 +220,6 @@ def test_what_a_net_leaves_over_comes_after_it():
     check_left_after()
 
 
-def check_slices_are_weighed():
-    """However often the first slice is learned from, a row's loss is the same on average."""
-    clips = np.random.default_rng(0).integers(0, 2, (1, 3, 4, 4)).astype(np.uint8).repeat(4000, 0)
-    data, means = given.read(video=clips), []
-    for first in (None, 0.2, 0.7):
-        family = partial(Markov, family=partial(Regression, width=4), order=1, steps=2, first=first)
-        chain = given.model("p(video)", data.rows(slice(1)), families={"video": family}, seed=1).joint.declared[0].eval()
-        for p in chain.parameters():
-            torch.nn.init.normal_(p, std=0.5, generator=torch.Generator().manual_seed(0))
-        (lesson,) = chain.lessons()
-        found = lesson.loss(chain.x.encode(data), Observed(n=4000), seed=0).detach()
-        assert found.std() > 0.01
-        means.append(float(found.mean()))
-    true = -float(chain(Observed(n=1)).log_prob(chain.x.encode(data).rows(torch.tensor([0]))).detach()[0])
-    assert np.allclose(means, true, rtol=0.03)
-
-
-def test_slices_are_weighed():
-    check_slices_are_weighed()
-
-
 def test_a_chain_goes_on():
     check_goes_on()
 

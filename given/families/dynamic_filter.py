@@ -49,7 +49,6 @@ class DynamicFilter(Conditional):
         reach: how far it is moved at most, in places along every axis.
         net: builds the map that reads y at x's entries, as `UNetMap` and `ConvolutionalMap`.
         width: C of the context.
-        homoscedastic: whether all entries have one scale.
         floor: the least scale, in units of x.
         context: builds the network that reads y from parents and width.
         readers: of parents by name, in place of those that their spaces ask for.
@@ -59,7 +58,7 @@ class DynamicFilter(Conditional):
     """
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *, of: str = "last", reach: int = 2,
-                 net: Callable[..., Map] = UNetMap, width: int = 32, homoscedastic: bool = False, floor: float = 1e-3,
+                 net: Callable[..., Map] = UNetMap, width: int = 32, floor: float = 1e-3,
                  context: Callable[..., nn.Module] = Context, readers: Readers | None = None) -> None:
         super().__init__(x, parents)
         distributions.Flattened.check_real(x, "DynamicFilter")
@@ -73,8 +72,7 @@ class DynamicFilter(Conditional):
         self.places = [axis.role != "channel" for axis in x.space.axes]
         self.context = built_context(context, self.parents, width, readers, x.space)
         near = (2 * reach + 1) ** sum(self.places)
-        self.scale = nn.Parameter(torch.zeros(())) if homoscedastic else None
-        self.net = net(x.space, width, near + 2 - homoscedastic, roles_of(self.parents, x.space, readers, context))
+        self.net = net(x.space, width, near + 2, roles_of(self.parents, x.space, readers, context))
         self.ahead: Tensor
         self.register_buffer("ahead", _STAYS * F.one_hot(torch.tensor(near // 2), near).float(), persistent=False)
 
@@ -88,13 +86,12 @@ class DynamicFilter(Conditional):
 
     def _normal(self, y: Observed) -> torch.distributions.Normal:
         """Of entries (B, *grid)."""
-        found = self.net(self.context.condition(y))  # (B, *grid, places near and what is added, and a scale)
+        found = self.net(self.context.condition(y))  # (B, *grid, places near + 2)
         with in_sixteen_bits(found.device, enabled=False):
-            K = len(self.ahead)
+            weights = (found[..., :-2].float() + self.ahead).softmax(-1)
             near = self._near(distributions.latest(y[self.of], self.shown).float())
-            mean = ((found[..., :K].float() + self.ahead).softmax(-1) * near).sum(-1) + found[..., K].float()
-            scale = F.softplus(found[..., K + 1].float() if self.scale is None else self.scale) + self.floor
-            return torch.distributions.Normal(mean, scale.expand(mean.shape), validate_args=False)
+            mean = (weights * near).sum(-1) + found[..., -2].float()
+            return torch.distributions.Normal(mean, F.softplus(found[..., -1].float()) + self.floor, validate_args=False)
 
     def _near(self, shown: Tensor) -> Tensor:
         """(B, *grid) -> (B, *grid, places near)."""

@@ -47,8 +47,6 @@ class Markov(Conditional):
         after: the parent that x goes on after, on the same axes, of K slices at least along the first; None where nothing came
             before.
         steps: slices of a row, drawn at random, that a step of learning takes; None for all.
-        first: how often the first slice is among these, from 0 to 1; as often as any other when left out. Their losses are
-            weighed, so that a row's is the same on average.
         blur: the largest standard deviation of the noise on slices that are read while learning, as a share of the levels, or
             in units of the reals.
 
@@ -58,7 +56,7 @@ class Markov(Conditional):
 
     def __init__(self, x: Variable, parents: Variable | Sequence[Variable] = (), *,
                  family: Callable[..., Conditional] | None = None, order: int = 2, after: str | None = None,
-                 steps: int | None = None, first: float | None = None, blur: float = 0.0) -> None:
+                 steps: int | None = None, blur: float = 0.0) -> None:
         super().__init__(x, parents)
         space = x.space
         if isinstance(space, Product) or not space.axes or space.axes[0].length != "fixed":
@@ -70,12 +68,9 @@ class Markov(Conditional):
         if order < 1 or (steps is not None and not 1 <= steps <= space.shape[0]) or blur < 0:
             raise UserError(f"Markov: {x.name}: order={order}, steps={steps}, blur={blur}; expected an order from 1, steps "
                             f"from 1 to {space.shape[0]}, and a blur from 0")
-        if first is not None and (steps is None or not 0 < first < 1 or space.shape[0] < 2):
-            raise UserError(f"Markov: {x.name}: first={first!r}, steps={steps}; expected a share between 0 and 1, steps, and "
-                            "two slices or more")
         if blur and isinstance(space, Finite) and not space.ordered:
             raise UserError(f"Markov: {x.name}: blur={blur} is of levels and reals, got {space}; leave it out")
-        self.order, self.after, self.steps, self.first, self.blur = order, after, steps, first, blur
+        self.order, self.after, self.steps, self.blur = order, after, steps, blur
         self.axis, self.slice = space.axes[0], _slice(space)
         past = replace(space, axes=(*self.slice.axes, Axis("last", order, role="channel")))
         self.last = Variable(free_name("last", [x.name, *(v.name for v in self.parents)]), IdentityCodec(past))
@@ -104,23 +99,15 @@ class Markov(Conditional):
         T, noise = self.axis.size, Noise.of(seed, y.n, device=self._device(y))
         every = Entries.cat([self._before(y), Entries(x.tensor, x.readable)], 1)
         total = torch.zeros(y.n, dtype=torch.float64, device=self._device(y))
-        row, often = torch.arange(y.n, device=total.device), self._often(total)
-        u = noise.fold("slice").uniform() if self.steps is not None else torch.zeros_like(total)
+        first = (noise.fold("slice").uniform() * T).long() if self.steps is not None else torch.zeros_like(total).long()
+        row = torch.arange(y.n, device=total.device)
         for k in range(self.steps or T):
-            t = torch.searchsorted(often.cumsum(0), (u + k / (self.steps or T)) % 1, right=True).clamp(max=T - 1)
+            t = (first + k * T // (self.steps or T)) % T
             window = every.map(lambda v, t=t: v[row[:, None], t[:, None] + torch.arange(self.order, device=v.device)])  # type: ignore[misc]
             window = self._blurred(window, noise.fold("blur").fold(k)) if self.blur and self.training else window
             one = x.map(lambda v, t=t: v[row, t])  # type: ignore[misc]
-            total = total + of(one, self._given(window, y, t), seed=noise.fold("inner").fold(k)) / often[t]
-        return total / (self.steps or T)
-
-    def _often(self, like: Tensor) -> Tensor:
-        """(T,) how often each slice is learned from; they sum to one."""
-        T = self.axis.size
-        often = like.new_full((T,), 1 / T)
-        if self.first is not None:
-            often[0], often[1:] = self.first, (1 - self.first) / (T - 1)
-        return often
+            total = total + of(one, self._given(window, y, t), seed=noise.fold("inner").fold(k))
+        return total * (T / (self.steps or T))
 
     def _before(self, y: Observed) -> Entries:
         """(B, K, *slice) what came before the first slice."""

@@ -46,7 +46,6 @@ _FRAMES, _SIDE = 16, 48  # of a row, and pixels along the longer side of a frame
 _ROWS, _DRAWS, _STEPS = 32, 4, 12  # held-out rows that are judged, by how many draws of how many steps
 _ORDER = 4  # frames that are read, at most
 _BLUR = 0.1
-_FIRST = 0.7  # how often a first frame is learned from, which nothing shows, where none is given
 _FLOOR = 0.02  # the least scale of what moving leaves over, of levels in [-1, 1]
 _TOP = 255
 _FEW = 10  # rows, of which a tenth chooses
@@ -127,8 +126,7 @@ def model(data: Source, *, seed: int = 0, width: int = 48, order: int = _ORDER, 
     given = _given(data)[1:]
     readers: dict[str, Reader] = {name: phrases for name in given if isinstance(_codecs(data).get(name), Text)}
     read = dict[str, Any](width=width // 2, readers=readers, context=partial(Context, sums_tokens=True))
-    moved = partial(DynamicFilter, net=partial(UNetMap, width=width, factors=(1, 1)), floor=_FLOOR,
-                    homoscedastic="past" in given, **read)
+    moved = partial(DynamicFilter, net=partial(UNetMap, width=width, factors=(1, 1)), floor=_FLOOR, **read)
     left = partial(FlowMatching, net=partial(UNet, width=width, factors=(1, 2, 2), patch=2), known=0.0,
                    solver=DPMSolver(_STEPS), drop=0.0 if "past" in given else 0.1, **read)
     frame = partial(Residual, base=moved, family=left, shows=True, regressors=["last", *(n for n in given if n != "past")])
@@ -163,8 +161,7 @@ def _model(data: Source, frame: Callable[..., Conditional], seed: int, order: in
     """A model of videos by a family of frames."""
     x, *given = _given(data)
     before = next(data.batches(1))["past" if "past" in given else x].shape[1]
-    after = "past" if "past" in given else None
-    family = partial(Markov, family=frame, order=min(order, before), after=after, steps=1, first=None if after else _FIRST,
+    family = partial(Markov, family=frame, order=min(order, before), after="past" if "past" in given else None, steps=1,
                      blur=blur)
     return model_of(f"p({quoted(x)} | {', '.join(map(quoted, given))})", data, codecs=_codecs(data), families={x: family},
                     seed=seed)
