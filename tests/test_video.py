@@ -192,7 +192,7 @@ def check_moves():
     x, shown = Variable("x", IdentityCodec(Real(axes=places))), Variable("last", IdentityCodec(Real(axes=(
         *places, Axis("before", 2, role="channel")))))
     family = DynamicFilter(x, shown, reach=1, width=4)
-    right_up = [0.0] * 11
+    right_up = [0.0] * 10
     right_up[5], right_up[2] = 40.0, 40.0 + math.log(3)  # of three rows of three places, and what is added
     right_up[9] = 0.5
     family.net = Says(right_up)

@@ -1,20 +1,15 @@
 """DynamicFilter: a grid of reals as what a parent showed, moved from place to place.
 
-    p(x | y) = prod_d N(x_d; m_d(y), s_d(y)),    m_d(y) = sum_k w_dk(y) b_{d + k}(y) + r_d(y)
+    p(x | y) = prod_d N(x_d; m_d(y), s),    m_d(y) = sum_k w_dk(y) b_{d + k}(y) + r_d(y)
 
 b is the last entry along the parent's axis of channels, such as the last frame, levels as middles of their cells in [-1, 1],
 zero where it is unseen. k goes over the places near d, and the weights w_dk sum to one: so a net that says where what is seen
 at d comes from moves it as sharp as it was, and r adds what was nowhere near. Beyond its border a frame goes on as it is there.
-`log_prob` is exact: given y, the entries are independent.
-
-What is learned by is each entry's negative log-likelihood times the scale it has at the time: between the likelihood, which
-hardly fits a mean where it is unsure, and least squares, which knows no scale.
+s is one scale of all entries. `log_prob` is exact: given y, the entries are independent.
 
 Source: Jia, De Brabandere, Tuytelaars, Van Gool, Dynamic filter networks, 2016 / https://arxiv.org/abs/1605.09673
 Finn, Goodfellow, Levine, Unsupervised learning for physical interaction through video prediction, 2016 /
 https://arxiv.org/abs/1605.07157
-Seitzer, Tavakoli, Antic, Martius, On the pitfalls of heteroscedastic uncertainty estimation with probabilistic neural networks,
-2022 / https://arxiv.org/abs/2203.09168 (the loss)
 """
 
 from __future__ import annotations
@@ -28,11 +23,10 @@ from torch.nn import functional as F
 
 from given import distributions
 from given.conditional import Conditional
-from given.distributions import Noise
 from given.nn import Context, Map, UNetMap, roles_of
 from given.nn.context import Readers, built_context
 from given.nn.precision import in_sixteen_bits
-from given.variables import Entries, Observed, Real, UserError, Variable
+from given.variables import Observed, Real, UserError, Variable
 
 __all__ = ["DynamicFilter"]
 
@@ -72,26 +66,19 @@ class DynamicFilter(Conditional):
         self.places = [axis.role != "channel" for axis in x.space.axes]
         self.context = built_context(context, self.parents, width, readers, x.space)
         near = (2 * reach + 1) ** sum(self.places)
-        self.net = net(x.space, width, near + 2, roles_of(self.parents, x.space, readers, context))
+        self.net = net(x.space, width, near + 1, roles_of(self.parents, x.space, readers, context))
+        self.scale = nn.Parameter(torch.zeros(()))
         self.ahead: Tensor
         self.register_buffer("ahead", _STAYS * F.one_hot(torch.tensor(near // 2), near).float(), persistent=False)
 
     def forward(self, y: Observed) -> distributions.Torch:
-        return distributions.Torch(self._normal(y), self.x.space)
-
-    def loss(self, x: Entries, y: Observed, *, seed: int | Noise = 0) -> Tensor:
-        law = self._normal(y)
-        each = law.log_prob(x.tensor.to(law.loc)) * law.scale.detach()
-        return -each.masked_fill(~x.scored, 0.0).flatten(1).double().sum(1)
-
-    def _normal(self, y: Observed) -> torch.distributions.Normal:
-        """Of entries (B, *grid)."""
-        found = self.net(self.context.condition(y))  # (B, *grid, places near + 2)
+        found = self.net(self.context.condition(y))  # (B, *grid, places near + 1)
         with in_sixteen_bits(found.device, enabled=False):
-            weights = (found[..., :-2].float() + self.ahead).softmax(-1)
+            weights = (found[..., :-1].float() + self.ahead).softmax(-1)
             near = self._near(distributions.latest(y[self.of], self.shown).float())
-            mean = (weights * near).sum(-1) + found[..., -2].float()
-            return torch.distributions.Normal(mean, F.softplus(found[..., -1].float()) + self.floor, validate_args=False)
+            mean = (weights * near).sum(-1) + found[..., -1].float()
+            scale = (F.softplus(self.scale) + self.floor).expand(mean.shape)
+        return distributions.Torch(torch.distributions.Normal(mean, scale, validate_args=False), self.x.space)
 
     def _near(self, shown: Tensor) -> Tensor:
         """(B, *grid) -> (B, *grid, places near)."""
