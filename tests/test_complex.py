@@ -117,7 +117,7 @@ def test_how_complex_numbers_are_written():
 @pytest.mark.parametrize(("raw", "words"), [
     (np.array(["1+2j", "q"]), "^z, row 1: got 'q'; expected a complex number such as 1[+]2j$"),
     (np.array([1, complex("nan")]), "^z, row 1: got nan; expected a finite number; drop the row"),
-    (np.array([1, complex("inf")]), "^z, row 1: got inf; expected a finite number$"),
+    (np.array([1, complex("inf")]), "^z, row 1: got inf; expected a finite number; drop the row$"),
     (np.zeros(2, "M8[D]"), r"^z: expected complex numbers, got datetime64\[D\]$"),
 ], ids=["word", "nan", "infinite", "dates"])
 def test_what_is_no_complex_number_is_named(raw, words):
