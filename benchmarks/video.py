@@ -42,7 +42,7 @@ GIVEN_FRAMES = 10  # and as many follow
 DRAWS = 8
 JUDGED = 5  # last frames by which a clip is named
 FILMS, LAST = {"bikes.mp4": (48, 112), "carphone_pristine.mp4": (64, 78)}, 20
-SECONDS = {"moving": 1500, "text": 600, "maps": 300, "clip": 20, "judge": 45}  # of a processor, to learn
+SECONDS = {"moving": 1500, "text": 600, "maps": 240, "clip": 20, "judge": 45}  # of a processor, to learn
 
 
 def learned(model: Model, data: given.Source, seconds: float, **options: float) -> Model:

@@ -29,7 +29,7 @@ from given.conditional import Conditional, quoted
 from given.evaluate import mean_squared_error, psnr, sharpness
 from given.families import Change, Dequantised, DynamicFilter, FlowMatching, Markov, Regression, Residual
 from given.nn import Context, ConvolutionalMap, Moved, Reader, UNet, UNetMap
-from given.solve import DPMSolver
+from given.solve import Heun
 from given.sources import VIDEOS, Columns, Source, joined
 from given.sources import read as read_data
 from given.variables import Codec, Entries, Observed, UserError
@@ -43,7 +43,7 @@ __all__ = ["TRAINING", "baselines", "cut", "drawn", "expected", "loss", "measure
 
 TRAINING: Mapping[str, Any] = {"batch": 16, "lr": 2e-3, "patience": None, "held_out": 0}
 _FRAMES, _SIDE = 16, 48  # of a row, and pixels along the longer side of a frame, of files of which nobody said
-_ROWS, _DRAWS, _STEPS = 32, 4, 12  # held-out rows that are judged, by how many draws of how many steps
+_ROWS, _DRAWS, _STEPS = 32, 4, 18  # held-out rows that are judged, by how many draws of how many steps
 _ORDER = 4  # frames that are read, at most
 _BLUR = 0.1
 _FLOOR = 0.02  # the least scale of what moving leaves over, of levels in [-1, 1]
@@ -128,7 +128,7 @@ def model(data: Source, *, seed: int = 0, width: int = 48, order: int = _ORDER, 
     read = dict[str, Any](width=width // 2, readers=readers, context=partial(Context, sums_tokens=True))
     moved = partial(DynamicFilter, net=partial(UNetMap, width=width, factors=(1, 1)), floor=_FLOOR, **read)
     left = partial(FlowMatching, net=partial(UNet, width=width, factors=(1, 2, 2), patch=2), known=0.0,
-                   solver=DPMSolver(_STEPS), drop=0.0 if "past" in given else 0.1, **read)
+                   solver=Heun(_STEPS), drop=0.0 if "past" in given else 0.1, **read)
     frame = partial(Residual, base=moved, family=left, shows=True, regressors=["last", *(n for n in given if n != "past")])
     return _model(data, partial(Dequantised, family=frame), seed, order, blur)
 
