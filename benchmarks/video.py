@@ -1,6 +1,6 @@
 """Video: how moving digits and a film go on, digits that a text moves, and digits of their maps.
 
-    python benchmarks/video.py            # 35 CPU-minutes of one thread; appends to RESULTS.md
+    python benchmarks/video.py            # 50 CPU-minutes of one thread; appends to RESULTS.md
     python benchmarks/video.py moving     # one of moving, text, maps, clip
     python benchmarks/video.py --quick    # 10 CPU-seconds to learn each and few clips; prints, and records nothing
 
