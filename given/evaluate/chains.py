@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from given.evaluate.marginals import statistic
+
 __all__ = ["chain_figures", "chain_geometry", "nearest_rmsd", "random_walks"]
 
 _BOND, _WITHIN, _CLASH, _CONTACT = 3.8, 0.2, 3.5, 8.0  # angstrom
@@ -34,14 +36,8 @@ def chain_figures(chains: Sequence[np.ndarray], true: Sequence[np.ndarray]) -> d
     """Figures of chains beside those of data."""
     mine, its = chain_geometry(chains), chain_geometry(true)
     return {"bonds of 3.8 A": float(np.mean(np.abs(mine["bonds"] - _BOND) < _WITHIN)), "clashes": float(mine["clashes"].mean()),
-            "KS of the radius": _ks(mine["radius"], its["radius"]), "KS of contacts": _ks(mine["contacts"], its["contacts"])}
-
-
-def _ks(a: np.ndarray, b: np.ndarray) -> float:
-    """The largest difference of two distribution functions."""
-    at = np.concatenate([a, b])
-    each = [np.searchsorted(np.sort(x), at, side="right") / len(x) for x in (a, b)]
-    return float(np.abs(each[0] - each[1]).max())
+            **{f"KS of {what}": statistic(mine[name], its[name], False)
+               for what, name in (("the radius", "radius"), ("contacts", "contacts"))}}
 
 
 def random_walks(n: int, length: int, seed: int = 0) -> np.ndarray:
